@@ -1,0 +1,126 @@
+# stet: one Makefile, not recursive. Objects and libraries stand in $(BUILD)/<flavour>/, the release
+# programs in $(BUILD)/. `make help` lists the targets.
+
+BUILD    ?= build
+FLAVOUR  ?= release
+PREFIX   ?= /usr/local
+DESTDIR  ?=
+ROUNDS   ?= 100
+O        := $(BUILD)/$(FLAVOUR)
+BIN      := $(if $(filter release,$(FLAVOUR)),$(BUILD),$(O))
+
+CFLAGS_release  := -O3 -g -DSTET_JEMALLOC
+LIBS_release    := -ljemalloc
+CFLAGS_asan     := -O1 -g -fsanitize=address -fno-omit-frame-pointer -DSTET_DCHECK
+CFLAGS_ubsan    := -O1 -g -fsanitize=undefined -fno-sanitize-recover=all -DSTET_DCHECK
+CFLAGS_tsan     := -O1 -g -fsanitize=thread -DSTET_DCHECK
+OPT      := $(CFLAGS_$(FLAVOUR))
+ifeq ($(OPT),)
+$(error unknown FLAVOUR '$(FLAVOUR)': release, asan, ubsan, tsan)
+endif
+
+WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes
+VERSION  := 0.1.0
+GITSHA   := $(shell git rev-parse --short=8 HEAD 2>/dev/null || echo 00000000)
+ALL_CFLAGS = -std=gnu11 $(WARN) $(OPT) -I. -fPIE -pthread -MMD -MP $(CFLAGS)
+LINK     = $(CC) $(OPT) -pie -rdynamic -pthread $(LDFLAGS)
+
+# Layers, lowest first. Each is a static library; a unit test links its own and the lower ones.
+LIB_ORDER := base ds storage protocol conf persistence exec commands admin net
+DIR_base := storage/base
+DIR_ds := storage/ds
+DIR_storage := storage
+DIR_protocol := protocol
+DIR_conf := conf
+DIR_persistence := persistence
+DIR_exec := server/exec
+DIR_commands := server/commands
+DIR_admin := server/admin
+DIR_net := server/net
+
+below = $(if $(filter $(1),$(firstword $(2))),$(1),$(firstword $(2)) $(call below,$(1),$(wordlist 2,99,$(2))))
+reverse = $(if $(1),$(call reverse,$(wordlist 2,99,$(1))) $(firstword $(1)))
+libs_for = $(patsubst %,$(O)/lib%.a,$(call reverse,$(call below,$(1),$(LIB_ORDER))))
+ALL_LIBS := $(patsubst %,$(O)/lib%.a,$(call reverse,$(LIB_ORDER)))
+
+SYS_LIBS := -levent_core -lisal -lm $(LIBS_$(FLAVOUR))
+ifeq ($(shell pkg-config --exists libsystemd 2>/dev/null && echo yes),yes)
+SYS_LIBS += -lsystemd
+ALL_CFLAGS += -DSTET_SYSTEMD
+endif
+
+objs = $(patsubst %.c,$(O)/%.o,$(wildcard $(1)/*.c))
+PROGRAMS := $(BIN)/stet-server $(BIN)/stet-check-aof
+
+all: $(PROGRAMS)
+
+define LIB_RULE
+$(O)/lib$(1).a: $(call objs,$(DIR_$(1)))
+	@rm -f $$@
+	ar rcs $$@ $$^
+endef
+$(foreach l,$(LIB_ORDER),$(eval $(call LIB_RULE,$(l))))
+
+$(O)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -DSTET_VERSION='"$(VERSION)"' -c -o $@ $<
+
+# The one file that knows the commit it was built from.
+$(O)/server/version.o: ALL_CFLAGS += -DSTET_GITSHA='"$(GITSHA)"'
+
+$(BIN)/stet-server: $(call objs,server) $(ALL_LIBS)
+	$(LINK) -o $@ $^ $(SYS_LIBS)
+
+$(BIN)/stet-check-aof: $(O)/tools/check_aof.o $(call libs_for,persistence)
+	$(LINK) -o $@ $^ $(SYS_LIBS)
+
+# ---------------------------------------------------------------- tests
+UNIT_LAYERS := $(notdir $(wildcard tests/unit/*))
+UNIT_BINS := $(patsubst %,$(O)/tests/unit-%,$(UNIT_LAYERS))
+
+define UNIT_RULE
+$(O)/tests/unit-$(1): $(call objs,tests/unit/$(1)) $(call libs_for,$(1))
+	@mkdir -p $$(@D)
+	$$(LINK) -o $$@ $$^ $$(SYS_LIBS) -lcriterion
+endef
+$(foreach l,$(UNIT_LAYERS),$(eval $(call UNIT_RULE,$(l))))
+
+include tests/tests.mk
+
+help:
+	@echo 'make            build $(BUILD)/stet-server and the tools'
+	@echo 'make run        install what is missing, build, serve on 127.0.0.1:6379 with redis-compat.conf'
+	@echo 'make test       install what is missing, build, run every test, print the counts'
+	@echo 'make unit | system | lint | asan | ubsan | tsan | crash ROUNDS=n | bench | install | clean'
+
+setup:
+	@tools/setup
+setup-test:
+	@tools/setup --test
+
+run: setup
+	@$(MAKE) all
+	@mkdir -p data
+	$(BUILD)/stet-server redis-compat.conf
+
+lint:
+	tools/lint
+
+asan ubsan:
+	@$(MAKE) FLAVOUR=$@ all test-in-flavour
+tsan:
+	@$(MAKE) FLAVOUR=tsan all test-tsan
+
+bench: all
+	tools/bench
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/stet
+	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 redis-compat.conf $(DESTDIR)$(PREFIX)/share/stet
+
+clean:
+	rm -rf $(BUILD)
+
+-include $(shell find $(O) -name '*.d' 2>/dev/null)
+.PHONY: all help setup setup-test run lint asan ubsan tsan bench install clean

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * bytes - a run of bytes: `slice` looks at somebody else's, `bytes` owns and grows its own.
+ *
+ * A slice is valid as long as what it looks into. An all-zero struct bytes is an empty, usable
+ * one. Growth is by half, at least; nothing here fails but for lack of memory.
+ */
+#ifndef STET_BASE_BYTES_H
+#define STET_BASE_BYTES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+#include <strings.h>
+
+struct slice {
+    const char *p;
+    size_t n;
+};
+
+#define SLICE(literal) ((struct slice){"" literal, sizeof(literal) - 1})
+
+static inline struct slice slice_of(const void *p, size_t n) {
+    return (struct slice){p, n};
+}
+
+static inline struct slice slice_str(const char *s) {
+    return (struct slice){s, strlen(s)};
+}
+
+static inline bool slice_eq(struct slice a, struct slice b) {
+    return a.n == b.n && memcmp(a.p, b.p, a.n) == 0;
+}
+
+/* ASCII case does not count; `word` ends in NUL. */
+static inline bool slice_is(struct slice a, const char *word) {
+    return strlen(word) == a.n && strncasecmp(a.p, word, a.n) == 0;
+}
+
+/* Like memcmp, the shorter one first where one is the beginning of the other. */
+int slice_cmp(struct slice a, struct slice b);
+
+struct bytes {
+    char *p;
+    size_t n, cap;
+};
+
+/* Makes room for `more` bytes behind the end and returns where they go; n stays. */
+char *bytes_room(struct bytes *b, size_t more);
+
+void bytes_append(struct bytes *b, const void *p, size_t n);
+void bytes_append_str(struct bytes *b, const char *s);
+void bytes_append_char(struct bytes *b, char c);
+void bytes_append_int(struct bytes *b, long long v);
+__attribute__((format(printf, 2, 3))) void bytes_printf(struct bytes *b, const char *fmt, ...);
+
+/* Appends `s` in double quotes with C escapes, as Redis prints arguments (\x00, \n, \"). */
+void bytes_append_quoted(struct bytes *b, struct slice s);
+
+/* Drops the first n bytes. */
+void bytes_consume(struct bytes *b, size_t n);
+
+/* NUL-terminates without counting the NUL; returns the text. */
+const char *bytes_cstr(struct bytes *b);
+
+static inline struct slice bytes_slice(const struct bytes *b) {
+    return (struct slice){b->p, b->n};
+}
+
+static inline void bytes_clear(struct bytes *b) {
+    b->n = 0;
+}
+
+void bytes_release(struct bytes *b);
+
+#endif

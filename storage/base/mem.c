@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "storage/base/mem.h"
+
+#include "storage/base/check.h"
+
+#include <fcntl.h>
+#include <malloc.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#ifdef STET_JEMALLOC
+#include <jemalloc/jemalloc.h>
+#endif
+
+enum { MEM_THREADS_MAX = 64 };
+
+_Noreturn static void out_of_memory(size_t n) {
+    fprintf(stderr, "Out of memory allocating %zu bytes\n", n);
+    check_fail(__FILE__, __LINE__, "memory is available");
+}
+
+#ifdef STET_JEMALLOC
+/* jemalloc keeps two counters per thread and tells where they are. The slots are written once,
+ * by their thread, and read by anyone; a counter that is a moment old does no harm. */
+struct thread_counters {
+    uint64_t *allocated, *freed;
+};
+
+static struct thread_counters threads[MEM_THREADS_MAX];
+static atomic_int thread_count;
+
+void mem_thread_init(void) {
+    size_t n = sizeof(uint64_t *);
+    int slot = atomic_fetch_add(&thread_count, 1);
+
+    CHECK(slot < MEM_THREADS_MAX);
+    mallctl("thread.allocatedp", &threads[slot].allocated, &n, NULL, 0);
+    mallctl("thread.deallocatedp", &threads[slot].freed, &n, NULL, 0);
+}
+
+size_t mem_used(void) {
+    uint64_t in = 0, out = 0;
+    int n = atomic_load(&thread_count);
+
+    for (int i = 0; i < n; i++) {
+        if (!threads[i].allocated || !threads[i].freed) continue;
+        in += __atomic_load_n(threads[i].allocated, __ATOMIC_RELAXED);
+        out += __atomic_load_n(threads[i].freed, __ATOMIC_RELAXED);
+    }
+    return in > out ? in - out : 0;
+}
+
+static size_t stat_of(const char *name) {
+    size_t v = 0, n = sizeof v;
+
+    return mallctl(name, &v, &n, NULL, 0) == 0 ? v : 0;
+}
+
+void mem_stats_read(struct mem_stats *out) {
+    uint64_t epoch = 1;
+    size_t n = sizeof epoch;
+    char muzzy[64];
+
+    mallctl("epoch", &epoch, &n, &epoch, n);
+    snprintf(muzzy, sizeof muzzy, "stats.arenas.%u.pmuzzy", (unsigned)MALLCTL_ARENAS_ALL);
+    out->allocated = stat_of("stats.allocated");
+    out->active = stat_of("stats.active");
+    out->resident = stat_of("stats.resident");
+    out->muzzy = stat_of(muzzy) * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+void mem_purge(void) {
+    char name[32];
+
+    snprintf(name, sizeof name, "arena.%u.purge", (unsigned)MALLCTL_ARENAS_ALL);
+    mallctl(name, NULL, NULL, NULL, 0);
+}
+
+const char *mem_allocator_name(void) {
+    static char name[48];
+    const char *v = NULL;
+    size_t n = sizeof v;
+
+    if (!name[0]) {
+        if (mallctl("version", &v, &n, NULL, 0) != 0) v = "unknown";
+        snprintf(name, sizeof name, "jemalloc-%.*s", (int)strcspn(v, "-"), v);
+    }
+    return name;
+}
+
+#define COUNT_IN(p)  ((void)(p))
+#define COUNT_OUT(p) ((void)(p))
+#else
+static atomic_size_t in_use;
+
+void mem_thread_init(void) {
+}
+
+size_t mem_used(void) {
+    return atomic_load_explicit(&in_use, memory_order_relaxed);
+}
+
+void mem_stats_read(struct mem_stats *out) {
+    memset(out, 0, sizeof *out);
+    out->allocated = out->active = out->resident = mem_used();
+}
+
+void mem_purge(void) {
+}
+
+const char *mem_allocator_name(void) {
+    return "libc";
+}
+
+#define COUNT_IN(p)  atomic_fetch_add_explicit(&in_use, malloc_usable_size(p), memory_order_relaxed)
+#define COUNT_OUT(p) atomic_fetch_sub_explicit(&in_use, malloc_usable_size(p), memory_order_relaxed)
+#endif
+
+void *mem_alloc(size_t n) {
+    void *p = malloc(n);
+
+    if (__builtin_expect(!p, 0)) out_of_memory(n);
+    COUNT_IN(p);
+    return p;
+}
+
+void *mem_calloc(size_t n) {
+    void *p = calloc(1, n);
+
+    if (__builtin_expect(!p, 0)) out_of_memory(n);
+    COUNT_IN(p);
+    return p;
+}
+
+void *mem_realloc(void *p, size_t n) {
+    if (p) COUNT_OUT(p);
+    p = realloc(p, n);
+    if (__builtin_expect(!p, 0)) out_of_memory(n);
+    COUNT_IN(p);
+    return p;
+}
+
+void mem_free(void *p) {
+    if (!p) return;
+    COUNT_OUT(p);
+    free(p);
+}
+
+char *mem_strdup(const char *s) {
+    return mem_dup(s, strlen(s) + 1);
+}
+
+void *mem_dup(const void *p, size_t n) {
+    void *copy = mem_alloc(n ? n : 1);
+
+    memcpy(copy, p, n);
+    return copy;
+}
+
+size_t mem_usable(const void *p) {
+    return p ? malloc_usable_size((void *)p) : 0;
+}
+
+size_t mem_rss(void) {
+    char text[128];
+    long size, pages = 0;
+    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+
+    if (fd >= 0) close(fd);
+    if (n <= 0) return 0;
+    text[n] = '\0';
+    if (sscanf(text, "%ld %ld", &size, &pages) != 2) return 0;
+    return (size_t)pages * (size_t)sysconf(_SC_PAGESIZE);
+}

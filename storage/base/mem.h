@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * mem - the only door to the heap.
+ *
+ * Running out of memory aborts with the size asked for: sizes that a client controls are bounded
+ * before they come here. What is in use is read from jemalloc's per-thread counters, so an
+ * allocation pays nothing for being counted; builds without jemalloc (sanitizers) count by hand.
+ *
+ * Each thread that allocates calls mem_thread_init() once, before its first allocation.
+ */
+#ifndef STET_BASE_MEM_H
+#define STET_BASE_MEM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+void mem_thread_init(void);
+
+void *mem_alloc(size_t n);  /* n > 0; not cleared */
+void *mem_calloc(size_t n); /* cleared */
+void *mem_realloc(void *p, size_t n);
+void mem_free(void *p); /* NULL is fine */
+char *mem_strdup(const char *s);
+void *mem_dup(const void *p, size_t n);
+
+/* Bytes that the allocation really has (>= what was asked for). */
+size_t mem_usable(const void *p);
+
+/* Bytes in use by all registered threads, as INFO's used_memory. Cheap: a few loads. */
+size_t mem_used(void);
+
+struct mem_stats {
+    size_t allocated, active, resident, muzzy;
+};
+
+/* Asks the allocator for its own view; costs microseconds. All zero where it has none. */
+void mem_stats_read(struct mem_stats *out);
+
+/* Resident set size of this process in bytes, 0 if unknown. */
+size_t mem_rss(void);
+
+/* Gives unused pages back to the system. */
+void mem_purge(void);
+
+/* "jemalloc-5.3.0", or "libc". */
+const char *mem_allocator_name(void);
+
+#endif

@@ -1,0 +1,3 @@
+# How the tests run; see tests/README.md.
+test: setup-test
+	@$(MAKE) all
