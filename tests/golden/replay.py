@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""replay - sends the golden transcripts to a server and prints every reply that differs.
+
+  replay.py --families strings,bits --proto 3 --case strings-h001 --verbose
+  STET_SERVER=/usr/bin/redis-server replay.py --all
+
+How a case is replayed stands in the transcripts' own README. Only commands of commands.txt are
+asked for (known.py says how), with --all every command.
+"""
+import argparse
+import gzip
+import json
+import os
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
+from compare import same  # noqa: E402
+from known import Filter, Table  # noqa: E402
+from resp import Closed, encode  # noqa: E402
+from server import COMPAT, SERVER, Server  # noqa: E402
+
+FAMILIES = "strings,bits,generic,connection,config,command,protocol,arity"
+CLEAN = ["FLUSHALL"], ["FUNCTION", "FLUSH"], ["SCRIPT", "FLUSH"]
+
+
+class Everything:
+    """The filter that leaves nothing out."""
+
+    def ask(self, n, step, want):
+        return "send"
+
+
+class Replay:
+    def __init__(self, server, proto, table, show, verbose):
+        self.server, self.proto, self.table = server, proto, table
+        self.show, self.verbose = show, verbose
+        self.control = server.conn()
+        self.same = self.differ = self.left_out = 0
+
+    def case(self, case):
+        for words in CLEAN:
+            self.control.ask(*words)
+        conns = [self.server.conn(proto=self.proto) for _ in range(case["conns"])]
+        keep = Filter(self.table) if self.table else Everything()
+        replies = []
+        for n, step in enumerate(case["steps"]):
+            try:
+                if not self.step(conns, keep, replies, n, step):
+                    self.report(case, n, step, self.want(step), replies[n])
+            except (Closed, TimeoutError, ValueError, OSError) as e:
+                self.report(case, n, step, self.want(step), "%s %s" % (type(e).__name__, e))
+                break
+        for c in conns:
+            if c.unread():
+                self.report(case, len(case["steps"]) - 1, {}, None, ["unread", c.unread()])
+            c.close()
+        for words in case.get("after", []):
+            self.control.ask(*words)
+
+    def want(self, step):
+        return step["resp%d" % self.proto]
+
+    def step(self, conns, keep, replies, n, step):
+        replies.append(None)
+        if "sleep" in step:
+            time.sleep(step["sleep"] / 1000)
+            return True
+        want, conn = self.want(step), conns[step["conn"]]
+        verdict = keep.ask(n, step, want)
+        if verdict == "skip":
+            self.left_out += 1
+            return True
+        many = step.get("many")
+        got = self.exchange(conn, step, replies, len(want) if many else 1)
+        replies[n] = got if many else got[0]
+        if verdict == "blind":
+            self.left_out += 1
+            return True
+        if many and not want:
+            time.sleep(0.015)
+        equal = all(same(w, g, step.get("cmp")) for w, g in zip(want if many else [want], got))
+        self.same += equal
+        return equal
+
+    def exchange(self, conn, step, replies, count):
+        try:
+            if "raw" in step:
+                conn.send(step["raw"].encode("latin-1"))
+            elif "cmd" in step:
+                conn.send(encode([self.word(w, replies) for w in step["cmd"]]))
+        except Closed:
+            pass
+        got = []
+        for _ in range(count):
+            try:
+                got.append(conn.read())
+            except Closed:
+                got.append(["eof"])
+        return got
+
+    @staticmethod
+    def word(w, replies):
+        return w if isinstance(w, str) else str(replies[w["ref"]][1])
+
+    def report(self, case, n, step, want, got):
+        self.differ += 1
+        if self.differ > self.show:
+            return
+        limit = None if self.verbose else 300
+        asked = step.get("cmd", step.get("raw", "(read)"))
+        print("%s step %d RESP%d: %s\n    want %s\n    got  %s" % (
+            case["id"], n, self.proto, json.dumps(asked)[:limit], json.dumps(want)[:limit],
+            str(json.dumps(got, default=repr))[:limit]))
+
+
+def cases(family):
+    with gzip.open(os.path.join(COMPAT, "golden", family + ".jsonl.gz"), "rt") as f:
+        for line in f:
+            yield json.loads(line)
+
+
+def names(path):
+    with open(path) as f:
+        return {w.lower() for line in f for w in line.split("#")[0].split()}
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    p.add_argument("--families", default=FAMILIES)
+    p.add_argument("--proto", type=int, choices=(2, 3))
+    p.add_argument("--case", help="only this case")
+    p.add_argument("--commands", default=os.path.join(HERE, "commands.txt"))
+    p.add_argument("--all", action="store_true", help="the server knows every command")
+    p.add_argument("--show", type=int, default=20, help="differences printed per family")
+    p.add_argument("--verbose", action="store_true", help="whole requests and replies")
+    a = p.parse_args()
+    if not os.path.isdir(os.path.join(COMPAT, "golden")):
+        print("skipped: no transcripts in %s (set STET_COMPAT)" % COMPAT)
+        print("golden: 0 passed, 0 failed")
+        return 0
+    table = None if a.all else Table(COMPAT, names(a.commands))
+    passed = failed = left_out = 0
+    with Server("--enable-debug-command", "yes", program=SERVER) as server:
+        for family in a.families.split(","):
+            for proto in (2, 3) if not a.proto else (a.proto,):
+                r = Replay(server, proto, table, a.show, a.verbose)
+                for case in cases(family):
+                    if a.case in (None, case["id"]) and proto in case.get("protos", (2, 3)):
+                        r.case(case)
+                passed, failed = passed + r.same, failed + r.differ
+                left_out += r.left_out
+                print("%-12s RESP%d: %5d same, %3d differ, %5d left out" % (
+                    family, proto, r.same, r.differ, r.left_out))
+        server.stop()
+    print("golden: %d passed, %d failed, %d left out" % (passed, failed, left_out))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
