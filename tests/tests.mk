@@ -1,4 +1,15 @@
 # How the tests run; see tests/README.md.
+KIT_OBJS := $(call objs,tests/kit)
+TEST_PROGRAMS := $(O)/tests/kit-self $(O)/tests/system-tests
+
+$(O)/tests/kit-self: $(call objs,tests/kit/self) $(KIT_OBJS)
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ -lhiredis -lcriterion
+
+$(O)/tests/system-tests: $(call objs,tests/system) $(KIT_OBJS)
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ -lhiredis -lcriterion
+
 test: setup-test
 	@$(MAKE) all
 
