@@ -22,7 +22,7 @@ endif
 WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 VERSION  := 0.1.0
 GITSHA   := $(shell git rev-parse --short=8 HEAD 2>/dev/null || echo 00000000)
-ALL_CFLAGS = -std=gnu11 $(WARN) $(OPT) -I. -fPIE -pthread -MMD -MP $(CFLAGS)
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(OPT) -I. -fPIE -pthread -MMD -MP $(CFLAGS)
 LINK     = $(CC) $(OPT) -pie -rdynamic -pthread $(LDFLAGS)
 
 # Layers, lowest first. Each is a static library; a unit test links its own and the lower ones.

@@ -26,6 +26,17 @@ void *mem_dup(const void *p, size_t n);
 /* Bytes that the allocation really has (>= what was asked for). */
 size_t mem_usable(const void *p);
 
+/* The size class that an allocation of n bytes falls into: asking for exactly this wastes nothing,
+ * and two sizes of one class can share an allocation. A multiple of 8, n > 0. */
+static inline size_t mem_good_size(size_t n) {
+    size_t step;
+
+    if (n <= 8) return 8;
+    if (n <= 128) return (n + 15) & ~(size_t)15;
+    step = (size_t)1 << (61 - __builtin_clzl(n - 1)); /* four classes per doubling */
+    return (n + step - 1) & ~(step - 1);
+}
+
 /* Bytes in use by all registered threads, as INFO's used_memory. Cheap: a few loads. */
 size_t mem_used(void);
 

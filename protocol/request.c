@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "protocol/request.h"
+
+#include "storage/base/mem.h"
+#include "storage/base/num.h"
+
+#include <ctype.h>
+#include <stdio.h>
+
+enum {
+    UNAUTH_ARGS_MAX = 10,
+    UNAUTH_BULK_MAX = 16384,
+};
+
+void request_args_push(struct request_args *args, const char *p, size_t n) {
+    if (args->n == args->cap) {
+        args->cap = args->cap ? args->cap * 2 : 16;
+        args->v = mem_realloc(args->v, args->cap * sizeof *args->v);
+    }
+    args->v[args->n++] = (struct slice){p, n};
+}
+
+void request_partial_free(struct request_partial **partial) {
+    if (!*partial) return;
+    mem_free((*partial)->args.v);
+    mem_free(*partial);
+    *partial = NULL;
+}
+
+/* ---------------------------------------------------------------- inline commands */
+
+static int hex_digit(char c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    c = (char)tolower((unsigned char)c);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* One escape behind a backslash at s[*i] in double quotes; moves *i behind it. */
+static char unescape(const char *s, size_t n, size_t *i) {
+    char c = s[*i];
+
+    if (c == 'x' && *i + 2 < n && hex_digit(s[*i + 1]) >= 0 && hex_digit(s[*i + 2]) >= 0) {
+        c = (char)(hex_digit(s[*i + 1]) * 16 + hex_digit(s[*i + 2]));
+        *i += 3;
+        return c;
+    }
+    (*i)++;
+    switch (c) {
+    case 'n': return '\n';
+    case 'r': return '\r';
+    case 't': return '\t';
+    case 'b': return '\b';
+    case 'a': return '\a';
+    default: return c;
+    }
+}
+
+/* A quoted argument from behind its opening quote; false if the closing one is missing or glued
+ * to what follows. */
+static bool split_quoted(char *s, size_t n, size_t *at, char quote, char **out) {
+    size_t i = *at;
+
+    while (i < n && s[i] != quote) {
+        if (s[i] == '\\' && i + 1 < n && quote == '"') {
+            i++;
+            *(*out)++ = unescape(s, n, &i);
+        } else if (s[i] == '\\' && i + 1 < n && s[i + 1] == '\'') {
+            *(*out)++ = '\'';
+            i += 2;
+        } else {
+            *(*out)++ = s[i++];
+        }
+    }
+    if (i >= n) return false;
+    i++;
+    *at = i;
+    return i >= n || isspace((unsigned char)s[i]);
+}
+
+bool request_split_line(char *s, size_t n, struct request_args *args) {
+    size_t i = 0;
+
+    for (;;) {
+        char *begin, *out;
+
+        while (i < n && isspace((unsigned char)s[i])) i++;
+        if (i >= n) return true;
+        begin = out = s + i;
+        while (i < n && !isspace((unsigned char)s[i])) {
+            if (s[i] == '"' || s[i] == '\'') {
+                char quote = s[i++];
+
+                if (!split_quoted(s, n, &i, quote, &out)) return false;
+            } else {
+                *out++ = s[i++];
+            }
+        }
+        request_args_push(args, begin, (size_t)(out - begin));
+    }
+}
+
+static enum request_result parse_inline(char *in, size_t n, struct request_partial **partial,
+                                        struct request_args *args, struct request *out,
+                                        size_t *need, const char **error) {
+    size_t seen = *partial ? (*partial)->at : 0, line;
+    char *nl = memchr(in + seen, '\n', n - seen);
+
+    if (!nl) {
+        if (n > REQUEST_LINE_MAX) {
+            *error = "too big inline request";
+            return REQUEST_BAD;
+        }
+        if (!*partial) {
+            *partial = mem_calloc(sizeof **partial);
+            (*partial)->argc = -1;
+        }
+        (*partial)->at = n;
+        *need = n + 1;
+        return REQUEST_MORE;
+    }
+    request_partial_free(partial);
+    line = (size_t)(nl - in);
+    out->first = args->n;
+    out->bytes = line + 1;
+    out->is_inline = true;
+    if (line && in[line - 1] == '\r') line--;
+    if (!request_split_line(in, line, args)) {
+        *error = "unbalanced quotes in request";
+        return REQUEST_BAD;
+    }
+    out->argc = args->n - out->first;
+    return REQUEST_READY;
+}
+
+/* ---------------------------------------------------------------- arrays */
+
+/* Reads the digits of a length line at in[*at] up to its CRLF, moves *at behind it. 1 read,
+ * 0 not whole, -1 not a number. */
+static inline int read_length(const char *in, size_t n, size_t *at, int64_t *out) {
+    const char *p = in + *at, *end = in + n, *q = p;
+    int64_t v = 0;
+
+    /* Nearly every length has one to four digits. */
+    while (q < end && (unsigned)(*q - '0') <= 9 && q - p < 10) v = v * 10 + (*q++ - '0');
+    if (end - q >= 2 && *q == '\r' && q > p && (*p != '0' || q == p + 1)) {
+        *out = v;
+        *at = (size_t)(q + 2 - in);
+        return 1;
+    }
+    q = memchr(p, '\r', (size_t)(end - p));
+    if (!q || end - q < 2) return 0;
+    if (!num_parse_i64(p, (size_t)(q - p), out)) return -1;
+    *at = (size_t)(q + 2 - in);
+    return 1;
+}
+
+struct array_parse {
+    const char *in;
+    size_t n, at;
+    int64_t argc, bulk_len;
+    struct request_args *args;
+    size_t first;       /* in args */
+    const char *origin; /* added to offsets: `in`, or NULL while a partial command is kept */
+};
+
+static const char *argc_problem(int64_t argc, const struct request_limits *limits) {
+    if (argc > REQUEST_ARGS_MAX) return "invalid multibulk length";
+    if (argc > UNAUTH_ARGS_MAX && !limits->authenticated) return "unauthenticated multibulk length";
+    return NULL;
+}
+
+static const char *bulk_problem(int64_t len, const struct request_limits *limits) {
+    if (len < 0 || len > limits->bulk_max) return "invalid bulk length";
+    if (len > UNAUTH_BULK_MAX && !limits->authenticated) return "unauthenticated bulk length";
+    return NULL;
+}
+
+/* Goes on until the command is whole, input ends (REQUEST_MORE) or makes no sense. */
+static enum request_result parse_bulks(struct array_parse *a, const struct request_limits *limits,
+                                       const char **error) {
+    static char wrong_type[32]; /* main thread only, as all requests */
+
+    while ((int64_t)(a->args->n - a->first) < a->argc) {
+        if (a->bulk_len < 0) {
+            size_t at = a->at + 1;
+            int rc;
+
+            if (a->at >= a->n) return REQUEST_MORE;
+            if (a->in[a->at] != '$') {
+                snprintf(wrong_type, sizeof wrong_type, "expected '$', got '%c'", a->in[a->at]);
+                *error = wrong_type;
+                return REQUEST_BAD;
+            }
+            rc = read_length(a->in, a->n, &at, &a->bulk_len);
+            if (rc == 0) {
+                a->bulk_len = -1;
+                *error = "too big bulk count string";
+                return a->n - a->at > REQUEST_LINE_MAX ? REQUEST_BAD : REQUEST_MORE;
+            }
+            *error = rc < 0 ? "invalid bulk length" : bulk_problem(a->bulk_len, limits);
+            if (*error) return REQUEST_BAD;
+            a->at = at;
+        }
+        if (a->n - a->at < (size_t)a->bulk_len + 2) return REQUEST_MORE;
+        request_args_push(a->args, a->origin + a->at, (size_t)a->bulk_len);
+        a->at += (size_t)a->bulk_len + 2;
+        a->bulk_len = -1;
+    }
+    return REQUEST_READY;
+}
+
+/* Keeps the place of an unfinished command; its arguments become offsets. */
+static void suspend(struct array_parse *a, struct request_partial **partial) {
+    struct request_partial *p = *partial;
+
+    if (!p) {
+        p = *partial = mem_calloc(sizeof *p);
+        for (size_t i = a->first; i < a->args->n; i++)
+            request_args_push(&p->args, (char *)(a->args->v[i].p - a->in), a->args->v[i].n);
+        a->args->n = a->first;
+    }
+    p->at = a->at;
+    p->argc = a->argc;
+    p->bulk_len = a->bulk_len;
+}
+
+static void resume_args(const struct array_parse *a, struct request_partial *p,
+                        struct request_args *args) {
+    for (size_t i = 0; i < p->args.n; i++)
+        request_args_push(args, a->in + (uintptr_t)p->args.v[i].p, p->args.v[i].n);
+}
+
+static enum request_result parse_array(char *in, size_t n, const struct request_limits *limits,
+                                       struct request_partial **partial,
+                                       struct request_args *args, struct request *out,
+                                       size_t *need, const char **error) {
+    struct array_parse a = {in, n, 1, 0, -1, args, args->n, in};
+    enum request_result rc;
+
+    out->first = args->n;
+    out->is_inline = false;
+    if (*partial) {
+        a.at = (*partial)->at;
+        a.argc = (*partial)->argc;
+        a.bulk_len = (*partial)->bulk_len;
+        a.args = &(*partial)->args;
+        a.first = 0;
+        a.origin = NULL;
+    } else {
+        int got = read_length(in, n, &a.at, &a.argc);
+
+        if (got == 0) {
+            *error = "too big mbulk count string";
+            *need = n + 1;
+            return n > REQUEST_LINE_MAX ? REQUEST_BAD : REQUEST_MORE;
+        }
+        *error = got < 0 ? "invalid multibulk length" : argc_problem(a.argc, limits);
+        if (*error) return REQUEST_BAD;
+    }
+    rc = parse_bulks(&a, limits, error);
+    if (rc == REQUEST_MORE) {
+        *need = a.bulk_len >= 0 ? a.at + (size_t)a.bulk_len + 2 : n + 1;
+        suspend(&a, partial);
+    } else if (rc == REQUEST_READY) {
+        if (*partial) resume_args(&a, *partial, args);
+        request_partial_free(partial);
+        out->argc = args->n - out->first;
+        out->bytes = a.at;
+    }
+    return rc;
+}
+
+enum request_result request_parse(char *in, size_t n, const struct request_limits *limits,
+                                  struct request_partial **partial, struct request_args *args,
+                                  struct request *out, size_t *need, const char **error) {
+    if (n == 0) {
+        *need = 1;
+        return REQUEST_MORE;
+    }
+    if (in[0] == '*')
+        return parse_array(in, n, limits, partial, args, out, need, error);
+    return parse_inline(in, n, partial, args, out, need, error);
+}

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "storage/expiry.h"
+
+#include "storage/base/check.h"
+#include "storage/base/mem.h"
+
+enum {
+    LEAF_ITEMS = 250,
+    INNER_CHILDREN = 64,
+    HEIGHT_MAX = 12,
+};
+
+struct bound {
+    int64_t when;
+    uintptr_t address;
+};
+
+struct expiry_node {
+    uint16_t n;      /* items or children */
+    uint16_t height; /* 0: leaf */
+    int64_t earliest; /* leaf: nothing here is due before; a lower bound */
+};
+
+struct leaf {
+    struct expiry_node node;
+    struct bound highest; /* of all that was ever added since the last split */
+    struct entry *item[LEAF_ITEMS];
+};
+
+struct inner {
+    struct expiry_node node;
+    struct bound sep[INNER_CHILDREN]; /* sep[i]: everything in child[i] is >= it; sep[0] unused */
+    struct expiry_node *child[INNER_CHILDREN];
+};
+
+/* The way from the root to a leaf. */
+struct path {
+    struct inner *at[HEIGHT_MAX];
+    unsigned index[HEIGHT_MAX];
+    int depth;
+};
+
+static inline bool before(struct bound a, struct bound b) {
+    return a.when != b.when ? a.when < b.when : a.address < b.address;
+}
+
+static inline struct bound bound_of(const struct entry *e) {
+    return (struct bound){entry_expire(e), (uintptr_t)e};
+}
+
+void expiry_init(struct expiry *x) {
+    *x = (struct expiry){0};
+}
+
+static void *node_new(struct expiry *x, size_t size, unsigned height) {
+    struct expiry_node *node = mem_alloc(size);
+
+    *node = (struct expiry_node){.height = (uint16_t)height, .earliest = INT64_MAX};
+    x->mem_bytes += size;
+    return node;
+}
+
+static void node_free(struct expiry *x, struct expiry_node *node) {
+    x->mem_bytes -= node->height ? sizeof(struct inner) : sizeof(struct leaf);
+    mem_free(node);
+}
+
+static void release_below(struct expiry *x, struct expiry_node *node) {
+    if (node->height)
+        for (unsigned i = 0; i < node->n; i++) release_below(x, ((struct inner *)node)->child[i]);
+    node_free(x, node);
+}
+
+void expiry_release(struct expiry *x) {
+    if (x->root) release_below(x, x->root);
+    expiry_init(x);
+}
+
+static unsigned child_for(const struct inner *in, struct bound b) {
+    unsigned lo = 0, hi = in->node.n; /* the last child whose separator is <= b */
+
+    while (hi - lo > 1) {
+        unsigned mid = (lo + hi) / 2;
+
+        if (before(b, in->sep[mid]))
+            hi = mid;
+        else
+            lo = mid;
+    }
+    return lo;
+}
+
+static struct leaf *descend(struct expiry *x, struct bound b, struct path *path) {
+    struct expiry_node *node = x->root;
+
+    path->depth = 0;
+    while (node->height) {
+        struct inner *in = (struct inner *)node;
+
+        path->at[path->depth] = in;
+        path->index[path->depth] = child_for(in, b);
+        node = in->child[path->index[path->depth++]];
+    }
+    return (struct leaf *)node;
+}
+
+/* Places `right` directly behind the child that `path` leads to, splitting upward as needed. */
+static void insert_behind(struct expiry *x, struct path *path, struct bound sep,
+                          struct expiry_node *right) {
+    for (int d = path->depth - 1; d >= 0; d--) {
+        struct inner *in = path->at[d], *to = in, *half;
+        unsigned at = path->index[d] + 1;
+
+        if (in->node.n < INNER_CHILDREN) {
+            half = NULL;
+        } else {
+            /* At the right edge nothing moves, so rising times leave full nodes behind. */
+            unsigned keep = at == INNER_CHILDREN ? INNER_CHILDREN : INNER_CHILDREN / 2;
+
+            half = node_new(x, sizeof *half, in->node.height);
+            half->node.n = (uint16_t)(INNER_CHILDREN - keep);
+            memcpy(half->sep, in->sep + keep, half->node.n * sizeof *half->sep);
+            memcpy(half->child, in->child + keep, half->node.n * sizeof *half->child);
+            in->node.n = (uint16_t)keep;
+            if (at >= keep && (at > keep || keep == INNER_CHILDREN)) to = half, at -= keep;
+        }
+        memmove(to->sep + at + 1, to->sep + at, (to->node.n - at) * sizeof *to->sep);
+        memmove(to->child + at + 1, to->child + at, (to->node.n - at) * sizeof *to->child);
+        to->sep[at] = sep;
+        to->child[at] = right;
+        to->node.n++;
+        if (!half) return;
+        sep = half->sep[0];
+        right = &half->node;
+    }
+    struct inner *root = node_new(x, sizeof *root, x->root->height + 1u);
+
+    root->node.n = 2;
+    root->child[0] = x->root;
+    root->child[1] = right;
+    root->sep[1] = sep;
+    x->root = &root->node;
+}
+
+/* Partially sorts so that b[k] is what it would be in order (Hoare's selection). */
+static void select_nth(struct bound *b, int n, int k) {
+    int lo = 0, hi = n - 1;
+
+    while (lo < hi) {
+        struct bound pivot = b[(lo + hi) / 2];
+        int i = lo, j = hi;
+
+        while (i <= j) {
+            while (before(b[i], pivot)) i++;
+            while (before(pivot, b[j])) j--;
+            if (i <= j) {
+                struct bound t = b[i];
+
+                b[i++] = b[j];
+                b[j--] = t;
+            }
+        }
+        if (k <= j)
+            hi = j;
+        else if (k >= i)
+            lo = i;
+        else
+            return;
+    }
+}
+
+static void leaf_append(struct leaf *leaf, struct entry *e, struct bound b) {
+    if (leaf->node.n == 0 || before(leaf->highest, b)) leaf->highest = b;
+    if (b.when < leaf->node.earliest) leaf->node.earliest = b.when;
+    leaf->item[leaf->node.n++] = e;
+}
+
+/* Moves the upper half into a new leaf to the right; returns that leaf and where it begins. */
+static struct leaf *leaf_split(struct expiry *x, struct leaf *leaf, struct bound *sep) {
+    struct bound all[LEAF_ITEMS] = {{0}};
+    struct leaf *right = node_new(x, sizeof *right, 0);
+    unsigned n = leaf->node.n;
+
+    for (unsigned i = 0; i < n; i++) __builtin_prefetch(leaf->item[i]);
+    for (unsigned i = 0; i < n; i++) all[i] = bound_of(leaf->item[i]);
+    select_nth(all, (int)n, (int)n / 2);
+    *sep = all[n / 2];
+    leaf->node.n = 0;
+    leaf->node.earliest = INT64_MAX;
+    for (unsigned i = 0; i < n; i++)
+        leaf_append(before(all[i], *sep) ? leaf : right, (struct entry *)all[i].address, all[i]);
+    return right;
+}
+
+void expiry_add(struct expiry *x, struct entry *e) {
+    struct bound b = bound_of(e), sep;
+    struct path path;
+    struct leaf *leaf, *right;
+
+    if (!x->root) x->root = node_new(x, sizeof *leaf, 0);
+    x->count++;
+    leaf = descend(x, b, &path);
+    if (leaf->node.n < LEAF_ITEMS) {
+        leaf_append(leaf, e, b);
+        return;
+    }
+    if (before(leaf->highest, b)) {
+        right = node_new(x, sizeof *right, 0);
+        sep = b;
+    } else {
+        right = leaf_split(x, leaf, &sep);
+    }
+    leaf_append(before(b, sep) ? leaf : right, e, b);
+    insert_behind(x, &path, sep, &right->node);
+}
+
+/* Takes child `at` out of path level d; nodes that become empty go too. */
+static void drop_child(struct expiry *x, struct path *path, int d, unsigned at) {
+    struct inner *in = path->at[d];
+
+    node_free(x, in->child[at]);
+    in->node.n--;
+    memmove(in->sep + at, in->sep + at + 1, (in->node.n - at) * sizeof *in->sep);
+    memmove(in->child + at, in->child + at + 1, (in->node.n - at) * sizeof *in->child);
+    if (in->node.n == 0) {
+        if (d > 0) {
+            drop_child(x, path, d - 1, path->index[d - 1]);
+        } else {
+            node_free(x, &in->node);
+            x->root = NULL;
+        }
+    } else if (d == 0 && in->node.n == 1) {
+        x->root = in->child[0];
+        node_free(x, &in->node);
+    }
+}
+
+/* A leaf with few items swallows its right neighbour, or is swallowed by its left one. */
+static void leaf_merge(struct expiry *x, struct path *path) {
+    struct inner *in = path->at[path->depth - 1];
+    unsigned at = path->index[path->depth - 1], left = at > 0 ? at - 1 : 0;
+    struct leaf *a, *b;
+
+    if (in->node.n < 2) return;
+    a = (struct leaf *)in->child[left];
+    b = (struct leaf *)in->child[left + 1];
+    if (a->node.n + b->node.n > LEAF_ITEMS / 2) return;
+    memcpy(a->item + a->node.n, b->item, b->node.n * sizeof *b->item);
+    a->node.n = (uint16_t)(a->node.n + b->node.n);
+    if (b->node.earliest < a->node.earliest) a->node.earliest = b->node.earliest;
+    if (b->node.n && before(a->highest, b->highest)) a->highest = b->highest;
+    drop_child(x, path, path->depth - 1, left + 1);
+}
+
+void expiry_remove(struct expiry *x, struct entry *e) {
+    struct path path;
+    struct leaf *leaf;
+    unsigned i = 0;
+
+    CHECK(x->root);
+    leaf = descend(x, bound_of(e), &path);
+    while (i < leaf->node.n && leaf->item[i] != e) i++;
+    CHECK(i < leaf->node.n); /* its time changed while it stood here */
+    leaf->item[i] = leaf->item[--leaf->node.n];
+    x->count--;
+    if (path.depth == 0) {
+        if (leaf->node.n == 0) expiry_release(x);
+    } else if (leaf->node.n == 0) {
+        drop_child(x, &path, path.depth - 1, path.index[path.depth - 1]);
+    } else if (leaf->node.n < LEAF_ITEMS / 8) {
+        leaf_merge(x, &path);
+    }
+}
+
+size_t expiry_due(struct expiry *x, int64_t now_ms, struct entry **out, size_t max) {
+    struct expiry_node *node = x->root;
+    struct leaf *leaf;
+    int64_t earliest = INT64_MAX;
+    size_t n = 0;
+
+    if (!node) return 0;
+    while (node->height) node = ((struct inner *)node)->child[0];
+    leaf = (struct leaf *)node;
+    if (leaf->node.earliest > now_ms) return 0;
+    for (unsigned i = 0; i < leaf->node.n; i++) __builtin_prefetch(leaf->item[i]);
+    for (unsigned i = 0; i < leaf->node.n; i++) {
+        int64_t when = entry_expire(leaf->item[i]);
+
+        if (when <= now_ms && n < max)
+            out[n++] = leaf->item[i];
+        else if (when < earliest)
+            earliest = when;
+    }
+    if (n == 0) leaf->node.earliest = earliest;
+    return n;
+}
+
+int64_t expiry_avg_ttl(const struct expiry *x, int64_t now_ms) {
+    const struct expiry_node *node = x->root;
+    const struct leaf *leaf;
+    double sum = 0;
+
+    if (!node) return 0;
+    while (node->height) node = ((const struct inner *)node)->child[node->n / 2];
+    leaf = (const struct leaf *)node;
+    for (unsigned i = 0; i < leaf->node.n; i++) {
+        int64_t left = entry_expire(leaf->item[i]) - now_ms;
+
+        sum += left > 0 ? (double)left : 0;
+    }
+    return leaf->node.n ? (int64_t)(sum / leaf->node.n) : 0;
+}

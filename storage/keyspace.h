@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * keyspace - the numbered databases: keys, their entries, and which of them expire when.
+ *
+ * This layer stores; it does not judge. Whether an entry has expired, who must be told of a change
+ * and what is logged belongs to server/exec. All functions are for the main thread, and take the
+ * key's hash (hash_bytes) from the caller, who has computed it for fetching ahead anyway.
+ *
+ * An entry's address is good until the next call that names that entry.
+ */
+#ifndef STET_STORAGE_KEYSPACE_H
+#define STET_STORAGE_KEYSPACE_H
+
+#include "storage/ds/table.h"
+#include "storage/entry.h"
+#include "storage/expiry.h"
+
+struct db {
+    struct table keys;
+    struct expiry expires;
+    int id;
+};
+
+struct keyspace {
+    struct db *dbs;
+    int ndbs;
+};
+
+#define DB_KEEP_EXPIRE INT64_C(-2)
+
+void keyspace_init(struct keyspace *ks, int ndbs);
+void keyspace_release(struct keyspace *ks);
+size_t keyspace_count(const struct keyspace *ks);
+
+/* Exchanges the contents of two databases. */
+void keyspace_swap(struct keyspace *ks, int a, int b);
+
+/* Empties a database; returns how many keys went. With `lazy` the lazy-free thread does the work. */
+size_t db_clear(struct db *db, bool lazy);
+
+static inline struct entry *db_find(const struct db *db, struct slice key, uint64_t hash) {
+    return table_find(&db->keys, key, hash);
+}
+
+/* Stores a string over `old` (what db_find gave: NULL for a new key). `expire_ms` is a time,
+ * ENTRY_NO_EXPIRE, or DB_KEEP_EXPIRE. `flags`: ENTRY_NOT_INT, ENTRY_RAW. `key` and `value` may
+ * point into `old`'s key, but not into its value unless it stays a different entry. */
+struct entry *db_set_string(struct db *db, struct slice key, uint64_t hash, struct entry *old,
+                            struct slice value, int64_t expire_ms, unsigned flags);
+
+/* Adds an entry whose key is not there. */
+void db_add(struct db *db, struct entry *e, uint64_t hash);
+
+/* Makes an existing string `n` bytes long, new bytes zero, writable at *data; encoding "raw". */
+struct entry *db_resize_string(struct db *db, struct entry *e, uint64_t hash, size_t n,
+                               char **data);
+
+/* `when_ms` a time or ENTRY_NO_EXPIRE. */
+struct entry *db_set_expire(struct db *db, struct entry *e, uint64_t hash, int64_t when_ms);
+
+/* Takes the entry out and gives it to the caller. */
+void db_detach(struct db *db, struct entry *e, uint64_t hash);
+
+/* Takes the entry out and frees it; on the lazy-free thread if `lazy` and worth it. */
+void db_delete(struct db *db, struct entry *e, uint64_t hash, bool lazy);
+
+/* Bytes of tables and indexes, without the entries. */
+size_t db_overhead(const struct db *db);
+
+#endif

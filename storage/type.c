@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "storage/type.h"
+
+#include "storage/entry.h"
+
+static const struct type_ops *const types[TYPE_COUNT] = {
+    [TYPE_STRING] = &string_type_ops,
+};
+
+const struct type_ops *type_ops_of(enum type_id id) {
+    return types[id];
+}
+
+enum type_id type_by_name(struct slice name) {
+    unsigned id = 0;
+
+    while (id < TYPE_COUNT && !(types[id] && slice_is(name, types[id]->name))) id++;
+    return (enum type_id)id;
+}

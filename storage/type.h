@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * type - what the rest of the server has to know of a data type: one row each.
+ *
+ * A new type is one struct type_ops here, one row in persistence's table of rewriters, and (with
+ * snapshots) one in the table of RDB codecs. Nobody else asks for the type but a command that
+ * refuses the wrong one.
+ */
+#ifndef STET_STORAGE_TYPE_H
+#define STET_STORAGE_TYPE_H
+
+#include "storage/base/bytes.h"
+
+#include <stdint.h>
+
+/* The numbers are Redis' own for its types. */
+enum type_id { TYPE_STRING, TYPE_LIST, TYPE_SET, TYPE_ZSET, TYPE_HASH, TYPE_MODULE, TYPE_STREAM, TYPE_COUNT };
+
+struct entry;
+
+struct type_ops {
+    const char *name;
+    /* Frees what the value word points to. May run on the lazy-free thread. */
+    void (*release)(struct entry *e);
+    /* A copy of what the value word points to (never called for embedded strings). */
+    void *(*copy)(const struct entry *e);
+    /* What OBJECT ENCODING answers. */
+    const char *(*encoding)(const struct entry *e);
+    /* Allocations that a release would free: whether that is worth another thread. */
+    size_t (*effort)(const struct entry *e);
+    /* Bytes beyond the entry's own allocation. `samples` elements are looked at, 0: all. */
+    size_t (*mem)(const struct entry *e, size_t samples);
+};
+
+/* NULL for a type that this server does not have. */
+const struct type_ops *type_ops_of(enum type_id id);
+
+/* The type called `name` (any case), TYPE_COUNT if there is none. */
+enum type_id type_by_name(struct slice name);
+
+#endif
