@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#define _GNU_SOURCE
 #include "tests/kit/resp3.h"
 
 #include <arpa/inet.h>

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Strings and bits over the wire: a thread through every command. What each argument does is the
+ * golden transcripts' matter.
+ */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/kit/ask.h"
+#include "tests/kit/server.h"
+
+TestSuite(strings, .fini = kit_end);
+
+Test(strings, every_command_does_its_work) {
+    redisContext *c = ask_open(server_run(NULL, NULL));
+
+    EXPECT(c, "+OK", "SET k hello");
+    EXPECT(c, ":11", "APPEND k %s", " world");
+    EXPECT(c, "$ello", "GETRANGE k 1 4");
+    EXPECT(c, "$world", "SUBSTR k -5 -1");
+    EXPECT(c, ":11", "SETRANGE k 0 J");
+    EXPECT(c, "$Jello world", "GETSET k x");
+    EXPECT(c, ":1", "STRLEN k");
+    EXPECT(c, "$x", "GETDEL k");
+    EXPECT(c, ":1", "INCR n");
+    EXPECT(c, ":41", "INCRBY n 40");
+    EXPECT(c, ":40", "DECR n");
+    EXPECT(c, ":-2", "DECRBY n 42");
+    EXPECT(c, "$0.5", "INCRBYFLOAT n 2.5");
+    EXPECT(c, "-ERR value is not an integer or out of range", "INCR n");
+    EXPECT(c, "+OK", "MSET a 1 b 2");
+    EXPECT(c, "[$1 $2 (nil)]", "MGET a b c");
+    EXPECT(c, ":0", "MSETNX b 3 c 3");
+    EXPECT(c, ":1", "MSETNX c 3 d 4");
+    EXPECT(c, ":0", "SETNX a 9");
+    EXPECT(c, "+OK", "MSET x ohmytext y mynewtext");
+    EXPECT(c, "$mytext", "LCS x y");
+}
+
+Test(strings, set_takes_its_options) {
+    redisContext *c = ask_open(server_run(NULL, NULL));
+
+    EXPECT(c, "(nil)", "SET k v XX");
+    EXPECT(c, "+OK", "SET k v NX");
+    EXPECT(c, "$v", "SET k w GET");
+    EXPECT(c, "(nil)", "SET k z NX EX 100");
+    EXPECT(c, ":-1", "TTL k");
+    EXPECT(c, "+OK", "SET k z EX 100");
+    EXPECT(c, "+OK", "SET k y KEEPTTL");
+    EXPECT(c, ":100", "TTL k");
+    EXPECT(c, "+OK", "SET k y PXAT 33177117420000");
+    EXPECT(c, ":33177117420000", "PEXPIRETIME k");
+    EXPECT(c, "$y", "GETEX k PERSIST");
+    EXPECT(c, ":-1", "TTL k");
+    EXPECT(c, "-ERR syntax error", "SET k v EX 1 PX 1");
+    EXPECT(c, "-ERR invalid expire time in 'set' command", "SET k v EX 0");
+    EXPECT(c, "+OK", "SETEX k 100 v");
+    EXPECT(c, "+OK", "PSETEX k 100000 v");
+    EXPECT(c, ":100", "TTL k");
+}
+
+Test(strings, bits_do_their_work) {
+    redisContext *c = ask_open(server_run(NULL, NULL));
+
+    EXPECT(c, ":0", "SETBIT b 7 1");
+    EXPECT(c, ":1", "GETBIT b 7");
+    EXPECT(c, ":1", "BITCOUNT b");
+    EXPECT(c, ":7", "BITPOS b 1");
+    EXPECT(c, "+OK", "SET a %s", "foobar");
+    EXPECT(c, "+OK", "SET z %s", "abcdef");
+    EXPECT(c, ":6", "BITOP AND r a z");
+    EXPECT(c, "$`bc`ab", "GET r");
+    EXPECT(c, "[:1 :0]", "BITFIELD f INCRBY i5 100 1 GET u4 0");
+    EXPECT(c, "[:0]", "BITFIELD_RO f GET u8 0");
+    EXPECT(c, "-ERR bit offset is not an integer or out of range", "SETBIT b -1 1");
+}
+
+Test(strings, values_are_bytes) {
+    redisContext *c = ask_open(server_run(NULL, NULL));
+    char all[256];
+
+    for (int i = 0; i < 256; i++) all[i] = (char)i;
+    EXPECT(c, "+OK", "SET %b %b", all, sizeof all, all, sizeof all);
+    redisReply *r = redisCommand(c, "GET %b", all, sizeof all);
+    cr_assert_eq(r->len, 256);
+    cr_assert(memcmp(r->str, all, 256) == 0);
+    EXPECT(c, "+OK", "SET %b %b", "", (size_t)0, "", (size_t)0);
+    EXPECT(c, "$", "GET %b", "", (size_t)0);
+}
+
+Test(strings, encodings_have_redis_names) {
+    redisContext *c = ask_open(server_run(NULL, NULL));
+
+    EXPECT(c, "+OK", "SET k 12345");
+    EXPECT(c, "$int", "OBJECT ENCODING k");
+    EXPECT(c, "+OK", "SET k %s", "012345");
+    EXPECT(c, "$embstr", "OBJECT ENCODING k");
+    EXPECT(c, "+OK", "SET k 12345678901234567890123456789012345678901234");
+    EXPECT(c, "$embstr", "OBJECT ENCODING k");
+    EXPECT(c, "+OK", "SET k 123456789012345678901234567890123456789012345");
+    EXPECT(c, "$raw", "OBJECT ENCODING k");
+    EXPECT(c, "+OK", "SET k a");
+    EXPECT(c, ":2", "APPEND k b");
+    EXPECT(c, "$raw", "OBJECT ENCODING k");
+    EXPECT(c, ":1", "OBJECT REFCOUNT k");
+}
+
+Test(strings, a_string_grows_to_512_mb_and_no_further) {
+    redisContext *c = ask_open(server_run(NULL, NULL));
+
+    EXPECT(c, "-ERR string exceeds maximum allowed size (proto-max-bulk-len)",
+           "SETRANGE k 536870912 x");
+    EXPECT(c, "-ERR bit offset is not an integer or out of range", "SETBIT k 4294967296 1");
+    EXPECT(c, ":0", "EXISTS k");
+}
