@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * conf_load - the text of a configuration, line by line.
+ *
+ * File, standard input and options of the command line are one text by the time they come here;
+ * an included file is a text of its own with its own line numbers. The first wrong line ends it.
+ */
+#include "conf/conf_impl.h"
+
+#include "storage/base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <unistd.h>
+
+enum { INCLUDE_DEPTH_MAX = 64 }; /* deeper than any file that does not include itself */
+
+struct load {
+    struct conf *c;
+    struct err *e;
+    int depth;
+};
+
+struct line {
+    size_t number;
+    struct slice text; /* trimmed */
+};
+
+static int load_text(struct load *l, struct slice text);
+
+/* ---- how it failed */
+
+int conf_fail(struct conf *c, enum conf_err code, size_t line, const char *text, const char *reason,
+              struct err *e) {
+    char *t = text ? mem_strdup(text) : NULL, *r = mem_strdup(reason);
+
+    mem_free(c->failed_text);
+    mem_free(c->failed_reason);
+    c->failed = code;
+    c->failed_line = line;
+    c->failed_text = t;
+    c->failed_reason = r;
+    if (!t) return err_set(e, code, "%s", r);
+    return err_set(e, code, "line %zu '%s': %s", line, t, r);
+}
+
+static int fail_line(struct load *l, struct line at, const char *reason) {
+    struct bytes text = {0};
+
+    bytes_append(&text, at.text.p, at.text.n);
+    conf_fail(l->c, CONF_ERR_LINE, at.number, bytes_cstr(&text), reason, l->e);
+    bytes_release(&text);
+    return -1;
+}
+
+static const char bad_directive[] = "Bad directive or wrong number of arguments";
+
+void conf_report_error(const struct conf *c, FILE *out) {
+    if (!c->failed) return;
+    if (c->failed == CONF_ERR_OPEN) {
+        fprintf(out, "%s\n", c->failed_reason);
+        return;
+    }
+    fprintf(out, "\n*** FATAL CONFIG FILE ERROR (Redis %s) ***\n", CONF_REDIS_VERSION);
+    if (c->failed_text)
+        fprintf(out, "Reading the configuration file, at line %zu\n>>> '%s'\n", c->failed_line,
+                c->failed_text);
+    fprintf(out, "%s\n", c->failed_reason);
+}
+
+int conf_refuse_directive(struct conf *c, const struct conf_directive *d, const char *reason,
+                          struct err *e) {
+    return conf_fail(c, CONF_ERR_LINE, d->line, d->text, reason, e);
+}
+
+/* ---- files */
+
+static int cannot_open(struct conf *c, const char *path, struct err *e) {
+    struct bytes text = {0};
+
+    bytes_printf(&text, "Fatal error, can't open config file '%s': %s", path, strerror(errno));
+    conf_fail(c, CONF_ERR_OPEN, 0, NULL, bytes_cstr(&text), e);
+    bytes_release(&text);
+    return -1;
+}
+
+int conf_read_file(struct conf *c, const char *path, struct bytes *out, struct err *e) {
+    bool std = strcmp(path, "-") == 0;
+    int fd = std ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n;
+
+    if (fd < 0) return cannot_open(c, path, e);
+    do {
+        n = read(fd, bytes_room(out, 4096), 4096);
+        if (n > 0) out->n += (size_t)n;
+    } while (n > 0 || (n < 0 && errno == EINTR));
+    if (n < 0) cannot_open(c, path, e);
+    if (!std) close(fd);
+    return n < 0 ? -1 : 0;
+}
+
+static int include_one(struct load *l, const char *path) {
+    struct bytes text = {0};
+    int rc = conf_read_file(l->c, path, &text, l->e);
+
+    if (rc == 0) rc = load_text(l, bytes_slice(&text));
+    bytes_release(&text);
+    return rc;
+}
+
+/* A pattern that matches nothing is no error; a plain name is tried as it is. */
+static int include(struct load *l, struct line at, const char *pattern) {
+    glob_t found;
+    int rc = 0;
+
+    if (l->depth >= INCLUDE_DEPTH_MAX) return fail_line(l, at, "include is nested too deeply");
+    if (!strpbrk(pattern, "*?[")) return include_one(l, pattern);
+    if (glob(pattern, 0, NULL, &found) != 0) return 0;
+    for (size_t i = 0; i < found.gl_pathc && rc == 0; i++) rc = include_one(l, found.gl_pathv[i]);
+    globfree(&found);
+    return rc;
+}
+
+/* ---- lines */
+
+static void keep_directive(struct conf *c, const struct conf_argv *words, struct line at) {
+    struct conf_directive *d;
+    const char **argv = mem_alloc(words->n * sizeof *argv);
+    struct bytes text = {0};
+
+    c->directives = mem_realloc(c->directives, (c->directive_count + 1) * sizeof *c->directives);
+    d = &c->directives[c->directive_count++];
+    for (size_t i = 0; i < words->n; i++) argv[i] = mem_strdup(words->v[i].p);
+    for (char *p = (char *)argv[0]; *p; p++)
+        if (*p >= 'A' && *p <= 'Z') *p += 'a' - 'A';
+    bytes_append(&text, at.text.p, at.text.n);
+    *d = (struct conf_directive){words->n, argv, at.number, mem_strdup(bytes_cstr(&text))};
+    bytes_release(&text);
+}
+
+/* Lines that are no parameters. `keep`: remembered for conf_directives(). */
+static const struct directive {
+    const char *name;
+    size_t argc_min, argc_max;
+    bool keep;
+} directives[] = {
+    {"include", 2, 2, false},
+    {"rename-command", 3, 3, true},
+    {"user", 2, SIZE_MAX, true},
+    {"loadmodule", 2, SIZE_MAX, true},
+    /* Parameters of long ago that may stand in old files: read and forgotten. */
+    {"list-max-ziplist-entries", 2, 2, false},
+    {"list-max-ziplist-value", 2, 2, false},
+};
+
+static int load_directive(struct load *l, const struct conf_argv *words, struct line at) {
+    for (size_t i = 0; i < sizeof directives / sizeof *directives; i++) {
+        const struct directive *d = &directives[i];
+
+        if (!slice_is(words->v[0], d->name)) continue;
+        if (words->n < d->argc_min || words->n > d->argc_max) break;
+        if (d->keep) keep_directive(l->c, words, at);
+        return slice_is(words->v[0], "include") ? include(l, at, words->v[1].p) : 0;
+    }
+    return fail_line(l, at, bad_directive);
+}
+
+/* A parameter of several words may also come as one word with blanks. */
+static int assign_row(struct load *l, const struct conf_row *r, const struct conf_argv *words,
+                      struct line at) {
+    struct conf_argv split = {0};
+    struct err why;
+    struct conf_assign a = {.row = r,
+                            .v = &l->c->values,
+                            .argv = words->v + 1,
+                            .argc = words->n - 1,
+                            .loading = true,
+                            .again = l->c->seen[r - conf_rows],
+                            .e = &why};
+    int rc;
+
+    if (!(r->flags & CONF_WORDS) && a.argc != 1)
+        return fail_line(l, at, "wrong number of arguments");
+    if ((r->flags & CONF_WORDS) && a.argc == 1 && a.argv[0].n) {
+        conf_argv_split(&split, a.argv[0]);
+        a.argv = split.v;
+        a.argc = split.n;
+    }
+    rc = conf_assign(&a);
+    conf_argv_release(&split);
+    if (rc < 0) return fail_line(l, at, why.text);
+    l->c->seen[r - conf_rows] = true;
+    if (strcmp(r->name, "dir") == 0 && chdir(l->c->values.dir.path) < 0)
+        return fail_line(l, at, strerror(errno));
+    return 0;
+}
+
+static int load_line(struct load *l, struct line at) {
+    struct conf_argv words = {0};
+    const struct conf_row *r;
+    int rc = 0;
+
+    if (!conf_argv_parse(&words, at.text)) {
+        rc = fail_line(l, at, "Unbalanced quotes in configuration line");
+    } else if (words.n) {
+        r = conf_find(words.v[0], NULL);
+        rc = r ? assign_row(l, r, &words, at) : load_directive(l, &words, at);
+    }
+    conf_argv_release(&words);
+    return rc;
+}
+
+static int load_text(struct load *l, struct slice text) {
+    struct line at = {0};
+    int rc = 0;
+
+    l->depth++;
+    while (text.n && rc == 0) {
+        const char *end = memchr(text.p, '\n', text.n);
+        size_t n = end ? (size_t)(end - text.p) : text.n;
+
+        at.number++;
+        at.text = conf_trim(slice_of(text.p, n));
+        if (at.text.n && at.text.p[0] != '#') rc = load_line(l, at);
+        n += end != NULL;
+        text = slice_of(text.p + n, text.n - n);
+    }
+    l->depth--;
+    return rc;
+}
+
+/* What can only be said when everything was read. */
+static int check_whole(struct conf *c, struct err *e) {
+    const struct conf_values *v = &c->values;
+    int fd;
+
+    if (v->logfile[0]) {
+        fd = open(v->logfile, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+        if (fd < 0) {
+            struct bytes why = {0};
+
+            bytes_printf(&why, "Can't open the log file: %s", strerror(errno));
+            conf_fail(c, CONF_ERR_LINE, 0, NULL, bytes_cstr(&why), e);
+            bytes_release(&why);
+            return -1;
+        }
+        close(fd);
+    }
+    if (v->cluster_enabled && v->replicaof.host)
+        return conf_fail(c, CONF_ERR_LINE, 0, NULL,
+                         "replicaof directive not allowed in cluster mode", e);
+    return 0;
+}
+
+int conf_load_text(struct conf *c, struct slice text, struct err *e) {
+    struct load l = {.c = c, .e = e};
+
+    if (load_text(&l, text) < 0) return -1;
+    return check_whole(c, e);
+}
