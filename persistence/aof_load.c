@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "persistence/aof_load.h"
+
+#include "persistence/io.h"
+#include "storage/base/clock.h"
+#include "storage/base/log.h"
+#include "storage/base/mem.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum { MANIFEST_BYTES_MAX = 16 << 20 };
+
+void aof_manifest_name(const char *filename, char *out) {
+    snprintf(out, AOF_NAME_MAX + 16, "%s.manifest", filename);
+}
+
+void aof_loaded_release(struct aof_loaded *l) {
+    aof_manifest_release(&l->manifest);
+}
+
+int aof_manifest_read(int dirfd, const char *name, struct aof_manifest *m, struct err *e) {
+    struct bytes text = {0};
+    int64_t size;
+    int rc = -1, fd;
+
+    *m = (struct aof_manifest){0};
+    if (!io_exists(dirfd, name)) return 1;
+    fd = io_open_read(dirfd, name, e);
+    if (fd < 0) return -1;
+    size = io_size(fd, e);
+    if (size > MANIFEST_BYTES_MAX) {
+        err_set(e, EFBIG, "manifest '%s': %lld bytes is too much", name, (long long)size);
+    } else if (size >= 0) {
+        ssize_t got = io_read_at(fd, bytes_room(&text, (size_t)size + 1), (size_t)size, 0, e);
+
+        if (got >= 0) {
+            text.n = (size_t)got;
+            rc = aof_manifest_parse(m, name, bytes_slice(&text), e);
+        }
+    }
+    close(fd);
+    bytes_release(&text);
+    return rc;
+}
+
+/* ---------------------------------------------------------------- what is there */
+
+/* A file in the directory that looks like a part of this log, NULL if there is none. */
+static bool find_stray(int dirfd, const char *stem, char *out, size_t size) {
+    int fd = dup(dirfd);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    size_t n = strlen(stem);
+    const struct dirent *ent;
+    bool found = false;
+
+    if (!d) return false;
+    rewinddir(d);
+    while (!found && (ent = readdir(d))) {
+        const char *rest = ent->d_name + n;
+
+        if (strncmp(ent->d_name, stem, n) != 0 || *rest != '.') continue;
+        if (!strstr(rest, ".base.") && !strstr(rest, ".incr.")) continue;
+        if (strstr(rest, ".cut-")) continue;
+        snprintf(out, size, "%s", ent->d_name);
+        found = true;
+    }
+    closedir(d);
+    return found;
+}
+
+static bool in_working_dir(const struct aof_names *n, const char *file) {
+    int fd = open(n->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool there = fd >= 0 && file && file[0] && io_exists(fd, file);
+
+    if (fd >= 0) close(fd);
+    return there;
+}
+
+/* Moves the old single file under the name that the manifest gives the base. */
+static int move_single_file(int dirfd, const struct aof_names *n, struct err *e) {
+    char from[4096];
+
+    snprintf(from, sizeof from, "%s/%s", n->dir, n->filename);
+    if (renameat(AT_FDCWD, from, dirfd, n->filename) < 0)
+        return err_set(e, errno, "can't move the old append only file '%s' into '%s': %s", from,
+                       n->dirname, strerror(errno));
+    return io_sync_dir(dirfd, e);
+}
+
+/* First the manifest that names the old file as base, then the move: a start that finds the first
+ * without the second completes it. */
+static int upgrade_single_file(int dirfd, const struct aof_names *n, const char *manifest_name,
+                               struct aof_manifest *m, struct err *e) {
+    struct bytes text = {0};
+    struct aof_file *f = aof_manifest_set_base(m, n->filename, "aof");
+    int rc;
+
+    snprintf(f->name, sizeof f->name, "%s", n->filename);
+    aof_manifest_format(m, &text);
+    rc = io_replace(dirfd, manifest_name, bytes_slice(&text), e);
+    bytes_release(&text);
+    if (rc == 0) rc = move_single_file(dirfd, n, e);
+    if (rc == 0)
+        log_notice("Successfully migrated an old-style AOF configuration (%s) into the directory "
+                   "'%s'",
+                   n->filename, n->dirname);
+    return rc;
+}
+
+/* Reads the manifest, or makes sure that there is really nothing to read. */
+static int find_log(int dirfd, const struct aof_names *n, struct aof_manifest *m, struct err *e) {
+    char manifest_name[AOF_NAME_MAX + 16], stray[AOF_NAME_MAX];
+    const struct aof_file *base;
+    int rc;
+
+    aof_manifest_name(n->filename, manifest_name);
+    rc = aof_manifest_read(dirfd, manifest_name, m, e);
+    if (rc < 0) return -1;
+    if (rc == 0) {
+        base = aof_manifest_base(m);
+        if (base && strcmp(base->name, n->filename) == 0 && !io_exists(dirfd, base->name) &&
+            in_working_dir(n, n->filename))
+            return move_single_file(dirfd, n, e);
+        return 0;
+    }
+    if (find_stray(dirfd, n->filename, stray, sizeof stray))
+        return err_set(e, ENOENT,
+                       "the append only directory '%s' holds '%s' but no manifest '%s': refusing to "
+                       "start empty. Bring the manifest back, or move the files away",
+                       n->dirname, stray, manifest_name);
+    if (in_working_dir(n, n->filename)) return upgrade_single_file(dirfd, n, manifest_name, m, e);
+    if (in_working_dir(n, n->dbfilename))
+        return err_set(e, ENOTSUP,
+                       "'%s' exists and no append only file does: refusing to start empty beside "
+                       "it, and this version does not read RDB files",
+                       n->dbfilename);
+    return 0;
+}
+
+/* ---------------------------------------------------------------- reading it all */
+
+struct load {
+    int dirfd;
+    const struct aof_load_options *o;
+    struct aof_loaded *out;
+    uint64_t done, total; /* bytes */
+    struct err command_error;
+};
+
+static int on_command(void *arg, size_t argc, const struct slice *argv, struct err *e) {
+    struct load *l = arg;
+
+    return l->o->command(l->o->arg, argc, argv, e);
+}
+
+static void on_progress(void *arg, uint64_t offset) {
+    struct load *l = arg;
+
+    if (l->o->progress) l->o->progress(l->o->arg, l->done + offset, l->total);
+}
+
+static const struct aof_reader_ops reader_ops = {on_command, NULL, on_progress};
+
+static int check_files(struct load *l, const char *dirname, struct err *e) {
+    const struct aof_manifest *m = &l->out->manifest;
+
+    for (size_t i = 0; i < m->n; i++) {
+        const struct aof_file *f = &m->files[i];
+        int64_t size;
+        int fd;
+
+        if (f->type == AOF_HISTORY) continue;
+        if (!io_exists(l->dirfd, f->name))
+            return err_set(e, ENOENT, "the AOF file '%s/%s' of the manifest doesn't exist", dirname,
+                           f->name);
+        fd = io_open_read(l->dirfd, f->name, e);
+        size = fd < 0 ? -1 : io_size(fd, e);
+        if (fd >= 0) close(fd);
+        if (size < 0) return -1;
+        l->total += (uint64_t)size;
+        if (f->type == AOF_BASE) l->out->base_bytes = (uint64_t)size;
+    }
+    l->out->total_bytes = l->total;
+    return 0;
+}
+
+/* Keeps what is cut as `<file>.cut-<epoch>-<position>`, then cuts and syncs. */
+static int cut_tail(struct load *l, const struct aof_file *f, const struct aof_report *r,
+                    struct err *e) {
+    char name[AOF_NAME_MAX + 64], buf[65536];
+    uint64_t position = r->has_header ? aof_position_at(&r->epoch, r->good) : r->good, at = r->good;
+    int from = io_open_append(l->dirfd, f->name, e), to = -1, rc = -1;
+
+    if (from < 0) return -1;
+    snprintf(name, sizeof name, "%s.cut-%llu-%llu", f->name,
+             (unsigned long long)(r->has_header ? r->epoch.epoch : 0),
+             (unsigned long long)position);
+    to = io_create(l->dirfd, name, e);
+    if (to < 0) goto out;
+    while (at < r->size) {
+        ssize_t got = io_read_at(from, buf, sizeof buf, (off_t)at, e);
+
+        if (got <= 0 || io_write_all(to, buf, (size_t)got, NULL, e) < 0) goto out;
+        at += (uint64_t)got;
+    }
+    if (io_sync(to, e) < 0 || io_sync_dir(l->dirfd, e) < 0) goto out;
+    if (io_truncate(from, (off_t)r->good, e) < 0 || io_sync(from, e) < 0) goto out;
+    rc = 0;
+    l->out->cut_bytes = r->size - r->good;
+    log_warning("AOF '%s' loaded anyway because aof-load-truncated is enabled: %s at offset %llu. "
+                "%llu bytes from offset %llu on were cut off and are kept in '%s'",
+                f->name, r->why, (unsigned long long)r->at,
+                (unsigned long long)l->out->cut_bytes, (unsigned long long)r->good, name);
+out:
+    if (to >= 0) close(to);
+    close(from);
+    return rc;
+}
+
+static int refuse(const struct load *l, const struct aof_file *f, const struct aof_report *r,
+                  struct err *e) {
+    const char *dirname = l->o->names.dirname, *filename = l->o->names.filename;
+
+    switch (r->verdict) {
+    case AOF_TORN:
+        return err_set(e, EILSEQ,
+                       "Unexpected end of file reading the append only file '%s': %s at offset "
+                       "%llu; good up to offset %llu. You can: 1) make a backup of your AOF file, "
+                       "then run: stet-check-aof --fix %s/%s.manifest 2) set "
+                       "'aof-load-truncated' to yes and restart",
+                       f->name, r->why, (unsigned long long)r->at, (unsigned long long)r->good,
+                       dirname, filename);
+    case AOF_REFUSED:
+        return err_set(e, EILSEQ, "AOF '%s', offset %llu: %s", f->name, (unsigned long long)r->at,
+                       r->why);
+    case AOF_UNREADABLE:
+        return err_set(e, EIO, "AOF '%s' %s", f->name, r->why);
+    default:
+        return err_set(e, EILSEQ,
+                       "Bad file format reading the append only file '%s': %s at offset %llu; good "
+                       "up to offset %llu. Make a backup of your AOF file, then run: "
+                       "stet-check-aof --fix %s/%s.manifest",
+                       f->name, r->why, (unsigned long long)r->at, (unsigned long long)r->good,
+                       dirname, filename);
+    }
+}
+
+/* True if no increment behind index i holds more than headers. */
+static bool rest_is_empty(const struct load *l, size_t i) {
+    static const struct aof_reader_ops look = {NULL, NULL, NULL};
+    const struct aof_manifest *m = &l->out->manifest;
+
+    for (i++; i < m->n; i++) {
+        struct aof_report r;
+        int fd = io_open_read(l->dirfd, m->files[i].name, NULL);
+        char head[AOF_MARK_MAX];
+        ssize_t got;
+
+        if (fd < 0) return false;
+        /* A header is one line; anything behind it is data, whatever it looks like. */
+        got = io_read_at(fd, head, sizeof head, 0, NULL);
+        if (got == 0) {
+            close(fd);
+            continue;
+        }
+        if (got < 0 || head[0] != '#' || !memchr(head, '\n', (size_t)got) ||
+            io_size(fd, NULL) != (const char *)memchr(head, '\n', (size_t)got) + 1 - head) {
+            close(fd);
+            return false;
+        }
+        aof_read_file(fd, &look, NULL, &r);
+        close(fd);
+        if (r.verdict != AOF_WHOLE) return false;
+    }
+    return true;
+}
+
+static int judge_file(struct load *l, size_t i, const struct aof_report *r, struct err *e) {
+    const struct aof_file *f = &l->out->manifest.files[i];
+
+    if (r->verdict == AOF_WHOLE) return 0;
+    if (r->verdict == AOF_TORN && f->type == AOF_INCR && l->o->load_truncated &&
+        rest_is_empty(l, i))
+        return cut_tail(l, f, r, e);
+    /* An old single file is base and increment in one: its tail may be torn like one. */
+    if (r->verdict == AOF_TORN && f->type == AOF_BASE && l->o->load_truncated &&
+        strcmp(f->name, l->o->names.filename) == 0 && rest_is_empty(l, i))
+        return cut_tail(l, f, r, e);
+    if (r->verdict == AOF_TORN && f->type == AOF_INCR && l->o->load_truncated)
+        return err_set(e, EILSEQ,
+                       "the append only file '%s' is truncated (%s at offset %llu), but it is not "
+                       "the last one and later ones hold data. Make a backup, then run: "
+                       "stet-check-aof --fix %s/%s.manifest",
+                       f->name, r->why, (unsigned long long)r->at, l->o->names.dirname,
+                       l->o->names.filename);
+    return refuse(l, f, r, e);
+}
+
+/* A 0-byte base is what Redis writes of an empty data set; but if increments hold data and the log
+ * was ours, which never writes one, the base has been lost. */
+static int check_empty_base(const struct load *l, const struct aof_file *base, bool has_data,
+                            struct err *e) {
+    if (!base || l->out->base_bytes > 0) return 0;
+    if (strstr(base->name, ".base.rdb"))
+        return err_set(e, EILSEQ, "the base file '%s' is empty, which no RDB file is", base->name);
+    if (has_data)
+        return err_set(e, EILSEQ,
+                       "the base file '%s' is empty (0 bytes) while increments hold data: its "
+                       "contents were lost. Bring the file back, or remove its line from the "
+                       "manifest to go on without it",
+                       base->name);
+    log_notice("The base file '%s' is empty: taken as an empty data set", base->name);
+    return 0;
+}
+
+static void note_end(struct aof_loaded *out, const struct aof_report *r) {
+    if (r->has_header) {
+        uint64_t end = aof_position_at(&r->epoch, r->size);
+
+        if (end > out->next_position) out->next_position = end;
+        if (r->epoch.epoch >= out->next_epoch) out->next_epoch = r->epoch.epoch + 1;
+    } else {
+        out->next_position += r->size;
+    }
+}
+
+static int read_one(struct load *l, size_t i, bool *has_data, struct err *e) {
+    struct aof_file *f = &l->out->manifest.files[i];
+    uint64_t began = clock_real_ns();
+    struct aof_report r;
+    int fd = io_open_read(l->dirfd, f->name, e);
+
+    if (fd < 0) return -1;
+    aof_read_file(fd, &reader_ops, l, &r);
+    close(fd);
+    l->done += r.size;
+    l->out->commands += r.commands;
+    if (f->type == AOF_INCR) *has_data |= r.has_data;
+    note_end(l->out, &r);
+    if (judge_file(l, i, &r, e) < 0) return -1;
+    if (r.size > r.good) {
+        r.size = r.good;
+        if (f->type == AOF_BASE) l->out->base_bytes = r.good;
+    }
+    if (f->type == AOF_INCR) l->out->last = r;
+    log_notice("DB loaded from %s file %s: %.3f seconds", f->type == AOF_BASE ? "base" : "incr",
+               f->name, (double)(clock_real_ns() - began) / 1e9);
+    return 0;
+}
+
+int aof_load(int dirfd, const struct aof_load_options *o, struct aof_loaded *out, struct err *e) {
+    struct load l = {.dirfd = dirfd, .o = o, .out = out};
+    uint64_t began = clock_real_ns();
+    bool has_data = false;
+
+    *out = (struct aof_loaded){.next_epoch = 1};
+    if (find_log(dirfd, &o->names, &out->manifest, e) < 0) goto fail;
+    if (out->manifest.n == 0) return 0;
+    if (check_files(&l, o->names.dirname, e) < 0) goto fail;
+    for (size_t i = 0; i < out->manifest.n; i++) {
+        if (out->manifest.files[i].type == AOF_HISTORY) continue;
+        if (read_one(&l, i, &has_data, e) < 0) goto fail;
+    }
+    if (check_empty_base(&l, aof_manifest_base(&out->manifest), has_data, e) < 0) goto fail;
+    log_notice("DB loaded from append only file: %.3f seconds",
+               (double)(clock_real_ns() - began) / 1e9);
+    return 0;
+fail:
+    aof_manifest_release(&out->manifest);
+    return -1;
+}

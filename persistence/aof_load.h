@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * aof_load - brings the whole log back at start: manifest, base, increments in order, tail rule.
+ *
+ * Loading changes no file but for two things, both logged: the tail of the last increment may be
+ * cut (what is cut is kept beside it), and an old single file moves into the directory. When the
+ * log is refused, nothing has been touched.
+ */
+#ifndef STET_PERSISTENCE_AOF_LOAD_H
+#define STET_PERSISTENCE_AOF_LOAD_H
+
+#include "persistence/aof_manifest.h"
+#include "persistence/aof_reader.h"
+
+struct aof_names {
+    const char *dir;       /* the working directory, where an old single file or an RDB would be */
+    const char *dirname;   /* appenddirname */
+    const char *filename;  /* appendfilename */
+    const char *dbfilename;
+};
+
+struct aof_load_options {
+    struct aof_names names;
+    bool load_truncated; /* aof-load-truncated */
+    int (*command)(void *arg, size_t argc, const struct slice *argv, struct err *e);
+    /* `done` of `total` bytes of the log are read. May be NULL. */
+    void (*progress)(void *arg, uint64_t done, uint64_t total);
+    void *arg;
+};
+
+/* What the log looked like, for going on with it. */
+struct aof_loaded {
+    struct aof_manifest manifest; /* empty: there was no log */
+    struct aof_report last;       /* of the last increment */
+    uint64_t total_bytes, base_bytes;
+    uint64_t next_position; /* above every position that was ever given out */
+    uint64_t next_epoch;
+    uint64_t cut_bytes; /* 0: nothing was cut */
+    uint64_t commands;
+};
+
+/* 0, or -1 with a text that names file, offset and what to do. */
+int aof_load(int dirfd, const struct aof_load_options *o, struct aof_loaded *out, struct err *e);
+void aof_loaded_release(struct aof_loaded *l);
+
+/* "<appendfilename>.manifest"; `out` has room for AOF_NAME_MAX + 16. */
+void aof_manifest_name(const char *filename, char *out);
+
+/* Reads and parses; 1 if there is no manifest, 0 read, -1 refused. */
+int aof_manifest_read(int dirfd, const char *name, struct aof_manifest *m, struct err *e);
+
+#endif

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "persistence/aof_manifest.h"
+
+#include "storage/base/check.h"
+#include "storage/base/mem.h"
+#include "storage/base/num.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+
+enum { LINE_MAX_BYTES = 1024 };
+
+void aof_manifest_release(struct aof_manifest *m) {
+    mem_free(m->files);
+    *m = (struct aof_manifest){0};
+}
+
+void aof_manifest_copy(struct aof_manifest *to, const struct aof_manifest *from) {
+    *to = *from;
+    to->files = from->n ? mem_dup(from->files, from->n * sizeof *from->files) : NULL;
+    to->cap = from->n;
+}
+
+static struct aof_file *insert_at(struct aof_manifest *m, size_t at) {
+    if (m->n == m->cap) {
+        m->cap = m->cap ? m->cap * 2 : 4;
+        m->files = mem_realloc(m->files, m->cap * sizeof *m->files);
+    }
+    memmove(m->files + at + 1, m->files + at, (m->n - at) * sizeof *m->files);
+    m->n++;
+    m->files[at] = (struct aof_file){0};
+    return &m->files[at];
+}
+
+const struct aof_file *aof_manifest_base(const struct aof_manifest *m) {
+    for (size_t i = 0; i < m->n; i++)
+        if (m->files[i].type == AOF_BASE) return &m->files[i];
+    return NULL;
+}
+
+const struct aof_file *aof_manifest_last_incr(const struct aof_manifest *m) {
+    for (size_t i = m->n; i-- > 0;)
+        if (m->files[i].type == AOF_INCR) return &m->files[i];
+    return NULL;
+}
+
+/* ---------------------------------------------------------------- reading */
+
+/* The next word of a line, double quotes honoured; false at its end. */
+static bool next_word(struct slice *line, struct bytes *word, bool *bad) {
+    bytes_clear(word);
+    while (line->n && isspace((unsigned char)*line->p)) line->p++, line->n--;
+    if (line->n == 0) return false;
+    if (*line->p == '"') {
+        const char *end = memchr(line->p + 1, '"', line->n - 1);
+
+        if (!end) {
+            *bad = true;
+            return false;
+        }
+        bytes_append(word, line->p + 1, (size_t)(end - line->p) - 1);
+        line->n -= (size_t)(end + 1 - line->p);
+        line->p = end + 1;
+        return true;
+    }
+    while (line->n && !isspace((unsigned char)*line->p)) {
+        bytes_append_char(word, *line->p);
+        line->p++;
+        line->n--;
+    }
+    return true;
+}
+
+static const char *take_pair(struct aof_file *f, struct slice key, struct slice value) {
+    if (slice_is(key, "file")) {
+        if (value.n == 0 || value.n >= AOF_NAME_MAX) return "a file name is empty or too long";
+        if (memchr(value.p, '/', value.n)) return "a file name holds a path";
+        memcpy(f->name, value.p, value.n);
+        f->name[value.n] = '\0';
+    } else if (slice_is(key, "seq")) {
+        if (!num_parse_i64(value.p, value.n, &f->seq) || f->seq < 1)
+            return "a sequence number is not a positive number";
+    } else if (slice_is(key, "type")) {
+        if (value.n != 1 || !strchr("bhi", value.p[0])) return "unknown AOF file type";
+        f->type = (enum aof_file_type)value.p[0];
+    }
+    return NULL; /* keys of later versions are read over */
+}
+
+static const char *parse_file_line(struct slice line, struct aof_file *f) {
+    struct bytes key = {0}, value = {0};
+    const char *why = NULL;
+    bool bad = false;
+
+    while (!why && next_word(&line, &key, &bad)) {
+        if (!next_word(&line, &value, &bad))
+            why = "a key without a value";
+        else
+            why = take_pair(f, bytes_slice(&key), bytes_slice(&value));
+    }
+    if (!why && bad) why = "unbalanced quotes";
+    if (!why && (!f->name[0] || f->seq == 0 || f->type == 0)) why = "file, seq and type are needed";
+    bytes_release(&key);
+    bytes_release(&value);
+    return why;
+}
+
+static const char *accept_file(struct aof_manifest *m, const struct aof_file *f) {
+    for (size_t i = 0; i < m->n; i++)
+        if (strcmp(m->files[i].name, f->name) == 0) return "the same file twice";
+    if (f->type == AOF_BASE) {
+        if (aof_manifest_base(m)) return "found duplicate base file information";
+        m->base_seq = f->seq > m->base_seq ? f->seq : m->base_seq;
+    } else if (f->type == AOF_INCR) {
+        const struct aof_file *last = aof_manifest_last_incr(m);
+
+        if (last && f->seq <= last->seq) return "found a non-monotonic sequence number";
+        if (last && f->seq != last->seq + 1) return "an increment is missing before this one";
+        m->incr_seq = f->seq;
+    }
+    *insert_at(m, m->n) = *f;
+    return NULL;
+}
+
+int aof_manifest_parse(struct aof_manifest *m, const char *name, struct slice text, struct err *e) {
+    int lineno = 0;
+
+    *m = (struct aof_manifest){0};
+    if (text.n == 0) return err_set(e, EINVAL, "manifest '%s': found an empty AOF manifest", name);
+    while (text.n) {
+        struct aof_file f = {0};
+        const char *nl = memchr(text.p, '\n', text.n), *why = NULL;
+        struct slice line = {text.p, nl ? (size_t)(nl - text.p) : text.n};
+
+        lineno++;
+        if (line.n > LINE_MAX_BYTES)
+            why = "the AOF manifest file contains a too long line";
+        else if (!nl)
+            why = "the AOF manifest file is cut: its last line has no end";
+        else if (line.n && line.p[0] != '#') {
+            why = parse_file_line(line, &f);
+            if (!why) why = accept_file(m, &f);
+        } else if (line.n == 0) {
+            why = "an empty line";
+        }
+        if (why) {
+            aof_manifest_release(m);
+            return err_set(e, EINVAL, "manifest '%s', line %d '%.*s': %s", name, lineno,
+                           (int)(line.n > 100 ? 100 : line.n), line.p, why);
+        }
+        text.p += line.n + 1;
+        text.n -= line.n + 1;
+    }
+    if (m->n == 0) return err_set(e, EINVAL, "manifest '%s': it names no file", name);
+    return 0;
+}
+
+/* ---------------------------------------------------------------- writing */
+
+static bool needs_quotes(const char *name) {
+    for (; *name; name++)
+        if (isspace((unsigned char)*name) || !isprint((unsigned char)*name) || *name == '"')
+            return true;
+    return false;
+}
+
+void aof_manifest_format(const struct aof_manifest *m, struct bytes *out) {
+    for (size_t i = 0; i < m->n; i++) {
+        const struct aof_file *f = &m->files[i];
+
+        bytes_append_str(out, "file ");
+        if (needs_quotes(f->name))
+            bytes_append_quoted(out, slice_str(f->name));
+        else
+            bytes_append_str(out, f->name);
+        bytes_printf(out, " seq %lld type %c\n", (long long)f->seq, (char)f->type);
+    }
+}
+
+struct aof_file *aof_manifest_add_incr(struct aof_manifest *m, const char *stem) {
+    struct aof_file *f = insert_at(m, m->n);
+
+    f->seq = ++m->incr_seq;
+    f->type = AOF_INCR;
+    snprintf(f->name, sizeof f->name, "%s.%lld.incr.aof", stem, (long long)f->seq);
+    return f;
+}
+
+struct aof_file *aof_manifest_set_base(struct aof_manifest *m, const char *stem,
+                                       const char *suffix) {
+    struct aof_file *f;
+
+    for (size_t i = 0; i < m->n; i++)
+        if (m->files[i].type == AOF_BASE) m->files[i].type = AOF_HISTORY;
+    f = insert_at(m, 0);
+    f->seq = ++m->base_seq;
+    f->type = AOF_BASE;
+    snprintf(f->name, sizeof f->name, "%s.%lld.base.%s", stem, (long long)f->seq, suffix);
+    return f;
+}
+
+void aof_manifest_retire_incrs(struct aof_manifest *m, size_t keep) {
+    size_t left = keep;
+
+    for (size_t i = m->n; i-- > 0;) {
+        if (m->files[i].type != AOF_INCR) continue;
+        if (left > 0)
+            left--;
+        else
+            m->files[i].type = AOF_HISTORY;
+    }
+}
+
+void aof_manifest_drop_history(struct aof_manifest *m) {
+    size_t to = 0;
+
+    for (size_t i = 0; i < m->n; i++)
+        if (m->files[i].type != AOF_HISTORY) m->files[to++] = m->files[i];
+    m->n = to;
+}

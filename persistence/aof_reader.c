@@ -1,0 +1,490 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "persistence/aof_reader.h"
+
+#include "persistence/io.h"
+#include "protocol/request.h"
+#include "storage/base/check.h"
+#include "storage/base/crc.h"
+#include "storage/base/mem.h"
+#include "storage/base/num.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+enum {
+    CHUNK = 1 << 20,
+    NOTE_MAX = 1023, /* the longest '#' line that Redis skips, CRLF included */
+};
+
+/* A run of the file in memory. `unit` is where the unit under way begins; what lies before it may
+ * go when more is read. */
+struct window {
+    int fd;
+    char *buf;
+    size_t n, cap;
+    size_t unit, at; /* offsets in buf */
+    uint64_t base;   /* offset in the file of buf[0] */
+    uint64_t end;    /* where the file's content ends: its size less trailing zeros */
+};
+
+struct parsed {
+    size_t first, argc; /* in args */
+};
+
+enum outcome { OUT_UNIT, OUT_END, OUT_SHORT, OUT_BAD, OUT_STOP };
+
+struct reader {
+    struct window w;
+    struct request_args args;
+    struct parsed *cmds;
+    size_t ncmds, cmds_cap;
+    int64_t unit_ms;
+    uint64_t unit_lines;
+    bool unit_marked;
+    bool failed; /* the system refused to read: nothing may be concluded from what is missing */
+    const struct aof_reader_ops *ops;
+    void *arg;
+    struct aof_report *r;
+};
+
+__attribute__((format(printf, 2, 3))) static void explain(struct reader *rd, const char *fmt, ...) {
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(rd->r->why, sizeof rd->r->why, fmt, ap);
+    va_end(ap);
+    rd->r->at = rd->w.base + rd->w.at;
+}
+
+/* ---------------------------------------------------------------- the window */
+
+/* Drops what lies before the unit, makes room, reads on. 1 more bytes came, 0 none are left, -1
+ * the system failed. Arguments that were parsed already move along. */
+static int window_fill(struct reader *rd, size_t want) {
+    struct window *w = &rd->w;
+    const char *old = w->buf;
+    size_t drop = w->unit, room;
+    uint64_t from = w->base + w->n;
+    ssize_t got;
+
+    if (from >= w->end) return 0;
+    if (drop) {
+        memmove(w->buf, w->buf + drop, w->n - drop);
+        w->base += drop;
+        w->n -= drop;
+        w->at -= drop;
+        w->unit = 0;
+    }
+    if (w->cap - w->n < CHUNK || w->cap < want) {
+        w->cap = w->cap + w->cap / 2 + CHUNK;
+        if (w->cap < want) w->cap = want;
+        w->buf = mem_realloc(w->buf, w->cap);
+    }
+    for (size_t i = 0; i < rd->args.n; i++)
+        rd->args.v[i].p = w->buf + (rd->args.v[i].p - old) - drop;
+    room = w->cap - w->n;
+    if (room > w->end - from) room = (size_t)(w->end - from);
+    got = io_read_at(w->fd, w->buf + w->n, room, (off_t)from, NULL);
+    if (got < 0) {
+        rd->failed = true;
+        return -1;
+    }
+    w->n += (size_t)got;
+    if (rd->ops->progress) rd->ops->progress(rd->arg, w->base + w->n);
+    return got > 0;
+}
+
+/* True if `n` bytes from the current place are in memory, after reading what is needed. */
+static bool window_need(struct reader *rd, size_t n) {
+    while (rd->w.n - rd->w.at < n)
+        if (window_fill(rd, rd->w.at - rd->w.unit + n) <= 0) return false;
+    return true;
+}
+
+/* The '#' line at the current place, without its line end; moves behind it. */
+static enum outcome take_line(struct reader *rd, struct slice *line, uint64_t *offset) {
+    size_t seen = 0;
+    const char *nl;
+
+    for (;;) {
+        const char *p = rd->w.buf + rd->w.at;
+        size_t have = rd->w.n - rd->w.at;
+
+        nl = memchr(p + seen, '\n', have - seen);
+        if (nl) break;
+        seen = have;
+        if (seen > NOTE_MAX) {
+            explain(rd, "a '#' line of more than %d bytes", NOTE_MAX);
+            return OUT_BAD;
+        }
+        if (!window_need(rd, seen + 1)) {
+            explain(rd, "a '#' line without an end");
+            return OUT_SHORT;
+        }
+    }
+    *offset = rd->w.base + rd->w.at;
+    *line = (struct slice){rd->w.buf + rd->w.at, (size_t)(nl - (rd->w.buf + rd->w.at))};
+    if (line->n + 1 > NOTE_MAX) {
+        explain(rd, "a '#' line of more than %d bytes", NOTE_MAX);
+        return OUT_BAD;
+    }
+    rd->w.at += line->n + 1;
+    rd->unit_lines++;
+    if (line->n && line->p[line->n - 1] == '\r') line->n--;
+    return OUT_UNIT;
+}
+
+/* ---------------------------------------------------------------- commands */
+
+static bool ends_hold(const struct request_args *args, size_t first) {
+    for (size_t i = first; i < args->n; i++) {
+        const char *end = args->v[i].p + args->v[i].n;
+
+        if (end[0] != '\r' || end[1] != '\n') return false;
+    }
+    return true;
+}
+
+static enum outcome take_command(struct reader *rd, struct parsed *out) {
+    static const struct request_limits limits = {INT32_MAX, true};
+    struct request_partial *partial = NULL;
+    struct request req;
+    const char *error = NULL;
+    size_t need;
+    enum request_result rc;
+
+    while ((rc = request_parse(rd->w.buf + rd->w.at, rd->w.n - rd->w.at, &limits, &partial,
+                               &rd->args, &req, &need, &error)) == REQUEST_MORE) {
+        if (need > rd->w.end - (rd->w.base + rd->w.at) || !window_need(rd, need)) {
+            request_partial_free(&partial);
+            explain(rd, "the file ends inside a command");
+            return OUT_SHORT;
+        }
+    }
+    request_partial_free(&partial);
+    if (rc == REQUEST_BAD) {
+        explain(rd, "not a command: %s", error);
+        return OUT_BAD;
+    }
+    if (req.argc == 0) {
+        explain(rd, "a command without a name");
+        return OUT_BAD;
+    }
+    if (!ends_hold(&rd->args, req.first)) {
+        explain(rd, "an argument does not end where its length says");
+        return OUT_BAD;
+    }
+    *out = (struct parsed){req.first, req.argc};
+    rd->w.at += req.bytes;
+    rd->unit_lines += 1 + 2 * req.argc;
+    return OUT_UNIT;
+}
+
+static bool is_word(const struct reader *rd, const struct parsed *c, const char *word) {
+    return c->argc == 1 && slice_is(rd->args.v[c->first], word);
+}
+
+static void keep_command(struct reader *rd, const struct parsed *c) {
+    if (rd->ncmds == rd->cmds_cap) {
+        rd->cmds_cap = rd->cmds_cap ? rd->cmds_cap * 2 : 64;
+        rd->cmds = mem_realloc(rd->cmds, rd->cmds_cap * sizeof *rd->cmds);
+    }
+    rd->cmds[rd->ncmds++] = *c;
+}
+
+/* Takes one command and keeps it, following MULTI and EXEC in *in_multi. */
+static enum outcome take_kept(struct reader *rd, bool *in_multi) {
+    struct parsed c;
+    enum outcome rc = take_command(rd, &c);
+
+    if (rc != OUT_UNIT) return rc;
+    if (is_word(rd, &c, "multi")) {
+        if (*in_multi) {
+            explain(rd, "a MULTI inside a transaction: its EXEC is missing");
+            return OUT_BAD;
+        }
+        *in_multi = true;
+    } else if (is_word(rd, &c, "exec")) {
+        if (!*in_multi) {
+            explain(rd, "an EXEC without its MULTI");
+            return OUT_BAD;
+        }
+        *in_multi = false;
+    } else {
+        keep_command(rd, &c);
+    }
+    return OUT_UNIT;
+}
+
+static void note_time(struct reader *rd, struct slice line) {
+    int64_t sec;
+
+    if (line.n <= 4 || memcmp(line.p, "#TS:", 4) != 0) return;
+    if (num_parse_i64(line.p + 4, line.n - 4, &sec) && sec < INT64_MAX / 1000)
+        rd->unit_ms = sec * 1000;
+}
+
+/* ---------------------------------------------------------------- units */
+
+static bool batch_holds(struct reader *rd, struct slice line, uint64_t trailer_at, size_t body,
+                        uint64_t begin_at) {
+    const struct aof_epoch *h = &rd->r->epoch;
+    size_t n = (size_t)(trailer_at - (rd->w.base + body));
+    struct aof_trailer t;
+
+    if (!aof_mark_parse_trailer(line, h, aof_position_at(h, trailer_at), &t)) {
+        explain(rd, "a trailer whose check fails");
+        return false;
+    }
+    if (t.length != n || t.crc != crc64(aof_batch_seed(h, aof_position_at(h, begin_at)),
+                                        rd->w.buf + body, n)) {
+        explain(rd, "a batch whose checksum does not match");
+        return false;
+    }
+    rd->unit_ms = t.ms;
+    return true;
+}
+
+/* From behind the begin mark to behind the trailer. */
+static enum outcome take_batch(struct reader *rd) {
+    uint64_t begin_at = rd->w.base + rd->w.unit;
+    size_t body_len = rd->w.at - rd->w.unit;
+    bool in_multi = false;
+
+    rd->unit_marked = true;
+    for (;;) {
+        enum outcome rc;
+        struct slice line;
+        uint64_t at;
+
+        if (!window_need(rd, 1)) {
+            explain(rd, "a batch without its trailer");
+            return OUT_SHORT;
+        }
+        if (rd->w.buf[rd->w.at] != '#') {
+            rc = take_kept(rd, &in_multi);
+            if (rc != OUT_UNIT) return rc;
+            continue;
+        }
+        rc = take_line(rd, &line, &at);
+        if (rc != OUT_UNIT) return rc;
+        if (line.n >= 2 && line.p[1] == '}') {
+            if (in_multi) {
+                explain(rd, "a batch that ends inside a transaction");
+                return OUT_BAD;
+            }
+            return batch_holds(rd, line, at, rd->w.unit + body_len, begin_at) ? OUT_UNIT : OUT_BAD;
+        }
+        if (line.n < 2 || line.p[1] != 'T') {
+            explain(rd, "a mark inside a batch");
+            return OUT_BAD;
+        }
+    }
+}
+
+/* A '#' line between units: header, begin mark, synced mark, or somebody's annotation. */
+static enum outcome take_mark(struct reader *rd) {
+    struct aof_report *r = rd->r;
+    struct slice line;
+    uint64_t at, unsynced;
+    int64_t ms;
+    enum outcome rc = take_line(rd, &line, &at);
+
+    if (rc != OUT_UNIT) return rc;
+    if (slice_eq(line, SLICE("#{")) && r->has_header) return take_batch(rd);
+    if (line.n > 5 && memcmp(line.p, "#stet", 5) == 0) {
+        struct aof_epoch h;
+
+        if (!aof_mark_parse_header(line, at, r->has_header ? r->epoch.id : 0, &h)) {
+            explain(rd, "a header line whose check fails");
+            return OUT_BAD;
+        }
+        r->epoch = h;
+        r->has_header = true;
+        rd->unit_marked = true;
+        rd->unit_ms = h.ms;
+        return OUT_UNIT;
+    }
+    if (line.n > 2 && line.p[1] == '=' && r->has_header) {
+        if (!aof_mark_parse_synced(line, &r->epoch, aof_position_at(&r->epoch, at), &unsynced,
+                                   &ms)) {
+            explain(rd, "a synced mark whose check fails");
+            return OUT_BAD;
+        }
+        rd->unit_marked = true;
+        rd->unit_ms = ms;
+        return OUT_UNIT;
+    }
+    note_time(rd, line);
+    return OUT_UNIT;
+}
+
+/* One command outside batches, or all of a transaction. */
+static enum outcome take_unmarked(struct reader *rd) {
+    bool in_multi = false;
+
+    do {
+        enum outcome rc;
+
+        if (!window_need(rd, 1)) {
+            explain(rd, "the file ends inside a transaction");
+            return OUT_SHORT;
+        }
+        if (rd->w.buf[rd->w.at] == '#') {
+            struct slice line;
+            uint64_t at;
+
+            rc = take_line(rd, &line, &at);
+        } else if (rd->w.buf[rd->w.at] == '*') {
+            rc = take_kept(rd, &in_multi);
+        } else {
+            explain(rd, "expected '*', found 0x%02x", (unsigned char)rd->w.buf[rd->w.at]);
+            rc = OUT_BAD;
+        }
+        if (rc != OUT_UNIT) return rc;
+    } while (in_multi);
+    return OUT_UNIT;
+}
+
+static enum outcome take_unit(struct reader *rd) {
+    rd->args.n = rd->ncmds = 0;
+    rd->unit_ms = 0;
+    rd->unit_lines = 0;
+    rd->unit_marked = false;
+    rd->w.unit = rd->w.at;
+    if (!window_need(rd, 1)) return OUT_END;
+    if (rd->w.buf[rd->w.at] == '#') return take_mark(rd);
+    return take_unmarked(rd);
+}
+
+static enum outcome deliver(struct reader *rd) {
+    uint64_t offset = rd->w.base + rd->w.unit;
+    struct err e;
+
+    if (rd->unit_ms && rd->ops->time) rd->ops->time(rd->arg, offset, rd->unit_ms);
+    for (size_t i = 0; i < rd->ncmds; i++) {
+        const struct parsed *c = &rd->cmds[i];
+
+        if (rd->ops->command(rd->arg, c->argc, rd->args.v + c->first, &e) < 0) {
+            rd->w.at = (size_t)(rd->args.v[c->first].p - rd->w.buf);
+            explain(rd, "%s", e.text);
+            return OUT_STOP;
+        }
+    }
+    return OUT_UNIT;
+}
+
+static void unit_done(struct reader *rd) {
+    struct aof_report *r = rd->r;
+
+    r->units++;
+    r->commands += rd->ncmds;
+    r->lines += rd->unit_lines;
+    if (rd->ncmds) r->has_data = true;
+    if (rd->unit_ms) r->last_ms = rd->unit_ms;
+    if (rd->unit_marked)
+        r->unmarked = false;
+    else
+        r->unmarked = true;
+    r->good = rd->w.base + rd->w.at;
+}
+
+/* ---------------------------------------------------------------- damage */
+
+/* Is there, from `good` on, a valid line that calls a position behind `good` synced? */
+static bool later_mark_claims(struct reader *rd) {
+    const struct aof_epoch h = rd->r->epoch;
+    uint64_t at = rd->r->good, limit = aof_position_at(&h, rd->r->good);
+    char buf[CHUNK / 16];
+
+    while (at < rd->r->size) {
+        ssize_t got = io_read_at(rd->w.fd, buf, sizeof buf, (off_t)at, NULL);
+        const char *p = buf, *end = buf + got;
+
+        if (got <= 0) return true; /* what cannot be read cannot be called a torn tail */
+        while ((p = memchr(p, '#', (size_t)(end - p)))) {
+            size_t have = (size_t)(end - p);
+            const char *nl = memchr(p, '\n', have < AOF_MARK_MAX ? have : AOF_MARK_MAX);
+            uint64_t offset = at + (uint64_t)(p - buf), position = aof_position_at(&h, offset);
+            struct slice line = {p, nl && nl > p ? (size_t)(nl - p) - 1 : 0};
+            struct aof_trailer t;
+            struct aof_epoch later;
+            uint64_t unsynced;
+            int64_t ms;
+
+            if (!nl && have < AOF_MARK_MAX && at + (uint64_t)got < rd->r->size && p > buf) break;
+            p++;
+            if (!nl) continue;
+            if (aof_mark_parse_header(line, offset, h.id, &later)) return true;
+            if (aof_mark_parse_trailer(line, &h, position, &t) && position - t.unsynced > limit)
+                return true;
+            if (aof_mark_parse_synced(line, &h, position, &unsynced, &ms) &&
+                position - unsynced > limit)
+                return true;
+        }
+        at += p ? (uint64_t)(p - buf) : (uint64_t)got;
+    }
+    return false;
+}
+
+static enum aof_verdict judge(struct reader *rd, enum outcome rc) {
+    struct aof_report *r = rd->r;
+
+    if (rd->failed) {
+        snprintf(r->why, sizeof r->why, "can't be read");
+        return AOF_UNREADABLE;
+    }
+    if (rc == OUT_STOP) return AOF_REFUSED;
+    if (rc == OUT_END) {
+        if (r->good == r->size) return AOF_WHOLE;
+        snprintf(r->why, sizeof r->why, "zeros up to the end of the file");
+        r->at = r->good;
+        return AOF_TORN;
+    }
+    if (r->has_header && !r->unmarked && (rd->unit_marked || rc == OUT_BAD))
+        return later_mark_claims(rd) ? AOF_CORRUPT : AOF_TORN;
+    return rc == OUT_SHORT ? AOF_TORN : AOF_CORRUPT;
+}
+
+/* Zeros at the end are no content: a file system may have grown the file before the data came. */
+static int find_content_end(struct window *w, uint64_t size) {
+    char buf[4096];
+
+    w->end = size;
+    while (w->end > 0) {
+        size_t n = w->end < sizeof buf ? (size_t)w->end : sizeof buf;
+
+        if (io_read_at(w->fd, buf, n, (off_t)(w->end - n), NULL) != (ssize_t)n) return -1;
+        for (; n > 0; n--, w->end--)
+            if (buf[n - 1] != 0) return 0;
+    }
+    return 0;
+}
+
+void aof_read_file(int fd, const struct aof_reader_ops *ops, void *arg, struct aof_report *out) {
+    struct reader rd = {.w = {.fd = fd}, .ops = ops, .arg = arg, .r = out};
+    struct err e;
+    int64_t size = io_size(fd, &e);
+    enum outcome rc = OUT_END;
+
+    *out = (struct aof_report){.verdict = AOF_UNREADABLE};
+    if (size < 0 || find_content_end(&rd.w, (uint64_t)size) < 0) {
+        snprintf(out->why, sizeof out->why, "can't be read");
+        return;
+    }
+    out->size = (uint64_t)size;
+    if (window_need(&rd, 5) && memcmp(rd.w.buf, "REDIS", 5) == 0) {
+        snprintf(out->why, sizeof out->why, "begins with an RDB preamble, which is not supported");
+        goto out;
+    }
+    do {
+        rc = take_unit(&rd);
+        if (rc == OUT_UNIT) rc = deliver(&rd);
+        if (rc == OUT_UNIT) unit_done(&rd);
+    } while (rc == OUT_UNIT);
+    out->verdict = judge(&rd, rc);
+out:
+    mem_free(rd.w.buf);
+    mem_free(rd.args.v);
+    mem_free(rd.cmds);
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * aof_reader - reads one file of the log, unit by unit, and says what it is worth.
+ *
+ * A unit is a batch between its marks, or (outside batches) one command or one MULTI..EXEC. Its
+ * commands are delivered only when all of it has been read and checked, so nothing is half-applied.
+ * The server's loader and stet-check-aof share this code: they agree on every input.
+ *
+ * Not here: the order of files, cutting (aof_load), what a command does.
+ */
+#ifndef STET_PERSISTENCE_AOF_READER_H
+#define STET_PERSISTENCE_AOF_READER_H
+
+#include "persistence/aof_mark.h"
+#include "storage/base/err.h"
+
+#include <sys/types.h>
+
+enum aof_verdict {
+    AOF_WHOLE,    /* every byte was read and holds */
+    AOF_TORN,     /* good up to `good`; the rest is an un-synced or cut-off tail */
+    AOF_CORRUPT,  /* good up to `good`; what follows was damaged after it was safe */
+    AOF_REFUSED,  /* a command was not accepted by `command` (its text in `why`) */
+    AOF_UNREADABLE, /* the system refused to read; or not a file of commands */
+};
+
+struct aof_report {
+    enum aof_verdict verdict;
+    uint64_t size;   /* of the file */
+    uint64_t good;   /* end of the last good unit */
+    uint64_t at;     /* where the damage shows */
+    char why[256];
+    uint64_t units, commands, lines;
+    bool has_data;   /* there is more than header lines */
+    bool has_header; /* `epoch` is that of the last header read */
+    bool unmarked;   /* something without marks stands behind the last mark */
+    struct aof_epoch epoch;
+    int64_t last_ms; /* latest time that a mark or #TS line gave, 0: none */
+};
+
+struct aof_reader_ops {
+    /* One command of a good unit; MULTI and EXEC are not passed on. -1 ends with AOF_REFUSED. */
+    int (*command)(void *arg, size_t argc, const struct slice *argv, struct err *e);
+    /* Before the commands of a unit that carries a time. May be NULL. */
+    void (*time)(void *arg, uint64_t offset, int64_t ms);
+    /* Now and then, with the offset reached. May be NULL. */
+    void (*progress)(void *arg, uint64_t offset);
+};
+
+void aof_read_file(int fd, const struct aof_reader_ops *ops, void *arg, struct aof_report *out);
+
+#endif

@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "persistence/aof_writer.h"
+
+#include "persistence/io.h"
+#include "storage/base/check.h"
+#include "storage/base/clock.h"
+#include "storage/base/mem.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+enum {
+    RETRY_MS = 100,         /* between attempts of a write that fails */
+    EVERYSEC_MS = 1000,
+    SPARE_BUFFER_MAX = 1 << 20,
+};
+
+enum entry_kind { ENTRY_BATCH, ENTRY_SWITCH, ENTRY_POLICY };
+
+struct entry {
+    struct entry *next;
+    enum entry_kind kind;
+    bool payload;
+    struct bytes data;
+    uint64_t end;
+    int fd;
+    enum aof_fsync policy;
+};
+
+struct aof_writer {
+    pthread_mutex_t mu;
+    pthread_cond_t work;     /* for the writer: entries, restart, stop */
+    pthread_cond_t sync;     /* for the sync thread: something to sync, stop */
+    pthread_cond_t progress; /* written, synced or an error changed */
+    pthread_t writer_thread, sync_thread;
+    void (*wake)(void *arg);
+    void *wake_arg;
+    atomic_bool wake_pending;
+
+    struct entry *first, **last;
+    struct bytes spare;
+    bool writer_idle, sync_idle, stopping, abandon, hold;
+    int fd;
+    uint64_t generation; /* counts restarts: a sync of an older file says nothing */
+    enum aof_fsync policy;
+    _Atomic uint64_t written, synced;
+    uint64_t payload_end; /* end of the last batch that needs a sync of its own */
+    uint64_t wanted;      /* somebody waits for this to be synced */
+    uint64_t last_sync_us;
+    struct aof_writer_state st;
+};
+
+static uint64_t now_us(void) {
+    return clock_real_ns() / 1000;
+}
+
+static void histogram_add(struct aof_histogram *h, uint64_t us) {
+    int i = us ? 64 - __builtin_clzl(us) : 0;
+
+    h->bucket[i < 31 ? i : 31]++;
+    h->count++;
+    h->sum_us += us;
+    if (us > h->max_us) h->max_us = us;
+}
+
+static void timed_wait(pthread_cond_t *c, pthread_mutex_t *mu, uint64_t us) {
+    uint64_t at = clock_real_ns() + us * 1000;
+    struct timespec ts = {(time_t)(at / 1000000000), (long)(at % 1000000000)};
+
+    pthread_cond_clockwait(c, mu, CLOCK_MONOTONIC, &ts);
+}
+
+/* With mu held. */
+static void announce(struct aof_writer *w) {
+    pthread_cond_broadcast(&w->progress);
+    if (!atomic_exchange(&w->wake_pending, true)) w->wake(w->wake_arg);
+}
+
+/* ---------------------------------------------------------------- the writer thread */
+
+/* One attempt at a batch. What got through of a failed one is cut off again, so that no half
+ * batch stays behind if we go down; *done is what remains in the file in spite of that. */
+static int write_batch(struct aof_writer *w, int fd, uint64_t start, const struct entry *en,
+                       size_t *done) {
+    uint64_t began = now_us(), took;
+    size_t got = 0;
+    struct err e;
+    int rc = io_write_all(fd, en->data.p + *done, en->data.n - *done, &got, &e);
+
+    took = now_us() - began;
+    pthread_mutex_lock(&w->mu);
+    histogram_add(&w->st.write_time, took);
+    pthread_mutex_unlock(&w->mu);
+    *done += got;
+    if (rc == 0) return 0;
+    if (*done > 0 && io_truncate(fd, (off_t)start, NULL) == 0) *done = 0;
+    return e.code;
+}
+
+/* Writes until it is through, or the file is given up. With mu held on entry and return. */
+static void write_until_done(struct aof_writer *w, struct entry *en) {
+    uint64_t generation = w->generation, start;
+    size_t done = 0;
+    int code;
+
+    for (;;) {
+        int fd = w->fd;
+
+        if (w->generation != generation) done = 0, generation = w->generation;
+        if (en->end <= atomic_load(&w->written)) return; /* a restart has overtaken it */
+        if (w->st.sync_error || fd < 0) {
+            if (w->stopping) return;
+            pthread_cond_wait(&w->work, &w->mu);
+            continue;
+        }
+        start = w->st.file_bytes;
+        pthread_mutex_unlock(&w->mu);
+        code = write_batch(w, fd, start, en, &done);
+        pthread_mutex_lock(&w->mu);
+        if (code == 0) break;
+        w->st.write_error = code;
+        announce(w);
+        if (w->stopping && w->abandon) return;
+        timed_wait(&w->work, &w->mu, RETRY_MS * 1000);
+    }
+    if (w->generation != generation) return;
+    w->st.write_error = 0;
+    w->st.file_bytes += en->data.n;
+    if (en->payload) {
+        w->payload_end = en->end;
+        if (!w->st.oldest_unsynced_us) w->st.oldest_unsynced_us = now_us();
+    }
+    atomic_store(&w->written, en->end);
+}
+
+/* Waits until all of the old file is synced; false if that cannot be any more. */
+static bool settle_old_file(struct aof_writer *w) {
+    uint64_t all = atomic_load(&w->written);
+
+    while (w->fd >= 0 && atomic_load(&w->synced) < all && !w->st.sync_error) {
+        if (w->wanted < all) w->wanted = all;
+        pthread_cond_signal(&w->sync);
+        pthread_cond_wait(&w->progress, &w->mu);
+    }
+    return !w->st.sync_error;
+}
+
+static void adopt_file(struct aof_writer *w, int fd, uint64_t size) {
+    int old = w->fd;
+
+    w->fd = fd;
+    w->generation++;
+    w->st.file_bytes = size;
+    if (old < 0) return;
+    pthread_mutex_unlock(&w->mu);
+    close(old);
+    pthread_mutex_lock(&w->mu);
+}
+
+static void run_entry(struct aof_writer *w, struct entry *en) {
+    switch (en->kind) {
+    case ENTRY_BATCH: write_until_done(w, en); break;
+    case ENTRY_POLICY:
+        w->policy = en->policy;
+        pthread_cond_signal(&w->sync);
+        break;
+    case ENTRY_SWITCH:
+        if (settle_old_file(w))
+            adopt_file(w, en->fd, 0);
+        else
+            close(en->fd);
+        break;
+    }
+}
+
+static void entry_drop(struct aof_writer *w, struct entry *en) {
+    if (en->data.cap && !w->spare.p && en->data.cap <= SPARE_BUFFER_MAX) {
+        w->spare = en->data;
+        w->spare.n = 0;
+    } else {
+        bytes_release(&en->data);
+    }
+    mem_free(en);
+}
+
+/* With mu held: is there something for the sync thread to do right now? */
+static bool sync_is_due(const struct aof_writer *w, uint64_t *wait_us) {
+    uint64_t written = atomic_load(&w->written), synced = atomic_load(&w->synced), age;
+
+    *wait_us = 0;
+    if (w->fd < 0 || w->st.sync_error || written <= synced) return false;
+    if (w->wanted > synced) return true;
+    if (w->payload_end <= synced) return false;
+    if (w->policy == AOF_FSYNC_ALWAYS) return true;
+    if (w->policy == AOF_FSYNC_NO || w->hold) return false;
+    age = now_us() - w->last_sync_us;
+    if (age >= EVERYSEC_MS * 1000) return true;
+    *wait_us = EVERYSEC_MS * 1000 - age;
+    return false;
+}
+
+static void *writer_run(void *arg) {
+    struct aof_writer *w = arg;
+
+    mem_thread_init();
+    pthread_mutex_lock(&w->mu);
+    for (;;) {
+        struct entry *en;
+
+        while (!w->first && !w->stopping) {
+            w->writer_idle = true;
+            pthread_cond_wait(&w->work, &w->mu);
+            w->writer_idle = false;
+        }
+        if (w->stopping && (w->abandon || !w->first)) break;
+        /* A group is what was queued when we came; progress is announced once for all of it. */
+        while ((en = w->first) && !(w->stopping && w->abandon)) {
+            uint64_t unused;
+
+            w->first = en->next;
+            if (!w->first) w->last = &w->first;
+            run_entry(w, en);
+            entry_drop(w, en);
+            if (w->sync_idle && sync_is_due(w, &unused)) pthread_cond_signal(&w->sync);
+            if (w->stopping && (w->st.sync_error || w->fd < 0)) break;
+        }
+        announce(w);
+        if (w->sync_idle) pthread_cond_signal(&w->sync);
+        if (w->stopping && (w->st.sync_error || w->fd < 0)) break;
+    }
+    pthread_mutex_unlock(&w->mu);
+    return NULL;
+}
+
+/* ---------------------------------------------------------------- the sync thread */
+
+/* With mu held on entry and return. */
+static void sync_once(struct aof_writer *w) {
+    uint64_t upto = atomic_load(&w->written), generation = w->generation;
+    int fd = dup(w->fd); /* the writer may switch and close meanwhile */
+    uint64_t began = now_us();
+    struct err e = {0};
+    int rc;
+
+    w->st.sync_started_us = w->last_sync_us = began;
+    w->st.oldest_unsynced_us = 0;
+    pthread_mutex_unlock(&w->mu);
+    rc = fd < 0 ? err_set(&e, errno, "dup") : io_sync(fd, &e);
+    if (fd >= 0) close(fd);
+    pthread_mutex_lock(&w->mu);
+    w->st.sync_started_us = 0;
+    w->st.syncs++;
+    histogram_add(&w->st.sync_time, now_us() - began);
+    if (generation != w->generation) return;
+    if (rc < 0)
+        w->st.sync_error = e.code ? e.code : EIO;
+    else
+        atomic_store(&w->synced, upto);
+    pthread_cond_signal(&w->work);
+    announce(w);
+}
+
+static void *sync_run(void *arg) {
+    struct aof_writer *w = arg;
+
+    mem_thread_init();
+    pthread_mutex_lock(&w->mu);
+    while (!w->stopping) {
+        uint64_t wait_us;
+
+        if (sync_is_due(w, &wait_us)) {
+            sync_once(w);
+            continue;
+        }
+        w->sync_idle = true;
+        if (wait_us)
+            timed_wait(&w->sync, &w->mu, wait_us);
+        else
+            pthread_cond_wait(&w->sync, &w->mu);
+        w->sync_idle = false;
+    }
+    pthread_mutex_unlock(&w->mu);
+    return NULL;
+}
+
+/* ---------------------------------------------------------------- the main thread's side */
+
+static pthread_t start_thread(void *(*run)(void *), void *arg, const char *name) {
+    pthread_t id;
+    sigset_t all, old;
+
+    sigfillset(&all); /* signals are for the main thread */
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    CHECK(pthread_create(&id, NULL, run, arg) == 0);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    pthread_setname_np(id, name);
+    return id;
+}
+
+struct aof_writer *aof_writer_new(void (*wake)(void *arg), void *arg) {
+    struct aof_writer *w = mem_calloc(sizeof *w);
+
+    pthread_mutex_init(&w->mu, NULL);
+    pthread_cond_init(&w->work, NULL);
+    pthread_cond_init(&w->sync, NULL);
+    pthread_cond_init(&w->progress, NULL);
+    w->wake = wake;
+    w->wake_arg = arg;
+    w->last = &w->first;
+    w->fd = -1;
+    w->policy = AOF_FSYNC_EVERYSEC;
+    w->writer_thread = start_thread(writer_run, w, "aof-writer");
+    w->sync_thread = start_thread(sync_run, w, "aof-sync");
+    return w;
+}
+
+void aof_writer_free(struct aof_writer *w, bool abandon) {
+    pthread_mutex_lock(&w->mu);
+    w->stopping = true;
+    w->abandon = abandon;
+    pthread_cond_broadcast(&w->work);
+    pthread_cond_broadcast(&w->sync);
+    pthread_cond_broadcast(&w->progress);
+    pthread_mutex_unlock(&w->mu);
+    pthread_join(w->writer_thread, NULL);
+    pthread_join(w->sync_thread, NULL);
+    while (w->first) {
+        struct entry *en = w->first;
+
+        w->first = en->next;
+        if (en->kind == ENTRY_SWITCH) close(en->fd);
+        bytes_release(&en->data);
+        mem_free(en);
+    }
+    if (w->fd >= 0) close(w->fd);
+    bytes_release(&w->spare);
+    mem_free(w);
+}
+
+static void enqueue(struct aof_writer *w, struct entry *en) {
+    *w->last = en;
+    w->last = &en->next;
+    if (w->writer_idle) pthread_cond_signal(&w->work);
+}
+
+void aof_writer_push(struct aof_writer *w, struct bytes *batch, uint64_t end, bool payload) {
+    struct entry *en = mem_alloc(sizeof *en);
+
+    *en = (struct entry){.kind = ENTRY_BATCH, .payload = payload, .data = *batch, .end = end};
+    pthread_mutex_lock(&w->mu);
+    *batch = w->spare;
+    w->spare = (struct bytes){0};
+    enqueue(w, en);
+    pthread_mutex_unlock(&w->mu);
+}
+
+static void push_control(struct aof_writer *w, enum entry_kind kind, int fd,
+                         enum aof_fsync policy) {
+    struct entry *en = mem_alloc(sizeof *en);
+
+    *en = (struct entry){.kind = kind, .fd = fd, .policy = policy};
+    pthread_mutex_lock(&w->mu);
+    enqueue(w, en);
+    pthread_mutex_unlock(&w->mu);
+}
+
+void aof_writer_switch(struct aof_writer *w, int fd) {
+    push_control(w, ENTRY_SWITCH, fd, AOF_FSYNC_NO);
+}
+
+void aof_writer_set_policy(struct aof_writer *w, enum aof_fsync policy) {
+    push_control(w, ENTRY_POLICY, -1, policy);
+}
+
+void aof_writer_restart(struct aof_writer *w, int fd, uint64_t size, uint64_t position) {
+    struct entry **at;
+
+    pthread_mutex_lock(&w->mu);
+    w->last = &w->first;
+    for (at = &w->first; *at;) {
+        struct entry *en = *at;
+
+        if (en->kind == ENTRY_POLICY || (en->kind == ENTRY_BATCH && en->end > position)) {
+            at = &en->next;
+            w->last = at;
+            continue;
+        }
+        *at = en->next;
+        if (en->kind == ENTRY_SWITCH) close(en->fd);
+        bytes_release(&en->data);
+        mem_free(en);
+    }
+    w->last = at;
+    atomic_store(&w->written, position);
+    atomic_store(&w->synced, position);
+    w->payload_end = w->wanted = 0;
+    w->st.sync_error = w->st.write_error = 0;
+    w->st.oldest_unsynced_us = 0;
+    w->last_sync_us = now_us();
+    adopt_file(w, fd, size);
+    pthread_cond_broadcast(&w->work);
+    pthread_mutex_unlock(&w->mu);
+}
+
+void aof_writer_want_sync(struct aof_writer *w, uint64_t position) {
+    pthread_mutex_lock(&w->mu);
+    if (w->wanted < position) w->wanted = position;
+    pthread_cond_signal(&w->sync);
+    pthread_mutex_unlock(&w->mu);
+}
+
+void aof_writer_hold_sync(struct aof_writer *w, bool hold) {
+    pthread_mutex_lock(&w->mu);
+    w->hold = hold;
+    pthread_cond_signal(&w->sync);
+    pthread_mutex_unlock(&w->mu);
+}
+
+void aof_writer_get_state(struct aof_writer *w, struct aof_writer_state *out) {
+    atomic_store(&w->wake_pending, false);
+    pthread_mutex_lock(&w->mu);
+    w->st.written = atomic_load(&w->written);
+    w->st.synced = atomic_load(&w->synced);
+    *out = w->st;
+    pthread_mutex_unlock(&w->mu);
+}
+
+uint64_t aof_writer_written(const struct aof_writer *w) {
+    return atomic_load_explicit(&w->written, memory_order_acquire);
+}
+
+uint64_t aof_writer_synced(const struct aof_writer *w) {
+    return atomic_load_explicit(&w->synced, memory_order_acquire);
+}
+
+bool aof_writer_wait_synced(struct aof_writer *w, uint64_t position, int deadline_ms) {
+    uint64_t until = now_us() + (uint64_t)deadline_ms * 1000, now;
+    bool ok;
+
+    pthread_mutex_lock(&w->mu);
+    if (w->wanted < position) w->wanted = position;
+    pthread_cond_signal(&w->sync);
+    while (atomic_load(&w->synced) < position && !w->st.sync_error && (now = now_us()) < until)
+        timed_wait(&w->progress, &w->mu, until - now);
+    ok = atomic_load(&w->synced) >= position;
+    pthread_mutex_unlock(&w->mu);
+    return ok;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * aof_writer - the two threads that own the append-only file's descriptor.
+ *
+ * The main thread pushes whole batches; the writer thread writes them in order, one write(2) each,
+ * the sync thread calls fdatasync(2) by policy. A sync never holds up the next write, and whatever
+ * was written while one sync ran is covered by the next. Shared, all under `mu`: the queue and the
+ * positions. The main thread never touches the descriptor.
+ *
+ * File switch, policy change and forced syncs are entries of the same queue, so each happens at an
+ * exact position. A switch waits until everything in the old file is synced.
+ *
+ * Failures. A write that fails is retried until it goes through (what got through of it is cut off
+ * again first); meanwhile aof_writer_state tells the errno. A sync that fails is final: nothing is
+ * written any more until aof_writer_restart gives a new file.
+ *
+ * Invariants: synced <= written; both rise only; `written` stands at the end of a batch.
+ */
+#ifndef STET_PERSISTENCE_AOF_WRITER_H
+#define STET_PERSISTENCE_AOF_WRITER_H
+
+#include "storage/base/bytes.h"
+
+#include <stdint.h>
+
+enum aof_fsync { AOF_FSYNC_ALWAYS, AOF_FSYNC_EVERYSEC, AOF_FSYNC_NO };
+
+struct aof_histogram {
+    uint64_t count, sum_us, max_us;
+    uint64_t bucket[32]; /* bucket[i]: up to 2^i microseconds */
+};
+
+struct aof_writer_state {
+    uint64_t written, synced;
+    uint64_t file_bytes;      /* of the current file */
+    int write_error;          /* errno of the write under retry, 0: none */
+    int sync_error;           /* errno of the sync that failed for good, 0: none */
+    uint64_t oldest_unsynced_us; /* clock_real_ns()/1000 of the first write not yet synced, 0: none */
+    uint64_t sync_started_us; /* a sync is under way since, 0: none */
+    uint64_t syncs;
+    struct aof_histogram write_time, sync_time;
+};
+
+struct aof_writer;
+
+/* `wake` is called from the threads, once per group of progress, until the main thread looks at
+ * the state again. */
+struct aof_writer *aof_writer_new(void (*wake)(void *arg), void *arg);
+
+/* Ends the threads. What is queued is written first unless `abandon`. Closes the file. */
+void aof_writer_free(struct aof_writer *w, bool abandon);
+
+/* Takes over `fd` (append mode, `size` bytes long, everything in it synced) at `position`. Entries
+ * of the queue that end at or before it are dropped; a failed sync is forgotten. */
+void aof_writer_restart(struct aof_writer *w, int fd, uint64_t size, uint64_t position);
+
+/* Moves the bytes of `batch` into the queue; `batch` gets an empty buffer back, with room where one
+ * is to be had. `end` is the position behind them; `payload` is false for marks that say nothing
+ * new and so need no sync of their own. Never blocks for the disk. */
+void aof_writer_push(struct aof_writer *w, struct bytes *batch, uint64_t end, bool payload);
+
+/* From here on the log goes to `fd` (empty). The old file is synced and closed first. */
+void aof_writer_switch(struct aof_writer *w, int fd);
+void aof_writer_set_policy(struct aof_writer *w, enum aof_fsync policy);
+
+/* Asks for everything pushed so far to be synced soon, whatever the policy. */
+void aof_writer_want_sync(struct aof_writer *w, uint64_t position);
+
+/* While held (a child saves and no-appendfsync-on-rewrite is set), `everysec` does not sync. */
+void aof_writer_hold_sync(struct aof_writer *w, bool hold);
+
+/* Also re-arms the wake-up. */
+void aof_writer_get_state(struct aof_writer *w, struct aof_writer_state *out);
+
+/* Cheap: two loads, without the lock. */
+uint64_t aof_writer_written(const struct aof_writer *w);
+uint64_t aof_writer_synced(const struct aof_writer *w);
+
+/* Waits until `position` is synced (true) or the disk fails or deadline_ms passes (false). For
+ * start-up and shutdown only. */
+bool aof_writer_wait_synced(struct aof_writer *w, uint64_t position, int deadline_ms);
+
+#endif
