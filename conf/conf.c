@@ -30,8 +30,8 @@ struct conf *conf_new(void) {
     struct conf *c = mem_calloc(sizeof *c);
 
     conf_values_default(&c->defaults);
-    set_working_directory(&c->defaults);
     conf_values_copy(&c->values, &c->defaults);
+    set_working_directory(&c->values); /* no default: a rewritten file always names it */
     c->seen = mem_calloc(conf_row_count * sizeof *c->seen);
     conf_on_apply(c, "dir", apply_dir, NULL);
     return c;

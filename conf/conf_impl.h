@@ -16,17 +16,18 @@
 enum conf_kind { KIND_BOOL, KIND_INT, KIND_SIZE, KIND_ENUM, KIND_BITS, KIND_STRING, KIND_SPECIAL };
 
 enum conf_flag {
-    CONF_IMMUTABLE = 1 << 0,    /* CONFIG SET is refused */
-    CONF_HIDDEN = 1 << 1,       /* found by its exact name only */
-    CONF_PROTECTED = 1 << 2,    /* CONFIG SET needs enable-protected-configs */
-    CONF_SENSITIVE = 1 << 3,    /* never shown in logs */
-    CONF_WORDS = 1 << 4,        /* the value is several words */
-    CONF_EMPTY_NULL = 1 << 5,   /* an empty string is stored as NULL */
-    CONF_OCTAL = 1 << 6,        /* written in base 8 */
-    CONF_PERCENT = 1 << 7,      /* bytes, or "5%" stored as -5 */
-    CONF_AUTO = 1 << 8,         /* the word "auto" is allowed in a file (port) */
-    CONF_RELOAD = 1 << 9,       /* appliers run even if the value is the same (a file's name) */
-    CONF_DENY_LOADING = 1 << 10 /* not while the data set is being loaded */
+    CONF_IMMUTABLE = 1 << 0,     /* CONFIG SET is refused */
+    CONF_HIDDEN = 1 << 1,        /* found by its exact name only */
+    CONF_PROTECTED = 1 << 2,     /* CONFIG SET needs enable-protected-configs */
+    CONF_SENSITIVE = 1 << 3,     /* never shown in logs */
+    CONF_WORDS = 1 << 4,         /* the value is several words */
+    CONF_EMPTY_NULL = 1 << 5,    /* an empty value is none: NULL, and no line in a file */
+    CONF_OCTAL = 1 << 6,         /* written in base 8 */
+    CONF_PERCENT = 1 << 7,       /* bytes, or "5%" stored as -5 */
+    CONF_AUTO = 1 << 8,          /* the word "auto" is allowed in a file (port) */
+    CONF_RELOAD = 1 << 9,        /* appliers run even if the value is the same (a file's name) */
+    CONF_DENY_LOADING = 1 << 10, /* not while the data set is being loaded */
+    CONF_QUOTED = 1 << 11        /* a SPECIAL value that a file has in quotes */
 };
 
 struct conf_word {
@@ -45,14 +46,19 @@ struct conf_assign {
     struct err *e;
 };
 
+/* Takes a line for CONFIG REWRITE. wanted: it goes into the file even if that has none yet. */
+typedef void (*conf_line_fn)(void *ctx, struct slice line, bool wanted);
+
 /* What a SPECIAL type can do. `field` is the row's place in a struct conf_values. */
 struct conf_ops {
     int (*set)(const struct conf_assign *a, void *field);
     void (*format)(const void *field, struct bytes *out);
     void (*own)(void *field);     /* after a memcpy: makes copies of what it points to; or NULL */
     void (*release)(void *field); /* or NULL */
-    /* Lines of a configuration file; NULL: one line, the name and what format gives. */
-    void (*lines)(const struct conf_row *r, const void *field, conf_emit_fn emit, void *ctx);
+    /* The lines of a configuration file, where that is more than name and value; or NULL.
+     * `def` is the field with its default. */
+    void (*lines)(const struct conf_row *r, const void *field, const void *def, conf_line_fn emit,
+                  void *ctx);
 };
 
 struct conf_row {

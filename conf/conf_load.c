@@ -54,8 +54,6 @@ static int fail_line(struct load *l, struct line at, const char *reason) {
     return -1;
 }
 
-static const char bad_directive[] = "Bad directive or wrong number of arguments";
-
 void conf_report_error(const struct conf *c, FILE *out) {
     if (!c->failed) return;
     if (c->failed == CONF_ERR_OPEN) {
@@ -163,7 +161,9 @@ static int load_directive(struct load *l, const struct conf_argv *words, struct 
         if (d->keep) keep_directive(l->c, words, at);
         return slice_is(words->v[0], "include") ? include(l, at, words->v[1].p) : 0;
     }
-    return fail_line(l, at, bad_directive);
+    if (slice_is(words->v[0], "sentinel"))
+        return fail_line(l, at, "sentinel directive while not in sentinel mode");
+    return fail_line(l, at, "Bad directive or wrong number of arguments");
 }
 
 /* A parameter of several words may also come as one word with blanks. */

@@ -50,17 +50,7 @@ static void bind_format(const void *field, struct bytes *out) {
     for (size_t i = 0; i < b->n; i++) bytes_printf(out, "%s%s", i ? " " : "", b->addr[i]);
 }
 
-static void bind_lines(const struct conf_row *r, const void *field, conf_emit_fn emit, void *ctx) {
-    struct bytes line = {0};
-
-    bytes_printf(&line, "%s ", r->name);
-    if (((const struct conf_bind *)field)->n == 0) bytes_append_str(&line, "\"\"");
-    bind_format(field, &line);
-    emit(ctx, bytes_slice(&line));
-    bytes_release(&line);
-}
-
-const struct conf_ops conf_bind_ops = {bind_set, bind_format, bind_own, bind_release, bind_lines};
+const struct conf_ops conf_bind_ops = {bind_set, bind_format, bind_own, bind_release, NULL};
 
 /* ---- dir: checked and made absolute here; who commits the values changes the directory */
 
@@ -95,16 +85,7 @@ static void dir_format(const void *field, struct bytes *out) {
     if (d->path) bytes_append_str(out, d->path);
 }
 
-static void dir_lines(const struct conf_row *r, const void *field, conf_emit_fn emit, void *ctx) {
-    struct bytes line = {0};
-
-    bytes_printf(&line, "%s ", r->name);
-    bytes_append_quoted(&line, slice_str(((const struct conf_dir *)field)->path));
-    emit(ctx, bytes_slice(&line));
-    bytes_release(&line);
-}
-
-const struct conf_ops conf_dir_ops = {dir_set, dir_format, dir_own, dir_release, dir_lines};
+const struct conf_ops conf_dir_ops = {dir_set, dir_format, dir_own, dir_release, NULL};
 
 /* ---- save: in a file the lines add up, the first one replacing the default */
 
@@ -157,16 +138,21 @@ static void save_format(const void *field, struct bytes *out) {
                      (long long)s->points[i].changes);
 }
 
-static void save_lines(const struct conf_row *r, const void *field, conf_emit_fn emit, void *ctx) {
-    const struct conf_save *s = field;
+static void save_lines(const struct conf_row *r, const void *field, const void *def,
+                       conf_line_fn emit, void *ctx) {
+    const struct conf_save *s = field, *d = def;
+    bool differs =
+        s->n != d->n || (s->n && memcmp(s->points, d->points, s->n * sizeof *s->points) != 0);
     struct bytes line = {0};
 
-    if (s->n == 0) bytes_printf(&line, "%s \"\"", r->name), emit(ctx, bytes_slice(&line));
-    for (size_t i = 0; i < s->n; i++) {
+    for (size_t i = 0; i < s->n || i == 0; i++) {
         bytes_clear(&line);
-        bytes_printf(&line, "%s %lld %lld", r->name, (long long)s->points[i].seconds,
-                     (long long)s->points[i].changes);
-        emit(ctx, bytes_slice(&line));
+        if (s->n == 0)
+            bytes_printf(&line, "%s \"\"", r->name);
+        else
+            bytes_printf(&line, "%s %lld %lld", r->name, (long long)s->points[i].seconds,
+                         (long long)s->points[i].changes);
+        emit(ctx, bytes_slice(&line), differs);
     }
     bytes_release(&line);
 }
@@ -220,20 +206,24 @@ static void limits_format(const void *field, struct bytes *out) {
                      (unsigned long long)l->of[i].soft_bytes, (long long)l->of[i].soft_seconds);
 }
 
-static void limits_lines(const struct conf_row *r, const void *field, conf_emit_fn emit,
-                         void *ctx) {
-    const struct conf_output_limits *l = field;
+static void limits_lines(const struct conf_row *r, const void *field, const void *def,
+                         conf_line_fn emit, void *ctx) {
     struct bytes line = {0};
 
     for (int i = 0; i < CONF_CLASSES; i++) {
+        const struct conf_output_limit *l = &((const struct conf_output_limits *)field)->of[i];
+        const struct conf_output_limit *d = &((const struct conf_output_limits *)def)->of[i];
+
         bytes_clear(&line);
         bytes_printf(&line, "%s %s ", r->name,
                      i == CONF_CLASS_REPLICA ? "replica" : class_names[i]);
-        conf_format_size(l->of[i].hard_bytes, &line);
+        conf_format_size(l->hard_bytes, &line);
         bytes_append_char(&line, ' ');
-        conf_format_size(l->of[i].soft_bytes, &line);
-        bytes_printf(&line, " %lld", (long long)l->of[i].soft_seconds);
-        emit(ctx, bytes_slice(&line));
+        conf_format_size(l->soft_bytes, &line);
+        bytes_printf(&line, " %lld", (long long)l->soft_seconds);
+        emit(ctx, bytes_slice(&line),
+             l->hard_bytes != d->hard_bytes || l->soft_bytes != d->soft_bytes ||
+                 l->soft_seconds != d->soft_seconds);
     }
     bytes_release(&line);
 }
@@ -290,19 +280,7 @@ static void notify_format(const void *field, struct bytes *out) {
             bytes_append_char(out, notify_letters[k].letter);
 }
 
-static void notify_lines(const struct conf_row *r, const void *field, conf_emit_fn emit,
-                         void *ctx) {
-    struct bytes line = {0}, value = {0};
-
-    notify_format(field, &value);
-    bytes_printf(&line, "%s ", r->name);
-    bytes_append_quoted(&line, bytes_slice(&value));
-    emit(ctx, bytes_slice(&line));
-    bytes_release(&line);
-    bytes_release(&value);
-}
-
-const struct conf_ops conf_notify_ops = {notify_set, notify_format, NULL, NULL, notify_lines};
+const struct conf_ops conf_notify_ops = {notify_set, notify_format, NULL, NULL, NULL};
 
 /* ---- latency-tracking-info-percentiles */
 
@@ -349,19 +327,8 @@ static void percentiles_format(const void *field, struct bytes *out) {
     }
 }
 
-static void percentiles_lines(const struct conf_row *r, const void *field, conf_emit_fn emit,
-                              void *ctx) {
-    struct bytes line = {0};
-
-    bytes_printf(&line, "%s ", r->name);
-    if (((const struct conf_percentiles *)field)->n == 0) bytes_append_str(&line, "\"\"");
-    percentiles_format(field, &line);
-    emit(ctx, bytes_slice(&line));
-    bytes_release(&line);
-}
-
 const struct conf_ops conf_percentiles_ops = {percentiles_set, percentiles_format, percentiles_own,
-                                              percentiles_release, percentiles_lines};
+                                              percentiles_release, NULL};
 
 /* ---- oom-score-adj-values */
 
@@ -426,16 +393,5 @@ static void replicaof_format(const void *field, struct bytes *out) {
     if (m->host) bytes_printf(out, "%s %d", m->host, m->port);
 }
 
-static void replicaof_lines(const struct conf_row *r, const void *field, conf_emit_fn emit,
-                            void *ctx) {
-    struct bytes line = {0};
-
-    if (!((const struct conf_replicaof *)field)->host) return;
-    bytes_printf(&line, "%s ", r->name);
-    replicaof_format(field, &line);
-    emit(ctx, bytes_slice(&line));
-    bytes_release(&line);
-}
-
 const struct conf_ops conf_replicaof_ops = {replicaof_set, replicaof_format, replicaof_own,
-                                            replicaof_release, replicaof_lines};
+                                            replicaof_release, NULL};

@@ -248,7 +248,6 @@ bool conf_same(const struct conf_row *r, const struct conf_values *a, const stru
     conf_format(r, a, &ta);
     conf_format(r, b, &tb);
     same = slice_eq(bytes_slice(&ta), bytes_slice(&tb));
-    if (r->flags & CONF_AUTO) same = same && a->port_auto == b->port_auto;
     bytes_release(&ta);
     bytes_release(&tb);
     return same;
