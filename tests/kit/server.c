@@ -172,10 +172,18 @@ static bool started(void *arg) {
 
 static void start_and_wait(struct server *s, const char *arg, va_list ap) {
     static char port[8];
-    char *argv[ARGS_MAX] = {NULL, "--port", port, "--save", ""};
-    int n = 5;
+    char *argv[ARGS_MAX] = {NULL};
+    int n = 1;
 
     s->port = 0;
+    if (arg && arg[0] != '-') { /* a configuration file comes first */
+        argv[n++] = (char *)arg;
+        arg = va_arg(ap, const char *);
+    }
+    argv[n++] = "--port";
+    argv[n++] = port;
+    argv[n++] = "--save";
+    argv[n++] = "";
     snprintf(port, sizeof port, "auto");
     if (server_is_stet()) {
         unlink(server_path(s, "port-file"));

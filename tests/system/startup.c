@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The command line, what a wrong start says and leaves behind, sockets, files, signals.
+ */
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "tests/kit/ask.h"
+#include "tests/kit/resp3.h"
+#include "tests/kit/server.h"
+
+TestSuite(startup, .fini = kit_end);
+
+static void says(struct server *s, const char *part) {
+    char *log = server_log(s);
+
+    cr_assert(strstr(log, part), "no '%s' in:\n%s", part, log);
+    free(log);
+}
+
+/* Files and directories in the server's directory, its log apart. */
+static int things_in(const struct server *s) {
+    DIR *d = opendir(server_dir(s));
+    int n = 0;
+
+    for (struct dirent *e; (e = readdir(d));)
+        n += e->d_name[0] != '.' && !strstr(e->d_name, ".log");
+    closedir(d);
+    return n;
+}
+
+Test(startup, version_is_told) {
+    struct server *s = server_new();
+
+    server_launch(s, "--version", NULL);
+    cr_assert_eq(server_wait_exit(s), 0);
+    says(s, "server v=");
+    server_launch(s, "-v", NULL);
+    cr_assert_eq(server_wait_exit(s), 0);
+    says(s, "server v=");
+    cr_assert_eq(things_in(s), 0);
+}
+
+Test(startup, help_is_told) {
+    struct server *s = server_new();
+
+    server_launch(s, "--help", NULL);
+    cr_assert_eq(server_wait_exit(s), 1); /* as redis-server */
+    says(s, "Usage:");
+    server_launch(s, "-h", NULL);
+    server_wait_exit(s);
+    says(s, "Usage:");
+}
+
+Test(startup, a_wrong_line_in_the_file_is_named) {
+    struct server *s = server_new();
+
+    server_write_file(s, "c.conf", "appendonly yes\nfoo bar\n");
+    server_launch(s, "c.conf", NULL);
+    cr_assert_eq(server_wait_exit(s), 1);
+    says(s, "*** FATAL CONFIG FILE ERROR (Redis 7.");
+    says(s, "Reading the configuration file, at line 2\n>>> 'foo bar'\n"
+            "Bad directive or wrong number of arguments");
+    cr_assert_eq(things_in(s), 1, "nothing may be created");
+}
+
+static const struct {
+    const char *args[4], *says;
+} wrong[] = {
+    {{"--port", "70000"}, ">>> 'port \"70000\"'\nargument must be between 0 and 65535 inclusive"},
+    {{"--maxmemory"}, ">>> 'maxmemory'\nwrong number of arguments"},
+    {{"--nosuch", "1"}, ">>> 'nosuch \"1\"'\nBad directive or wrong number of arguments"},
+    {{"--appendfsync", "sometimes"},
+     "argument(s) must be one of the following: everysec, always, no"},
+    {{"--appendonly", "maybe"}, "argument must be 'yes' or 'no'"},
+    {{"--maxmemory", "1x"}, "argument must be a memory value"},
+    {{"--appenddirname", "a/b"}, "appenddirname can't be a path, just a dirname"},
+    {{"--appendfilename", "a/b"}, "appendfilename can't be a path, just a filename"},
+};
+
+Test(startup, a_wrong_argument_ends_with_status_1_and_creates_nothing) {
+    struct server *s = server_new();
+
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        const char *const *a = wrong[i].args;
+        server_launch(s, "--appendonly", "yes", a[0], a[1], a[2], NULL);
+        cr_assert_eq(server_wait_exit(s), 1, "%s %s", a[0], a[1]);
+        says(s, "*** FATAL CONFIG FILE ERROR (Redis 7.");
+        says(s, wrong[i].says);
+        cr_assert_eq(things_in(s), 0, "nothing may be created");
+    }
+}
+
+Test(startup, a_missing_file_is_named) {
+    struct server *s = server_new();
+
+    server_launch(s, "none.conf", NULL);
+    cr_assert_eq(server_wait_exit(s), 1);
+    says(s, "Fatal error, can't open config file");
+    says(s, "none.conf': No such file or directory");
+}
+
+Test(startup, a_directory_that_is_not_there_is_refused) {
+    struct server *s = server_new();
+
+    server_launch(s, "--dir", "/nonexistent/dir", NULL);
+    cr_assert_eq(server_wait_exit(s), 1);
+    says(s, "No such file or directory");
+}
+
+Test(startup, arguments_come_in_all_forms) {
+    struct server *s = server_run("--maxmemory 700mb", "--save", "--timeout", "5",
+                                  "--shutdown-on-sigint", "nosave", "force", "now", NULL);
+    redisContext *c = ask_open(s);
+
+    EXPECT(c, "[$maxmemory $734003200]", "CONFIG GET maxmemory");
+    EXPECT(c, "[$save $]", "CONFIG GET save");
+    EXPECT(c, "[$timeout $5]", "CONFIG GET timeout");
+    EXPECT(c, "[$shutdown-on-sigint $nosave now force]", "CONFIG GET shutdown-on-sigint");
+}
+
+Test(startup, arguments_win_over_the_file) {
+    struct server *s = server_new();
+
+    server_write_file(s, "c.conf", "timeout 5\nhz 20\n");
+    server_start(s, "c.conf", "--timeout", "7", NULL);
+    redisContext *c = ask_open(s);
+    EXPECT(c, "[$timeout $7]", "CONFIG GET timeout");
+    EXPECT(c, "[$hz $20]", "CONFIG GET hz");
+}
+
+Test(startup, configuration_may_come_from_standard_input) {
+    struct server *s = server_new();
+
+    server_stdin(s, "port 0\nunixsocket s.sock\nhz 33\n");
+    server_launch(s, "-", NULL);
+    server_wait_log(s, "eady to accept connections");
+    struct resp_conn c;
+    cr_assert(resp_open(&c, 0, server_path(s, "s.sock")) == 0);
+    cr_assert_str_eq(resp_ask(&c, "CONFIG", "GET", "hz", NULL), "[$hz $33]");
+    cr_assert_eq(server_signal(s, SIGTERM), 0);
+}
+
+Test(startup, a_taken_port_is_an_error) {
+    struct sockaddr_in a = {.sin_family = AF_INET};
+    struct server *s = server_new();
+    int port = kit_free_port(), fd = socket(AF_INET, SOCK_STREAM, 0);
+    char text[8];
+
+    a.sin_port = htons((uint16_t)port);
+    cr_assert(bind(fd, (struct sockaddr *)&a, sizeof a) == 0 && listen(fd, 1) == 0);
+    snprintf(text, sizeof text, "%d", port);
+    server_launch(s, "--port", text, "--bind", "127.0.0.1", NULL);
+    cr_assert_eq(server_wait_exit(s), 1);
+    says(s, "Failed listening on port");
+    says(s, "Address already in use");
+}
+
+Test(startup, the_unix_socket_has_its_permissions_and_goes_at_the_end) {
+    struct server *s = server_run("--unixsocket", "s.sock", "--unixsocketperm", "700", NULL);
+    struct resp_conn c;
+    struct stat st;
+
+    cr_assert(stat(server_path(s, "s.sock"), &st) == 0);
+    cr_assert_eq(st.st_mode & 0777, 0700);
+    cr_assert(resp_open(&c, 0, server_path(s, "s.sock")) == 0);
+    cr_assert_str_eq(resp_ask(&c, "PING", NULL), "+PONG");
+    server_stop(s);
+    cr_assert_not(server_has_file(s, "s.sock"));
+}
+
+Test(startup, port_0_means_no_tcp) {
+    struct server *s = server_new();
+
+    server_launch(s, "--port", "0", "--unixsocket", "s.sock", NULL);
+    server_wait_log(s, "eady to accept connections");
+    struct resp_conn c;
+    cr_assert(resp_open(&c, 0, server_path(s, "s.sock")) == 0);
+    cr_assert_str_eq(resp_ask(&c, "CONFIG", "GET", "port", NULL), "[$port $0]");
+}
+
+Test(startup, port_auto_tells_its_port_in_a_file) {
+    STET_ONLY();
+    struct server *a = server_run(NULL, NULL), *b = server_run(NULL, NULL);
+    char *text = server_read_file(a, "port-file");
+
+    cr_assert_neq(server_port(a), server_port(b));
+    cr_assert_eq(atoi(text), server_port(a));
+    cr_assert_eq(atoll(ask(ask_open(a), "CONFIG GET port") + 8), server_port(a));
+}
+
+Test(startup, the_pid_file_holds_the_pid_and_goes_at_the_end) {
+    struct server *s = server_run("--pidfile", "my.pid", NULL);
+    char *text = server_read_file(s, "my.pid");
+
+    cr_assert_eq(atoi(text), server_pid(s));
+    cr_assert_eq(ask_info_int(ask_open(s), "process_id"), server_pid(s));
+    server_stop(s);
+    cr_assert_not(server_has_file(s, "my.pid"));
+}
+
+static bool is_gone(void *pid) {
+    return kill(*(pid_t *)pid, 0) != 0;
+}
+
+Test(startup, daemonize_leaves_a_server_of_its_own) {
+    struct server *s = server_new();
+    struct resp_conn c;
+
+    server_launch(s, "--daemonize", "yes", "--pidfile", "my.pid", "--logfile", "d.log", "--port",
+                  "0", "--unixsocket", "s.sock", NULL);
+    cr_assert_eq(server_wait_exit(s), 0);
+    while (resp_open(&c, 0, server_path(s, "s.sock")) < 0) usleep(1000);
+    cr_assert_str_eq(resp_ask(&c, "PING", NULL), "+PONG");
+    pid_t pid = atoi(server_read_file(s, "my.pid"));
+    cr_assert_gt(pid, 1);
+    cr_assert_eq(kill(pid, SIGTERM), 0);
+    cr_assert(kit_wait(is_gone, &pid, 10));
+    cr_assert(strstr(server_read_file(s, "d.log"), "ready to exit, bye bye"));
+    cr_assert_not(server_has_file(s, "my.pid"));
+}
+
+Test(startup, a_log_file_is_appended_to) {
+    struct server *s = server_new();
+
+    server_write_file(s, "my.log", "from before\n");
+    server_start(s, "--logfile", "my.log", NULL);
+    server_stop(s);
+    char *text = server_read_file(s, "my.log");
+    cr_assert(strncmp(text, "from before\n", 12) == 0);
+    cr_assert(strstr(text, "ready to exit, bye bye"));
+}
+
+Test(startup, signals_end_it_in_good_order) {
+    const int signals[] = {SIGTERM, SIGINT};
+
+    for (int i = 0; i < 2; i++) {
+        struct server *s = server_run("--appendonly", "yes", NULL);
+        EXPECT(ask_open(s), "+OK", "SET k v");
+        cr_assert_eq(server_signal(s, signals[i]), 0);
+        says(s, i == 0 ? "Received SIGTERM scheduling shutdown" : "Received SIGINT");
+        says(s, "ready to exit, bye bye");
+    }
+}
+
+Test(startup, the_log_has_the_phrases_tools_wait_for) {
+    struct server *s = server_run("--always-show-logo", "yes", NULL);
+    char pid[32];
+
+    snprintf(pid, sizeof pid, " PID: %d", (int)server_pid(s));
+    says(s, pid);
+    says(s, "Server initialized");
+    says(s, "Ready to accept connections");
+}
+
+Test(startup, the_process_title_tells_the_port) {
+    struct server *s = server_run(NULL, NULL);
+    char path[64], title[256] = "", port[16];
+
+    snprintf(path, sizeof path, "/proc/%d/cmdline", (int)server_pid(s));
+    snprintf(port, sizeof port, ":%d", server_port(s));
+    FILE *f = fopen(path, "r");
+    cr_assert(f && fgets(title, sizeof title, f));
+    fclose(f);
+    cr_assert(strstr(title, "-server ") && strstr(title, port), "%s", title);
+}
+
+Test(startup, a_crash_leaves_a_report) {
+    struct server *s = server_run("--enable-debug-command", "yes", NULL);
+    const char *flavour = getenv("STET_FLAVOUR");
+
+    if (flavour && strcmp(flavour, "release") != 0) cr_skip_test("the sanitizer reports instead");
+    EXPECT(ask_open(s), "(closed)", "DEBUG SEGFAULT");
+    cr_assert_eq(server_wait_exit(s), -SIGSEGV);
+    says(s, "REDIS BUG REPORT START");
+    says(s, "crashed by signal: 11");
+    says(s, "STACK TRACE");
+}
+
+Test(startup, systemd_is_told_when_it_is_ready) {
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    struct server *s = server_new();
+    struct timeval patience = {20, 0};
+    int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+    char text[512] = "";
+
+    snprintf(a.sun_path, sizeof a.sun_path, "%s", server_path(s, "notify"));
+    cr_assert(bind(fd, (struct sockaddr *)&a, sizeof a) == 0);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    setenv("NOTIFY_SOCKET", a.sun_path, 1);
+    server_launch(s, "--supervised", "systemd", "--port", "0", "--unixsocket", "s.sock", NULL);
+    while (!strstr(text, "READY=1")) {
+        ssize_t n = recv(fd, text, sizeof text - 1, 0);
+        cr_assert_gt(n, 0, "READY=1 did not come");
+        text[n] = 0;
+    }
+    cr_assert_eq(server_signal(s, SIGTERM), 0);
+}
+
+Test(startup, two_servers_without_aof_may_share_a_directory) {
+    struct server *a = server_run(NULL, NULL), *b = server_new();
+
+    server_start(b, "--dir", server_dir(a), NULL);
+    EXPECT(ask_open(b), "+PONG", "PING");
+}
+
+Test(startup, shutdown_takes_its_options) {
+    struct server *s = server_run(NULL, NULL);
+    redisContext *c = ask_open(s);
+
+    EXPECT(c, "-ERR syntax error", "SHUTDOWN FOO");
+    EXPECT(c, "-ERR syntax error", "SHUTDOWN SAVE NOSAVE");
+    EXPECT(c, "-ERR No shutdown in progress.", "SHUTDOWN ABORT");
+    EXPECT(c, "(closed)", "SHUTDOWN NOSAVE NOW FORCE");
+    cr_assert_eq(server_wait_exit(s), 0);
+}
