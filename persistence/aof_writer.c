@@ -126,8 +126,9 @@ static void write_until_done(struct aof_writer *w, struct entry *en) {
         if (w->stopping && w->abandon) return;
         timed_wait(&w->work, &w->mu, RETRY_MS * 1000);
     }
-    if (w->generation != generation) return;
     w->st.write_error = 0;
+    /* After a failed sync, or in a file that was replaced, bytes written mean nothing. */
+    if (w->generation != generation || w->st.sync_error) return;
     w->st.file_bytes += en->data.n;
     if (en->payload) {
         w->payload_end = en->end;

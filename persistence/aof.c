@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "persistence/aof_internal.h"
+
+#include "storage/base/check.h"
+#include "storage/base/clock.h"
+#include "storage/base/crc.h"
+#include "storage/base/log.h"
+#include "storage/base/mem.h"
+#include "storage/base/num.h"
+#include "storage/base/rng.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+const char *const aof_phase_name[AOF_PHASES] = {"off", "enabling", "on", "recovering"};
+
+static const unsigned phase_next[AOF_PHASES] = {
+    [AOF_OFF] = 1u << AOF_ENABLING | 1u << AOF_ON,
+    [AOF_ENABLING] = 1u << AOF_ON | 1u << AOF_OFF,
+    [AOF_ON] = 1u << AOF_OFF | 1u << AOF_RECOVERING,
+    [AOF_RECOVERING] = 1u << AOF_ON | 1u << AOF_OFF,
+};
+
+void aof_enter(struct aof *a, enum aof_phase to, const char *why) {
+    CHECK(phase_next[a->phase] & (1u << to));
+    log_verbose("append only file: %s -> %s (%s)", aof_phase_name[a->phase], aof_phase_name[to],
+                why);
+    a->phase = to;
+}
+
+enum aof_phase aof_phase(const struct aof *a) {
+    return a->phase;
+}
+
+void aof_set_options(struct aof *a, const struct aof_options *o) {
+    if (a->o.policy != o->policy) aof_writer_set_policy(a->w, o->policy);
+    a->o = *o;
+}
+
+/* ---------------------------------------------------------------- appending */
+
+static void batch_begin(struct aof *a) {
+    a->batch_position = a->appended;
+    if (a->checksum) bytes_append(&a->buf, AOF_BEGIN_MARK.p, AOF_BEGIN_MARK.n);
+    a->body = a->buf.n;
+}
+
+/* What stands before commands for database `db`: the time, SELECT. */
+static void prepare_append(struct aof *a, int db) {
+    if (a->buf.n == 0) batch_begin(a);
+    if (a->o.timestamps && clock_cached_ms() / 1000 != a->ts_sec) {
+        a->ts_sec = clock_cached_ms() / 1000;
+        bytes_printf(&a->buf, "#TS:%lld\r\n", (long long)a->ts_sec);
+    }
+    if (db != a->db) {
+        char text[NUM_I64_MAX];
+        int n = num_format_i64(text, db);
+
+        bytes_printf(&a->buf, "*2\r\n$6\r\nSELECT\r\n$%d\r\n%.*s\r\n", n, n, text);
+        a->db = db;
+    }
+}
+
+static inline void count_appended(struct aof *a) {
+    a->appended = a->batch_position + a->buf.n;
+}
+
+void aof_append(struct aof *a, int db, struct slice resp) {
+    if (a->buf.n == 0 || db != a->db || a->o.timestamps) prepare_append(a, db);
+    bytes_append(&a->buf, resp.p, resp.n);
+    count_appended(a);
+}
+
+void aof_append_group(struct aof *a, int db, const struct bytes *resp, size_t ncommands) {
+    prepare_append(a, db);
+    if (ncommands > 1) bytes_append_str(&a->buf, "*1\r\n$5\r\nMULTI\r\n");
+    bytes_append(&a->buf, resp->p, resp->n);
+    if (ncommands > 1) bytes_append_str(&a->buf, "*1\r\n$4\r\nEXEC\r\n");
+    count_appended(a);
+}
+
+/* Seals the batch with its trailer and gives it to the writer. */
+void aof_close_batch(struct aof *a) {
+    if (a->buf.n == 0) return;
+    if (a->checksum) {
+        struct aof_trailer t = {.length = a->buf.n - a->body, .ms = clock_cached_ms()};
+        uint64_t at = a->appended;
+
+        t.crc = crc64(aof_batch_seed(&a->epoch, a->batch_position), a->buf.p + a->body, t.length);
+        t.unsynced = at - aof_writer_synced(a->w);
+        if (aof_writer_synced(a->w) < a->epoch.position) t.unsynced = at - a->epoch.position;
+        a->buf.n += aof_mark_trailer(bytes_room(&a->buf, AOF_MARK_MAX), &a->epoch, at, &t);
+        count_appended(a);
+    }
+    a->payload_end = a->appended;
+    aof_writer_push(a->w, &a->buf, a->appended, true);
+}
+
+/* A line of its own between batches. */
+static void push_line(struct aof *a, const char *line, size_t n) {
+    struct bytes b = {0};
+
+    CHECK(a->buf.n == 0);
+    bytes_append(&b, line, n);
+    a->appended += n;
+    aof_writer_push(a->w, &b, a->appended, false);
+    bytes_release(&b);
+}
+
+void aof_begin_file(struct aof *a, uint64_t file_offset, uint64_t previous_id) {
+    char line[AOF_MARK_MAX];
+
+    a->checksum = a->o.checksum;
+    a->db = -1;
+    a->ts_sec = 0;
+    a->epoch = (struct aof_epoch){.position = a->appended,
+                                  .offset = file_offset,
+                                  .epoch = a->next_epoch,
+                                  .ms = clock_wall_ms()};
+    rng_system(&a->epoch.id, sizeof a->epoch.id);
+    if (a->checksum) push_line(a, line, aof_mark_header(line, &a->epoch, previous_id));
+}
+
+void aof_hand_over(struct aof *a) {
+    if (a->buf.n) aof_close_batch(a);
+    if (a->rw == RW_FORK) aof_rewrite_fork(a);
+}
+
+/* ---------------------------------------------------------------- positions */
+
+uint64_t aof_appended(const struct aof *a) {
+    return a->appended;
+}
+
+enum aof_level aof_current_level(const struct aof *a) {
+    if (a->phase == AOF_OFF || a->phase == AOF_ENABLING) return AOF_LEVEL_NONE;
+    return a->o.policy == AOF_FSYNC_ALWAYS ? AOF_LEVEL_SYNCED : AOF_LEVEL_WRITTEN;
+}
+
+uint64_t aof_safe(const struct aof *a, enum aof_level level) {
+    if (level == AOF_LEVEL_NONE) return UINT64_MAX;
+    return level == AOF_LEVEL_SYNCED ? aof_writer_synced(a->w) : aof_writer_written(a->w);
+}
+
+uint64_t aof_backlog(const struct aof *a) {
+    return a->phase == AOF_OFF ? 0 : a->appended - aof_writer_written(a->w);
+}
+
+void aof_want_sync(struct aof *a) {
+    aof_writer_want_sync(a->w, a->appended);
+}
+
+const char *aof_refusal(const struct aof *a) {
+    static char text[160]; /* main thread only */
+
+    if (__builtin_expect(a->phase <= AOF_ENABLING, 0)) return NULL;
+    if (__builtin_expect(a->phase == AOF_ON && !a->st.write_error, 1)) return NULL;
+    snprintf(text, sizeof text, "Errors writing to the AOF file: %s",
+             strerror(a->phase == AOF_RECOVERING ? a->st.sync_error : a->st.write_error));
+    return text;
+}
+
+/* ---------------------------------------------------------------- progress and cron */
+
+static void note_write_error(struct aof *a, int before) {
+    if (a->st.write_error && !before)
+        log_warning("Error writing to the AOF file: %s. Writes are refused until it works again",
+                    strerror(a->st.write_error));
+    else if (!a->st.write_error && before)
+        log_warning("AOF write error looks solved. The server can write again.");
+}
+
+void aof_on_wake(struct aof *a) {
+    int before = a->st.write_error;
+
+    aof_writer_get_state(a->w, &a->st);
+    if (a->st.write_error != before) note_write_error(a, before);
+    if (a->st.sync_error && a->phase == AOF_ON) {
+        log_warning("fsync of the AOF failed: %s. The file is not trusted any more; writes are "
+                    "refused until a new base and increment are durable",
+                    strerror(a->st.sync_error));
+        aof_enter(a, AOF_RECOVERING, "a sync failed");
+        if (a->rw != RW_IDLE && a->purpose != RW_FOR_RECOVERY)
+            aof_rewrite_abort(a, "a sync failed");
+    }
+    aof_rewrite_step(a);
+}
+
+/* Vouches for what an idle log holds, so that damage to it can be told from a torn tail. */
+static void mark_when_idle(struct aof *a) {
+    char line[AOF_MARK_MAX];
+
+    if (a->appended != a->quiet_at) {
+        a->quiet_at = a->appended;
+        return;
+    }
+    if (!a->checksum || a->phase != AOF_ON || a->buf.n || a->marked_end >= a->payload_end) return;
+    if (aof_writer_synced(a->w) < a->payload_end) return;
+    push_line(a, line,
+              aof_mark_synced(line, &a->epoch, a->appended,
+                              a->appended - aof_writer_synced(a->w), clock_wall_ms()));
+    a->marked_end = a->payload_end;
+    a->quiet_at = a->appended;
+}
+
+static uint64_t current_size(const struct aof *a) {
+    return a->info.base_size + a->incr_bytes_before + a->st.file_bytes;
+}
+
+static bool grown_enough(const struct aof *a) {
+    uint64_t size = current_size(a), base = a->info.base_size ? a->info.base_size : 1;
+
+    if (a->phase != AOF_ON || a->o.auto_percentage == 0 || size <= a->o.auto_min_size) return false;
+    return size * 100 / base >= 100 + (uint64_t)a->o.auto_percentage;
+}
+
+static void start_what_is_due(struct aof *a) {
+    uint64_t now = clock_real_ns() / 1000;
+
+    if (a->rw != RW_IDLE || now < a->retry_at_us) return;
+    if (a->phase == AOF_RECOVERING) {
+        aof_rewrite_begin(a, RW_FOR_RECOVERY);
+    } else if (a->phase == AOF_ENABLING) {
+        aof_rewrite_begin(a, RW_FOR_ENABLE);
+    } else if (!a->h.may_fork(a->h.arg)) {
+        return;
+    } else if (a->scheduled) {
+        a->scheduled = !aof_rewrite_begin(a, RW_FOR_SIZE);
+    } else if (grown_enough(a)) {
+        log_notice("Starting automatic rewriting of AOF on %llu%% growth",
+                   (unsigned long long)(current_size(a) * 100 /
+                                            (a->info.base_size ? a->info.base_size : 1) -
+                                        100));
+        aof_rewrite_begin(a, RW_FOR_SIZE);
+    }
+}
+
+void aof_cron(struct aof *a) {
+    aof_on_wake(a);
+    mark_when_idle(a);
+    start_what_is_due(a);
+}
+
+enum aof_bgrewrite aof_bgrewrite(struct aof *a) {
+    if (a->rw != RW_IDLE) return AOF_BGREWRITE_BUSY;
+    if (a->phase == AOF_OFF || !a->h.may_fork(a->h.arg)) {
+        a->scheduled = a->phase != AOF_OFF;
+        return AOF_BGREWRITE_SCHEDULED;
+    }
+    a->retry_at_us = 0;
+    if (!aof_rewrite_begin(a, RW_FOR_SIZE)) a->scheduled = true;
+    return a->scheduled ? AOF_BGREWRITE_SCHEDULED : AOF_BGREWRITE_STARTED;
+}
+
+pid_t aof_child(const struct aof *a) {
+    return a->child.pid;
+}
+
+void aof_kill_child(struct aof *a) {
+    child_kill(&a->child, SIGKILL);
+}
+
+int aof_enable(struct aof *a, struct err *e) {
+    (void)e;
+    if (a->phase != AOF_OFF) return 0;
+    aof_enter(a, AOF_ENABLING, "appendonly yes");
+    a->retry_at_us = 0;
+    aof_writer_set_policy(a->w, a->o.policy);
+    start_what_is_due(a);
+    return 0;
+}
+
+void aof_disable(struct aof *a) {
+    if (a->phase == AOF_OFF) return;
+    if (a->rw != RW_IDLE) aof_rewrite_abort(a, "appendonly no");
+    aof_close_batch(a);
+    aof_enter(a, AOF_OFF, "appendonly no");
+    aof_writer_want_sync(a->w, a->appended);
+    aof_writer_switch(a->w, -1);
+    a->scheduled = false;
+}
+
+void aof_get_info(struct aof *a, struct aof_info *out) {
+    uint64_t now = clock_real_ns() / 1000;
+
+    aof_writer_get_state(a->w, &a->st);
+    child_poll(&a->child);
+    *out = a->info;
+    out->phase = a->phase;
+    out->enabled = a->phase != AOF_OFF;
+    out->rewrite_in_progress = a->rw != RW_IDLE;
+    out->rewrite_scheduled = a->scheduled;
+    out->current_rewrite_sec =
+        a->rw == RW_IDLE ? -1 : (int64_t)((now - a->rewrite_began_us) / 1000000);
+    out->last_write_ok = !a->st.write_error && a->phase != AOF_RECOVERING;
+    out->current_size = current_size(a);
+    out->buffer_length = aof_backlog(a);
+    out->current_cow_bytes = a->child.pid ? a->child.progress.cow_bytes : 0;
+    out->current_keys = a->child.pid ? a->child.progress.keys_done : 0;
+    out->total_keys = a->child.pid ? a->keys_at_fork : 0;
+    out->appended = a->appended;
+    out->written = a->st.written;
+    out->synced = a->st.synced;
+    out->oldest_unsynced_ms =
+        a->st.oldest_unsynced_us ? (now - a->st.oldest_unsynced_us) / 1000 : 0;
+    out->writer = a->st;
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * aof - the main thread's side of the append-only log: appending, hand-over, and which files the
+ * log is made of.
+ *
+ *            enable                published
+ *   OFF ----------------> ENABLING ----------> ON <---------------- RECOVERING
+ *    ^                       |                 |  ---------------->     |
+ *    +-----------------------+-----------------+     a sync failed      |
+ *    ^                          disable                                 |
+ *    +------------------------------------------------------------------+
+ *
+ *   OFF         nothing is logged; gates are open.
+ *   ENABLING    commands go to a new increment that no manifest names yet; gates are open.
+ *   ON          commands go to the last increment of the manifest; gates follow the policy.
+ *   RECOVERING  the current increment is not trusted any more; writes are refused; gates stay closed
+ *               until a new base and increment are durable.
+ *
+ * A rewrite (by command, by growth, to enable, to recover) is its own small machine:
+ *   IDLE -> PREPARE (a thread makes the new increment durable) -> FORK (at the next hand-over)
+ *        -> CHILD (writes the base) -> PUBLISH (a thread makes the new manifest durable) -> IDLE
+ *
+ * Main thread only.
+ */
+#ifndef STET_PERSISTENCE_AOF_H
+#define STET_PERSISTENCE_AOF_H
+
+#include "persistence/aof_load.h"
+#include "persistence/aof_writer.h"
+#include "persistence/child.h"
+#include "storage/keyspace.h"
+
+enum aof_phase { AOF_OFF, AOF_ENABLING, AOF_ON, AOF_RECOVERING, AOF_PHASES };
+enum aof_rewrite_phase { RW_IDLE, RW_PREPARE, RW_FORK, RW_CHILD, RW_PUBLISH, RW_PHASES };
+
+/* What a reply has to wait for. */
+enum aof_level { AOF_LEVEL_NONE, AOF_LEVEL_WRITTEN, AOF_LEVEL_SYNCED };
+
+struct aof_options {
+    struct aof_names names; /* strings stay the caller's and must live on */
+    enum aof_fsync policy;
+    bool checksum, timestamps, load_truncated, rewrite_incremental_fsync, no_fsync_on_rewrite;
+    bool keep_history; /* aof-disable-auto-gc */
+    int auto_percentage;
+    uint64_t auto_min_size;
+};
+
+/* Up-calls, handed down at start. */
+struct aof_hooks {
+    void (*wake)(void *arg);     /* from any thread: call aof_on_wake soon */
+    void (*on_fork)(void *arg);  /* in the child, before it writes */
+    bool (*may_fork)(void *arg); /* false: another child is running */
+    void (*latency)(void *arg, const char *event, uint64_t us);
+    void *arg;
+};
+
+struct aof;
+
+struct aof *aof_new(struct keyspace *ks, const struct aof_options *o, const struct aof_hooks *h);
+void aof_set_options(struct aof *a, const struct aof_options *o);
+
+/* Start with the log on: locks the directory, loads what is there through l->command, opens the log
+ * for going on. */
+int aof_start(struct aof *a, const struct aof_load_options *l, struct err *e);
+
+/* Flushes and syncs what is appended (if the log is on), writes the closing mark, stops the
+ * threads, frees. False if not everything could be made durable within deadline_ms. */
+bool aof_stop(struct aof *a, int deadline_ms);
+
+/* CONFIG SET appendonly. Enabling goes on in the background. */
+int aof_enable(struct aof *a, struct err *e);
+void aof_disable(struct aof *a);
+
+/* ---------------------------------------------------------------- appending */
+
+static inline bool aof_logs(enum aof_phase p) {
+    return p != AOF_OFF;
+}
+
+enum aof_phase aof_phase(const struct aof *a);
+
+/* Appends one whole command in RESP form to the batch under way, with SELECT if need be. */
+void aof_append(struct aof *a, int db, struct slice resp);
+
+/* Between these, several commands stay together (MULTI..EXEC): no mark or time stands inside. */
+void aof_append_group(struct aof *a, int db, const struct bytes *resp, size_t ncommands);
+
+/* Called before the loop waits: the batch goes to the writer; a fork that is due happens. */
+void aof_hand_over(struct aof *a);
+
+/* After hooks.wake: looks at what the threads have done. */
+void aof_on_wake(struct aof *a);
+
+/* Ten times a second. */
+void aof_cron(struct aof *a);
+
+/* ---------------------------------------------------------------- positions */
+
+uint64_t aof_appended(const struct aof *a);
+uint64_t aof_safe(const struct aof *a, enum aof_level level);
+enum aof_level aof_current_level(const struct aof *a);
+
+/* Asks for everything appended so far to be synced soon (WAITAOF, CONFIG SET appendfsync). */
+void aof_want_sync(struct aof *a);
+
+/* Bytes that are appended but not written. */
+uint64_t aof_backlog(const struct aof *a);
+
+/* NULL, or why writes are refused now (the text behind "MISCONF "). */
+const char *aof_refusal(const struct aof *a);
+
+/* ---------------------------------------------------------------- rewriting */
+
+enum aof_bgrewrite { AOF_BGREWRITE_STARTED, AOF_BGREWRITE_SCHEDULED, AOF_BGREWRITE_BUSY };
+enum aof_bgrewrite aof_bgrewrite(struct aof *a);
+
+/* The rewrite's child, 0 if there is none. */
+pid_t aof_child(const struct aof *a);
+void aof_kill_child(struct aof *a);
+
+struct aof_info {
+    bool enabled, rewrite_in_progress, rewrite_scheduled;
+    int64_t last_rewrite_sec, current_rewrite_sec; /* -1: none */
+    bool last_rewrite_ok, last_write_ok;
+    uint64_t rewrites, consecutive_failures;
+    uint64_t current_size, base_size, buffer_length;
+    bool pending_rewrite, delayed_fsync_running;
+    uint64_t delayed_fsync;
+    uint64_t last_cow_bytes, current_cow_bytes, current_keys, total_keys, last_fork_us;
+    uint64_t appended, written, synced;
+    uint64_t oldest_unsynced_ms;
+    enum aof_phase phase;
+    struct aof_writer_state writer;
+};
+
+void aof_get_info(struct aof *a, struct aof_info *out);
+
+#endif

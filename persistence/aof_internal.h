@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * aof_internal - struct aof, shared by aof.c (appending and states), aof_files.c (the steps that
+ * change which files exist) and aof_start.c (start and stop). Nobody else includes this.
+ */
+#ifndef STET_PERSISTENCE_AOF_INTERNAL_H
+#define STET_PERSISTENCE_AOF_INTERNAL_H
+
+#include "persistence/aof.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum rewrite_purpose { RW_FOR_SIZE, RW_FOR_ENABLE, RW_FOR_RECOVERY };
+
+/* A step that waits for the disk, on a thread of its own; the main thread collects it. */
+struct aof_job {
+    pthread_t thread;
+    atomic_bool done;
+    int (*run)(struct aof_job *job);
+    struct aof *a; /* only its constant parts may be looked at: dirfd, hooks */
+    bool active;
+    int rc;
+    struct err err;
+    /* in and out */
+    struct aof_manifest manifest;
+    enum rewrite_purpose purpose;
+    char stem[AOF_NAME_MAX], dirname[AOF_NAME_MAX];
+    char base_tmp[AOF_NAME_MAX];
+    char incr[AOF_NAME_MAX]; /* RW_FOR_ENABLE, RW_FOR_RECOVERY: made, not yet in the manifest */
+    int fd;                  /* of the new increment */
+    bool keep_history;
+    uint64_t base_bytes;
+};
+
+struct aof {
+    struct keyspace *ks;
+    struct aof_options o;
+    struct aof_hooks h;
+    enum aof_phase phase;
+    struct aof_writer *w;
+    int dirfd, lock_fd;
+    struct aof_manifest manifest;
+
+    /* the batch under way */
+    struct bytes buf;
+    size_t body;             /* where its commands begin */
+    uint64_t batch_position; /* of its first byte */
+    uint64_t appended;
+    int db;                  /* that the log has selected, -1: none */
+    int64_t ts_sec;          /* of the last #TS line */
+    bool checksum;           /* of the file that is written; options apply to the next one */
+    struct aof_epoch epoch;
+    uint64_t next_epoch;
+    uint64_t payload_end;    /* end of the last batch of commands */
+    uint64_t marked_end;     /* up to where a synced mark vouches */
+    uint64_t quiet_at;       /* appended at the last cron: nothing came if it is the same now */
+
+    /* the rewrite */
+    enum aof_rewrite_phase rw;
+    enum rewrite_purpose purpose;
+    bool scheduled;
+    struct child child;
+    struct aof_job job;
+    char base_tmp[AOF_NAME_MAX];
+    int incr_fd;             /* made by PREPARE, for the switch */
+    uint64_t fork_position;
+    uint64_t rewrite_began_us, retry_at_us;
+    uint64_t keys_at_fork;
+
+    /* figures */
+    struct aof_writer_state st;
+    struct aof_info info;
+    uint64_t incr_bytes_before; /* increments of the manifest but for the current one */
+};
+
+extern const char *const aof_phase_name[AOF_PHASES];
+
+void aof_enter(struct aof *a, enum aof_phase to, const char *why);
+
+/* aof_files.c */
+bool aof_rewrite_begin(struct aof *a, enum rewrite_purpose purpose);
+void aof_rewrite_step(struct aof *a); /* called from cron and on wake */
+void aof_rewrite_fork(struct aof *a); /* at a hand-over, in RW_FORK */
+void aof_rewrite_abort(struct aof *a, const char *why);
+void aof_remove_temps(int dirfd);
+
+/* aof.c */
+void aof_begin_file(struct aof *a, uint64_t file_offset, uint64_t previous_id);
+void aof_close_batch(struct aof *a);
+
+#endif

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "persistence/aof_rewrite.h"
+
+#include "persistence/aof_mark.h"
+#include "persistence/io.h"
+#include "storage/base/check.h"
+#include "storage/base/clock.h"
+#include "storage/base/crc.h"
+#include "storage/base/num.h"
+#include "storage/base/rng.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+enum {
+    BATCH_BYTES = 256 * 1024,
+    SYNC_BYTES = 4 << 20, /* incremental fsync: so that the last one does not stall the disk */
+    REPORT_KEYS = 1024,
+};
+
+struct base {
+    const struct aof_rewrite *rw;
+    int fd, report_fd;
+    struct bytes buf;
+    size_t body; /* where the commands of the batch begin in buf */
+    struct aof_epoch epoch;
+    uint64_t offset, synced; /* bytes of the file */
+    struct child_progress progress;
+    uint64_t reported_us;
+    struct err *e;
+    bool failed;
+};
+
+/* ---------------------------------------------------------------- commands of each type */
+
+static void put_arg(struct bytes *b, struct slice s) {
+    char *p = bytes_room(b, s.n + NUM_I64_MAX + 5), *q = p;
+
+    *q++ = '$';
+    q += num_format_u64(q, s.n);
+    memcpy(q, "\r\n", 2);
+    memcpy(q + 2, s.p, s.n);
+    memcpy(q + 2 + s.n, "\r\n", 2);
+    b->n += (size_t)(q - p) + s.n + 4;
+}
+
+static void rewrite_string(struct bytes *b, const struct entry *e) {
+    int64_t when = entry_expire(e);
+    char text[NUM_I64_MAX];
+
+    bytes_append_str(b, when == ENTRY_NO_EXPIRE ? "*3\r\n$3\r\nSET\r\n" : "*5\r\n$3\r\nSET\r\n");
+    put_arg(b, entry_key(e));
+    put_arg(b, entry_string(e));
+    if (when == ENTRY_NO_EXPIRE) return;
+    bytes_append_str(b, "$4\r\nPXAT\r\n");
+    put_arg(b, slice_of(text, (size_t)num_format_i64(text, when)));
+}
+
+/* Appends the commands that make the entry, its time to live included. */
+static void (*const rewriters[TYPE_COUNT])(struct bytes *b, const struct entry *e) = {
+    [TYPE_STRING] = rewrite_string,
+};
+
+/* ---------------------------------------------------------------- batches */
+
+static void batch_begin(struct base *w) {
+    w->buf.n = 0;
+    if (w->rw->checksum) bytes_append(&w->buf, AOF_BEGIN_MARK.p, AOF_BEGIN_MARK.n);
+    w->body = w->buf.n;
+}
+
+static int put_out(struct base *w) {
+    if (io_write_all(w->fd, w->buf.p, w->buf.n, NULL, w->e) < 0) return -1;
+    w->offset += w->buf.n;
+    if (w->rw->incremental_fsync && w->offset - w->synced >= SYNC_BYTES) {
+        if (io_sync(w->fd, w->e) < 0) return -1;
+        w->synced = w->offset;
+    }
+    return 0;
+}
+
+static int batch_end(struct base *w) {
+    struct aof_trailer t = {.length = w->buf.n - w->body, .ms = clock_wall_ms()};
+    uint64_t position;
+
+    if (t.length == 0) return 0;
+    if (w->rw->checksum) {
+        position = aof_position_at(&w->epoch, w->offset);
+        t.crc = crc64(aof_batch_seed(&w->epoch, position), w->buf.p + w->body, t.length);
+        position += w->buf.n;
+        t.unsynced = w->offset + w->buf.n - w->synced;
+        w->buf.n += aof_mark_trailer(bytes_room(&w->buf, AOF_MARK_MAX), &w->epoch, position, &t);
+    }
+    if (put_out(w) < 0) return -1;
+    batch_begin(w);
+    return 0;
+}
+
+static int write_header(struct base *w) {
+    if (!w->rw->checksum) return 0;
+    rng_system(&w->epoch.id, sizeof w->epoch.id);
+    w->epoch.epoch = 1;
+    w->epoch.ms = clock_wall_ms();
+    w->buf.n = aof_mark_header(bytes_room(&w->buf, AOF_MARK_MAX), &w->epoch, 0);
+    return put_out(w);
+}
+
+static void report(struct base *w) {
+    uint64_t now = clock_real_ns() / 1000;
+
+    if (w->report_fd < 0 || now - w->reported_us < 1000000) return;
+    w->reported_us = now;
+    w->progress.cow_bytes = child_private_dirty();
+    child_report(w->report_fd, &w->progress);
+}
+
+static void visit(void *entry, void *arg) {
+    struct base *w = arg;
+    const struct entry *e = entry;
+
+    if (w->failed) return;
+    CHECK(rewriters[e->type]);
+    rewriters[e->type](&w->buf, e);
+    if (w->buf.n >= BATCH_BYTES && batch_end(w) < 0) w->failed = true;
+    if (++w->progress.keys_done % REPORT_KEYS == 0) report(w);
+}
+
+static int write_all(struct base *w) {
+    char text[NUM_I64_MAX];
+
+    if (write_header(w) < 0) return -1;
+    batch_begin(w);
+    for (int i = 0; i < w->rw->ks->ndbs; i++) {
+        const struct db *db = &w->rw->ks->dbs[i];
+
+        if (db->keys.count == 0) continue;
+        bytes_append_str(&w->buf, "*2\r\n$6\r\nSELECT\r\n");
+        put_arg(&w->buf, slice_of(text, (size_t)num_format_i64(text, i)));
+        table_each(&db->keys, visit, w);
+        if (w->failed) return -1;
+    }
+    if (batch_end(w) < 0) return -1;
+    return io_sync(w->fd, w->e);
+}
+
+int aof_rewrite_write(const struct aof_rewrite *rw, int report_fd, struct err *e) {
+    struct base w = {.rw = rw, .report_fd = report_fd, .e = e};
+    int rc;
+
+    w.fd = io_create(rw->dirfd, rw->file, e);
+    if (w.fd < 0) return -1;
+    rc = write_all(&w);
+    close(w.fd);
+    if (rc < 0) io_unlink(rw->dirfd, rw->file, NULL);
+    if (rc == 0 && report_fd >= 0) {
+        w.reported_us = 0;
+        report(&w);
+    }
+    bytes_release(&w.buf);
+    return rc;
+}

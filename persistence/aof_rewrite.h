@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * aof_rewrite - writes a data set as a base file: the fewest commands that bring it back.
+ *
+ * A new type adds one row to the table of rewriters in aof_rewrite.c. Runs in the child; the data
+ * set does not change meanwhile.
+ */
+#ifndef STET_PERSISTENCE_AOF_REWRITE_H
+#define STET_PERSISTENCE_AOF_REWRITE_H
+
+#include "persistence/child.h"
+#include "storage/keyspace.h"
+
+struct aof_rewrite {
+    const struct keyspace *ks;
+    int dirfd;
+    const char *file; /* temporary name; created, and synced at the end */
+    bool checksum;
+    bool incremental_fsync;
+};
+
+/* 0, or -1 and the file is removed. `report_fd` -1: no reports. */
+int aof_rewrite_write(const struct aof_rewrite *rw, int report_fd, struct err *e);
+
+#endif

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * aof_start - from a directory to a log that goes on, and back to rest. Runs before the server
+ * listens and after it has stopped serving, so here waiting for the disk is in order.
+ */
+#include "persistence/aof_internal.h"
+
+#include "persistence/aof_rewrite.h"
+#include "persistence/io.h"
+#include "storage/base/clock.h"
+#include "storage/base/log.h"
+#include "storage/base/mem.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+struct aof *aof_new(struct keyspace *ks, const struct aof_options *o, const struct aof_hooks *h) {
+    struct aof *a = mem_calloc(sizeof *a);
+
+    a->ks = ks;
+    a->o = *o;
+    a->h = *h;
+    a->dirfd = a->lock_fd = a->incr_fd = -1;
+    a->db = -1;
+    a->next_epoch = 1;
+    a->info.last_rewrite_sec = -1;
+    a->info.last_rewrite_ok = true;
+    a->w = aof_writer_new(h->wake, h->arg);
+    aof_writer_set_policy(a->w, o->policy);
+    return a;
+}
+
+static int lock_directory(struct aof *a, struct err *e) {
+    a->lock_fd = io_lock(a->dirfd, ".lock", e);
+    if (a->lock_fd >= 0) return 0;
+    if (e->code == EWOULDBLOCK)
+        return err_set(e, EWOULDBLOCK,
+                       "another server is using the append only directory '%s'", a->o.names.dirname);
+    return -1;
+}
+
+static int publish(struct aof *a, struct err *e) {
+    char name[AOF_NAME_MAX + 16];
+    struct bytes text = {0};
+    int rc;
+
+    aof_manifest_name(a->o.names.filename, name);
+    aof_manifest_format(&a->manifest, &text);
+    rc = io_replace(a->dirfd, name, bytes_slice(&text), e);
+    bytes_release(&text);
+    return rc;
+}
+
+static int make_increment(struct aof *a, struct err *e) {
+    const struct aof_file *f = aof_manifest_add_incr(&a->manifest, a->o.names.filename);
+    int fd = io_create(a->dirfd, f->name, e);
+
+    if (fd < 0) return -1;
+    if (io_sync(fd, e) < 0 || io_sync_dir(a->dirfd, e) < 0) {
+        close(fd);
+        return -1;
+    }
+    log_notice("Creating AOF incr file %s on server start", f->name);
+    return fd;
+}
+
+/* A directory without a log: an empty base, an empty increment, the manifest. */
+static int create_log(struct aof *a, struct err *e) {
+    struct aof_rewrite rw = {.ks = a->ks, .dirfd = a->dirfd, .checksum = a->o.checksum};
+    const struct aof_file *base = aof_manifest_set_base(&a->manifest, a->o.names.filename, "aof");
+    int fd;
+
+    rw.file = base->name;
+    log_notice("Creating AOF base file %s on server start", base->name);
+    if (aof_rewrite_write(&rw, -1, e) < 0) return -1;
+    fd = make_increment(a, e);
+    if (fd < 0) return -1;
+    if (publish(a, e) < 0) {
+        close(fd);
+        return -1;
+    }
+    aof_writer_restart(a->w, fd, 0, a->appended);
+    aof_begin_file(a, 0, 0);
+    return 0;
+}
+
+/* True if what was read ends as we would have ended it, so that the file simply goes on. */
+static bool goes_on(const struct aof *a, const struct aof_loaded *l) {
+    if (!a->o.checksum) return !l->last.has_header && !l->cut_bytes;
+    return l->last.has_header && !l->last.unmarked && !l->cut_bytes;
+}
+
+static int open_log(struct aof *a, struct aof_loaded *l, struct err *e) {
+    const struct aof_file *f;
+    uint64_t size = l->last.size;
+    int fd;
+
+    a->manifest = l->manifest;
+    l->manifest = (struct aof_manifest){0};
+    a->next_epoch = l->next_epoch;
+    a->appended = l->next_position + l->cut_bytes;
+    a->info.base_size = l->base_bytes;
+    a->incr_bytes_before = l->total_bytes - l->base_bytes;
+    f = aof_manifest_last_incr(&a->manifest);
+    if (!f) {
+        fd = make_increment(a, e);
+        if (fd < 0 || publish(a, e) < 0) return -1;
+        aof_writer_restart(a->w, fd, 0, a->appended);
+        aof_begin_file(a, 0, 0);
+        return 0;
+    }
+    fd = io_open_append(a->dirfd, f->name, e);
+    if (fd < 0) return -1;
+    /* What was read back may still be in the page cache only; from here on it counts as safe. */
+    if (io_sync(fd, e) < 0) {
+        close(fd);
+        return -1;
+    }
+    a->incr_bytes_before = a->incr_bytes_before > size ? a->incr_bytes_before - size : 0;
+    aof_writer_restart(a->w, fd, size, a->appended);
+    if (goes_on(a, l)) {
+        a->checksum = a->o.checksum;
+        a->epoch = l->last.epoch;
+        a->payload_end = a->appended;
+    } else {
+        aof_begin_file(a, size, l->last.has_header ? l->last.epoch.id : 0);
+    }
+    return 0;
+}
+
+int aof_start(struct aof *a, const struct aof_load_options *l, struct err *e) {
+    struct aof_loaded loaded = {0};
+    int rc = -1;
+
+    a->dirfd = io_open_dir(a->o.names.dirname, true, e);
+    if (a->dirfd < 0 || lock_directory(a, e) < 0) return -1;
+    if (aof_load(a->dirfd, l, &loaded, e) < 0) return -1;
+    aof_remove_temps(a->dirfd);
+    if (loaded.manifest.n == 0)
+        rc = create_log(a, e);
+    else
+        rc = open_log(a, &loaded, e);
+    aof_loaded_release(&loaded);
+    if (rc < 0) return -1;
+    aof_enter(a, AOF_ON, "start");
+    return 0;
+}
+
+/* ---------------------------------------------------------------- stop */
+
+static bool settle(struct aof *a, int deadline_ms) {
+    char line[AOF_MARK_MAX];
+    struct bytes mark = {0};
+
+    aof_close_batch(a);
+    log_notice("Calling fsync() on the AOF file.");
+    if (!aof_writer_wait_synced(a->w, a->appended, deadline_ms)) return false;
+    if (!a->checksum) return true;
+    bytes_append(&mark, line,
+                 aof_mark_synced(line, &a->epoch, a->appended, 0, clock_wall_ms()));
+    a->appended += mark.n;
+    aof_writer_push(a->w, &mark, a->appended, false);
+    bytes_release(&mark);
+    return aof_writer_wait_synced(a->w, a->appended, deadline_ms);
+}
+
+bool aof_stop(struct aof *a, int deadline_ms) {
+    bool ok = true;
+
+    if (a->rw != RW_IDLE) aof_rewrite_abort(a, "the server stops");
+    if (a->phase == AOF_ON || a->phase == AOF_ENABLING) ok = settle(a, deadline_ms);
+    if (a->phase == AOF_RECOVERING) ok = false;
+    aof_writer_free(a->w, !ok);
+    aof_manifest_release(&a->manifest);
+    bytes_release(&a->buf);
+    if (a->lock_fd >= 0) close(a->lock_fd);
+    if (a->dirfd >= 0) close(a->dirfd);
+    mem_free(a);
+    return ok;
+}
