@@ -29,7 +29,7 @@ static inline struct slice slice_str(const char *s) {
 }
 
 static inline bool slice_eq(struct slice a, struct slice b) {
-    return a.n == b.n && memcmp(a.p, b.p, a.n) == 0;
+    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0); /* memcmp knows no NULL */
 }
 
 /* ASCII case does not count; `word` ends in NUL. */
