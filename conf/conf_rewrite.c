@@ -11,7 +11,6 @@
  * The new text goes to a temporary file beside the old one, which is synced and renamed, and the
  * directory is synced: after a crash the file is the old one or the new one.
  */
-#define _GNU_SOURCE /* mkostemp */
 #include "conf/conf_impl.h"
 
 #include "storage/base/mem.h"
