@@ -8,7 +8,7 @@
 #include "storage/base/mem.h"
 
 #include <errno.h>
-#include <stdlib.h>
+#include <limits.h>
 #include <unistd.h>
 
 /* The first applier of every conf: what CONFIG GET dir says is where the process is. */
@@ -20,10 +20,9 @@ static int apply_dir(void *arg, const struct conf_values *v, struct err *e) {
 }
 
 static void set_working_directory(struct conf_values *v) {
-    char *cwd = getcwd(NULL, 0);
+    char cwd[PATH_MAX];
 
-    v->dir.path = mem_strdup(cwd ? cwd : ".");
-    free(cwd);
+    v->dir.path = mem_strdup(getcwd(cwd, sizeof cwd) ? cwd : ".");
 }
 
 struct conf *conf_new(void) {

@@ -11,8 +11,7 @@
 
 #include "storage/base/mem.h"
 
-#include <errno.h>
-#include <stdlib.h>
+#include <limits.h>
 #include <unistd.h>
 
 static bool is_option(const char *word) {
@@ -52,13 +51,11 @@ static void append_options(struct bytes *text, int argc, char **argv) {
 /* Not realpath: a name that does not exist must show in the message, and links stay links. */
 static char *absolute(const char *path) {
     struct bytes text = {0};
-    char *cwd, *out;
+    char cwd[PATH_MAX], *out;
 
     if (path[0] == '/') return mem_strdup(path);
-    cwd = getcwd(NULL, 0);
-    bytes_printf(&text, "%s/%s", cwd ? cwd : ".", path);
+    bytes_printf(&text, "%s/%s", getcwd(cwd, sizeof cwd) ? cwd : ".", path);
     out = mem_strdup(bytes_cstr(&text));
-    free(cwd);
     bytes_release(&text);
     return out;
 }

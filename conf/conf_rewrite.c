@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -259,13 +260,15 @@ static void rewrite_release(struct rewrite *w) {
 int conf_rewrite(struct conf *c, struct err *e) {
     struct rewrite w = {.c = c};
     struct bytes old = {0}, text = {0};
-    char *target;
+    char resolved[PATH_MAX];
+    const char *target;
     int rc = -1;
 
     if (!c->path)
         return err_set(e, CONF_ERR_NO_FILE, "The server is running without a config file");
-    target = realpath(c->path, NULL); /* a link stays a link */
-    if (read_old(target ? target : c->path, &old) < 0) goto out;
+    target = realpath(c->path, resolved); /* a link stays a link */
+    if (!target) target = c->path;
+    if (read_old(target, &old) < 0) goto out;
     split_lines(&w, bytes_slice(&old));
     for (size_t i = 0; i < conf_row_count; i++) rewrite_row(&w, &conf_rows[i]);
     for (size_t i = 0; i < c->owner_count; i++) {
@@ -274,10 +277,9 @@ int conf_rewrite(struct conf *c, struct err *e) {
         end_option(&w);
     }
     assemble(&w, &text);
-    rc = replace_file(target ? target : c->path, bytes_slice(&text));
+    rc = replace_file(target, bytes_slice(&text));
 out:
     if (rc < 0) err_set(e, CONF_ERR_REWRITE, "Rewriting config file: %s", strerror(errno));
-    free(target);
     rewrite_release(&w);
     bytes_release(&old);
     bytes_release(&text);

@@ -11,6 +11,7 @@
 #include "storage/base/num.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 
 static bool no_words(const struct conf_assign *a) {
@@ -66,16 +67,15 @@ static void dir_own(void *field) {
 
 static int dir_set(const struct conf_assign *a, void *field) {
     struct bytes inside = {0};
-    char *path;
+    char path[PATH_MAX], *found;
 
     /* realpath("file/.") fails where "file" is no directory, as chdir does. */
     bytes_printf(&inside, "%s%s", a->argv[0].p, a->argv[0].n ? "/." : "");
-    path = realpath(bytes_cstr(&inside), NULL);
+    found = realpath(bytes_cstr(&inside), path);
     bytes_release(&inside);
-    if (!path) return err_set(a->e, CONF_ERR_VALUE, "%s", strerror(errno));
+    if (!found) return err_set(a->e, CONF_ERR_VALUE, "%s", strerror(errno));
     dir_release(field);
     ((struct conf_dir *)field)->path = mem_strdup(path);
-    free(path);
     return 0;
 }
 
