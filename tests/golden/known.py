@@ -14,6 +14,11 @@ SCRIPTS = {"eval", "evalsha", "eval_ro", "evalsha_ro", "fcall", "fcall_ro"}
 ENDS_MULTI = {"exec", "discard", "reset"}
 
 
+def names(path):
+    with open(path) as f:
+        return {w.lower() for line in f for w in line.split("#")[0].split()}
+
+
 class Table:
     """commands.json, and the list of names ("get", "client|id") that the server knows."""
 

@@ -18,7 +18,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
 from compare import same  # noqa: E402
-from known import Filter, Table  # noqa: E402
+from known import Filter, Table, names  # noqa: E402
 from resp import Closed, encode  # noqa: E402
 from server import COMPAT, SERVER, Server  # noqa: E402
 
@@ -120,11 +120,6 @@ def cases(family):
     with gzip.open(os.path.join(COMPAT, "golden", family + ".jsonl.gz"), "rt") as f:
         for line in f:
             yield json.loads(line)
-
-
-def names(path):
-    with open(path) as f:
-        return {w.lower() for line in f for w in line.split("#")[0].split()}
 
 
 def main():
