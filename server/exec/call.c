@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/exec/call.h"
+
+#include "storage/base/check.h"
+#include "storage/base/mem.h"
+#include "storage/base/num.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+
+/* ---------------------------------------------------------------- RESP for the log */
+
+static void put_head(struct bytes *b, char type, size_t n) {
+    char *p = bytes_room(b, NUM_I64_MAX + 3), *q = p;
+
+    *q++ = type;
+    q += num_format_u64(q, n);
+    *q++ = '\r';
+    *q++ = '\n';
+    b->n += (size_t)(q - p);
+}
+
+/* Appends a command in RESP form. */
+static void encode(struct bytes *b, int argc, const struct slice *argv) {
+    put_head(b, '*', (size_t)argc);
+    for (int i = 0; i < argc; i++) {
+        put_head(b, '$', argv[i].n);
+        bytes_append(b, argv[i].p, argv[i].n);
+        bytes_append(b, "\r\n", 2);
+    }
+}
+
+/* ---------------------------------------------------------------- errors */
+
+int reply_err(struct call *x, const char *text) {
+    engine_count_error(x->e, text);
+    reply_error_text(&x->r, text, strlen(text));
+    return -1;
+}
+
+int reply_errf(struct call *x, const char *fmt, ...) {
+    char text[1024];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    return reply_err(x, text);
+}
+
+static void upper_name(const struct call *x, char *out, size_t size) {
+    size_t n = 0;
+
+    for (const char *p = x->cmd->parent ? x->cmd->parent->name : x->cmd->name; *p && n + 1 < size;)
+        out[n++] = (char)toupper((unsigned char)*p++);
+    out[n] = '\0';
+}
+
+int reply_subcommand_err(struct call *x) {
+    char name[40];
+    struct slice sub = x->argv[x->argc > 1];
+
+    upper_name(x, name, sizeof name);
+    return reply_errf(x,
+                      "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try %s HELP.",
+                      (int)(sub.n > 128 ? 128 : sub.n), sub.p, name);
+}
+
+void reply_help(struct call *x, const char *const *lines) {
+    char name[40], head[128];
+    size_t n = 0;
+
+    while (lines[n]) n++;
+    upper_name(x, name, sizeof name);
+    snprintf(head, sizeof head, "%s <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", name);
+    reply_array(&x->r, n + 3);
+    reply_simple(&x->r, head);
+    for (size_t i = 0; i < n; i++) reply_simple(&x->r, lines[i]);
+    reply_simple(&x->r, "HELP");
+    reply_simple(&x->r, "    Print this help.");
+}
+
+/* ---------------------------------------------------------------- arguments */
+
+bool arg_int(struct call *x, int i, int64_t *out) {
+    if (num_parse_i64(x->argv[i].p, x->argv[i].n, out)) return true;
+    reply_err(x, ERR_NOT_INT);
+    return false;
+}
+
+bool arg_int_range(struct call *x, int i, int64_t min, int64_t max, int64_t *out,
+                   const char *error) {
+    int64_t v;
+
+    if (!num_parse_i64(x->argv[i].p, x->argv[i].n, &v) || v < min || v > max) {
+        reply_err(x, error ? error : ERR_NOT_INT);
+        return false;
+    }
+    *out = v;
+    return true;
+}
+
+/* ---------------------------------------------------------------- keys */
+
+/* An entry past its time is gone, whoever looks: it is removed, and its removal logged beside
+ * whatever the command itself is logged as. */
+static void expire_now(struct engine *e, struct ref *r) {
+    bool lazy = e->v->lazyfree_lazy_expire;
+
+    if (aof_logs(aof_phase(e->aof))) {
+        struct slice argv[] = {lazy ? SLICE("UNLINK") : SLICE("DEL"), r->key};
+
+        encode(&e->effects, 2, argv);
+        e->neffects++;
+    }
+    if (e->hooks.event) e->hooks.event(e->hooks.arg, EVENT_EXPIRED, "expired", r->key, r->db->id);
+    db_delete(r->db, r->e, r->hash, lazy);
+    r->e = NULL;
+    e->stats.expired++;
+}
+
+static struct ref find(struct call *x, struct db *db, struct slice key, uint64_t hash) {
+    struct ref r = {key, hash, db_find(db, key, hash), db};
+    uint64_t need = gate_need(&x->e->gate, hash);
+
+    if (need > x->need) x->need = need;
+    if (r.e && (r.e->flags & ENTRY_EXPIRES) && entry_expire(r.e) <= x->now_ms && !x->e->replaying)
+        expire_now(x->e, &r);
+    return r;
+}
+
+static inline void note_access(struct call *x, struct entry *e) {
+    if (x->s->flags & SESSION_NO_TOUCH) return;
+    e->access[0] = (uint8_t)x->e->lru_clock;
+    e->access[1] = (uint8_t)(x->e->lru_clock >> 8);
+    e->access[2] = (uint8_t)(x->e->lru_clock >> 16);
+}
+
+static inline uint64_t hash_of_arg(struct call *x, int i) {
+    if (x->has_first_hash && i == x->cmd->row->keys.first) return x->first_hash;
+    return hash_bytes(x->argv[i].p, x->argv[i].n);
+}
+
+struct ref lookup_read(struct call *x, int i) {
+    struct ref r = find(x, x->db, x->argv[i], hash_of_arg(x, i));
+
+    if (r.e) {
+        x->e->stats.hits++;
+        note_access(x, r.e);
+    } else {
+        x->e->stats.misses++;
+        if (x->e->hooks.event)
+            x->e->hooks.event(x->e->hooks.arg, EVENT_MISS, "keymiss", r.key, r.db->id);
+    }
+    return r;
+}
+
+struct ref lookup_write(struct call *x, int i) {
+    struct ref r = find(x, x->db, x->argv[i], hash_of_arg(x, i));
+
+    if (r.e) note_access(x, r.e);
+    return r;
+}
+
+struct ref lookup(struct call *x, struct db *db, struct slice key, bool count) {
+    struct ref r = find(x, db, key, hash_bytes(key.p, key.n));
+
+    if (r.e) note_access(x, r.e);
+    if (count) r.e ? x->e->stats.hits++ : x->e->stats.misses++;
+    return r;
+}
+
+struct ref lookup_quiet(struct call *x, int i) {
+    return find(x, x->db, x->argv[i], hash_of_arg(x, i));
+}
+
+bool check_type(struct call *x, const struct ref *r, enum type_id type) {
+    if (!r->e || r->e->type == type) return true;
+    reply_err(x, ERR_WRONG_TYPE);
+    return false;
+}
+
+void key_changed(struct call *x, const struct ref *r, enum event_class cls, const char *event) {
+    struct engine *e = x->e;
+
+    e->dirty++;
+    gate_changed(&e->gate, r->hash);
+    if (e->hooks.event) e->hooks.event(e->hooks.arg, cls, event, r->key, r->db->id);
+}
+
+void key_delete(struct call *x, struct ref *r, bool lazy) {
+    (void)x;
+    db_delete(r->db, r->e, r->hash, lazy);
+    r->e = NULL;
+}
+
+/* ---------------------------------------------------------------- the log */
+
+void effect(struct call *x, int argc, const struct slice *argv) {
+    x->rewritten = true;
+    if (x->e->replaying || !aof_logs(aof_phase(x->e->aof))) return;
+    encode(&x->e->effects, argc, argv);
+    x->e->neffects++;
+}
+
+void effects_flush(struct engine *e, int db) {
+    if (e->neffects == 0) return;
+    aof_append_group(e->aof, db, &e->effects, e->neffects);
+    bytes_clear(&e->effects);
+    e->neffects = 0;
+}
+
+/* ---------------------------------------------------------------- blocking */
+
+void block_client(struct call *x, const struct blocked *what) {
+    struct blocked *b = mem_dup(what, sizeof *what);
+
+    b->s = x->s;
+    list_append(&x->e->blocked, &b->link);
+    x->e->nblocked++;
+    x->s->blocked = b;
+    session_enter(x->s, SESSION_BLOCKED);
+}
+
+static void blocked_drop(struct blocked *b) {
+    list_remove(&b->link);
+    b->s->e->nblocked--;
+    b->s->blocked = NULL;
+    mem_free(b);
+}
+
+void unblock(struct blocked *b) {
+    struct session *s = b->s;
+    struct reply r = {&s->out, s->resp};
+
+    b->answer(b, &r);
+    blocked_drop(b);
+    session_enter(s, SESSION_ACTIVE);
+    s->ops->wake(s);
+    s->ops->resume(s);
+}
+
+void blocked_check(struct engine *e, uint64_t now_us) {
+    list_each_safe(it, next, &e->blocked) {
+        struct blocked *b = list_entry(it, struct blocked, link);
+
+        if (b->ready(b) || (b->deadline_us && now_us >= b->deadline_us)) unblock(b);
+    }
+}
+
+void engine_forget_session(struct engine *e, struct session *s) {
+    if (s->blocked) blocked_drop(s->blocked);
+    for (size_t i = 0; i < e->nparked; i++)
+        if (e->parked[i] == s) e->parked[i--] = e->parked[--e->nparked];
+}
+
+/* ---------------------------------------------------------------- active expiry */
+
+enum { EXPIRE_BATCH = 64 };
+
+static void expire_batch(struct engine *e, struct db *db, struct entry **due, size_t n) {
+    uint64_t hashes[EXPIRE_BATCH];
+
+    for (size_t i = 0; i < n; i++) {
+        struct slice key = entry_key(due[i]);
+
+        hashes[i] = hash_bytes(key.p, key.n);
+        table_prefetch_bucket(&db->keys, hashes[i]);
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct ref r = {entry_key(due[i]), hashes[i], due[i], db};
+
+        expire_now(e, &r);
+        effects_flush(e, db->id);
+    }
+}
+
+bool engine_expire_some(struct engine *e, uint64_t budget_us) {
+    struct entry *due[EXPIRE_BATCH];
+    uint64_t began = clock_real_ns(), end = began + budget_us * 1000;
+    bool more = false;
+
+    if (!e->active_expire || e->loading) return false;
+    for (int i = 0; i < e->ks.ndbs && !more; i++) {
+        struct db *db = &e->ks.dbs[i];
+        size_t n;
+
+        while ((n = expiry_due(&db->expires, clock_cached_ms(), due, EXPIRE_BATCH)) > 0) {
+            expire_batch(e, db, due, n);
+            if (clock_real_ns() >= end) {
+                e->stats.expired_time_cap++;
+                more = true;
+                break;
+            }
+        }
+    }
+    e->stats.expire_cycle_us += (clock_real_ns() - began) / 1000;
+    return more;
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * call - one command being executed: what a handler gets, and what it may do.
+ *
+ * A handler checks everything first, then changes the data set, then replies; it returns 0, or what
+ * reply_err() returned. Keys are looked up through lookup_read / lookup_write only: they expire what
+ * is due and raise the reply's gate. Every change is told once with key_changed(). A write command
+ * that changed something is logged as it was received, unless the handler called effect() to say in
+ * which form it is to be logged instead.
+ */
+#ifndef STET_EXEC_CALL_H
+#define STET_EXEC_CALL_H
+
+#include "server/exec/engine.h"
+#include "storage/base/clock.h"
+#include "storage/base/hash.h"
+#include "storage/keyspace.h"
+
+#include <stdio.h>
+
+struct call {
+    struct engine *e;
+    struct session *s; /* never NULL; the replayed log has a session of its own */
+    struct command_slot *cmd;
+    const struct slice *argv;
+    int argc;
+    struct slice raw; /* the command as received, in RESP; empty if it was inline */
+    struct db *db;
+    struct reply r;
+    uint64_t first_hash; /* of the first key, if has_first_hash */
+    bool has_first_hash;
+    bool rewritten; /* effects replace the command in the log, even if there are none */
+    uint64_t dirty_before;
+    uint64_t need; /* position that the reply waits for */
+    int64_t now_ms;
+};
+
+/* ---------------------------------------------------------------- errors */
+
+#define ERR_SYNTAX     "ERR syntax error"
+#define ERR_WRONG_TYPE "WRONGTYPE Operation against a key holding the wrong kind of value"
+#define ERR_NOT_INT    "ERR value is not an integer or out of range"
+#define ERR_NOT_FLOAT  "ERR value is not a valid float"
+#define ERR_NO_KEY     "ERR no such key"
+#define ERR_RANGE      "ERR index out of range"
+#define ERR_TOO_LONG   "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
+
+/* Answers with an error ("CODE text") and counts it. Returns -1. */
+int reply_err(struct call *x, const char *text);
+__attribute__((format(printf, 2, 3))) int reply_errf(struct call *x, const char *fmt, ...);
+
+/* "unknown subcommand or wrong number of arguments for 'x'. Try NAME HELP." */
+int reply_subcommand_err(struct call *x);
+
+/* The lines of a HELP subcommand: a heading is added, then each of `lines` (NULL-terminated). */
+void reply_help(struct call *x, const char *const *lines);
+
+/* ---------------------------------------------------------------- arguments */
+
+/* Each answers with an error and returns false if the argument is not what is wanted. */
+bool arg_int(struct call *x, int i, int64_t *out);
+bool arg_int_range(struct call *x, int i, int64_t min, int64_t max, int64_t *out,
+                   const char *error);
+
+static inline bool arg_is(const struct call *x, int i, const char *word) {
+    return slice_is(x->argv[i], word);
+}
+
+/* ---------------------------------------------------------------- keys */
+
+/* A key, its hash, and its entry if there is one. */
+struct ref {
+    struct slice key;
+    uint64_t hash;
+    struct entry *e;
+    struct db *db;
+};
+
+/* Argument i as a key, for reading: counts hits and misses, notes the access. */
+struct ref lookup_read(struct call *x, int i);
+struct ref lookup_write(struct call *x, int i);
+
+/* Any key in any database; `count` as lookup_read does. */
+struct ref lookup(struct call *x, struct db *db, struct slice key, bool count);
+
+/* The same without noting an access (OBJECT, TYPE, TTL...). */
+struct ref lookup_quiet(struct call *x, int i);
+
+/* False and an error reply if the key holds another type. A missing key is fine. */
+bool check_type(struct call *x, const struct ref *r, enum type_id type);
+
+/* The key of r has changed (or is gone): tells the gates, the watchers, the subscribers. */
+void key_changed(struct call *x, const struct ref *r, enum event_class cls, const char *event);
+
+/* Removes the key; `lazy`: large values are freed on another thread. Does not call key_changed. */
+void key_delete(struct call *x, struct ref *r, bool lazy);
+
+/* ---------------------------------------------------------------- the log */
+
+/* Adds one command to what is logged for this call, instead of the command as received. */
+void effect(struct call *x, int argc, const struct slice *argv);
+
+/* EFFECT(x, SLICE("DEL"), key) */
+#define EFFECT(x, ...)                                                                             \
+    effect((x), (int)(sizeof((struct slice[]){__VA_ARGS__}) / sizeof(struct slice)),               \
+           (struct slice[]){__VA_ARGS__})
+
+/* Nothing is to be logged for this call, though it changed something. */
+static inline void effect_none(struct call *x) {
+    x->rewritten = true;
+}
+
+/* Logs everything that stands in e->effects now, as one unit. */
+void effects_flush(struct engine *e, int db);
+
+/* ---------------------------------------------------------------- blocking */
+
+/* A client that waits. `ready` is asked after every progress; on true the client gets its answer
+ * from `answer`, on time-out too. */
+struct blocked {
+    struct list link;
+    struct session *s;
+    uint64_t deadline_us; /* monotonic; 0: none */
+    bool (*ready)(const struct blocked *b);
+    void (*answer)(struct blocked *b, struct reply *r);
+    uint64_t position; /* for `ready` */
+    int64_t args[2];
+};
+
+void block_client(struct call *x, const struct blocked *what);
+
+/* Ends a client's waiting with its answer. */
+void unblock(struct blocked *b);
+
+/* Answers whoever's time is up. Called from the timer. */
+void blocked_check(struct engine *e, uint64_t now_us);
+
+#endif

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/exec/command.h"
+
+#include "storage/base/check.h"
+#include "storage/base/mem.h"
+
+#include <ctype.h>
+#include <stdio.h>
+
+static unsigned hash_name(const char *p, size_t n) {
+    unsigned h = (unsigned)n * 0x9e3779b1u;
+
+    for (size_t i = 0; i < n; i++) h = (h ^ ((unsigned char)p[i] | 0x20u)) * 0x01000193u;
+    return h ^ h >> 15;
+}
+
+static void slot_init(struct command_slot *s, const struct command *row,
+                      const struct command_slot *parent) {
+    *s = (struct command_slot){.row = row, .parent = parent};
+    snprintf(s->name, sizeof s->name, "%s%s%s", parent ? parent->name : "", parent ? "|" : "",
+             row->name);
+}
+
+static void add_subcommands(struct command_slot *s) {
+    const struct command *sub = s->row->subcommands;
+
+    s->nsub = 0;
+    while (sub[s->nsub].name) s->nsub++;
+    s->sub = mem_calloc(s->nsub * sizeof *s->sub);
+    for (unsigned i = 0; i < s->nsub; i++) slot_init(&s->sub[i], &sub[i], s);
+}
+
+void command_registry_add(struct command_registry *r, const struct command *rows) {
+    for (; rows->name; rows++) {
+        if (r->n == r->cap) {
+            r->cap = r->cap ? r->cap * 2 : 128;
+            r->slots = mem_realloc(r->slots, r->cap * sizeof *r->slots);
+        }
+        slot_init(&r->slots[r->n++], rows, NULL);
+    }
+}
+
+void command_registry_seal(struct command_registry *r) {
+    unsigned size = 512;
+
+    while (size < r->n * 4) size *= 2;
+    mem_free(r->index);
+    r->index = mem_calloc(size * sizeof *r->index);
+    r->mask = size - 1;
+    for (unsigned i = 0; i < r->n; i++) {
+        struct command_slot *s = &r->slots[i];
+        unsigned at;
+
+        if (s->row->subcommands && !s->sub) add_subcommands(s);
+        if (!s->name[0]) continue; /* renamed away */
+        at = hash_name(s->name, strlen(s->name)) & r->mask;
+        while (r->index[at]) at = (at + 1) & r->mask;
+        r->index[at] = (uint16_t)(i + 1);
+    }
+}
+
+void command_registry_release(struct command_registry *r) {
+    for (unsigned i = 0; i < r->n; i++) {
+        for (unsigned k = 0; k < r->slots[i].nsub; k++) mem_free(r->slots[i].sub[k].latency);
+        mem_free(r->slots[i].sub);
+        mem_free(r->slots[i].latency);
+    }
+    mem_free(r->slots);
+    mem_free(r->index);
+    *r = (struct command_registry){0};
+}
+
+struct command_slot *command_lookup(const struct command_registry *r, struct slice name) {
+    unsigned at = hash_name(name.p, name.n) & r->mask;
+
+    for (; r->index[at]; at = (at + 1) & r->mask) {
+        struct command_slot *s = &r->slots[r->index[at] - 1];
+
+        if (strncasecmp(s->name, name.p, name.n) == 0 && s->name[name.n] == '\0') return s;
+    }
+    return NULL;
+}
+
+int command_registry_rename(struct command_registry *r, const char *from, const char *to) {
+    struct command_slot *s;
+
+    command_registry_seal(r);
+    s = command_lookup(r, slice_str(from));
+    if (!s || (*to && command_lookup(r, slice_str(to)))) return -1;
+    if (strlen(to) >= sizeof s->name) return -1;
+    snprintf(s->name, sizeof s->name, "%s", to);
+    for (char *p = s->name; *p; p++) *p = (char)tolower((unsigned char)*p);
+    return 0;
+}
+
+struct command_slot *command_resolve(const struct command_registry *r, int argc,
+                                     const struct slice *argv, bool *unknown_sub) {
+    struct command_slot *s = command_lookup(r, argv[0]);
+
+    *unknown_sub = false;
+    if (!s || !s->sub || argc < 2) return s;
+    for (unsigned i = 0; i < s->nsub; i++)
+        if (slice_is(argv[1], s->sub[i].row->name)) return &s->sub[i];
+    *unknown_sub = s->row->fn == NULL;
+    return s;
+}

@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * dispatch - from input bytes to executed commands.
+ *
+ * A pipeline is taken in groups: parse up to GROUP commands, fetch the buckets of their first keys,
+ * then the entries, then execute one after the other. What a gate (auth, arity, loading, write
+ * permission) refuses is answered without the handler running.
+ */
+#include "server/exec/call.h"
+
+#include "storage/base/check.h"
+#include "storage/base/log.h"
+#include "storage/base/mem.h"
+
+#include <ctype.h>
+#include <errno.h>
+
+enum {
+    GROUP = 32,
+    LATENCY_BUCKETS = 64,
+};
+
+struct pending {
+    struct request req;
+    size_t offset; /* of its first byte */
+    struct command_slot *cmd;
+    uint64_t hash;
+    bool unknown_sub, has_hash;
+};
+
+struct group {
+    struct pending v[GROUP];
+    size_t n, bytes; /* commands; what they take of the input */
+    bool bad;        /* behind them stands something that is no command */
+    const char *error;
+    size_t need;
+};
+
+/* ---------------------------------------------------------------- parsing ahead */
+
+static void prepare(struct engine *e, struct session *s, struct pending *p) {
+    const struct slice *argv = e->args.v + p->req.first;
+    int first;
+
+    p->cmd = command_resolve(&e->commands, (int)p->req.argc, argv, &p->unknown_sub);
+    p->has_hash = false;
+    if (!p->cmd) return;
+    first = p->cmd->row->keys.first;
+    if (first <= 0 || (size_t)first >= p->req.argc) return;
+    p->hash = hash_bytes(argv[first].p, argv[first].n);
+    p->has_hash = true;
+    table_prefetch_bucket(&e->ks.dbs[s->db].keys, p->hash);
+}
+
+static void parse_group(struct engine *e, struct session *s, char *in, size_t n, struct group *g) {
+    struct request_limits limits = {e->v->proto_max_bulk_len, s->flags & SESSION_AUTHENTICATED};
+    /* Before AUTH each command may change what the next one is allowed to be. */
+    size_t most = limits.authenticated ? GROUP : 1;
+
+    g->n = g->bytes = g->need = 0;
+    g->bad = false;
+    e->args.n = 0;
+    while (g->n < most && g->bytes < n) {
+        struct pending *p = &g->v[g->n];
+        enum request_result rc =
+            request_parse(in + g->bytes, n - g->bytes, &limits, &s->partial, &e->args, &p->req,
+                          &g->need, &g->error);
+
+        if (rc == REQUEST_BAD) g->bad = true;
+        if (rc != REQUEST_READY) break;
+        p->offset = g->bytes;
+        g->bytes += p->req.bytes;
+        if (p->req.argc == 0) {
+            p->cmd = NULL;
+            p->has_hash = false;
+        } else {
+            prepare(e, s, p);
+        }
+        g->n++;
+    }
+    for (size_t i = 0; i < g->n; i++)
+        if (g->v[i].has_hash) table_prefetch_entry(&e->ks.dbs[s->db].keys, g->v[i].hash);
+}
+
+/* ---------------------------------------------------------------- what stands before a handler */
+
+static int refuse_unknown(struct call *x) {
+    struct bytes b = {0};
+    int rc;
+
+    bytes_append_str(&b, "ERR unknown command '");
+    bytes_append(&b, x->argv[0].p, x->argv[0].n < 128 ? x->argv[0].n : 128);
+    bytes_append_str(&b, "', with args beginning with: ");
+    for (int i = 1; i < x->argc && b.n < 128 + 60; i++) {
+        size_t left = 128 + 60 - b.n, n = x->argv[i].n;
+
+        bytes_append_char(&b, '\'');
+        bytes_append(&b, x->argv[i].p, n < left ? n : left);
+        bytes_append_str(&b, "' ");
+    }
+    rc = reply_err(x, bytes_cstr(&b));
+    bytes_release(&b);
+    return rc;
+}
+
+static int refuse_arity(struct call *x) {
+    x->cmd->rejected++;
+    return reply_errf(x, "ERR wrong number of arguments for '%s' command", x->cmd->name);
+}
+
+/* A write must not run while the log cannot take it. */
+static int refuse_write(struct call *x) {
+    const char *why = aof_refusal(x->e->aof);
+
+    if (!why) return 0;
+    x->cmd->rejected++;
+    return reply_errf(x, "MISCONF %s", why);
+}
+
+/* 0: go on; -1: answered. */
+static int pass_gates(struct call *x, bool unknown_sub) {
+    uint32_t flags;
+
+    if (!x->cmd) return refuse_unknown(x);
+    if (unknown_sub) return reply_errf(x, "ERR unknown subcommand '%.*s'. Try %s HELP.",
+                                       (int)(x->argv[1].n > 128 ? 128 : x->argv[1].n),
+                                       x->argv[1].p, x->cmd->name);
+    if (!command_arity_ok(x->cmd->row, x->argc)) return refuse_arity(x);
+    flags = x->cmd->row->flags;
+    if (!(x->s->flags & SESSION_AUTHENTICATED) && !(flags & CMD_NO_AUTH)) {
+        x->cmd->rejected++;
+        return reply_err(x, "NOAUTH Authentication required.");
+    }
+    if (x->e->loading && !(flags & CMD_LOADING)) {
+        x->cmd->rejected++;
+        return reply_err(x, "LOADING Redis is loading the dataset in memory");
+    }
+    if (flags & CMD_WRITE) return refuse_write(x);
+    return 0;
+}
+
+/* POST and Host: are what a browser sends: somebody is being tricked into talking to us. */
+static bool is_cross_protocol(const struct call *x) {
+    return slice_is(x->argv[0], "post") || slice_is(x->argv[0], "host:");
+}
+
+static void cut_off_cross_protocol(struct call *x) {
+    struct session_wire wire;
+
+    x->s->ops->describe(x->s, &wire);
+    log_warning("Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: "
+                "commands to Redis. This is likely due to an attacker attempting to use Cross "
+                "Protocol Scripting to compromise your Redis instance. Connection from %s aborted.",
+                wire.addr);
+    x->s->ops->close(x->s, false);
+}
+
+/* True if the command has to wait for room in the log: it is not executed. */
+static bool park(struct engine *e, struct session *s, const struct command_slot *cmd) {
+    if (!cmd || !(cmd->row->flags & CMD_WRITE)) return false;
+    if (__builtin_expect(aof_backlog(e->aof) <= e->v->aof_buffer_limit, 1)) return false;
+    if (e->nparked == e->parked_cap) {
+        e->parked_cap = e->parked_cap ? e->parked_cap * 2 : 16;
+        e->parked = mem_realloc(e->parked, e->parked_cap * sizeof *e->parked);
+    }
+    e->parked[e->nparked++] = s;
+    session_enter(s, SESSION_PARKED);
+    return true;
+}
+
+/* ---------------------------------------------------------------- running one */
+
+/* Logs what the call did, and says what its reply has to wait for. */
+static void propagate(struct call *x) {
+    struct engine *e = x->e;
+    bool changed = e->dirty != x->dirty_before;
+
+    if (!changed && e->neffects == 0) return;
+    if (e->replaying || !aof_logs(aof_phase(e->aof))) return;
+    if (changed && !x->rewritten) {
+        if (e->neffects == 0 && x->raw.n) {
+            aof_append(e->aof, x->db->id, x->raw);
+            x->need = aof_appended(e->aof);
+            return;
+        }
+        effect(x, x->argc, x->argv);
+    }
+    effects_flush(e, x->db->id);
+    if (changed) x->need = aof_appended(e->aof);
+}
+
+static void count_call(struct call *x, uint64_t ns, int rc) {
+    struct command_slot *c = x->cmd;
+    uint64_t us = ns / 1000;
+
+    c->calls++;
+    c->ns += ns;
+    if (rc < 0) c->failed++;
+    if (!c->latency) c->latency = mem_calloc(LATENCY_BUCKETS * sizeof *c->latency);
+    c->latency[us ? 64 - __builtin_clzl(us) : 0]++;
+}
+
+static void apply_reply_mode(struct call *x, uint64_t from) {
+    struct session *s = x->s;
+
+    if (__builtin_expect(!(s->flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP |
+                                       SESSION_REPLY_SKIP_NEXT)), 1))
+        return;
+    if (s->flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP)) out_truncate(&s->out, from);
+    s->flags &= (uint16_t)~SESSION_REPLY_SKIP;
+    if (s->flags & SESSION_REPLY_SKIP_NEXT) {
+        s->flags &= (uint16_t)~SESSION_REPLY_SKIP_NEXT;
+        s->flags |= SESSION_REPLY_SKIP;
+    }
+}
+
+static void run(struct call *x, bool unknown_sub, uint64_t *clock_ns) {
+    struct engine *e = x->e;
+    uint64_t from = x->s->out.end;
+
+    x->dirty_before = e->dirty;
+    if (pass_gates(x, unknown_sub) == 0) {
+        int rc = x->cmd->row->fn(x);
+        uint64_t now = clock_real_ns();
+
+        propagate(x);
+        count_call(x, now - *clock_ns, rc);
+        *clock_ns = now;
+        if (x->cmd->row->flags & CMD_WHOLE_KEYSPACE && e->gate.level != AOF_LEVEL_NONE)
+            x->need = aof_appended(e->aof);
+        x->s->last_cmd = x->cmd;
+    }
+    e->stats.commands++;
+    x->s->commands++;
+    apply_reply_mode(x, from);
+    if (x->need && x->need > aof_safe(e->aof, e->gate.level))
+        session_add_gate(x->s, from, x->need, e->gate.level);
+}
+
+static void protocol_error(struct engine *e, struct session *s, const char *error) {
+    struct call x = {.e = e, .s = s, .r = {&s->out, s->resp}};
+
+    log_verbose("Protocol error (%s) from client id %llu", error, (unsigned long long)s->id);
+    reply_errf(&x, "ERR Protocol error: %s", error);
+    request_partial_free(&s->partial);
+    s->ops->close(s, true);
+}
+
+/* Executes a parsed group; returns the input used up. */
+static size_t run_group(struct engine *e, struct session *s, char *in, struct group *g,
+                        uint64_t *clock_ns) {
+    for (size_t i = 0; i < g->n; i++) {
+        struct pending *p = &g->v[i];
+        struct call x;
+
+        if (s->state != SESSION_ACTIVE) return p->offset;
+        if (p->req.argc == 0) continue;
+        if (park(e, s, p->cmd)) return p->offset;
+        x = (struct call){.e = e,
+                          .s = s,
+                          .cmd = p->cmd,
+                          .argv = e->args.v + p->req.first,
+                          .argc = (int)p->req.argc,
+                          .db = &e->ks.dbs[s->db],
+                          .r = {&s->out, s->resp},
+                          .first_hash = p->hash,
+                          .has_first_hash = p->has_hash,
+                          .now_ms = clock_cached_ms()};
+        if (!p->req.is_inline) x.raw = slice_of(in + p->offset, p->req.bytes);
+        if (!x.cmd && is_cross_protocol(&x)) {
+            cut_off_cross_protocol(&x);
+            return p->offset + p->req.bytes;
+        }
+        run(&x, p->unknown_sub, clock_ns);
+    }
+    return g->bytes;
+}
+
+size_t engine_feed(struct engine *e, struct session *s, char *in, size_t n, size_t *need) {
+    struct group g;
+    uint64_t clock_ns = clock_real_ns();
+    size_t used = 0;
+
+    *need = 1;
+    s->active_ms = clock_cached_ms();
+    while (used < n && s->state == SESSION_ACTIVE) {
+        size_t took;
+
+        parse_group(e, s, in + used, n - used, &g);
+        took = run_group(e, s, in + used, &g, &clock_ns);
+        used += took;
+        if (s->state != SESSION_ACTIVE) {
+            /* Commands that were parsed but not run are parsed again, and so is the beginning of
+             * one that stood behind them. */
+            if (took < g.bytes) request_partial_free(&s->partial);
+            break;
+        }
+        if (g.bad) {
+            protocol_error(e, s, g.error);
+            return n;
+        }
+        if (g.bytes == 0) {
+            *need = g.need;
+            break;
+        }
+        if (g.n < GROUP && used < n && s->partial) {
+            *need = g.need;
+            break;
+        }
+    }
+    return used;
+}
+
+/* ---------------------------------------------------------------- the log, read back */
+
+static void ignore_wake(struct session *s) {
+    (void)s;
+}
+
+static void ignore_close(struct session *s, bool after_reply) {
+    (void)s;
+    (void)after_reply;
+}
+
+static void describe_log(const struct session *s, struct session_wire *out) {
+    (void)s;
+    *out = (struct session_wire){.addr = "log", .laddr = "log", .fd = -1, .events = ""};
+}
+
+static const struct session_ops log_ops = {ignore_wake, ignore_wake, ignore_close, describe_log};
+static struct session log_session; /* of the one replay there can be */
+
+void engine_replay_begin(struct engine *e) {
+    e->replaying = true;
+    session_init(&log_session, e, &log_ops);
+    log_session.flags |= SESSION_AUTHENTICATED;
+}
+
+void engine_replay_end(struct engine *e) {
+    session_release(&log_session);
+    e->replaying = false;
+}
+
+int engine_replay(void *engine, size_t argc, const struct slice *argv, struct err *err) {
+    struct engine *e = engine;
+    bool unknown_sub;
+    struct command_slot *cmd = command_resolve(&e->commands, (int)argc, argv, &unknown_sub);
+    struct call x = {.e = e,
+                     .s = &log_session,
+                     .cmd = cmd,
+                     .argv = argv,
+                     .argc = (int)argc,
+                     .db = &e->ks.dbs[log_session.db],
+                     .r = {&log_session.out, 2},
+                     .now_ms = clock_cached_ms()};
+
+    if (!cmd || unknown_sub)
+        return err_set(err, EINVAL, "Unknown command '%.*s' reading the append only file",
+                       (int)(argv[0].n > 128 ? 128 : argv[0].n), argv[0].p);
+    if (!command_arity_ok(cmd->row, x.argc))
+        return err_set(err, EINVAL,
+                       "wrong number of arguments for '%s' reading the append only file",
+                       cmd->name);
+    if (cmd->row->fn(&x) < 0) {
+        struct iovec iov;
+
+        if (out_peek(&log_session.out, &iov, 1, 200) > 0)
+            log_verbose("A command of the append only file failed as it must have failed before: "
+                        "%s: %.*s",
+                        cmd->name, (int)iov.iov_len, (char *)iov.iov_base);
+    }
+    out_release(&log_session.out);
+    return 0;
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/exec/engine.h"
+
+#include "server/exec/call.h"
+#include "storage/base/check.h"
+#include "storage/base/mem.h"
+
+void engine_init(struct engine *e, struct conf *conf, struct aof *aof) {
+    e->conf = conf;
+    e->v = conf_values(conf);
+    e->aof = aof;
+    e->active_expire = true;
+    e->started_ms = clock_wall_ms();
+    list_init(&e->sessions);
+    list_init(&e->blocked);
+    gate_init(&e->gate, aof);
+    command_registry_seal(&e->commands);
+}
+
+void engine_release(struct engine *e) {
+    CHECK(list_empty(&e->sessions));
+    keyspace_release(&e->ks);
+    command_registry_release(&e->commands);
+    gate_release(&e->gate);
+    out_pool_release(&e->out_pool);
+    bytes_release(&e->effects);
+    mem_free(e->args.v);
+    mem_free(e->parked);
+}
+
+bool engine_requires_auth(const struct engine *e) {
+    return e->v->requirepass && e->v->requirepass[0];
+}
+
+void engine_count_error(struct engine *e, const char *text) {
+    size_t n = strcspn(text, " "), i;
+
+    e->stats.error_replies++;
+    for (i = 0; i < e->nerrors; i++)
+        if (strncmp(e->errors[i].code, text, n) == 0 && e->errors[i].code[n] == '\0') break;
+    if (i == ERROR_STATS_MAX || n >= sizeof e->errors[0].code) return;
+    if (i == e->nerrors) {
+        memcpy(e->errors[i].code, text, n);
+        e->errors[i].code[n] = '\0';
+        e->errors[i].count = 0;
+        e->nerrors++;
+    }
+    e->errors[i].count++;
+}
+
+static void reset_slot(struct command_slot *s) {
+    s->calls = s->ns = s->rejected = s->failed = 0;
+    mem_free(s->latency);
+    s->latency = NULL;
+    for (unsigned i = 0; i < s->nsub; i++) reset_slot(&s->sub[i]);
+}
+
+void engine_reset_stats(struct engine *e) {
+    e->stats = (struct engine_stats){.peak_memory = mem_used()};
+    e->nerrors = 0;
+    for (unsigned i = 0; i < e->commands.n; i++) reset_slot(&e->commands.slots[i]);
+}
+
+/* ---------------------------------------------------------------- around the loop */
+
+/* Sessions that waited for room in the log go on, all of them: who still finds none parks again. */
+static void resume_parked(struct engine *e) {
+    size_t n = e->nparked;
+
+    if (n == 0 || aof_backlog(e->aof) > e->v->aof_buffer_limit / 2) return;
+    while (n-- > 0 && e->nparked > 0) {
+        struct session *s = e->parked[0];
+
+        e->nparked--;
+        memmove(e->parked, e->parked + 1, e->nparked * sizeof *e->parked);
+        session_enter(s, SESSION_ACTIVE);
+        s->ops->resume(s);
+    }
+}
+
+void engine_before_wait(struct engine *e) {
+    aof_hand_over(e->aof);
+    gate_refresh(&e->gate);
+}
+
+void engine_on_log_progress(struct engine *e) {
+    aof_on_wake(e->aof);
+    gate_refresh(&e->gate);
+    resume_parked(e);
+    if (e->nblocked) blocked_check(e, clock_mono_us());
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * engine - what executes commands: the keyspace, the registry, the log, the sessions. Built by
+ * server/app.c, which owns the parts; carries no configuration of its own (`v` is conf's).
+ */
+#ifndef STET_EXEC_ENGINE_H
+#define STET_EXEC_ENGINE_H
+
+#include "conf/conf.h"
+#include "server/exec/command.h"
+#include "server/exec/gate.h"
+#include "server/exec/session.h"
+
+struct call;
+
+/* Counters of INFO stats; CONFIG RESETSTAT clears them. */
+struct engine_stats {
+    uint64_t commands, connections, rejected_connections;
+    uint64_t net_in, net_out, reads, writes;
+    uint64_t hits, misses, expired, expired_time_cap, evicted;
+    uint64_t error_replies, unexpected_errors;
+    uint64_t query_limit_closes, output_limit_closes;
+    uint64_t loop_cycles, loop_us, command_us;
+    uint64_t auth_denied, forks, last_fork_us;
+    uint64_t expire_cycle_us;
+    uint64_t peak_memory;
+};
+
+struct error_stat {
+    char code[32];
+    uint64_t count;
+};
+
+enum { ERROR_STATS_MAX = 128 };
+
+/* Kinds of keyspace event; the values are conf's notify flags. */
+enum event_class {
+    EVENT_GENERIC = CONF_NOTIFY_GENERIC,
+    EVENT_STRING = CONF_NOTIFY_STRING,
+    EVENT_EXPIRED = CONF_NOTIFY_EXPIRED,
+    EVENT_EVICTED = CONF_NOTIFY_EVICTED,
+    EVENT_NEW = CONF_NOTIFY_NEW,
+    EVENT_MISS = CONF_NOTIFY_KEY_MISS,
+};
+
+/* Up-calls, set by server/app.c. Each may be NULL. */
+struct engine_hooks {
+    void (*event)(void *arg, enum event_class cls, const char *event, struct slice key, int db);
+    void (*shutdown)(void *arg, unsigned flags, struct session *by);
+    void *arg;
+};
+
+struct blocked;
+
+struct engine {
+    struct conf *conf;
+    const struct conf_values *v;
+    struct keyspace ks;
+    struct command_registry commands;
+    struct aof *aof;
+    struct gate gate;
+    struct engine_hooks hooks;
+    void *app; /* for admin handlers that must reach upward: see server/admin */
+
+    struct list sessions;
+    size_t nsessions;
+    uint64_t next_client_id;
+    struct out_pool out_pool;
+    struct session **parked; /* sessions in state PARKED */
+    size_t nparked, parked_cap;
+    struct list blocked;     /* struct blocked */
+    size_t nblocked;
+
+    /* effects of the command under way, to be logged */
+    struct bytes effects;
+    size_t neffects;
+    struct request_args args;
+
+    struct engine_stats stats;
+    struct error_stat errors[ERROR_STATS_MAX];
+    size_t nerrors;
+    uint64_t dirty;       /* changes since the last save */
+    uint32_t lru_clock;   /* seconds, 24 bits */
+    bool replaying;       /* the log is being read back */
+    bool loading;
+    bool active_expire;   /* DEBUG SET-ACTIVE-EXPIRE */
+    uint64_t loading_done, loading_total;
+    int64_t loading_began_ms;
+    int64_t started_ms;
+};
+
+void engine_init(struct engine *e, struct conf *conf, struct aof *aof);
+void engine_release(struct engine *e);
+
+bool engine_requires_auth(const struct engine *e);
+
+/* A session goes away: nothing of the engine points to it any more. */
+void engine_forget_session(struct engine *e, struct session *s);
+
+/* Executes the whole commands at in[0..n), as many as the session's state allows. Returns the
+ * bytes used up. *need: how many bytes must be there before another call makes sense. */
+size_t engine_feed(struct engine *e, struct session *s, char *in, size_t n, size_t *need);
+
+/* One command of the log (aof_load's command function; arg is the struct engine). */
+int engine_replay(void *engine, size_t argc, const struct slice *argv, struct err *err);
+void engine_replay_begin(struct engine *e);
+void engine_replay_end(struct engine *e);
+
+/* Before the loop waits: hands the log over and lets go on who waited for room in it. */
+void engine_before_wait(struct engine *e);
+
+/* After progress of the log's threads: gates may have opened. */
+void engine_on_log_progress(struct engine *e);
+
+/* Deletes keys that are due for at most budget_us; true if some are left. */
+bool engine_expire_some(struct engine *e, uint64_t budget_us);
+
+void engine_reset_stats(struct engine *e);
+
+/* Counts an error reply by its first word. */
+void engine_count_error(struct engine *e, const char *text);
+
+#endif

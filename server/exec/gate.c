@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/exec/gate.h"
+
+#include "storage/base/mem.h"
+
+enum { SET_MIN = 64, SET_KEEP = 1 << 14 };
+
+static inline uint32_t fingerprint(uint64_t hash) {
+    uint32_t f = (uint32_t)(hash >> 32);
+
+    return f ? f : 1;
+}
+
+/* A slot's place follows from the fingerprint alone, so that a set can grow without the hashes. */
+static inline uint32_t place(uint32_t f, uint32_t mask) {
+    return (f * 0x9e3779b1u >> 7) & mask;
+}
+
+static bool set_has(const struct gate_set *s, uint64_t hash) {
+    uint32_t f = fingerprint(hash);
+
+    if (s->n == 0) return false;
+    for (uint32_t i = place(f, s->mask); s->v[i]; i = (i + 1) & s->mask)
+        if (s->v[i] == f) return true;
+    return false;
+}
+
+static void set_put(struct gate_set *s, uint32_t f) {
+    uint32_t i = place(f, s->mask);
+
+    for (; s->v[i]; i = (i + 1) & s->mask)
+        if (s->v[i] == f) return;
+    s->v[i] = f;
+    s->n++;
+}
+
+static void set_grow(struct gate_set *s) {
+    struct gate_set bigger = {.mask = s->v ? s->mask * 2 + 1 : SET_MIN - 1};
+
+    bigger.v = mem_calloc((bigger.mask + 1) * sizeof *bigger.v);
+    for (uint32_t i = 0; s->v && i <= s->mask; i++)
+        if (s->v[i]) set_put(&bigger, s->v[i]);
+    mem_free(s->v);
+    *s = bigger;
+}
+
+static void set_clear(struct gate_set *s) {
+    if (s->mask >= SET_KEEP) {
+        mem_free(s->v);
+        *s = (struct gate_set){0};
+    } else if (s->n) {
+        memset(s->v, 0, (s->mask + 1) * sizeof *s->v);
+        s->n = 0;
+    }
+}
+
+void gate_init(struct gate *g, struct aof *aof) {
+    *g = (struct gate){.aof = aof, .level = AOF_LEVEL_NONE};
+}
+
+void gate_release(struct gate *g) {
+    mem_free(g->older.v);
+    mem_free(g->newer.v);
+    *g = (struct gate){0};
+}
+
+void gate_add(struct gate *g, uint64_t hash) {
+    if (!g->newer.v || g->newer.n * 2 > g->newer.mask) set_grow(&g->newer);
+    set_put(&g->newer, fingerprint(hash));
+    g->active = true;
+}
+
+void gate_all_changed(struct gate *g) {
+    if (g->level == AOF_LEVEL_NONE) return;
+    g->all_end = aof_appended(g->aof);
+    g->active = true;
+}
+
+uint64_t gate_look(const struct gate *g, uint64_t hash) {
+    if (set_has(&g->newer, hash)) return aof_appended(g->aof);
+    if (set_has(&g->older, hash)) return g->older_end > g->all_end ? g->older_end : g->all_end;
+    return g->all_end;
+}
+
+void gate_refresh(struct gate *g) {
+    uint64_t safe;
+
+    g->level = aof_current_level(g->aof);
+    if (!g->active) return;
+    safe = aof_safe(g->aof, g->level);
+    if (g->all_end && safe >= g->all_end) g->all_end = 0;
+    if (safe >= aof_appended(g->aof)) set_clear(&g->newer);
+    if (g->older.n && safe >= g->older_end) set_clear(&g->older);
+    if (!g->older.n && g->newer.n) {
+        struct gate_set t = g->older;
+
+        g->older = g->newer;
+        g->newer = t;
+        g->older_end = aof_appended(g->aof);
+    }
+    g->active = g->older.n || g->newer.n || g->all_end;
+}

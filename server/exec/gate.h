@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * gate - which replies have to wait for the disk, and until which position of the log.
+ *
+ * Remembers, as hashes, the keys that were changed since the last safe position. Two sets take
+ * turns: `older` is dropped as a whole when its position is safe, then `newer` becomes the older
+ * one. A lookup of a key in either raises the gate of the reply; any other key passes at once.
+ * Main thread only.
+ */
+#ifndef STET_EXEC_GATE_H
+#define STET_EXEC_GATE_H
+
+#include "persistence/aof.h"
+
+struct gate_set {
+    uint32_t *v; /* open hash of the keys' upper 32 bits, 0 = free */
+    uint32_t n, mask;
+};
+
+struct gate {
+    struct aof *aof;
+    struct gate_set older, newer;
+    uint64_t older_end; /* once this is safe, everything in `older` is */
+    uint64_t all_end;   /* a change of the whole keyspace: every lookup waits for this; 0: none */
+    enum aof_level level;
+    bool active; /* something is in the sets, or all_end is set */
+};
+
+void gate_init(struct gate *g, struct aof *aof);
+void gate_release(struct gate *g);
+
+/* Before a loop iteration's commands and after progress: takes the policy's level, drops what is
+ * safe. */
+void gate_refresh(struct gate *g);
+
+void gate_add(struct gate *g, uint64_t hash);
+uint64_t gate_look(const struct gate *g, uint64_t hash);
+
+/* A key changed. */
+static inline void gate_changed(struct gate *g, uint64_t hash) {
+    if (g->level != AOF_LEVEL_NONE) gate_add(g, hash);
+}
+
+/* All keys changed (FLUSHALL, SWAPDB): call when the command is appended. */
+void gate_all_changed(struct gate *g);
+
+/* The position that a look at this key has to wait for, 0 for none. */
+static inline uint64_t gate_need(const struct gate *g, uint64_t hash) {
+    return __builtin_expect(g->active, 0) ? gate_look(g, hash) : 0;
+}
+
+#endif

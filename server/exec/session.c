@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/exec/session.h"
+
+#include "server/exec/engine.h"
+#include "storage/base/check.h"
+#include "storage/base/clock.h"
+#include "storage/base/mem.h"
+
+static const unsigned next_states[SESSION_STATES] = {
+    [SESSION_ACTIVE] = 1u << SESSION_PARKED | 1u << SESSION_BLOCKED | 1u << SESSION_CLOSING,
+    [SESSION_PARKED] = 1u << SESSION_ACTIVE | 1u << SESSION_CLOSING,
+    [SESSION_BLOCKED] = 1u << SESSION_ACTIVE | 1u << SESSION_CLOSING,
+    [SESSION_CLOSING] = 0,
+};
+
+void session_enter(struct session *s, enum session_state to) {
+    CHECK(next_states[s->state] & (1u << to));
+    s->state = (uint8_t)to;
+}
+
+void session_init(struct session *s, struct engine *e, const struct session_ops *ops) {
+    *s = (struct session){.e = e, .ops = ops, .resp = 2, .id = ++e->next_client_id};
+    out_init(&s->out, &e->out_pool);
+    s->created_ms = s->active_ms = clock_cached_ms();
+    if (!engine_requires_auth(e)) s->flags |= SESSION_AUTHENTICATED;
+    list_append(&e->sessions, &s->link);
+    e->nsessions++;
+}
+
+void session_release(struct session *s) {
+    engine_forget_session(s->e, s);
+    list_remove(&s->link);
+    s->e->nsessions--;
+    request_partial_free(&s->partial);
+    out_release(&s->out);
+    mem_free(s->gates);
+    mem_free(s->name);
+    mem_free(s->lib_name);
+    mem_free(s->lib_ver);
+}
+
+void session_reset(struct session *s) {
+    s->db = 0;
+    s->resp = 2;
+    mem_free(s->name);
+    s->name = NULL;
+    s->flags &= SESSION_UNIX | SESSION_LOCAL;
+    if (!engine_requires_auth(s->e)) s->flags |= SESSION_AUTHENTICATED;
+}
+
+void session_add_gate(struct session *s, uint64_t from, uint64_t position, enum aof_level level) {
+    struct session_gate *last = s->ngates ? &s->gates[s->ngates - 1] : NULL;
+
+    if (from == s->out.end) return;
+    /* Output behind a closed gate waits for it anyway. */
+    if (last && last->level == level && last->position >= position) return;
+    if (last && last->from == from && last->level == level) {
+        last->position = position;
+        return;
+    }
+    if (s->ngates == s->gates_cap) {
+        s->gates_cap = s->gates_cap ? s->gates_cap * 2 : 2;
+        s->gates = mem_realloc(s->gates, s->gates_cap * sizeof *s->gates);
+    }
+    s->gates[s->ngates++] = (struct session_gate){from, position, level};
+}
+
+size_t session_sendable(struct session *s) {
+    uint32_t open = 0;
+    uint64_t end = s->out.end;
+
+    while (open < s->ngates &&
+           aof_safe(s->e->aof, s->gates[open].level) >= s->gates[open].position)
+        open++;
+    if (open < s->ngates) end = s->gates[open].from;
+    if (open == s->ngates) {
+        s->ngates = 0;
+    } else if (open) {
+        s->ngates -= open;
+        memmove(s->gates, s->gates + open, s->ngates * sizeof *s->gates);
+    }
+    return end > s->out.head ? (size_t)(end - s->out.head) : 0;
+}
+
+size_t session_mem(const struct session *s) {
+    size_t n = sizeof *s + s->out.mem_bytes + s->gates_cap * sizeof *s->gates;
+
+    if (s->partial) n += sizeof *s->partial + s->partial->args.cap * sizeof(struct slice);
+    return n;
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * session - one client as the commands see it. What carries its bytes (TCP, unix socket, TLS, a
+ * test) is behind `ops`.
+ *
+ *   ACTIVE --> PARKED    a write command has to wait (log backlog); it is not executed yet
+ *   ACTIVE --> BLOCKED   a command waits for something to happen (WAITAOF)
+ *   any    --> CLOSING   no more input is taken; what is in `out` is sent as its gates open
+ *
+ * Output leaves in order, up to the first gate that is closed: see session_sendable().
+ */
+#ifndef STET_EXEC_SESSION_H
+#define STET_EXEC_SESSION_H
+
+#include "persistence/aof.h"
+#include "protocol/reply.h"
+#include "protocol/request.h"
+#include "storage/base/list.h"
+
+enum session_state { SESSION_ACTIVE, SESSION_PARKED, SESSION_BLOCKED, SESSION_CLOSING, SESSION_STATES };
+
+enum session_flags {
+    SESSION_AUTHENTICATED = 1 << 0,
+    SESSION_NO_EVICT = 1 << 1,
+    SESSION_NO_TOUCH = 1 << 2,
+    SESSION_REPLY_OFF = 1 << 3,
+    SESSION_REPLY_SKIP_NEXT = 1 << 4,
+    SESSION_REPLY_SKIP = 1 << 5, /* this very command */
+    SESSION_UNIX = 1 << 6,
+    SESSION_LOCAL = 1 << 7, /* from a loopback address or a unix socket */
+};
+
+struct session;
+struct engine;
+struct command_slot;
+
+struct session_wire;
+
+struct session_ops {
+    /* Output or a gate changed outside a command of this session's own: look at it soon. */
+    void (*wake)(struct session *s);
+    /* No longer PARKED or BLOCKED: go on with the input that is there. */
+    void (*resume)(struct session *s);
+    /* End it: at once, or when what is in `out` is sent (state CLOSING). */
+    void (*close)(struct session *s, bool after_reply);
+    /* For CLIENT LIST. */
+    void (*describe)(const struct session *s, struct session_wire *out);
+};
+
+/* What only the carrier knows. */
+struct session_wire {
+    char addr[64], laddr[64];
+    int fd;
+    size_t query_bytes, query_free, query_cap;
+    const char *events; /* "r", "rw" */
+};
+
+/* From stream offset `from` on, output waits for `position` at `level`. */
+struct session_gate {
+    uint64_t from, position;
+    enum aof_level level;
+};
+
+struct session {
+    struct list link; /* in the engine's list */
+    struct engine *e;
+    const struct session_ops *ops;
+    struct out out;
+    uint64_t id;
+    int db;
+    uint8_t resp;
+    uint8_t state;
+    uint16_t flags;
+    struct request_partial *partial;
+    struct session_gate *gates;
+    uint32_t ngates, gates_cap;
+    const struct command_slot *last_cmd;
+    int64_t created_ms, active_ms; /* wall clock */
+    uint64_t soft_limit_since_ms;
+    char *name, *lib_name, *lib_ver; /* NULL: not set */
+    struct blocked *blocked;         /* what a BLOCKED session waits for */
+    uint64_t commands, bytes_in, bytes_out;
+};
+
+void session_init(struct session *s, struct engine *e, const struct session_ops *ops);
+void session_release(struct session *s);
+
+/* Back to how it was after connecting (RESET). */
+void session_reset(struct session *s);
+
+void session_enter(struct session *s, enum session_state to);
+
+/* Output from stream offset `from` on waits for `position`. */
+void session_add_gate(struct session *s, uint64_t from, uint64_t position, enum aof_level level);
+
+/* How many bytes of `out` may be sent now. Forgets gates that are open. */
+size_t session_sendable(struct session *s);
+
+/* Bytes held for this client. */
+size_t session_mem(const struct session *s);
+
+#endif
