@@ -119,13 +119,35 @@ static void expire_now(struct engine *e, struct ref *r) {
     e->stats.expired++;
 }
 
+/* Effects are logged for the call's database. Where another one is looked at (MOVE, COPY), the
+ * removal is logged at once, ahead of what stands there already: that is about other keys. */
+static void expire_found(struct call *x, struct ref *r) {
+    struct engine *e = x->e;
+    struct bytes kept;
+    size_t nkept;
+
+    if (r->db == x->db) {
+        expire_now(e, r);
+        return;
+    }
+    kept = e->effects;
+    nkept = e->neffects;
+    e->effects = (struct bytes){0};
+    e->neffects = 0;
+    expire_now(e, r);
+    effects_flush(e, r->db->id);
+    bytes_release(&e->effects);
+    e->effects = kept;
+    e->neffects = nkept;
+}
+
 static struct ref find(struct call *x, struct db *db, struct slice key, uint64_t hash) {
     struct ref r = {key, hash, db_find(db, key, hash), db};
     uint64_t need = gate_need(&x->e->gate, hash);
 
     if (need > x->need) x->need = need;
     if (r.e && (r.e->flags & ENTRY_EXPIRES) && entry_expire(r.e) <= x->now_ms && !x->e->replaying)
-        expire_now(x->e, &r);
+        expire_found(x, &r);
     return r;
 }
 
@@ -186,6 +208,17 @@ void key_changed(struct call *x, const struct ref *r, enum event_class cls, cons
     e->dirty++;
     gate_changed(&e->gate, r->hash);
     if (e->hooks.event) e->hooks.event(e->hooks.arg, cls, event, r->key, r->db->id);
+}
+
+void key_event(struct call *x, const struct ref *r, enum event_class cls, const char *event) {
+    struct engine *e = x->e;
+
+    if (e->hooks.event) e->hooks.event(e->hooks.arg, cls, event, r->key, r->db->id);
+}
+
+void key_added(struct call *x, const struct ref *r) {
+    note_access(x, r->e);
+    key_event(x, r, EVENT_NEW, "new");
 }
 
 void key_delete(struct call *x, struct ref *r, bool lazy) {

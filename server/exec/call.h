@@ -30,6 +30,7 @@ struct call {
     uint64_t first_hash; /* of the first key, if has_first_hash */
     bool has_first_hash;
     bool rewritten; /* effects replace the command in the log, even if there are none */
+    bool all_changed; /* the change may concern any key: set it instead of naming them all */
     uint64_t dirty_before;
     uint64_t need; /* position that the reply waits for */
     int64_t now_ms;
@@ -91,6 +92,13 @@ bool check_type(struct call *x, const struct ref *r, enum type_id type);
 
 /* The key of r has changed (or is gone): tells the gates, the watchers, the subscribers. */
 void key_changed(struct call *x, const struct ref *r, enum event_class cls, const char *event);
+
+/* The entry of r is new: notes its first access and tells the subscribers. The change itself is told
+ * with key_changed, after this. */
+void key_added(struct call *x, const struct ref *r);
+
+/* Tells the subscribers of something that is not a change of its own (SET's "expire"). */
+void key_event(struct call *x, const struct ref *r, enum event_class cls, const char *event);
 
 /* Removes the key; `lazy`: large values are freed on another thread. Does not call key_changed. */
 void key_delete(struct call *x, struct ref *r, bool lazy);

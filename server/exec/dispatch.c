@@ -177,16 +177,15 @@ static void propagate(struct call *x) {
 
     if (!changed && e->neffects == 0) return;
     if (e->replaying || !aof_logs(aof_phase(e->aof))) return;
-    if (changed && !x->rewritten) {
-        if (e->neffects == 0 && x->raw.n) {
-            aof_append(e->aof, x->db->id, x->raw);
-            x->need = aof_appended(e->aof);
-            return;
-        }
-        effect(x, x->argc, x->argv);
+    if (changed && !x->rewritten && e->neffects == 0 && x->raw.n) {
+        aof_append(e->aof, x->db->id, x->raw);
+    } else {
+        if (changed && !x->rewritten) effect(x, x->argc, x->argv);
+        effects_flush(e, x->db->id);
     }
-    effects_flush(e, x->db->id);
-    if (changed) x->need = aof_appended(e->aof);
+    if (!changed) return;
+    x->need = aof_appended(e->aof);
+    if (x->all_changed) gate_all_changed(&e->gate);
 }
 
 static void count_call(struct call *x, uint64_t ns, int rc) {
