@@ -10,6 +10,10 @@ $(O)/tests/system-tests: $(call objs,tests/system) $(KIT_OBJS)
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ -lhiredis -lcriterion
 
+$(O)/tests/crash-client: $(call objs,tests/crash) $(O)/tests/kit/resp3.o
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^
+
 test: setup-test
 	@$(MAKE) all
 

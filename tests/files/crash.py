@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""crash - damaged append-only directories: is each started or refused as DESIGN section 6 says?
+
+  crash.py              the directories of recipes.py (strings only), then compat/files/crash
+  crash.py NAME...      only these
+  crash.py --rdb        also those that need an RDB loader
+A directory of compat/files/crash that holds commands the server does not know yet is left out,
+unless its manifest alone decides. Expected outcomes of those: expected_crash.json.
+"""
+import argparse
+import json
+import os
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
+from aof import Model, unpack  # noqa: E402
+from contents import snapshot, strings  # noqa: E402
+from judge import refusal, service  # noqa: E402
+from project import data_files, unknown_commands  # noqa: E402
+from recipes import all_recipes, write  # noqa: E402
+from server import CHECK_AOF, COMPAT, SERVER, Server, is_stet  # noqa: E402
+
+CRASH = os.path.join(COMPAT, "files", "crash")
+ARGS = ["--appendonly", "yes", "--aof-use-rdb-preamble", "no"]
+NO_CUT = ["--aof-load-truncated", "no"]
+BLIND = {"unknown-cmd", "bad-args"}  # what a check tool, which knows no commands, cannot see
+
+
+def args_of(name):
+    return ARGS + (NO_CUT if name in ("no-truncated", "torn-ts-no") else [])
+
+
+def check_tool(root, name, outcome):
+    """Server and check tool must agree: valid if and only if it starts without a cut."""
+    path = os.path.join(root, "appendonlydir", "appendonly.aof.manifest")
+    if not os.path.exists(path) or name.startswith("single") or name in BLIND:
+        return []
+    done = subprocess.run([CHECK_AOF, path], capture_output=True, text=True, timeout=60)
+    valid = done.returncode == 0
+    if valid == (outcome == 0):
+        return []
+    return ["the check tool calls it %svalid: %.200s" % ("" if valid else "not ", done.stdout)]
+
+
+def recipe(name, files, commands, outcome):
+    with Server(*args_of(name), start=False) as s:
+        write(s.dir, files)
+        wrong = check_tool(s.dir, name, outcome) if is_stet(SERVER) else []
+        if isinstance(outcome, str):
+            return wrong + refusal(s, outcome, is_stet(SERVER))
+        want = Model().run(commands).contents()
+        return wrong + service(s, strings, want, outcome if is_stet(SERVER) else None)
+
+
+def recorded(name, expect):
+    with Server(*args_of(name), start=False) as s:
+        unpack(os.path.join(CRASH, name, "dir"), s.dir)
+        if "refused" in expect:
+            return refusal(s, expect["refused"], is_stet(SERVER))
+        cut = expect.get("cut", 0) if is_stet(SERVER) else None
+        return service(s, snapshot, None, cut, expect["starts"])
+
+
+def can_run(name, expect, probe, rdb):
+    """Does the server know everything the directory holds?"""
+    if "needs" in expect:
+        return rdb
+    if expect.get("refused") == "manifest" or name == "single-beside-base":
+        return True
+    with Server(start=False) as s:
+        unpack(os.path.join(CRASH, "intact", "dir"), s.dir)
+        return not unknown_commands(probe, data_files(s.dir))
+
+
+def tell(failed, where, name, wrong):
+    if wrong:
+        print("FAIL %s %s" % (where, name))
+        for line in wrong:
+            print("    " + line)
+    return failed + bool(wrong)
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    p.add_argument("names", nargs="*")
+    p.add_argument("--rdb", action="store_true")
+    a = p.parse_args()
+    ran = failed = left_out = 0
+    for name, files, commands, outcome in all_recipes():
+        if not a.names or name in a.names:
+            ran += 1
+            failed = tell(failed, "strings", name, recipe(name, files, commands, outcome))
+    if not os.path.isdir(CRASH):
+        print("skipped: no directories in %s (set STET_COMPAT)" % CRASH)
+        table = {}
+    else:
+        with open(os.path.join(HERE, "expected_crash.json")) as f:
+            table = json.load(f)
+    with Server() as probe:
+        conn = probe.conn()
+        for name, expect in table.items():
+            if a.names and name not in a.names:
+                continue
+            if not can_run(name, expect, conn, a.rdb):
+                left_out += 1
+                continue
+            ran += 1
+            failed = tell(failed, "recorded", name, recorded(name, expect))
+    print("damage: %d passed, %d failed, %d left out" % (ran - failed, failed, left_out))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
