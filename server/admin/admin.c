@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/admin/admin.h"
+
+#include "server/admin/rows.h"
+#include "storage/base/mem.h"
+
+void admin_register(struct command_registry *r) {
+    command_registry_add(r, connection_commands);
+    command_registry_add(r, client_commands);
+    command_registry_add(r, config_commands);
+    command_registry_add(r, command_commands);
+    command_registry_add(r, info_commands);
+    command_registry_add(r, debug_commands);
+    command_registry_add(r, server_commands);
+}
+
+void admin_cron(struct engine *e) {
+    struct admin_rates *r = &app_of(e)->rates;
+    const struct engine_stats *s = &e->stats;
+    const uint64_t now[ADMIN_RATES] = {s->commands, s->net_in, s->net_out, s->loop_cycles,
+                                       s->loop_us};
+    uint64_t now_us = clock_mono_us(), past_us = now_us - r->at_us, used = mem_used();
+
+    if (used > e->stats.peak_memory) e->stats.peak_memory = used;
+    if (past_us == 0) return;
+    for (int i = 0; i < ADMIN_RATES; i++) {
+        /* After CONFIG RESETSTAT the counters start again below the last sample. */
+        uint64_t more = now[i] >= r->last[i] ? now[i] - r->last[i] : now[i];
+
+        r->per_second[r->next][i] = r->at_us ? more * 1000000 / past_us : 0;
+        r->last[i] = now[i];
+    }
+    r->at_us = now_us;
+    r->next = (r->next + 1) % ADMIN_SAMPLES;
+}

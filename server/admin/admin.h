@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * admin - the commands about the server itself: connections and clients, CONFIG, INFO, COMMAND,
+ * DEBUG, SHUTDOWN, BGREWRITEAOF, WAITAOF.
+ *
+ * What such a command needs of the application stands in struct admin_app, which server/app.c
+ * fills and hangs on engine->app before the first command. Strings in it stay the application's.
+ * Everything else comes from the engine. Main thread only.
+ */
+#ifndef STET_ADMIN_ADMIN_H
+#define STET_ADMIN_ADMIN_H
+
+#include "server/exec/engine.h"
+
+/* Flags of admin_app.shutdown; the values are conf's, so that shutdown-on-sigterm can be handed on
+ * as it is. */
+enum admin_shutdown_flags {
+    ADMIN_SHUTDOWN_SAVE = CONF_SHUTDOWN_SAVE,
+    ADMIN_SHUTDOWN_NOSAVE = CONF_SHUTDOWN_NOSAVE,
+    ADMIN_SHUTDOWN_NOW = CONF_SHUTDOWN_NOW,
+    ADMIN_SHUTDOWN_FORCE = CONF_SHUTDOWN_FORCE,
+};
+
+/* Rates of the last 1.6 seconds, for INFO's instantaneous_* fields. */
+enum admin_rate {
+    ADMIN_RATE_COMMANDS,
+    ADMIN_RATE_NET_IN,
+    ADMIN_RATE_NET_OUT,
+    ADMIN_RATE_CYCLES,
+    ADMIN_RATE_LOOP_US,
+    ADMIN_RATES
+};
+
+enum { ADMIN_SAMPLES = 16 };
+
+struct admin_rates {
+    uint64_t at_us, last[ADMIN_RATES];
+    uint64_t per_second[ADMIN_SAMPLES][ADMIN_RATES];
+    unsigned next;
+};
+
+struct admin_app {
+    int tcp_port;                   /* 0: no TCP port */
+    const char *run_id;             /* 40 hexadecimal digits */
+    const char *git_sha;            /* 8 digits; NULL: unknown */
+    const char *executable;         /* absolute path */
+    const char *process_supervised; /* "no", "systemd", "upstart" */
+    const char *listeners;          /* "listener0:name=tcp,bind=*,port=6379\r\n..."; NULL: none */
+    char replid[41];                /* master_replid; DEBUG CHANGE-REPL-ID writes it */
+    size_t startup_memory;          /* mem_used() before the data set is loaded */
+
+    /* SHUTDOWN: begins to go down, and ends the process once every reply with an open gate is out.
+     * The client gets no reply. False: not possible, and the log says why. */
+    bool (*shutdown)(void *arg, unsigned flags, struct session *by);
+    /* SHUTDOWN ABORT: false if none is under way. */
+    bool (*shutdown_abort)(void *arg);
+    /* DEBUG LOADAOF: writes out what is appended, empties the keyspace, reads the log again. */
+    int (*load_log)(void *arg, struct err *e);
+    /* DEBUG PAUSE-CRON. */
+    void (*pause_cron)(void *arg, bool paused);
+    void *arg;
+
+    struct admin_rates rates; /* admin's own; all zero at the start */
+};
+
+void admin_register(struct command_registry *r);
+
+/* Ten times a second: takes the samples behind the rates and the memory peak. */
+void admin_cron(struct engine *e);
+
+/* The text of INFO (CRLF lines) for crash reports and the log; `sections` may be "everything". */
+void admin_info(struct engine *e, const struct slice *sections, size_t n, struct bytes *out);
+
+#endif

@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * client - the CLIENT command: who is connected, what they are called, and how to get rid of them.
+ */
+#include "server/admin/rows.h"
+#include "storage/base/mem.h"
+#include "storage/base/num.h"
+
+/* ---------------------------------------------------------------- one line a client */
+
+static void append_flags(struct bytes *b, const struct session *s) {
+    size_t before = b->n;
+
+    if (s->state == SESSION_BLOCKED || s->state == SESSION_PARKED) bytes_append_char(b, 'b');
+    if (s->state == SESSION_CLOSING) bytes_append_char(b, 'c');
+    if (s->flags & SESSION_UNIX) bytes_append_char(b, 'U');
+    if (s->flags & SESSION_NO_EVICT) bytes_append_char(b, 'e');
+    if (s->flags & SESSION_NO_TOUCH) bytes_append_char(b, 'T');
+    if (b->n == before) bytes_append_char(b, 'N');
+}
+
+static const char *or_empty(const char *s) {
+    return s ? s : "";
+}
+
+static void append_client(struct bytes *b, const struct session *s, const struct call *x) {
+    const struct command_slot *last = s == x->s ? x->cmd : s->last_cmd;
+    struct session_wire w;
+
+    s->ops->describe(s, &w);
+    bytes_printf(b, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=",
+                 (unsigned long long)s->id, w.addr, w.laddr, w.fd, or_empty(s->name),
+                 (long long)(x->now_ms - s->created_ms) / 1000,
+                 (long long)(x->now_ms - s->active_ms) / 1000);
+    append_flags(b, s);
+    bytes_printf(b,
+                 " db=%d sub=0 psub=0 ssub=0 multi=-1 qbuf=%zu qbuf-free=%zu argv-mem=0"
+                 " multi-mem=0 rbs=%d rbp=0 obl=%zu oll=0 omem=%zu tot-mem=%zu events=%s cmd=%s"
+                 " user=default redir=-1 resp=%d lib-name=%s lib-ver=%s\n",
+                 s->db, w.query_bytes, w.query_free, s->out.last ? OUT_CHUNK : 0,
+                 out_pending(&s->out), s->out.mem_bytes, session_mem(s) + w.query_cap, w.events,
+                 last ? last->name : "NULL", s->resp, or_empty(s->lib_name), or_empty(s->lib_ver));
+}
+
+static int cmd_client_info(struct call *x) {
+    struct bytes b = {0};
+
+    append_client(&b, x->s, x);
+    reply_verbatim(&x->r, "txt", b.p, b.n);
+    bytes_release(&b);
+    return 0;
+}
+
+/* ---------------------------------------------------------------- choosing clients */
+
+enum client_type { TYPE_NORMAL, TYPE_MASTER, TYPE_REPLICA, TYPE_PUBSUB, CLIENT_TYPES };
+
+/* CLIENT_TYPES with an error reply if argument i names no type. */
+static enum client_type type_arg(struct call *x, int i) {
+    static const char *const names[] = {"normal", "master", "replica", "pubsub"};
+
+    for (int t = 0; t < CLIENT_TYPES; t++)
+        if (arg_is(x, i, names[t])) return t;
+    if (arg_is(x, i, "slave")) return TYPE_REPLICA;
+    reply_errf(x, "ERR Unknown client type '%.*s'", (int)x->argv[i].n, x->argv[i].p);
+    return CLIENT_TYPES;
+}
+
+static enum client_type type_of(const struct session *s) {
+    (void)s; /* the only kind there is so far */
+    return TYPE_NORMAL;
+}
+
+static struct session *by_id(struct engine *e, int64_t id) {
+    list_each(it, &e->sessions) {
+        struct session *s = list_entry(it, struct session, link);
+
+        if (s->id == (uint64_t)id) return s;
+    }
+    return NULL;
+}
+
+static int list_ids(struct call *x, struct bytes *b) {
+    for (int i = 3; i < x->argc; i++) {
+        struct session *s;
+        int64_t id;
+
+        if (!arg_int_range(x, i, INT64_MIN, INT64_MAX, &id, "ERR Invalid client ID")) return -1;
+        s = by_id(x->e, id);
+        if (s) append_client(b, s, x);
+    }
+    return 0;
+}
+
+static int cmd_client_list(struct call *x) {
+    enum client_type type = CLIENT_TYPES;
+    struct bytes b = {0};
+    int rc = 0;
+
+    if (x->argc > 3 && arg_is(x, 2, "id")) {
+        rc = list_ids(x, &b);
+    } else {
+        if (x->argc == 4 && arg_is(x, 2, "type")) {
+            type = type_arg(x, 3);
+            if (type == CLIENT_TYPES) return -1;
+        } else if (x->argc != 2) {
+            return reply_err(x, ERR_SYNTAX);
+        }
+        list_each(it, &x->e->sessions) {
+            const struct session *s = list_entry(it, struct session, link);
+
+            if (type == CLIENT_TYPES || type_of(s) == type) append_client(&b, s, x);
+        }
+    }
+    if (rc == 0) reply_verbatim(&x->r, "txt", b.n ? b.p : "", b.n);
+    bytes_release(&b);
+    return rc;
+}
+
+struct kill_filter {
+    int64_t id, max_age; /* 0: any */
+    enum client_type type; /* CLIENT_TYPES: any */
+    const struct slice *addr, *laddr; /* NULL: any */
+    bool skip_me;
+};
+
+/* The pair of words at i. Returns 0, or -1 with the error answered. */
+static int parse_kill_pair(struct call *x, int i, struct kill_filter *f) {
+    const struct slice *value = &x->argv[i + 1];
+
+    if (arg_is(x, i, "id"))
+        return arg_int_range(x, i + 1, 1, INT64_MAX, &f->id,
+                             "ERR client-id should be greater than 0")
+                   ? 0
+                   : -1;
+    if (arg_is(x, i, "maxage")) {
+        if (!arg_int_range(x, i + 1, INT64_MIN, INT64_MAX, &f->max_age,
+                           "ERR maxage is not an integer or out of range"))
+            return -1;
+        return f->max_age > 0 ? 0 : reply_err(x, "ERR maxage should be greater than 0");
+    }
+    if (arg_is(x, i, "type")) {
+        f->type = type_arg(x, i + 1);
+        return f->type == CLIENT_TYPES ? -1 : 0;
+    }
+    if (arg_is(x, i, "addr")) {
+        f->addr = value;
+    } else if (arg_is(x, i, "laddr")) {
+        f->laddr = value;
+    } else if (arg_is(x, i, "user")) {
+        if (!slice_eq(*value, SLICE("default")))
+            return reply_errf(x, "ERR No such user '%.*s'", (int)value->n, value->p);
+    } else if (arg_is(x, i, "skipme") && slice_is(*value, "yes")) {
+        f->skip_me = true;
+    } else if (arg_is(x, i, "skipme") && slice_is(*value, "no")) {
+        f->skip_me = false;
+    } else {
+        return reply_err(x, ERR_SYNTAX);
+    }
+    return 0;
+}
+
+static bool kill_matches(const struct call *x, const struct kill_filter *f,
+                         const struct session *s) {
+    struct session_wire w;
+
+    if (s->state == SESSION_CLOSING) return false;
+    if (f->skip_me && s == x->s) return false;
+    if (f->id && s->id != (uint64_t)f->id) return false;
+    if (f->type != CLIENT_TYPES && type_of(s) != f->type) return false;
+    if (f->max_age && (x->now_ms - s->created_ms) / 1000 < f->max_age) return false;
+    if (!f->addr && !f->laddr) return true;
+    s->ops->describe(s, &w);
+    return (!f->addr || slice_eq(*f->addr, slice_str(w.addr))) &&
+           (!f->laddr || slice_eq(*f->laddr, slice_str(w.laddr)));
+}
+
+static int64_t kill_all(struct call *x, const struct kill_filter *f) {
+    int64_t killed = 0;
+    bool me = false;
+
+    list_each_safe(it, next, &x->e->sessions) {
+        struct session *s = list_entry(it, struct session, link);
+
+        if (!kill_matches(x, f, s)) continue;
+        killed++;
+        if (s == x->s)
+            me = true;
+        else
+            s->ops->close(s, false);
+    }
+    if (me) x->s->ops->close(x->s, true);
+    return killed;
+}
+
+static int cmd_client_kill(struct call *x) {
+    struct kill_filter f = {.type = CLIENT_TYPES, .skip_me = true};
+
+    if (x->argc == 3) { /* the old form: an address */
+        f.addr = &x->argv[2];
+        f.skip_me = false;
+        if (kill_all(x, &f) == 0) return reply_err(x, "ERR No such client");
+        reply_ok(&x->r);
+        return 0;
+    }
+    for (int i = 2; i < x->argc; i += 2) {
+        if (i + 1 == x->argc) return reply_err(x, ERR_SYNTAX);
+        if (parse_kill_pair(x, i, &f) < 0) return -1;
+    }
+    reply_int(&x->r, kill_all(x, &f));
+    return 0;
+}
+
+/* ---------------------------------------------------------------- about oneself */
+
+static int cmd_client_id(struct call *x) {
+    reply_int(&x->r, (int64_t)x->s->id);
+    return 0;
+}
+
+static int cmd_client_setname(struct call *x) {
+    if (!is_plain_name(x->argv[2])) return reply_err(x, ERR_CLIENT_NAME);
+    client_rename(x->s, x->argv[2]);
+    reply_ok(&x->r);
+    return 0;
+}
+
+static int cmd_client_getname(struct call *x) {
+    if (x->s->name)
+        reply_bulk_str(&x->r, x->s->name);
+    else
+        reply_null(&x->r);
+    return 0;
+}
+
+static int cmd_client_setinfo(struct call *x) {
+    struct slice value = x->argv[3];
+    char **field;
+
+    if (arg_is(x, 2, "lib-name"))
+        field = &x->s->lib_name;
+    else if (arg_is(x, 2, "lib-ver"))
+        field = &x->s->lib_ver;
+    else
+        return reply_errf(x, "ERR Unrecognized option '%.*s'", (int)x->argv[2].n, x->argv[2].p);
+    if (!is_plain_name(value))
+        return reply_errf(x, "ERR %.*s cannot contain spaces, newlines or special characters.",
+                          (int)x->argv[2].n, x->argv[2].p);
+    mem_free(*field);
+    *field = mem_alloc(value.n + 1);
+    memcpy(*field, value.p, value.n);
+    (*field)[value.n] = '\0';
+    reply_ok(&x->r);
+    return 0;
+}
+
+static int cmd_client_reply(struct call *x) {
+    struct session *s = x->s;
+
+    if (arg_is(x, 2, "on")) {
+        s->flags &= (uint16_t)~(SESSION_REPLY_OFF | SESSION_REPLY_SKIP | SESSION_REPLY_SKIP_NEXT);
+        reply_ok(&x->r);
+    } else if (arg_is(x, 2, "off")) {
+        s->flags |= SESSION_REPLY_OFF;
+    } else if (arg_is(x, 2, "skip")) {
+        if (!(s->flags & SESSION_REPLY_OFF)) s->flags |= SESSION_REPLY_SKIP_NEXT;
+    } else {
+        return reply_err(x, ERR_SYNTAX);
+    }
+    return 0;
+}
+
+/* ON or OFF as argument 2. */
+static int set_flag(struct call *x, uint16_t flag) {
+    if (arg_is(x, 2, "on"))
+        x->s->flags |= flag;
+    else if (arg_is(x, 2, "off"))
+        x->s->flags &= (uint16_t)~flag;
+    else
+        return reply_err(x, ERR_SYNTAX);
+    reply_ok(&x->r);
+    return 0;
+}
+
+static int cmd_client_no_evict(struct call *x) {
+    return set_flag(x, SESSION_NO_EVICT);
+}
+
+static int cmd_client_no_touch(struct call *x) {
+    return set_flag(x, SESSION_NO_TOUCH);
+}
+
+static int cmd_client_getredir(struct call *x) {
+    reply_int(&x->r, -1); /* nobody tracks */
+    return 0;
+}
+
+static int cmd_client_help(struct call *x) {
+    static const char *const lines[] = {
+        "GETNAME",
+        "    The name of this connection, null if it has none.",
+        "GETREDIR",
+        "    The client that gets this connection's invalidations; -1 without tracking.",
+        "ID",
+        "    The number of this connection. Numbers only rise and are not used twice.",
+        "INFO",
+        "    This connection's line of CLIENT LIST.",
+        "KILL <ip:port>",
+        "    Close the connection that comes from this address.",
+        "KILL <filter> <value> [<filter> <value> ...]",
+        "    Close every connection that all filters match, and say how many that were:",
+        "    ID <id>, ADDR <ip:port> (the peer's address), LADDR <ip:port> (ours), USER <name>,",
+        "    TYPE (NORMAL|MASTER|REPLICA|PUBSUB), MAXAGE <seconds> (connected at least so long),",
+        "    SKIPME (YES|NO) (whether to spare this connection; YES unless said otherwise).",
+        "LIST [TYPE (NORMAL|MASTER|REPLICA|PUBSUB) | ID <id> [<id> ...]]",
+        "    One line of fields for each connection.",
+        "NO-EVICT (ON|OFF)",
+        "    Never close this connection to save memory.",
+        "NO-TOUCH (ON|OFF)",
+        "    Do not let this connection's accesses count as use of a key.",
+        "REPLY (ON|OFF|SKIP)",
+        "    Send replies to this connection, none, or all but the next.",
+        "SETINFO (LIB-NAME|LIB-VER) <text>",
+        "    Note which client library is at the other end.",
+        "SETNAME <name>",
+        "    Give this connection a name; an empty one takes it away.",
+        NULL,
+    };
+
+    reply_help(x, lines);
+    return 0;
+}
+
+/* ---------------------------------------------------------------- rows */
+
+static const struct command client_subcommands[] = {
+    {"getname", 2, CMD_ANYTIME, "connection", {0, 0, 0}, cmd_client_getname,
+     "2.6.9", "Returns the connection's name."},
+    {"getredir", 2, CMD_ANYTIME, "connection", {0, 0, 0}, cmd_client_getredir,
+     "6.0.0", "Returns which client receives this connection's invalidations."},
+    {"help", 2, CMD_HELP, "connection", {0, 0, 0}, cmd_client_help,
+     "5.0.0", "Explains the subcommands."},
+    {"id", 2, CMD_ANYTIME, "connection", {0, 0, 0}, cmd_client_id,
+     "5.0.0", "Returns the connection's number."},
+    {"info", 2, CMD_ANYTIME, "connection", {0, 0, 0}, cmd_client_info,
+     "6.2.0", "Describes the connection."},
+    {"kill", -3, CMD_OPERATOR, "connection", {0, 0, 0}, cmd_client_kill,
+     "2.4.0", "Closes connections."},
+    {"list", -2, CMD_OPERATOR, "connection", {0, 0, 0}, cmd_client_list,
+     "2.4.0", "Describes the connections that are open."},
+    {"no-evict", 3, CMD_OPERATOR, "connection", {0, 0, 0}, cmd_client_no_evict,
+     "7.0.0", "Spares the connection when memory for clients runs out."},
+    {"no-touch", 3, CMD_ANYTIME, "connection", {0, 0, 0}, cmd_client_no_touch,
+     "7.2.0", "Lets the connection read keys without marking them as used."},
+    {"reply", 3, CMD_ANYTIME, "connection", {0, 0, 0}, cmd_client_reply,
+     "3.2.0", "Says whether the connection wants replies."},
+    {"setinfo", 4, CMD_ANYTIME, "connection", {0, 0, 0}, cmd_client_setinfo,
+     "7.2.0", "Notes facts about the client library."},
+    {"setname", 3, CMD_ANYTIME, "connection", {0, 0, 0}, cmd_client_setname,
+     "2.6.9", "Names the connection."},
+    {0},
+};
+
+const struct command client_commands[] = {
+    {"client", -2, 0, "connection", {0, 0, 0}, NULL, "2.4.0",
+     "The commands about connections.", .subcommands = client_subcommands},
+    {0},
+};

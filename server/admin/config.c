@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * config - the CONFIG command: conf's engine behind RESP.
+ */
+#include "server/admin/rows.h"
+#include "storage/lazyfree.h"
+
+/* ---------------------------------------------------------------- GET */
+
+static void count_one(void *arg, struct slice name, struct slice value) {
+    (void)name;
+    (void)value;
+    ++*(size_t *)arg;
+}
+
+static void reply_one(void *arg, struct slice name, struct slice value) {
+    struct reply *r = arg;
+
+    reply_bulk(r, name.p, name.n);
+    reply_bulk(r, value.p, value.n);
+}
+
+static int cmd_config_get(struct call *x) {
+    size_t count = 0, npatterns = (size_t)x->argc - 2;
+
+    conf_get(x->e->conf, x->argv + 2, npatterns, count_one, &count);
+    reply_map(&x->r, count);
+    conf_get(x->e->conf, x->argv + 2, npatterns, reply_one, &x->r);
+    return 0;
+}
+
+/* ---------------------------------------------------------------- SET */
+
+/* Some parameters decide what is being loaded into. */
+static int refuse_while_loading(struct call *x) {
+    if (!x->e->loading) return 0;
+    for (int i = 2; i < x->argc; i += 2)
+        if (conf_denied_while_loading(x->argv[i]))
+            return reply_errf(x, "LOADING Failed to set '%.*s' while the data set is being loaded",
+                              (int)x->argv[i].n, x->argv[i].p);
+    return 0;
+}
+
+/* A stronger promise is given when everything that was appended under the weaker one meets it. */
+static void await_stronger_policy(struct call *x, enum aof_level before) {
+    gate_refresh(&x->e->gate);
+    if (x->e->gate.level <= before || before == AOF_LEVEL_NONE) return;
+    x->need = aof_appended(x->e->aof);
+    if (x->e->gate.level == AOF_LEVEL_SYNCED) aof_want_sync(x->e->aof);
+}
+
+static int cmd_config_set(struct call *x) {
+    enum aof_level before = aof_current_level(x->e->aof);
+    bool local = x->s->flags & SESSION_LOCAL;
+    struct err err;
+
+    if (x->argc % 2 != 0) return reply_err(x, ERR_SYNTAX);
+    if (refuse_while_loading(x) < 0) return -1;
+    if (conf_set(x->e->conf, x->argv + 2, (size_t)(x->argc - 2) / 2, local, &err) < 0)
+        return reply_errf(x, "ERR %s", err.text);
+    await_stronger_policy(x, before);
+    reply_ok(&x->r);
+    return 0;
+}
+
+/* ---------------------------------------------------------------- the others */
+
+static int cmd_config_rewrite(struct call *x) {
+    struct err err;
+
+    if (conf_rewrite(x->e->conf, &err) < 0) return reply_errf(x, "ERR %s", err.text);
+    reply_ok(&x->r);
+    return 0;
+}
+
+static int cmd_config_resetstat(struct call *x) {
+    engine_reset_stats(x->e);
+    lazyfree_reset_stats();
+    reply_ok(&x->r);
+    return 0;
+}
+
+static int cmd_config_help(struct call *x) {
+    static const char *const lines[] = {
+        "GET <pattern> [<pattern> ...]",
+        "    The parameters whose names match, with their values.",
+        "RESETSTAT",
+        "    Set the counters of INFO back to zero.",
+        "REWRITE",
+        "    Write the values of now into the configuration file; comments and order stay.",
+        "SET <parameter> <value> [<parameter> <value> ...]",
+        "    Change parameters of the running server: all of them, or none if one is refused.",
+        NULL,
+    };
+
+    reply_help(x, lines);
+    return 0;
+}
+
+static const struct command config_subcommands[] = {
+    {"get", -3, CMD_OPERATOR, "server", {0, 0, 0}, cmd_config_get,
+     "2.0.0", "Returns parameters and their values."},
+    {"help", 2, CMD_HELP, "server", {0, 0, 0}, cmd_config_help,
+     "5.0.0", "Explains the subcommands."},
+    {"resetstat", 2, CMD_OPERATOR, "server", {0, 0, 0}, cmd_config_resetstat,
+     "2.0.0", "Sets the counters back to zero."},
+    {"rewrite", 2, CMD_OPERATOR, "server", {0, 0, 0}, cmd_config_rewrite,
+     "2.8.0", "Writes the parameters into the configuration file."},
+    {"set", -4, CMD_OPERATOR, "server", {0, 0, 0}, cmd_config_set,
+     "2.0.0", "Changes parameters of the running server."},
+    {0},
+};
+
+const struct command config_commands[] = {
+    {"config", -2, 0, "server", {0, 0, 0}, NULL, "2.0.0",
+     "The commands about the configuration.", .subcommands = config_subcommands},
+    {0},
+};

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * connection - AUTH, HELLO, RESET, QUIT: what a client says about itself before it says anything
+ * else. There is one user, "default", until there is an ACL.
+ */
+#include "server/admin/rows.h"
+#include "storage/base/mem.h"
+#include "storage/base/num.h"
+
+#define ERR_WRONGPASS "WRONGPASS invalid username-password pair or user is disabled."
+#define ERR_NO_PASSWORD_SET                                                                        \
+    "ERR AUTH <password> called without any password configured for the default user. Are you "   \
+    "sure your configuration is correct?"
+#define ERR_HELLO_NOAUTH                                                                           \
+    "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO "     \
+    "<proto> AUTH <user> <pass> option can be used to authenticate the client and select the "    \
+    "RESP protocol version at the same time"
+
+/* Takes the same time whatever of the guess is right; only the guess' length shows. */
+static bool same_secret(struct slice guess, struct slice secret) {
+    unsigned char differ = guess.n != secret.n;
+
+    for (size_t i = 0; i < guess.n; i++)
+        differ |= (unsigned char)(guess.p[i] ^ (secret.n ? secret.p[i % secret.n] : 1));
+    return !differ;
+}
+
+/* 0, or -1 with the error answered. */
+static int authenticate(struct call *x, struct slice user, struct slice password) {
+    bool ok = slice_eq(user, SLICE("default"));
+
+    if (engine_requires_auth(x->e)) ok &= same_secret(password, slice_str(x->e->v->requirepass));
+    if (ok) {
+        x->s->flags |= SESSION_AUTHENTICATED;
+        return 0;
+    }
+    x->e->stats.auth_denied++;
+    return reply_err(x, ERR_WRONGPASS);
+}
+
+static int cmd_auth(struct call *x) {
+    int rc;
+
+    if (x->argc > 3) return reply_err(x, ERR_SYNTAX);
+    if (x->argc == 3) {
+        rc = authenticate(x, x->argv[1], x->argv[2]);
+    } else {
+        if (!engine_requires_auth(x->e)) return reply_err(x, ERR_NO_PASSWORD_SET);
+        rc = authenticate(x, SLICE("default"), x->argv[1]);
+    }
+    if (rc == 0) reply_ok(&x->r);
+    return rc;
+}
+
+bool is_plain_name(struct slice text) {
+    for (size_t i = 0; i < text.n; i++)
+        if (text.p[i] < '!' || text.p[i] > '~') return false;
+    return true;
+}
+
+void client_rename(struct session *s, struct slice name) {
+    mem_free(s->name);
+    s->name = NULL;
+    if (name.n == 0) return;
+    s->name = mem_alloc(name.n + 1);
+    memcpy(s->name, name.p, name.n);
+    s->name[name.n] = '\0';
+}
+
+struct hello {
+    int64_t proto; /* 0: as it is */
+    bool has_auth, has_name;
+    struct slice user, password, name;
+};
+
+static int parse_hello(struct call *x, struct hello *h) {
+    int i = 2;
+
+    if (x->argc < 2) return 0;
+    if (!arg_int_range(x, 1, INT64_MIN, INT64_MAX, &h->proto,
+                       "ERR Protocol version is not an integer or out of range"))
+        return -1;
+    if (h->proto < 2 || h->proto > 3) return reply_err(x, "NOPROTO unsupported protocol version");
+    while (i < x->argc) {
+        if (arg_is(x, i, "auth") && i + 2 < x->argc) {
+            h->has_auth = true;
+            h->user = x->argv[i + 1];
+            h->password = x->argv[i + 2];
+            i += 3;
+        } else if (arg_is(x, i, "setname") && i + 1 < x->argc) {
+            h->has_name = true;
+            h->name = x->argv[i + 1];
+            if (!is_plain_name(h->name)) return reply_err(x, ERR_CLIENT_NAME);
+            i += 2;
+        } else {
+            return reply_errf(x, "ERR Syntax error in HELLO option '%.*s'", (int)x->argv[i].n,
+                              x->argv[i].p);
+        }
+    }
+    return 0;
+}
+
+static int cmd_hello(struct call *x) {
+    struct hello h = {0};
+
+    if (parse_hello(x, &h) < 0) return -1;
+    if (h.has_auth && authenticate(x, h.user, h.password) < 0) return -1;
+    if (!(x->s->flags & SESSION_AUTHENTICATED)) return reply_err(x, ERR_HELLO_NOAUTH);
+    if (h.has_name) client_rename(x->s, h.name);
+    if (h.proto) {
+        x->s->resp = (uint8_t)h.proto;
+        x->r.resp = (int)h.proto;
+    }
+    reply_map(&x->r, 7);
+    reply_bulk_str(&x->r, "server");
+    reply_bulk_str(&x->r, "redis");
+    reply_bulk_str(&x->r, "version");
+    reply_bulk_str(&x->r, CONF_REDIS_VERSION);
+    reply_bulk_str(&x->r, "proto");
+    reply_int(&x->r, x->s->resp);
+    reply_bulk_str(&x->r, "id");
+    reply_int(&x->r, (int64_t)x->s->id);
+    reply_bulk_str(&x->r, "mode");
+    reply_bulk_str(&x->r, "standalone");
+    reply_bulk_str(&x->r, "role");
+    reply_bulk_str(&x->r, "master");
+    reply_bulk_str(&x->r, "modules");
+    reply_array(&x->r, 0);
+    return 0;
+}
+
+static int cmd_reset(struct call *x) {
+    session_reset(x->s);
+    x->r.resp = x->s->resp;
+    reply_simple(&x->r, "RESET");
+    return 0;
+}
+
+static int cmd_quit(struct call *x) {
+    reply_ok(&x->r);
+    x->s->ops->close(x->s, true);
+    return 0;
+}
+
+#define ANY_CLIENT (CMD_ANYTIME | CMD_NO_AUTH | CMD_ALLOW_BUSY | CMD_FAST)
+
+const struct command connection_commands[] = {
+    /* name  arity flags       group         keys       handler */
+    {"auth", -2, ANY_CLIENT, "connection", {0, 0, 0}, cmd_auth,
+     "1.0.0", "Logs a connection in."},
+    {"hello", -1, ANY_CLIENT, "connection", {0, 0, 0}, cmd_hello,
+     "6.0.0", "Introduces both sides to each other and chooses the protocol version."},
+    {"reset", 1, ANY_CLIENT, "connection", {0, 0, 0}, cmd_reset,
+     "6.2.0", "Brings a connection back to how it was when it was opened."},
+    {"quit", -1, ANY_CLIENT, "connection", {0, 0, 0}, cmd_quit,
+     "1.0.0", "Ends a connection from the server's side."},
+    {0},
+};

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * rows - what the files of this folder share: the command tables, and the way to the application.
+ */
+#ifndef STET_ADMIN_ROWS_H
+#define STET_ADMIN_ROWS_H
+
+#include "server/admin/admin.h"
+#include "server/exec/call.h"
+
+extern const struct command connection_commands[];
+extern const struct command client_commands[];
+extern const struct command config_commands[];
+extern const struct command command_commands[];
+extern const struct command info_commands[];
+extern const struct command debug_commands[];
+extern const struct command server_commands[];
+
+static inline struct admin_app *app_of(const struct engine *e) {
+    return e->app;
+}
+
+/* The flags of nearly every row here. */
+enum {
+    CMD_ANYTIME = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE,
+    CMD_OPERATOR = CMD_ADMIN | CMD_ANYTIME,
+    CMD_HELP = CMD_LOADING | CMD_STALE,
+};
+
+/* True if text has only characters from '!' to '~': names that fit into one column of CLIENT LIST. */
+bool is_plain_name(struct slice text);
+
+#define ERR_CLIENT_NAME "ERR Client names cannot contain spaces, newlines or special characters."
+
+/* Sets or, if empty, removes the name of a client. */
+void client_rename(struct session *s, struct slice name);
+
+#endif

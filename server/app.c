@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/app.h"
+
+#include "server/admin/admin.h"
+#include "server/commands/commands.h"
+#include "server/process.h"
+#include "server/version.h"
+#include "storage/base/check.h"
+#include "storage/base/clock.h"
+#include "storage/base/hash.h"
+#include "storage/base/log.h"
+#include "storage/base/mem.h"
+#include "storage/base/rng.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static void seed(struct app *a) {
+    uint8_t key[16];
+    uint64_t s;
+
+    rng_system(key, sizeof key);
+    rng_system(&s, sizeof s);
+    hash_set_key(key);
+    rng_seed(s);
+    rng_hex(a->run_id, RUN_ID_CHARS);
+}
+
+/* ---------------------------------------------------------------- signals */
+
+static void on_stop_signal(evutil_socket_t sig, short what, void *arg) {
+    struct app *a = arg;
+    bool is_int = sig == SIGINT;
+    unsigned how = is_int ? a->v->shutdown_on_sigint : a->v->shutdown_on_sigterm;
+
+    (void)what;
+    if (a->stopping) {
+        log_warning("You insist... exiting now.");
+        _exit(1);
+    }
+    log_warning("Received %s scheduling shutdown...", is_int ? "SIGINT" : "SIGTERM");
+    app_shutdown(a, how);
+}
+
+static void on_child_signal(evutil_socket_t sig, short what, void *arg) {
+    struct app *a = arg;
+
+    (void)sig;
+    (void)what;
+    aof_on_wake(a->aof);
+}
+
+static void watch_signals(struct app *a) {
+    a->signals[0] = evsignal_new(a->loop.base, SIGTERM, on_stop_signal, a);
+    a->signals[1] = evsignal_new(a->loop.base, SIGINT, on_stop_signal, a);
+    a->signals[2] = evsignal_new(a->loop.base, SIGCHLD, on_child_signal, a);
+    for (int i = 0; i < 3; i++) event_add(a->signals[i], NULL);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+}
+
+/* ---------------------------------------------------------------- loading */
+
+enum { POLL_EVERY_NS = 2 * 1000 * 1000 };
+
+/* While the log is read, clients get LOADING, PING and INFO answered now and then. */
+static void on_load_progress(void *arg, uint64_t done, uint64_t total) {
+    struct app *a = arg;
+    uint64_t now = clock_real_ns();
+
+    a->engine.loading_done = done;
+    a->engine.loading_total = total;
+    if (now - a->last_poll_ns < POLL_EVERY_NS) return;
+    a->last_poll_ns = now;
+    loop_poll(&a->loop);
+}
+
+static int on_load_command(void *arg, size_t argc, const struct slice *argv, struct err *e) {
+    struct app *a = arg;
+
+    return engine_replay(&a->engine, argc, argv, e);
+}
+
+static int load(struct app *a) {
+    struct aof_options o = app_aof_options(a->v);
+    struct aof_load_options l = {.names = o.names,
+                                 .load_truncated = o.load_truncated,
+                                 .command = on_load_command,
+                                 .progress = on_load_progress,
+                                 .arg = a};
+    struct err e;
+    int rc;
+
+    a->engine.loading = true;
+    a->engine.loading_began_ms = clock_wall_ms();
+    clock_refresh();
+    engine_replay_begin(&a->engine);
+    rc = aof_start(a->aof, &l, &e);
+    engine_replay_end(&a->engine);
+    a->engine.loading = false;
+    a->engine.dirty = 0;
+    if (rc < 0) log_warning("%s", e.text);
+    return rc;
+}
+
+/* With the log off there may still be a data set that this server would start without. */
+static int check_snapshot(const struct app *a) {
+    if (!a->v->dbfilename || access(a->v->dbfilename, F_OK) != 0) return 0;
+    log_warning("'%s' exists in '%s', and this version does not read RDB files: refusing to start "
+                "empty beside it. Move it away, or set another 'dbfilename' or 'dir'",
+                a->v->dbfilename, a->v->dir.path);
+    return -1;
+}
+
+/* ---------------------------------------------------------------- start */
+
+static void before_wait(void *arg) {
+    struct app *a = arg;
+
+    if (a->engine.loading) {
+        net_flush(&a->net);
+        return;
+    }
+    if (clock_cached_ms() != a->last_expire_ms) {
+        a->last_expire_ms = clock_cached_ms();
+        if (engine_expire_some(&a->engine, 500)) loop_hurry(&a->loop);
+    }
+    engine_before_wait(&a->engine);
+    net_flush(&a->net);
+}
+
+static void on_wake(void *arg) {
+    struct app *a = arg;
+
+    engine_on_log_progress(&a->engine);
+}
+
+static void build(struct app *a) {
+    CHECK(loop_init(&a->loop) == 0);
+    app_wire(a);
+    loop_before_wait(&a->loop, before_wait, a);
+    loop_on_wake(&a->loop, on_wake, a);
+    net_init(&a->net, &a->loop, &a->engine);
+}
+
+static int rename_commands(struct app *a) {
+    size_t n;
+    const struct conf_directive *d = conf_directives(a->conf, &n);
+
+    for (size_t i = 0; i < n; i++) {
+        struct err e;
+
+        if (strcmp(d[i].argv[0], "rename-command") != 0) continue;
+        if (d[i].argc == 3 &&
+            command_registry_rename(&a->engine.commands, d[i].argv[1], d[i].argv[2]) == 0)
+            continue;
+        conf_refuse_directive(a->conf, &d[i], "No such command in rename-command", &e);
+        conf_report_error(a->conf, stderr);
+        return -1;
+    }
+    command_registry_seal(&a->engine.commands);
+    return 0;
+}
+
+int app_start(struct app *a, struct conf *conf, int argc, char **argv) {
+    struct err e;
+
+    *a = (struct app){.conf = conf, .v = conf_values(conf), .argc = argc, .argv = argv};
+    if (!realpath(argv[0], a->executable)) snprintf(a->executable, sizeof a->executable, "%s", argv[0]);
+    seed(a);
+    build(a);
+    if (rename_commands(a) < 0) return -1;
+    process_log_start(conf, argc, argv);
+    if (net_listen(&a->net, &e) < 0) {
+        log_warning("Failed listening on port %d (tcp), aborting. (%s)", (int)a->v->port, e.text);
+        return -1;
+    }
+    if (a->v->port_auto) conf_set_bound_port(conf, a->net.port);
+    watch_signals(a);
+    process_set_title(a->v, a->net.port);
+    log_notice("Server initialized");
+    if (a->v->appendonly ? load(a) < 0 : check_snapshot(a) < 0) return -1;
+    app_cron_start(a);
+    if (process_ready(a->v, a->net.port, &e) < 0) {
+        log_warning("%s", e.text);
+        return -1;
+    }
+    if (a->net.port) log_notice("Ready to accept connections tcp");
+    if (a->v->unixsocket && a->v->unixsocket[0]) log_notice("Ready to accept connections unix");
+    return 0;
+}
+
+void app_run(struct app *a) {
+    loop_run(&a->loop);
+}
+
+void app_shutdown(struct app *a, unsigned flags) {
+    (void)flags; /* no snapshots to take or to leave out */
+    a->stopping = true;
+    loop_stop(&a->loop);
+}
+
+/* ---------------------------------------------------------------- stop */
+
+enum { STOP_DEADLINE_MS = 10000 };
+
+int app_finish(struct app *a) {
+    int deadline = a->v->shutdown_timeout > 0 ? (int)a->v->shutdown_timeout * 1000
+                                              : STOP_DEADLINE_MS;
+    bool ok;
+
+    log_warning("User requested shutdown...");
+    net_stop_listening(&a->net);
+    engine_before_wait(&a->engine);
+    if (aof_phase(a->aof) == AOF_ON) aof_want_sync(a->aof);
+    net_close_all(&a->net, deadline);
+    a->engine.gate = (struct gate){0};
+    ok = aof_stop(a->aof, deadline);
+    if (!ok) log_warning("Not everything could be made durable before the exit");
+    process_stopping(a->v);
+    log_warning("%s is now ready to exit, bye bye...", "Redis");
+    return ok ? 0 : 1;
+}

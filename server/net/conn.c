@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * conn - one client connection: reading, feeding the engine, writing, closing.
+ */
+#include "server/net/net.h"
+
+#include "storage/base/check.h"
+#include "storage/base/clock.h"
+#include "storage/base/log.h"
+#include "storage/base/mem.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <event2/event_struct.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum {
+    READ_BYTES = 64 * 1024,       /* of the shared buffer */
+    READ_LARGE_MAX = 1024 * 1024, /* at once, where a large argument is known to come */
+    IOV_MAX_USED = 64,
+    WRITE_MAX = 1024 * 1024, /* per connection and turn, so that others get theirs */
+};
+
+enum where { NOWHERE, TO_FLUSH, GATED, WRITE_BLOCKED, DEAD };
+
+struct conn {
+    struct session s; /* first: a session is its connection */
+    struct net *n;
+    struct list link; /* in the list that `where` names */
+    struct event read_event;
+    struct event *write_event; /* made when a write did not get through at once */
+    struct bytes in;           /* input that is not used up yet */
+    size_t need;               /* bytes of `in` before feeding again makes sense */
+    int fd;                    /* -1: closed */
+    uint8_t where;
+    bool reading;
+};
+
+static struct conn *conn_of(struct session *s) {
+    return (struct conn *)s;
+}
+
+static void move_to(struct conn *c, enum where where) {
+    if (c->where == where) return;
+    if (c->where == DEAD) return;
+    list_remove(&c->link);
+    c->where = (uint8_t)where;
+    if (where == TO_FLUSH) list_append(&c->n->to_flush, &c->link);
+    if (where == GATED) list_append(&c->n->gated, &c->link);
+    if (where == DEAD) list_append(&c->n->dead, &c->link);
+}
+
+/* The descriptor goes at once; the struct at the end of the turn, as callers may still hold it. */
+static void conn_shut(struct conn *c) {
+    if (c->fd < 0) return;
+    event_del(&c->read_event);
+    if (c->write_event) event_free(c->write_event);
+    c->write_event = NULL;
+    close(c->fd);
+    c->fd = -1;
+    if (c->s.state != SESSION_CLOSING) session_enter(&c->s, SESSION_CLOSING);
+    move_to(c, DEAD);
+}
+
+static void stop_reading(struct conn *c) {
+    if (c->reading) event_del(&c->read_event);
+    c->reading = false;
+}
+
+static void start_reading(struct conn *c) {
+    if (!c->reading && c->fd >= 0) event_add(&c->read_event, NULL);
+    c->reading = c->fd >= 0;
+}
+
+/* ---------------------------------------------------------------- what sessions ask for */
+
+static void wake(struct session *s) {
+    struct conn *c = conn_of(s);
+
+    if (c->where == NOWHERE) move_to(c, TO_FLUSH);
+}
+
+static void close_session(struct session *s, bool after_reply) {
+    struct conn *c = conn_of(s);
+
+    if (!after_reply) {
+        conn_shut(c);
+        return;
+    }
+    if (s->state != SESSION_CLOSING) session_enter(s, SESSION_CLOSING);
+    stop_reading(c);
+    wake(s);
+}
+
+static void feed_kept(struct conn *c);
+
+static void resume(struct session *s) {
+    struct conn *c = conn_of(s);
+
+    start_reading(c);
+    feed_kept(c);
+}
+
+static void address_text(const struct conn *c, bool peer, char *out, size_t size) {
+    struct sockaddr_storage ss;
+    socklen_t n = sizeof ss;
+    char ip[INET6_ADDRSTRLEN];
+    int rc = peer ? getpeername(c->fd, (struct sockaddr *)&ss, &n)
+                  : getsockname(c->fd, (struct sockaddr *)&ss, &n);
+
+    snprintf(out, size, "?:0");
+    if (c->fd < 0 || rc < 0) return;
+    if (ss.ss_family == AF_INET) {
+        const struct sockaddr_in *a = (struct sockaddr_in *)&ss;
+
+        inet_ntop(AF_INET, &a->sin_addr, ip, sizeof ip);
+        snprintf(out, size, "%s:%d", ip, ntohs(a->sin_port));
+    } else if (ss.ss_family == AF_INET6) {
+        const struct sockaddr_in6 *a = (struct sockaddr_in6 *)&ss;
+
+        inet_ntop(AF_INET6, &a->sin6_addr, ip, sizeof ip);
+        snprintf(out, size, "[%s]:%d", ip, ntohs(a->sin6_port));
+    } else {
+        snprintf(out, size, "%.50s:0", c->n->unix_path);
+    }
+}
+
+static void describe(const struct session *s, struct session_wire *out) {
+    const struct conn *c = (const struct conn *)s;
+
+    *out = (struct session_wire){.fd = c->fd, .query_bytes = c->in.n, .query_cap = c->in.cap};
+    out->query_free = c->in.cap - c->in.n;
+    out->events = c->write_event ? "rw" : "r";
+    address_text(c, true, out->addr, sizeof out->addr);
+    address_text(c, false, out->laddr, sizeof out->laddr);
+}
+
+static const struct session_ops conn_ops = {wake, resume, close_session, describe};
+
+/* ---------------------------------------------------------------- writing */
+
+static bool over_output_limit(struct conn *c) {
+    const struct conf_output_limit *l =
+        &c->n->v->client_output_buffer_limit.of[CONF_CLASS_NORMAL];
+    size_t mem = c->s.out.mem_bytes;
+    uint64_t now = clock_mono_us() / 1000;
+
+    if (l->hard_bytes && mem > l->hard_bytes) return true;
+    if (!l->soft_bytes || mem <= l->soft_bytes) {
+        c->s.soft_limit_since_ms = 0;
+        return false;
+    }
+    if (!c->s.soft_limit_since_ms) c->s.soft_limit_since_ms = now;
+    return now - c->s.soft_limit_since_ms > (uint64_t)l->soft_seconds * 1000;
+}
+
+static void shut_if_over_limit(struct conn *c) {
+    if (!over_output_limit(c)) return;
+    c->n->e->stats.output_limit_closes++;
+    log_warning("Client id=%llu scheduled to be closed ASAP for overcoming of output buffer "
+                "limits.",
+                (unsigned long long)c->s.id);
+    conn_shut(c);
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *arg) {
+    struct conn *c = arg;
+
+    (void)fd;
+    (void)what;
+    event_free(c->write_event);
+    c->write_event = NULL;
+    c->where = NOWHERE;
+    move_to(c, TO_FLUSH);
+}
+
+static void wait_writable(struct conn *c) {
+    move_to(c, WRITE_BLOCKED);
+    if (c->write_event) return;
+    c->write_event = event_new(c->n->loop->base, c->fd, EV_WRITE, on_writable, c);
+    event_add(c->write_event, NULL);
+}
+
+/* Sends up to `limit` bytes; what was sent, or -1: wait or closed. */
+static ssize_t send_some(struct conn *c, size_t limit) {
+    struct iovec iov[IOV_MAX_USED];
+    int n = out_peek(&c->s.out, iov, IOV_MAX_USED, limit);
+    ssize_t sent;
+
+    if (n == 1)
+        sent = write(c->fd, iov[0].iov_base, iov[0].iov_len);
+    else
+        sent = writev(c->fd, iov, n);
+    c->n->e->stats.writes++;
+    if (sent >= 0) {
+        out_consume(&c->s.out, (size_t)sent);
+        c->s.bytes_out += (uint64_t)sent;
+        c->n->e->stats.net_out += (uint64_t)sent;
+        return sent;
+    }
+    if (errno == EAGAIN || errno == EINTR)
+        wait_writable(c);
+    else
+        conn_shut(c);
+    return -1;
+}
+
+/* Writes what may leave, then puts the connection where it belongs. */
+static void conn_flush(struct conn *c) {
+    size_t budget = WRITE_MAX, may;
+
+    while ((may = session_sendable(&c->s)) > 0 && budget > 0) {
+        size_t part = may < budget ? may : budget;
+        ssize_t sent = send_some(c, part);
+
+        if (sent < 0) {
+            if (c->fd >= 0) shut_if_over_limit(c);
+            return;
+        }
+        if ((size_t)sent < part && may == part) {
+            wait_writable(c);
+            return;
+        }
+        budget -= (size_t)sent;
+    }
+    if (may > 0) {
+        move_to(c, TO_FLUSH); /* the rest next turn */
+        return;
+    }
+    if (out_pending(&c->s.out) > 0) {
+        move_to(c, GATED);
+        shut_if_over_limit(c);
+    } else if (c->s.state == SESSION_CLOSING) {
+        conn_shut(c);
+    } else {
+        move_to(c, NOWHERE);
+    }
+}
+
+static void free_dead(struct net *n) {
+    list_each_safe(it, next, &n->dead) {
+        struct conn *c = list_entry(it, struct conn, link);
+
+        list_remove(&c->link);
+        if (n->cron_at == &c->s) n->cron_at = NULL;
+        bytes_release(&c->in);
+        session_release(&c->s);
+        mem_free(c);
+    }
+}
+
+void net_flush(struct net *n) {
+    uint64_t written = aof_safe(n->e->aof, AOF_LEVEL_WRITTEN);
+    uint64_t synced = aof_safe(n->e->aof, AOF_LEVEL_SYNCED);
+
+    if (written != n->seen_written || synced != n->seen_synced) {
+        n->seen_written = written;
+        n->seen_synced = synced;
+        list_each_safe(it, next, &n->gated) conn_flush(list_entry(it, struct conn, link));
+    }
+    list_each_safe(it, next, &n->to_flush) conn_flush(list_entry(it, struct conn, link));
+    if (!list_empty(&n->to_flush)) loop_hurry(n->loop);
+    free_dead(n);
+}
+
+/* ---------------------------------------------------------------- reading */
+
+static void after_feed(struct conn *c) {
+    if (c->fd < 0) return;
+    if (out_pending(&c->s.out) > 0) wake(&c->s);
+    if (c->s.state == SESSION_PARKED) stop_reading(c);
+    if (c->in.n > c->n->max_in) c->n->max_in = c->in.n;
+    if (c->in.n > c->n->v->client_query_buffer_limit) {
+        c->n->e->stats.query_limit_closes++;
+        log_warning("Closing client that reached max query buffer length: id=%llu, %zu bytes",
+                    (unsigned long long)c->s.id, c->in.n);
+        conn_shut(c);
+    }
+}
+
+static void feed_kept(struct conn *c) {
+    size_t used;
+
+    if (c->fd < 0 || c->in.n == 0 || c->s.state != SESSION_ACTIVE) return;
+    if (c->in.n < c->need) return;
+    used = engine_feed(c->n->e, &c->s, c->in.p, c->in.n, &c->need);
+    bytes_consume(&c->in, used);
+    if (c->in.n == 0) bytes_release(&c->in);
+    after_feed(c);
+}
+
+/* Feeds from the shared buffer and keeps what is left over. */
+static void feed_fresh(struct conn *c, size_t n) {
+    size_t used = engine_feed(c->n->e, &c->s, c->n->rbuf, n, &c->need);
+
+    if (used < n && c->fd >= 0) {
+        size_t want = c->need > n - used && c->need < READ_LARGE_MAX ? c->need : n - used;
+
+        bytes_room(&c->in, want);
+        bytes_append(&c->in, c->n->rbuf + used, n - used);
+    }
+    after_feed(c);
+}
+
+/* How much to ask for when input is kept: all of a large argument that is known to come. */
+static size_t room_to_read(struct conn *c) {
+    size_t missing = c->need > c->in.n ? c->need - c->in.n : 0;
+
+    if (missing > READ_LARGE_MAX) {
+        /* Grow as the bytes come, not as they are announced. */
+        if (c->in.cap - c->in.n < READ_LARGE_MAX) bytes_room(&c->in, c->in.n + READ_LARGE_MAX);
+        return READ_LARGE_MAX;
+    }
+    return missing > READ_BYTES / 4 ? missing : READ_BYTES / 4;
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg) {
+    struct conn *c = arg;
+    bool kept = c->in.n > 0;
+    size_t room = kept ? room_to_read(c) : READ_BYTES;
+    char *to = kept ? bytes_room(&c->in, room) : c->n->rbuf;
+    ssize_t got = read(fd, to, room);
+
+    (void)what;
+    c->n->e->stats.reads++;
+    if (got <= 0) {
+        if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+        conn_shut(c); /* the peer is gone, and with it what it would have been told */
+        return;
+    }
+    c->s.bytes_in += (uint64_t)got;
+    c->n->e->stats.net_in += (uint64_t)got;
+    if (!kept) {
+        feed_fresh(c, (size_t)got);
+        return;
+    }
+    c->in.n += (size_t)got;
+    if (c->s.state == SESSION_ACTIVE)
+        feed_kept(c);
+    else
+        after_feed(c);
+}
+
+/* ---------------------------------------------------------------- accepting */
+
+static void refuse(struct net *n, int fd, const char *text) {
+    ssize_t rc = write(fd, text, strlen(text));
+
+    (void)rc; /* it is only a courtesy */
+    close(fd);
+    n->e->stats.rejected_connections++;
+}
+
+static bool is_loopback(int fd) {
+    struct sockaddr_storage ss;
+    socklen_t n = sizeof ss;
+
+    if (getpeername(fd, (struct sockaddr *)&ss, &n) < 0) return false;
+    if (ss.ss_family == AF_UNIX) return true;
+    if (ss.ss_family == AF_INET)
+        return ntohl(((struct sockaddr_in *)&ss)->sin_addr.s_addr) >> 24 == 127;
+    if (ss.ss_family == AF_INET6) {
+        const struct in6_addr *a = &((struct sockaddr_in6 *)&ss)->sin6_addr;
+
+        return IN6_IS_ADDR_LOOPBACK(a) || (IN6_IS_ADDR_V4MAPPED(a) && a->s6_addr[12] == 127);
+    }
+    return false;
+}
+
+static void tune_tcp(const struct net *n, int fd) {
+    int on = 1, idle = (int)n->v->tcp_keepalive, interval = idle / 3 ? idle / 3 : 1, count = 3;
+
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (!idle) return;
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+}
+
+void net_accept(struct net *n, int fd, bool is_unix) {
+    bool local = is_loopback(fd);
+    struct conn *c;
+
+    if (n->e->nsessions >= (size_t)n->v->maxclients) {
+        refuse(n, fd, "-ERR max number of clients reached\r\n");
+        return;
+    }
+    if (n->v->protected_mode && !engine_requires_auth(n->e) && !local) {
+        refuse(n, fd,
+               "-DENIED Redis is running in protected mode: no password is set for the default "
+               "user, so only connections from the loopback interface and unix sockets are served. "
+               "To serve others, set a password (requirepass), or turn protected mode off with "
+               "'CONFIG SET protected-mode no' from this host, with 'protected-mode no' in the "
+               "configuration file, or with '--protected-mode no'.\r\n");
+        return;
+    }
+    if (!is_unix) tune_tcp(n, fd);
+    c = mem_alloc(sizeof *c);
+    session_init(&c->s, n->e, &conn_ops);
+    if (local) c->s.flags |= SESSION_LOCAL;
+    if (is_unix) c->s.flags |= SESSION_UNIX;
+    c->n = n;
+    list_init(&c->link);
+    c->write_event = NULL;
+    c->in = (struct bytes){0};
+    c->need = 1;
+    c->fd = fd;
+    c->where = NOWHERE;
+    c->reading = true;
+    event_assign(&c->read_event, n->loop->base, fd, EV_READ | EV_PERSIST, on_readable, c);
+    event_add(&c->read_event, NULL);
+    n->e->stats.connections++;
+}
+
+/* ---------------------------------------------------------------- now and then */
+
+enum { CRON_CLIENTS = 50, IN_IDLE_BYTES = 32 * 1024 };
+
+static void conn_cron(struct conn *c) {
+    int64_t idle_ms = clock_cached_ms() - c->s.active_ms;
+
+    if (c->fd < 0) return;
+    if (c->n->v->timeout && idle_ms > c->n->v->timeout * 1000 && c->s.state == SESSION_ACTIVE) {
+        log_verbose("Closing idle client");
+        conn_shut(c);
+        return;
+    }
+    shut_if_over_limit(c);
+    if (c->fd >= 0 && idle_ms > 2000 && c->in.cap > IN_IDLE_BYTES && c->in.cap > c->in.n * 4) {
+        c->in.p = mem_realloc(c->in.p, c->in.n ? c->in.n : 1);
+        c->in.cap = c->in.n ? c->in.n : 1;
+    }
+}
+
+/* A share of the clients each time, so that all have their turn within a second or so. */
+void net_cron(struct net *n) {
+    size_t share = n->e->nsessions / 10 + CRON_CLIENTS;
+    struct list *head = &n->e->sessions, *it = n->cron_at ? &n->cron_at->link : head->next;
+
+    for (; share > 0 && it != head; share--) {
+        struct list *next = it->next;
+        struct session *s = list_entry(it, struct session, link);
+
+        if (s->ops == &conn_ops) conn_cron(conn_of(s));
+        it = next;
+    }
+    n->cron_at = it == head ? NULL : list_entry(it, struct session, link);
+}
+
+void net_close_all(struct net *n, int deadline_ms) {
+    uint64_t until = clock_real_ns() / 1000000 + (uint64_t)deadline_ms;
+
+    net_flush(n);
+    while ((!list_empty(&n->to_flush) || !list_empty(&n->gated)) &&
+           clock_real_ns() / 1000000 < until) {
+        usleep(500);
+        n->seen_written = UINT64_MAX;
+        net_flush(n);
+    }
+    list_each_safe(it, next, &n->e->sessions) {
+        struct session *s = list_entry(it, struct session, link);
+
+        if (s->ops == &conn_ops) conn_shut(conn_of(s));
+    }
+    free_dead(n);
+}

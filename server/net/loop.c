@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/net/loop.h"
+
+#include "storage/base/check.h"
+#include "storage/base/clock.h"
+#include "storage/base/mem.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/* ---------------------------------------------------------------- the heap of deadlines */
+
+static void heap_put(struct loop *l, size_t i, struct loop_timer *t) {
+    l->heap[i] = t;
+    t->at = i + 1;
+}
+
+static void sift_up(struct loop *l, size_t i) {
+    struct loop_timer *t = l->heap[i];
+
+    for (; i > 0 && l->heap[(i - 1) / 2]->deadline_us > t->deadline_us; i = (i - 1) / 2)
+        heap_put(l, i, l->heap[(i - 1) / 2]);
+    heap_put(l, i, t);
+}
+
+static void sift_down(struct loop *l, size_t i) {
+    struct loop_timer *t = l->heap[i];
+
+    for (;;) {
+        size_t child = 2 * i + 1;
+
+        if (child >= l->ntimers) break;
+        if (child + 1 < l->ntimers && l->heap[child + 1]->deadline_us < l->heap[child]->deadline_us)
+            child++;
+        if (l->heap[child]->deadline_us >= t->deadline_us) break;
+        heap_put(l, i, l->heap[child]);
+        i = child;
+    }
+    heap_put(l, i, t);
+}
+
+void loop_timer_set(struct loop *l, struct loop_timer *t, uint64_t deadline_us) {
+    t->deadline_us = deadline_us;
+    if (!t->at) {
+        if (l->ntimers == l->timers_cap) {
+            l->timers_cap = l->timers_cap ? l->timers_cap * 2 : 16;
+            l->heap = mem_realloc(l->heap, l->timers_cap * sizeof(struct loop_timer *));
+        }
+        heap_put(l, l->ntimers++, t);
+    }
+    sift_up(l, t->at - 1);
+    sift_down(l, t->at - 1);
+}
+
+void loop_timer_clear(struct loop *l, struct loop_timer *t) {
+    size_t i = t->at;
+
+    if (!i--) return;
+    t->at = 0;
+    l->ntimers--;
+    if (i == l->ntimers) return;
+    heap_put(l, i, l->heap[l->ntimers]);
+    sift_up(l, i);
+    sift_down(l, l->heap[i]->at - 1);
+}
+
+static void run_due_timers(struct loop *l) {
+    uint64_t now = clock_mono_us();
+
+    while (l->ntimers && l->heap[0]->deadline_us <= now) {
+        struct loop_timer *t = l->heap[0];
+
+        loop_timer_clear(l, t);
+        t->fn(t->arg);
+    }
+}
+
+/* Sets libevent's timer to the nearest deadline. Under a virtual clock only what is due counts. */
+static void arm(struct loop *l) {
+    uint64_t now, nearest = l->ntimers ? l->heap[0]->deadline_us : 0;
+    struct timeval tv = {0, 0};
+
+    if (!nearest || nearest == l->armed_us) return;
+    now = clock_mono_us();
+    if (nearest > now && clock_is_virtual()) return;
+    if (nearest > now) {
+        tv.tv_sec = (time_t)((nearest - now) / 1000000);
+        tv.tv_usec = (suseconds_t)((nearest - now) % 1000000);
+    }
+    l->armed_us = nearest;
+    evtimer_add(l->tick, &tv);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg) {
+    struct loop *l = arg;
+
+    (void)fd;
+    (void)what;
+    l->armed_us = 0;
+}
+
+/* ---------------------------------------------------------------- wake-ups */
+
+static void on_wake_event(evutil_socket_t fd, short what, void *arg) {
+    struct loop *l = arg;
+    uint64_t count;
+
+    (void)what;
+    if (read(fd, &count, sizeof count) < 0) return; /* somebody was faster; nothing is lost */
+    if (l->on_wake) l->on_wake(l->on_wake_arg);
+}
+
+void loop_on_wake(struct loop *l, void (*fn)(void *arg), void *arg) {
+    l->on_wake = fn;
+    l->on_wake_arg = arg;
+}
+
+void loop_wake(struct loop *l) {
+    uint64_t one = 1;
+    ssize_t rc = write(l->wake_fd, &one, sizeof one);
+
+    (void)rc; /* EAGAIN: the counter is full, so a wake-up is under way */
+}
+
+/* ---------------------------------------------------------------- turns */
+
+int loop_init(struct loop *l) {
+    struct event_config *cfg = event_config_new();
+
+    *l = (struct loop){.wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
+    event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK);
+    l->base = event_base_new_with_config(cfg);
+    event_config_free(cfg);
+    if (!l->base || l->wake_fd < 0) return -1;
+    l->tick = evtimer_new(l->base, on_tick, l);
+    l->wake_event = event_new(l->base, l->wake_fd, EV_READ | EV_PERSIST, on_wake_event, l);
+    return event_add(l->wake_event, NULL);
+}
+
+void loop_release(struct loop *l) {
+    event_free(l->tick);
+    event_free(l->wake_event);
+    event_base_free(l->base);
+    close(l->wake_fd);
+    mem_free(l->heap);
+}
+
+void loop_before_wait(struct loop *l, void (*fn)(void *arg), void *arg) {
+    CHECK(l->nsteps < LOOP_STEPS_MAX);
+    l->before_wait[l->nsteps].fn = fn;
+    l->before_wait[l->nsteps++].arg = arg;
+}
+
+void loop_hurry(struct loop *l) {
+    l->hurry = true;
+}
+
+void loop_stop(struct loop *l) {
+    l->stop = true;
+}
+
+static void turn(struct loop *l, bool wait) {
+    l->hurry = false;
+    run_due_timers(l);
+    for (unsigned i = 0; i < l->nsteps; i++) l->before_wait[i].fn(l->before_wait[i].arg);
+    if (l->stop) return;
+    arm(l);
+    event_base_loop(l->base, wait && !l->hurry ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK);
+    l->cycles++;
+    clock_refresh();
+}
+
+void loop_run(struct loop *l) {
+    clock_refresh();
+    while (!l->stop) turn(l, true);
+}
+
+void loop_poll(struct loop *l) {
+    clock_refresh();
+    turn(l, false);
+}

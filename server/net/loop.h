@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * loop - the event loop: libevent for descriptors, an own heap of deadlines for time.
+ *
+ * One turn is: before_wait (an ordered list of functions), then one event_base_loop(EVLOOP_ONCE).
+ * Deadlines stand on storage/base/clock, so a virtual clock moves them; libevent's one timer is
+ * armed to the nearest. Main thread only, but for loop_wake().
+ */
+#ifndef STET_NET_LOOP_H
+#define STET_NET_LOOP_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct loop_timer {
+    uint64_t deadline_us; /* clock_mono_us */
+    void (*fn)(void *arg);
+    void *arg;
+    size_t at; /* place in the heap + 1; 0: not armed */
+};
+
+enum { LOOP_STEPS_MAX = 8 };
+
+struct loop {
+    struct event_base *base;
+    struct event *tick, *wake_event;
+    int wake_fd;
+    void (*on_wake)(void *arg);
+    void *on_wake_arg;
+    struct {
+        void (*fn)(void *arg);
+        void *arg;
+    } before_wait[LOOP_STEPS_MAX];
+    unsigned nsteps;
+    struct loop_timer **heap;
+    size_t ntimers, timers_cap;
+    uint64_t armed_us; /* what `tick` is set to, 0: not */
+    bool stop, hurry;
+    uint64_t cycles, busy_us; /* turns; time spent outside waiting */
+};
+
+int loop_init(struct loop *l);
+void loop_release(struct loop *l);
+void loop_before_wait(struct loop *l, void (*fn)(void *arg), void *arg);
+
+/* `fn` runs on the main thread soon after loop_wake(), which any thread may call. */
+void loop_on_wake(struct loop *l, void (*fn)(void *arg), void *arg);
+void loop_wake(struct loop *l);
+
+/* Arms or moves the timer. */
+void loop_timer_set(struct loop *l, struct loop_timer *t, uint64_t deadline_us);
+void loop_timer_clear(struct loop *l, struct loop_timer *t);
+
+/* The next wait does not wait: there is work left. */
+void loop_hurry(struct loop *l);
+
+void loop_run(struct loop *l); /* until loop_stop */
+void loop_stop(struct loop *l);
+
+/* One turn that does not wait (while loading). */
+void loop_poll(struct loop *l);
+
+#endif

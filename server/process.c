@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/process.h"
+
+#include "server/version.h"
+#include "storage/base/check.h"
+#include "storage/base/log.h"
+#include "storage/base/mem.h"
+
+#include <errno.h>
+#include <execinfo.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+#ifdef STET_SYSTEMD
+#include <systemd/sd-daemon.h>
+#endif
+
+extern char **environ;
+
+/* ---------------------------------------------------------------- the title */
+
+static char *title_at;
+static size_t title_room;
+
+/* argv and the environment lie in one piece of memory, which ps shows: both move away from it. */
+void process_init(int argc, char **argv) {
+    char *end = argv[0];
+    size_t n = 0;
+    char **copy;
+
+    title_at = argv[0];
+    for (int i = 0; i < argc; i++) {
+        if (argv[i] == end) end += strlen(argv[i]) + 1;
+        argv[i] = mem_strdup(argv[i]);
+    }
+    while (environ[n]) n++;
+    copy = mem_alloc((n + 1) * sizeof *copy);
+    for (size_t i = 0; i < n; i++) {
+        if (environ[i] == end) end += strlen(environ[i]) + 1;
+        copy[i] = mem_strdup(environ[i]);
+    }
+    copy[n] = NULL;
+    environ = copy;
+    title_room = (size_t)(end - title_at);
+}
+
+void process_set_child_title(const char *title) {
+    if (title_at && title_room) {
+        memset(title_at, 0, title_room);
+        snprintf(title_at, title_room, "%s", title);
+    }
+    prctl(PR_SET_NAME, title);
+}
+
+static void expand(struct bytes *out, const struct conf_values *v, int port, struct slice var) {
+    const char *addr = v->bind.n ? v->bind.addr[0] : "*";
+
+    if (slice_is(var, "title")) bytes_append_str(out, "stet-server");
+    if (slice_is(var, "listen-addr")) {
+        if (port)
+            bytes_printf(out, "%s:%d", addr[0] == '-' ? addr + 1 : addr, port);
+        else if (v->unixsocket)
+            bytes_append_str(out, v->unixsocket);
+    }
+    if (slice_is(var, "port")) bytes_append_int(out, port);
+    if (slice_is(var, "tls-port")) bytes_append_int(out, v->tls_port);
+    if (slice_is(var, "unixsocket") && v->unixsocket) bytes_append_str(out, v->unixsocket);
+    if (slice_is(var, "config-file")) bytes_append_str(out, "");
+}
+
+void process_set_title(const struct conf_values *v, int port) {
+    struct bytes out = {0};
+    const char *p = v->proc_title_template;
+
+    if (!v->set_proc_title || !p) return;
+    while (*p) {
+        const char *end = *p == '{' ? strchr(p, '}') : NULL;
+
+        if (end) {
+            expand(&out, v, port, slice_of(p + 1, (size_t)(end - p) - 1));
+            p = end + 1;
+        } else {
+            bytes_append_char(&out, *p++);
+        }
+    }
+    while (out.n && out.p[out.n - 1] == ' ') out.n--;
+    if (title_at && title_room) {
+        memset(title_at, 0, title_room);
+        snprintf(title_at, title_room, "%s", bytes_cstr(&out));
+    }
+    bytes_release(&out);
+}
+
+void process_child_oom(const struct conf_values *v) {
+    char text[16];
+    int fd, n;
+
+    if (v->oom_score_adj == CONF_OOM_NO) return;
+    fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (fd < 0) return;
+    n = snprintf(text, sizeof text, "%d", v->oom_score_adj_values.adj[2]);
+    if (write(fd, text, (size_t)n) < 0) n = 0; /* lowering it needs rights; not ours to insist */
+    close(fd);
+}
+
+/* ---------------------------------------------------------------- start and stop */
+
+int process_daemonize(const struct conf_values *v, struct err *e) {
+    pid_t pid;
+    int fd;
+
+    if (!v->daemonize) return 0;
+    pid = fork();
+    if (pid < 0) return err_set(e, errno, "can't daemonize: %s", strerror(errno));
+    if (pid > 0) _exit(0);
+    setsid();
+    fd = open("/dev/null", O_RDWR);
+    if (fd < 0) return 0;
+    dup2(fd, STDIN_FILENO);
+    dup2(fd, STDOUT_FILENO);
+    dup2(fd, STDERR_FILENO);
+    if (fd > STDERR_FILENO) close(fd);
+    return 0;
+}
+
+void process_log_start(const struct conf *c, int argc, char **argv) {
+    const struct conf_values *v = conf_values(c);
+    const char *path = conf_path(c);
+
+    log_notice("oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo");
+    log_notice("Redis version=%s, bits=64, commit=%s, modified=0, pid=%d, just started (stet %s)",
+               CONF_REDIS_VERSION, stet_git_sha, (int)getpid(), stet_version);
+    if (path)
+        log_notice("Configuration loaded");
+    else if (argc == 1)
+        log_warning("Warning: no config file specified, using the default config. In order to "
+                    "specify a config file use %s /path/to/redis.conf",
+                    argv[0]);
+    if (v->always_show_logo || (isatty(STDOUT_FILENO) && (!v->logfile || !v->logfile[0]))) {
+        char text[512];
+
+        snprintf(text, sizeof text,
+                 "\n      _       _\n  ___| |_ ___| |_   stet %s (%s/0) 64 bit\n"
+                 " (_-<|  _/ -_)  _|  Running in standalone mode\n"
+                 " /__/ \\__\\___|\\__|  Port: %d\n                    PID: %d\n\n",
+                 stet_version, stet_git_sha, (int)v->port, (int)getpid());
+        log_raw(LOG_AT_NOTICE, text);
+    }
+}
+
+static int write_number_file(const char *path, int number, struct err *e) {
+    char tmp[4096 + 8], text[16];
+    int n = snprintf(text, sizeof text, "%d\n", number), fd, rc;
+
+    /* Whoever waits for the file sees it whole or not at all. */
+    snprintf(tmp, sizeof tmp, "%s.tmp", path);
+    fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0) return err_set(e, errno, "can't write '%s': %s", path, strerror(errno));
+    rc = write(fd, text, (size_t)n) == n && rename(tmp, path) == 0 ? 0 : -1;
+    if (rc < 0) err_set(e, errno, "can't write '%s': %s", path, strerror(errno));
+    close(fd);
+    return rc;
+}
+
+static const char *pid_path(const struct conf_values *v) {
+    if (v->pidfile && v->pidfile[0]) return v->pidfile;
+    return v->daemonize ? "/var/run/redis.pid" : NULL;
+}
+
+int process_ready(const struct conf_values *v, int port, struct err *e) {
+    struct err ignored;
+
+    if (pid_path(v) && write_number_file(pid_path(v), (int)getpid(), &ignored) < 0)
+        log_warning("Failed to write PID file: %s", ignored.text);
+    if (v->port_file && v->port_file[0] && write_number_file(v->port_file, port, e) < 0) return -1;
+#ifdef STET_SYSTEMD
+    if (v->supervised == CONF_SUPERVISED_SYSTEMD || v->supervised == CONF_SUPERVISED_AUTO)
+        sd_notify(0, "READY=1\nSTATUS=Ready to accept connections");
+#endif
+    if (v->supervised == CONF_SUPERVISED_UPSTART ||
+        (v->supervised == CONF_SUPERVISED_AUTO && getenv("UPSTART_JOB")))
+        raise(SIGSTOP);
+    return 0;
+}
+
+void process_stopping(const struct conf_values *v) {
+#ifdef STET_SYSTEMD
+    if (v->supervised == CONF_SUPERVISED_SYSTEMD || v->supervised == CONF_SUPERVISED_AUTO)
+        sd_notify(0, "STOPPING=1");
+#endif
+    if (pid_path(v)) {
+        log_notice("Removing the pid file.");
+        unlink(pid_path(v));
+    }
+    if (v->port_file && v->port_file[0]) unlink(v->port_file);
+}
+
+/* ---------------------------------------------------------------- crashes */
+
+enum { FRAMES_MAX = 64 };
+
+static void put(const char *text) {
+    ssize_t rc = write(log_fd(), text, strlen(text));
+
+    (void)rc; /* there is nobody left to tell */
+}
+
+static void write_stack(void) {
+    void *frames[FRAMES_MAX];
+    int n = backtrace(frames, FRAMES_MAX);
+
+    put("\n------ STACK TRACE ------\nBacktrace:\n");
+    backtrace_symbols_fd(frames, n, log_fd());
+}
+
+static void report_begin(void) {
+    char line[160];
+
+    put("\n\n=== REDIS BUG REPORT START: Cut & paste starting from here ===\n");
+    snprintf(line, sizeof line, "stet %s (%s), Redis %s, pid %d\n", stet_version, stet_git_sha,
+             CONF_REDIS_VERSION, (int)getpid());
+    put(line);
+}
+
+static void report_end(void) {
+    put("\n=== REDIS BUG REPORT END. ===\n\n");
+}
+
+static void on_crash(int sig, siginfo_t *info, void *context) {
+    char line[160];
+
+    (void)context;
+    report_begin();
+    snprintf(line, sizeof line, "Redis %s crashed by signal: %d, si_code: %d\n",
+             CONF_REDIS_VERSION, sig, info->si_code);
+    put(line);
+    if (sig == SIGSEGV || sig == SIGBUS) {
+        snprintf(line, sizeof line, "Accessing address: %p\n", info->si_addr);
+        put(line);
+    }
+    write_stack();
+    report_end();
+    signal(sig, SIG_DFL);
+    raise(sig);
+}
+
+static void on_failed_check(const char *file, int line, const char *what) {
+    char text[512];
+
+    report_begin();
+    put("=== ASSERTION FAILED ===\n");
+    snprintf(text, sizeof text, "==> %s:%d '%s' is not true\n", file, line, what);
+    put(text);
+    write_stack();
+    report_end();
+}
+
+void process_catch_crashes(void) {
+    static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+    struct sigaction sa = {.sa_sigaction = on_crash,
+                           .sa_flags = SA_NODEFER | SA_RESETHAND | SA_SIGINFO};
+    void *warm[1];
+
+    backtrace(warm, 1); /* loads what it needs now, while memory can be allocated */
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        sigaction(signals[i], &sa, NULL);
+    check_set_dump(on_failed_check);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * process - what the operating system and those who supervise it see of the server: daemon, pid
+ * and port files, title, notification, crash report.
+ */
+#ifndef STET_SERVER_PROCESS_H
+#define STET_SERVER_PROCESS_H
+
+#include "conf/conf.h"
+
+/* Before anything else: moves the environment so that the title has room. */
+void process_init(int argc, char **argv);
+
+/* Leaves the terminal if `daemonize` says so. 0, or -1. */
+int process_daemonize(const struct conf_values *v, struct err *e);
+
+/* The banner and the first lines of the log. */
+void process_log_start(const struct conf *c, int argc, char **argv);
+
+void process_set_title(const struct conf_values *v, int port);
+void process_set_child_title(const char *title);
+void process_child_oom(const struct conf_values *v);
+
+/* Serving begins: pid file, port file, notification. */
+int process_ready(const struct conf_values *v, int port, struct err *e);
+void process_stopping(const struct conf_values *v);
+
+/* SIGSEGV and the like leave a report in the log before they end the process. */
+void process_catch_crashes(void);
+
+#endif

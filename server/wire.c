@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * wire - who calls whom upward, and what a CONFIG SET sets in motion.
+ */
+#include "server/admin/admin.h"
+#include "server/app.h"
+#include "server/commands/commands.h"
+#include "server/process.h"
+#include "server/version.h"
+#include "storage/base/log.h"
+
+#include <unistd.h>
+
+static enum aof_fsync fsync_of(int conf) {
+    switch (conf) {
+    case CONF_FSYNC_ALWAYS: return AOF_FSYNC_ALWAYS;
+    case CONF_FSYNC_NO: return AOF_FSYNC_NO;
+    default: return AOF_FSYNC_EVERYSEC;
+    }
+}
+
+struct aof_options app_aof_options(const struct conf_values *v) {
+    return (struct aof_options){
+        .names = {v->dir.path, v->appenddirname, v->appendfilename, v->dbfilename},
+        .policy = fsync_of(v->appendfsync),
+        .checksum = v->aof_checksum,
+        .timestamps = v->aof_timestamp_enabled,
+        .load_truncated = v->aof_load_truncated,
+        .rewrite_incremental_fsync = v->aof_rewrite_incremental_fsync,
+        .no_fsync_on_rewrite = v->no_appendfsync_on_rewrite,
+        .keep_history = v->aof_disable_auto_gc,
+        .auto_percentage = (int)v->auto_aof_rewrite_percentage,
+        .auto_min_size = v->auto_aof_rewrite_min_size,
+    };
+}
+
+/* ---------------------------------------------------------------- hooks of the log */
+
+static void aof_wake(void *arg) {
+    struct app *a = arg;
+
+    loop_wake(&a->loop);
+}
+
+/* The child keeps no socket and answers nobody. */
+static void in_child(void *arg) {
+    struct app *a = arg;
+
+    for (size_t i = 0; i < a->net.nlisteners; i++) close(a->net.listener[i].fd);
+    process_set_child_title("stet-aof-rewrite");
+    process_child_oom(a->v);
+}
+
+static bool may_fork(void *arg) {
+    struct app *a = arg;
+
+    return aof_child(a->aof) == 0;
+}
+
+static void latency(void *arg, const char *event, uint64_t us) {
+    struct app *a = arg;
+
+    (void)event;
+    a->engine.stats.forks++;
+    a->engine.stats.last_fork_us = us;
+}
+
+/* ---------------------------------------------------------------- CONFIG SET */
+
+static int apply_aof(void *arg, const struct conf_values *v, struct err *e) {
+    struct app *a = arg;
+    struct aof_options o = app_aof_options(v);
+
+    aof_set_options(a->aof, &o);
+    if (v->appendonly && aof_phase(a->aof) == AOF_OFF) return aof_enable(a->aof, e);
+    if (!v->appendonly && aof_phase(a->aof) != AOF_OFF) aof_disable(a->aof);
+    return 0;
+}
+
+static int apply_log(void *arg, const struct conf_values *v, struct err *e) {
+    (void)arg;
+    (void)e;
+    log_set_level((enum log_level)v->loglevel);
+    return 0;
+}
+
+static int apply_listen(void *arg, const struct conf_values *v, struct err *e) {
+    struct app *a = arg;
+
+    if (net_relisten(&a->net, e) < 0) return -1;
+    if (v->port_auto) conf_set_bound_port(a->conf, a->net.port);
+    process_set_title(v, a->net.port);
+    return 0;
+}
+
+static void register_appliers(struct app *a) {
+    static const char *const aof_names[] = {"appendonly",
+                                            "appendfsync",
+                                            "aof-checksum",
+                                            "aof-timestamp-enabled",
+                                            "aof-load-truncated",
+                                            "aof-rewrite-incremental-fsync",
+                                            "no-appendfsync-on-rewrite",
+                                            "aof-disable-auto-gc",
+                                            "auto-aof-rewrite-percentage",
+                                            "auto-aof-rewrite-min-size",
+                                            "dbfilename",
+                                            "dir"};
+
+    for (size_t i = 0; i < sizeof aof_names / sizeof *aof_names; i++)
+        conf_on_apply(a->conf, aof_names[i], apply_aof, a);
+    conf_on_apply(a->conf, "loglevel", apply_log, a);
+    conf_on_apply(a->conf, "port", apply_listen, a);
+    conf_on_apply(a->conf, "bind", apply_listen, a);
+    conf_on_apply(a->conf, "proc-title-template", apply_listen, a);
+}
+
+void app_wire(struct app *a) {
+    struct aof_options o = app_aof_options(a->v);
+    struct aof_hooks h = {.wake = aof_wake,
+                          .on_fork = in_child,
+                          .may_fork = may_fork,
+                          .latency = latency,
+                          .arg = a};
+
+    keyspace_init(&a->engine.ks, (int)a->v->databases);
+    commands_register(&a->engine.commands);
+    admin_register(&a->engine.commands);
+    a->aof = aof_new(&a->engine.ks, &o, &h);
+    engine_init(&a->engine, a->conf, a->aof);
+    register_appliers(a);
+}
