@@ -14,6 +14,12 @@ void admin_register(struct command_registry *r) {
     command_registry_add(r, server_commands);
 }
 
+struct admin_app *app_of(const struct engine *e) {
+    static struct admin_app none;
+
+    return e->app ? e->app : &none;
+}
+
 void admin_cron(struct engine *e) {
     struct admin_rates *r = &app_of(e)->rates;
     const struct engine_stats *s = &e->stats;

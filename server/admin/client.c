@@ -72,7 +72,7 @@ static enum client_type type_of(const struct session *s) {
 }
 
 static struct session *by_id(struct engine *e, int64_t id) {
-    list_each(it, &e->sessions) {
+    list_each (it, &e->sessions) {
         struct session *s = list_entry(it, struct session, link);
 
         if (s->id == (uint64_t)id) return s;
@@ -106,7 +106,7 @@ static int cmd_client_list(struct call *x) {
         } else if (x->argc != 2) {
             return reply_err(x, ERR_SYNTAX);
         }
-        list_each(it, &x->e->sessions) {
+        list_each (it, &x->e->sessions) {
             const struct session *s = list_entry(it, struct session, link);
 
             if (type == CLIENT_TYPES || type_of(s) == type) append_client(&b, s, x);
@@ -118,8 +118,8 @@ static int cmd_client_list(struct call *x) {
 }
 
 struct kill_filter {
-    int64_t id, max_age; /* 0: any */
-    enum client_type type; /* CLIENT_TYPES: any */
+    int64_t id, max_age;              /* 0: any */
+    enum client_type type;            /* CLIENT_TYPES: any */
     const struct slice *addr, *laddr; /* NULL: any */
     bool skip_me;
 };
@@ -179,7 +179,7 @@ static int64_t kill_all(struct call *x, const struct kill_filter *f) {
     int64_t killed = 0;
     bool me = false;
 
-    list_each_safe(it, next, &x->e->sessions) {
+    list_each_safe (it, next, &x->e->sessions) {
         struct session *s = list_entry(it, struct session, link);
 
         if (!kill_matches(x, f, s)) continue;
@@ -258,7 +258,7 @@ static int cmd_client_reply(struct call *x) {
     struct session *s = x->s;
 
     if (arg_is(x, 2, "on")) {
-        s->flags &= (uint16_t)~(SESSION_REPLY_OFF | SESSION_REPLY_SKIP | SESSION_REPLY_SKIP_NEXT);
+        s->flags &= (uint16_t) ~(SESSION_REPLY_OFF | SESSION_REPLY_SKIP | SESSION_REPLY_SKIP_NEXT);
         reply_ok(&x->r);
     } else if (arg_is(x, 2, "off")) {
         s->flags |= SESSION_REPLY_OFF;
@@ -334,35 +334,114 @@ static int cmd_client_help(struct call *x) {
 /* ---------------------------------------------------------------- rows */
 
 static const struct command client_subcommands[] = {
-    {"getname", 2, CMD_ANYTIME, "connection", {0, 0, 0}, cmd_client_getname,
-     "2.6.9", "Returns the connection's name."},
-    {"getredir", 2, CMD_ANYTIME, "connection", {0, 0, 0}, cmd_client_getredir,
-     "6.0.0", "Returns which client receives this connection's invalidations."},
-    {"help", 2, CMD_HELP, "connection", {0, 0, 0}, cmd_client_help,
-     "5.0.0", "Explains the subcommands."},
-    {"id", 2, CMD_ANYTIME, "connection", {0, 0, 0}, cmd_client_id,
-     "5.0.0", "Returns the connection's number."},
-    {"info", 2, CMD_ANYTIME, "connection", {0, 0, 0}, cmd_client_info,
-     "6.2.0", "Describes the connection."},
-    {"kill", -3, CMD_OPERATOR, "connection", {0, 0, 0}, cmd_client_kill,
-     "2.4.0", "Closes connections."},
-    {"list", -2, CMD_OPERATOR, "connection", {0, 0, 0}, cmd_client_list,
-     "2.4.0", "Describes the connections that are open."},
-    {"no-evict", 3, CMD_OPERATOR, "connection", {0, 0, 0}, cmd_client_no_evict,
-     "7.0.0", "Spares the connection when memory for clients runs out."},
-    {"no-touch", 3, CMD_ANYTIME, "connection", {0, 0, 0}, cmd_client_no_touch,
-     "7.2.0", "Lets the connection read keys without marking them as used."},
-    {"reply", 3, CMD_ANYTIME, "connection", {0, 0, 0}, cmd_client_reply,
-     "3.2.0", "Says whether the connection wants replies."},
-    {"setinfo", 4, CMD_ANYTIME, "connection", {0, 0, 0}, cmd_client_setinfo,
-     "7.2.0", "Notes facts about the client library."},
-    {"setname", 3, CMD_ANYTIME, "connection", {0, 0, 0}, cmd_client_setname,
-     "2.6.9", "Names the connection."},
+    {"getname",
+     2,
+     CMD_ANYTIME,
+     "connection",
+     {0, 0, 0},
+     cmd_client_getname,
+     "2.6.9",
+     "Returns the connection's name."},
+    {"getredir",
+     2,
+     CMD_ANYTIME,
+     "connection",
+     {0, 0, 0},
+     cmd_client_getredir,
+     "6.0.0",
+     "Returns which client receives this connection's invalidations."},
+    {"help",
+     2,
+     CMD_HELP,
+     "connection",
+     {0, 0, 0},
+     cmd_client_help,
+     "5.0.0",
+     "Explains the subcommands."},
+    {"id",
+     2,
+     CMD_ANYTIME,
+     "connection",
+     {0, 0, 0},
+     cmd_client_id,
+     "5.0.0",
+     "Returns the connection's number."},
+    {"info",
+     2,
+     CMD_ANYTIME,
+     "connection",
+     {0, 0, 0},
+     cmd_client_info,
+     "6.2.0",
+     "Describes the connection."},
+    {"kill",
+     -3,
+     CMD_OPERATOR,
+     "connection",
+     {0, 0, 0},
+     cmd_client_kill,
+     "2.4.0",
+     "Closes connections."},
+    {"list",
+     -2,
+     CMD_OPERATOR,
+     "connection",
+     {0, 0, 0},
+     cmd_client_list,
+     "2.4.0",
+     "Describes the connections that are open."},
+    {"no-evict",
+     3,
+     CMD_OPERATOR,
+     "connection",
+     {0, 0, 0},
+     cmd_client_no_evict,
+     "7.0.0",
+     "Spares the connection when memory for clients runs out."},
+    {"no-touch",
+     3,
+     CMD_ANYTIME,
+     "connection",
+     {0, 0, 0},
+     cmd_client_no_touch,
+     "7.2.0",
+     "Lets the connection read keys without marking them as used."},
+    {"reply",
+     3,
+     CMD_ANYTIME,
+     "connection",
+     {0, 0, 0},
+     cmd_client_reply,
+     "3.2.0",
+     "Says whether the connection wants replies."},
+    {"setinfo",
+     4,
+     CMD_ANYTIME,
+     "connection",
+     {0, 0, 0},
+     cmd_client_setinfo,
+     "7.2.0",
+     "Notes facts about the client library."},
+    {"setname",
+     3,
+     CMD_ANYTIME,
+     "connection",
+     {0, 0, 0},
+     cmd_client_setname,
+     "2.6.9",
+     "Names the connection."},
     {0},
 };
 
 const struct command client_commands[] = {
-    {"client", -2, 0, "connection", {0, 0, 0}, NULL, "2.4.0",
-     "The commands about connections.", .subcommands = client_subcommands},
+    {"client",
+     -2,
+     0,
+     "connection",
+     {0, 0, 0},
+     NULL,
+     "2.4.0",
+     "The commands about connections.",
+     .subcommands = client_subcommands},
     {0},
 };

@@ -9,11 +9,11 @@
 
 #define ERR_WRONGPASS "WRONGPASS invalid username-password pair or user is disabled."
 #define ERR_NO_PASSWORD_SET                                                                        \
-    "ERR AUTH <password> called without any password configured for the default user. Are you "   \
+    "ERR AUTH <password> called without any password configured for the default user. Are you "    \
     "sure your configuration is correct?"
 #define ERR_HELLO_NOAUTH                                                                           \
-    "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO "     \
-    "<proto> AUTH <user> <pass> option can be used to authenticate the client and select the "    \
+    "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO "      \
+    "<proto> AUTH <user> <pass> option can be used to authenticate the client and select the "     \
     "RESP protocol version at the same time"
 
 /* Takes the same time whatever of the guess is right; only the guess' length shows. */
@@ -146,13 +146,30 @@ static int cmd_quit(struct call *x) {
 
 const struct command connection_commands[] = {
     /* name  arity flags       group         keys       handler */
-    {"auth", -2, ANY_CLIENT, "connection", {0, 0, 0}, cmd_auth,
-     "1.0.0", "Logs a connection in."},
-    {"hello", -1, ANY_CLIENT, "connection", {0, 0, 0}, cmd_hello,
-     "6.0.0", "Introduces both sides to each other and chooses the protocol version."},
-    {"reset", 1, ANY_CLIENT, "connection", {0, 0, 0}, cmd_reset,
-     "6.2.0", "Brings a connection back to how it was when it was opened."},
-    {"quit", -1, ANY_CLIENT, "connection", {0, 0, 0}, cmd_quit,
-     "1.0.0", "Ends a connection from the server's side."},
+    {"auth", -2, ANY_CLIENT, "connection", {0, 0, 0}, cmd_auth, "1.0.0", "Logs a connection in."},
+    {"hello",
+     -1,
+     ANY_CLIENT,
+     "connection",
+     {0, 0, 0},
+     cmd_hello,
+     "6.0.0",
+     "Introduces both sides to each other and chooses the protocol version."},
+    {"reset",
+     1,
+     ANY_CLIENT,
+     "connection",
+     {0, 0, 0},
+     cmd_reset,
+     "6.2.0",
+     "Brings a connection back to how it was when it was opened."},
+    {"quit",
+     -1,
+     ANY_CLIENT,
+     "connection",
+     {0, 0, 0},
+     cmd_quit,
+     "1.0.0",
+     "Ends a connection from the server's side."},
     {0},
 };

@@ -16,9 +16,8 @@ extern const struct command info_commands[];
 extern const struct command debug_commands[];
 extern const struct command server_commands[];
 
-static inline struct admin_app *app_of(const struct engine *e) {
-    return e->app;
-}
+/* Never NULL: an engine without an application (unit tests) has an empty one. */
+struct admin_app *app_of(const struct engine *e);
 
 /* The flags of nearly every row here. */
 enum {
@@ -27,7 +26,8 @@ enum {
     CMD_HELP = CMD_LOADING | CMD_STALE,
 };
 
-/* True if text has only characters from '!' to '~': names that fit into one column of CLIENT LIST. */
+/* True if text has only characters from '!' to '~': names that fit into one column of CLIENT LIST.
+ */
 bool is_plain_name(struct slice text);
 
 #define ERR_CLIENT_NAME "ERR Client names cannot contain spaces, newlines or special characters."

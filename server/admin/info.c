@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * info - the INFO command: which sections are asked for, and those that list rows. The sections of
+ * plain fields stand in info_fields.c.
+ *
+ * Field names and their meaning are Redis 7's; what only stet knows has names of its own.
+ */
+#include "server/admin/info.h"
+
+#include "server/admin/rows.h"
+
+#include <math.h>
+
+/* ---------------------------------------------------------------- sections of rows */
+
+static void each_slot(struct engine *e, struct bytes *out,
+                      void (*line)(struct engine *e, const struct command_slot *s,
+                                   struct bytes *out)) {
+    for (unsigned i = 0; i < e->commands.n; i++) {
+        const struct command_slot *s = &e->commands.slots[i];
+
+        line(e, s, out);
+        for (unsigned k = 0; k < s->nsub; k++) line(e, &s->sub[k], out);
+    }
+}
+
+static void commandstat(struct engine *e, const struct command_slot *s, struct bytes *out) {
+    (void)e;
+    if (!s->calls && !s->rejected && !s->failed) return;
+    bytes_printf(out,
+                 "cmdstat_%s:calls=%llu,usec=%llu,usec_per_call=%.2f,rejected_calls=%llu,"
+                 "failed_calls=%llu\r\n",
+                 s->name, (unsigned long long)s->calls, (unsigned long long)s->ns / 1000,
+                 s->calls ? (double)s->ns / 1000 / (double)s->calls : 0,
+                 (unsigned long long)s->rejected, (unsigned long long)s->failed);
+}
+
+static void commandstats(struct engine *e, struct bytes *out) {
+    each_slot(e, out, commandstat);
+}
+
+/* "99.9", "50" */
+static void append_percentile_name(struct bytes *out, double p) {
+    char text[32];
+    size_t n = (size_t)snprintf(text, sizeof text, "%f", p);
+
+    while (text[n - 1] == '0') n--;
+    if (text[n - 1] == '.') n--;
+    bytes_append(out, text, n);
+}
+
+/* Bucket 0 holds what took no whole microsecond, bucket i what took 2^(i-1) to 2^i - 1. */
+enum { LATENCY_BUCKETS = 64 };
+
+/* The time below which `percent` of the calls lie, taken as spread evenly over their bucket. */
+static double latency_at(const uint64_t *buckets, uint64_t total, double percent) {
+    double rank = ceil(percent / 100 * (double)total), below = 0;
+
+    if (rank < 1) rank = 1;
+    for (int i = 0; i < LATENCY_BUCKETS; i++) {
+        double n = (double)buckets[i];
+
+        if (n && below + n >= rank) {
+            double from = i ? ldexp(1, i - 1) : 0, to = ldexp(1, i);
+
+            return from + (to - from) * (rank - below) / n;
+        }
+        below += n;
+    }
+    return 0;
+}
+
+static void latencystat(struct engine *e, const struct command_slot *s, struct bytes *out) {
+    const struct conf_percentiles *ps = &e->v->latency_tracking_info_percentiles;
+    uint64_t total = 0;
+
+    if (!s->latency) return;
+    for (int i = 0; i < LATENCY_BUCKETS; i++) total += s->latency[i];
+    if (total == 0) return;
+    bytes_printf(out, "latency_percentiles_usec_%s:", s->name);
+    for (size_t i = 0; i < ps->n; i++) {
+        bytes_append_str(out, i ? ",p" : "p");
+        append_percentile_name(out, ps->p[i]);
+        bytes_printf(out, "=%.3f", latency_at(s->latency, total, ps->p[i]));
+    }
+    bytes_append_str(out, "\r\n");
+}
+
+static void latencystats(struct engine *e, struct bytes *out) {
+    if (e->v->latency_tracking) each_slot(e, out, latencystat);
+}
+
+static void errorstats(struct engine *e, struct bytes *out) {
+    for (size_t i = 0; i < e->nerrors; i++)
+        bytes_printf(out, "errorstat_%s:count=%llu\r\n", e->errors[i].code,
+                     (unsigned long long)e->errors[i].count);
+}
+
+static void keyspace(struct engine *e, struct bytes *out) {
+    for (int i = 0; i < e->ks.ndbs; i++) {
+        const struct db *db = &e->ks.dbs[i];
+
+        if (db->keys.count == 0) continue;
+        bytes_printf(out, "db%d:keys=%zu,expires=%zu,avg_ttl=%lld\r\n", i, db->keys.count,
+                     db->expires.count, (long long)expiry_avg_ttl(&db->expires, clock_cached_ms()));
+    }
+}
+
+static void modules(struct engine *e, struct bytes *out) {
+    (void)e;
+    (void)out;
+}
+
+static void cluster(struct engine *e, struct bytes *out) {
+    bytes_printf(out, "cluster_enabled:%d\r\n", e->v->cluster_enabled);
+}
+
+/* ---------------------------------------------------------------- which sections */
+
+enum { IN_DEFAULT = 1, IN_ALL = 2, IN_EVERYTHING = 4, EVERYWHERE = 7 };
+
+static const struct section {
+    const char *name;
+    unsigned in;
+    void (*write)(struct engine *e, struct bytes *out);
+} sections[] = {
+    {"Server", EVERYWHERE, info_server},
+    {"Clients", EVERYWHERE, info_clients},
+    {"Memory", EVERYWHERE, info_memory},
+    {"Persistence", EVERYWHERE, info_persistence},
+    {"Stats", EVERYWHERE, info_stats},
+    {"Replication", EVERYWHERE, info_replication},
+    {"CPU", EVERYWHERE, info_cpu},
+    {"Modules", IN_DEFAULT | IN_EVERYTHING, modules},
+    {"Commandstats", IN_ALL | IN_EVERYTHING, commandstats},
+    {"Errorstats", EVERYWHERE, errorstats},
+    {"Latencystats", IN_ALL | IN_EVERYTHING, latencystats},
+    {"Cluster", EVERYWHERE, cluster},
+    {"Keyspace", EVERYWHERE, keyspace},
+};
+
+static bool asked_for(const struct section *s, const struct slice *words, size_t n) {
+    if (n == 0) return s->in & IN_DEFAULT;
+    for (size_t i = 0; i < n; i++)
+        if (slice_is(words[i], s->name) || (slice_is(words[i], "default") && s->in & IN_DEFAULT) ||
+            (slice_is(words[i], "all") && s->in & IN_ALL) ||
+            (slice_is(words[i], "everything") && s->in & IN_EVERYTHING))
+            return true;
+    return false;
+}
+
+void admin_info(struct engine *e, const struct slice *words, size_t n, struct bytes *out) {
+    for (size_t i = 0; i < sizeof sections / sizeof *sections; i++) {
+        if (!asked_for(&sections[i], words, n)) continue;
+        bytes_printf(out, "%s# %s\r\n", out->n ? "\r\n" : "", sections[i].name);
+        sections[i].write(e, out);
+    }
+}
+
+static int cmd_info(struct call *x) {
+    struct bytes b = {0};
+
+    admin_info(x->e, x->argv + 1, (size_t)x->argc - 1, &b);
+    reply_verbatim(&x->r, "txt", b.n ? b.p : "", b.n);
+    bytes_release(&b);
+    return 0;
+}
+
+const struct command info_commands[] = {
+    {"info",
+     -1,
+     CMD_LOADING | CMD_STALE | CMD_DANGEROUS,
+     "server",
+     {0, 0, 0},
+     cmd_info,
+     "1.0.0",
+     "Reports what the server is, does and has done."},
+    {0},
+};

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * info - the sections of INFO that consist of fields; each writes "name:value" lines.
+ */
+#ifndef STET_ADMIN_INFO_H
+#define STET_ADMIN_INFO_H
+
+#include "server/exec/engine.h"
+
+void info_server(struct engine *e, struct bytes *out);
+void info_clients(struct engine *e, struct bytes *out);
+void info_memory(struct engine *e, struct bytes *out);
+void info_persistence(struct engine *e, struct bytes *out);
+void info_stats(struct engine *e, struct bytes *out);
+void info_replication(struct engine *e, struct bytes *out);
+void info_cpu(struct engine *e, struct bytes *out);
+
+#endif

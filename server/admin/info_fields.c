@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * info_fields - INFO's sections server, clients, memory, stats, replication and cpu. Fields of
+ * features that this server does not have are there with the value they have in a Redis that does
+ * not use them: programs look for them.
+ */
+#include "server/admin/info.h"
+
+#include "server/admin/rows.h"
+#include "storage/base/mem.h"
+#include "storage/base/num.h"
+#include "storage/lazyfree.h"
+
+#include <sys/resource.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+typedef unsigned long long ull;
+
+static const char *or_none(const char *s) {
+    return s ? s : "";
+}
+
+/* ---------------------------------------------------------------- server */
+
+static void append_build(const struct admin_app *app, struct bytes *out) {
+    const char *sha = app->git_sha ? app->git_sha : "00000000";
+
+    bytes_printf(out,
+                 "redis_version:%s\r\nserver_name:stet\r\nstet_version:%s\r\nredis_git_sha1:%s\r\n"
+                 "redis_git_dirty:0\r\nredis_build_id:%s\r\nredis_mode:standalone\r\n",
+                 CONF_REDIS_VERSION, STET_VERSION, sha, sha);
+}
+
+void info_server(struct engine *e, struct bytes *out) {
+    const struct admin_app *app = app_of(e);
+    const char *config_file = conf_path(e->conf);
+    int64_t now_us = clock_wall_us(), up = (now_us / 1000 - e->started_ms) / 1000;
+    struct utsname os;
+
+    append_build(app, out);
+    uname(&os);
+    bytes_printf(out,
+                 "os:%s %s %s\r\narch_bits:%d\r\nmonotonic_clock:POSIX clock_gettime\r\n"
+                 "multiplexing_api:epoll\r\natomicvar_api:c11-builtin\r\ngcc_version:%d.%d.%d\r\n",
+                 os.sysname, os.release, os.machine, (int)sizeof(void *) * 8, __GNUC__,
+                 __GNUC_MINOR__, __GNUC_PATCHLEVEL__);
+    bytes_printf(out,
+                 "process_id:%d\r\nprocess_supervised:%s\r\nrun_id:%s\r\ntcp_port:%d\r\n"
+                 "server_time_usec:%lld\r\nuptime_in_seconds:%lld\r\nuptime_in_days:%lld\r\n",
+                 (int)getpid(), app->process_supervised ? app->process_supervised : "no",
+                 or_none(app->run_id), app->tcp_port, (long long)now_us, (long long)up,
+                 (long long)up / 86400);
+    bytes_printf(out,
+                 "hz:%lld\r\nconfigured_hz:%lld\r\nlru_clock:%u\r\nexecutable:%s\r\n"
+                 "config_file:%s\r\nio_threads_active:0\r\n%s",
+                 (long long)e->v->hz, (long long)e->v->hz, e->lru_clock, or_none(app->executable),
+                 or_none(config_file), or_none(app->listeners));
+}
+
+/* ---------------------------------------------------------------- clients */
+
+void info_clients(struct engine *e, struct bytes *out) {
+    size_t biggest_in = 0, biggest_out = 0;
+
+    list_each (it, &e->sessions) {
+        const struct session *s = list_entry(it, struct session, link);
+        struct session_wire w;
+
+        s->ops->describe(s, &w);
+        if (w.query_cap > biggest_in) biggest_in = w.query_cap;
+        if (s->out.mem_bytes > biggest_out) biggest_out = s->out.mem_bytes;
+    }
+    bytes_printf(out,
+                 "connected_clients:%zu\r\ncluster_connections:0\r\nmaxclients:%lld\r\n"
+                 "client_recent_max_input_buffer:%zu\r\nclient_recent_max_output_buffer:%zu\r\n"
+                 "blocked_clients:%zu\r\ntracking_clients:0\r\npubsub_clients:0\r\n"
+                 "watching_clients:0\r\nclients_in_timeout_table:%zu\r\ntotal_watched_keys:0\r\n"
+                 "total_blocking_keys:0\r\ntotal_blocking_keys_on_nokey:0\r\n",
+                 e->nsessions, (long long)e->v->maxclients, biggest_in, biggest_out,
+                 e->nblocked + e->nparked, e->nblocked);
+}
+
+/* ---------------------------------------------------------------- memory */
+
+struct usage {
+    size_t used, peak, rss, startup, clients, overhead, dataset, aof_buffer;
+};
+
+static struct usage measure(struct engine *e) {
+    struct usage u = {.used = mem_used(), .rss = mem_rss(), .startup = app_of(e)->startup_memory};
+
+    if (u.used > e->stats.peak_memory) e->stats.peak_memory = u.used;
+    u.peak = e->stats.peak_memory;
+    u.aof_buffer = aof_backlog(e->aof);
+    list_each (it, &e->sessions) {
+        const struct session *s = list_entry(it, struct session, link);
+        struct session_wire w;
+
+        s->ops->describe(s, &w);
+        u.clients += session_mem(s) + w.query_cap;
+    }
+    u.overhead = u.startup + u.clients + u.aof_buffer;
+    for (int i = 0; i < e->ks.ndbs; i++) u.overhead += db_overhead(&e->ks.dbs[i]);
+    u.dataset = u.used > u.overhead ? u.used - u.overhead : 0;
+    return u;
+}
+
+/* NAME and NAME_human */
+static void append_size(struct bytes *out, const char *name, uint64_t bytes) {
+    char text[32];
+
+    num_format_human(text, bytes);
+    bytes_printf(out, "%s:%llu\r\n%s_human:%s\r\n", name, (ull)bytes, name, text);
+}
+
+static void append_human(struct bytes *out, const char *name, uint64_t bytes) {
+    char text[32];
+
+    num_format_human(text, bytes);
+    bytes_printf(out, "%s_human:%s\r\n", name, text);
+}
+
+static double ratio(double a, double b) {
+    return b > 0 ? a / b : 0;
+}
+
+/* NAME_ratio and NAME_bytes: how much `part` is above `base`. */
+static void append_excess(struct bytes *out, const char *name, size_t part, size_t base) {
+    bytes_printf(out, "%s_ratio:%.2f\r\n%s_bytes:%lld\r\n", name, ratio((double)part, (double)base),
+                 name, (long long)part - (long long)base);
+}
+
+static void append_usage(const struct usage *u, struct bytes *out) {
+    size_t above = u->used > u->startup ? u->used - u->startup : 0;
+
+    append_size(out, "used_memory", u->used);
+    append_size(out, "used_memory_rss", u->rss);
+    append_size(out, "used_memory_peak", u->peak);
+    bytes_printf(out,
+                 "used_memory_peak_perc:%.2f%%\r\nused_memory_overhead:%zu\r\n"
+                 "used_memory_startup:%zu\r\nused_memory_dataset:%zu\r\n"
+                 "used_memory_dataset_perc:%.2f%%\r\n",
+                 ratio((double)u->used, (double)u->peak) * 100, u->overhead, u->startup, u->dataset,
+                 ratio((double)u->dataset, (double)above) * 100);
+}
+
+static void append_scripts(struct bytes *out) {
+    bytes_append_str(out, "used_memory_lua:0\r\nused_memory_vm_eval:0\r\n");
+    append_human(out, "used_memory_lua", 0);
+    bytes_append_str(out, "used_memory_scripts_eval:0\r\nnumber_of_cached_scripts:0\r\n"
+                          "number_of_functions:0\r\nnumber_of_libraries:0\r\n"
+                          "used_memory_vm_functions:0\r\n");
+    append_size(out, "used_memory_vm_total", 0);
+    bytes_append_str(out, "used_memory_functions:0\r\n");
+    append_size(out, "used_memory_scripts", 0);
+}
+
+static void append_value(void *arg, struct slice name, struct slice value) {
+    bytes_printf(arg, "maxmemory_policy:%.*s\r\n", (int)value.n, value.p);
+    (void)name;
+}
+
+void info_memory(struct engine *e, struct bytes *out) {
+    struct usage u = measure(e);
+    struct mem_stats m;
+
+    mem_stats_read(&m);
+    append_usage(&u, out);
+    bytes_printf(out,
+                 "allocator_allocated:%zu\r\nallocator_active:%zu\r\nallocator_resident:%zu\r\n"
+                 "allocator_muzzy:%zu\r\n",
+                 m.allocated, m.active, m.resident, m.muzzy);
+    append_size(out, "total_system_memory",
+                (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE));
+    append_scripts(out);
+    append_size(out, "maxmemory", e->v->maxmemory);
+    conf_get(e->conf, &SLICE("maxmemory-policy"), 1, append_value, out);
+    append_excess(out, "allocator_frag", m.active, m.allocated);
+    append_excess(out, "allocator_rss", m.resident, m.active);
+    append_excess(out, "rss_overhead", u.rss, m.resident);
+    append_excess(out, "mem_fragmentation", u.rss, u.used);
+    bytes_printf(out,
+                 "mem_not_counted_for_evict:%zu\r\nmem_replication_backlog:0\r\n"
+                 "mem_total_replication_buffers:0\r\nmem_clients_slaves:0\r\n"
+                 "mem_clients_normal:%zu\r\nmem_cluster_links:0\r\nmem_aof_buffer:%zu\r\n"
+                 "mem_allocator:%s\r\nmem_overhead_db_hashtable_rehashing:0\r\n"
+                 "active_defrag_running:0\r\nlazyfree_pending_objects:%zu\r\n"
+                 "lazyfreed_objects:%llu\r\n",
+                 u.aof_buffer, u.clients, u.aof_buffer, mem_allocator_name(), lazyfree_pending(),
+                 (ull)lazyfree_freed());
+}
+
+/* ---------------------------------------------------------------- stats */
+
+static uint64_t rate(const struct engine *e, enum admin_rate which) {
+    const struct admin_rates *r = &app_of(e)->rates;
+    uint64_t sum = 0;
+
+    for (int i = 0; i < ADMIN_SAMPLES; i++) sum += r->per_second[i][which];
+    return sum / ADMIN_SAMPLES;
+}
+
+static void append_traffic(const struct engine *e, struct bytes *out) {
+    const struct engine_stats *s = &e->stats;
+
+    bytes_printf(out,
+                 "total_connections_received:%llu\r\ntotal_commands_processed:%llu\r\n"
+                 "instantaneous_ops_per_sec:%llu\r\ntotal_net_input_bytes:%llu\r\n"
+                 "total_net_output_bytes:%llu\r\ntotal_net_repl_input_bytes:0\r\n"
+                 "total_net_repl_output_bytes:0\r\ninstantaneous_input_kbps:%.2f\r\n"
+                 "instantaneous_output_kbps:%.2f\r\ninstantaneous_input_repl_kbps:0.00\r\n"
+                 "instantaneous_output_repl_kbps:0.00\r\nrejected_connections:%llu\r\n"
+                 "sync_full:0\r\nsync_partial_ok:0\r\nsync_partial_err:0\r\n",
+                 (ull)s->connections, (ull)s->commands, (ull)rate(e, ADMIN_RATE_COMMANDS),
+                 (ull)s->net_in, (ull)s->net_out, (double)rate(e, ADMIN_RATE_NET_IN) / 1024,
+                 (double)rate(e, ADMIN_RATE_NET_OUT) / 1024, (ull)s->rejected_connections);
+}
+
+static void append_keys(const struct engine *e, struct bytes *out) {
+    const struct engine_stats *s = &e->stats;
+
+    bytes_printf(out,
+                 "expired_subkeys:0\r\nexpired_keys:%llu\r\nexpired_stale_perc:0.00\r\n"
+                 "expired_time_cap_reached_count:%llu\r\nexpire_cycle_cpu_milliseconds:%llu\r\n"
+                 "evicted_keys:%llu\r\nevicted_clients:0\r\nevicted_scripts:0\r\n"
+                 "total_eviction_exceeded_time:0\r\ncurrent_eviction_exceeded_time:0\r\n"
+                 "keyspace_hits:%llu\r\nkeyspace_misses:%llu\r\n",
+                 (ull)s->expired, (ull)s->expired_time_cap, (ull)s->expire_cycle_us / 1000,
+                 (ull)s->evicted, (ull)s->hits, (ull)s->misses);
+}
+
+static void append_loop(const struct engine *e, struct bytes *out) {
+    const struct engine_stats *s = &e->stats;
+    uint64_t cycles = rate(e, ADMIN_RATE_CYCLES), us = rate(e, ADMIN_RATE_LOOP_US);
+
+    bytes_printf(out,
+                 "total_reads_processed:%llu\r\ntotal_writes_processed:%llu\r\n"
+                 "io_threaded_reads_processed:0\r\nio_threaded_writes_processed:0\r\n"
+                 "client_query_buffer_limit_disconnections:%llu\r\n"
+                 "client_output_buffer_limit_disconnections:%llu\r\nreply_buffer_shrinks:0\r\n"
+                 "reply_buffer_expands:0\r\neventloop_cycles:%llu\r\n"
+                 "eventloop_duration_sum:%llu\r\neventloop_duration_cmd_sum:%llu\r\n"
+                 "instantaneous_eventloop_cycles_per_sec:%llu\r\n"
+                 "instantaneous_eventloop_duration_usec:%llu\r\n"
+                 "acl_access_denied_auth:%llu\r\nacl_access_denied_cmd:0\r\n"
+                 "acl_access_denied_key:0\r\nacl_access_denied_channel:0\r\n",
+                 (ull)s->reads, (ull)s->writes, (ull)s->query_limit_closes,
+                 (ull)s->output_limit_closes, (ull)s->loop_cycles, (ull)s->loop_us,
+                 (ull)s->command_us, (ull)cycles, (ull)(cycles ? us / cycles : 0),
+                 (ull)s->auth_denied);
+}
+
+void info_stats(struct engine *e, struct bytes *out) {
+    const struct engine_stats *s = &e->stats;
+
+    append_traffic(e, out);
+    append_keys(e, out);
+    bytes_printf(out,
+                 "pubsub_channels:0\r\npubsub_patterns:0\r\npubsubshard_channels:0\r\n"
+                 "latest_fork_usec:%llu\r\ntotal_forks:%llu\r\nmigrate_cached_sockets:0\r\n"
+                 "slave_expires_tracked_keys:0\r\nactive_defrag_hits:0\r\n"
+                 "active_defrag_misses:0\r\nactive_defrag_key_hits:0\r\n"
+                 "active_defrag_key_misses:0\r\ntotal_active_defrag_time:0\r\n"
+                 "current_active_defrag_time:0\r\ntracking_total_keys:0\r\n"
+                 "tracking_total_items:0\r\ntracking_total_prefixes:0\r\n"
+                 "unexpected_error_replies:%llu\r\ntotal_error_replies:%llu\r\n"
+                 "dump_payload_sanitizations:0\r\n",
+                 (ull)s->last_fork_us, (ull)s->forks, (ull)s->unexpected_errors,
+                 (ull)s->error_replies);
+    append_loop(e, out);
+}
+
+/* ---------------------------------------------------------------- replication, cpu */
+
+void info_replication(struct engine *e, struct bytes *out) {
+    bytes_printf(out,
+                 "role:master\r\nconnected_slaves:0\r\nmaster_failover_state:no-failover\r\n"
+                 "master_replid:%s\r\nmaster_replid2:%040d\r\nmaster_repl_offset:0\r\n"
+                 "second_repl_offset:-1\r\nrepl_backlog_active:0\r\nrepl_backlog_size:%llu\r\n"
+                 "repl_backlog_first_byte_offset:0\r\nrepl_backlog_histlen:0\r\n",
+                 app_of(e)->replid, 0, (ull)e->v->repl_backlog_size);
+}
+
+static void append_cpu(struct bytes *out, const char *suffix, int who) {
+    struct rusage u;
+
+    if (getrusage(who, &u) < 0) return;
+    bytes_printf(out, "used_cpu_sys%s:%lld.%06ld\r\nused_cpu_user%s:%lld.%06ld\r\n", suffix,
+                 (long long)u.ru_stime.tv_sec, (long)u.ru_stime.tv_usec, suffix,
+                 (long long)u.ru_utime.tv_sec, (long)u.ru_utime.tv_usec);
+}
+
+void info_cpu(struct engine *e, struct bytes *out) {
+    (void)e;
+    append_cpu(out, "", RUSAGE_SELF);
+    append_cpu(out, "_children", RUSAGE_CHILDREN);
+    append_cpu(out, "_main_thread", RUSAGE_THREAD);
+}

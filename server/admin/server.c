@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * server - SHUTDOWN, BGREWRITEAOF, WAITAOF.
+ */
+#include "server/admin/rows.h"
+
+/* ---------------------------------------------------------------- SHUTDOWN */
+
+static int cmd_shutdown(struct call *x) {
+    static const struct {
+        const char *word;
+        unsigned flag;
+    } words[] = {
+        {"save", ADMIN_SHUTDOWN_SAVE},
+        {"nosave", ADMIN_SHUTDOWN_NOSAVE},
+        {"now", ADMIN_SHUTDOWN_NOW},
+        {"force", ADMIN_SHUTDOWN_FORCE},
+    };
+    const struct admin_app *app = app_of(x->e);
+    unsigned flags = 0, both = ADMIN_SHUTDOWN_SAVE | ADMIN_SHUTDOWN_NOSAVE;
+    bool abort = false;
+
+    for (int i = 1; i < x->argc; i++) {
+        size_t w = 0, n = sizeof words / sizeof *words;
+
+        while (w < n && !arg_is(x, i, words[w].word)) w++;
+        if (w < n)
+            flags |= words[w].flag;
+        else if (arg_is(x, i, "abort"))
+            abort = true;
+        else
+            return reply_err(x, ERR_SYNTAX);
+    }
+    if ((abort && flags) || (flags & both) == both) return reply_err(x, ERR_SYNTAX);
+    if (abort) {
+        if (!app->shutdown_abort || !app->shutdown_abort(app->arg))
+            return reply_err(x, "ERR No shutdown in progress.");
+        reply_ok(&x->r);
+        return 0;
+    }
+    if (!app->shutdown || !app->shutdown(app->arg, flags, x->s))
+        return reply_err(x, "ERR Errors trying to SHUTDOWN. Check logs.");
+    return 0;
+}
+
+/* ---------------------------------------------------------------- BGREWRITEAOF */
+
+static int cmd_bgrewriteaof(struct call *x) {
+    switch (aof_bgrewrite(x->e->aof)) {
+    case AOF_BGREWRITE_STARTED:
+        reply_simple(&x->r, "Background append only file rewriting started");
+        return 0;
+    case AOF_BGREWRITE_SCHEDULED:
+        reply_simple(&x->r, "Background append only file rewriting scheduled");
+        return 0;
+    default: return reply_err(x, "ERR Background append only file rewriting already in progress");
+    }
+}
+
+/* ---------------------------------------------------------------- WAITAOF */
+
+static bool is_durable(const struct engine *e, uint64_t position) {
+    return aof_phase(e->aof) == AOF_ON && aof_safe(e->aof, AOF_LEVEL_SYNCED) >= position;
+}
+
+static void answer_waitaof(struct blocked *b, struct reply *r) {
+    reply_array(r, 2);
+    reply_int(r, is_durable(b->s->e, b->position));
+    reply_int(r, 0);
+}
+
+enum { ARG_LOCAL, ARG_REPLICAS }; /* of blocked.args */
+
+static bool waitaof_ready(const struct blocked *b) {
+    return b->args[ARG_REPLICAS] == 0 &&
+           (b->args[ARG_LOCAL] == 0 || is_durable(b->s->e, b->position));
+}
+
+static int parse_waitaof(struct call *x, int64_t *args, int64_t *timeout_ms) {
+    if (!arg_int(x, 1, &args[ARG_LOCAL])) return -1;
+    if (args[ARG_LOCAL] < 0 || args[ARG_LOCAL] > 1)
+        return reply_err(x, "ERR value is out of range, value must between 0 and 1");
+    if (!arg_int(x, 2, &args[ARG_REPLICAS])) return -1;
+    if (args[ARG_REPLICAS] < 0) return reply_err(x, "ERR value is out of range, must be positive");
+    if (!arg_int_range(x, 3, INT64_MIN, INT64_MAX, timeout_ms,
+                       "ERR timeout is not an integer or out of range"))
+        return -1;
+    if (*timeout_ms < 0) return reply_err(x, "ERR timeout is negative");
+    if (*timeout_ms > INT64_MAX / 1000 - (int64_t)clock_mono_us())
+        return reply_err(x, "ERR timeout is out of range");
+    if (args[ARG_LOCAL] && !aof_logs(aof_phase(x->e->aof)))
+        return reply_err(x, "ERR WAITAOF cannot be used when numlocal is set but appendonly is "
+                            "disabled.");
+    return 0;
+}
+
+static int cmd_waitaof(struct call *x) {
+    struct blocked b = {.s = x->s,
+                        .ready = waitaof_ready,
+                        .answer = answer_waitaof,
+                        .position = aof_appended(x->e->aof)};
+    int64_t timeout_ms;
+
+    if (parse_waitaof(x, b.args, &timeout_ms) < 0) return -1;
+    if (waitaof_ready(&b)) {
+        answer_waitaof(&b, &x->r);
+        return 0;
+    }
+    if (timeout_ms) b.deadline_us = clock_mono_us() + (uint64_t)timeout_ms * 1000;
+    if (b.args[ARG_LOCAL]) aof_want_sync(x->e->aof);
+    block_client(x, &b);
+    return 0;
+}
+
+/* ---------------------------------------------------------------- rows */
+
+const struct command server_commands[] = {
+    {"shutdown",
+     -1,
+     CMD_OPERATOR | CMD_NO_MULTI | CMD_ALLOW_BUSY,
+     "server",
+     {0, 0, 0},
+     cmd_shutdown,
+     "1.0.0",
+     "Makes durable what has to be, and ends the server."},
+    {"bgrewriteaof",
+     1,
+     CMD_ADMIN | CMD_NO_ASYNC_LOADING | CMD_NOSCRIPT,
+     "server",
+     {0, 0, 0},
+     cmd_bgrewriteaof,
+     "1.0.0",
+     "Writes a new, compact append-only log in the background."},
+    {"waitaof",
+     4,
+     CMD_BLOCKING,
+     "connection",
+     {0, 0, 0},
+     cmd_waitaof,
+     "7.2.0",
+     "Waits until what was written so far is safe on disk."},
+    {0},
+};
