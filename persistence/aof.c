@@ -197,8 +197,8 @@ static void mark_when_idle(struct aof *a) {
     if (!a->checksum || a->phase != AOF_ON || a->buf.n || a->marked_end >= a->payload_end) return;
     if (aof_writer_synced(a->w) < a->payload_end) return;
     push_line(a, line,
-              aof_mark_synced(line, &a->epoch, a->appended,
-                              a->appended - aof_writer_synced(a->w), clock_wall_ms()));
+              aof_mark_synced(line, &a->epoch, a->appended, a->appended - aof_writer_synced(a->w),
+                              clock_wall_ms()));
     a->marked_end = a->payload_end;
     a->quiet_at = a->appended;
 }

@@ -13,8 +13,8 @@
  *   OFF         nothing is logged; gates are open.
  *   ENABLING    commands go to a new increment that no manifest names yet; gates are open.
  *   ON          commands go to the last increment of the manifest; gates follow the policy.
- *   RECOVERING  the current increment is not trusted any more; writes are refused; gates stay closed
- *               until a new base and increment are durable.
+ *   RECOVERING  the current increment is not trusted any more; writes are refused; gates stay
+ * closed until a new base and increment are durable.
  *
  * A rewrite (by command, by growth, to enable, to recover) is its own small machine:
  *   IDLE -> PREPARE (a thread makes the new increment durable) -> FORK (at the next hand-over)
@@ -66,6 +66,10 @@ int aof_start(struct aof *a, const struct aof_load_options *l, struct err *e);
 /* Flushes and syncs what is appended (if the log is on), writes the closing mark, stops the
  * threads, frees. False if not everything could be made durable within deadline_ms. */
 bool aof_stop(struct aof *a, int deadline_ms);
+
+/* Reads the log again as a start would (DEBUG LOADAOF); everything appended is written first. The
+ * caller has emptied the keyspace. */
+int aof_read_again(struct aof *a, const struct aof_load_options *l, struct err *e);
 
 /* CONFIG SET appendonly. Enabling goes on in the background. */
 int aof_enable(struct aof *a, struct err *e);

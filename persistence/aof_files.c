@@ -201,9 +201,10 @@ bool aof_rewrite_begin(struct aof *a, enum rewrite_purpose purpose) {
     }
     if (!job_start(a, run_prepare)) return false;
     a->info.rewrites++;
-    rw_enter(a, RW_PREPARE, purpose == RW_FOR_SIZE     ? "rewrite"
-                            : purpose == RW_FOR_ENABLE ? "enable"
-                                                       : "recovery");
+    rw_enter(a, RW_PREPARE,
+             purpose == RW_FOR_SIZE     ? "rewrite"
+             : purpose == RW_FOR_ENABLE ? "enable"
+                                        : "recovery");
     return true;
 }
 

@@ -47,14 +47,14 @@ struct aof {
     size_t body;             /* where its commands begin */
     uint64_t batch_position; /* of its first byte */
     uint64_t appended;
-    int db;                  /* that the log has selected, -1: none */
-    int64_t ts_sec;          /* of the last #TS line */
-    bool checksum;           /* of the file that is written; options apply to the next one */
+    int db;         /* that the log has selected, -1: none */
+    int64_t ts_sec; /* of the last #TS line */
+    bool checksum;  /* of the file that is written; options apply to the next one */
     struct aof_epoch epoch;
     uint64_t next_epoch;
-    uint64_t payload_end;    /* end of the last batch of commands */
-    uint64_t marked_end;     /* up to where a synced mark vouches */
-    uint64_t quiet_at;       /* appended at the last cron: nothing came if it is the same now */
+    uint64_t payload_end; /* end of the last batch of commands */
+    uint64_t marked_end;  /* up to where a synced mark vouches */
+    uint64_t quiet_at;    /* appended at the last cron: nothing came if it is the same now */
 
     /* the rewrite */
     enum aof_rewrite_phase rw;
@@ -63,7 +63,7 @@ struct aof {
     struct child child;
     struct aof_job job;
     char base_tmp[AOF_NAME_MAX];
-    int incr_fd;             /* made by PREPARE, for the switch */
+    int incr_fd; /* made by PREPARE, for the switch */
     uint64_t fork_position;
     uint64_t rewrite_began_us, retry_at_us;
     uint64_t keys_at_fork;

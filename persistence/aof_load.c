@@ -128,10 +128,11 @@ static int find_log(int dirfd, const struct aof_names *n, struct aof_manifest *m
         return 0;
     }
     if (find_stray(dirfd, n->filename, stray, sizeof stray))
-        return err_set(e, ENOENT,
-                       "the append only directory '%s' holds '%s' but no manifest '%s': refusing to "
-                       "start empty. Bring the manifest back, or move the files away",
-                       n->dirname, stray, manifest_name);
+        return err_set(
+            e, ENOENT,
+            "the append only directory '%s' holds '%s' but no manifest '%s': refusing to "
+            "start empty. Bring the manifest back, or move the files away",
+            n->dirname, stray, manifest_name);
     if (in_working_dir(n, n->filename)) return upgrade_single_file(dirfd, n, manifest_name, m, e);
     if (in_working_dir(n, n->dbfilename))
         return err_set(e, ENOTSUP,
@@ -213,8 +214,8 @@ static int cut_tail(struct load *l, const struct aof_file *f, const struct aof_r
     l->out->cut_bytes = r->size - r->good;
     log_warning("AOF '%s' loaded anyway because aof-load-truncated is enabled: %s at offset %llu. "
                 "%llu bytes from offset %llu on were cut off and are kept in '%s'",
-                f->name, r->why, (unsigned long long)r->at,
-                (unsigned long long)l->out->cut_bytes, (unsigned long long)r->good, name);
+                f->name, r->why, (unsigned long long)r->at, (unsigned long long)l->out->cut_bytes,
+                (unsigned long long)r->good, name);
 out:
     if (to >= 0) close(to);
     close(from);
@@ -237,8 +238,7 @@ static int refuse(const struct load *l, const struct aof_file *f, const struct a
     case AOF_REFUSED:
         return err_set(e, EILSEQ, "AOF '%s', offset %llu: %s", f->name, (unsigned long long)r->at,
                        r->why);
-    case AOF_UNREADABLE:
-        return err_set(e, EIO, "AOF '%s' %s", f->name, r->why);
+    case AOF_UNREADABLE: return err_set(e, EIO, "AOF '%s' %s", f->name, r->why);
     default:
         return err_set(e, EILSEQ,
                        "Bad file format reading the append only file '%s': %s at offset %llu; good "
@@ -249,33 +249,31 @@ static int refuse(const struct load *l, const struct aof_file *f, const struct a
     }
 }
 
-/* True if no increment behind index i holds more than headers. */
-static bool rest_is_empty(const struct load *l, size_t i) {
+bool aof_is_header_only(int dirfd, const char *name) {
     static const struct aof_reader_ops look = {NULL, NULL, NULL};
+    char head[AOF_MARK_MAX];
+    const char *nl;
+    struct aof_report r;
+    bool empty = false;
+    int fd = io_open_read(dirfd, name, NULL);
+    ssize_t got = fd < 0 ? -1 : io_read_at(fd, head, sizeof head, 0, NULL);
+
+    if (got == 0) {
+        empty = true;
+    } else if (got > 0 && head[0] == '#' && (nl = memchr(head, '\n', (size_t)got)) &&
+               io_size(fd, NULL) == nl + 1 - head) {
+        aof_read_file(fd, &look, NULL, &r);
+        empty = r.verdict == AOF_WHOLE;
+    }
+    if (fd >= 0) close(fd);
+    return empty;
+}
+
+static bool rest_is_empty(const struct load *l, size_t i) {
     const struct aof_manifest *m = &l->out->manifest;
 
-    for (i++; i < m->n; i++) {
-        struct aof_report r;
-        int fd = io_open_read(l->dirfd, m->files[i].name, NULL);
-        char head[AOF_MARK_MAX];
-        ssize_t got;
-
-        if (fd < 0) return false;
-        /* A header is one line; anything behind it is data, whatever it looks like. */
-        got = io_read_at(fd, head, sizeof head, 0, NULL);
-        if (got == 0) {
-            close(fd);
-            continue;
-        }
-        if (got < 0 || head[0] != '#' || !memchr(head, '\n', (size_t)got) ||
-            io_size(fd, NULL) != (const char *)memchr(head, '\n', (size_t)got) + 1 - head) {
-            close(fd);
-            return false;
-        }
-        aof_read_file(fd, &look, NULL, &r);
-        close(fd);
-        if (r.verdict != AOF_WHOLE) return false;
-    }
+    for (i++; i < m->n; i++)
+        if (!aof_is_header_only(l->dirfd, m->files[i].name)) return false;
     return true;
 }
 

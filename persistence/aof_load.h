@@ -13,9 +13,9 @@
 #include "persistence/aof_reader.h"
 
 struct aof_names {
-    const char *dir;       /* the working directory, where an old single file or an RDB would be */
-    const char *dirname;   /* appenddirname */
-    const char *filename;  /* appendfilename */
+    const char *dir;      /* the working directory, where an old single file or an RDB would be */
+    const char *dirname;  /* appenddirname */
+    const char *filename; /* appendfilename */
     const char *dbfilename;
 };
 
@@ -42,6 +42,9 @@ struct aof_loaded {
 /* 0, or -1 with a text that names file, offset and what to do. */
 int aof_load(int dirfd, const struct aof_load_options *o, struct aof_loaded *out, struct err *e);
 void aof_loaded_release(struct aof_loaded *l);
+
+/* True if the file holds nothing, or one header line and nothing else. */
+bool aof_is_header_only(int dirfd, const char *name);
 
 /* "<appendfilename>.manifest"; `out` has room for AOF_NAME_MAX + 16. */
 void aof_manifest_name(const char *filename, char *out);

@@ -236,8 +236,8 @@ static bool batch_holds(struct reader *rd, struct slice line, uint64_t trailer_a
         explain(rd, "a trailer whose check fails");
         return false;
     }
-    if (t.length != n || t.crc != crc64(aof_batch_seed(h, aof_position_at(h, begin_at)),
-                                        rd->w.buf + body, n)) {
+    if (t.length != n ||
+        t.crc != crc64(aof_batch_seed(h, aof_position_at(h, begin_at)), rd->w.buf + body, n)) {
         explain(rd, "a batch whose checksum does not match");
         return false;
     }

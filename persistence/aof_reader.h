@@ -17,18 +17,18 @@
 #include <sys/types.h>
 
 enum aof_verdict {
-    AOF_WHOLE,    /* every byte was read and holds */
-    AOF_TORN,     /* good up to `good`; the rest is an un-synced or cut-off tail */
-    AOF_CORRUPT,  /* good up to `good`; what follows was damaged after it was safe */
-    AOF_REFUSED,  /* a command was not accepted by `command` (its text in `why`) */
+    AOF_WHOLE,      /* every byte was read and holds */
+    AOF_TORN,       /* good up to `good`; the rest is an un-synced or cut-off tail */
+    AOF_CORRUPT,    /* good up to `good`; what follows was damaged after it was safe */
+    AOF_REFUSED,    /* a command was not accepted by `command` (its text in `why`) */
     AOF_UNREADABLE, /* the system refused to read; or not a file of commands */
 };
 
 struct aof_report {
     enum aof_verdict verdict;
-    uint64_t size;   /* of the file */
-    uint64_t good;   /* end of the last good unit */
-    uint64_t at;     /* where the damage shows */
+    uint64_t size; /* of the file */
+    uint64_t good; /* end of the last good unit */
+    uint64_t at;   /* where the damage shows */
     char why[256];
     uint64_t units, commands, lines;
     bool has_data;   /* there is more than header lines */

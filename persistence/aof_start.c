@@ -15,6 +15,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+enum { READ_AGAIN_MS = 60000 };
+
 struct aof *aof_new(struct keyspace *ks, const struct aof_options *o, const struct aof_hooks *h) {
     struct aof *a = mem_calloc(sizeof *a);
 
@@ -35,8 +37,8 @@ static int lock_directory(struct aof *a, struct err *e) {
     a->lock_fd = io_lock(a->dirfd, ".lock", e);
     if (a->lock_fd >= 0) return 0;
     if (e->code == EWOULDBLOCK)
-        return err_set(e, EWOULDBLOCK,
-                       "another server is using the append only directory '%s'", a->o.names.dirname);
+        return err_set(e, EWOULDBLOCK, "another server is using the append only directory '%s'",
+                       a->o.names.dirname);
     return -1;
 }
 
@@ -91,6 +93,19 @@ static bool goes_on(const struct aof *a, const struct aof_loaded *l) {
     return l->last.has_header && !l->last.unmarked && !l->cut_bytes;
 }
 
+/* What a crash left between the publishing of a manifest and the removal of what it replaced. */
+static int drop_history(struct aof *a, struct err *e) {
+    size_t before = a->manifest.n;
+
+    if (a->o.keep_history) return 0;
+    for (size_t i = 0; i < a->manifest.n; i++)
+        if (a->manifest.files[i].type == AOF_HISTORY &&
+            io_exists(a->dirfd, a->manifest.files[i].name))
+            io_unlink(a->dirfd, a->manifest.files[i].name, NULL);
+    aof_manifest_drop_history(&a->manifest);
+    return a->manifest.n == before ? 0 : publish(a, e);
+}
+
 static int open_log(struct aof *a, struct aof_loaded *l, struct err *e) {
     const struct aof_file *f;
     uint64_t size = l->last.size;
@@ -102,6 +117,7 @@ static int open_log(struct aof *a, struct aof_loaded *l, struct err *e) {
     a->appended = l->next_position + l->cut_bytes;
     a->info.base_size = l->base_bytes;
     a->incr_bytes_before = l->total_bytes - l->base_bytes;
+    if (drop_history(a, e) < 0) return -1;
     f = aof_manifest_last_incr(&a->manifest);
     if (!f) {
         fd = make_increment(a, e);
@@ -147,6 +163,19 @@ int aof_start(struct aof *a, const struct aof_load_options *l, struct err *e) {
     return 0;
 }
 
+int aof_read_again(struct aof *a, const struct aof_load_options *l, struct err *e) {
+    struct aof_loaded loaded;
+    int rc;
+
+    if (a->phase != AOF_ON) return err_set(e, EINVAL, "the append only file is not on");
+    aof_close_batch(a);
+    if (!aof_writer_wait_synced(a->w, a->appended, READ_AGAIN_MS))
+        return err_set(e, EIO, "the append only file can't be written");
+    rc = aof_load(a->dirfd, l, &loaded, e);
+    if (rc == 0) aof_loaded_release(&loaded);
+    return rc;
+}
+
 /* ---------------------------------------------------------------- stop */
 
 static bool settle(struct aof *a, int deadline_ms) {
@@ -157,8 +186,7 @@ static bool settle(struct aof *a, int deadline_ms) {
     log_notice("Calling fsync() on the AOF file.");
     if (!aof_writer_wait_synced(a->w, a->appended, deadline_ms)) return false;
     if (!a->checksum) return true;
-    bytes_append(&mark, line,
-                 aof_mark_synced(line, &a->epoch, a->appended, 0, clock_wall_ms()));
+    bytes_append(&mark, line, aof_mark_synced(line, &a->epoch, a->appended, 0, clock_wall_ms()));
     a->appended += mark.n;
     aof_writer_push(a->w, &mark, a->appended, false);
     bytes_release(&mark);

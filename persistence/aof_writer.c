@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 enum {
-    RETRY_MS = 100,         /* between attempts of a write that fails */
+    RETRY_MS = 100, /* between attempts of a write that fails */
     EVERYSEC_MS = 1000,
     SPARE_BUFFER_MAX = 1 << 20,
 };

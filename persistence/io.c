@@ -12,9 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static struct {
-    atomic_int delay_ms, code, count, short_bytes;
-} faults[IO_OPS];
+static struct { atomic_int delay_ms, code, count, short_bytes; } faults[IO_OPS];
 static atomic_long crash_in;
 
 /* What is to happen at this call: 0, or the errno to fail with. */
@@ -59,7 +57,7 @@ void io_fault_crash_at(long n) {
 }
 
 static int parse_one_fault(const char *spec, struct err *e) {
-    static const char *const names[IO_OPS] = {"open",   "write",    "sync",    "rename",
+    static const char *const names[IO_OPS] = {"open",   "write",    "sync",   "rename",
                                               "unlink", "truncate", "syncdir"};
     struct io_fault f = {.count = -1};
     int op = 0;
@@ -173,8 +171,7 @@ int io_write_all(int fd, const void *p, size_t n, size_t *done, struct err *e) {
 ssize_t io_read_at(int fd, void *p, size_t n, off_t at, struct err *e) {
     ssize_t rc;
 
-    do
-        rc = pread(fd, p, n, at);
+    do rc = pread(fd, p, n, at);
     while (rc < 0 && errno == EINTR);
     if (rc < 0) err_set(e, errno, "read: %s", strerror(errno));
     return rc;

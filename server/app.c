@@ -84,16 +84,19 @@ static int on_load_command(void *arg, size_t argc, const struct slice *argv, str
     return engine_replay(&a->engine, argc, argv, e);
 }
 
-static int load(struct app *a) {
+static struct aof_load_options load_options(struct app *a) {
     struct aof_options o = app_aof_options(a->v);
-    struct aof_load_options l = {.names = o.names,
-                                 .load_truncated = o.load_truncated,
-                                 .command = on_load_command,
-                                 .progress = on_load_progress,
-                                 .arg = a};
+
+    return (struct aof_load_options){
+        .names = o.names, .load_truncated = o.load_truncated, .command = on_load_command, .arg = a};
+}
+
+static int load(struct app *a) {
+    struct aof_load_options l = load_options(a);
     struct err e;
     int rc;
 
+    l.progress = on_load_progress;
     a->engine.loading = true;
     a->engine.loading_began_ms = clock_wall_ms();
     clock_refresh();
@@ -103,6 +106,17 @@ static int load(struct app *a) {
     a->engine.loading = false;
     a->engine.dirty = 0;
     if (rc < 0) log_warning("%s", e.text);
+    return rc;
+}
+
+int app_reload_log(struct app *a, struct err *e) {
+    struct aof_load_options l = load_options(a);
+    int rc;
+
+    for (int i = 0; i < a->engine.ks.ndbs; i++) db_clear(&a->engine.ks.dbs[i], false);
+    engine_replay_begin(&a->engine);
+    rc = aof_read_again(a->aof, &l, e);
+    engine_replay_end(&a->engine);
     return rc;
 }
 
@@ -144,6 +158,7 @@ static void build(struct app *a) {
     loop_before_wait(&a->loop, before_wait, a);
     loop_on_wake(&a->loop, on_wake, a);
     net_init(&a->net, &a->loop, &a->engine);
+    a->admin.startup_memory = mem_used();
 }
 
 static int rename_commands(struct app *a) {
@@ -169,7 +184,8 @@ int app_start(struct app *a, struct conf *conf, int argc, char **argv) {
     struct err e;
 
     *a = (struct app){.conf = conf, .v = conf_values(conf), .argc = argc, .argv = argv};
-    if (!realpath(argv[0], a->executable)) snprintf(a->executable, sizeof a->executable, "%s", argv[0]);
+    if (!realpath(argv[0], a->executable))
+        snprintf(a->executable, sizeof a->executable, "%s", argv[0]);
     seed(a);
     build(a);
     if (rename_commands(a) < 0) return -1;
@@ -180,7 +196,7 @@ int app_start(struct app *a, struct conf *conf, int argc, char **argv) {
     }
     if (a->v->port_auto) conf_set_bound_port(conf, a->net.port);
     watch_signals(a);
-    process_set_title(a->v, a->net.port);
+    app_describe_listeners(a);
     log_notice("Server initialized");
     if (a->v->appendonly ? load(a) < 0 : check_snapshot(a) < 0) return -1;
     app_cron_start(a);
@@ -197,10 +213,19 @@ void app_run(struct app *a) {
     loop_run(&a->loop);
 }
 
-void app_shutdown(struct app *a, unsigned flags) {
-    (void)flags; /* no snapshots to take or to leave out */
+/* There are no snapshots to take or to leave out. What stands in the way is a log that cannot be
+ * made durable: then only FORCE goes on. */
+bool app_shutdown(struct app *a, unsigned flags) {
+    const char *why = aof_refusal(a->aof);
+
+    if (why && !(flags & CONF_SHUTDOWN_FORCE)) {
+        log_warning("%s", why);
+        log_warning("Errors trying to shut down the server. Check the logs for more information.");
+        return false;
+    }
     a->stopping = true;
     loop_stop(&a->loop);
+    return true;
 }
 
 /* ---------------------------------------------------------------- stop */
@@ -208,8 +233,8 @@ void app_shutdown(struct app *a, unsigned flags) {
 enum { STOP_DEADLINE_MS = 10000 };
 
 int app_finish(struct app *a) {
-    int deadline = a->v->shutdown_timeout > 0 ? (int)a->v->shutdown_timeout * 1000
-                                              : STOP_DEADLINE_MS;
+    int deadline =
+        a->v->shutdown_timeout > 0 ? (int)a->v->shutdown_timeout * 1000 : STOP_DEADLINE_MS;
     bool ok;
 
     log_warning("User requested shutdown...");

@@ -6,13 +6,12 @@
 #ifndef STET_SERVER_APP_H
 #define STET_SERVER_APP_H
 
+#include "server/admin/admin.h"
 #include "server/exec/engine.h"
 #include "server/net/loop.h"
 #include "server/net/net.h"
 
 enum { RUN_ID_CHARS = 40 };
-
-enum app_shutdown { SHUTDOWN_SAVE = 1, SHUTDOWN_NOSAVE = 2, SHUTDOWN_NOW = 4, SHUTDOWN_FORCE = 8 };
 
 struct app {
     struct conf *conf;
@@ -22,13 +21,14 @@ struct app {
     struct loop loop;
     struct net net;
     struct loop_timer cron;
-    struct event *signals[4];
+    struct event *signals[3];
+    struct admin_app admin;
     char run_id[RUN_ID_CHARS + 1];
     char executable[4096];
-    bool stopping;
+    char listeners[1024]; /* lines of INFO */
+    bool stopping, cron_paused;
     int64_t last_expire_ms;
     uint64_t last_poll_ns; /* while loading */
-    unsigned cron_runs;
     int argc;
     char **argv;
 };
@@ -38,8 +38,12 @@ int app_start(struct app *a, struct conf *conf, int argc, char **argv);
 
 void app_run(struct app *a);
 
-/* Ends the loop; by SHUTDOWN, SIGTERM or SIGINT. */
-void app_shutdown(struct app *a, unsigned flags);
+/* Ends the loop; by SHUTDOWN, SIGTERM or SIGINT. `flags` are conf's of shutdown-on-sigterm. False:
+ * not possible now, and the log says why. */
+bool app_shutdown(struct app *a, unsigned flags);
+
+/* Replays the log (DEBUG LOADAOF). */
+int app_reload_log(struct app *a, struct err *e);
 
 /* After the loop: makes durable what must be, closes, frees. The exit status. */
 int app_finish(struct app *a);
@@ -49,6 +53,9 @@ void app_cron_start(struct app *a);
 
 /* wire.c: hooks and appliers of CONFIG SET */
 void app_wire(struct app *a);
+
+/* What listens where, for INFO and the process title. */
+void app_describe_listeners(struct app *a);
 struct aof_options app_aof_options(const struct conf_values *v);
 
 #endif

@@ -14,14 +14,15 @@ static void run(void *arg) {
     size_t used = mem_used();
     uint64_t hz = (uint64_t)a->v->hz;
 
+    loop_timer_set(&a->loop, &a->cron, clock_mono_us() + 1000000 / (hz ? hz : 10));
+    if (a->cron_paused) return;
     e->lru_clock = (uint32_t)(clock_cached_ms() / 1000) & 0xffffff;
     if (used > e->stats.peak_memory) e->stats.peak_memory = used;
     if (engine_expire_some(e, 1000)) loop_hurry(&a->loop);
     aof_cron(a->aof);
     net_cron(&a->net);
     if (e->nblocked) blocked_check(e, clock_mono_us());
-    a->cron_runs++;
-    loop_timer_set(&a->loop, &a->cron, clock_mono_us() + 1000000 / (hz ? hz : 10));
+    admin_cron(e);
 }
 
 void app_cron_start(struct app *a) {

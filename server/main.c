@@ -18,20 +18,21 @@ static void print_version(void) {
 }
 
 static void print_usage(FILE *out) {
-    fputs("Usage: stet-server [FILE] [--name value ...] [-]\n"
-          "       stet-server -v | --version\n"
-          "       stet-server -h | --help\n"
-          "\n"
-          "FILE is a redis.conf; every parameter of it can also be given as an option, which wins.\n"
-          "A last word of '-' reads configuration from standard input.\n"
-          "\n"
-          "Examples:\n"
-          "  stet-server                                    (defaults, port 6379)\n"
-          "  stet-server redis-compat.conf\n"
-          "  stet-server --port 7777 --appendonly yes --appendfsync always\n"
-          "  stet-server --port auto --port-file /tmp/port --save ''\n"
-          "  echo 'maxclients 100' | stet-server -\n",
-          out);
+    fputs(
+        "Usage: stet-server [FILE] [--name value ...] [-]\n"
+        "       stet-server -v | --version\n"
+        "       stet-server -h | --help\n"
+        "\n"
+        "FILE is a redis.conf; every parameter of it can also be given as an option, which wins.\n"
+        "A last word of '-' reads configuration from standard input.\n"
+        "\n"
+        "Examples:\n"
+        "  stet-server                                    (defaults, port 6379)\n"
+        "  stet-server redis-compat.conf\n"
+        "  stet-server --port 7777 --appendonly yes --appendfsync always\n"
+        "  stet-server --port auto --port-file /tmp/port --save ''\n"
+        "  echo 'maxclients 100' | stet-server -\n",
+        out);
 }
 
 static int apply_fault_spec(void) {

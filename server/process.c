@@ -234,8 +234,8 @@ static void on_crash(int sig, siginfo_t *info, void *context) {
 
     (void)context;
     report_begin();
-    snprintf(line, sizeof line, "Redis %s crashed by signal: %d, si_code: %d\n",
-             CONF_REDIS_VERSION, sig, info->si_code);
+    snprintf(line, sizeof line, "Redis %s crashed by signal: %d, si_code: %d\n", CONF_REDIS_VERSION,
+             sig, info->si_code);
     put(line);
     if (sig == SIGSEGV || sig == SIGBUS) {
         snprintf(line, sizeof line, "Accessing address: %p\n", info->si_addr);
@@ -265,7 +265,6 @@ void process_catch_crashes(void) {
     void *warm[1];
 
     backtrace(warm, 1); /* loads what it needs now, while memory can be allocated */
-    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
-        sigaction(signals[i], &sa, NULL);
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) sigaction(signals[i], &sa, NULL);
     check_set_dump(on_failed_check);
 }

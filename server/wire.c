@@ -2,13 +2,15 @@
  *
  * wire - who calls whom upward, and what a CONFIG SET sets in motion.
  */
-#include "server/admin/admin.h"
 #include "server/app.h"
+
 #include "server/commands/commands.h"
 #include "server/process.h"
 #include "server/version.h"
 #include "storage/base/log.h"
+#include "storage/base/rng.h"
 
+#include <stdio.h>
 #include <unistd.h>
 
 static enum aof_fsync fsync_of(int conf) {
@@ -89,7 +91,7 @@ static int apply_listen(void *arg, const struct conf_values *v, struct err *e) {
 
     if (net_relisten(&a->net, e) < 0) return -1;
     if (v->port_auto) conf_set_bound_port(a->conf, a->net.port);
-    process_set_title(v, a->net.port);
+    app_describe_listeners(a);
     return 0;
 }
 
@@ -115,18 +117,73 @@ static void register_appliers(struct app *a) {
     conf_on_apply(a->conf, "proc-title-template", apply_listen, a);
 }
 
+void app_describe_listeners(struct app *a) {
+    struct bytes b = {0};
+    int n = 0;
+
+    a->admin.tcp_port = a->net.port;
+    if (a->net.port) {
+        bytes_printf(&b, "listener%d:name=tcp", n++);
+        for (size_t i = 0; i < a->v->bind.n; i++) bytes_printf(&b, ",bind=%s", a->v->bind.addr[i]);
+        bytes_printf(&b, ",port=%d\r\n", a->net.port);
+    }
+    if (a->v->unixsocket && a->v->unixsocket[0])
+        bytes_printf(&b, "listener%d:name=unix,bind=%s\r\n", n, a->v->unixsocket);
+    snprintf(a->listeners, sizeof a->listeners, "%s", bytes_cstr(&b));
+    bytes_release(&b);
+    process_set_title(a->v, a->net.port);
+}
+
+/* ---------------------------------------------------------------- hooks of admin commands */
+
+static bool admin_shutdown(void *arg, unsigned flags, struct session *by) {
+    (void)by;
+    return app_shutdown(arg, flags);
+}
+
+/* A shutdown does not linger: by the time a command could come, it is over. */
+static bool admin_shutdown_abort(void *arg) {
+    (void)arg;
+    return false;
+}
+
+static int admin_load_log(void *arg, struct err *e) {
+    return app_reload_log(arg, e);
+}
+
+static void admin_pause_cron(void *arg, bool paused) {
+    struct app *a = arg;
+
+    a->cron_paused = paused;
+}
+
+static void fill_admin(struct app *a) {
+    static const char *const supervised[] = {"no", "no", "systemd", "upstart"};
+
+    a->admin.run_id = a->run_id;
+    a->admin.git_sha = stet_git_sha;
+    a->admin.executable = a->executable;
+    a->admin.process_supervised = supervised[a->v->supervised];
+    a->admin.listeners = a->listeners;
+    rng_hex(a->admin.replid, RUN_ID_CHARS);
+    a->admin.shutdown = admin_shutdown;
+    a->admin.shutdown_abort = admin_shutdown_abort;
+    a->admin.load_log = admin_load_log;
+    a->admin.pause_cron = admin_pause_cron;
+    a->admin.arg = a;
+    a->engine.app = &a->admin;
+}
+
 void app_wire(struct app *a) {
     struct aof_options o = app_aof_options(a->v);
-    struct aof_hooks h = {.wake = aof_wake,
-                          .on_fork = in_child,
-                          .may_fork = may_fork,
-                          .latency = latency,
-                          .arg = a};
+    struct aof_hooks h = {
+        .wake = aof_wake, .on_fork = in_child, .may_fork = may_fork, .latency = latency, .arg = a};
 
     keyspace_init(&a->engine.ks, (int)a->v->databases);
     commands_register(&a->engine.commands);
     admin_register(&a->engine.commands);
     a->aof = aof_new(&a->engine.ks, &o, &h);
     engine_init(&a->engine, a->conf, a->aof);
+    fill_admin(a);
     register_appliers(a);
 }

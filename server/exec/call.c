@@ -61,9 +61,9 @@ int reply_subcommand_err(struct call *x) {
     struct slice sub = x->argv[x->argc > 1];
 
     upper_name(x, name, sizeof name);
-    return reply_errf(x,
-                      "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try %s HELP.",
-                      (int)(sub.n > 128 ? 128 : sub.n), sub.p, name);
+    return reply_errf(
+        x, "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try %s HELP.",
+        (int)(sub.n > 128 ? 128 : sub.n), sub.p, name);
 }
 
 void reply_help(struct call *x, const char *const *lines) {
@@ -72,7 +72,8 @@ void reply_help(struct call *x, const char *const *lines) {
 
     while (lines[n]) n++;
     upper_name(x, name, sizeof name);
-    snprintf(head, sizeof head, "%s <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", name);
+    snprintf(head, sizeof head,
+             "%s <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", name);
     reply_array(&x->r, n + 3);
     reply_simple(&x->r, head);
     for (size_t i = 0; i < n; i++) reply_simple(&x->r, lines[i]);
@@ -274,7 +275,7 @@ void unblock(struct blocked *b) {
 }
 
 void blocked_check(struct engine *e, uint64_t now_us) {
-    list_each_safe(it, next, &e->blocked) {
+    list_each_safe (it, next, &e->blocked) {
         struct blocked *b = list_entry(it, struct blocked, link);
 
         if (b->ready(b) || (b->deadline_us && now_us >= b->deadline_us)) unblock(b);

@@ -3,10 +3,10 @@
  * call - one command being executed: what a handler gets, and what it may do.
  *
  * A handler checks everything first, then changes the data set, then replies; it returns 0, or what
- * reply_err() returned. Keys are looked up through lookup_read / lookup_write only: they expire what
- * is due and raise the reply's gate. Every change is told once with key_changed(). A write command
- * that changed something is logged as it was received, unless the handler called effect() to say in
- * which form it is to be logged instead.
+ * reply_err() returned. Keys are looked up through lookup_read / lookup_write only: they expire
+ * what is due and raise the reply's gate. Every change is told once with key_changed(). A write
+ * command that changed something is logged as it was received, unless the handler called effect()
+ * to say in which form it is to be logged instead.
  */
 #ifndef STET_EXEC_CALL_H
 #define STET_EXEC_CALL_H
@@ -29,7 +29,7 @@ struct call {
     struct reply r;
     uint64_t first_hash; /* of the first key, if has_first_hash */
     bool has_first_hash;
-    bool rewritten; /* effects replace the command in the log, even if there are none */
+    bool rewritten;   /* effects replace the command in the log, even if there are none */
     bool all_changed; /* the change may concern any key: set it instead of naming them all */
     uint64_t dirty_before;
     uint64_t need; /* position that the reply waits for */
@@ -93,8 +93,8 @@ bool check_type(struct call *x, const struct ref *r, enum type_id type);
 /* The key of r has changed (or is gone): tells the gates, the watchers, the subscribers. */
 void key_changed(struct call *x, const struct ref *r, enum event_class cls, const char *event);
 
-/* The entry of r is new: notes its first access and tells the subscribers. The change itself is told
- * with key_changed, after this. */
+/* The entry of r is new: notes its first access and tells the subscribers. The change itself is
+ * told with key_changed, after this. */
 void key_added(struct call *x, const struct ref *r);
 
 /* Tells the subscribers of something that is not a change of its own (SET's "expire"). */

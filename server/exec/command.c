@@ -17,8 +17,10 @@ static unsigned hash_name(const char *p, size_t n) {
 static void slot_init(struct command_slot *s, const struct command *row,
                       const struct command_slot *parent) {
     *s = (struct command_slot){.row = row, .parent = parent};
-    snprintf(s->name, sizeof s->name, "%s%s%s", parent ? parent->name : "", parent ? "|" : "",
-             row->name);
+    if (parent)
+        snprintf(s->name, sizeof s->name, "%.20s|%.20s", parent->name, row->name);
+    else
+        snprintf(s->name, sizeof s->name, "%.40s", row->name);
 }
 
 static void add_subcommands(struct command_slot *s) {

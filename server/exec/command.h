@@ -36,10 +36,11 @@ enum command_flags {
     CMD_NO_MULTI = 1 << 17,
     CMD_ALLOW_BUSY = 1 << 18,
     CMD_MOVABLE_KEYS = 1 << 19,
-    CMD_DANGEROUS = 1 << 20,     /* ACL category @dangerous without being @admin */
-    CMD_WHOLE_KEYSPACE = 1 << 21, /* reads what no key names: its reply waits for all that is appended */
-    CMD_KEYSPACE_CAT = 1 << 22,   /* ACL category @keyspace beside that of the group */
-    CMD_INTERNAL = 1 << 23,       /* answers, but is not listed (security traps) */
+    CMD_DANGEROUS = 1 << 20, /* ACL category @dangerous without being @admin */
+    CMD_WHOLE_KEYSPACE =
+        1 << 21, /* reads what no key names: its reply waits for all that is appended */
+    CMD_KEYSPACE_CAT = 1 << 22, /* ACL category @keyspace beside that of the group */
+    CMD_INTERNAL = 1 << 23,     /* answers, but is not listed (security traps) */
 };
 
 /* Positions in argv as COMMAND INFO gives them: last may count from the end (-1). All zero: no

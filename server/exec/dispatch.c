@@ -62,9 +62,8 @@ static void parse_group(struct engine *e, struct session *s, char *in, size_t n,
     e->args.n = 0;
     while (g->n < most && g->bytes < n) {
         struct pending *p = &g->v[g->n];
-        enum request_result rc =
-            request_parse(in + g->bytes, n - g->bytes, &limits, &s->partial, &e->args, &p->req,
-                          &g->need, &g->error);
+        enum request_result rc = request_parse(in + g->bytes, n - g->bytes, &limits, &s->partial,
+                                               &e->args, &p->req, &g->need, &g->error);
 
         if (rc == REQUEST_BAD) g->bad = true;
         if (rc != REQUEST_READY) break;
@@ -122,9 +121,10 @@ static int pass_gates(struct call *x, bool unknown_sub) {
     uint32_t flags;
 
     if (!x->cmd) return refuse_unknown(x);
-    if (unknown_sub) return reply_errf(x, "ERR unknown subcommand '%.*s'. Try %s HELP.",
-                                       (int)(x->argv[1].n > 128 ? 128 : x->argv[1].n),
-                                       x->argv[1].p, x->cmd->name);
+    if (unknown_sub)
+        return reply_errf(x, "ERR unknown subcommand '%.*s'. Try %s HELP.",
+                          (int)(x->argv[1].n > 128 ? 128 : x->argv[1].n), x->argv[1].p,
+                          x->cmd->name);
     if (!command_arity_ok(x->cmd->row, x->argc)) return refuse_arity(x);
     flags = x->cmd->row->flags;
     if (!(x->s->flags & SESSION_AUTHENTICATED) && !(flags & CMD_NO_AUTH)) {
@@ -148,10 +148,11 @@ static void cut_off_cross_protocol(struct call *x) {
     struct session_wire wire;
 
     x->s->ops->describe(x->s, &wire);
-    log_warning("Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: "
-                "commands to Redis. This is likely due to an attacker attempting to use Cross "
-                "Protocol Scripting to compromise your Redis instance. Connection from %s aborted.",
-                wire.addr);
+    log_warning(
+        "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: "
+        "commands to Redis. This is likely due to an attacker attempting to use Cross "
+        "Protocol Scripting to compromise your Redis instance. Connection from %s aborted.",
+        wire.addr);
     x->s->ops->close(x->s, false);
 }
 
@@ -202,8 +203,8 @@ static void count_call(struct call *x, uint64_t ns, int rc) {
 static void apply_reply_mode(struct call *x, uint64_t from) {
     struct session *s = x->s;
 
-    if (__builtin_expect(!(s->flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP |
-                                       SESSION_REPLY_SKIP_NEXT)), 1))
+    if (__builtin_expect(
+            !(s->flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP | SESSION_REPLY_SKIP_NEXT)), 1))
         return;
     if (s->flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP)) out_truncate(&s->out, from);
     s->flags &= (uint16_t)~SESSION_REPLY_SKIP;

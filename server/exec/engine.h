@@ -68,7 +68,7 @@ struct engine {
     struct out_pool out_pool;
     struct session **parked; /* sessions in state PARKED */
     size_t nparked, parked_cap;
-    struct list blocked;     /* struct blocked */
+    struct list blocked; /* struct blocked */
     size_t nblocked;
 
     /* effects of the command under way, to be logged */
@@ -79,11 +79,11 @@ struct engine {
     struct engine_stats stats;
     struct error_stat errors[ERROR_STATS_MAX];
     size_t nerrors;
-    uint64_t dirty;       /* changes since the last save */
-    uint32_t lru_clock;   /* seconds, 24 bits */
-    bool replaying;       /* the log is being read back */
+    uint64_t dirty;     /* changes since the last save */
+    uint32_t lru_clock; /* seconds, 24 bits */
+    bool replaying;     /* the log is being read back */
     bool loading;
-    bool active_expire;   /* DEBUG SET-ACTIVE-EXPIRE */
+    bool active_expire; /* DEBUG SET-ACTIVE-EXPIRE */
     uint64_t loading_done, loading_total;
     int64_t loading_began_ms;
     int64_t started_ms;

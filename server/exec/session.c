@@ -69,8 +69,7 @@ size_t session_sendable(struct session *s) {
     uint32_t open = 0;
     uint64_t end = s->out.end;
 
-    while (open < s->ngates &&
-           aof_safe(s->e->aof, s->gates[open].level) >= s->gates[open].position)
+    while (open < s->ngates && aof_safe(s->e->aof, s->gates[open].level) >= s->gates[open].position)
         open++;
     if (open < s->ngates) end = s->gates[open].from;
     if (open == s->ngates) {

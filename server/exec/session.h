@@ -17,7 +17,13 @@
 #include "protocol/request.h"
 #include "storage/base/list.h"
 
-enum session_state { SESSION_ACTIVE, SESSION_PARKED, SESSION_BLOCKED, SESSION_CLOSING, SESSION_STATES };
+enum session_state {
+    SESSION_ACTIVE,
+    SESSION_PARKED,
+    SESSION_BLOCKED,
+    SESSION_CLOSING,
+    SESSION_STATES
+};
 
 enum session_flags {
     SESSION_AUTHENTICATED = 1 << 0,

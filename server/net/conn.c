@@ -144,8 +144,7 @@ static const struct session_ops conn_ops = {wake, resume, close_session, describ
 /* ---------------------------------------------------------------- writing */
 
 static bool over_output_limit(struct conn *c) {
-    const struct conf_output_limit *l =
-        &c->n->v->client_output_buffer_limit.of[CONF_CLASS_NORMAL];
+    const struct conf_output_limit *l = &c->n->v->client_output_buffer_limit.of[CONF_CLASS_NORMAL];
     size_t mem = c->s.out.mem_bytes;
     uint64_t now = clock_mono_us() / 1000;
 
@@ -242,7 +241,7 @@ static void conn_flush(struct conn *c) {
 }
 
 static void free_dead(struct net *n) {
-    list_each_safe(it, next, &n->dead) {
+    list_each_safe (it, next, &n->dead) {
         struct conn *c = list_entry(it, struct conn, link);
 
         list_remove(&c->link);
@@ -260,9 +259,9 @@ void net_flush(struct net *n) {
     if (written != n->seen_written || synced != n->seen_synced) {
         n->seen_written = written;
         n->seen_synced = synced;
-        list_each_safe(it, next, &n->gated) conn_flush(list_entry(it, struct conn, link));
+        list_each_safe (it, next, &n->gated) conn_flush(list_entry(it, struct conn, link));
     }
-    list_each_safe(it, next, &n->to_flush) conn_flush(list_entry(it, struct conn, link));
+    list_each_safe (it, next, &n->to_flush) conn_flush(list_entry(it, struct conn, link));
     if (!list_empty(&n->to_flush)) loop_hurry(n->loop);
     free_dead(n);
 }
@@ -462,7 +461,7 @@ void net_close_all(struct net *n, int deadline_ms) {
         n->seen_written = UINT64_MAX;
         net_flush(n);
     }
-    list_each_safe(it, next, &n->e->sessions) {
+    list_each_safe (it, next, &n->e->sessions) {
         struct session *s = list_entry(it, struct session, link);
 
         if (s->ops == &conn_ops) conn_shut(conn_of(s));

@@ -93,8 +93,7 @@ static int bind_tcp(struct net *n, const char *addr, int *port, struct err *e) {
     code = errno;
     freeaddrinfo(list);
     if (fd < 0) {
-        if (code == EAFNOSUPPORT || code == EPROTONOSUPPORT ||
-            (optional && code == EADDRNOTAVAIL))
+        if (code == EAFNOSUPPORT || code == EPROTONOSUPPORT || (optional && code == EADDRNOTAVAIL))
             return 1;
         return err_set(e, code, "bind: %s:%d: %s", host, *port, strerror(code));
     }
@@ -169,7 +168,8 @@ int net_relisten(struct net *n, struct err *e) {
 
     /* Unix sockets stay; TCP ones are closed first, since new addresses may overlap old ones. */
     for (size_t i = 0; i < n->nlisteners; i++)
-        if (n->listener[i].is_unix) n->listener[keep++] = n->listener[i];
+        if (n->listener[i].is_unix)
+            n->listener[keep++] = n->listener[i];
         else {
             event_free(n->listener[i].event);
             close(n->listener[i].fd);
