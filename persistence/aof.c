@@ -129,7 +129,7 @@ void aof_hand_over(struct aof *a) {
 /* ---------------------------------------------------------------- positions */
 
 uint64_t aof_appended(const struct aof *a) {
-    return a->appended;
+    return a->buf.n ? a->appended : a->payload_end;
 }
 
 enum aof_level aof_current_level(const struct aof *a) {

@@ -100,6 +100,7 @@ void aof_cron(struct aof *a);
 
 /* ---------------------------------------------------------------- positions */
 
+/* End of the last command appended; marks behind it do not count, as nobody waits for them. */
 uint64_t aof_appended(const struct aof *a);
 uint64_t aof_safe(const struct aof *a, enum aof_level level);
 enum aof_level aof_current_level(const struct aof *a);

@@ -368,7 +368,7 @@ void aof_remove_temps(int dirfd) {
     rewinddir(d);
     while ((ent = readdir(d)))
         if (strncmp(ent->d_name, "temp-rewriteaof-", 16) == 0 ||
-            strncmp(ent->d_name, "temp-appendonly", 15) == 0)
+            (strncmp(ent->d_name, "temp-", 5) == 0 && strstr(ent->d_name, ".manifest")))
             io_unlink(dirfd, ent->d_name, NULL);
     closedir(d);
 }

@@ -49,7 +49,7 @@ int aof_manifest_read(int dirfd, const char *name, struct aof_manifest *m, struc
 
 /* ---------------------------------------------------------------- what is there */
 
-/* A file in the directory that looks like a part of this log, NULL if there is none. */
+/* A file with data in the directory that looks like a part of this log. */
 static bool find_stray(int dirfd, const char *stem, char *out, size_t size) {
     int fd = dup(dirfd);
     DIR *d = fd < 0 ? NULL : fdopendir(fd);
@@ -65,6 +65,7 @@ static bool find_stray(int dirfd, const char *stem, char *out, size_t size) {
         if (strncmp(ent->d_name, stem, n) != 0 || *rest != '.') continue;
         if (!strstr(rest, ".base.") && !strstr(rest, ".incr.")) continue;
         if (strstr(rest, ".cut-")) continue;
+        if (aof_is_header_only(dirfd, ent->d_name)) continue; /* a first start that did not end */
         snprintf(out, size, "%s", ent->d_name);
         found = true;
     }

@@ -115,6 +115,7 @@ static int open_log(struct aof *a, struct aof_loaded *l, struct err *e) {
     l->manifest = (struct aof_manifest){0};
     a->next_epoch = l->next_epoch;
     a->appended = l->next_position + l->cut_bytes;
+    a->payload_end = a->appended;
     a->info.base_size = l->base_bytes;
     a->incr_bytes_before = l->total_bytes - l->base_bytes;
     if (drop_history(a, e) < 0) return -1;
@@ -138,7 +139,6 @@ static int open_log(struct aof *a, struct aof_loaded *l, struct err *e) {
     if (goes_on(a, l)) {
         a->checksum = a->o.checksum;
         a->epoch = l->last.epoch;
-        a->payload_end = a->appended;
     } else {
         aof_begin_file(a, size, l->last.has_header ? l->last.epoch.id : 0);
     }

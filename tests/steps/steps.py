@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""steps - a crash before every single call on data files, then a start on what is left.
+
+For n = 1, 2, ... a server is started that SIGKILLs itself before its n-th io call
+(STET_IO_FAULT=crash=n): while it creates its log, appends, rewrites, switches and publishes. What
+was acknowledged until then must be there after a plain restart, with every later write.
+Rows of the table "Publishing" in persistence/README.md.
+"""
+import os
+import shutil
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from resp import Closed, Conn, ReplyError  # noqa: E402
+from server import Failed, Server, wait_for  # noqa: E402
+
+POLICY = ("--appendonly", "yes", "--appendfsync", "always")
+
+
+def drive(server, acked, tag):
+    """Writes, two rewrites with writes beside them; notes what was acknowledged. True: no crash."""
+    def put(c, i):
+        c.call("SET", "%s:%d" % (tag, i), i)
+        acked["%s:%d" % (tag, i)] = str(i)
+
+    try:
+        c = Conn(server.port, timeout=10)
+        n = 0
+        for _ in range(2):
+            put(c, n)
+            n += 1
+            c.call("BGREWRITEAOF")
+
+            def done():
+                nonlocal n
+                put(c, n)
+                n += 1
+                info = c.call("INFO", "persistence")
+                return b"aof_rewrite_in_progress:0" in info
+            wait_for(done, "rewrite done", 15, 0.001)
+        put(c, n)
+        c.close()
+        return True
+    except (Closed, OSError, ReplyError):
+        return False
+
+
+def contents(server):
+    c = Conn(server.port, timeout=10)
+    got = {k.decode(): c.call("GET", k).decode() for k in c.call("KEYS", "*")}
+    c.close()
+    return got
+
+
+def crash_at(n, dir, acked):
+    """One life that ends before its n-th call, one that looks at what is left. True: n was reached."""
+    s = Server(*POLICY, dir=dir, env={"STET_IO_FAULT": "crash=%d" % n}, start=False)
+    s.spawn()
+    ended = drive(s, acked, "n%d" % n) if s.wait_ready() else False
+    crashed = not ended and wait_for(lambda: s.proc.poll() is not None, "end", 5)
+    s.kill() if s.proc.poll() is None else None
+    s = Server(*POLICY, dir=dir)
+    got = contents(s)
+    lost = {k: v for k, v in acked.items() if got.get(k) != v}
+    if lost:
+        raise Failed("crash before call %d lost %s; has %d keys" % (n, sorted(lost)[:5], len(got)))
+    strange = [k for k in got if k not in acked and not k.startswith("n%d:" % n)]
+    if strange:
+        raise Failed("crash before call %d: unknown keys %s" % (n, strange[:5]))
+    acked.update(got)
+    s.kill()
+    left = [f for f in os.listdir(os.path.join(dir, "appendonlydir")) if f.startswith("temp-")]
+    if any(f.startswith("temp-rewriteaof") for f in left):
+        raise Failed("temporary files stay behind: %s" % left)
+    return bool(crashed)
+
+
+def run(fresh, last):
+    """Crashes at 1..last; with a fresh directory each time, or one that lives through all."""
+    acked, dir, reached = {}, None, 0
+    for n in range(1, last + 1):
+        if fresh or not dir:
+            if dir:
+                shutil.rmtree(dir, ignore_errors=True)
+            dir, acked = tempfile.mkdtemp(prefix="stet-steps-"), {}
+        if not crash_at(n, dir, acked):
+            break
+        reached = n
+    shutil.rmtree(dir, ignore_errors=True)
+    return reached
+
+
+def main():
+    failed, passed = 0, 0
+    most = int(sys.argv[1]) if len(sys.argv) > 1 else 70
+    for fresh in (True, False):
+        try:
+            n = run(fresh, most)
+            print("steps: %d crash points, %s: nothing lost" % (n, "fresh log" if fresh else "same log"))
+            passed += 1
+        except Failed as e:
+            print("steps: %s" % e)
+            failed += 1
+    print("%d passed, %d failed" % (passed, failed))
+    return failed != 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
