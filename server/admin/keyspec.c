@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/admin/keyspec.h"
+
+#include "storage/base/check.h"
+#include "storage/base/num.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+
+const char *const keyspec_flag_names[KEY_FLAGS] = {
+    "RO",     "RW",     "OW",      "RM",         "access",         "update",
+    "insert", "delete", "not_key", "incomplete", "variable_flags",
+};
+
+/* ---------------------------------------------------------------- the notation */
+
+static int number(const char **p) {
+    char *end;
+    long v = strtol(*p, &end, 10);
+
+    CHECK(end != *p);
+    *p = end;
+    return (int)v;
+}
+
+static void skip_blanks(const char **p) {
+    while (**p == ' ') ++*p;
+}
+
+static void parse_begin(const char **p, struct keyspec *k) {
+    const char *word = *p;
+
+    if (**p == '?') {
+        ++*p;
+        k->begin = BEGIN_UNKNOWN;
+        return;
+    }
+    while (**p != '@') {
+        CHECK(**p);
+        ++*p;
+    }
+    k->keyword = slice_of(word, (size_t)(*p - word));
+    k->begin = k->keyword.n ? BEGIN_KEYWORD : BEGIN_INDEX;
+    ++*p;
+    k->index = number(p);
+}
+
+static void parse_find(const char **p, struct keyspec *k) {
+    k->step = 1;
+    if (**p == '?') {
+        ++*p;
+        k->find = FIND_UNKNOWN;
+    } else if (**p == '#') {
+        ++*p;
+        k->find = FIND_KEYNUM;
+        k->count_at = number(p);
+        CHECK(**p == '+');
+        ++*p;
+        k->first = number(p);
+    } else {
+        CHECK((*p)[0] == '.' && (*p)[1] == '.');
+        *p += 2;
+        k->find = FIND_RANGE;
+        k->last = number(p);
+    }
+    if (**p == '/') {
+        ++*p;
+        k->step = number(p);
+    }
+    if (**p == '%') {
+        ++*p;
+        k->limit = number(p);
+    }
+}
+
+static unsigned parse_flags(const char **p) {
+    unsigned flags = 0;
+
+    for (skip_blanks(p); isalpha((unsigned char)**p); skip_blanks(p)) {
+        size_t n = strcspn(*p, " ;(");
+        int i = 0;
+
+        while (i < KEY_FLAGS && !slice_eq(slice_of(*p, n), slice_str(keyspec_flag_names[i]))) i++;
+        CHECK(i < KEY_FLAGS);
+        flags |= 1u << i;
+        *p += n;
+    }
+    return flags;
+}
+
+static void from_row(const struct command *c, struct keyspec *k) {
+    k->begin = BEGIN_INDEX;
+    k->index = c->keys.first;
+    k->find = FIND_RANGE;
+    k->last = c->keys.last < 0 ? c->keys.last : c->keys.last - c->keys.first;
+    k->step = c->keys.step;
+}
+
+static void parse_one(const char **p, const struct command *c, struct keyspec *k) {
+    size_t word;
+
+    *k = (struct keyspec){0};
+    skip_blanks(p);
+    word = strcspn(*p, " ;(");
+    if (**p == '?' || memchr(*p, '@', word)) {
+        parse_begin(p, k);
+        parse_find(p, k);
+    } else {
+        from_row(c, k);
+    }
+    k->flags = parse_flags(p);
+    if (**p == '(') {
+        const char *end = strchr(*p, ')');
+
+        CHECK(end);
+        k->notes = slice_of(*p + 1, (size_t)(end - *p - 1));
+        *p = end + 1;
+    }
+    skip_blanks(p);
+    CHECK(**p == '\0' || **p == ';');
+    if (**p == ';') ++*p;
+}
+
+int keyspec_parse(const struct command *c, struct keyspec out[KEYSPECS_MAX]) {
+    const char *p = c->key_specs;
+    int n = 0;
+
+    if (!p && c->keys.first == 0) return 0;
+    if (!p) p = "RO access";
+    while (*p) {
+        CHECK(n < KEYSPECS_MAX);
+        parse_one(&p, c, &out[n++]);
+    }
+    return n;
+}
+
+/* ---------------------------------------------------------------- flags that arguments change */
+
+static bool is_at(int argc, const struct slice *argv, int i, const char *word) {
+    return i < argc && slice_is(argv[i], word);
+}
+
+/* SET only reads with GET. */
+static unsigned flags_of_set(int argc, const struct slice *argv) {
+    for (int i = 3; i < argc; i++)
+        if (slice_is(argv[i], "get")) return KEY_RW | KEY_ACCESS | KEY_UPDATE;
+    return KEY_OW | KEY_UPDATE;
+}
+
+/* BITFIELD only writes with SET or INCRBY; what cannot be understood might. */
+static unsigned flags_of_bitfield(int argc, const struct slice *argv) {
+    for (int i = 2; i < argc;) {
+        if (is_at(argc, argv, i, "get") && i + 2 < argc)
+            i += 3;
+        else if (is_at(argc, argv, i, "overflow") && i + 1 < argc)
+            i += 2;
+        else
+            return KEY_RW | KEY_ACCESS | KEY_UPDATE;
+    }
+    return KEY_RO | KEY_ACCESS;
+}
+
+static unsigned flags_of(const struct command *c, const struct keyspec *k, int argc,
+                         const struct slice *argv) {
+    static const struct {
+        const char *name;
+        unsigned (*flags)(int argc, const struct slice *argv);
+    } table[] = {{"set", flags_of_set}, {"bitfield", flags_of_bitfield}};
+
+    if (!(k->flags & KEY_VARIABLE_FLAGS)) return k->flags;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if (strcmp(c->name, table[i].name) == 0) return table[i].flags(argc, argv);
+    return k->flags;
+}
+
+/* ---------------------------------------------------------------- applying it */
+
+/* The argument where the search begins, -1 if there is none. */
+static int begin_of(const struct keyspec *k, int argc, const struct slice *argv) {
+    int from = k->index < 0 ? argc + k->index : k->index, step = k->index < 0 ? -1 : 1;
+
+    if (k->begin == BEGIN_INDEX) return from < argc ? from : -1;
+    if (k->begin == BEGIN_UNKNOWN) return -1;
+    for (int i = from; i > 0 && i < argc; i += step)
+        if (argv[i].n == k->keyword.n && strncasecmp(argv[i].p, k->keyword.p, argv[i].n) == 0)
+            return i + 1 < argc ? i + 1 : -1;
+    return -1;
+}
+
+/* first, last; false if the arguments make no sense. */
+static bool range_of(const struct keyspec *k, int argc, const struct slice *argv, int begin,
+                     int *first, int *last) {
+    int64_t count;
+
+    if (k->find == FIND_RANGE) {
+        *first = begin;
+        if (k->last >= 0)
+            *last = begin + k->last;
+        else
+            *last = k->limit ? begin + (argc - begin) / k->limit + k->last : argc + k->last;
+    } else {
+        int at = begin + k->count_at;
+
+        if (at >= argc || !num_parse_i64(argv[at].p, argv[at].n, &count)) return false;
+        if (count < 1 || count > argc) return false;
+        *first = begin + k->first;
+        *last = *first + ((int)count - 1) * k->step;
+    }
+    return *first <= *last && *last < argc;
+}
+
+int keyspec_keys(const struct command *c, int argc, const struct slice *argv, struct key_use *out,
+                 int max) {
+    struct keyspec specs[KEYSPECS_MAX];
+    int nspecs = keyspec_parse(c, specs), n = 0;
+
+    for (int i = 0; i < nspecs; i++) {
+        const struct keyspec *k = &specs[i];
+        int begin = begin_of(k, argc, argv), first, last;
+
+        if (k->flags & KEY_NOT_KEY || begin < 0 || k->find == FIND_UNKNOWN) continue;
+        if (!range_of(k, argc, argv, begin, &first, &last)) return -1;
+        for (int at = first; at <= last; at += k->step, n++)
+            if (n < max) out[n] = (struct key_use){at, flags_of(c, k, argc, argv)};
+    }
+    return n;
+}
