@@ -19,7 +19,8 @@ ifeq ($(OPT),)
 $(error unknown FLAVOUR '$(FLAVOUR)': release, asan, ubsan, tsan)
 endif
 
-WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes
+WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+            -Wno-missing-field-initializers
 VERSION  := 0.1.0
 GITSHA   := $(shell git rev-parse --short=8 HEAD 2>/dev/null || echo 00000000)
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(OPT) -I. -fPIE -pthread -MMD -MP $(CFLAGS)

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * commands - the data commands, one table a family.
+ */
+#ifndef STET_COMMANDS_COMMANDS_H
+#define STET_COMMANDS_COMMANDS_H
+
+#include "server/exec/command.h"
+
+extern const struct command string_commands[];
+extern const struct command string_edit_commands[];
+extern const struct command lcs_commands[];
+extern const struct command bit_commands[];
+extern const struct command bitfield_commands[];
+extern const struct command generic_commands[];
+extern const struct command object_commands[];
+extern const struct command scan_commands[];
+extern const struct command expire_commands[];
+extern const struct command keyspace_commands[];
+
+/* Adds every table above. */
+void commands_register(struct command_registry *r);
+
+#endif

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * keyspace - whole databases, and the few commands without keys that every client has.
+ */
+#include "server/commands/commands.h"
+#include "server/commands/support.h"
+#include "storage/base/num.h"
+
+/* ---------------------------------------------------------------- databases */
+
+static int cmd_dbsize(struct call *x) {
+    reply_int(&x->r, (int64_t)x->db->keys.count);
+    return 0;
+}
+
+/* ASYNC, SYNC, or what the configuration says. */
+static bool parse_flush(struct call *x, bool *lazy) {
+    *lazy = x->e->v->lazyfree_lazy_user_flush;
+    if (x->argc == 1) return true;
+    if (x->argc == 2 && (arg_is(x, 1, "async") || arg_is(x, 1, "sync"))) {
+        *lazy = arg_is(x, 1, "async");
+        return true;
+    }
+    reply_err(x, ERR_SYNTAX);
+    return false;
+}
+
+static int flush(struct call *x, int first, int last) {
+    bool lazy;
+
+    if (!parse_flush(x, &lazy)) return -1;
+    for (int i = first; i <= last; i++) x->e->dirty += db_clear(&x->e->ks.dbs[i], lazy);
+    x->all_changed = true;
+    reply_ok(&x->r);
+    return 0;
+}
+
+static int cmd_flushdb(struct call *x) {
+    return flush(x, x->db->id, x->db->id);
+}
+
+static int cmd_flushall(struct call *x) {
+    return flush(x, 0, x->e->ks.ndbs - 1);
+}
+
+static bool is_db(const struct call *x, int id) {
+    return id >= 0 && id < x->e->ks.ndbs;
+}
+
+static int cmd_select(struct call *x) {
+    int id;
+
+    if (!arg_db(x, 1, NULL, &id)) return -1;
+    if (!is_db(x, id)) return reply_err(x, "ERR DB index is out of range");
+    x->s->db = id;
+    reply_ok(&x->r);
+    return 0;
+}
+
+static int cmd_swapdb(struct call *x) {
+    int a, b;
+
+    if (!arg_db(x, 1, "ERR invalid first DB index", &a)) return -1;
+    if (!arg_db(x, 2, "ERR invalid second DB index", &b)) return -1;
+    if (!is_db(x, a) || !is_db(x, b)) return reply_err(x, "ERR DB index is out of range");
+    keyspace_swap(&x->e->ks, a, b);
+    x->e->dirty++;
+    x->all_changed = true;
+    reply_ok(&x->r);
+    return 0;
+}
+
+/* ---------------------------------------------------------------- without keys */
+
+static int cmd_echo(struct call *x) {
+    reply_bulk(&x->r, x->argv[1].p, x->argv[1].n);
+    return 0;
+}
+
+static int cmd_ping(struct call *x) {
+    if (x->argc > 2) return reply_err(x, "ERR wrong number of arguments for 'ping' command");
+    if (x->argc == 1) {
+        reply_simple(&x->r, "PONG");
+        return 0;
+    }
+    return cmd_echo(x);
+}
+
+static int cmd_time(struct call *x) {
+    int64_t us = clock_wall_us();
+
+    reply_array(&x->r, 2);
+    reply_bulk_int(&x->r, us / 1000000);
+    reply_bulk_int(&x->r, us % 1000000);
+    return 0;
+}
+
+/* The start, as long as there are no snapshots. */
+static int cmd_lastsave(struct call *x) {
+    reply_int(&x->r, x->e->started_ms / 1000);
+    return 0;
+}
+
+/* ---------------------------------------------------------------- rows */
+
+#define F       CMD_FAST
+#define K       CMD_KEYSPACE_CAT
+#define D       CMD_DANGEROUS
+#define ANYTIME (CMD_LOADING | CMD_STALE)
+
+/* clang-format off */
+const struct command keyspace_commands[] = {
+    {"dbsize", 1, CMD_READONLY | F | K | CMD_WHOLE_KEYSPACE, "server", {0, 0, 0}, cmd_dbsize,
+     "1.0.0", "Counts the keys of the database."},
+    {"echo", 2, F | ANYTIME, "connection", {0, 0, 0}, cmd_echo, "1.0.0", "Gives back its argument."},
+    {"flushall", -1, CMD_WRITE | K | D, "server", {0, 0, 0}, cmd_flushall, "1.0.0",
+     "Deletes all keys of all databases."},
+    {"flushdb", -1, CMD_WRITE | K | D, "server", {0, 0, 0}, cmd_flushdb, "1.0.0",
+     "Deletes all keys of the database."},
+    {"lastsave", 1, F | ANYTIME | D, "server", {0, 0, 0}, cmd_lastsave, "1.0.0",
+     "Tells when the data set was last saved, as Unix time."},
+    {"ping", -1, F, "connection", {0, 0, 0}, cmd_ping, "1.0.0",
+     "Answers PONG, or with its argument."},
+    {"select", 2, F | ANYTIME, "connection", {0, 0, 0}, cmd_select, "1.0.0",
+     "Chooses the database of the connection."},
+    {"swapdb", 3, CMD_WRITE | F | K | D, "server", {0, 0, 0}, cmd_swapdb, "4.0.0",
+     "Exchanges the contents of two databases."},
+    {"time", 1, F | ANYTIME, "server", {0, 0, 0}, cmd_time, "2.6.0",
+     "Tells the server's Unix time in seconds and microseconds."},
+    {0},
+};
+/* clang-format on */

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * string - whole strings: SET and GET with all their relatives, and the ones for several keys.
+ *
+ * SET and GET without options are the hottest code there is: they come first in their handlers and
+ * take nothing but the lookup, the entry and the reply.
+ */
+#include "server/commands/commands.h"
+#include "server/commands/support.h"
+#include "storage/base/num.h"
+
+/* ---------------------------------------------------------------- options of SET and GETEX */
+
+enum {
+    OPT_NX = 1 << 0,
+    OPT_XX = 1 << 1,
+    OPT_GET = 1 << 2,
+    OPT_KEEPTTL = 1 << 3,
+    OPT_PERSIST = 1 << 4,
+    OPT_EX = 1 << 5,
+    OPT_PX = 1 << 6,
+    OPT_EXAT = 1 << 7,
+    OPT_PXAT = 1 << 8,
+    OPT_TIME = OPT_EX | OPT_PX | OPT_EXAT | OPT_PXAT,
+    OPT_OF_SET = OPT_NX | OPT_XX | OPT_GET | OPT_KEEPTTL | OPT_TIME,
+    OPT_OF_GETEX = OPT_PERSIST | OPT_TIME,
+};
+
+static const struct option {
+    const char *word;
+    unsigned bit, excludes;
+} options[] = {
+    {"nx", OPT_NX, OPT_XX},
+    {"xx", OPT_XX, OPT_NX},
+    {"get", OPT_GET, 0},
+    {"keepttl", OPT_KEEPTTL, OPT_TIME | OPT_PERSIST},
+    {"persist", OPT_PERSIST, OPT_TIME | OPT_KEEPTTL},
+    {"ex", OPT_EX, (OPT_TIME & ~OPT_EX) | OPT_KEEPTTL | OPT_PERSIST},
+    {"px", OPT_PX, (OPT_TIME & ~OPT_PX) | OPT_KEEPTTL | OPT_PERSIST},
+    {"exat", OPT_EXAT, (OPT_TIME & ~OPT_EXAT) | OPT_KEEPTTL | OPT_PERSIST},
+    {"pxat", OPT_PXAT, (OPT_TIME & ~OPT_PXAT) | OPT_KEEPTTL | OPT_PERSIST},
+};
+
+struct string_options {
+    unsigned set;
+    int time_arg; /* with one of OPT_TIME */
+};
+
+static const struct option *option_of(struct slice word, unsigned allowed) {
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+        if (options[i].bit & allowed && slice_is(word, options[i].word)) return &options[i];
+    return NULL;
+}
+
+/* Reads the options from argument `i` on. False: answered with an error. */
+static bool parse_options(struct call *x, int i, unsigned allowed, struct string_options *o) {
+    *o = (struct string_options){0};
+    for (; i < x->argc; i++) {
+        const struct option *opt = option_of(x->argv[i], allowed);
+
+        if (!opt || opt->excludes & o->set || (opt->bit & OPT_TIME && i + 1 == x->argc)) {
+            reply_err(x, ERR_SYNTAX);
+            return false;
+        }
+        o->set |= opt->bit;
+        if (opt->bit & OPT_TIME) o->time_arg = ++i;
+    }
+    return true;
+}
+
+/* The time that the options give; untouched if they give none. */
+static bool parse_time(struct call *x, const struct string_options *o, int64_t *when_ms) {
+    if (!(o->set & OPT_TIME)) return true;
+    return arg_deadline(x, o->time_arg, o->set & (OPT_EX | OPT_EXAT), o->set & (OPT_EX | OPT_PX),
+                        when_ms);
+}
+
+/* ---------------------------------------------------------------- SET */
+
+/* Stores with a time; logged as SET key value PXAT ms. */
+static void set_until(struct call *x, struct ref *r, struct slice value, int64_t when_ms) {
+    char text[NUM_I64_MAX];
+
+    store_string(x, r, value, when_ms, 0);
+    key_changed(x, r, EVENT_STRING, "set");
+    key_event(x, r, EVENT_GENERIC, "expire");
+    EFFECT(x, SLICE("SET"), r->key, value, SLICE("PXAT"),
+           slice_of(text, (size_t)num_format_i64(text, when_ms)));
+}
+
+/* SET key value GET is logged without GET. */
+static void log_set_without_get(struct call *x, const struct string_options *o) {
+    struct slice argv[5] = {SLICE("SET"), x->argv[1], x->argv[2]};
+    int argc = 3;
+
+    if (o->set & OPT_NX) argv[argc++] = SLICE("NX");
+    if (o->set & OPT_XX) argv[argc++] = SLICE("XX");
+    if (o->set & OPT_KEEPTTL) argv[argc++] = SLICE("KEEPTTL");
+    effect(x, argc, argv);
+}
+
+static int set_with_options(struct call *x) {
+    struct string_options o;
+    int64_t when_ms = ENTRY_NO_EXPIRE;
+    struct ref r;
+
+    if (!parse_options(x, 3, OPT_OF_SET, &o) || !parse_time(x, &o, &when_ms)) return -1;
+    if (o.set & OPT_GET) {
+        r = lookup_read(x, 1);
+        if (!check_type(x, &r, TYPE_STRING)) return -1;
+        if (r.e)
+            reply_string(x, r.e);
+        else
+            reply_null(&x->r);
+    } else {
+        r = lookup_write(x, 1);
+    }
+    if ((o.set & OPT_NX && r.e) || (o.set & OPT_XX && !r.e)) {
+        if (!(o.set & OPT_GET)) reply_null(&x->r);
+        return 0;
+    }
+    if (o.set & OPT_TIME) {
+        set_until(x, &r, x->argv[2], when_ms);
+    } else {
+        store_string(x, &r, x->argv[2], o.set & OPT_KEEPTTL ? DB_KEEP_EXPIRE : ENTRY_NO_EXPIRE, 0);
+        key_changed(x, &r, EVENT_STRING, "set");
+        if (o.set & OPT_GET) log_set_without_get(x, &o);
+    }
+    if (!(o.set & OPT_GET)) reply_ok(&x->r);
+    return 0;
+}
+
+static int cmd_set(struct call *x) {
+    struct ref r;
+
+    if (__builtin_expect(x->argc > 3, 0)) return set_with_options(x);
+    r = lookup_write(x, 1);
+    store_string(x, &r, x->argv[2], ENTRY_NO_EXPIRE, 0);
+    key_changed(x, &r, EVENT_STRING, "set");
+    reply_ok(&x->r);
+    return 0;
+}
+
+static int set_with_ttl(struct call *x, bool seconds) {
+    int64_t when_ms;
+    struct ref r;
+
+    if (!arg_deadline(x, 2, seconds, true, &when_ms)) return -1;
+    r = lookup_write(x, 1);
+    set_until(x, &r, x->argv[3], when_ms);
+    reply_ok(&x->r);
+    return 0;
+}
+
+static int cmd_setex(struct call *x) {
+    return set_with_ttl(x, true);
+}
+
+static int cmd_psetex(struct call *x) {
+    return set_with_ttl(x, false);
+}
+
+static int cmd_setnx(struct call *x) {
+    struct ref r = lookup_write(x, 1);
+    bool absent = !r.e;
+
+    if (absent) {
+        store_string(x, &r, x->argv[2], ENTRY_NO_EXPIRE, 0);
+        key_changed(x, &r, EVENT_STRING, "set");
+    }
+    reply_int(&x->r, absent);
+    return 0;
+}
+
+/* ---------------------------------------------------------------- GET */
+
+static int cmd_get(struct call *x) {
+    struct ref r = lookup_read(x, 1);
+
+    if (!check_type(x, &r, TYPE_STRING)) return -1;
+    if (r.e)
+        reply_string(x, r.e);
+    else
+        reply_null(&x->r);
+    return 0;
+}
+
+/* GET as the first half of a command that changes the key afterwards. */
+static bool get_first(struct call *x, struct ref *r) {
+    *r = lookup_read(x, 1);
+    if (!check_type(x, r, TYPE_STRING)) return false;
+    if (r->e)
+        reply_string(x, r->e);
+    else
+        reply_null(&x->r);
+    return true;
+}
+
+static int cmd_getset(struct call *x) {
+    struct ref r;
+
+    if (!get_first(x, &r)) return -1;
+    store_string(x, &r, x->argv[2], ENTRY_NO_EXPIRE, 0);
+    key_changed(x, &r, EVENT_STRING, "set");
+    EFFECT(x, SLICE("SET"), r.key, x->argv[2]);
+    return 0;
+}
+
+static int cmd_getdel(struct call *x) {
+    struct ref r;
+
+    if (!get_first(x, &r)) return -1;
+    if (!r.e) return 0;
+    key_delete(x, &r, false);
+    key_changed(x, &r, EVENT_GENERIC, "del");
+    EFFECT(x, SLICE("DEL"), r.key);
+    return 0;
+}
+
+static int cmd_getex(struct call *x) {
+    struct string_options o;
+    int64_t when_ms = ENTRY_NO_EXPIRE;
+    struct ref r;
+
+    if (!parse_options(x, 2, OPT_OF_GETEX, &o)) return -1;
+    r = lookup_read(x, 1);
+    if (!r.e) {
+        reply_null(&x->r);
+        return 0;
+    }
+    if (!check_type(x, &r, TYPE_STRING) || !parse_time(x, &o, &when_ms)) return -1;
+    reply_string(x, r.e);
+    if (o.set & (OPT_EXAT | OPT_PXAT) && when_ms <= x->now_ms && !x->e->replaying) {
+        delete_overdue(x, &r);
+    } else if (o.set & OPT_TIME) {
+        char text[NUM_I64_MAX];
+
+        r.e = db_set_expire(r.db, r.e, r.hash, when_ms);
+        key_changed(x, &r, EVENT_GENERIC, "expire");
+        EFFECT(x, SLICE("PEXPIREAT"), r.key, slice_of(text, (size_t)num_format_i64(text, when_ms)));
+    } else if (o.set & OPT_PERSIST && r.e->flags & ENTRY_EXPIRES) {
+        r.e = db_set_expire(r.db, r.e, r.hash, ENTRY_NO_EXPIRE);
+        key_changed(x, &r, EVENT_GENERIC, "persist");
+        EFFECT(x, SLICE("PERSIST"), r.key);
+    }
+    return 0;
+}
+
+/* ---------------------------------------------------------------- several keys */
+
+static int cmd_mget(struct call *x) {
+    reply_array(&x->r, (size_t)x->argc - 1);
+    for (int i = 1; i < x->argc; i++) {
+        struct ref r = lookup_read(x, i);
+
+        if (r.e && r.e->type == TYPE_STRING)
+            reply_string(x, r.e);
+        else
+            reply_null(&x->r);
+    }
+    return 0;
+}
+
+static bool check_pairs(struct call *x) {
+    if (x->argc % 2 == 1) return true;
+    reply_errf(x, "ERR wrong number of arguments for '%s' command", x->cmd->name);
+    return false;
+}
+
+static void set_pairs(struct call *x) {
+    for (int i = 1; i < x->argc; i += 2) {
+        struct ref r = lookup_write(x, i);
+
+        store_string(x, &r, x->argv[i + 1], ENTRY_NO_EXPIRE, 0);
+        key_changed(x, &r, EVENT_STRING, "set");
+    }
+}
+
+static int cmd_mset(struct call *x) {
+    if (!check_pairs(x)) return -1;
+    set_pairs(x);
+    reply_ok(&x->r);
+    return 0;
+}
+
+static int cmd_msetnx(struct call *x) {
+    if (!check_pairs(x)) return -1;
+    for (int i = 1; i < x->argc; i += 2) {
+        if (lookup_write(x, i).e) {
+            reply_int(&x->r, 0);
+            return 0;
+        }
+    }
+    set_pairs(x);
+    reply_int(&x->r, 1);
+    return 0;
+}
+
+/* ---------------------------------------------------------------- rows */
+
+#define W (CMD_WRITE | CMD_DENYOOM)
+#define R CMD_READONLY
+#define F CMD_FAST
+
+/* clang-format off */
+const struct command string_commands[] = {
+    {"get", 2, R | F, "string", {1, 1, 1}, cmd_get, "1.0.0", "Gives the string stored at a key."},
+    {"getdel", 2, CMD_WRITE | F, "string", {1, 1, 1}, cmd_getdel, "6.2.0",
+     "Gives the string stored at a key and deletes the key."},
+    {"getex", -2, CMD_WRITE | F, "string", {1, 1, 1}, cmd_getex, "6.2.0",
+     "Gives the string stored at a key and sets or removes its time to live."},
+    {"getset", 3, W | F, "string", {1, 1, 1}, cmd_getset, "1.0.0",
+     "Stores a string and gives the one that stood there before."},
+    {"mget", -2, R | F, "string", {1, -1, 1}, cmd_mget, "1.0.0",
+     "Gives the strings stored at several keys."},
+    {"mset", -3, W, "string", {1, -1, 2}, cmd_mset, "1.0.1", "Stores strings at several keys."},
+    {"msetnx", -3, W, "string", {1, -1, 2}, cmd_msetnx, "1.0.1",
+     "Stores strings at several keys, but only if none of the keys exists."},
+    {"psetex", 4, W, "string", {1, 1, 1}, cmd_psetex, "2.6.0",
+     "Stores a string with a time to live in milliseconds."},
+    {"set", -3, W, "string", {1, 1, 1}, cmd_set, "1.0.0",
+     "Stores a string at a key, whatever stood there before."},
+    {"setex", 4, W, "string", {1, 1, 1}, cmd_setex, "2.0.0",
+     "Stores a string with a time to live in seconds."},
+    {"setnx", 3, W | F, "string", {1, 1, 1}, cmd_setnx, "1.0.0",
+     "Stores a string, but only if the key does not exist."},
+    {0},
+};
+/* clang-format on */

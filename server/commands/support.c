@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/commands/support.h"
+
+#include "storage/base/num.h"
+
+#include <limits.h>
+
+/* ---------------------------------------------------------------- arguments */
+
+bool arg_db(struct call *x, int i, const char *bad, int *id) {
+    int64_t v;
+
+    if (!num_parse_i64(x->argv[i].p, x->argv[i].n, &v)) {
+        reply_err(x, bad ? bad : ERR_NOT_INT);
+        return false;
+    }
+    if (v < INT_MIN || v > INT_MAX) {
+        if (bad)
+            reply_err(x, bad);
+        else
+            reply_errf(x, "ERR value is out of range, value must between %d and %d", INT_MIN,
+                       INT_MAX);
+        return false;
+    }
+    *id = (int)v;
+    return true;
+}
+
+int reply_bad_expire(struct call *x) {
+    return reply_errf(x, "ERR invalid expire time in '%s' command", x->cmd->name);
+}
+
+bool arg_deadline(struct call *x, int i, bool seconds, bool relative, int64_t *when_ms) {
+    int64_t v;
+
+    if (!arg_int(x, i, &v)) return false;
+    if (v <= 0 || (seconds && __builtin_mul_overflow(v, 1000, &v)) ||
+        (relative && __builtin_add_overflow(v, x->now_ms, &v))) {
+        reply_bad_expire(x);
+        return false;
+    }
+    *when_ms = v;
+    return true;
+}
+
+bool check_length(struct call *x, uint64_t have, uint64_t more) {
+    uint64_t sum;
+
+    if (!__builtin_add_overflow(have, more, &sum) &&
+        (sum <= x->e->v->proto_max_bulk_len || x->e->replaying))
+        return true;
+    reply_err(x, ERR_TOO_LONG);
+    return false;
+}
+
+/* ---------------------------------------------------------------- keys */
+
+struct ref peek(struct call *x, int i) {
+    struct ref r = lookup_quiet(x, i);
+
+    if (r.e) {
+        x->e->stats.hits++;
+    } else {
+        x->e->stats.misses++;
+        key_event(x, &r, EVENT_MISS, "keymiss");
+    }
+    return r;
+}
+
+void delete_overdue(struct call *x, struct ref *r) {
+    bool lazy = x->e->v->lazyfree_lazy_expire;
+
+    EFFECT(x, lazy ? SLICE("UNLINK") : SLICE("DEL"), r->key);
+    key_delete(x, r, lazy);
+    key_changed(x, r, EVENT_GENERIC, "del");
+}
+
+/* ---------------------------------------------------------------- strings */
+
+static void drop_blob(void *blob) {
+    blob_unref(blob);
+}
+
+void reply_part(struct call *x, const struct entry *e, struct slice part) {
+    struct blob *b = entry_blob(e);
+    char head[NUM_I64_MAX + 3], *p = head;
+
+    if (!b || part.n < OUT_SHARE_MIN) {
+        reply_bulk(&x->r, part.p, part.n);
+        return;
+    }
+    *p++ = '$';
+    p += num_format_u64(p, part.n);
+    *p++ = '\r';
+    *p++ = '\n';
+    reply_raw(&x->r, head, (size_t)(p - head));
+    blob_ref(b);
+    out_share(x->r.out, part.p, part.n, b, drop_blob);
+    reply_raw(&x->r, "\r\n", 2);
+}
+
+void set_aside(struct call *x, struct ref *r, int64_t *expire_ms) {
+    if (*expire_ms == DB_KEEP_EXPIRE) *expire_ms = entry_expire(r->e);
+    key_delete(x, r, true);
+}

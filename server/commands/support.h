@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * support - what several families of commands need.
+ */
+#ifndef STET_COMMANDS_SUPPORT_H
+#define STET_COMMANDS_SUPPORT_H
+
+#include "server/exec/call.h"
+
+/* ---------------------------------------------------------------- arguments */
+
+/* An index of a database. `bad`: what to say of something that is no int, NULL: the usual. */
+bool arg_db(struct call *x, int i, const char *bad, int *id);
+
+/* A time to live or a time that must lie after 1970, as the time in ms that it means. */
+bool arg_deadline(struct call *x, int i, bool seconds, bool relative, int64_t *when_ms);
+
+/* "invalid expire time in 'x' command" */
+int reply_bad_expire(struct call *x);
+
+/* False, and an error, if a string of `have` + `more` bytes would be too long. */
+bool check_length(struct call *x, uint64_t have, uint64_t more);
+
+/* ---------------------------------------------------------------- keys */
+
+/* Argument i as a key that is only asked about: counts hits and misses, but is no access. */
+struct ref peek(struct call *x, int i);
+
+/* Does what happens to a key that got a time in the past: deletes it, logs and tells that. */
+void delete_overdue(struct call *x, struct ref *r);
+
+/* ---------------------------------------------------------------- strings */
+
+/* A string as a bulk; `part` is all or some of its bytes. Long ones are not copied. */
+void reply_part(struct call *x, const struct entry *e, struct slice part);
+
+static inline void reply_string(struct call *x, const struct entry *e) {
+    struct slice s = entry_string(e);
+
+    if (__builtin_expect(s.n < OUT_SHARE_MIN, 1))
+        reply_bulk(&x->r, s.p, s.n);
+    else
+        reply_part(x, e, s);
+}
+
+/* Takes out what is going to be overwritten, for the lazy-free thread to free. */
+void set_aside(struct call *x, struct ref *r, int64_t *expire_ms);
+
+/* Stores a string under r's key, whatever stood there. As db_set_string, and tells of a new key;
+ * key_changed is still to be called. */
+static inline void store_string(struct call *x, struct ref *r, struct slice value,
+                                int64_t expire_ms, unsigned flags) {
+    if (__builtin_expect(!r->e, 0)) {
+        r->e = db_set_string(r->db, r->key, r->hash, NULL, value, expire_ms, flags);
+        key_added(x, r);
+        return;
+    }
+    if (!(r->e->flags & ENTRY_EMBEDDED) && x->e->v->lazyfree_lazy_server_del) {
+        uint8_t access[sizeof r->e->access];
+
+        memcpy(access, r->e->access, sizeof access);
+        set_aside(x, r, &expire_ms);
+        r->e = db_set_string(r->db, r->key, r->hash, NULL, value, expire_ms, flags);
+        memcpy(r->e->access, access, sizeof access);
+        return;
+    }
+    r->e = db_set_string(r->db, r->key, r->hash, r->e, value, expire_ms, flags);
+}
+
+#endif
