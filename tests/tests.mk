@@ -1,23 +1,70 @@
-# How the tests run; see tests/README.md.
-KIT_OBJS := $(call objs,tests/kit)
-TEST_PROGRAMS := $(O)/tests/kit-self $(O)/tests/system-tests
+# How the tests run; see tests/README.md. Test programs stand in $(O)/tests/.
+T := $(O)/tests
 
-$(O)/tests/kit-self: $(call objs,tests/kit/self) $(KIT_OBJS)
+$(T)/kit-self: $(call objs,tests/kit/self) $(call objs,tests/kit)
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ -lhiredis -lcriterion
 
-$(O)/tests/system-tests: $(call objs,tests/system) $(KIT_OBJS)
+$(T)/system-tests: $(call objs,tests/system) $(call objs,tests/kit)
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ -lhiredis -lcriterion
 
-$(O)/tests/crash-client: $(call objs,tests/crash) $(O)/tests/kit/resp3.o
+$(T)/crash-client: $(call objs,tests/crash) $(O)/tests/kit/resp3.o
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^
 
+$(T)/faults.so: tests/faults/shim.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -O2 -g -fPIC -shared -o $@ $< -ldl
+
+TEST_PROGRAMS := $(UNIT_BINS) $(T)/kit-self $(T)/system-tests $(T)/crash-client $(T)/faults.so
+
+# What the test programs need to know, and how sanitizers report. A server looks for leaks when it
+# stops; a Criterion program does not, it would find the framework's.
+TEST_ENV := STET_BIN=$(abspath $(BIN)) STET_TOOLS=$(abspath $(T)) STET_FLAVOUR=$(FLAVOUR) \
+    ASAN_OPTIONS=abort_on_error=1:detect_leaks=0 \
+    STET_SERVER_ASAN_OPTIONS=abort_on_error=1:detect_leaks=1 \
+    UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
+    TSAN_OPTIONS=second_deadlock_stack=1:report_signal_unsafe=0
+RUN = $(TEST_ENV) tests/run
+CRITERION := -j2
+
+UNIT_SUITES := $(foreach l,$(UNIT_LAYERS),'unit $(l)=$(T)/unit-$(l) $(CRITERION)') \
+    'unit testkit=$(T)/kit-self $(CRITERION)'
+SYSTEM_SUITE := 'system=$(T)/system-tests $(CRITERION)'
+FILE_SUITES := 'golden=tests/golden/replay.py' 'real files=tests/files/load.py' \
+    'damaged files=tests/files/crash.py' 'damaged marks=tests/files/marks.py'
+OTHER_SUITES := 'interop=tests/interop/interop.py' 'clients=tests/interop/clients.py' \
+    'faults=tests/faults/faults.py' 'kill -9=tests/crash/crash.py --rounds 6'
+
+# The packages may have to be installed first, and what is installed decides how it is built.
 test: setup-test
-	@$(MAKE) all
+	@$(MAKE) --no-print-directory test-all
+
+test-all: all $(TEST_PROGRAMS)
+	@$(RUN) $(UNIT_SUITES) $(SYSTEM_SUITE) $(FILE_SUITES) $(OTHER_SUITES)
+
+unit: $(UNIT_BINS) $(T)/kit-self
+	@$(RUN) $(UNIT_SUITES)
+
+system: all $(T)/system-tests
+	@$(RUN) $(SYSTEM_SUITE)
 
 golden: all
-	STET_BIN=$(BIN) tests/golden/replay.py
+	@$(TEST_ENV) tests/golden/replay.py
 
-.PHONY: test golden
+crash: all $(T)/crash-client
+	@$(TEST_ENV) tests/crash/crash.py --rounds $(ROUNDS)
+
+# asan and ubsan: everything that feeds the server input, well-formed and not.
+test-in-flavour: all $(UNIT_BINS) $(T)/kit-self $(T)/system-tests $(T)/crash-client
+	@$(RUN) $(UNIT_SUITES) $(SYSTEM_SUITE) $(FILE_SUITES) \
+	    'interop=tests/interop/interop.py --rounds 6' 'kill -9=tests/crash/crash.py --rounds 2'
+
+# tsan: only ordinary programs; Criterion's sandbox does not start under it. A report of the
+# thread sanitizer in a server's log fails the suite that ran the server.
+test-tsan: all $(T)/crash-client
+	@$(RUN) 'golden=tests/golden/replay.py' 'damaged files=tests/files/crash.py' \
+	    'interop=tests/interop/interop.py --rounds 6' 'kill -9=tests/crash/crash.py --rounds 3'
+
+.PHONY: test test-all unit system golden crash test-in-flavour test-tsan

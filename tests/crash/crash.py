@@ -21,7 +21,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 from resp import Closed, ReplyError  # noqa: E402
-from server import CHECK_AOF, SERVER, Failed, Server, is_stet  # noqa: E402
+from server import CHECK_AOF, SERVER, TOOLS, Failed, Server, is_stet  # noqa: E402
 
 REDIS, REDIS_CHECK = "/usr/bin/redis-server", "redis-check-aof"
 MANIFEST = os.path.join("appendonlydir", "appendonly.aof.manifest")
@@ -122,6 +122,7 @@ def campaign(policy, a, rng):
         server.start()
         client(a.client, "verify", server.port, journal)
         server.stop()
+        server.check_sanitizers()
         return a.rounds, commands
     except (Lost, Failed) as e:
         keep = a.keep
@@ -137,8 +138,7 @@ def main():
     p.add_argument("--policies", default="always,everysec,no")
     p.add_argument("--seed", type=int, default=random.randrange(1 << 30))
     p.add_argument("--conns", type=int, default=16)
-    p.add_argument("--client", default=os.path.join(HERE, "..", "..", "build", "release", "tests",
-                                                    "crash-client"))
+    p.add_argument("--client", default=os.path.join(TOOLS, "crash-client"))
     p.add_argument("--keep", action="store_true")
     a = p.parse_args()
     rng = random.Random(a.seed)

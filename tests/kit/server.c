@@ -284,6 +284,7 @@ void server_kill(struct server *s) {
     kill(s->pid, SIGKILL);
     waitpid(s->pid, NULL, 0);
     s->pid = 0;
+    check_sanitizers(s);
 }
 
 int server_port(const struct server *s) {

@@ -20,9 +20,11 @@ from resp import Closed, Conn, ReplyError
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.environ.get("STET_BIN", os.path.join(ROOT, "build"))
 SERVER = os.environ.get("STET_SERVER", os.path.join(BIN, "stet-server"))
+TOOLS = os.environ.get("STET_TOOLS", os.path.join(ROOT, "build", "release", "tests"))
 CHECK_AOF = os.environ.get("STET_CHECK_AOF", os.path.join(BIN, "stet-check-aof"))
 COMPAT = os.environ.get("STET_COMPAT", os.path.join(ROOT, "..", "shared", "compat"))
 SANITIZER = re.compile(r"(Address|Thread|Leak|UndefinedBehavior)Sanitizer|runtime error:")
+SERVER_ENV = {"ASAN_OPTIONS": os.environ.get("STET_SERVER_ASAN_OPTIONS", "")}
 
 _libc = ctypes.CDLL(None)
 
@@ -74,6 +76,8 @@ class Server:
         return self
 
     def __exit__(self, *exc):
+        if exc[0] is None:
+            self.check_sanitizers()
         self.close(keep=exc[0] is not None and "STET_KEEP" in os.environ)
 
     def spawn(self, *args):
@@ -91,7 +95,7 @@ class Server:
         with open(self.log_path, "ab") as log:
             self.proc = subprocess.Popen(
                 [self.program, *net, "--save", "", *self.args], cwd=self.dir, stdout=log,
-                stderr=log, stdin=subprocess.DEVNULL, env={**os.environ, **(self.env or {})},
+                stderr=log, stdin=subprocess.DEVNULL, env={**os.environ, **SERVER_ENV, **(self.env or {})},
                 preexec_fn=_die_with_parent)
 
     def start(self, *args):
@@ -135,7 +139,10 @@ class Server:
             return f.read().decode("latin-1")
 
     def whole_log(self):
-        return open(self.log_path, "rb").read().decode("latin-1")
+        if not os.path.exists(self.log_path):
+            return ""
+        with open(self.log_path, "rb") as f:
+            return f.read().decode("latin-1")
 
     def wait_log(self, phrase, seconds=20):
         wait_for(lambda: phrase in self.log(), "log phrase '%s'" % phrase, seconds)
@@ -174,9 +181,10 @@ class Server:
         self.proc.wait()
 
     def check_sanitizers(self):
-        found = SANITIZER.search(self.whole_log())
+        log = self.whole_log()
+        found = SANITIZER.search(log)
         if found:
-            raise Failed("sanitizer report in the log:\n" + self.whole_log()[found.start():][:3000])
+            raise Failed("sanitizer report in the log:\n" + log[found.start():][:3000])
 
     def close(self, keep=False):
         if self.running():
