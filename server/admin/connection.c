@@ -144,32 +144,19 @@ static int cmd_quit(struct call *x) {
 
 #define ANY_CLIENT (CMD_ANYTIME | CMD_NO_AUTH | CMD_ALLOW_BUSY | CMD_FAST)
 
+/* clang-format off */
 const struct command connection_commands[] = {
     /* name  arity flags       group         keys       handler */
-    {"auth", -2, ANY_CLIENT, "connection", {0, 0, 0}, cmd_auth, "1.0.0", "Logs a connection in."},
-    {"hello",
-     -1,
-     ANY_CLIENT,
-     "connection",
-     {0, 0, 0},
-     cmd_hello,
-     "6.0.0",
-     "Introduces both sides to each other and chooses the protocol version."},
-    {"reset",
-     1,
-     ANY_CLIENT,
-     "connection",
-     {0, 0, 0},
-     cmd_reset,
-     "6.2.0",
+    {"auth", -2, ANY_CLIENT, "connection", {0, 0, 0}, cmd_auth, "1.0.0", "Logs a connection in.",
+     .grammar = "[username^6.0.0] password"},
+    {"hello", -1, ANY_CLIENT, "connection", {0, 0, 0}, cmd_hello, "6.0.0",
+     "Introduces both sides to each other and chooses the protocol version.",
+     .grammar = "[arguments{protover:int [AUTH=auth{username password}] [SETNAME=clientname]}]"},
+    {"reset", 1, ANY_CLIENT, "connection", {0, 0, 0}, cmd_reset, "6.2.0",
      "Brings a connection back to how it was when it was opened."},
-    {"quit",
-     -1,
-     ANY_CLIENT,
-     "connection",
-     {0, 0, 0},
-     cmd_quit,
-     "1.0.0",
-     "Ends a connection from the server's side."},
+    {"quit", -1, ANY_CLIENT, "connection", {0, 0, 0}, cmd_quit, "1.0.0",
+     "Ends a connection from the server's side.",
+     .grammar = "!7.2.0 just closing the connection;"},
     {0},
 };
+/* clang-format on */

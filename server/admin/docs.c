@@ -50,7 +50,7 @@ static enum doc_type type_named(struct slice name) {
 /* ":int", "@0", "(...)", "{...}": what follows a name. */
 static void parse_kind(struct parser *s, struct doc_arg *a) {
     if (take(s, ':')) {
-        a->type = type_named(word(s, " |)}]+^'"));
+        a->type = type_named(word(s, " |)}]+^~'"));
     } else if (take(s, '@')) {
         a->type = DOC_KEY;
         CHECK(isdigit((unsigned char)*s->p));
@@ -69,12 +69,12 @@ static void parse_kind(struct parser *s, struct doc_arg *a) {
 /* TOKEN, name=TOKEN, TOKEN=argument, argument */
 static void parse_item(struct parser *s, struct doc_arg *a) {
     bool upper = isupper((unsigned char)*s->p);
-    struct slice w = word(s, " |)}]+^'=:@({");
+    struct slice w = word(s, " |)}]+^~'=:@({");
 
     a->name = w;
     if (!upper && take(s, '=')) {
         a->type = DOC_PURE_TOKEN;
-        a->token = word(s, " |)}]^");
+        a->token = word(s, " |)}]^~");
         a->has_token = true;
         return;
     }
@@ -84,7 +84,7 @@ static void parse_item(struct parser *s, struct doc_arg *a) {
         a->type = DOC_PURE_TOKEN;
         if (!take(s, '=')) return;
         a->type = DOC_STRING;
-        a->name = word(s, " |)}]+^'=:@({");
+        a->name = word(s, " |)}]+^~'=:@({");
     }
     parse_kind(s, a);
 }
@@ -92,7 +92,8 @@ static void parse_item(struct parser *s, struct doc_arg *a) {
 static void parse_suffixes(struct parser *s, struct doc_arg *a) {
     if (take(s, '+')) a->flags |= DOC_MULTIPLE;
     if (take(s, '+')) a->flags |= DOC_MULTIPLE_TOKEN;
-    if (take(s, '^')) a->since = word(s, " |)}]'");
+    if (take(s, '^')) a->since = word(s, " |)}]~'");
+    if (take(s, '~')) a->deprecated = word(s, " |)}]'");
     if (take(s, '\'')) {
         a->display = word(s, "'");
         expect(s, '\'');
@@ -189,7 +190,7 @@ static void put_arg(struct reply *r, const struct doc *d, const struct doc_arg *
     bool is_group = a->type == DOC_ONEOF || a->type == DOC_BLOCK;
 
     reply_map(r, 2u + !is_group + (a->key_spec != DOC_NONE) + a->has_token + (a->since.n > 0) +
-                     (a->flags != 0) + is_group);
+                     (a->deprecated.n > 0) + (a->flags != 0) + is_group);
     reply_bulk_str(r, "name");
     put_lower(r, a->name);
     put_str(r, "type", types[a->type]);
@@ -203,6 +204,7 @@ static void put_arg(struct reply *r, const struct doc *d, const struct doc_arg *
     }
     if (a->has_token) put(r, "token", a->token);
     if (a->since.n) put(r, "since", a->since);
+    if (a->deprecated.n) put(r, "deprecated_since", a->deprecated);
     if (a->flags) put_flags(r, a->flags);
     if (is_group) {
         reply_bulk_str(r, "arguments");

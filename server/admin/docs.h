@@ -44,7 +44,8 @@ enum { DOC_NONE = -1 };
 
 /* An argument; the links are indexes into doc.args, DOC_NONE for none. */
 struct doc_arg {
-    struct slice name, token, since, display; /* n is 0 where there is none, but for has_token */
+    struct slice name, token, since, deprecated,
+        display; /* n is 0 where there is none, but for has_token */
     bool has_token;
     enum doc_type type;
     unsigned flags;

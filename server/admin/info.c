@@ -166,14 +166,12 @@ static int cmd_info(struct call *x) {
     return 0;
 }
 
+/* clang-format off */
 const struct command info_commands[] = {
-    {"info",
-     -1,
-     CMD_LOADING | CMD_STALE | CMD_DANGEROUS,
-     "server",
-     {0, 0, 0},
-     cmd_info,
-     "1.0.0",
-     "Reports what the server is, does and has done."},
+    {"info", -1, CMD_LOADING | CMD_STALE | CMD_DANGEROUS, "server", {0, 0, 0}, cmd_info, "1.0.0",
+     "Reports what the server is, does and has done.",
+     .grammar = "[section+]",
+     .tips = "nondeterministic_output request_policy:all_shards response_policy:special"},
     {0},
 };
+/* clang-format on */

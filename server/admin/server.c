@@ -114,30 +114,17 @@ static int cmd_waitaof(struct call *x) {
 
 /* ---------------------------------------------------------------- rows */
 
+/* clang-format off */
 const struct command server_commands[] = {
-    {"shutdown",
-     -1,
-     CMD_OPERATOR | CMD_NO_MULTI | CMD_ALLOW_BUSY,
-     "server",
-     {0, 0, 0},
-     cmd_shutdown,
-     "1.0.0",
-     "Makes durable what has to be, and ends the server."},
-    {"bgrewriteaof",
-     1,
-     CMD_ADMIN | CMD_NO_ASYNC_LOADING | CMD_NOSCRIPT,
-     "server",
-     {0, 0, 0},
-     cmd_bgrewriteaof,
-     "1.0.0",
-     "Writes a new, compact append-only log in the background."},
-    {"waitaof",
-     4,
-     CMD_BLOCKING,
-     "connection",
-     {0, 0, 0},
-     cmd_waitaof,
-     "7.2.0",
-     "Waits until what was written so far is safe on disk."},
+    {"shutdown", -1, CMD_OPERATOR | CMD_NO_MULTI | CMD_ALLOW_BUSY, "server", {0, 0, 0},
+     cmd_shutdown, "1.0.0", "Makes durable what has to be, and ends the server.",
+     .grammar = "[save-selector(NOSAVE|SAVE)] [NOW^7.0.0] [FORCE^7.0.0] [ABORT^7.0.0]"},
+    {"bgrewriteaof", 1, CMD_ADMIN | CMD_NO_ASYNC_LOADING | CMD_NOSCRIPT, "server", {0, 0, 0},
+     cmd_bgrewriteaof, "1.0.0", "Writes a new, compact append-only log in the background."},
+    {"waitaof", 4, CMD_BLOCKING, "generic", {0, 0, 0}, cmd_waitaof, "7.2.0",
+     "Waits until what was written so far is safe on disk.",
+     .grammar = "numlocal:int numreplicas:int timeout:int",
+     .tips = "request_policy:all_shards response_policy:agg_min"},
     {0},
 };
+/* clang-format on */
