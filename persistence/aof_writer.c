@@ -16,6 +16,7 @@ enum {
     RETRY_MS = 100, /* between attempts of a write that fails */
     EVERYSEC_MS = 1000,
     SPARE_BUFFER_MAX = 1 << 20,
+    GROUP_BYTES_MAX = 256 * 1024, /* batches up to this together are copied into one write */
 };
 
 enum entry_kind { ENTRY_BATCH, ENTRY_SWITCH, ENTRY_POLICY };
@@ -41,7 +42,7 @@ struct aof_writer {
     atomic_bool wake_pending;
 
     struct entry *first, **last;
-    struct bytes spare;
+    struct bytes spare, group;
     bool writer_idle, sync_idle, stopping, abandon, hold;
     int fd;
     uint64_t generation; /* counts restarts: a sync of an older file says nothing */
@@ -81,14 +82,14 @@ static void announce(struct aof_writer *w) {
 
 /* ---------------------------------------------------------------- the writer thread */
 
-/* One attempt at a batch. What got through of a failed one is cut off again, so that no half
- * batch stays behind if we go down; *done is what remains in the file in spite of that. */
-static int write_batch(struct aof_writer *w, int fd, uint64_t start, const struct entry *en,
+/* One attempt at a group of batches. What got through of a failed one is cut off again, so that no
+ * half batch stays behind if we go down; *done is what remains in the file in spite of that. */
+static int write_group(struct aof_writer *w, int fd, uint64_t start, struct slice data,
                        size_t *done) {
     uint64_t began = now_us(), took;
     size_t got = 0;
     struct err e;
-    int rc = io_write_all(fd, en->data.p + *done, en->data.n - *done, &got, &e);
+    int rc = io_write_all(fd, data.p + *done, data.n - *done, &got, &e);
 
     took = now_us() - began;
     pthread_mutex_lock(&w->mu);
@@ -101,7 +102,8 @@ static int write_batch(struct aof_writer *w, int fd, uint64_t start, const struc
 }
 
 /* Writes until it is through, or the file is given up. With mu held on entry and return. */
-static void write_until_done(struct aof_writer *w, struct entry *en) {
+static void write_until_done(struct aof_writer *w, struct slice data, uint64_t end,
+                             bool payload) {
     uint64_t generation = w->generation, start;
     size_t done = 0;
     int code;
@@ -110,7 +112,7 @@ static void write_until_done(struct aof_writer *w, struct entry *en) {
         int fd = w->fd;
 
         if (w->generation != generation) done = 0, generation = w->generation;
-        if (en->end <= atomic_load(&w->written)) return; /* a restart has overtaken it */
+        if (end <= atomic_load(&w->written)) return; /* a restart has overtaken it */
         if (w->st.sync_error || fd < 0) {
             if (w->stopping) return;
             pthread_cond_wait(&w->work, &w->mu);
@@ -118,7 +120,7 @@ static void write_until_done(struct aof_writer *w, struct entry *en) {
         }
         start = w->st.file_bytes;
         pthread_mutex_unlock(&w->mu);
-        code = write_batch(w, fd, start, en, &done);
+        code = write_group(w, fd, start, data, &done);
         pthread_mutex_lock(&w->mu);
         if (code == 0) break;
         w->st.write_error = code;
@@ -129,116 +131,15 @@ static void write_until_done(struct aof_writer *w, struct entry *en) {
     w->st.write_error = 0;
     /* After a failed sync, or in a file that was replaced, bytes written mean nothing. */
     if (w->generation != generation || w->st.sync_error) return;
-    w->st.file_bytes += en->data.n;
-    if (en->payload) {
-        w->payload_end = en->end;
+    w->st.file_bytes += data.n;
+    if (payload) {
+        w->payload_end = end;
         if (!w->st.oldest_unsynced_us) w->st.oldest_unsynced_us = now_us();
     }
-    atomic_store(&w->written, en->end);
+    atomic_store(&w->written, end);
 }
 
-/* Waits until all of the old file is synced; false if that cannot be any more. */
-static bool settle_old_file(struct aof_writer *w) {
-    uint64_t all = atomic_load(&w->written);
-
-    while (w->fd >= 0 && atomic_load(&w->synced) < all && !w->st.sync_error) {
-        if (w->wanted < all) w->wanted = all;
-        pthread_cond_signal(&w->sync);
-        pthread_cond_wait(&w->progress, &w->mu);
-    }
-    return !w->st.sync_error;
-}
-
-static void adopt_file(struct aof_writer *w, int fd, uint64_t size) {
-    int old = w->fd;
-
-    w->fd = fd;
-    w->generation++;
-    w->st.file_bytes = size;
-    if (old < 0) return;
-    pthread_mutex_unlock(&w->mu);
-    close(old);
-    pthread_mutex_lock(&w->mu);
-}
-
-static void run_entry(struct aof_writer *w, struct entry *en) {
-    switch (en->kind) {
-    case ENTRY_BATCH: write_until_done(w, en); break;
-    case ENTRY_POLICY:
-        w->policy = en->policy;
-        pthread_cond_signal(&w->sync);
-        break;
-    case ENTRY_SWITCH:
-        if (settle_old_file(w))
-            adopt_file(w, en->fd, 0);
-        else
-            close(en->fd);
-        break;
-    }
-}
-
-static void entry_drop(struct aof_writer *w, struct entry *en) {
-    if (en->data.cap && !w->spare.p && en->data.cap <= SPARE_BUFFER_MAX) {
-        w->spare = en->data;
-        w->spare.n = 0;
-    } else {
-        bytes_release(&en->data);
-    }
-    mem_free(en);
-}
-
-/* With mu held: is there something for the sync thread to do right now? */
-static bool sync_is_due(const struct aof_writer *w, uint64_t *wait_us) {
-    uint64_t written = atomic_load(&w->written), synced = atomic_load(&w->synced), age;
-
-    *wait_us = 0;
-    if (w->fd < 0 || w->st.sync_error || written <= synced) return false;
-    if (w->wanted > synced) return true;
-    if (w->payload_end <= synced) return false;
-    if (w->policy == AOF_FSYNC_ALWAYS) return true;
-    if (w->policy == AOF_FSYNC_NO || w->hold) return false;
-    age = now_us() - w->last_sync_us;
-    if (age >= EVERYSEC_MS * 1000) return true;
-    *wait_us = EVERYSEC_MS * 1000 - age;
-    return false;
-}
-
-static void *writer_run(void *arg) {
-    struct aof_writer *w = arg;
-
-    mem_thread_init();
-    pthread_mutex_lock(&w->mu);
-    for (;;) {
-        struct entry *en;
-
-        while (!w->first && !w->stopping) {
-            w->writer_idle = true;
-            pthread_cond_wait(&w->work, &w->mu);
-            w->writer_idle = false;
-        }
-        if (w->stopping && (w->abandon || !w->first)) break;
-        /* A group is what was queued when we came; progress is announced once for all of it. */
-        while ((en = w->first) && !(w->stopping && w->abandon)) {
-            uint64_t unused;
-
-            w->first = en->next;
-            if (!w->first) w->last = &w->first;
-            run_entry(w, en);
-            entry_drop(w, en);
-            if (w->sync_idle && sync_is_due(w, &unused)) pthread_cond_signal(&w->sync);
-            if (w->stopping && (w->st.sync_error || w->fd < 0)) break;
-        }
-        announce(w);
-        if (w->sync_idle) pthread_cond_signal(&w->sync);
-        if (w->stopping && (w->st.sync_error || w->fd < 0)) break;
-    }
-    pthread_mutex_unlock(&w->mu);
-    return NULL;
-}
-
-/* ---------------------------------------------------------------- the sync thread */
-
-/* With mu held on entry and return. */
+/* One fdatasync of what is written so far. With mu held on entry and return. */
 static void sync_once(struct aof_writer *w) {
     uint64_t upto = atomic_load(&w->written), generation = w->generation;
     int fd = dup(w->fd); /* the writer may switch and close meanwhile */
@@ -258,11 +159,131 @@ static void sync_once(struct aof_writer *w) {
     if (generation != w->generation) return;
     if (rc < 0)
         w->st.sync_error = e.code ? e.code : EIO;
-    else
+    else if (atomic_load(&w->synced) < upto)
         atomic_store(&w->synced, upto);
     pthread_cond_signal(&w->work);
     announce(w);
 }
+
+/* Syncs all of the old file; false if that cannot be any more. */
+static bool settle_old_file(struct aof_writer *w) {
+    while (w->fd >= 0 && atomic_load(&w->synced) < atomic_load(&w->written) && !w->st.sync_error)
+        sync_once(w);
+    return !w->st.sync_error;
+}
+
+static void adopt_file(struct aof_writer *w, int fd, uint64_t size) {
+    int old = w->fd;
+
+    w->fd = fd;
+    w->generation++;
+    w->st.file_bytes = size;
+    if (old < 0) return;
+    pthread_mutex_unlock(&w->mu);
+    close(old);
+    pthread_mutex_lock(&w->mu);
+}
+
+static void entry_drop(struct aof_writer *w, struct entry *en) {
+    if (en->data.cap && !w->spare.p && en->data.cap <= SPARE_BUFFER_MAX) {
+        w->spare = en->data;
+        w->spare.n = 0;
+    } else {
+        bytes_release(&en->data);
+    }
+    mem_free(en);
+}
+
+/* Takes the first entry, and with it the batches that follow: they are written as one. The bytes
+ * are in w->group, or still in the entry if it is alone. */
+static struct entry *take_group(struct aof_writer *w) {
+    struct entry *en = w->first;
+
+    bytes_clear(&w->group);
+    w->first = en->next;
+    while (en->kind == ENTRY_BATCH && w->first && w->first->kind == ENTRY_BATCH &&
+           w->group.n + en->data.n + w->first->data.n <= GROUP_BYTES_MAX) {
+        struct entry *next = w->first;
+
+        bytes_append(&w->group, en->data.p, en->data.n);
+        next->payload |= en->payload;
+        w->first = next->next;
+        entry_drop(w, en);
+        en = next;
+    }
+    if (w->group.n) bytes_append(&w->group, en->data.p, en->data.n);
+    if (!w->first) w->last = &w->first;
+    return en;
+}
+
+static void run_entry(struct aof_writer *w, struct entry *en) {
+    switch (en->kind) {
+    case ENTRY_BATCH:
+        write_until_done(w, bytes_slice(w->group.n ? &w->group : &en->data), en->end, en->payload);
+        break;
+    case ENTRY_POLICY:
+        w->policy = en->policy;
+        pthread_cond_signal(&w->sync);
+        break;
+    case ENTRY_SWITCH:
+        if (settle_old_file(w))
+            adopt_file(w, en->fd, 0);
+        else
+            close(en->fd);
+        break;
+    }
+}
+
+/* With mu held: is there something for the sync thread to do right now? */
+static bool sync_is_due(const struct aof_writer *w, uint64_t *wait_us) {
+    uint64_t written = atomic_load(&w->written), synced = atomic_load(&w->synced), age;
+
+    *wait_us = 0;
+    if (w->fd < 0 || w->st.sync_error || written <= synced) return false;
+    if (w->wanted > synced) return true;
+    if (w->payload_end <= synced) return false;
+    if (w->policy != AOF_FSYNC_EVERYSEC || w->hold) return false;
+    age = now_us() - w->last_sync_us;
+    if (age >= EVERYSEC_MS * 1000) return true;
+    *wait_us = EVERYSEC_MS * 1000 - age;
+    return false;
+}
+
+static void *writer_run(void *arg) {
+    struct aof_writer *w = arg;
+
+    mem_thread_init();
+    pthread_mutex_lock(&w->mu);
+    for (;;) {
+        uint64_t unused;
+
+        while (!w->first && !w->stopping) {
+            w->writer_idle = true;
+            pthread_cond_wait(&w->work, &w->mu);
+            w->writer_idle = false;
+        }
+        if (w->stopping && (w->abandon || !w->first)) break;
+        while (w->first && !(w->stopping && (w->abandon || w->st.sync_error || w->fd < 0))) {
+            struct entry *en = take_group(w);
+
+            run_entry(w, en);
+            entry_drop(w, en);
+        }
+        /* Under `always` whoever comes during this sync is written with the next group and covered
+         * by the next sync: one write and one sync a round, however many clients there are. */
+        if (w->policy == AOF_FSYNC_ALWAYS && w->payload_end > atomic_load(&w->synced) &&
+            w->fd >= 0 && !w->st.sync_error)
+            sync_once(w);
+        else
+            announce(w);
+        if (w->sync_idle && sync_is_due(w, &unused)) pthread_cond_signal(&w->sync);
+        if (w->stopping && (w->st.sync_error || w->fd < 0)) break;
+    }
+    pthread_mutex_unlock(&w->mu);
+    return NULL;
+}
+
+/* ---------------------------------------------------------------- the sync thread */
 
 static void *sync_run(void *arg) {
     struct aof_writer *w = arg;
@@ -338,6 +359,7 @@ void aof_writer_free(struct aof_writer *w, bool abandon) {
     }
     if (w->fd >= 0) close(w->fd);
     bytes_release(&w->spare);
+    bytes_release(&w->group);
     mem_free(w);
 }
 

@@ -2,10 +2,12 @@
  *
  * aof_writer - the two threads that own the append-only file's descriptor.
  *
- * The main thread pushes whole batches; the writer thread writes them in order, one write(2) each,
- * the sync thread calls fdatasync(2) by policy. A sync never holds up the next write, and whatever
- * was written while one sync ran is covered by the next. Shared, all under `mu`: the queue and the
- * positions. The main thread never touches the descriptor.
+ * The main thread pushes whole batches; the writer thread writes them in order, those that queued
+ * up together with one write(2). Under `everysec` the sync thread calls fdatasync(2), so a sync
+ * never holds up the next write. Under `always` the writer syncs what it has written itself: who
+ * comes during a sync goes with the next write and the next sync, and no second thread has to be
+ * woken. Shared, all under `mu`: the queue and the positions. The main thread never touches the
+ * descriptor.
  *
  * File switch, policy change and forced syncs are entries of the same queue, so each happens at an
  * exact position. A switch waits until everything in the old file is synced.
