@@ -15,18 +15,18 @@
 #include <sys/uio.h>
 
 enum {
-    OUT_CHUNK = 16 * 1024,      /* of a pooled chunk, header included */
-    OUT_SHARE_MIN = 16 * 1024,  /* values from this length on are referred to */
+    OUT_CHUNK = 16 * 1024,     /* of a pooled chunk, header included */
+    OUT_SHARE_MIN = 16 * 1024, /* values from this length on are referred to */
 };
 
 struct blob;
 
 struct out_chunk {
     struct out_chunk *next;
-    const char *p;    /* what to send: own bytes, or the blob's */
-    size_t n, cap;    /* filled; room (0 for a shared one) */
+    const char *p; /* what to send: own bytes, or the blob's */
+    size_t n, cap; /* filled; room (0 for a shared one) */
     size_t sent;
-    void *owner;      /* of a shared chunk: handed to `drop` */
+    void *owner; /* of a shared chunk: handed to `drop` */
     void (*drop)(void *owner);
     char data[];
 };

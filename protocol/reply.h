@@ -19,7 +19,8 @@ struct reply {
 void reply_raw(struct reply *r, const char *p, size_t n); /* already encoded */
 void reply_ok(struct reply *r);
 void reply_simple(struct reply *r, const char *text);
-void reply_error_text(struct reply *r, const char *text, size_t n); /* without the '-'; CR, LF become blanks */
+void reply_error_text(struct reply *r, const char *text,
+                      size_t n); /* without the '-'; CR, LF become blanks */
 void reply_int(struct reply *r, int64_t v);
 void reply_bulk(struct reply *r, const void *p, size_t n);
 void reply_bulk_str(struct reply *r, const char *s);

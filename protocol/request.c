@@ -231,9 +231,8 @@ static void resume_args(const struct array_parse *a, struct request_partial *p,
 }
 
 static enum request_result parse_array(char *in, size_t n, const struct request_limits *limits,
-                                       struct request_partial **partial,
-                                       struct request_args *args, struct request *out,
-                                       size_t *need, const char **error) {
+                                       struct request_partial **partial, struct request_args *args,
+                                       struct request *out, size_t *need, const char **error) {
     struct array_parse a = {in, n, 1, 0, -1, args, args->n, in};
     enum request_result rc;
 
@@ -277,7 +276,6 @@ enum request_result request_parse(char *in, size_t n, const struct request_limit
         *need = 1;
         return REQUEST_MORE;
     }
-    if (in[0] == '*')
-        return parse_array(in, n, limits, partial, args, out, need, error);
+    if (in[0] == '*') return parse_array(in, n, limits, partial, args, out, need, error);
     return parse_inline(in, n, partial, args, out, need, error);
 }

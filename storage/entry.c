@@ -36,8 +36,7 @@ static struct entry *entry_begin(struct slice key, enum type_id type, int64_t ex
     e = mem_alloc(mem_good_size(n + key.n + body));
     *e = head;
     if (flags & ENTRY_EXPIRES) entry_put_expire(e, expire_ms);
-    if (flags & ENTRY_LONG_KEY)
-        memcpy(e->data + (flags & ENTRY_EXPIRES), &key.n, sizeof key.n);
+    if (flags & ENTRY_LONG_KEY) memcpy(e->data + (flags & ENTRY_EXPIRES), &key.n, sizeof key.n);
     memcpy(entry_key_at(e), key.p, key.n);
     return e;
 }
@@ -55,8 +54,8 @@ struct entry *entry_new_string(struct slice key, struct slice value, int64_t exp
     return e;
 }
 
-struct entry *entry_new_object(struct slice key, enum type_id type, void *object,
-                               int64_t expire_ms, unsigned flags) {
+struct entry *entry_new_object(struct slice key, enum type_id type, void *object, int64_t expire_ms,
+                               unsigned flags) {
     struct entry *e = entry_begin(key, type, expire_ms, flags & ~(unsigned)ENTRY_EMBEDDED, 0);
 
     *entry_word(e) = object;

@@ -2,8 +2,8 @@
  *
  * entry - one key of the keyspace: header, expiry, key and value in one allocation where possible.
  *
- *   | header 8 | expiry 8, if EXPIRES | key length 16, if LONG_KEY | value word 8, if not EMBEDDED |
- *   | key | value, if EMBEDDED |
+ *   | header 8 | expiry 8, if EXPIRES | key length 16, if LONG_KEY | value word 8, if not EMBEDDED
+ * | | key | value, if EMBEDDED |
  *
  * A 16-byte key with a 16-byte string takes 40 bytes, 48 with a time to live: one 48-byte class
  * either way. The value word is the address of a struct blob (strings) or of a type's own object.
@@ -33,7 +33,7 @@ enum { ENTRY_EMBED_MAX = 1024 }; /* longer values get a blob */
 struct entry {
     uint8_t type; /* enum type_id */
     uint8_t flags;
-    uint8_t key_len; /* of short keys */
+    uint8_t key_len;   /* of short keys */
     uint8_t access[3]; /* LRU clock in seconds, or LFU: minutes (16 bits) and counter */
     uint16_t val_len;  /* of embedded values */
     char data[];
@@ -92,8 +92,8 @@ struct entry *entry_new_string(struct slice key, struct slice value, int64_t exp
                                unsigned flags);
 
 /* An entry of any type around a value object; takes the object over. */
-struct entry *entry_new_object(struct slice key, enum type_id type, void *object,
-                               int64_t expire_ms, unsigned flags);
+struct entry *entry_new_object(struct slice key, enum type_id type, void *object, int64_t expire_ms,
+                               unsigned flags);
 
 /* A new entry with another key or expiry that takes over the value of `e`: what is left of `e` is
  * a shell, to be given to mem_free. */

@@ -16,8 +16,8 @@ struct bound {
 };
 
 struct expiry_node {
-    uint16_t n;      /* items or children */
-    uint16_t height; /* 0: leaf */
+    uint16_t n;       /* items or children */
+    uint16_t height;  /* 0: leaf */
     int64_t earliest; /* leaf: nothing here is due before; a lower bound */
 };
 

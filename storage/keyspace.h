@@ -35,7 +35,8 @@ size_t keyspace_count(const struct keyspace *ks);
 /* Exchanges the contents of two databases. */
 void keyspace_swap(struct keyspace *ks, int a, int b);
 
-/* Empties a database; returns how many keys went. With `lazy` the lazy-free thread does the work. */
+/* Empties a database; returns how many keys went. With `lazy` the lazy-free thread does the work.
+ */
 size_t db_clear(struct db *db, bool lazy);
 
 static inline struct entry *db_find(const struct db *db, struct slice key, uint64_t hash) {

@@ -14,7 +14,16 @@
 #include <stdint.h>
 
 /* The numbers are Redis' own for its types. */
-enum type_id { TYPE_STRING, TYPE_LIST, TYPE_SET, TYPE_ZSET, TYPE_HASH, TYPE_MODULE, TYPE_STREAM, TYPE_COUNT };
+enum type_id {
+    TYPE_STRING,
+    TYPE_LIST,
+    TYPE_SET,
+    TYPE_ZSET,
+    TYPE_HASH,
+    TYPE_MODULE,
+    TYPE_STREAM,
+    TYPE_COUNT
+};
 
 struct entry;
 

@@ -5,7 +5,8 @@
 #include <isa-l/crc64.h>
 
 uint64_t crc64(uint64_t crc, const void *p, size_t n) {
-    return ~crc64_jones_refl(~crc, p, n); /* libisal inverts on both ends, Redis' variant does not */
+    return ~crc64_jones_refl(~crc, p,
+                             n); /* libisal inverts on both ends, Redis' variant does not */
 }
 
 uint32_t crc32c(uint32_t crc, const void *p, size_t n) {

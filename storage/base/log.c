@@ -52,8 +52,7 @@ int log_fd(void) {
 static void put(const char *p, size_t n) {
     ssize_t rc;
 
-    do
-        rc = write(sink.fd, p, n);
+    do rc = write(sink.fd, p, n);
     while (rc < 0 && errno == EINTR);
 }
 

@@ -14,7 +14,7 @@ enum log_level { LOG_AT_DEBUG, LOG_AT_VERBOSE, LOG_AT_NOTICE, LOG_AT_WARNING, LO
 
 struct log_options {
     enum log_level level;
-    const char *file; /* NULL or "": standard output; opened for append at each log_open */
+    const char *file;         /* NULL or "": standard output; opened for append at each log_open */
     const char *syslog_ident; /* NULL: no syslog */
     int syslog_facility;
 };

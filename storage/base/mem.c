@@ -96,8 +96,7 @@ const char *mem_allocator_name(void) {
 #else
 static atomic_size_t in_use;
 
-void mem_thread_init(void) {
-}
+void mem_thread_init(void) {}
 
 size_t mem_used(void) {
     return atomic_load_explicit(&in_use, memory_order_relaxed);
@@ -108,8 +107,7 @@ void mem_stats_read(struct mem_stats *out) {
     out->allocated = out->active = out->resident = mem_used();
 }
 
-void mem_purge(void) {
-}
+void mem_purge(void) {}
 
 const char *mem_allocator_name(void) {
     return "libc";

@@ -79,7 +79,7 @@ bool num_parse_size(const char *p, size_t n, uint64_t *out) {
     static const struct {
         const char *unit;
         uint64_t factor;
-    } units[] = {{"", 1},       {"b", 1},        {"k", 1000},        {"kb", 1024},
+    } units[] = {{"", 1},        {"b", 1},        {"k", 1000},       {"kb", 1024},
                  {"m", 1000000}, {"mb", 1 << 20}, {"g", 1000000000}, {"gb", 1 << 30}};
     size_t digits = 0;
     uint64_t v;

@@ -386,8 +386,7 @@ static void visit_home(const struct table_segment *s, unsigned home, table_visit
         const struct table_bucket *b = &s->buckets[i];
 
         for (unsigned k = 0; k < TABLE_SLOTS; k++)
-            if (b->tag[k] && home_of(s, b->slot[k] >> 48) == home)
-                visit(entry_of(b->slot[k]), arg);
+            if (b->tag[k] && home_of(s, b->slot[k] >> 48) == home) visit(entry_of(b->slot[k]), arg);
         if (!b->overflow) return;
     }
 }

@@ -76,7 +76,8 @@ void table_replace(struct table *t, const void *old, void *entry, uint64_t hash)
 /* Takes exactly this entry out; it must be there. Its memory is not touched. */
 void table_remove(struct table *t, const void *entry, uint64_t hash);
 
-/* Two steps of fetching ahead for a lookup to come: first the bucket, then what its tags promise. */
+/* Two steps of fetching ahead for a lookup to come: first the bucket, then what its tags promise.
+ */
 void table_prefetch_bucket(const struct table *t, uint64_t hash);
 void table_prefetch_entry(const struct table *t, uint64_t hash);
 
