@@ -66,6 +66,15 @@ int reply_subcommand_err(struct call *x) {
         (int)(sub.n > 128 ? 128 : sub.n), sub.p, name);
 }
 
+int reply_unknown_subcommand(struct call *x) {
+    char name[40];
+    struct slice sub = x->argv[1];
+
+    upper_name(x, name, sizeof name);
+    return reply_errf(x, "ERR unknown subcommand '%.*s'. Try %s HELP.",
+                      (int)(sub.n > 128 ? 128 : sub.n), sub.p, name);
+}
+
 void reply_help(struct call *x, const char *const *lines) {
     char name[40], head[128];
     size_t n = 0;

@@ -53,6 +53,9 @@ __attribute__((format(printf, 2, 3))) int reply_errf(struct call *x, const char 
 /* "unknown subcommand or wrong number of arguments for 'x'. Try NAME HELP." */
 int reply_subcommand_err(struct call *x);
 
+/* "unknown subcommand 'x'. Try NAME HELP." */
+int reply_unknown_subcommand(struct call *x);
+
 /* The lines of a HELP subcommand: a heading is added, then each of `lines` (NULL-terminated). */
 void reply_help(struct call *x, const char *const *lines);
 

@@ -103,6 +103,6 @@ struct command_slot *command_resolve(const struct command_registry *r, int argc,
     if (!s || !s->sub || argc < 2) return s;
     for (unsigned i = 0; i < s->nsub; i++)
         if (slice_is(argv[1], s->sub[i].row->name)) return &s->sub[i];
-    *unknown_sub = s->row->fn == NULL;
+    *unknown_sub = true;
     return s;
 }

@@ -83,23 +83,37 @@ static void parse_group(struct engine *e, struct session *s, char *in, size_t n,
 
 /* ---------------------------------------------------------------- what stands before a handler */
 
+enum { QUOTED_MAX = 128 }; /* bytes of a name, and of all arguments together, that an error repeats */
+
 static int refuse_unknown(struct call *x) {
-    struct bytes b = {0};
+    struct bytes b = {0}, args = {0};
     int rc;
 
-    bytes_append_str(&b, "ERR unknown command '");
-    bytes_append(&b, x->argv[0].p, x->argv[0].n < 128 ? x->argv[0].n : 128);
-    bytes_append_str(&b, "', with args beginning with: ");
-    for (int i = 1; i < x->argc && b.n < 128 + 60; i++) {
-        size_t left = 128 + 60 - b.n, n = x->argv[i].n;
+    for (int i = 1; i < x->argc && args.n < QUOTED_MAX; i++) {
+        size_t left = QUOTED_MAX - args.n, n = x->argv[i].n;
 
-        bytes_append_char(&b, '\'');
-        bytes_append(&b, x->argv[i].p, n < left ? n : left);
-        bytes_append_str(&b, "' ");
+        bytes_append_char(&args, '\'');
+        bytes_append(&args, x->argv[i].p, n < left ? n : left);
+        bytes_append_str(&args, "' ");
     }
+    bytes_append_str(&b, "ERR unknown command '");
+    bytes_append(&b, x->argv[0].p, x->argv[0].n < QUOTED_MAX ? x->argv[0].n : QUOTED_MAX);
+    bytes_append_str(&b, "', with args beginning with: ");
+    bytes_append(&b, args.p, args.n);
     rc = reply_err(x, bytes_cstr(&b));
+    bytes_release(&args);
     bytes_release(&b);
     return rc;
+}
+
+static int refuse_subcommand(struct call *x) {
+    size_t n = x->argv[1].n < QUOTED_MAX ? x->argv[1].n : QUOTED_MAX;
+    char name[48];
+    int i = 0;
+
+    for (; x->cmd->name[i]; i++) name[i] = (char)toupper((unsigned char)x->cmd->name[i]);
+    name[i] = '\0';
+    return reply_errf(x, "ERR unknown subcommand '%.*s'. Try %s HELP.", (int)n, x->argv[1].p, name);
 }
 
 static int refuse_arity(struct call *x) {
@@ -116,15 +130,21 @@ static int refuse_write(struct call *x) {
     return reply_errf(x, "MISCONF %s", why);
 }
 
+/* What waits to be written to the log is not the data set's, as Redis counts. */
+static int refuse_growth(struct call *x) {
+    uint64_t used = mem_used(), buffered = aof_backlog(x->e->aof), max = x->e->v->maxmemory;
+
+    if (used <= buffered + max) return 0;
+    x->cmd->rejected++;
+    return reply_err(x, "OOM command not allowed when used memory > 'maxmemory'.");
+}
+
 /* 0: go on; -1: answered. */
 static int pass_gates(struct call *x, bool unknown_sub) {
     uint32_t flags;
 
     if (!x->cmd) return refuse_unknown(x);
-    if (unknown_sub)
-        return reply_errf(x, "ERR unknown subcommand '%.*s'. Try %s HELP.",
-                          (int)(x->argv[1].n > 128 ? 128 : x->argv[1].n), x->argv[1].p,
-                          x->cmd->name);
+    if (unknown_sub) return refuse_subcommand(x);
     if (!command_arity_ok(x->cmd->row, x->argc)) return refuse_arity(x);
     flags = x->cmd->row->flags;
     if (!(x->s->flags & SESSION_AUTHENTICATED) && !(flags & CMD_NO_AUTH)) {
@@ -135,6 +155,7 @@ static int pass_gates(struct call *x, bool unknown_sub) {
         x->cmd->rejected++;
         return reply_err(x, "LOADING Redis is loading the dataset in memory");
     }
+    if (flags & CMD_DENYOOM && x->e->v->maxmemory && refuse_growth(x) < 0) return -1;
     if (flags & CMD_WRITE) return refuse_write(x);
     return 0;
 }
