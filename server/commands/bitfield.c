@@ -270,9 +270,16 @@ static int cmd_bitfield_ro(struct call *x) {
 /* clang-format off */
 const struct command bitfield_commands[] = {
     {"bitfield", -2, CMD_WRITE | CMD_DENYOOM, "bitmap", {1, 1, 1}, cmd_bitfield, "3.2.0",
-     "Reads, sets and adds to integers of any width inside a string."},
+     "Reads, sets and adds to integers of any width inside a string.",
+     .grammar = "key@0 [operation(GET=get-block{encoding offset:int}|"
+                "write{[OVERFLOW=overflow-block(WRAP|SAT|FAIL)] "
+                "write-operation(SET=set-block{encoding offset:int value:int}|"
+                "INCRBY=incrby-block{encoding offset:int increment:int})})+]",
+     .key_specs = "RW access update variable_flags (This command allows both access and "
+                  "modification of the key)"},
     {"bitfield_ro", -2, CMD_READONLY | CMD_FAST, "bitmap", {1, 1, 1}, cmd_bitfield_ro, "6.0.0",
-     "Reads integers of any width inside a string."},
+     "Reads integers of any width inside a string.",
+     .grammar = "key@0 [GET=get-block{encoding offset:int}++]"},
     {0},
 };
 /* clang-format on */

@@ -322,14 +322,22 @@ out:
 /* clang-format off */
 const struct command bit_commands[] = {
     {"bitcount", -2, R, "bitmap", {1, 1, 1}, cmd_bitcount, "2.6.0",
-     "Counts the one bits of a string."},
+     "Counts the one bits of a string.",
+     .grammar = "key@0 [range{start:int end:int [unit(BYTE|BIT)^7.0.0]}]"},
     {"bitop", -4, W, "bitmap", {2, -1, 1}, cmd_bitop, "2.6.0",
-     "Combines strings bit by bit and stores the result."},
+     "Combines strings bit by bit and stores the result.",
+     .grammar = "operation(AND|OR|XOR|NOT) destkey@0 key@1+",
+     .key_specs = "@2..0 OW update; @3..-1 RO access"},
     {"bitpos", -3, R, "bitmap", {1, 1, 1}, cmd_bitpos, "2.8.7",
-     "Finds the first one or zero bit of a string."},
-    {"getbit", 3, R | F, "bitmap", {1, 1, 1}, cmd_getbit, "2.2.0", "Gives one bit of a string."},
+     "Finds the first one or zero bit of a string.",
+     .grammar = "key@0 bit:int [range{start:int [end-unit-block{end:int [unit(BYTE|"
+                "BIT)^7.0.0]}]}]"},
+    {"getbit", 3, R | F, "bitmap", {1, 1, 1}, cmd_getbit, "2.2.0", "Gives one bit of a string.",
+     .grammar = "key@0 offset:int"},
     {"setbit", 4, W, "bitmap", {1, 1, 1}, cmd_setbit, "2.2.0",
-     "Sets or clears one bit of a string; grows it with zero bytes where needed."},
+     "Sets or clears one bit of a string; grows it with zero bytes where needed.",
+     .grammar = "key@0 offset:int value:int",
+     .key_specs = "RW access update"},
     {0},
 };
 /* clang-format on */

@@ -187,7 +187,8 @@ static int cmd_lcs(struct call *x) {
 /* clang-format off */
 const struct command lcs_commands[] = {
     {"lcs", -3, CMD_READONLY, "string", {1, 2, 1}, cmd_lcs, "7.0.0",
-     "Finds the longest common subsequence of two strings."},
+     "Finds the longest common subsequence of two strings.",
+     .grammar = "key1@0 key2@0 [LEN] [IDX] [MINMATCHLEN=min-match-len:int] [WITHMATCHLEN]"},
     {0},
 };
 /* clang-format on */

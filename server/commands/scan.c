@@ -184,9 +184,14 @@ static int cmd_randomkey(struct call *x) {
 /* clang-format off */
 const struct command scan_commands[] = {
     {"keys", 2, R | CMD_DANGEROUS, "generic", {0, 0, 0}, cmd_keys, "1.0.0",
-     "Gives all keys that match a pattern."},
-    {"randomkey", 1, R, "generic", {0, 0, 0}, cmd_randomkey, "1.0.0", "Gives any one of the keys."},
-    {"scan", -2, R, "generic", {0, 0, 0}, cmd_scan, "2.8.0", "Walks over the keys, some at a time."},
+     "Gives all keys that match a pattern.",
+     .grammar = "pattern:pattern",
+     .tips = "request_policy:all_shards nondeterministic_output_order"},
+    {"randomkey", 1, R, "generic", {0, 0, 0}, cmd_randomkey, "1.0.0", "Gives any one of the keys.",
+     .tips = "request_policy:all_shards response_policy:special nondeterministic_output"},
+    {"scan", -2, R, "generic", {0, 0, 0}, cmd_scan, "2.8.0", "Walks over the keys, some at a time.",
+     .grammar = "cursor:int [MATCH=pattern:pattern] [COUNT=count:int] [TYPE=type^6.0.0]",
+     .tips = "nondeterministic_output request_policy:special response_policy:special"},
     {0},
 };
 /* clang-format on */
