@@ -93,8 +93,10 @@ static bool add_unsigned(const struct field_op *op, uint64_t value, int64_t by, 
 
 /* ---------------------------------------------------------------- operations */
 
-/* Does one writing operation and answers it; true if a bit changed. */
-static bool write_field(struct call *x, const struct field_op *op, uint8_t *p, size_t n) {
+/* Does one writing operation and answers it; true if that is a change; where the
+ * string has grown, any write is. */
+static bool write_field(struct call *x, const struct field_op *op, uint8_t *p, size_t n,
+                        bool grown) {
     uint64_t old = load_field(p, n, op->offset, op->width), bits;
     bool set = op->verb == FIELD_SET, overflow;
 
@@ -117,7 +119,7 @@ static bool write_field(struct call *x, const struct field_op *op, uint8_t *p, s
         reply_int(&x->r, extend_sign(set ? old : bits, op->width));
     else
         reply_int(&x->r, (int64_t)(set ? old : bits));
-    return bits != old;
+    return grown || bits != old;
 }
 
 static void read_field(struct call *x, const struct field_op *op, const uint8_t *p, size_t n) {
@@ -232,7 +234,7 @@ static int write_fields(struct call *x, const struct field_ops *ops) {
         if (ops->v[i].verb == FIELD_GET)
             read_field(x, &ops->v[i], data, n);
         else
-            changes += write_field(x, &ops->v[i], data, n);
+            changes += write_field(x, &ops->v[i], data, n, grown);
     }
     if (changes || grown) {
         key_changed(x, &r, EVENT_STRING, "setbit");
