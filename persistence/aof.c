@@ -32,9 +32,20 @@ enum aof_phase aof_phase(const struct aof *a) {
     return a->phase;
 }
 
+void aof_keep_options(struct aof *a, const struct aof_options *o) {
+    const char **to[] = {&a->o.names.dir, &a->o.names.dirname, &a->o.names.filename,
+                         &a->o.names.dbfilename};
+
+    a->o = *o;
+    for (size_t i = 0; i < sizeof to / sizeof *to; i++) {
+        snprintf(a->names[i], sizeof a->names[i], "%s", *to[i] ? *to[i] : "");
+        *to[i] = a->names[i];
+    }
+}
+
 void aof_set_options(struct aof *a, const struct aof_options *o) {
     if (a->o.policy != o->policy) aof_writer_set_policy(a->w, o->policy);
-    a->o = *o;
+    aof_keep_options(a, o);
 }
 
 /* ---------------------------------------------------------------- appending */
@@ -298,9 +309,10 @@ void aof_get_info(struct aof *a, struct aof_info *out) {
     out->current_cow_bytes = a->child.pid ? a->child.progress.cow_bytes : 0;
     out->current_keys = a->child.pid ? a->child.progress.keys_done : 0;
     out->total_keys = a->child.pid ? a->keys_at_fork : 0;
-    out->appended = a->appended;
-    out->written = a->st.written;
-    out->synced = a->st.synced;
+    /* Marks behind the last command are nobody's data: they do not count as distance. */
+    out->appended = aof_appended(a);
+    out->written = a->st.written < out->appended ? a->st.written : out->appended;
+    out->synced = a->st.synced < out->appended ? a->st.synced : out->appended;
     out->oldest_unsynced_ms =
         a->st.oldest_unsynced_us ? (now - a->st.oldest_unsynced_us) / 1000 : 0;
     out->writer = a->st;

@@ -37,7 +37,7 @@ enum aof_rewrite_phase { RW_IDLE, RW_PREPARE, RW_FORK, RW_CHILD, RW_PUBLISH, RW_
 enum aof_level { AOF_LEVEL_NONE, AOF_LEVEL_WRITTEN, AOF_LEVEL_SYNCED };
 
 struct aof_options {
-    struct aof_names names; /* strings stay the caller's and must live on */
+    struct aof_names names; /* copied */
     enum aof_fsync policy;
     bool checksum, timestamps, load_truncated, rewrite_incremental_fsync, no_fsync_on_rewrite;
     bool keep_history; /* aof-disable-auto-gc */

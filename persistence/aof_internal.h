@@ -35,7 +35,8 @@ struct aof_job {
 
 struct aof {
     struct keyspace *ks;
-    struct aof_options o;
+    struct aof_options o; /* its names point to `names` below */
+    char names[4][4096];
     struct aof_hooks h;
     enum aof_phase phase;
     struct aof_writer *w;
@@ -75,6 +76,9 @@ struct aof {
 };
 
 extern const char *const aof_phase_name[AOF_PHASES];
+
+/* Takes over options; the strings are copied, as those of a configuration go with its next change. */
+void aof_keep_options(struct aof *a, const struct aof_options *o);
 
 void aof_enter(struct aof *a, enum aof_phase to, const char *why);
 

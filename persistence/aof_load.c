@@ -112,8 +112,14 @@ static int upgrade_single_file(int dirfd, const struct aof_names *n, const char 
     return rc;
 }
 
+static int take_lock(const struct aof_load_options *o, struct err *e) {
+    return o->lock ? o->lock(o->lock_arg, e) : 0;
+}
+
 /* Reads the manifest, or makes sure that there is really nothing to read. */
-static int find_log(int dirfd, const struct aof_names *n, struct aof_manifest *m, struct err *e) {
+static int find_log(int dirfd, const struct aof_load_options *o, struct aof_manifest *m,
+                    struct err *e) {
+    const struct aof_names *n = &o->names;
     char manifest_name[AOF_NAME_MAX + 16], stray[AOF_NAME_MAX];
     const struct aof_file *base;
     int rc;
@@ -125,7 +131,7 @@ static int find_log(int dirfd, const struct aof_names *n, struct aof_manifest *m
         base = aof_manifest_base(m);
         if (base && strcmp(base->name, n->filename) == 0 && !io_exists(dirfd, base->name) &&
             in_working_dir(n, n->filename))
-            return move_single_file(dirfd, n, e);
+            return take_lock(o, e) < 0 ? -1 : move_single_file(dirfd, n, e);
         return 0;
     }
     if (find_stray(dirfd, n->filename, stray, sizeof stray))
@@ -134,7 +140,8 @@ static int find_log(int dirfd, const struct aof_names *n, struct aof_manifest *m
             "the append only directory '%s' holds '%s' but no manifest '%s': refusing to "
             "start empty. Bring the manifest back, or move the files away",
             n->dirname, stray, manifest_name);
-    if (in_working_dir(n, n->filename)) return upgrade_single_file(dirfd, n, manifest_name, m, e);
+    if (in_working_dir(n, n->filename))
+        return take_lock(o, e) < 0 ? -1 : upgrade_single_file(dirfd, n, manifest_name, m, e);
     if (in_working_dir(n, n->dbfilename))
         return err_set(e, ENOTSUP,
                        "'%s' exists and no append only file does: refusing to start empty beside "
@@ -195,8 +202,10 @@ static int cut_tail(struct load *l, const struct aof_file *f, const struct aof_r
                     struct err *e) {
     char name[AOF_NAME_MAX + 64], buf[65536];
     uint64_t position = r->has_header ? aof_position_at(&r->epoch, r->good) : r->good, at = r->good;
-    int from = io_open_append(l->dirfd, f->name, e), to = -1, rc = -1;
+    int from, to = -1, rc = -1;
 
+    if (take_lock(l->o, e) < 0) return -1;
+    from = io_open_append(l->dirfd, f->name, e);
     if (from < 0) return -1;
     snprintf(name, sizeof name, "%s.cut-%llu-%llu", f->name,
              (unsigned long long)(r->has_header ? r->epoch.epoch : 0),
@@ -358,7 +367,7 @@ int aof_load(int dirfd, const struct aof_load_options *o, struct aof_loaded *out
     bool has_data = false;
 
     *out = (struct aof_loaded){.next_epoch = 1};
-    if (find_log(dirfd, &o->names, &out->manifest, e) < 0) goto fail;
+    if (find_log(dirfd, o, &out->manifest, e) < 0) goto fail;
     if (out->manifest.n == 0) return 0;
     if (check_files(&l, o->names.dirname, e) < 0) goto fail;
     for (size_t i = 0; i < out->manifest.n; i++) {

@@ -26,6 +26,9 @@ struct aof_load_options {
     /* `done` of `total` bytes of the log are read. May be NULL. */
     void (*progress)(void *arg, uint64_t done, uint64_t total);
     void *arg;
+    /* Called before the first change to the directory. May be NULL. */
+    int (*lock)(void *arg, struct err *e);
+    void *lock_arg;
 };
 
 /* What the log looked like, for going on with it. */

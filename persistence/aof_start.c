@@ -21,7 +21,7 @@ struct aof *aof_new(struct keyspace *ks, const struct aof_options *o, const stru
     struct aof *a = mem_calloc(sizeof *a);
 
     a->ks = ks;
-    a->o = *o;
+    aof_keep_options(a, o);
     a->h = *h;
     a->dirfd = a->lock_fd = a->incr_fd = -1;
     a->db = -1;
@@ -33,7 +33,10 @@ struct aof *aof_new(struct keyspace *ks, const struct aof_options *o, const stru
     return a;
 }
 
-static int lock_directory(struct aof *a, struct err *e) {
+static int lock_directory(void *arg, struct err *e) {
+    struct aof *a = arg;
+
+    if (a->lock_fd >= 0) return 0;
     a->lock_fd = io_lock(a->dirfd, ".lock", e);
     if (a->lock_fd >= 0) return 0;
     if (e->code == EWOULDBLOCK)
@@ -145,13 +148,20 @@ static int open_log(struct aof *a, struct aof_loaded *l, struct err *e) {
     return 0;
 }
 
-int aof_start(struct aof *a, const struct aof_load_options *l, struct err *e) {
+/* A log that is refused is not touched, not even by a lock file: it is made only when the log is
+ * about to be changed, or was found good. One that is there is taken at once. */
+int aof_start(struct aof *a, const struct aof_load_options *options, struct err *e) {
+    struct aof_load_options l = *options;
     struct aof_loaded loaded = {0};
     int rc = -1;
 
+    l.lock = lock_directory;
+    l.lock_arg = a;
     a->dirfd = io_open_dir(a->o.names.dirname, true, e);
-    if (a->dirfd < 0 || lock_directory(a, e) < 0) return -1;
-    if (aof_load(a->dirfd, l, &loaded, e) < 0) return -1;
+    if (a->dirfd < 0) return -1;
+    if (io_exists(a->dirfd, ".lock") && lock_directory(a, e) < 0) return -1;
+    if (aof_load(a->dirfd, &l, &loaded, e) < 0) return -1;
+    if (lock_directory(a, e) < 0) return -1;
     aof_remove_temps(a->dirfd);
     if (loaded.manifest.n == 0)
         rc = create_log(a, e);
