@@ -33,12 +33,17 @@ def args_of(name):
     return ARGS + (NO_CUT if name in ("no-truncated", "torn-ts-no") else [])
 
 
+def repair(name):
+    """What the message of a refusal has to tell."""
+    return is_stet(SERVER) and ("offset" if name in BLIND else "check-aof")
+
+
 def check_tool(root, name, outcome):
     """Server and check tool must agree: valid if and only if it starts without a cut."""
     path = os.path.join(root, "appendonlydir", "appendonly.aof.manifest")
     if not os.path.exists(path) or name.startswith("single") or name in BLIND:
         return []
-    done = subprocess.run([CHECK_AOF, path], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([CHECK_AOF, path], capture_output=True, timeout=60)
     valid = done.returncode == 0
     if valid == (outcome == 0):
         return []
@@ -50,7 +55,7 @@ def recipe(name, files, commands, outcome):
         write(s.dir, files)
         wrong = check_tool(s.dir, name, outcome) if is_stet(SERVER) else []
         if isinstance(outcome, str):
-            return wrong + refusal(s, outcome, is_stet(SERVER))
+            return wrong + refusal(s, outcome, repair(name))
         want = Model().run(commands).contents()
         return wrong + service(s, strings, want, outcome if is_stet(SERVER) else None)
 
@@ -59,7 +64,7 @@ def recorded(name, expect):
     with Server(*args_of(name), start=False) as s:
         unpack(os.path.join(CRASH, name, "dir"), s.dir)
         if "refused" in expect:
-            return refusal(s, expect["refused"], is_stet(SERVER))
+            return refusal(s, expect["refused"], repair(name))
         cut = expect.get("cut", 0) if is_stet(SERVER) else None
         return service(s, snapshot, None, cut, expect["starts"])
 

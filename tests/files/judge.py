@@ -23,7 +23,10 @@ def log_tail(server):
 
 
 def refusal(server, why, expect_repair):
-    """What is wrong with how the server refuses; why: "data", "manifest" or "rdb"."""
+    """What is wrong with how the server refuses; why: "data", "manifest" or "rdb".
+
+    expect_repair: False (no message is looked for), "offset", or "check-aof" as well.
+    """
     before = fingerprint(server.dir)
     server.spawn()
     if server.wait_ready():
@@ -39,8 +42,10 @@ def refusal(server, why, expect_repair):
     if expect_repair:
         if "appendonly" not in log:
             wrong.append("the message names no file: " + log_tail(server))
-        if why == "data" and not ("offset" in log and "check-aof" in log):
-            wrong.append("the message lacks offset or repair command: " + log_tail(server))
+        if why == "data" and "offset" not in log:
+            wrong.append("the message tells no offset: " + log_tail(server))
+        if expect_repair == "check-aof" and why == "data" and "check-aof" not in log:
+            wrong.append("the message tells no repair command: " + log_tail(server))
     return wrong
 
 

@@ -188,7 +188,7 @@ static void start_and_wait(struct server *s, const char *arg, va_list ap) {
     if (server_is_stet()) {
         unlink(server_path(s, "port-file"));
         argv[n++] = "--port-file";
-        argv[n++] = "port-file";
+        argv[n++] = (char *)server_path(s, "port-file"); /* --dir may lead elsewhere */
     } else {
         s->port = kit_free_port();
         snprintf(port, sizeof port, "%d", s->port);

@@ -333,8 +333,13 @@ Test(aof, damage_in_the_middle_is_refused_with_the_way_out) {
     struct server *s = server_run(AOF, NULL);
 
     fill(ask_open(s));
-    server_kill(s);
-    append_file(s, INCR_1, "garbage\r\n*1\r\n$4\r\nPING\r\n");
+    server_stop(s); /* all is synced, and the log says so */
+    char *log = server_read_file(s, INCR_1), *middle = strstr(log, "*3\r\n$6\r\nAPPEND");
+    cr_assert(middle);
+    FILE *f = fopen(server_path(s, INCR_1), "r+");
+    fseek(f, middle - log, SEEK_SET);
+    fputs("garbage", f);
+    fclose(f);
     server_launch(s, AOF, NO_TCP, NULL);
     cr_assert_eq(server_wait_exit(s), 1);
     says(s, "Bad file format reading the append only file");
