@@ -303,6 +303,7 @@ size_t engine_feed(struct engine *e, struct session *s, char *in, size_t n, size
     size_t used = 0;
 
     *need = 1;
+    clock_refresh(); /* the loop's own reading is from before it waited */
     s->active_ms = clock_cached_ms();
     while (used < n && s->state == SESSION_ACTIVE) {
         size_t took;
