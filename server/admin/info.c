@@ -63,7 +63,7 @@ static double latency_at(const uint64_t *buckets, uint64_t total, double percent
         if (n && below + n >= rank) {
             double from = i ? ldexp(1, i - 1) : 0, to = ldexp(1, i);
 
-            return from + (to - from) * (rank - below) / n;
+            return from + (to - from) * (rank - below - 0.5) / n;
         }
         below += n;
     }

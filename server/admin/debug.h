@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * debug - the subcommands of DEBUG, by file: data (debug_data.c), digest (debug_digest.c), sample
+ * replies (debug_protocol.c), the allocator (debug_memory.c), the rest (debug.c).
+ */
+#ifndef STET_ADMIN_DEBUG_H
+#define STET_ADMIN_DEBUG_H
+
+#include "server/exec/call.h"
+
+/* Handlers, as those of commands; argv[1] is the subcommand's name. */
+int debug_digest(struct call *x);
+int debug_digest_value(struct call *x);
+int debug_populate(struct call *x);
+int debug_object(struct call *x);
+int debug_htstats(struct call *x);
+int debug_htstats_key(struct call *x);
+int debug_protocol(struct call *x);
+int debug_mallctl(struct call *x);
+int debug_mallctl_str(struct call *x);
+int debug_jemalloc(struct call *x);
+
+#endif
