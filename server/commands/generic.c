@@ -13,8 +13,10 @@ static int delete_keys(struct call *x, bool lazy) {
     int64_t n = 0;
 
     for (int i = 1; i < x->argc; i++) {
-        struct ref r = lookup_write(x, i);
+        struct ref r;
 
+        fetch_ahead(x, i, 1);
+        r = lookup_write(x, i);
         if (!r.e) continue;
         key_delete(x, &r, lazy);
         key_changed(x, &r, EVENT_GENERIC, "del");
@@ -35,7 +37,10 @@ static int cmd_unlink(struct call *x) {
 static int cmd_exists(struct call *x) {
     int64_t n = 0;
 
-    for (int i = 1; i < x->argc; i++) n += peek(x, i).e != NULL;
+    for (int i = 1; i < x->argc; i++) {
+        fetch_ahead(x, i, 1);
+        n += peek(x, i).e != NULL;
+    }
     reply_int(&x->r, n);
     return 0;
 }
@@ -43,7 +48,10 @@ static int cmd_exists(struct call *x) {
 static int cmd_touch(struct call *x) {
     int64_t n = 0;
 
-    for (int i = 1; i < x->argc; i++) n += lookup_read(x, i).e != NULL;
+    for (int i = 1; i < x->argc; i++) {
+        fetch_ahead(x, i, 1);
+        n += lookup_read(x, i).e != NULL;
+    }
     reply_int(&x->r, n);
     return 0;
 }

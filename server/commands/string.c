@@ -251,8 +251,10 @@ static int cmd_getex(struct call *x) {
 static int cmd_mget(struct call *x) {
     reply_array(&x->r, (size_t)x->argc - 1);
     for (int i = 1; i < x->argc; i++) {
-        struct ref r = lookup_read(x, i);
+        struct ref r;
 
+        fetch_ahead(x, i, 1);
+        r = lookup_read(x, i);
         if (r.e && r.e->type == TYPE_STRING)
             reply_string(x, r.e);
         else
@@ -269,8 +271,10 @@ static bool check_pairs(struct call *x) {
 
 static void set_pairs(struct call *x) {
     for (int i = 1; i < x->argc; i += 2) {
-        struct ref r = lookup_write(x, i);
+        struct ref r;
 
+        fetch_ahead(x, i, 2);
+        r = lookup_write(x, i);
         store_string(x, &r, x->argv[i + 1], ENTRY_NO_EXPIRE, 0);
         key_changed(x, &r, EVENT_STRING, "set");
     }
@@ -286,6 +290,7 @@ static int cmd_mset(struct call *x) {
 static int cmd_msetnx(struct call *x) {
     if (!check_pairs(x)) return -1;
     for (int i = 1; i < x->argc; i += 2) {
+        fetch_ahead(x, i, 2);
         if (lookup_write(x, i).e) {
             reply_int(&x->r, 0);
             return 0;

@@ -67,6 +67,17 @@ struct ref peek(struct call *x, int i) {
     return r;
 }
 
+void fetch_keys(struct call *x, int i, int step) {
+    uint64_t hash[AHEAD];
+    int n = 0;
+
+    for (; i < x->argc && n < AHEAD; i += step, n++) {
+        hash[n] = hash_bytes(x->argv[i].p, x->argv[i].n);
+        table_prefetch_bucket(&x->db->keys, hash[n]);
+    }
+    while (n-- > 0) table_prefetch_entry(&x->db->keys, hash[n]);
+}
+
 void delete_overdue(struct call *x, struct ref *r) {
     bool lazy = x->e->v->lazyfree_lazy_expire;
 

@@ -26,6 +26,14 @@ bool check_length(struct call *x, uint64_t have, uint64_t more);
 /* Argument i as a key that is only asked about: counts hits and misses, but is no access. */
 struct ref peek(struct call *x, int i);
 
+/* For loops over keys that begin at argument 1 and stand `step` apart, before argument i is looked
+ * up: fetches the places of the next keys from memory, many at a time. */
+enum { AHEAD = 16 };
+void fetch_keys(struct call *x, int i, int step);
+static inline void fetch_ahead(struct call *x, int i, int step) {
+    if (i + step < x->argc && (i - 1) / step % AHEAD == 0) fetch_keys(x, i, step);
+}
+
 /* Does what happens to a key that got a time in the past: deletes it, logs and tells that. */
 void delete_overdue(struct call *x, struct ref *r);
 
