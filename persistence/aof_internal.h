@@ -77,7 +77,8 @@ struct aof {
 
 extern const char *const aof_phase_name[AOF_PHASES];
 
-/* Takes over options; the strings are copied, as those of a configuration go with its next change. */
+/* Takes over options; the strings are copied, as those of a configuration go with its next change.
+ */
 void aof_keep_options(struct aof *a, const struct aof_options *o);
 
 void aof_enter(struct aof *a, enum aof_phase to, const char *why);

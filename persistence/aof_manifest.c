@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "persistence/aof_manifest.h"
 
-#include "storage/base/check.h"
+#include "protocol/request.h"
 #include "storage/base/mem.h"
 #include "storage/base/num.h"
 
@@ -47,31 +47,6 @@ const struct aof_file *aof_manifest_last_incr(const struct aof_manifest *m) {
 
 /* ---------------------------------------------------------------- reading */
 
-/* The next word of a line, double quotes honoured; false at its end. */
-static bool next_word(struct slice *line, struct bytes *word, bool *bad) {
-    bytes_clear(word);
-    while (line->n && isspace((unsigned char)*line->p)) line->p++, line->n--;
-    if (line->n == 0) return false;
-    if (*line->p == '"') {
-        const char *end = memchr(line->p + 1, '"', line->n - 1);
-
-        if (!end) {
-            *bad = true;
-            return false;
-        }
-        bytes_append(word, line->p + 1, (size_t)(end - line->p) - 1);
-        line->n -= (size_t)(end + 1 - line->p);
-        line->p = end + 1;
-        return true;
-    }
-    while (line->n && !isspace((unsigned char)*line->p)) {
-        bytes_append_char(word, *line->p);
-        line->p++;
-        line->n--;
-    }
-    return true;
-}
-
 static const char *take_pair(struct aof_file *f, struct slice key, struct slice value) {
     if (slice_is(key, "file")) {
         if (value.n == 0 || value.n >= AOF_NAME_MAX) return "a file name is empty or too long";
@@ -89,20 +64,18 @@ static const char *take_pair(struct aof_file *f, struct slice key, struct slice 
 }
 
 static const char *parse_file_line(struct slice line, struct aof_file *f) {
-    struct bytes key = {0}, value = {0};
+    struct request_args words = {0};
+    char *copy = mem_dup(line.p, line.n);
     const char *why = NULL;
-    bool bad = false;
 
-    while (!why && next_word(&line, &key, &bad)) {
-        if (!next_word(&line, &value, &bad))
-            why = "a key without a value";
-        else
-            why = take_pair(f, bytes_slice(&key), bytes_slice(&value));
-    }
-    if (!why && bad) why = "unbalanced quotes";
+    if (!request_split_line(copy, line.n, &words))
+        why = "unbalanced quotes";
+    else if (words.n % 2)
+        why = "a key without a value";
+    for (size_t i = 0; !why && i < words.n; i += 2) why = take_pair(f, words.v[i], words.v[i + 1]);
     if (!why && (!f->name[0] || f->seq == 0 || f->type == 0)) why = "file, seq and type are needed";
-    bytes_release(&key);
-    bytes_release(&value);
+    mem_free(words.v);
+    mem_free(copy);
     return why;
 }
 

@@ -139,6 +139,8 @@ static int write_all(struct base *w) {
         table_each(&db->keys, visit, w);
         if (w->failed) return -1;
     }
+    if (w->progress.keys_done == 0 && !w->rw->checksum)
+        bytes_append_str(&w->buf, "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n"); /* never 0 bytes */
     if (batch_end(w) < 0) return -1;
     return io_sync(w->fd, w->e);
 }

@@ -19,7 +19,8 @@ struct aof_rewrite {
     bool incremental_fsync;
 };
 
-/* 0, or -1 and the file is removed. `report_fd` -1: no reports. */
+/* The file is never empty, so that a base of 0 bytes always means that something was lost. 0, or -1
+ * and the file is removed. `report_fd` -1: no reports. */
 int aof_rewrite_write(const struct aof_rewrite *rw, int report_fd, struct err *e);
 
 #endif

@@ -109,6 +109,19 @@ static int drop_history(struct aof *a, struct err *e) {
     return a->manifest.n == before ? 0 : publish(a, e);
 }
 
+/* An empty base that was accepted gets contents, so that it can be told from one that was lost. */
+static int fill_empty_base(struct aof *a, struct err *e) {
+    const struct aof_file *base = aof_manifest_base(&a->manifest);
+    struct keyspace none = {0};
+    struct aof_rewrite rw = {.ks = &none, .dirfd = a->dirfd, .checksum = a->o.checksum};
+
+    if (!base || a->info.base_size > 0) return 0;
+    rw.file = "temp-rewriteaof-base";
+    if (aof_rewrite_write(&rw, -1, e) < 0) return -1;
+    if (io_rename(a->dirfd, rw.file, base->name, e) < 0) return -1;
+    return io_sync_dir(a->dirfd, e);
+}
+
 static int open_log(struct aof *a, struct aof_loaded *l, struct err *e) {
     const struct aof_file *f;
     uint64_t size = l->last.size;
@@ -121,7 +134,7 @@ static int open_log(struct aof *a, struct aof_loaded *l, struct err *e) {
     a->payload_end = a->appended;
     a->info.base_size = l->base_bytes;
     a->incr_bytes_before = l->total_bytes - l->base_bytes;
-    if (drop_history(a, e) < 0) return -1;
+    if (drop_history(a, e) < 0 || fill_empty_base(a, e) < 0) return -1;
     f = aof_manifest_last_incr(&a->manifest);
     if (!f) {
         fd = make_increment(a, e);

@@ -43,7 +43,7 @@ struct aof_writer {
 
     struct entry *first, **last;
     struct bytes spare, group;
-    bool writer_idle, sync_idle, stopping, abandon, hold;
+    bool writer_idle, sync_idle, sync_timed, stopping, abandon, hold;
     int fd;
     uint64_t generation; /* counts restarts: a sync of an older file says nothing */
     enum aof_fsync policy;
@@ -102,8 +102,7 @@ static int write_group(struct aof_writer *w, int fd, uint64_t start, struct slic
 }
 
 /* Writes until it is through, or the file is given up. With mu held on entry and return. */
-static void write_until_done(struct aof_writer *w, struct slice data, uint64_t end,
-                             bool payload) {
+static void write_until_done(struct aof_writer *w, struct slice data, uint64_t end, bool payload) {
     uint64_t generation = w->generation, start;
     size_t done = 0;
     int code;
@@ -249,14 +248,20 @@ static bool sync_is_due(const struct aof_writer *w, uint64_t *wait_us) {
     return false;
 }
 
+/* With mu held. A thread that waits for its second to pass needs no signal. */
+static void wake_sync_thread(struct aof_writer *w) {
+    uint64_t wait_us;
+
+    if (!w->sync_idle || w->sync_timed) return;
+    if (sync_is_due(w, &wait_us) || wait_us) pthread_cond_signal(&w->sync);
+}
+
 static void *writer_run(void *arg) {
     struct aof_writer *w = arg;
 
     mem_thread_init();
     pthread_mutex_lock(&w->mu);
     for (;;) {
-        uint64_t unused;
-
         while (!w->first && !w->stopping) {
             w->writer_idle = true;
             pthread_cond_wait(&w->work, &w->mu);
@@ -276,7 +281,7 @@ static void *writer_run(void *arg) {
             sync_once(w);
         else
             announce(w);
-        if (w->sync_idle && sync_is_due(w, &unused)) pthread_cond_signal(&w->sync);
+        wake_sync_thread(w);
         if (w->stopping && (w->st.sync_error || w->fd < 0)) break;
     }
     pthread_mutex_unlock(&w->mu);
@@ -298,6 +303,7 @@ static void *sync_run(void *arg) {
             continue;
         }
         w->sync_idle = true;
+        w->sync_timed = wait_us > 0;
         if (wait_us)
             timed_wait(&w->sync, &w->mu, wait_us);
         else

@@ -75,8 +75,8 @@ int main(int argc, char **argv) {
         return 0;
     }
     if (argc == 2 && (!strcmp(argv[1], "-h") || !strcmp(argv[1], "--help"))) {
-        print_usage(stdout);
-        return 0;
+        print_usage(stderr);
+        return 1; /* as redis-server does */
     }
     process_init(argc, argv);
     conf = conf_new();

@@ -34,6 +34,7 @@ struct check {
     uint64_t lines;  /* over all files, as redis-check-aof counts */
     int64_t late_at; /* offset of the first unit behind the timestamp, -1: none */
     bool first_json;
+    bool has_data; /* an increment holds commands */
 };
 
 const char *argp_program_version = "stet-check-aof " STET_VERSION;
@@ -210,6 +211,7 @@ static int check_file(struct check *c, const char *name, const char *type, bool 
         if (last) return 0;
     }
     c->lines += r.lines;
+    if (strcmp(type, "incr") == 0) c->has_data |= r.has_data;
     if (r.verdict != AOF_WHOLE) SAYF(c, "0x%16llx: %s\n", (unsigned long long)r.at, r.why);
     SAYF(c, "AOF analyzed: filename=%s, size=%llu, ok_up_to=%llu, ok_up_to_line=%llu, diff=%llu\n",
          name, (unsigned long long)r.size, (unsigned long long)r.good, (unsigned long long)c->lines,
@@ -225,6 +227,18 @@ static bool is_last(const struct check *c, const struct aof_manifest *m, size_t 
         if (m->files[k].type == AOF_INCR && !aof_is_header_only(c->dirfd, m->files[k].name))
             return false;
     return m->files[i].type == AOF_INCR || i + 1 == m->n;
+}
+
+/* As the server sees it: see aof_load.c. */
+static bool base_was_lost(const struct check *c, const struct aof_file *base) {
+    int fd = base ? io_open_read(c->dirfd, base->name, NULL) : -1;
+    bool empty = fd >= 0 && io_size(fd, NULL) == 0;
+
+    if (fd >= 0) close(fd);
+    if (!empty || !c->has_data || base->seq == 1) return false;
+    SAYF(c, "BASE AOF %s is empty (0 bytes) while increments hold data: its contents were lost\n",
+         base->name);
+    return true;
 }
 
 static int check_manifest(struct check *c, const char *name) {
@@ -249,6 +263,7 @@ static int check_manifest(struct check *c, const char *name) {
         if (rc == 0)
             SAYF(c, "%s AOF %s is valid\n", f->type == AOF_BASE ? "BASE" : "INCR", f->name);
     }
+    if (rc != 1 && base_was_lost(c, aof_manifest_base(&m))) rc = 1;
     aof_manifest_release(&m);
     if (rc != 1) say(c, "All AOF files and manifest are valid");
     return rc == 1;

@@ -284,8 +284,11 @@ static void after_feed(struct conn *c) {
 static void feed_kept(struct conn *c) {
     size_t used;
 
-    if (c->fd < 0 || c->in.n == 0 || c->s.state != SESSION_ACTIVE) return;
-    if (c->in.n < c->need) return;
+    if (c->fd < 0 || c->in.n == 0) return;
+    if (c->s.state != SESSION_ACTIVE || c->in.n < c->need) {
+        after_feed(c);
+        return;
+    }
     used = engine_feed(c->n->e, &c->s, c->in.p, c->in.n, &c->need);
     bytes_consume(&c->in, used);
     if (c->in.n == 0) bytes_release(&c->in);
@@ -338,10 +341,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg) {
         return;
     }
     c->in.n += (size_t)got;
-    if (c->s.state == SESSION_ACTIVE)
-        feed_kept(c);
-    else
-        after_feed(c);
+    feed_kept(c);
 }
 
 /* ---------------------------------------------------------------- accepting */
