@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "admin_help.h"
+
+#include <criterion/criterion.h>
+
+Test(connection, a_password_is_asked_for_and_taken) {
+    struct help *h = help_new("--requirepass secret");
+
+    cr_expect_str_eq(help_ask(&h->a, "get k"), "-NOAUTH Authentication required.|");
+    cr_expect_str_eq(help_ask(&h->a, "auth secre"),
+                     "-WRONGPASS invalid username-password pair or user is disabled.|");
+    cr_expect_str_eq(help_ask(&h->a, "auth secretsecret"),
+                     "-WRONGPASS invalid username-password pair or user is disabled.|");
+    cr_expect_str_eq(help_ask(&h->a, "auth _"),
+                     "-WRONGPASS invalid username-password pair or user is disabled.|");
+    cr_expect_str_eq(help_ask(&h->a, "auth secret"), "+OK|");
+    cr_expect_str_eq(help_ask(&h->a, "get k"), "$-1|");
+    cr_expect_str_eq(help_ask(&h->b, "get k"), "-NOAUTH Authentication required.|");
+    cr_expect_eq(h->e.stats.auth_denied, 3);
+    help_free(h);
+}
+
+Test(connection, hello_does_all_or_nothing) {
+    struct help *h = help_new("--requirepass secret");
+
+    cr_expect_eq(strncmp(help_ask(&h->a, "hello 3"), "-NOAUTH HELLO must", 18), 0);
+    cr_expect_eq(strncmp(help_ask(&h->a, "hello 3 auth default no setname n"), "-WRONGPASS", 10),
+                 0);
+    cr_expect_null(h->a.s.name);
+    cr_expect_eq(h->a.s.resp, 2);
+    cr_expect_str_eq(help_ask(&h->a, "hello 4"), "-NOPROTO unsupported protocol version|");
+    cr_expect_eq(help_ask(&h->a, "hello 3 auth default secret setname n")[0], '%');
+    cr_expect_str_eq(h->a.s.name, "n");
+    cr_expect_eq(h->a.s.resp, 3);
+    cr_expect_eq(help_ask(&h->a, "hello 2")[0], '*');
+    help_free(h);
+}
+
+Test(connection, reset_goes_back_to_the_beginning) {
+    struct help *h = help_new("--requirepass secret");
+
+    help_ask(&h->a, "hello 3 auth default secret setname n");
+    help_ask(&h->a, "select 3");
+    help_ask(&h->a, "client no-touch on");
+    cr_expect_str_eq(help_ask(&h->a, "reset"), "+RESET|");
+    cr_expect_null(h->a.s.name);
+    cr_expect_eq(h->a.s.db, 0);
+    cr_expect_str_eq(help_ask(&h->a, "get k"), "-NOAUTH Authentication required.|");
+    help_free(h);
+}
+
+Test(connection, quit_closes_behind_its_reply) {
+    struct help *h = help_new(NULL);
+
+    cr_expect_str_eq(help_ask(&h->a, "quit"), "+OK|");
+    cr_expect(h->a.closes_after);
+    cr_expect_not(h->a.closed);
+    help_free(h);
+}
+
+Test(client, kill_spares_its_own_connection_unless_told) {
+    struct help *h = help_new(NULL);
+
+    cr_expect_str_eq(help_ask(&h->a, "client kill type normal"), ":1|");
+    cr_expect(h->b.closed);
+    cr_expect_str_eq(help_ask(&h->a, "client kill type normal"), ":0|");
+    cr_expect_str_eq(help_ask(&h->a, "client kill type normal skipme no"), ":1|");
+    cr_expect(h->a.closes_after);
+    help_free(h);
+}
+
+Test(client, kill_by_address) {
+    struct help *h = help_new(NULL);
+
+    cr_expect_str_eq(help_ask(&h->a, "client kill 10.0.0.9:999"), "-ERR No such client|");
+    cr_expect_str_eq(help_ask(&h->a, "client kill addr 10.0.0.2:999 laddr 1.1.1.1:1"), ":0|");
+    cr_expect_str_eq(help_ask(&h->a, "client kill addr 10.0.0.2:999 maxage 100"), ":0|");
+    cr_expect_not(h->b.closed);
+    cr_expect_str_eq(help_ask(&h->a, "client kill 10.0.0.2:999"), "+OK|");
+    cr_expect(h->b.closed);
+    help_free(h);
+}
+
+Test(client, list_has_a_line_for_each_and_no_more) {
+    struct help *h = help_new(NULL);
+    const char *text;
+
+    help_ask(&h->b, "client setname bob");
+    text = help_ask(&h->a, "client list id 2 77");
+    cr_expect(strstr(text, "id=2 addr=10.0.0.2:999 laddr=10.0.0.100:6379 fd=9 name=bob "));
+    cr_expect(strstr(text, "cmd=client|setname user=default redir=-1 resp=2 lib-name= lib-ver=\n"));
+    cr_expect_null(strstr(text, "id=1 "));
+    cr_expect_str_eq(help_ask(&h->a, "client list type pubsub"), "$0||");
+    help_free(h);
+}
+
+Test(client, reply_skip_swallows_one_reply_and_off_all) {
+    struct help *h = help_new(NULL);
+
+    cr_expect_str_eq(help_ask(&h->a, "client reply skip"), "");
+    cr_expect_str_eq(help_ask(&h->a, "set k v"), "");
+    cr_expect_str_eq(help_ask(&h->a, "get k"), "$1|v|");
+    cr_expect_str_eq(help_ask(&h->a, "client reply off"), "");
+    cr_expect_str_eq(help_ask(&h->a, "get k"), "");
+    cr_expect_str_eq(help_ask(&h->a, "client reply on"), "+OK|");
+    help_free(h);
+}
