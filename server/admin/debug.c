@@ -96,10 +96,13 @@ static int debug_change_repl_id(struct call *x) {
 static int debug_loadaof(struct call *x) {
     const struct admin_app *app = app_of(x->e);
     struct err err = {0};
+    int rc;
 
     if (!app->load_log || aof_phase(x->e->aof) != AOF_ON)
         return reply_err(x, "ERR the append-only log is off: there is nothing to load");
-    if (app->load_log(app->arg, &err) < 0) {
+    rc = app->load_log(app->arg, &err);
+    x->e->dirty = x->dirty_before; /* what was read is in the log already */
+    if (rc < 0) {
         log_warning("DEBUG LOADAOF: %s", err.text);
         return reply_err(x, "ERR Error trying to load the AOF files, check server logs.");
     }

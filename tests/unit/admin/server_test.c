@@ -199,6 +199,26 @@ Test(debug, populate_leaves_what_is_there) {
     help_free(h);
 }
 
+/* As replaying does: keys change. */
+static int load_something(void *arg, struct err *e) {
+    struct engine *engine = arg;
+
+    (void)e;
+    engine->dirty += 5;
+    return 0;
+}
+
+Test(debug, loadaof_is_not_logged_as_a_change) {
+    struct help *h = help_new("--enable-debug-command yes --appendonly yes");
+    uint64_t before = aof_appended(h->aof);
+
+    h->app.load_log = load_something;
+    h->app.arg = &h->e;
+    cr_expect_str_eq(help_ask(&h->a, "debug loadaof"), "+OK|");
+    cr_expect_eq(aof_appended(h->aof), before);
+    help_free(h);
+}
+
 Test(debug, unknown_and_wrong_count_are_one_error) {
     struct help *h = help_new("--enable-debug-command yes");
 
