@@ -184,7 +184,7 @@ static void note_write_error(struct aof *a, int before) {
 void aof_on_wake(struct aof *a) {
     int before = a->st.write_error;
 
-    aof_writer_get_state(a->w, &a->st);
+    aof_writer_poll(a->w, &a->st.write_error, &a->st.sync_error);
     if (a->st.write_error != before) note_write_error(a, before);
     if (a->st.sync_error && a->phase == AOF_ON) {
         log_warning("fsync of the AOF failed: %s. The file is not trusted any more; writes are "
@@ -248,6 +248,7 @@ static void start_what_is_due(struct aof *a) {
 
 void aof_cron(struct aof *a) {
     aof_on_wake(a);
+    aof_writer_get_state(a->w, &a->st);
     mark_when_idle(a);
     start_what_is_due(a);
 }

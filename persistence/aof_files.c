@@ -231,6 +231,7 @@ void aof_rewrite_fork(struct aof *a) {
 
     CHECK(a->rw == RW_FORK && a->buf.n == 0);
     if (a->purpose != RW_FOR_RECOVERY) {
+        aof_writer_get_state(a->w, &a->st);
         a->incr_bytes_before += a->purpose == RW_FOR_SIZE ? a->st.file_bytes : 0;
         aof_writer_switch(a->w, a->incr_fd);
         a->incr_fd = -1;

@@ -48,8 +48,9 @@ struct aof_writer {
     uint64_t generation; /* counts restarts: a sync of an older file says nothing */
     enum aof_fsync policy;
     _Atomic uint64_t written, synced;
-    uint64_t payload_end; /* end of the last batch that needs a sync of its own */
-    uint64_t wanted;      /* somebody waits for this to be synced */
+    atomic_int write_error, sync_error; /* of `st`, as last announced */
+    uint64_t payload_end;               /* end of the last batch that needs a sync of its own */
+    uint64_t wanted;                    /* somebody waits for this to be synced */
     uint64_t last_sync_us;
     struct aof_writer_state st;
 };
@@ -76,6 +77,8 @@ static void timed_wait(pthread_cond_t *c, pthread_mutex_t *mu, uint64_t us) {
 
 /* With mu held. */
 static void announce(struct aof_writer *w) {
+    atomic_store_explicit(&w->write_error, w->st.write_error, memory_order_relaxed);
+    atomic_store_explicit(&w->sync_error, w->st.sync_error, memory_order_relaxed);
     pthread_cond_broadcast(&w->progress);
     if (!atomic_exchange(&w->wake_pending, true)) w->wake(w->wake_arg);
 }
@@ -427,6 +430,8 @@ void aof_writer_restart(struct aof_writer *w, int fd, uint64_t size, uint64_t po
     atomic_store(&w->synced, position);
     w->payload_end = w->wanted = 0;
     w->st.sync_error = w->st.write_error = 0;
+    atomic_store(&w->sync_error, 0);
+    atomic_store(&w->write_error, 0);
     w->st.oldest_unsynced_us = 0;
     w->last_sync_us = now_us();
     adopt_file(w, fd, size);
@@ -455,6 +460,12 @@ void aof_writer_get_state(struct aof_writer *w, struct aof_writer_state *out) {
     w->st.synced = atomic_load(&w->synced);
     *out = w->st;
     pthread_mutex_unlock(&w->mu);
+}
+
+void aof_writer_poll(struct aof_writer *w, int *write_error, int *sync_error) {
+    atomic_store(&w->wake_pending, false);
+    *write_error = atomic_load_explicit(&w->write_error, memory_order_relaxed);
+    *sync_error = atomic_load_explicit(&w->sync_error, memory_order_relaxed);
 }
 
 uint64_t aof_writer_written(const struct aof_writer *w) {

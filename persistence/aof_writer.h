@@ -72,7 +72,10 @@ void aof_writer_want_sync(struct aof_writer *w, uint64_t position);
 /* While held (a child saves and no-appendfsync-on-rewrite is set), `everysec` does not sync. */
 void aof_writer_hold_sync(struct aof_writer *w, bool hold);
 
-/* Also re-arms the wake-up. */
+/* The short look after a wake-up, without the lock: re-arms it, tells the errors. */
+void aof_writer_poll(struct aof_writer *w, int *write_error, int *sync_error);
+
+/* Everything there is to know. Also re-arms the wake-up. */
 void aof_writer_get_state(struct aof_writer *w, struct aof_writer_state *out);
 
 /* Cheap: two loads, without the lock. */

@@ -22,6 +22,7 @@ enum {
     READ_BYTES = 64 * 1024,       /* of the shared buffer */
     READ_LARGE_MAX = 1024 * 1024, /* at once, where a large argument is known to come */
     IOV_MAX_USED = 64,
+    GATED_PER_TURN = 16,
     WRITE_MAX = 1024 * 1024, /* per connection and turn, so that others get theirs */
 };
 
@@ -455,7 +456,7 @@ void net_close_all(struct net *n, int deadline_ms) {
     uint64_t until = clock_real_ns() / 1000000 + (uint64_t)deadline_ms;
 
     net_flush(n);
-    while ((!list_empty(&n->to_flush) || !list_empty(&n->gated)) &&
+    while ((!list_empty(&n->to_flush) || !list_empty(&n->gated) || !list_empty(&n->released)) &&
            clock_real_ns() / 1000000 < until) {
         usleep(500);
         n->seen_written = UINT64_MAX;

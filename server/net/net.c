@@ -19,6 +19,7 @@ void net_init(struct net *n, struct loop *loop, struct engine *e) {
     *n = (struct net){.loop = loop, .e = e, .v = e->v, .rbuf = mem_alloc(RBUF_BYTES)};
     list_init(&n->to_flush);
     list_init(&n->gated);
+    list_init(&n->released);
     list_init(&n->dead);
 }
 

@@ -28,9 +28,10 @@ struct net {
     size_t nlisteners;
     int port; /* what TCP is bound to, 0: none */
     char *rbuf;
-    struct list to_flush;               /* have output to look at */
-    struct list gated;                  /* what they have waits for the log */
-    struct list dead;                   /* closed; freed at the end of the turn */
+    struct list to_flush; /* have output to look at */
+    struct list gated;    /* what they have waits for the log */
+    struct list released; /* were gated when the log last moved; not looked at since */
+    struct list dead;     /* closed; freed at the end of the turn */
     uint64_t seen_written, seen_synced; /* the log's positions when `gated` was last looked at */
     struct session *cron_at;
     uint64_t max_in, max_out; /* largest seen recently, for INFO clients */

@@ -39,4 +39,14 @@ static inline void list_append(struct list *head, struct list *l) {
     head->prev = l;
 }
 
+/* Moves all of `from` behind what is in `to`. */
+static inline void list_splice(struct list *to, struct list *from) {
+    if (list_empty(from)) return;
+    from->next->prev = to->prev;
+    to->prev->next = from->next;
+    from->prev->next = to;
+    to->prev = from->prev;
+    list_init(from);
+}
+
 #endif
