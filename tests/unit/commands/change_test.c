@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * What each command tells of: how many changes, and which events in which order.
+ */
+#include "engine_help.h"
+
+#include <criterion/criterion.h>
+
+TestSuite(change, .init = engine_begin, .fini = engine_end);
+
+struct change {
+    const char *before; /* sent first, parted by ';' */
+    const char *command;
+    unsigned changes;
+    const char *events;
+};
+
+/* clang-format off */
+static const struct change changes[] = {
+    {"", "SET k v", 1, "new:k set:k"},
+    {"SET k v", "SET k v", 1, "set:k"},
+    {"SET k v", "SET k w EX 10", 1, "set:k expire:k"},
+    {"", "SET k v XX", 0, ""},
+    {"SET k v", "SET k w NX", 0, ""},
+    {"SET k v", "SET k w NX GET", 0, ""},
+    {"SET k v", "SETNX k w", 0, ""},
+    {"", "SETNX k w", 1, "new:k set:k"},
+    {"", "SETEX k 10 v", 1, "new:k set:k expire:k"},
+    {"SET k v", "PSETEX k 10 v", 1, "set:k expire:k"},
+    {"SET k v", "GETSET k w", 1, "set:k"},
+    {"SET k v", "GETDEL k", 1, "del:k"},
+    {"", "GETDEL k", 0, "keymiss:k"},
+    {"SET k v", "GETEX k", 0, ""},
+    {"SET k v", "GETEX k EX 5", 1, "expire:k"},
+    {"SET k v", "GETEX k EXAT 5", 1, "del:k"},
+    {"SET k v", "GETEX k PERSIST", 0, ""},
+    {"SET k v EX 5", "GETEX k PERSIST", 1, "persist:k"},
+    {"SET a 1", "MSET a 2 b 3", 2, "set:a new:b set:b"},
+    {"", "MSETNX a 2 b 3", 2, "new:a set:a new:b set:b"},
+    {"SET b 1", "MSETNX a 2 b 3", 0, ""},
+    {"SET a 1", "MGET a b", 0, "keymiss:b"},
+    {"", "APPEND k v", 1, "new:k append:k"},
+    {"SET k v", "APPEND k v", 1, "append:k"},
+    {"", "SETRANGE k 3 v", 1, "new:k setrange:k"},
+    {"SET k v", "SETRANGE k 3 ''", 0, ""},
+    {"", "INCR k", 1, "new:k incrby:k"},
+    {"SET k 5", "DECRBY k 2", 1, "incrby:k"},
+    {"SET k v", "INCR k", 0, ""},
+    {"", "INCRBYFLOAT k 1.5", 1, "new:k incrbyfloat:k"},
+    {"", "SETBIT k 0 0", 1, "new:k setbit:k"},
+    {"SETBIT k 0 0", "SETBIT k 7 0", 0, ""},
+    {"SETBIT k 0 0", "SETBIT k 8 0", 1, "setbit:k"},
+    {"SETBIT k 0 0", "BITFIELD k SET u4 0 0 INCRBY u4 4 0", 0, ""},
+    {"SETBIT k 0 0", "BITFIELD k SET u4 0 1 INCRBY u4 4 1", 2, "setbit:k"},
+    {"SET k v", "BITOP NOT d k", 1, "new:d set:d"},
+    {"SET d v", "BITOP NOT d k", 1, "keymiss:k del:d"},
+    {"SET a 1;SET b 2", "DEL a b c", 2, "del:a del:b"},
+    {"SET a 1", "UNLINK a", 1, "del:a"},
+    {"SET a 1", "RENAME a b", 1, "new:b rename_from:a rename_to:b"},
+    {"SET a 1;SET b 1", "RENAME a b", 1, "new:b rename_from:a rename_to:b"},
+    {"SET a 1", "RENAME a a", 0, ""},
+    {"SET a 1;SET b 1", "RENAMENX a b", 0, ""},
+    {"SET a 1", "MOVE a 1", 1, "new:a@1 move_from:a move_to:a@1"},
+    {"SET a 1", "COPY a b", 1, "new:b copy_to:b"},
+    {"SET a 1;SET b 1", "COPY a b REPLACE", 1, "new:b copy_to:b"},
+    {"SET a 1;SET b 1", "COPY a b", 0, ""},
+    {"SET a 1", "EXPIRE a 10", 1, "expire:a"},
+    {"SET a 1", "EXPIRE a -1", 1, "del:a"},
+    {"SET a 1 EX 10", "EXPIRE a 5 GT", 0, ""},
+    {"SET a 1 EX 10", "PERSIST a", 1, "persist:a"},
+    {"SET a 1", "PERSIST a", 0, ""},
+    {"", "EXISTS a", 0, "keymiss:a"},
+    {"", "TTL a", 0, "keymiss:a"},
+    {"", "OBJECT ENCODING a", 0, ""},
+    {"SET a 1;SET b 1", "FLUSHDB", 2, ""},
+    {"SET a 1", "SWAPDB 0 1", 1, ""},
+};
+/* clang-format on */
+
+static void say_all(const char *lines) {
+    char text[256], *rest = text, *line;
+
+    snprintf(text, sizeof text, "%s", lines);
+    while ((line = strsep(&rest, ";"))) engine_say(line);
+}
+
+Test(change, is_counted_and_told_by_every_command) {
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        const struct change *c = &changes[i];
+        uint64_t dirty;
+
+        engine_say("FLUSHALL");
+        say_all(c->before);
+        engine_events();
+        dirty = engine.dirty;
+        engine_say(c->command);
+        cr_expect_eq(engine.dirty - dirty, c->changes, "%s; %s: %lu changes", c->before, c->command,
+                     (unsigned long)(engine.dirty - dirty));
+        cr_expect_str_eq(engine_events(), c->events, "%s; %s", c->before, c->command);
+    }
+}
+
+Test(change, an_expired_key_is_told_once_and_is_no_change) {
+    uint64_t dirty;
+
+    engine_say("SET k v PX 100");
+    clock_advance_ms(99);
+    clock_refresh();
+    cr_expect_str_eq(engine_say("PTTL k"), ":1\r\n");
+    clock_advance_ms(1);
+    clock_refresh();
+    engine_events();
+    dirty = engine.dirty;
+    cr_expect_str_eq(engine_say("GET k"), "$-1\r\n");
+    cr_expect_str_eq(engine_events(), "expired:k keymiss:k");
+    cr_expect_str_eq(engine_say("GET k"), "$-1\r\n");
+    cr_expect_str_eq(engine_events(), "keymiss:k");
+    cr_expect_eq(engine.dirty, dirty);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * engine_help - an engine with the data commands and one client, without network, log or real time.
+ */
+#ifndef TEST_ENGINE_HELP_H
+#define TEST_ENGINE_HELP_H
+
+#include "server/exec/call.h"
+
+extern struct engine engine;
+
+void engine_begin(void); /* the clock stands at 1,000,000,000,000 ms */
+void engine_end(void);
+
+/* Sends bytes as they are; what the client got, valid until the next call. */
+struct slice engine_send(const char *bytes, size_t n);
+
+/* One inline command; the reply. */
+const char *engine_say(const char *line);
+
+/* The events since the last call, as "new:k set:k"; "@1" behind a key of another database. */
+const char *engine_events(void);
+
+#endif
