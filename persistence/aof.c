@@ -255,8 +255,8 @@ void aof_cron(struct aof *a) {
 
 enum aof_bgrewrite aof_bgrewrite(struct aof *a) {
     if (a->rw != RW_IDLE) return AOF_BGREWRITE_BUSY;
-    if (a->phase == AOF_OFF || !a->h.may_fork(a->h.arg)) {
-        a->scheduled = a->phase != AOF_OFF;
+    if (!a->h.may_fork(a->h.arg)) {
+        a->scheduled = true;
         return AOF_BGREWRITE_SCHEDULED;
     }
     a->retry_at_us = 0;
@@ -273,8 +273,8 @@ void aof_kill_child(struct aof *a) {
 }
 
 int aof_enable(struct aof *a, struct err *e) {
-    (void)e;
     if (a->phase != AOF_OFF) return 0;
+    if (aof_open_directory(a, e) < 0) return -1;
     aof_enter(a, AOF_ENABLING, "appendonly yes");
     a->retry_at_us = 0;
     aof_writer_set_policy(a->w, a->o.policy);

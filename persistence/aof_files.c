@@ -111,7 +111,11 @@ static int run_prepare(struct aof_job *job) {
     int dirfd = job->a->dirfd, rc = -1;
 
     snprintf(job->incr, sizeof job->incr, "%s", f->name);
-    if (io_exists(dirfd, f->name) && io_unlink(dirfd, f->name, &job->err) < 0) return -1;
+    /* What an attempt that failed has left: while enabling or recovering it may still be written
+     * to, and no manifest names it; in a rewrite it may be named, and is truncated. */
+    if (job->purpose != RW_FOR_SIZE && io_exists(dirfd, f->name) &&
+        io_unlink(dirfd, f->name, &job->err) < 0)
+        return -1;
     job->fd = io_create(dirfd, f->name, &job->err);
     if (job->fd < 0) return -1;
     if (io_sync(job->fd, &job->err) < 0) goto out;
@@ -181,23 +185,39 @@ static void rewrite_ended(struct aof *a, bool ok, const char *why) {
     rw_enter(a, RW_IDLE, ok ? "done" : why);
 }
 
+int aof_open_directory(struct aof *a, struct err *e) {
+    int dirfd, lock_fd;
+
+    if (a->dirfd >= 0) return 0;
+    dirfd = io_open_dir(a->o.names.dirname, true, e);
+    if (dirfd < 0) return -1;
+    lock_fd = io_lock(dirfd, ".lock", e);
+    if (lock_fd < 0 && e->code == EWOULDBLOCK)
+        err_set(e, EWOULDBLOCK, "another server is using the append only directory '%s'",
+                a->o.names.dirname);
+    if (lock_fd < 0 || aof_manifest_adopt(dirfd, &a->o.names, &a->manifest, e) < 0) {
+        if (lock_fd >= 0) close(lock_fd);
+        close(dirfd);
+        return -1;
+    }
+    a->dirfd = dirfd;
+    a->lock_fd = lock_fd;
+    return 0;
+}
+
 bool aof_rewrite_begin(struct aof *a, enum rewrite_purpose purpose) {
+    struct err e;
+
     if (a->rw != RW_IDLE || a->job.active) return false;
     if (!a->h.may_fork(a->h.arg)) return false;
     a->purpose = purpose;
     a->base_tmp[0] = '\0';
     a->rewrite_began_us = clock_real_ns() / 1000;
-    if (a->dirfd < 0) {
-        struct err e;
-
-        a->dirfd = io_open_dir(a->o.names.dirname, true, &e);
-        if (a->dirfd >= 0 && a->lock_fd < 0) a->lock_fd = io_lock(a->dirfd, ".lock", &e);
-        if (a->dirfd < 0 || a->lock_fd < 0) {
-            log_warning("AOF: %s", e.text);
-            a->info.consecutive_failures++;
-            back_off(a);
-            return false;
-        }
+    if (aof_open_directory(a, &e) < 0) {
+        log_warning("AOF: %s", e.text);
+        a->info.consecutive_failures++;
+        back_off(a);
+        return false;
     }
     if (!job_start(a, run_prepare)) return false;
     a->info.rewrites++;

@@ -90,6 +90,10 @@ void aof_rewrite_fork(struct aof *a); /* at a hand-over, in RW_FORK */
 void aof_rewrite_abort(struct aof *a, const char *why);
 void aof_remove_temps(int dirfd);
 
+/* Opens and locks the directory when the log was off at the start, and takes over the manifest of a
+ * log that is about to be replaced. Does nothing if it is open. */
+int aof_open_directory(struct aof *a, struct err *e);
+
 /* aof.c */
 void aof_begin_file(struct aof *a, uint64_t file_offset, uint64_t previous_id);
 void aof_close_batch(struct aof *a);

@@ -73,6 +73,27 @@ static bool find_stray(int dirfd, const char *stem, char *out, size_t size) {
     return found;
 }
 
+static int refuse_stray(int dirfd, const struct aof_names *n, const char *manifest_name,
+                        struct err *e) {
+    char stray[AOF_NAME_MAX];
+
+    if (!find_stray(dirfd, n->filename, stray, sizeof stray)) return 0;
+    return err_set(e, ENOENT,
+                   "the append only directory '%s' holds '%s' but no manifest '%s': refusing to "
+                   "start empty. Bring the manifest back, or move the files away",
+                   n->dirname, stray, manifest_name);
+}
+
+int aof_manifest_adopt(int dirfd, const struct aof_names *n, struct aof_manifest *m,
+                       struct err *e) {
+    char name[AOF_NAME_MAX + 16];
+    int rc;
+
+    aof_manifest_name(n->filename, name);
+    rc = aof_manifest_read(dirfd, name, m, e);
+    return rc == 1 ? refuse_stray(dirfd, n, name, e) : rc;
+}
+
 static bool in_working_dir(const struct aof_names *n, const char *file) {
     int fd = open(n->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     bool there = fd >= 0 && file && file[0] && io_exists(fd, file);
@@ -120,7 +141,7 @@ static int take_lock(const struct aof_load_options *o, struct err *e) {
 static int find_log(int dirfd, const struct aof_load_options *o, struct aof_manifest *m,
                     struct err *e) {
     const struct aof_names *n = &o->names;
-    char manifest_name[AOF_NAME_MAX + 16], stray[AOF_NAME_MAX];
+    char manifest_name[AOF_NAME_MAX + 16];
     const struct aof_file *base;
     int rc;
 
@@ -134,12 +155,7 @@ static int find_log(int dirfd, const struct aof_load_options *o, struct aof_mani
             return take_lock(o, e) < 0 ? -1 : move_single_file(dirfd, n, e);
         return 0;
     }
-    if (find_stray(dirfd, n->filename, stray, sizeof stray))
-        return err_set(
-            e, ENOENT,
-            "the append only directory '%s' holds '%s' but no manifest '%s': refusing to "
-            "start empty. Bring the manifest back, or move the files away",
-            n->dirname, stray, manifest_name);
+    if (refuse_stray(dirfd, n, manifest_name, e) < 0) return -1;
     if (in_working_dir(n, n->filename))
         return take_lock(o, e) < 0 ? -1 : upgrade_single_file(dirfd, n, manifest_name, m, e);
     if (in_working_dir(n, n->dbfilename))

@@ -49,6 +49,10 @@ void aof_loaded_release(struct aof_loaded *l);
 /* True if the file holds nothing, or one header line and nothing else. */
 bool aof_is_header_only(int dirfd, const char *name);
 
+/* The manifest of a directory whose log is about to be replaced rather than read (enabling at run
+ * time): an empty one if there is no log. -1 if there are data files that no manifest names. */
+int aof_manifest_adopt(int dirfd, const struct aof_names *n, struct aof_manifest *m, struct err *e);
+
 /* "<appendfilename>.manifest"; `out` has room for AOF_NAME_MAX + 16. */
 void aof_manifest_name(const char *filename, char *out);
 

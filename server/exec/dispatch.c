@@ -83,7 +83,9 @@ static void parse_group(struct engine *e, struct session *s, char *in, size_t n,
 
 /* ---------------------------------------------------------------- what stands before a handler */
 
-enum { QUOTED_MAX = 128 }; /* bytes of a name, and of all arguments together, that an error repeats */
+enum {
+    QUOTED_MAX = 128
+}; /* bytes of a name, and of all arguments together, that an error repeats */
 
 static int refuse_unknown(struct call *x) {
     struct bytes b = {0}, args = {0};

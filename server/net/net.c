@@ -23,6 +23,11 @@ void net_init(struct net *n, struct loop *loop, struct engine *e) {
     list_init(&n->dead);
 }
 
+void net_release(struct net *n) {
+    mem_free(n->rbuf);
+    n->rbuf = NULL;
+}
+
 static void on_accept(evutil_socket_t lfd, short what, void *arg) {
     struct net *n = arg;
     bool is_unix = false;

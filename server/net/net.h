@@ -56,6 +56,8 @@ void net_cron(struct net *n);
 /* Tries for at most deadline_ms to send what is left, then closes everything. */
 void net_close_all(struct net *n, int deadline_ms);
 
+void net_release(struct net *n);
+
 /* conn.c */
 void net_accept(struct net *n, int fd, bool is_unix);
 
