@@ -272,26 +272,48 @@ void expiry_remove(struct expiry *x, struct entry *e) {
     }
 }
 
-size_t expiry_due(struct expiry *x, int64_t now_ms, struct entry **out, size_t max) {
+static struct leaf *first_leaf(const struct expiry *x, struct path *path) {
     struct expiry_node *node = x->root;
-    struct leaf *leaf;
-    int64_t earliest = INT64_MAX;
-    size_t n = 0;
 
-    if (!node) return 0;
-    while (node->height) node = ((struct inner *)node)->child[0];
-    leaf = (struct leaf *)node;
+    path->depth = 0;
+    while (node->height) {
+        path->at[path->depth] = (struct inner *)node;
+        path->index[path->depth++] = 0;
+        node = ((struct inner *)node)->child[0];
+    }
+    return (struct leaf *)node;
+}
+
+size_t expiry_take_due(struct expiry *x, int64_t now_ms, struct entry **out, size_t max) {
+    int64_t earliest = INT64_MAX;
+    unsigned kept = 0;
+    size_t n = 0;
+    struct path path;
+    struct leaf *leaf;
+
+    if (!x->root) return 0;
+    leaf = first_leaf(x, &path);
     if (leaf->node.earliest > now_ms) return 0;
     for (unsigned i = 0; i < leaf->node.n; i++) __builtin_prefetch(leaf->item[i]);
     for (unsigned i = 0; i < leaf->node.n; i++) {
         int64_t when = entry_expire(leaf->item[i]);
 
-        if (when <= now_ms && n < max)
+        if (when <= now_ms && n < max) {
             out[n++] = leaf->item[i];
-        else if (when < earliest)
-            earliest = when;
+        } else {
+            if (when < earliest) earliest = when;
+            leaf->item[kept++] = leaf->item[i];
+        }
     }
-    if (n == 0) leaf->node.earliest = earliest;
+    leaf->node.n = (uint16_t)kept;
+    leaf->node.earliest = earliest;
+    x->count -= n;
+    if (kept == 0) {
+        if (path.depth == 0)
+            expiry_release(x);
+        else
+            drop_child(x, &path, path.depth - 1, 0);
+    }
     return n;
 }
 

@@ -27,9 +27,9 @@ void expiry_release(struct expiry *x);
 void expiry_add(struct expiry *x, struct entry *e);
 void expiry_remove(struct expiry *x, struct entry *e);
 
-/* Puts up to `max` entries that are due at `now_ms` into `out`, earliest leaves first; returns how
- * many. 0 means that nothing is due. */
-size_t expiry_due(struct expiry *x, int64_t now_ms, struct entry **out, size_t max);
+/* Takes up to `max` entries that are due at `now_ms` out of the index and into `out`, earliest
+ * leaves first; returns how many. 0 means that nothing is due. Their time stays in the entries. */
+size_t expiry_take_due(struct expiry *x, int64_t now_ms, struct entry **out, size_t max);
 
 /* Mean of the times to live of a sample, in ms; 0 without keys. */
 int64_t expiry_avg_ttl(const struct expiry *x, int64_t now_ms);

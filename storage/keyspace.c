@@ -174,7 +174,12 @@ static void free_entry_job(void *entry) {
 }
 
 void db_delete(struct db *db, struct entry *e, uint64_t hash, bool lazy) {
-    db_detach(db, e, hash);
+    if (e->flags & ENTRY_EXPIRES) expiry_remove(&db->expires, e);
+    db_delete_due(db, e, hash, lazy);
+}
+
+void db_delete_due(struct db *db, struct entry *e, uint64_t hash, bool lazy) {
+    table_remove(&db->keys, e, hash);
     if (lazy && !(e->flags & ENTRY_EMBEDDED) && type_ops_of(e->type)->effort(e) > LAZY_EFFORT)
         lazyfree_submit(free_entry_job, e, 1);
     else

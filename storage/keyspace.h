@@ -65,6 +65,9 @@ void db_detach(struct db *db, struct entry *e, uint64_t hash);
 /* Takes the entry out and frees it; on the lazy-free thread if `lazy` and worth it. */
 void db_delete(struct db *db, struct entry *e, uint64_t hash, bool lazy);
 
+/* The same for an entry that expiry_take_due() has taken out of the index. */
+void db_delete_due(struct db *db, struct entry *e, uint64_t hash, bool lazy);
+
 /* Bytes of tables and indexes, without the entries. */
 size_t db_overhead(const struct db *db);
 

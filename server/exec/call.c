@@ -114,7 +114,7 @@ bool arg_int_range(struct call *x, int i, int64_t min, int64_t max, int64_t *out
 
 /* An entry past its time is gone, whoever looks: it is removed, and its removal logged beside
  * whatever the command itself is logged as. */
-static void expire_now(struct engine *e, struct ref *r) {
+static void tell_expired(struct engine *e, const struct ref *r) {
     bool lazy = e->v->lazyfree_lazy_expire;
 
     if (aof_logs(aof_phase(e->aof))) {
@@ -124,9 +124,13 @@ static void expire_now(struct engine *e, struct ref *r) {
         e->neffects++;
     }
     if (e->hooks.event) e->hooks.event(e->hooks.arg, EVENT_EXPIRED, "expired", r->key, r->db->id);
-    db_delete(r->db, r->e, r->hash, lazy);
-    r->e = NULL;
     e->stats.expired++;
+}
+
+static void expire_now(struct engine *e, struct ref *r) {
+    tell_expired(e, r);
+    db_delete(r->db, r->e, r->hash, e->v->lazyfree_lazy_expire);
+    r->e = NULL;
 }
 
 /* Effects are logged for the call's database. Where another one is looked at (MOVE, COPY), the
@@ -299,7 +303,7 @@ void engine_forget_session(struct engine *e, struct session *s) {
 
 /* ---------------------------------------------------------------- active expiry */
 
-enum { EXPIRE_BATCH = 64 };
+enum { EXPIRE_BATCH = 256 }; /* a leaf of the index */
 
 static void expire_batch(struct engine *e, struct db *db, struct entry **due, size_t n) {
     uint64_t hashes[EXPIRE_BATCH];
@@ -313,8 +317,9 @@ static void expire_batch(struct engine *e, struct db *db, struct entry **due, si
     for (size_t i = 0; i < n; i++) {
         struct ref r = {entry_key(due[i]), hashes[i], due[i], db};
 
-        expire_now(e, &r);
+        tell_expired(e, &r);
         effects_flush(e, db->id);
+        db_delete_due(db, due[i], hashes[i], e->v->lazyfree_lazy_expire);
     }
 }
 
@@ -328,7 +333,7 @@ bool engine_expire_some(struct engine *e, uint64_t budget_us) {
         struct db *db = &e->ks.dbs[i];
         size_t n;
 
-        while ((n = expiry_due(&db->expires, clock_cached_ms(), due, EXPIRE_BATCH)) > 0) {
+        while ((n = expiry_take_due(&db->expires, clock_cached_ms(), due, EXPIRE_BATCH)) > 0) {
             expire_batch(e, db, due, n);
             if (clock_real_ns() >= end) {
                 e->stats.expired_time_cap++;
