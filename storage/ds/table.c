@@ -355,8 +355,10 @@ void table_remove(struct table *t, const void *entry, uint64_t hash) {
         if (s->buckets[i].overflow < OVERFLOW_STUCK) s->buckets[i].overflow--;
     s->count--;
     t->count--;
-    if (s->count * 4 < (uint32_t)s->nbuckets * TABLE_SLOTS && s->nbuckets > 1) shrink(t, hash);
-    if (s->nbuckets == 1 && s->depth > 0 && s->count <= TABLE_SLOTS / 2) merge_buddy(t, hash);
+    if (s->nbuckets > 1 && s->count * 4 < (uint32_t)s->nbuckets * TABLE_SLOTS)
+        shrink(t, hash); /* s may be gone */
+    else if (s->nbuckets == 1 && s->depth > 0 && s->count <= TABLE_SLOTS / 2)
+        merge_buddy(t, hash);
 }
 
 void table_prefetch_bucket(const struct table *t, uint64_t hash) {
