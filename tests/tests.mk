@@ -32,8 +32,9 @@ CRITERION := -j2
 UNIT_SUITES := $(foreach l,$(UNIT_LAYERS),'unit $(l)=$(T)/unit-$(l) $(CRITERION)') \
     'unit testkit=$(T)/kit-self $(CRITERION)'
 SYSTEM_SUITE := 'system=$(T)/system-tests $(CRITERION)'
-FILE_SUITES := 'golden=tests/golden/replay.py' 'facts=tests/facts/facts.py' 'real files=tests/files/load.py' \
-    'damaged files=tests/files/crash.py' 'damaged marks=tests/files/marks.py'
+FILE_SUITES := 'golden=tests/golden/replay.py' 'facts=tests/facts/facts.py' \
+    'real files=tests/files/load.py' 'damaged files=tests/files/crash.py' \
+    'damaged marks=tests/files/marks.py' 'crash points=tests/steps/steps.py'
 OTHER_SUITES := 'interop=tests/interop/interop.py' 'clients=tests/interop/clients.py' \
     'faults=tests/faults/faults.py' 'kill -9=tests/crash/crash.py --rounds 6'
 

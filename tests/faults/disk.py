@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""disk - the test's side of shim.c: a server on a disk that can be told to be slow, full or broken."""
+"""disk - the test's side of shim.c: a server whose disk can be told to be slow, full, broken."""
 import mmap
 import os
 import struct

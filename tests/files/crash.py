@@ -21,7 +21,7 @@ from contents import snapshot, strings  # noqa: E402
 from judge import refusal, service  # noqa: E402
 from project import data_files, unknown_commands  # noqa: E402
 from recipes import all_recipes, write  # noqa: E402
-from server import CHECK_AOF, COMPAT, SERVER, Server, is_stet  # noqa: E402
+from server import CHECK_AOF, COMPAT, SERVER, Failed, Server, is_stet  # noqa: E402
 
 CRASH = os.path.join(COMPAT, "files", "crash")
 ARGS = ["--appendonly", "yes", "--aof-use-rdb-preamble", "no"]
@@ -48,6 +48,14 @@ def check_tool(root, name, outcome):
     if valid == (outcome == 0):
         return []
     return ["the check tool calls it %svalid: %.200s" % ("" if valid else "not ", done.stdout)]
+
+
+def guarded(judge, *args):
+    """What judge() says is wrong, a server that does not behave included."""
+    try:
+        return judge(*args)
+    except Failed as e:
+        return [str(e)[:1500]]
 
 
 def recipe(name, files, commands, outcome):
@@ -97,7 +105,7 @@ def main():
     for name, files, commands, outcome in all_recipes():
         if not a.names or name in a.names:
             ran += 1
-            failed = tell(failed, "strings", name, recipe(name, files, commands, outcome))
+            failed = tell(failed, "strings", name, guarded(recipe, name, files, commands, outcome))
     if not os.path.isdir(CRASH):
         print("skipped: no directories in %s (set STET_COMPAT)" % CRASH)
         table = {}
@@ -113,7 +121,7 @@ def main():
                 left_out += 1
                 continue
             ran += 1
-            failed = tell(failed, "recorded", name, recorded(name, expect))
+            failed = tell(failed, "recorded", name, guarded(recorded, name, expect))
     print("damage: %d passed, %d failed, %d left out" % (ran - failed, failed, left_out))
     return 1 if failed else 0
 

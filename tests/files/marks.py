@@ -163,8 +163,12 @@ def main():
         print("skipped: only stet writes marks\nmarks: 0 passed, 0 failed")
         return 0
     rng = random.Random(a.seed)
-    logs = Log("no", "kill", rng), Log("everysec", "stop", rng), Log("always", "kill", rng)
     passed = failed = 0
+    try:
+        logs = Log("no", "kill", rng), Log("everysec", "stop", rng), Log("always", "kill", rng)
+    except Failed as e:
+        print("FAIL writing the logs: %s\nmarks: 0 passed, 1 failed" % e)
+        return 1
     for name, log, judge, data in cases(a, rng, logs):
         try:
             judge(log, data)

@@ -95,8 +95,8 @@ class Server:
         with open(self.log_path, "ab") as log:
             self.proc = subprocess.Popen(
                 [self.program, *net, "--save", "", *self.args], cwd=self.dir, stdout=log,
-                stderr=log, stdin=subprocess.DEVNULL, env={**os.environ, **SERVER_ENV, **(self.env or {})},
-                preexec_fn=_die_with_parent)
+                stderr=log, stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent,
+                env={**os.environ, **SERVER_ENV, **(self.env or {})})
 
     def start(self, *args):
         self.spawn(*args)
