@@ -7,7 +7,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from aof import fingerprint  # noqa: E402
 from resp import Closed  # noqa: E402
-from server import Failed  # noqa: E402
+from server import NO_LEAKS, Failed  # noqa: E402
 
 PROBE = b"written:after:the:damage"
 
@@ -28,6 +28,7 @@ def refusal(server, why, expect_repair):
     expect_repair: False (no message is looked for), "offset", or "check-aof" as well.
     """
     before = fingerprint(server.dir)
+    server.env = NO_LEAKS
     server.spawn()
     if server.wait_ready():
         server.kill()

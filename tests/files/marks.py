@@ -19,7 +19,7 @@ sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
 from aof import fingerprint  # noqa: E402
 from contents import strings  # noqa: E402
 from judge import cut_bytes, log_tail  # noqa: E402
-from server import CHECK_AOF, SERVER, Failed, Server, is_stet  # noqa: E402
+from server import CHECK_AOF, NO_LEAKS, SERVER, Failed, Server, is_stet  # noqa: E402
 
 ARGS = ["--appendonly", "yes", "--aof-use-rdb-preamble", "no"]
 INCR = os.path.join("appendonlydir", "appendonly.aof.1.incr.aof")
@@ -99,6 +99,7 @@ def refused(log, data):
     """Must refuse, change nothing, and be repairable to a whole number of commands."""
     with log.damaged(data) as s:
         before = fingerprint(s.dir)
+        s.env = NO_LEAKS
         s.spawn()
         if s.wait_ready():
             raise Failed("starts with %d commands" % log.held(s.conn()))
@@ -111,6 +112,7 @@ def refused(log, data):
                              capture_output=True, text=True, timeout=60)
         if fix.returncode != 0:
             raise Failed("--fix: %s" % fix.stdout[-300:])
+        s.env = None
         s.start()
         log.held(s.conn())
 

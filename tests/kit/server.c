@@ -26,7 +26,8 @@ enum { ARGS_MAX = 64, SERVERS_MAX = 8, DEADLINE_S = 20 };
 
 struct server {
     char dir[96], log[128], *input;
-    pid_t pid; /* 0: none */
+    bool leaks; /* a leak sanitizer may look when it ends */
+    pid_t pid;  /* 0: none */
     int port;
     off_t log_from;
 };
@@ -100,7 +101,7 @@ static void become(struct server *s, char **argv, int in) {
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     for (int sig = 1; sig < 32; sig++) signal(sig, SIG_DFL);
-    if (asan) setenv("ASAN_OPTIONS", asan, 1);
+    if (asan && s->leaks) setenv("ASAN_OPTIONS", asan, 1);
     dup2(in, 0);
     dup2(out, 1);
     dup2(out, 2);
@@ -194,6 +195,7 @@ static void start_and_wait(struct server *s, const char *arg, va_list ap) {
         snprintf(port, sizeof port, "%d", s->port);
     }
     collect(argv, n, arg, ap);
+    s->leaks = true;
     spawn(s, argv);
     kit_wait(started, s, DEADLINE_S);
     if (look(s) != SERVES) cr_assert_fail("the server does not serve; its log:\n%s", server_log(s));
@@ -224,6 +226,7 @@ void server_launch(struct server *s, ...) {
     va_start(ap, s);
     collect(argv, 1, va_arg(ap, const char *), ap);
     va_end(ap);
+    s->leaks = false;
     spawn(s, argv);
 }
 

@@ -27,7 +27,8 @@ void server_start(struct server *s, ...) __attribute__((sentinel));
 /* server_new() and server_start() in one. */
 struct server *server_run(const char *arg, ...) __attribute__((sentinel));
 
-/* Starts the program with exactly these arguments, no port among them, and does not wait. */
+/* Starts the program with exactly these arguments, no port among them, and does not wait. For
+ * starts that fail: what they leak does not count. */
 void server_launch(struct server *s, ...) __attribute__((sentinel));
 
 /* What a launched server reads from standard input. Before server_launch(). */

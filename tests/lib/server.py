@@ -24,7 +24,8 @@ TOOLS = os.environ.get("STET_TOOLS", os.path.join(ROOT, "build", "release", "tes
 CHECK_AOF = os.environ.get("STET_CHECK_AOF", os.path.join(BIN, "stet-check-aof"))
 COMPAT = os.environ.get("STET_COMPAT", os.path.join(ROOT, "..", "shared", "compat"))
 SANITIZER = re.compile(r"(Address|Thread|Leak|UndefinedBehavior)Sanitizer|runtime error:")
-SERVER_ENV = {"ASAN_OPTIONS": os.environ.get("STET_SERVER_ASAN_OPTIONS", "")}
+LEAKS = {"ASAN_OPTIONS": os.environ.get("STET_SERVER_ASAN_OPTIONS", "")}
+NO_LEAKS = {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "")}  # for starts that are refused
 
 _libc = ctypes.CDLL(None)
 
@@ -96,7 +97,7 @@ class Server:
             self.proc = subprocess.Popen(
                 [self.program, *net, "--save", "", *self.args], cwd=self.dir, stdout=log,
                 stderr=log, stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent,
-                env={**os.environ, **SERVER_ENV, **(self.env or {})})
+                env={**os.environ, **LEAKS, **(self.env or {})})
 
     def start(self, *args):
         self.spawn(*args)
