@@ -253,15 +253,32 @@ static void free_dead(struct net *n) {
     }
 }
 
-void net_flush(struct net *n) {
+/* The log moved: who waited for it may go. A sync lets many go at once; they leave a few a turn, so
+ * that a client that never waited does not stand behind all of them. */
+static void release_gated(struct net *n) {
     uint64_t written = aof_safe(n->e->aof, AOF_LEVEL_WRITTEN);
     uint64_t synced = aof_safe(n->e->aof, AOF_LEVEL_SYNCED);
+    int left = GATED_PER_TURN;
 
     if (written != n->seen_written || synced != n->seen_synced) {
         n->seen_written = written;
         n->seen_synced = synced;
-        list_each_safe (it, next, &n->gated) conn_flush(list_entry(it, struct conn, link));
+        list_splice(&n->released, &n->gated);
     }
+    while (!list_empty(&n->released) && left > 0) {
+        struct conn *c = list_entry(n->released.next, struct conn, link);
+
+        list_remove(&c->link);
+        list_append(&n->gated, &c->link);
+        if (session_sendable(&c->s) == 0) continue;
+        conn_flush(c);
+        left--;
+    }
+    if (!list_empty(&n->released)) loop_hurry(n->loop);
+}
+
+void net_flush(struct net *n) {
+    release_gated(n);
     list_each_safe (it, next, &n->to_flush) conn_flush(list_entry(it, struct conn, link));
     if (!list_empty(&n->to_flush)) loop_hurry(n->loop);
     free_dead(n);
