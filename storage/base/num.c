@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -124,33 +125,29 @@ int num_format_i64(char *out, int64_t v) {
     return 1 + num_format_u64(out + 1, 0 - (uint64_t)v);
 }
 
-/* Rewrites "%.{digits}e" output as Redis 7.2 lays doubles out: plain decimals for exponents from
- * -7 to 20, else d.ddde+XX. (Its printer is the shortest form of the JavaScript kind.) */
+/* Lays `count` digits out as Redis 7.2 does, whose printer (fpconv) goes by `last`, the power of
+ * ten of the last digit: 1.5e-6 is 0.0000015, but 1.26736058093e-6 stays. */
 static int layout_double(char *out, const char *digits, int count, int exp10, bool negative) {
+    int last = exp10 - count + 1, size = exp10 < 0 ? -exp10 : exp10, before = exp10 + 1;
     char *o = out;
 
     if (negative) *o++ = '-';
-    if (exp10 >= 0 && exp10 < 21) {
-        for (int i = 0; i <= exp10; i++) *o++ = i < count ? digits[i] : '0';
-        if (count > exp10 + 1) {
+    if (last >= 0 && size < count + 7) {
+        o += sprintf(o, "%.*s", count, digits);
+        while (last-- > 0) *o++ = '0';
+    } else if (last < 0 && (last > -7 || size < 4)) {
+        if (before > 0) {
+            o += sprintf(o, "%.*s.%.*s", before, digits, count - before, digits + before);
+        } else {
+            *o++ = '0';
             *o++ = '.';
-            memcpy(o, digits + exp10 + 1, (size_t)(count - exp10 - 1));
-            o += count - exp10 - 1;
+            while (before++ < 0) *o++ = '0';
+            o += sprintf(o, "%.*s", count, digits);
         }
-    } else if (exp10 < 0 && exp10 >= -7) {
-        *o++ = '0';
-        *o++ = '.';
-        for (int i = -1; i > exp10; i--) *o++ = '0';
-        memcpy(o, digits, (size_t)count);
-        o += count;
     } else {
         *o++ = digits[0];
-        if (count > 1) {
-            *o++ = '.';
-            memcpy(o, digits + 1, (size_t)count - 1);
-            o += count - 1;
-        }
-        o += sprintf(o, "e%c%d", exp10 < 0 ? '-' : '+', exp10 < 0 ? -exp10 : exp10);
+        if (count > 1) o += sprintf(o, ".%.*s", count - 1, digits + 1);
+        o += sprintf(o, "e%c%d", exp10 < 0 ? '-' : '+', size);
     }
     *o = '\0';
     return (int)(o - out);
@@ -163,13 +160,14 @@ int num_format_double(char *out, double v) {
     if (isnan(v)) return sprintf(out, "nan");
     if (isinf(v)) return sprintf(out, v > 0 ? "inf" : "-inf");
     if (v == 0) return sprintf(out, signbit(v) ? "-0" : "0");
-    if (v == (double)(int64_t)v && v > -1e15 && v < 1e15) {
+    if (v >= -0x1p62 && v <= 0x1p62 && v == (double)(int64_t)v) {
         int n = num_format_i64(out, (int64_t)v);
 
         out[n] = '\0';
         return n;
     }
-    for (precision = 14; precision < 17; precision++) {
+    /* What 15 digits can say, 15 digits find; below the normal range one may be enough. */
+    for (precision = fabs(v) < DBL_MIN ? 0 : 14; precision < 17; precision++) {
         snprintf(text, sizeof text, "%.*e", precision, v);
         if (precision == 16 || strtod(text, NULL) == v) break;
     }

@@ -34,8 +34,8 @@ bool num_parse_size(const char *p, size_t n, uint64_t *out);
 int num_format_i64(char *out, int64_t v);
 int num_format_u64(char *out, uint64_t v);
 
-/* The fewest digits that read back the same, as Redis 7.2 prints doubles: "0.1", "1e+300", "inf",
- * "-nan" never. NUL-terminated; returns the length. `out` has room for NUM_DOUBLE_MAX. */
+/* The fewest digits that read back the same, laid out as Redis 7.2 does: "0.1", "1e+300", "5e-7",
+ * "inf", "-nan" never. NUL-terminated; returns the length. `out` has room for NUM_DOUBLE_MAX. */
 int num_format_double(char *out, double v);
 
 /* As INCRBYFLOAT prints: 17 decimals, no exponent, no trailing zeros. Room: NUM_LDOUBLE_MAX. */
