@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Checksums, the keyed hash, random numbers: known answers.
+ */
+#include "storage/base/crc.h"
+#include "storage/base/hash.h"
+#include "storage/base/rng.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+Test(crc, the_check_values_of_both_polynomials_come_out) {
+    cr_expect_eq(crc64(0, "123456789", 9), UINT64_C(0xe9c6d914c4b8d9ca)); /* as redis/src/crc64.c */
+    cr_expect_eq(crc32c(0, "123456789", 9), 0xe3069283u);                 /* RFC 3720's */
+    cr_expect_eq(crc64(0, "", 0), 0);
+    cr_expect_eq(crc32c(0, "", 0), 0);
+}
+
+Test(crc, they_chain) {
+    const char *text = "a text that is cut everywhere in turn";
+    size_t n = strlen(text);
+
+    for (size_t i = 0; i <= n; i++) {
+        cr_expect_eq(crc64(crc64(0, text, i), text + i, n - i), crc64(0, text, n));
+        cr_expect_eq(crc32c(crc32c(0, text, i), text + i, n - i), crc32c(0, text, n));
+    }
+}
+
+/* Bit by bit, as the definition has it. */
+static uint64_t slow_crc64(uint64_t crc, const uint8_t *p, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        crc ^= p[i];
+        for (int b = 0; b < 8; b++) crc = crc >> 1 ^ (crc & 1 ? UINT64_C(0x95ac9329ac4bc9b5) : 0);
+    }
+    return crc;
+}
+
+Test(crc, crc64_agrees_with_its_definition_at_every_length) {
+    uint8_t buf[600];
+
+    rng_seed(1);
+    for (size_t i = 0; i < sizeof buf; i++) buf[i] = (uint8_t)rng_u64();
+    for (size_t n = 0; n <= sizeof buf; n++)
+        cr_assert_eq(crc64(n, buf, n), slow_crc64(n, buf, n), "length %zu", n);
+}
+
+/* From another implementation: CPython 3.11, whose hash() is SipHash-1-3 too, and for the other key
+ * one that was checked against it. */
+Test(hash, is_siphash_1_3) {
+    static const struct {
+        size_t n;
+        uint64_t sum;
+    } cases[] = {{0, 0xabac0158050fc4dc}, {1, 0xc9f49bf37d57ca93},  {7, 0xd3927d989bb11140},
+                 {8, 0x369095118d299a8e}, {15, 0xd320d86d2a519956}, {16, 0xcc4fdd1a7d908b66},
+                 {63, 0x9d199062b7bbb3a8}};
+    uint8_t text[64];
+
+    cr_expect_eq(hash_keyed(0, 0, "a", 1), UINT64_C(0x407448d2b89b1813));
+    cr_expect_eq(hash_keyed(0, 0, "abc", 3), UINT64_C(0xc03bc3a0042630f2));
+    cr_expect_eq(hash_keyed(0, 0, "01234567", 8), UINT64_C(0xda3dcedf84ea6cc6));
+    cr_expect_eq(hash_keyed(0, 0, "the quick brown fox", 19), UINT64_C(0x5a17575ad3449cba));
+    for (size_t i = 0; i < sizeof text; i++) text[i] = (uint8_t)i;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        cr_expect_eq(hash_keyed(0x0706050403020100, 0x0f0e0d0c0b0a0908, text, cases[i].n),
+                     cases[i].sum, "length %zu", cases[i].n);
+}
+
+Test(hash, the_process_key_counts) {
+    static const uint8_t key[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    uint64_t before = hash_bytes("key", 3);
+
+    hash_set_key(key);
+    cr_expect_neq(hash_bytes("key", 3), before);
+    cr_expect_eq(hash_bytes("\0", 1), UINT64_C(0xc9f49bf37d57ca93));
+}
+
+Test(rng, the_same_seed_gives_the_same_numbers) {
+    uint64_t first[100];
+
+    rng_seed(42);
+    for (int i = 0; i < 100; i++) first[i] = rng_u64();
+    rng_seed(42);
+    for (int i = 0; i < 100; i++) cr_assert_eq(rng_u64(), first[i]);
+    rng_seed(43);
+    cr_assert_neq(rng_u64(), first[0]);
+}
+
+Test(rng, numbers_stay_below_the_bound_and_reach_all_of_it) {
+    unsigned seen[10] = {0};
+
+    rng_seed(1);
+    for (int i = 0; i < 100000; i++) seen[rng_below(10)]++;
+    for (int i = 0; i < 10; i++) {
+        cr_expect_gt(seen[i], 9000u);
+        cr_expect_lt(seen[i], 11000u);
+    }
+    for (int i = 0; i < 1000; i++) cr_assert_eq(rng_below(1), 0);
+    for (int i = 0; i < 1000; i++) cr_assert_lt(rng_below(UINT64_MAX), UINT64_MAX);
+}
+
+Test(rng, hexadecimal_ids_do_not_follow_the_seed) {
+    char a[41] = {0}, b[41] = {0};
+
+    rng_seed(1);
+    rng_hex(a, 40);
+    rng_seed(1);
+    rng_hex(b, 40);
+    cr_expect_eq(strspn(a, "0123456789abcdef"), 40);
+    cr_expect_str_neq(a, b);
+}
