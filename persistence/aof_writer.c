@@ -63,7 +63,7 @@ static uint64_t now_us(void) {
     return clock_real_ns() / 1000;
 }
 
-static void histogram_add(struct aof_histogram *h, uint64_t us) {
+void aof_histogram_add(struct aof_histogram *h, uint64_t us) {
     int i = us ? 64 - __builtin_clzl(us) : 0;
 
     h->bucket[i < 31 ? i : 31]++;
@@ -100,7 +100,7 @@ static int write_group(struct aof_writer *w, int fd, uint64_t start, struct slic
 
     took = now_us() - began;
     pthread_mutex_lock(&w->mu);
-    histogram_add(&w->st.write_time, took);
+    aof_histogram_add(&w->st.write_time, took);
     pthread_mutex_unlock(&w->mu);
     *done += got;
     if (rc == 0) return 0;
@@ -162,7 +162,7 @@ static void sync_once(struct aof_writer *w, bool by_writer) {
     pthread_mutex_lock(&w->mu);
     w->st.sync_started_us = 0;
     w->st.syncs++;
-    histogram_add(&w->st.sync_time, now_us() - began);
+    aof_histogram_add(&w->st.sync_time, now_us() - began);
     if (generation != w->generation) return;
     if (rc < 0)
         w->st.sync_error = e.code ? e.code : EIO;

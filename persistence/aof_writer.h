@@ -32,6 +32,8 @@ struct aof_histogram {
     uint64_t bucket[32]; /* bucket[i]: up to 2^i microseconds */
 };
 
+void aof_histogram_add(struct aof_histogram *h, uint64_t us);
+
 struct aof_writer_state {
     uint64_t written, synced;
     uint64_t file_bytes; /* of the current file */

@@ -190,6 +190,9 @@ int app_start(struct app *a, struct conf *conf, int argc, char **argv) {
     build(a);
     if (rename_commands(a) < 0) return -1;
     process_log_start(conf, argc, argv);
+    process_oom_score(a->v, false);
+    process_set_thp(a->v->disable_thp);
+    a->net.maxclients = process_allow_clients(a->v->maxclients);
     if (net_listen(&a->net, &e) < 0) {
         log_warning("Failed listening on port %d (tcp), aborting. (%s)", (int)a->v->port, e.text);
         return -1;

@@ -6,6 +6,7 @@
 
 #include "server/exec/call.h"
 #include "storage/base/clock.h"
+#include "storage/base/log.h"
 #include "storage/base/mem.h"
 
 static void run(void *arg) {
@@ -23,6 +24,7 @@ static void run(void *arg) {
     net_cron(&a->net);
     if (e->nblocked) blocked_check(e, clock_mono_us());
     admin_cron(e);
+    log_follow_file();
 }
 
 void app_cron_start(struct app *a) {

@@ -9,10 +9,12 @@
 #include <errno.h>
 #include <execinfo.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #ifdef STET_SYSTEMD
 #include <systemd/sd-daemon.h>
@@ -94,16 +96,63 @@ void process_set_title(const struct conf_values *v, int port) {
     bytes_release(&out);
 }
 
-void process_child_oom(const struct conf_values *v) {
+static int write_oom_score(int score) {
     char text[16];
-    int fd, n;
+    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC), n, rc;
+
+    if (fd < 0) return -1;
+    n = snprintf(text, sizeof text, "%d", score);
+    rc = write(fd, text, (size_t)n) < 0 ? -1 : 0; /* lowering it needs rights */
+    close(fd);
+    return rc;
+}
+
+void process_oom_score(const struct conf_values *v, bool is_child) {
+    static int score_at_start = INT_MIN;
+    int score = v->oom_score_adj_values.adj[is_child ? 2 : 0];
 
     if (v->oom_score_adj == CONF_OOM_NO) return;
-    fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-    if (fd < 0) return;
-    n = snprintf(text, sizeof text, "%d", v->oom_score_adj_values.adj[2]);
-    if (write(fd, text, (size_t)n) < 0) n = 0; /* lowering it needs rights; not ours to insist */
-    close(fd);
+    if (score_at_start == INT_MIN) {
+        FILE *f = fopen("/proc/self/oom_score_adj", "re");
+
+        if (!f || fscanf(f, "%d", &score_at_start) != 1) score_at_start = 0;
+        if (f) fclose(f);
+    }
+    if (v->oom_score_adj == CONF_OOM_RELATIVE) score += score_at_start;
+    score = score < -1000 ? -1000 : score > 1000 ? 1000 : score;
+    if (write_oom_score(score) < 0 && !is_child)
+        log_warning("Unable to write oom_score_adj: %s", strerror(errno));
+}
+
+/* ---------------------------------------------------------------- limits */
+
+enum { FDS_BESIDE_CLIENTS = 32 };
+
+int64_t process_allow_clients(int64_t maxclients) {
+    rlim_t want = (rlim_t)maxclients + FDS_BESIDE_CLIENTS;
+    struct rlimit r;
+
+    if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur >= want) return maxclients;
+    if (r.rlim_max < want) {
+        struct rlimit raised = {want, want};
+
+        if (setrlimit(RLIMIT_NOFILE, &raised) == 0) return maxclients;
+    }
+    r.rlim_cur = r.rlim_max < want ? r.rlim_max : want;
+    if (setrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur >= want) return maxclients;
+    getrlimit(RLIMIT_NOFILE, &r);
+    maxclients = (int64_t)r.rlim_cur - FDS_BESIDE_CLIENTS;
+    if (maxclients < 1) maxclients = 1;
+    log_warning(
+        "maxclients needs %llu open files, and the system allows %llu: at most %lld clients "
+        "will be served. Raise 'ulimit -n' for more.",
+        (unsigned long long)want, (unsigned long long)r.rlim_cur, (long long)maxclients);
+    return maxclients;
+}
+
+void process_set_thp(bool disable) {
+    if (disable && prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) < 0)
+        log_warning("Can't disable transparent huge pages: %s", strerror(errno));
 }
 
 /* ---------------------------------------------------------------- start and stop */

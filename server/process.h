@@ -19,7 +19,13 @@ void process_log_start(const struct conf *c, int argc, char **argv);
 
 void process_set_title(const struct conf_values *v, int port);
 void process_set_child_title(const char *title);
-void process_child_oom(const struct conf_values *v);
+
+/* Sets the score by which the kernel chooses whom to kill, as oom-score-adj says. */
+void process_oom_score(const struct conf_values *v, bool is_child);
+
+/* Raises the limit of open files for so many clients; returns for how many there is room. */
+int64_t process_allow_clients(int64_t maxclients);
+void process_set_thp(bool disable);
 
 /* Serving begins: pid file, port file, notification. */
 int process_ready(const struct conf_values *v, int port, struct err *e);

@@ -50,7 +50,7 @@ static void in_child(void *arg) {
 
     for (size_t i = 0; i < a->net.nlisteners; i++) close(a->net.listener[i].fd);
     process_set_child_title("stet-aof-rewrite");
-    process_child_oom(a->v);
+    process_oom_score(a->v, true);
 }
 
 static bool may_fork(void *arg) {
@@ -86,6 +86,16 @@ static int apply_log(void *arg, const struct conf_values *v, struct err *e) {
     return 0;
 }
 
+static int apply_process(void *arg, const struct conf_values *v, struct err *e) {
+    struct app *a = arg;
+
+    (void)e;
+    a->net.maxclients = process_allow_clients(v->maxclients);
+    process_oom_score(v, false);
+    process_set_thp(v->disable_thp);
+    return 0;
+}
+
 static int apply_listen(void *arg, const struct conf_values *v, struct err *e) {
     struct app *a = arg;
 
@@ -112,6 +122,9 @@ static void register_appliers(struct app *a) {
     for (size_t i = 0; i < sizeof aof_names / sizeof *aof_names; i++)
         conf_on_apply(a->conf, aof_names[i], apply_aof, a);
     conf_on_apply(a->conf, "loglevel", apply_log, a);
+    conf_on_apply(a->conf, "maxclients", apply_process, a);
+    conf_on_apply(a->conf, "oom-score-adj", apply_process, a);
+    conf_on_apply(a->conf, "oom-score-adj-values", apply_process, a);
     conf_on_apply(a->conf, "port", apply_listen, a);
     conf_on_apply(a->conf, "bind", apply_listen, a);
     conf_on_apply(a->conf, "proc-title-template", apply_listen, a);

@@ -87,7 +87,8 @@ static uint64_t distance(uint64_t far, uint64_t near) {
     return far > near ? far - near : 0;
 }
 
-static void append_distance(const struct aof_info *a, struct bytes *out) {
+static void append_distance(const struct aof_info *a, const struct aof_histogram *gate_wait,
+                            struct bytes *out) {
     static const char *const names[AOF_PHASES] = {"off", "enabling", "on", "recovering"};
 
     bytes_printf(out,
@@ -99,6 +100,7 @@ static void append_distance(const struct aof_info *a, struct bytes *out) {
                  (ull)a->oldest_unsynced_ms, (ull)a->writer.syncs);
     append_times(out, "aof_write_time_usec", &a->writer.write_time);
     append_times(out, "aof_sync_time_usec", &a->writer.sync_time);
+    append_times(out, "aof_gate_wait_usec", gate_wait);
 }
 
 void info_persistence(struct engine *e, struct bytes *out) {
@@ -108,5 +110,5 @@ void info_persistence(struct engine *e, struct bytes *out) {
     append_snapshots(e, &a, out);
     append_log(&a, out);
     if (e->loading) append_loading(e, out);
-    append_distance(&a, out);
+    append_distance(&a, &e->gate_wait, out);
 }

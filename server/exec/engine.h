@@ -77,6 +77,7 @@ struct engine {
     struct request_args args;
 
     struct engine_stats stats;
+    struct aof_histogram gate_wait; /* how long replies waited for the log */
     struct error_stat errors[ERROR_STATS_MAX];
     size_t nerrors;
     uint64_t dirty;     /* changes since the last save */

@@ -81,10 +81,10 @@ struct session {
     struct session_gate *gates;
     uint32_t ngates, gates_cap;
     const struct command_slot *last_cmd;
-    int64_t created_ms, active_ms; /* wall clock */
-    uint64_t soft_limit_since_ms;
-    char *name, *lib_name, *lib_ver; /* NULL: not set */
-    struct blocked *blocked;         /* what a BLOCKED session waits for */
+    int64_t created_ms, active_ms;                /* wall clock */
+    uint64_t soft_limit_since_ms, gated_since_us; /* 0: not so */
+    char *name, *lib_name, *lib_ver;              /* NULL: not set */
+    struct blocked *blocked;                      /* what a BLOCKED session waits for */
     uint64_t commands, bytes_in, bytes_out;
 };
 

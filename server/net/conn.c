@@ -209,11 +209,18 @@ static ssize_t send_some(struct conn *c, size_t limit) {
     return -1;
 }
 
+static void note_gate_opened(struct conn *c) {
+    if (!c->s.gated_since_us) return;
+    aof_histogram_add(&c->n->e->gate_wait, clock_real_ns() / 1000 - c->s.gated_since_us);
+    c->s.gated_since_us = 0;
+}
+
 /* Writes what may leave, then puts the connection where it belongs. */
 static void conn_flush(struct conn *c) {
     size_t budget = WRITE_MAX, may;
 
     while ((may = session_sendable(&c->s)) > 0 && budget > 0) {
+        note_gate_opened(c);
         size_t part = may < budget ? may : budget;
         ssize_t sent = send_some(c, part);
 
@@ -232,6 +239,7 @@ static void conn_flush(struct conn *c) {
         return;
     }
     if (out_pending(&c->s.out) > 0) {
+        if (!c->s.gated_since_us) c->s.gated_since_us = clock_real_ns() / 1000;
         move_to(c, GATED);
         shut_if_over_limit(c);
     } else if (c->s.state == SESSION_CLOSING) {
@@ -403,7 +411,7 @@ void net_accept(struct net *n, int fd, bool is_unix) {
     bool local = is_loopback(fd);
     struct conn *c;
 
-    if (n->e->nsessions >= (size_t)n->v->maxclients) {
+    if (n->e->nsessions >= (size_t)n->maxclients) {
         refuse(n, fd, "-ERR max number of clients reached\r\n");
         return;
     }

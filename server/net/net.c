@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -17,6 +18,8 @@ enum { RBUF_BYTES = 64 * 1024, ACCEPTS_PER_TURN = 1000 };
 
 void net_init(struct net *n, struct loop *loop, struct engine *e) {
     *n = (struct net){.loop = loop, .e = e, .v = e->v, .rbuf = mem_alloc(RBUF_BYTES)};
+    n->maxclients = e->v->maxclients;
+    n->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     list_init(&n->to_flush);
     list_init(&n->gated);
     list_init(&n->released);
@@ -24,8 +27,22 @@ void net_init(struct net *n, struct loop *loop, struct engine *e) {
 }
 
 void net_release(struct net *n) {
+    if (n->spare_fd >= 0) close(n->spare_fd);
     mem_free(n->rbuf);
     n->rbuf = NULL;
+}
+
+/* No descriptor is left: the client is taken with the spare one and sent away, so that it knows,
+ * and so that its waiting does not keep the loop busy. */
+static void turn_away(struct net *n, int lfd) {
+    int fd;
+
+    if (n->spare_fd >= 0) close(n->spare_fd);
+    fd = accept4(lfd, NULL, NULL, SOCK_CLOEXEC);
+    if (fd >= 0) close(fd);
+    n->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    n->e->stats.rejected_connections++;
+    log_warning("Error accepting a client connection: Too many open files");
 }
 
 static void on_accept(evutil_socket_t lfd, short what, void *arg) {
@@ -39,7 +56,9 @@ static void on_accept(evutil_socket_t lfd, short what, void *arg) {
         int fd = accept4(lfd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
         if (fd < 0) {
-            if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+            if (errno == EMFILE || errno == ENFILE)
+                turn_away(n, lfd);
+            else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
                 log_warning("Error accepting a client connection: %s", strerror(errno));
             return;
         }

@@ -26,7 +26,9 @@ struct net {
         char name[80]; /* for INFO: "name=tcp,bind=127.0.0.1,port=6379" */
     } listener[NET_LISTENERS_MAX];
     size_t nlisteners;
-    int port; /* what TCP is bound to, 0: none */
+    int port;           /* what TCP is bound to, 0: none */
+    int64_t maxclients; /* what the configuration and the limit of open files allow */
+    int spare_fd;       /* given up for a moment to turn somebody away when files run out */
     char *rbuf;
     struct list to_flush; /* have output to look at */
     struct list gated;    /* what they have waits for the log */

@@ -8,7 +8,9 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,6 +20,7 @@ static struct {
     enum log_level level;
     char role;
     bool to_syslog;
+    char file[4096]; /* absolute: the working directory may change */
 } sink = {STDOUT_FILENO, LOG_AT_NOTICE, 'M', false};
 
 int log_open(const struct log_options *o, struct err *e) {
@@ -30,11 +33,25 @@ int log_open(const struct log_options *o, struct err *e) {
     }
     if (sink.fd != STDOUT_FILENO) close(sink.fd);
     sink.fd = fd;
+    if (fd == STDOUT_FILENO || !realpath(o->file, sink.file)) sink.file[0] = '\0';
     sink.level = o->level;
     if (o->syslog_ident && !sink.to_syslog)
         openlog(o->syslog_ident, LOG_PID | LOG_NDELAY | LOG_NOWAIT, o->syslog_facility);
     sink.to_syslog = o->syslog_ident != NULL;
     return 0;
+}
+
+void log_follow_file(void) {
+    struct stat now, ours;
+    int fd;
+
+    if (!sink.file[0] || fstat(sink.fd, &ours) < 0) return;
+    if (stat(sink.file, &now) == 0 && now.st_ino == ours.st_ino && now.st_dev == ours.st_dev)
+        return;
+    fd = open(sink.file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    if (fd < 0) return; /* the old file is better than none */
+    dup3(fd, sink.fd, O_CLOEXEC);
+    close(fd);
 }
 
 void log_set_level(enum log_level level) {

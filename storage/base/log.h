@@ -28,6 +28,9 @@ __attribute__((format(printf, 2, 3))) void log_at(enum log_level level, const ch
 /* Text as it is, without a prefix, at `level` (the banner, crash reports). */
 void log_raw(enum log_level level, const char *text);
 
+/* Opens the file again if it was renamed or removed meanwhile (log rotation). Now and then. */
+void log_follow_file(void);
+
 /* Where a signal handler may write(2) to. */
 int log_fd(void);
 
