@@ -216,10 +216,14 @@ static enum outcome take_kept(struct reader *rd, bool *in_multi) {
     return OUT_UNIT;
 }
 
+static bool is_time(struct slice line) {
+    return line.n > 4 && memcmp(line.p, "#TS:", 4) == 0;
+}
+
 static void note_time(struct reader *rd, struct slice line) {
     int64_t sec;
 
-    if (line.n <= 4 || memcmp(line.p, "#TS:", 4) != 0) return;
+    if (!is_time(line)) return;
     if (num_parse_i64(line.p + 4, line.n - 4, &sec) && sec < INT64_MAX / 1000)
         rd->unit_ms = sec * 1000;
 }
@@ -314,6 +318,12 @@ static enum outcome take_mark(struct reader *rd) {
         rd->unit_marked = true;
         rd->unit_ms = ms;
         return OUT_UNIT;
+    }
+    /* Behind a mark nobody but us has written, and only #TS is an annotation; a begin mark in a
+     * file without a header means that the header is damaged. */
+    if (r->has_header ? !r->unmarked && !is_time(line) : slice_eq(line, SLICE("#{"))) {
+        explain(rd, r->has_header ? "a '#' line that is no mark" : "a batch without a header");
+        return OUT_BAD;
     }
     note_time(rd, line);
     return OUT_UNIT;
