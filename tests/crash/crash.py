@@ -60,6 +60,7 @@ def one_round(server, program, journal, policy, rng, conns):
     load = subprocess.Popen([program, "load", str(server.port), journal, str(conns)],
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     conn = server.conn()
+    load.stdout.readline()  # it is connected
     end = time.monotonic() + rng.uniform(0.05, 0.6)
     try:
         while time.monotonic() < end:
@@ -72,7 +73,7 @@ def one_round(server, program, journal, policy, rng, conns):
         out, err = load.communicate(timeout=60)
     if load.returncode != 0:
         raise Lost("load: " + err.strip())
-    return int(out)
+    return int(out.split()[-1])
 
 
 def redis_agrees(program, directory, journal):

@@ -172,9 +172,8 @@ static bool open_load(struct load *l, int port, int conn, const struct entry *e)
     int one = 1;
 
     a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    model_init(&l->acked, conn);
-    model_advance(&l->acked, e->acked);
-    l->sent = e->acked;
+    l->acked = e->acked;
+    l->sent = e->acked.k;
     l->seen = e->seen;
     l->depth = depths[conn % 4];
     l->in = malloc(IN_MAX);
@@ -215,7 +214,7 @@ static void run(struct load *all, int conns) {
 
 int crash_load(int port, const char *path, int conns) {
     static struct load all[CONNS_MAX];
-    struct journal j;
+    static struct journal j;
     uint64_t done = 0;
 
     journal_read(&j, path, conns);
@@ -224,10 +223,12 @@ int crash_load(int port, const char *path, int conns) {
         fprintf(stderr, "cannot connect\n");
         return 1;
     }
+    printf("ready\n");
+    fflush(stdout);
     run(all, conns);
     for (int i = 0; i < conns; i++) {
-        done += all[i].acked.k - j.of[i].acked;
-        j.of[i] = (struct entry){all[i].acked.k, all[i].sent, all[i].seen};
+        done += all[i].acked.k - j.of[i].acked.k;
+        j.of[i] = (struct entry){all[i].acked, all[i].sent, all[i].seen};
     }
     journal_write(&j, path);
     printf("%llu\n", (unsigned long long)done);

@@ -5,7 +5,6 @@
  *   crash-client load PORT JOURNAL CONNECTIONS    until the server is gone; prints what was done
  *   crash-client verify PORT JOURNAL              after the restart
  */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,11 +16,11 @@ void journal_read(struct journal *j, const char *path, int conns) {
 
     memset(j, 0, sizeof *j);
     j->conns = conns;
+    for (int i = 0; i < CONNS_MAX; i++) model_init(&j->of[i].acked, i);
     if (!f) return;
-    for (j->conns = 0; j->conns < CONNS_MAX; j->conns++) {
-        struct entry *e = &j->of[j->conns];
-        if (fscanf(f, "%" SCNu64 " %" SCNu64 " %" SCNu64, &e->acked, &e->sent, &e->seen) != 3)
-            break;
+    if (fread(j, sizeof *j, 1, f) != 1) {
+        fprintf(stderr, "%s is no journal\n", path);
+        exit(2);
     }
     fclose(f);
 }
@@ -29,14 +28,10 @@ void journal_read(struct journal *j, const char *path, int conns) {
 void journal_write(const struct journal *j, const char *path) {
     FILE *f = fopen(path, "w");
 
-    if (!f) {
+    if (!f || fwrite(j, sizeof *j, 1, f) != 1 || fclose(f) != 0) {
         perror(path);
         exit(2);
     }
-    for (int i = 0; i < j->conns; i++)
-        fprintf(f, "%" PRIu64 " %" PRIu64 " %" PRIu64 "\n", j->of[i].acked, j->of[i].sent,
-                j->of[i].seen);
-    fclose(f);
 }
 
 int main(int argc, char **argv) {

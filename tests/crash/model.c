@@ -108,10 +108,6 @@ void model_apply(struct model *m) {
     }
 }
 
-void model_advance(struct model *m, uint64_t k) {
-    while (m->k < k) model_apply(m);
-}
-
 void model_key(char *out, int conn, int slot) {
     snprintf(out, 32, "c%d:%d", conn, slot);
 }

@@ -64,7 +64,6 @@ struct step model_step(int conn, uint64_t n);
 
 /* Applies command k+1. */
 void model_apply(struct model *m);
-void model_advance(struct model *m, uint64_t k);
 
 void model_key(char *out, int conn, int slot); /* room: 32 */
 

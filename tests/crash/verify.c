@@ -65,14 +65,13 @@ static int misfits(const struct model *m, const struct found *f, int *first) {
     return n;
 }
 
-/* The k that fits, or 0 with the nearest one told. (k = 0 fits only an empty start.) */
+/* Leaves in *m the state that fits; false, with the nearest one told, if none does. */
 static bool find_state(const struct entry *e, struct model *m, const struct found *f) {
     int best = SLOTS + 1, best_slot = 0, slot = 0;
     uint64_t best_k = 0;
     char key[32];
 
-    model_advance(m, e->acked);
-    for (;; model_apply(m)) {
+    for (*m = e->acked;; model_apply(m)) {
         int n = misfits(m, f, &slot);
         if (n == 0) return true;
         if (n < best) {
@@ -87,7 +86,7 @@ static bool find_state(const struct entry *e, struct model *m, const struct foun
     fprintf(stderr,
             "conn %d: acknowledged %" PRIu64 ", sent %" PRIu64
             ": no state fits; nearest is %" PRIu64 " with %d wrong keys, first '%s' = %.60s\n",
-            m->conn, e->acked, e->sent, best_k, best, key, shown);
+            m->conn, e->acked.k, e->sent, best_k, best, key, shown);
     free(shown);
     return false;
 }
@@ -108,11 +107,11 @@ static int verify_one(struct journal *j, int conn, int *keys) {
     snprintf(db, sizeof db, "%d", model_db(conn));
     resp_free(ask("SELECT", db));
     fetch(f, conn);
-    model_init(&m, conn);
     if (!find_state(&j->of[conn], &m, f)) {
         wrong = 1;
     } else {
-        j->of[conn].acked = j->of[conn].sent = m.k;
+        j->of[conn].acked = m;
+        j->of[conn].sent = m.k;
         *keys += keys_of(&m);
     }
     if (m.slots[COUNTER].n < j->of[conn ^ 1].seen) {
@@ -140,7 +139,7 @@ static int count_keys(void) {
 }
 
 int crash_verify(int port, const char *path) {
-    struct journal j;
+    static struct journal j;
     int wrong = 0, keys = 0;
 
     journal_read(&j, path, 0);

@@ -43,8 +43,10 @@ def silent(conn, ms=0):
 def load(server, conns):
     """The crash client, writing until the server is gone."""
     journal = os.path.join(server.dir, "journal")
-    return subprocess.Popen([CLIENT, "load", str(server.port), journal, str(conns)],
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    client = subprocess.Popen([CLIENT, "load", str(server.port), journal, str(conns)],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    client.stdout.readline()  # it is connected
+    return client
 
 
 def verified(server):
@@ -89,7 +91,7 @@ def slow(policy, **fault):
             check(writer.returncode == 0, err)
             verified(s)
             check(worst < LIMIT_MS or not STET, "the loop stood still for %.1f ms" % worst)
-            return "worst PING or GET %.2f ms, %s commands meanwhile" % (worst, out.strip())
+            return "worst PING or GET %.2f ms, %s commands meanwhile" % (worst, out.split()[-1])
     return test
 
 
@@ -261,7 +263,7 @@ def kills_on_a_slow_disk(policy):
                 out, err = writer.communicate()
                 check(writer.returncode == 0, err)
                 verified(s)
-                done += int(out)
+                done += int(out.split()[-1])
         return "%d commands acknowledged over 3 kills" % done
     return test
 

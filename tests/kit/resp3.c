@@ -32,8 +32,9 @@ static struct resp *fail(struct resp *r, long *why, long code) {
 /* The bytes up to CRLF; false if there is none yet. */
 static bool take_line(struct cursor *c, const char **p, size_t *n) {
     const char *from = c->p + c->at;
-    const char *end = memmem(from, c->n - c->at, "\r\n", 2);
 
+    if (c->at == c->n) return false;
+    const char *end = memmem(from, c->n - c->at, "\r\n", 2);
     if (!end) return false;
     *p = from;
     *n = (size_t)(end - from);
@@ -274,7 +275,7 @@ struct resp *resp_read(struct resp_conn *c) {
     struct resp *r;
 
     for (;;) {
-        long used = resp_parse(c->buf + c->start, c->end - c->start, &r);
+        long used = c->buf ? resp_parse(c->buf + c->start, c->end - c->start, &r) : RESP_MORE;
         if (used > 0) {
             c->start += (size_t)used;
             return r;
