@@ -90,9 +90,20 @@ void aof_append_group(struct aof *a, int db, const struct bytes *resp, size_t nc
     count_appended(a);
 }
 
+/* While enabling there is no file before the fork, and what was done by then is in the base. */
+static bool has_no_file_yet(const struct aof *a) {
+    return a->phase == AOF_ENABLING && a->rw != RW_CHILD && a->rw != RW_PUBLISH;
+}
+
 /* Seals the batch with its trailer and gives it to the writer. */
 void aof_close_batch(struct aof *a) {
     if (a->buf.n == 0) return;
+    if (has_no_file_yet(a)) {
+        a->appended = a->batch_position;
+        a->db = -1;
+        bytes_clear(&a->buf);
+        return;
+    }
     if (a->checksum) {
         struct aof_trailer t = {.length = a->buf.n - a->body, .ms = clock_cached_ms()};
         uint64_t at = a->appended;

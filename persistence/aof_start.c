@@ -220,7 +220,7 @@ bool aof_stop(struct aof *a, int deadline_ms) {
     bool ok = true;
 
     if (a->rw != RW_IDLE) aof_rewrite_abort(a, "the server stops");
-    if (a->phase == AOF_ON || a->phase == AOF_ENABLING) ok = settle(a, deadline_ms);
+    if (a->phase == AOF_ON) ok = settle(a, deadline_ms);
     if (a->phase == AOF_RECOVERING) ok = false;
     aof_writer_free(a->w, !ok);
     aof_manifest_release(&a->manifest);
