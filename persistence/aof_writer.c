@@ -202,13 +202,15 @@ static void entry_drop(struct aof_writer *w, struct entry *en) {
 }
 
 /* Takes the first entry, and with it the batches that follow: they are written as one. The bytes
- * are in w->group, or still in the entry if it is alone. */
+ * are in w->group, or still in the entry if it is alone. What has to wait for a restart stays
+ * alone: the restart tells entry by entry what its file is to hold. */
 static struct entry *take_group(struct aof_writer *w) {
+    bool now = w->fd >= 0 && !w->st.sync_error;
     struct entry *en = w->first;
 
     bytes_clear(&w->group);
     w->first = en->next;
-    while (en->kind == ENTRY_BATCH && w->first && w->first->kind == ENTRY_BATCH &&
+    while (now && en->kind == ENTRY_BATCH && w->first && w->first->kind == ENTRY_BATCH &&
            w->group.n + en->data.n + w->first->data.n <= GROUP_BYTES_MAX) {
         struct entry *next = w->first;
 
