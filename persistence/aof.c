@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "persistence/aof_internal.h"
 
+#include "protocol/encode.h"
 #include "storage/base/check.h"
 #include "storage/base/clock.h"
 #include "storage/base/crc.h"
@@ -65,9 +66,9 @@ static void prepare_append(struct aof *a, int db) {
     }
     if (db != a->db) {
         char text[NUM_I64_MAX];
-        int n = num_format_i64(text, db);
+        struct slice select[] = {SLICE("SELECT"), slice_of(text, (size_t)num_format_i64(text, db))};
 
-        bytes_printf(&a->buf, "*2\r\n$6\r\nSELECT\r\n$%d\r\n%.*s\r\n", n, n, text);
+        encode_command(&a->buf, 2, select);
         a->db = db;
     }
 }

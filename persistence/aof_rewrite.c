@@ -3,6 +3,7 @@
 
 #include "persistence/aof_mark.h"
 #include "persistence/io.h"
+#include "protocol/encode.h"
 #include "storage/base/check.h"
 #include "storage/base/clock.h"
 #include "storage/base/crc.h"
@@ -33,27 +34,16 @@ struct base {
 
 /* ---------------------------------------------------------------- commands of each type */
 
-static void put_arg(struct bytes *b, struct slice s) {
-    char *p = bytes_room(b, s.n + NUM_I64_MAX + 5), *q = p;
-
-    *q++ = '$';
-    q += num_format_u64(q, s.n);
-    memcpy(q, "\r\n", 2);
-    memcpy(q + 2, s.p, s.n);
-    memcpy(q + 2 + s.n, "\r\n", 2);
-    b->n += (size_t)(q - p) + s.n + 4;
-}
-
 static void rewrite_string(struct bytes *b, const struct entry *e) {
     int64_t when = entry_expire(e);
     char text[NUM_I64_MAX];
 
     bytes_append_str(b, when == ENTRY_NO_EXPIRE ? "*3\r\n$3\r\nSET\r\n" : "*5\r\n$3\r\nSET\r\n");
-    put_arg(b, entry_key(e));
-    put_arg(b, entry_string(e));
+    encode_arg(b, entry_key(e));
+    encode_arg(b, entry_string(e));
     if (when == ENTRY_NO_EXPIRE) return;
     bytes_append_str(b, "$4\r\nPXAT\r\n");
-    put_arg(b, slice_of(text, (size_t)num_format_i64(text, when)));
+    encode_arg(b, slice_of(text, (size_t)num_format_i64(text, when)));
 }
 
 /* Appends the commands that make the entry, its time to live included. */
@@ -135,7 +125,7 @@ static int write_all(struct base *w) {
 
         if (db->keys.count == 0) continue;
         bytes_append_str(&w->buf, "*2\r\n$6\r\nSELECT\r\n");
-        put_arg(&w->buf, slice_of(text, (size_t)num_format_i64(text, i)));
+        encode_arg(&w->buf, slice_of(text, (size_t)num_format_i64(text, i)));
         table_each(&db->keys, visit, w);
         if (w->failed) return -1;
     }

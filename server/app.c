@@ -2,7 +2,7 @@
 #include "server/app.h"
 
 #include "server/admin/admin.h"
-#include "server/commands/commands.h"
+#include "server/exec/call.h"
 #include "server/process.h"
 #include "server/version.h"
 #include "storage/base/check.h"
@@ -131,6 +131,22 @@ static int check_snapshot(const struct app *a) {
 
 /* ---------------------------------------------------------------- start */
 
+static void on_blocked_deadline(void *arg) {
+    struct app *a = arg;
+
+    blocked_check(&a->engine, clock_mono_us());
+}
+
+static void watch_blocked(struct app *a) {
+    uint64_t next = a->engine.nblocked ? blocked_next_deadline(&a->engine) : 0;
+
+    if (next == a->blocked.deadline_us && a->blocked.at) return;
+    if (next)
+        loop_timer_set(&a->loop, &a->blocked, next);
+    else
+        loop_timer_clear(&a->loop, &a->blocked);
+}
+
 static void before_wait(void *arg) {
     struct app *a = arg;
 
@@ -143,6 +159,7 @@ static void before_wait(void *arg) {
         if (engine_expire_some(&a->engine, 500)) loop_hurry(&a->loop);
     }
     engine_before_wait(&a->engine);
+    watch_blocked(a);
     net_flush(&a->net);
 }
 
@@ -157,6 +174,8 @@ static void build(struct app *a) {
     app_wire(a);
     loop_before_wait(&a->loop, before_wait, a);
     loop_on_wake(&a->loop, on_wake, a);
+    a->blocked.fn = on_blocked_deadline;
+    a->blocked.arg = a;
     net_init(&a->net, &a->loop, &a->engine);
     a->admin.startup_memory = mem_used();
 }

@@ -22,7 +22,6 @@ static void run(void *arg) {
     if (engine_expire_some(e, 1000)) loop_hurry(&a->loop);
     aof_cron(a->aof);
     net_cron(&a->net);
-    if (e->nblocked) blocked_check(e, clock_mono_us());
     admin_cron(e);
     log_follow_file();
 }

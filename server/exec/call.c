@@ -1,34 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/exec/call.h"
 
+#include "protocol/encode.h"
 #include "storage/base/check.h"
 #include "storage/base/mem.h"
 #include "storage/base/num.h"
 
 #include <ctype.h>
 #include <stdarg.h>
-
-/* ---------------------------------------------------------------- RESP for the log */
-
-static void put_head(struct bytes *b, char type, size_t n) {
-    char *p = bytes_room(b, NUM_I64_MAX + 3), *q = p;
-
-    *q++ = type;
-    q += num_format_u64(q, n);
-    *q++ = '\r';
-    *q++ = '\n';
-    b->n += (size_t)(q - p);
-}
-
-/* Appends a command in RESP form. */
-static void encode(struct bytes *b, int argc, const struct slice *argv) {
-    put_head(b, '*', (size_t)argc);
-    for (int i = 0; i < argc; i++) {
-        put_head(b, '$', argv[i].n);
-        bytes_append(b, argv[i].p, argv[i].n);
-        bytes_append(b, "\r\n", 2);
-    }
-}
 
 /* ---------------------------------------------------------------- errors */
 
@@ -120,7 +99,7 @@ static void tell_expired(struct engine *e, const struct ref *r) {
     if (aof_logs(aof_phase(e->aof))) {
         struct slice argv[] = {lazy ? SLICE("UNLINK") : SLICE("DEL"), r->key};
 
-        encode(&e->effects, 2, argv);
+        encode_command(&e->effects, 2, argv);
         e->neffects++;
     }
     if (e->hooks.event) e->hooks.event(e->hooks.arg, EVENT_EXPIRED, "expired", r->key, r->db->id);
@@ -246,7 +225,7 @@ void key_delete(struct call *x, struct ref *r, bool lazy) {
 void effect(struct call *x, int argc, const struct slice *argv) {
     x->rewritten = true;
     if (x->e->replaying || !aof_logs(aof_phase(x->e->aof))) return;
-    encode(&x->e->effects, argc, argv);
+    encode_command(&x->e->effects, (size_t)argc, argv);
     x->e->neffects++;
 }
 
@@ -285,6 +264,17 @@ void unblock(struct blocked *b) {
     session_enter(s, SESSION_ACTIVE);
     s->ops->wake(s);
     s->ops->resume(s);
+}
+
+uint64_t blocked_next_deadline(const struct engine *e) {
+    uint64_t next = 0;
+
+    list_each (it, &e->blocked) {
+        const struct blocked *b = list_entry(it, struct blocked, link);
+
+        if (b->deadline_us && (!next || b->deadline_us < next)) next = b->deadline_us;
+    }
+    return next;
 }
 
 void blocked_check(struct engine *e, uint64_t now_us) {

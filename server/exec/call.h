@@ -143,6 +143,9 @@ void block_client(struct call *x, const struct blocked *what);
 /* Ends a client's waiting with its answer. */
 void unblock(struct blocked *b);
 
+/* When the next waiting client's time is up (monotonic microseconds), 0: never. */
+uint64_t blocked_next_deadline(const struct engine *e);
+
 /* Answers whoever's time is up. Called from the timer. */
 void blocked_check(struct engine *e, uint64_t now_us);
 
