@@ -11,7 +11,8 @@
  *    +------------------------------------------------------------------+
  *
  *   OFF         nothing is logged; gates are open.
- *   ENABLING    commands go to a new increment that no manifest names yet; gates are open.
+ *   ENABLING    what comes before the fork is in the base; from then on commands go to a new increment
+ *               that no manifest names yet; gates are open.
  *   ON          commands go to the last increment of the manifest; gates follow the policy.
  *   RECOVERING  the current increment is not trusted any more; writes are refused; gates stay
  * closed until a new base and increment are durable.
