@@ -11,7 +11,7 @@
  *    +------------------------------------------------------------------+
  *
  *   OFF         nothing is logged; gates are open.
- *   ENABLING    what comes before the fork is in the base; from then on commands go to a new increment
+ *   ENABLING    commands before the fork are in the base; from it on they go to a new increment
  *               that no manifest names yet; gates are open.
  *   ON          commands go to the last increment of the manifest; gates follow the policy.
  *   RECOVERING  the current increment is not trusted any more; writes are refused; gates stay

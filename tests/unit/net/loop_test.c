@@ -143,7 +143,9 @@ static void step(void *arg) {
 }
 
 Test(loop, steps_run_in_the_order_they_were_added) {
-    for (char *p = (char[]){"abc"}; *p; p++) loop_before_wait(&loop, step, p);
+    static char names[] = "abc";
+
+    for (int i = 0; i < 3; i++) loop_before_wait(&loop, step, &names[i]);
     loop_poll(&loop);
     cr_assert_str_eq(order, "abc");
 }
