@@ -27,7 +27,7 @@ TEST_ENV := STET_BIN=$(abspath $(BIN)) STET_TOOLS=$(abspath $(T)) STET_FLAVOUR=$
     UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
     TSAN_OPTIONS=second_deadlock_stack=1:report_signal_unsafe=0
 RUN = $(TEST_ENV) tests/run
-CRITERION := -j2
+CRITERION := -j2 --timeout 120
 
 UNIT_SUITES := $(foreach l,$(UNIT_LAYERS),'unit $(l)=$(T)/unit-$(l) $(CRITERION)') \
     'unit testkit=$(T)/kit-self $(CRITERION)'

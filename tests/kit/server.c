@@ -290,6 +290,10 @@ void server_kill(struct server *s) {
     check_sanitizers(s);
 }
 
+void server_adopt(struct server *s, pid_t pid) {
+    s->pid = pid;
+}
+
 int server_port(const struct server *s) {
     return s->port;
 }

@@ -42,6 +42,9 @@ int server_signal(struct server *s, int sig);  /* sends sig, returns server_wait
 void server_kill(struct server *s);            /* kill -9 */
 void server_notify(struct server *s, int sig); /* sends sig only */
 
+/* A process that the launched one left behind (a daemon) is now the server's; 0: it is gone. */
+void server_adopt(struct server *s, pid_t pid);
+
 int server_port(const struct server *s);
 pid_t server_pid(const struct server *s);
 const char *server_dir(const struct server *s);

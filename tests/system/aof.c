@@ -187,10 +187,20 @@ static pid_t child_of(pid_t pid) {
     return child;
 }
 
+static bool has_child(void *pid) {
+    return child_of(*(pid_t *)pid) != 0;
+}
+
+static pid_t wait_child(struct server *s) {
+    pid_t pid = server_pid(s);
+
+    cr_assert(kit_wait(has_child, &pid, 10), "no child process");
+    return child_of(pid);
+}
+
 Test(aof, a_killed_rewrite_is_reported_and_harms_nothing) {
     struct server *s = server_run(AOF, NULL);
     redisContext *c = ask_open(s);
-    pid_t child;
 
     fill(c);
     EXPECT(c, "+OK", "CONFIG SET rdb-key-save-delay 10000000");
@@ -198,8 +208,7 @@ Test(aof, a_killed_rewrite_is_reported_and_harms_nothing) {
     cr_assert_str_eq(ask_info(c, "aof_rewrite_in_progress"), "1");
     EXPECT_PREFIX(c, "-ERR Background append only file rewriting already in progress",
                   "BGREWRITEAOF");
-    while (!(child = child_of(server_pid(s)))) usleep(1000);
-    kill(child, SIGKILL);
+    kill(wait_child(s), SIGKILL);
     ask_wait_info(c, "aof_last_bgrewrite_status", "err");
     EXPECT(c, "+OK", "CONFIG SET rdb-key-save-delay 0");
     EXPECT_PREFIX(c, "+Background", "BGREWRITEAOF");
@@ -213,13 +222,12 @@ Test(aof, a_killed_rewrite_is_reported_and_harms_nothing) {
 Test(aof, a_rewriting_child_dies_with_its_parent) {
     struct server *s = server_run(AOF, NULL);
     redisContext *c = ask_open(s);
-    pid_t child;
 
     STET_ONLY(); /* Redis' child works on */
     fill(c);
     EXPECT(c, "+OK", "CONFIG SET rdb-key-save-delay 10000000");
     EXPECT_PREFIX(c, "+Background", "BGREWRITEAOF");
-    while (!(child = child_of(server_pid(s)))) usleep(1000);
+    pid_t child = wait_child(s);
     server_kill(s);
     for (int i = 0; i < 5000 && kill(child, 0) == 0; i++) usleep(1000);
     cr_assert(kill(child, 0) != 0 || child_of(getpid()) == child);

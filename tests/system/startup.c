@@ -212,6 +212,22 @@ static bool is_gone(void *pid) {
     return kill(*(pid_t *)pid, 0) != 0;
 }
 
+static bool has_pid_file(void *s) {
+    char *text = server_read_file(s, "my.pid");
+    bool whole = text && strchr(text, '\n');
+
+    free(text);
+    return whole;
+}
+
+static bool listens(void *s) {
+    struct resp_conn c;
+    bool up = resp_open(&c, 0, server_path(s, "s.sock")) == 0;
+
+    resp_close(&c);
+    return up;
+}
+
 Test(startup, daemonize_leaves_a_server_of_its_own) {
     struct server *s = server_new();
     struct resp_conn c;
@@ -219,12 +235,16 @@ Test(startup, daemonize_leaves_a_server_of_its_own) {
     server_launch(s, "--daemonize", "yes", "--pidfile", "my.pid", "--logfile", "d.log", "--port",
                   "0", "--unixsocket", "s.sock", NULL);
     cr_assert_eq(server_wait_exit(s), 0);
-    while (resp_open(&c, 0, server_path(s, "s.sock")) < 0) usleep(1000);
-    cr_assert_str_eq(resp_ask(&c, "PING", NULL), "+PONG");
+    cr_assert(kit_wait(has_pid_file, s, 10));
     pid_t pid = atoi(server_read_file(s, "my.pid"));
     cr_assert_gt(pid, 1);
+    server_adopt(s, pid);
+    cr_assert(kit_wait(listens, s, 10));
+    cr_assert(resp_open(&c, 0, server_path(s, "s.sock")) == 0);
+    cr_assert_str_eq(resp_ask(&c, "PING", NULL), "+PONG");
     cr_assert_eq(kill(pid, SIGTERM), 0);
     cr_assert(kit_wait(is_gone, &pid, 10));
+    server_adopt(s, 0);
     cr_assert(strstr(server_read_file(s, "d.log"), "ready to exit, bye bye"));
     cr_assert_not(server_has_file(s, "my.pid"));
 }
