@@ -247,6 +247,16 @@ Test(parking, over_the_log_limit_writes_wait_unexecuted_and_reads_go_on) {
     cr_assert_eq(feed(&one, "SET k v\r\n"), 9);
 }
 
+Test(parking, what_stands_behind_a_parked_command_may_be_incomplete) {
+    fill_log();
+    output(&one);
+    cr_assert_eq(feed(&one, "SET k v\r\n*2\r\n$3\r\nGET\r\n$1\r\n"), 0);
+    cr_assert_eq(one.state, SESSION_PARKED);
+    exec_go_on();
+    cr_assert_eq(feed(&one, "SET k v\r\n*2\r\n$3\r\nGET\r\n$1\r\nk\r\n"), 29);
+    cr_assert_str_eq(output(&one), "+OK\r\n$1\r\nv\r\n");
+}
+
 Test(parking, a_parked_session_that_goes_is_forgotten) {
     fill_log();
     feed(&one, "SET b 1\r\n");
