@@ -44,6 +44,7 @@ struct aof_options {
     bool keep_history; /* aof-disable-auto-gc */
     int auto_percentage;
     uint64_t auto_min_size;
+    int64_t key_save_delay_us; /* for tests: see aof_rewrite.h */
 };
 
 /* Up-calls, handed down at start. */

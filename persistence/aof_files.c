@@ -234,7 +234,8 @@ static int run_child(void *arg, int report_fd) {
                              .dirfd = a->dirfd,
                              .file = a->base_tmp,
                              .checksum = a->o.checksum,
-                             .incremental_fsync = a->o.rewrite_incremental_fsync};
+                             .incremental_fsync = a->o.rewrite_incremental_fsync,
+                             .key_delay_us = a->o.key_save_delay_us};
     struct err e;
 
     snprintf(a->base_tmp, sizeof a->base_tmp, "temp-rewriteaof-bg-%d.aof", (int)getpid());

@@ -149,6 +149,7 @@ static int find_log(int dirfd, const struct aof_load_options *o, struct aof_mani
     rc = aof_manifest_read(dirfd, manifest_name, m, e);
     if (rc < 0) return -1;
     if (rc == 0) {
+        if (aof_manifest_check_gaps(dirfd, m, manifest_name, e) < 0) return -1;
         base = aof_manifest_base(m);
         if (base && strcmp(base->name, n->filename) == 0 && !io_exists(dirfd, base->name) &&
             in_working_dir(n, n->filename))
@@ -293,6 +294,24 @@ bool aof_is_header_only(int dirfd, const char *name) {
     }
     if (fd >= 0) close(fd);
     return empty;
+}
+
+int aof_manifest_check_gaps(int dirfd, const struct aof_manifest *m, const char *name,
+                            struct err *e) {
+    int64_t last = 0;
+
+    for (size_t i = 0; i < m->n; i++) {
+        const struct aof_file *f = &m->files[i];
+
+        if (f->type != AOF_INCR) continue;
+        if (last && f->seq != last + 1 && !aof_is_header_only(dirfd, f->name))
+            return err_set(e, EINVAL,
+                           "manifest '%s', line %d: an increment is missing between sequence "
+                           "numbers %lld and %lld ('%s')",
+                           name, f->line, (long long)last, (long long)f->seq, f->name);
+        last = f->seq;
+    }
+    return 0;
 }
 
 static bool rest_is_empty(const struct load *l, size_t i) {

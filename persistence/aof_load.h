@@ -46,6 +46,11 @@ struct aof_loaded {
 int aof_load(int dirfd, const struct aof_load_options *o, struct aof_loaded *out, struct err *e);
 void aof_loaded_release(struct aof_loaded *l);
 
+/* -1 if a sequence number is missing in front of an increment that holds data: an increment was
+ * lost. (An empty one behind a gap takes nothing with it.) `name` is the manifest's. */
+int aof_manifest_check_gaps(int dirfd, const struct aof_manifest *m, const char *name,
+                            struct err *e);
+
 /* True if the file holds nothing, or one header line and nothing else. */
 bool aof_is_header_only(int dirfd, const char *name);
 

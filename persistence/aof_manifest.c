@@ -89,7 +89,6 @@ static const char *accept_file(struct aof_manifest *m, const struct aof_file *f)
         const struct aof_file *last = aof_manifest_last_incr(m);
 
         if (last && f->seq <= last->seq) return "found a non-monotonic sequence number";
-        if (last && f->seq != last->seq + 1) return "an increment is missing before this one";
         m->incr_seq = f->seq;
     }
     *insert_at(m, m->n) = *f;
@@ -113,6 +112,7 @@ int aof_manifest_parse(struct aof_manifest *m, const char *name, struct slice te
             why = "the AOF manifest file is cut: its last line has no end";
         else if (line.n && line.p[0] != '#') {
             why = parse_file_line(line, &f);
+            f.line = lineno;
             if (!why) why = accept_file(m, &f);
         } else if (line.n == 0) {
             why = "an empty line";

@@ -4,8 +4,9 @@
  *
  * The text is Redis 7's, byte for byte: a line `file NAME seq N type b|h|i` a file, history first
  * after the base. Reading is strict: a malformed line, a path, a second base, increments that do
- * not count up by one, an empty manifest are refused with file and line.
- * Not here: whether the files exist (aof_load) and when they change (aof).
+ * not count up, an empty manifest are refused with file and line.
+ * Not here: whether the files exist and none is missing between them (aof_load), and when they
+ * change (aof).
  */
 #ifndef STET_PERSISTENCE_AOF_MANIFEST_H
 #define STET_PERSISTENCE_AOF_MANIFEST_H
@@ -23,6 +24,7 @@ struct aof_file {
     char name[AOF_NAME_MAX];
     int64_t seq;
     enum aof_file_type type;
+    int line; /* of the manifest that was read; 0: added since */
 };
 
 struct aof_manifest {

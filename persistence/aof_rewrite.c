@@ -104,6 +104,15 @@ static void report(struct base *w) {
     child_report(w->report_fd, &w->progress);
 }
 
+static void pause_after_key(const struct base *w) {
+    int64_t delay = w->rw->key_delay_us;
+
+    if (delay > 0)
+        usleep((useconds_t)delay);
+    else if (w->progress.keys_done % (uint64_t)-delay == 0)
+        usleep(1);
+}
+
 static void visit(void *entry, void *arg) {
     struct base *w = arg;
     const struct entry *e = entry;
@@ -112,7 +121,9 @@ static void visit(void *entry, void *arg) {
     CHECK(rewriters[e->type]);
     rewriters[e->type](&w->buf, e);
     if (w->buf.n >= BATCH_BYTES && batch_end(w) < 0) w->failed = true;
-    if (++w->progress.keys_done % REPORT_KEYS == 0) report(w);
+    w->progress.keys_done++;
+    if (w->rw->key_delay_us) pause_after_key(w);
+    if (w->progress.keys_done % REPORT_KEYS == 0 || w->rw->key_delay_us > 0) report(w);
 }
 
 static int write_all(struct base *w) {

@@ -17,6 +17,8 @@ struct aof_rewrite {
     const char *file; /* temporary name; created, and synced at the end */
     bool checksum;
     bool incremental_fsync;
+    int64_t
+        key_delay_us; /* pause after each key (rdb-key-save-delay); below 0: 1 us after so many */
 };
 
 /* The file is never empty, so that a base of 0 bytes always means that something was lost. 0, or -1

@@ -150,6 +150,7 @@ static void watch_blocked(struct app *a) {
 static void before_wait(void *arg) {
     struct app *a = arg;
 
+    a->engine.stats.loop_cycles++;
     if (a->engine.loading) {
         net_flush(&a->net);
         return;

@@ -33,6 +33,7 @@ struct aof_options app_aof_options(const struct conf_values *v) {
         .keep_history = v->aof_disable_auto_gc,
         .auto_percentage = (int)v->auto_aof_rewrite_percentage,
         .auto_min_size = v->auto_aof_rewrite_min_size,
+        .key_save_delay_us = v->rdb_key_save_delay,
     };
 }
 
@@ -117,6 +118,7 @@ static void register_appliers(struct app *a) {
                                             "auto-aof-rewrite-percentage",
                                             "auto-aof-rewrite-min-size",
                                             "dbfilename",
+                                            "rdb-key-save-delay",
                                             "dir"};
 
     for (size_t i = 0; i < sizeof aof_names / sizeof *aof_names; i++)

@@ -252,6 +252,10 @@ static int check_manifest(struct check *c, const char *name) {
         SAYF(c, "%s\n", e.text);
         return 1;
     }
+    if (aof_manifest_check_gaps(c->dirfd, &m, name, &e) < 0) {
+        SAYF(c, "%s\n", e.text);
+        rc = 1;
+    }
     for (size_t i = 0; i < m.n && rc != 1; i++) {
         const struct aof_file *f = &m.files[i];
 
