@@ -22,7 +22,7 @@ enum {
     READ_BYTES = 64 * 1024,       /* of the shared buffer */
     READ_LARGE_MAX = 1024 * 1024, /* at once, where a large argument is known to come */
     IOV_MAX_USED = 64,
-    GATED_PER_TURN = 32,
+    GATED_PER_TURN = 16,
     WRITE_MAX = 1024 * 1024, /* per connection and turn, so that others get theirs */
 };
 
