@@ -24,6 +24,8 @@ enum {
     ENTRY_EMBEDDED = 0x01, /* a string whose bytes follow the key */
     ENTRY_NOT_INT = 0x02,  /* made by a command that never yields encoding "int" */
     ENTRY_RAW = 0x04,      /* grown in place (APPEND, SETRANGE...): encoding "raw" */
+    ENTRY_FORM_SHIFT = 1,  /* for other types the same two bits say what the value word points to */
+    ENTRY_FORM_MASK = 0x06,
 };
 
 enum { ENTRY_EMBED_MAX = 1024 }; /* longer values get a blob */
@@ -73,6 +75,20 @@ static inline void **entry_word(const struct entry *e) {
     return (void **)((char *)e + entry_head(e));
 }
 
+/* Which of its type's up to four forms a value has (never a string), and the object itself. */
+static inline unsigned entry_form(const struct entry *e) {
+    return (e->flags & ENTRY_FORM_MASK) >> ENTRY_FORM_SHIFT;
+}
+
+static inline void *entry_object(const struct entry *e) {
+    return *entry_word(e);
+}
+
+static inline void entry_set_object(struct entry *e, void *object, unsigned form) {
+    *entry_word(e) = object;
+    e->flags = (uint8_t)((e->flags & ~ENTRY_FORM_MASK) | form << ENTRY_FORM_SHIFT);
+}
+
 /* A string's bytes. Valid until the entry changes. */
 static inline struct slice entry_string(const struct entry *e) {
     const struct blob *b;
@@ -91,7 +107,8 @@ static inline struct blob *entry_blob(const struct entry *e) {
 struct entry *entry_new_string(struct slice key, struct slice value, int64_t expire_ms,
                                unsigned flags);
 
-/* An entry of any type around a value object; takes the object over. */
+/* An entry of any type around a value object; takes the object over. The form of a value that is
+ * no string comes in `flags`, as form << ENTRY_FORM_SHIFT. */
 struct entry *entry_new_object(struct slice key, enum type_id type, void *object, int64_t expire_ms,
                                unsigned flags);
 

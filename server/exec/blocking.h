@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * blocking - clients that wait: for keys (BLPOP, XREAD BLOCK...) or for progress of the log
+ * (WAITAOF).
+ *
+ * Waiting for keys. A handler that finds nothing to do calls block_on_keys(), which keeps a copy of
+ * the command. Whatever changes one of the keys (key_changed, all_changed, expiry) makes it ready;
+ * once the command that did so is over, who waits for it tries again, in the order of arrival: the
+ * handler simply runs once more, with its own reply, effects and gate. If it calls block_on_keys()
+ * again it goes on waiting in its old place. So there is no second implementation of any command
+ * "for blocked clients", and what is logged is what the handler always logs.
+ *
+ * Where nothing may wait (the log being read back, MULTI, scripts) block_on_keys() answers at once
+ * as if the time were up.
+ *
+ * A client whose waiting is over is resumed before the loop waits, not in the middle of another
+ * client's command.
+ */
+#ifndef STET_EXEC_BLOCKING_H
+#define STET_EXEC_BLOCKING_H
+
+#include "server/exec/call.h"
+#include "storage/base/heap.h"
+
+struct key_wait;
+
+struct blocked {
+    struct list link; /* in engine.blocked, the oldest first */
+    struct session *s;
+    struct heap_node deadline; /* monotonic microseconds; not in the heap: waits for ever */
+
+    /* Who waits for progress: `ready` is asked after every one. NULL: waits for keys. */
+    bool (*ready)(const struct blocked *b);
+    /* The answer when it is ready, or when the time is up. */
+    void (*answer)(struct blocked *b, struct reply *r);
+    uint64_t position; /* for `ready` */
+    int64_t args[2];
+
+    /* Who waits for keys. */
+    struct command_slot *cmd;
+    struct slice *argv; /* own copy */
+    int argc;
+    int db;
+    enum type_id type;
+    bool any_change;
+    void (*time_up)(struct reply *r);
+    struct key_wait *waits;
+    int nwaits;
+};
+
+/* ---------------------------------------------------------------- for handlers */
+
+/* The timeout argument of blocking commands: seconds, with a fraction; 0: for ever. Gives the
+ * monotonic time in microseconds at which it is over (0: never); false: an error was answered. */
+bool arg_timeout(struct call *x, int i, uint64_t *deadline_us);
+
+struct key_block {
+    int first, last, step; /* the keys among argv; step 0 is 1 */
+    enum type_id type;     /* a key that holds another type wakes nobody */
+    bool any_change;       /* not even a deletion is slept through (XREADGROUP) */
+    uint64_t deadline_us;
+    void (*time_up)(struct reply *r); /* what is answered then: reply_null_array, reply_null... */
+    const struct slice *argv;         /* to try with instead of x->argv, and of the same length
+                                       * (XREAD's "$" made an id); NULL: x->argv */
+};
+
+/* Nothing may have been changed or answered yet. Always returns 0, to be returned by the handler:
+ *   return block_on_keys(x, &(struct key_block){.first = 1, .last = x->argc - 2, ...}); */
+int block_on_keys(struct call *x, const struct key_block *what);
+
+/* Waits for progress: `what` is copied; deadline_us 0: for ever. */
+void block_on_progress(struct call *x, const struct blocked *what, uint64_t deadline_us);
+
+/* ---------------------------------------------------------------- for the engine */
+
+/* Ends a client's waiting as if its time were up, or with an error if `error` is not NULL. */
+void unblock(struct blocked *b, const char *error);
+
+/* Something was done to a key: who waits for it will try again. Cheap while nobody waits. */
+void blocking_key_touched(struct engine *e, const struct db *db, struct slice key, uint64_t hash);
+void blocking_all_touched(struct engine *e);
+
+/* Lets those try whose keys became ready. To be called between commands. */
+void blocking_serve(struct engine *e);
+
+/* When the next waiting client's time is up (monotonic microseconds), 0: never. */
+uint64_t blocked_next_deadline(const struct engine *e);
+
+/* Answers whoever's time is up. */
+void blocked_check_time(struct engine *e, uint64_t now_us);
+
+/* Asks those who wait for progress. */
+void blocked_check_progress(struct engine *e);
+
+/* Goes on with the input of those whose waiting is over. */
+void blocked_resume(struct engine *e);
+
+#endif
