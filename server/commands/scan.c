@@ -6,8 +6,8 @@
  * expired are removed afterwards.
  */
 #include "server/commands/commands.h"
+#include "server/commands/scan_options.h"
 #include "server/commands/support.h"
-#include "storage/base/glob.h"
 #include "storage/base/mem.h"
 
 struct found {
@@ -24,7 +24,6 @@ static void found_add(struct found *f, struct entry *e) {
 }
 
 static void reply_keys(struct call *x, const struct found *f) {
-    reply_array(&x->r, f->n);
     for (size_t i = 0; i < f->n; i++) {
         struct slice key = entry_key(f->v[i]);
 
@@ -56,71 +55,13 @@ static int cmd_keys(struct call *x) {
     struct keys_walk w = {x, x->argv[1], slice_eq(x->argv[1], SLICE("*")), {0}};
 
     table_each(&x->db->keys, keys_visit, &w);
+    reply_array(&x->r, w.found.n);
     reply_keys(x, &w.found);
     mem_free(w.found.v);
     return 0;
 }
 
 /* ---------------------------------------------------------------- SCAN */
-
-struct scan_options {
-    uint64_t cursor;
-    int64_t count;
-    struct slice pattern; /* p is NULL: none */
-    struct slice type;    /* p is NULL: any */
-};
-
-static bool bad_cursor(struct call *x) {
-    reply_err(x, "ERR invalid cursor");
-    return false;
-}
-
-/* A cursor is what strtoul() takes for a number, but for leading blanks: an optional sign, digits.
- * Nothing at all is 0. */
-static bool parse_cursor(struct call *x, struct slice s, uint64_t *out) {
-    const char *p = s.p, *end = s.p + s.n;
-    bool negative = false;
-    uint64_t v = 0;
-
-    if (p < end && (*p == '-' || *p == '+')) {
-        negative = *p++ == '-';
-        if (p == end) return bad_cursor(x);
-    }
-    for (; p < end && *p; p++) {
-        unsigned digit = (unsigned)(*p - '0');
-
-        if (digit > 9 || v > (UINT64_MAX - digit) / 10) return bad_cursor(x);
-        v = v * 10 + digit;
-    }
-    *out = negative ? 0 - v : v;
-    return true;
-}
-
-static bool parse_scan(struct call *x, struct scan_options *o) {
-    *o = (struct scan_options){.count = 10};
-    if (!parse_cursor(x, x->argv[1], &o->cursor)) return false;
-    for (int i = 2; i < x->argc; i += 2) {
-        bool has_value = i + 1 < x->argc;
-
-        if (has_value && arg_is(x, i, "count")) {
-            if (!arg_int(x, i + 1, &o->count)) return false;
-            if (o->count < 1) break;
-        } else if (has_value && arg_is(x, i, "match")) {
-            o->pattern = x->argv[i + 1];
-        } else if (has_value && arg_is(x, i, "type")) {
-            o->type = x->argv[i + 1];
-        } else {
-            o->count = 0;
-            break;
-        }
-    }
-    if (o->count < 1) {
-        reply_err(x, ERR_SYNTAX);
-        return false;
-    }
-    if (o->pattern.p && slice_eq(o->pattern, SLICE("*"))) o->pattern.p = NULL;
-    return true;
-}
 
 static void scan_visit(void *entry, void *arg) {
     found_add(arg, entry);
@@ -130,7 +71,7 @@ static void scan_visit(void *entry, void *arg) {
 static bool scan_wants(struct call *x, const struct scan_options *o, const struct entry *e) {
     struct slice key = entry_key(e);
 
-    if (o->pattern.p && !glob_match(o->pattern, key, false)) return false;
+    if (!scan_matches(o, key)) return false;
     if (is_overdue(x, e)) {
         lookup(x, x->db, key, false);
         return false;
@@ -141,20 +82,19 @@ static bool scan_wants(struct call *x, const struct scan_options *o, const struc
 static int cmd_scan(struct call *x) {
     struct scan_options o;
     struct found f = {0};
-    uint64_t cursor, rounds;
+    uint64_t cursor, steps;
     size_t kept = 0;
 
-    if (!parse_scan(x, &o)) return -1;
+    if (!scan_parse_cursor(x, 1, &o.cursor) || !scan_parse_options(x, 2, SCAN_TYPE, &o)) return -1;
     cursor = o.cursor;
-    rounds = o.count < INT64_MAX / 10 ? (uint64_t)o.count * 10 : INT64_MAX;
+    steps = scan_steps(&o);
     do {
         cursor = table_scan(&x->db->keys, cursor, scan_visit, &f);
-    } while (cursor && rounds-- > 0 && f.n < (uint64_t)o.count);
+    } while (cursor && steps-- > 0 && f.n < (uint64_t)o.count);
     for (size_t i = 0; i < f.n; i++)
         if (scan_wants(x, &o, f.v[i])) f.v[kept++] = f.v[i];
     f.n = kept;
-    reply_array(&x->r, 2);
-    reply_bulk_int(&x->r, (int64_t)cursor);
+    scan_reply(x, cursor, f.n);
     reply_keys(x, &f);
     mem_free(f.v);
     return 0;

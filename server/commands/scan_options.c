@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/commands/scan_options.h"
+
+static bool bad_cursor(struct call *x) {
+    reply_err(x, "ERR invalid cursor");
+    return false;
+}
+
+/* A cursor is what strtoul() takes for a number, but for leading blanks: an optional sign, digits.
+ * Nothing at all is 0. */
+bool scan_parse_cursor(struct call *x, int i, uint64_t *cursor) {
+    const char *p = x->argv[i].p, *end = p + x->argv[i].n;
+    bool negative = false;
+    uint64_t v = 0;
+
+    if (p < end && (*p == '-' || *p == '+')) {
+        negative = *p++ == '-';
+        if (p == end) return bad_cursor(x);
+    }
+    for (; p < end && *p; p++) {
+        unsigned digit = (unsigned)(*p - '0');
+
+        if (digit > 9 || v > (UINT64_MAX - digit) / 10) return bad_cursor(x);
+        v = v * 10 + digit;
+    }
+    *cursor = negative ? 0 - v : v;
+    return true;
+}
+
+static bool bad_option(struct call *x) {
+    reply_err(x, ERR_SYNTAX);
+    return false;
+}
+
+bool scan_parse_options(struct call *x, int i, unsigned allowed, struct scan_options *o) {
+    *o = (struct scan_options){.cursor = o->cursor, .count = 10};
+    for (; i < x->argc; i++) {
+        if (allowed & SCAN_NOVALUES && arg_is(x, i, "novalues")) {
+            o->novalues = true;
+        } else if (i + 1 == x->argc) {
+            return bad_option(x);
+        } else if (arg_is(x, i, "count")) {
+            if (!arg_int(x, ++i, &o->count)) return false;
+            if (o->count < 1) return bad_option(x);
+        } else if (arg_is(x, i, "match")) {
+            o->pattern = x->argv[++i];
+        } else if (allowed & SCAN_TYPE && arg_is(x, i, "type")) {
+            o->type = x->argv[++i];
+        } else {
+            return bad_option(x);
+        }
+    }
+    if (o->pattern.p && slice_eq(o->pattern, SLICE("*"))) o->pattern.p = NULL;
+    return true;
+}
+
+void scan_reply(struct call *x, uint64_t cursor, size_t n) {
+    reply_array(&x->r, 2);
+    reply_bulk_int(&x->r, (int64_t)cursor);
+    reply_array(&x->r, n);
+}
