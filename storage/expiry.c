@@ -4,8 +4,11 @@
 #include "storage/base/check.h"
 #include "storage/base/mem.h"
 
+#include <string.h>
+
 enum {
     LEAF_ITEMS = 250,
+    FIRST_ITEMS = 6, /* of a leaf that is alone; it doubles */
     INNER_CHILDREN = 64,
     HEIGHT_MAX = 12,
 };
@@ -18,13 +21,14 @@ struct bound {
 struct expiry_node {
     uint16_t n;       /* items or children */
     uint16_t height;  /* 0: leaf */
+    uint16_t cap;     /* of a leaf; less than LEAF_ITEMS only if it is the root */
     int64_t earliest; /* leaf: nothing here is due before; a lower bound */
 };
 
 struct leaf {
     struct expiry_node node;
     struct bound highest; /* of all that was ever added since the last split */
-    struct entry *item[LEAF_ITEMS];
+    void *item[];
 };
 
 struct inner {
@@ -44,24 +48,49 @@ static inline bool before(struct bound a, struct bound b) {
     return a.when != b.when ? a.when < b.when : a.address < b.address;
 }
 
-static inline struct bound bound_of(const struct entry *e) {
-    return (struct bound){entry_expire(e), (uintptr_t)e};
+static inline struct bound bound_of(const struct expiry *x, const void *item) {
+    return (struct bound){x->when(item), (uintptr_t)item};
 }
 
-void expiry_init(struct expiry *x) {
-    *x = (struct expiry){0};
+void expiry_init(struct expiry *x, int64_t (*when)(const void *item)) {
+    *x = (struct expiry){.when = when};
 }
 
-static void *node_new(struct expiry *x, size_t size, unsigned height) {
-    struct expiry_node *node = mem_alloc(size);
+static size_t leaf_bytes(unsigned items) {
+    return sizeof(struct leaf) + items * sizeof(void *);
+}
 
-    *node = (struct expiry_node){.height = (uint16_t)height, .earliest = INT64_MAX};
-    x->mem_bytes += size;
-    return node;
+static struct inner *inner_new(struct expiry *x, unsigned height) {
+    struct inner *in = mem_alloc(sizeof *in);
+
+    in->node = (struct expiry_node){.height = (uint16_t)height, .earliest = INT64_MAX};
+    x->mem_bytes += sizeof *in;
+    return in;
+}
+
+static struct leaf *leaf_new(struct expiry *x, unsigned cap) {
+    struct leaf *leaf = mem_alloc(leaf_bytes(cap));
+
+    leaf->node = (struct expiry_node){.cap = (uint16_t)cap, .earliest = INT64_MAX};
+    x->mem_bytes += leaf_bytes(cap);
+    return leaf;
+}
+
+/* The only leaf gets larger. */
+static struct leaf *leaf_grow(struct expiry *x) {
+    struct leaf *leaf = (struct leaf *)x->root;
+    unsigned cap = leaf->node.cap * 2u + sizeof *leaf / sizeof(void *);
+
+    if (cap > LEAF_ITEMS) cap = LEAF_ITEMS;
+    x->mem_bytes += leaf_bytes(cap) - leaf_bytes(leaf->node.cap);
+    leaf = mem_realloc(leaf, leaf_bytes(cap));
+    leaf->node.cap = (uint16_t)cap;
+    x->root = &leaf->node;
+    return leaf;
 }
 
 static void node_free(struct expiry *x, struct expiry_node *node) {
-    x->mem_bytes -= node->height ? sizeof(struct inner) : sizeof(struct leaf);
+    x->mem_bytes -= node->height ? sizeof(struct inner) : leaf_bytes(node->cap);
     mem_free(node);
 }
 
@@ -73,7 +102,7 @@ static void release_below(struct expiry *x, struct expiry_node *node) {
 
 void expiry_release(struct expiry *x) {
     if (x->root) release_below(x, x->root);
-    expiry_init(x);
+    expiry_init(x, x->when);
 }
 
 static unsigned child_for(const struct inner *in, struct bound b) {
@@ -117,7 +146,7 @@ static void insert_behind(struct expiry *x, struct path *path, struct bound sep,
             /* At the right edge nothing moves, so rising times leave full nodes behind. */
             unsigned keep = at == INNER_CHILDREN ? INNER_CHILDREN : INNER_CHILDREN / 2;
 
-            half = node_new(x, sizeof *half, in->node.height);
+            half = inner_new(x, in->node.height);
             half->node.n = (uint16_t)(INNER_CHILDREN - keep);
             memcpy(half->sep, in->sep + keep, half->node.n * sizeof *half->sep);
             memcpy(half->child, in->child + keep, half->node.n * sizeof *half->child);
@@ -133,7 +162,7 @@ static void insert_behind(struct expiry *x, struct path *path, struct bound sep,
         sep = half->sep[0];
         right = &half->node;
     }
-    struct inner *root = node_new(x, sizeof *root, x->root->height + 1u);
+    struct inner *root = inner_new(x, x->root->height + 1u);
 
     root->node.n = 2;
     root->child[0] = x->root;
@@ -169,48 +198,49 @@ static void select_nth(struct bound *b, int n, int k) {
     }
 }
 
-static void leaf_append(struct leaf *leaf, struct entry *e, struct bound b) {
+static void leaf_append(struct leaf *leaf, void *item, struct bound b) {
     if (leaf->node.n == 0 || before(leaf->highest, b)) leaf->highest = b;
     if (b.when < leaf->node.earliest) leaf->node.earliest = b.when;
-    leaf->item[leaf->node.n++] = e;
+    leaf->item[leaf->node.n++] = item;
 }
 
 /* Moves the upper half into a new leaf to the right; returns that leaf and where it begins. */
 static struct leaf *leaf_split(struct expiry *x, struct leaf *leaf, struct bound *sep) {
     struct bound all[LEAF_ITEMS] = {{0}};
-    struct leaf *right = node_new(x, sizeof *right, 0);
+    struct leaf *right = leaf_new(x, LEAF_ITEMS);
     unsigned n = leaf->node.n;
 
     for (unsigned i = 0; i < n; i++) __builtin_prefetch(leaf->item[i]);
-    for (unsigned i = 0; i < n; i++) all[i] = bound_of(leaf->item[i]);
+    for (unsigned i = 0; i < n; i++) all[i] = bound_of(x, leaf->item[i]);
     select_nth(all, (int)n, (int)n / 2);
     *sep = all[n / 2];
     leaf->node.n = 0;
     leaf->node.earliest = INT64_MAX;
     for (unsigned i = 0; i < n; i++)
-        leaf_append(before(all[i], *sep) ? leaf : right, (struct entry *)all[i].address, all[i]);
+        leaf_append(before(all[i], *sep) ? leaf : right, (void *)all[i].address, all[i]);
     return right;
 }
 
-void expiry_add(struct expiry *x, struct entry *e) {
-    struct bound b = bound_of(e), sep;
+void expiry_add(struct expiry *x, void *item) {
+    struct bound b = bound_of(x, item), sep;
     struct path path;
     struct leaf *leaf, *right;
 
-    if (!x->root) x->root = node_new(x, sizeof *leaf, 0);
+    if (!x->root) x->root = &leaf_new(x, FIRST_ITEMS)->node;
     x->count++;
     leaf = descend(x, b, &path);
+    if (leaf->node.n == leaf->node.cap && leaf->node.cap < LEAF_ITEMS) leaf = leaf_grow(x);
     if (leaf->node.n < LEAF_ITEMS) {
-        leaf_append(leaf, e, b);
+        leaf_append(leaf, item, b);
         return;
     }
     if (before(leaf->highest, b)) {
-        right = node_new(x, sizeof *right, 0);
+        right = leaf_new(x, LEAF_ITEMS);
         sep = b;
     } else {
         right = leaf_split(x, leaf, &sep);
     }
-    leaf_append(before(b, sep) ? leaf : right, e, b);
+    leaf_append(before(b, sep) ? leaf : right, item, b);
     insert_behind(x, &path, sep, &right->node);
 }
 
@@ -252,14 +282,14 @@ static void leaf_merge(struct expiry *x, struct path *path) {
     drop_child(x, path, path->depth - 1, left + 1);
 }
 
-void expiry_remove(struct expiry *x, struct entry *e) {
+void expiry_remove_at(struct expiry *x, void *item, int64_t when_ms) {
     struct path path;
     struct leaf *leaf;
     unsigned i = 0;
 
     CHECK(x->root);
-    leaf = descend(x, bound_of(e), &path);
-    while (i < leaf->node.n && leaf->item[i] != e) i++;
+    leaf = descend(x, (struct bound){when_ms, (uintptr_t)item}, &path);
+    while (i < leaf->node.n && leaf->item[i] != item) i++;
     CHECK(i < leaf->node.n); /* its time changed while it stood here */
     leaf->item[i] = leaf->item[--leaf->node.n];
     x->count--;
@@ -270,6 +300,10 @@ void expiry_remove(struct expiry *x, struct entry *e) {
     } else if (leaf->node.n < LEAF_ITEMS / 8) {
         leaf_merge(x, &path);
     }
+}
+
+void expiry_remove(struct expiry *x, void *item) {
+    expiry_remove_at(x, item, x->when(item));
 }
 
 static struct leaf *first_leaf(const struct expiry *x, struct path *path) {
@@ -284,7 +318,36 @@ static struct leaf *first_leaf(const struct expiry *x, struct path *path) {
     return (struct leaf *)node;
 }
 
-size_t expiry_take_due(struct expiry *x, int64_t now_ms, struct entry **out, size_t max) {
+int64_t expiry_next(const struct expiry *x) {
+    struct path path;
+
+    return x->root ? first_leaf(x, &path)->node.earliest : INT64_MAX;
+}
+
+/* False: something below is not due, and so is all behind it. */
+static bool count_due(const struct expiry *x, const struct expiry_node *node, int64_t now_ms,
+                      size_t *n) {
+    const struct leaf *leaf = (const struct leaf *)node;
+    const struct inner *in = (const struct inner *)node;
+    size_t due = 0;
+
+    for (unsigned i = 0; node->height && i < node->n; i++)
+        if (!count_due(x, in->child[i], now_ms, n)) return false;
+    if (node->height) return true;
+    if (leaf->node.earliest > now_ms) return false;
+    for (unsigned i = 0; i < leaf->node.n; i++) due += x->when(leaf->item[i]) <= now_ms;
+    *n += due;
+    return due == leaf->node.n;
+}
+
+size_t expiry_count_due(const struct expiry *x, int64_t now_ms) {
+    size_t n = 0;
+
+    if (x->root) count_due(x, x->root, now_ms, &n);
+    return n;
+}
+
+size_t expiry_take_due(struct expiry *x, int64_t now_ms, void **out, size_t max) {
     int64_t earliest = INT64_MAX;
     unsigned kept = 0;
     size_t n = 0;
@@ -296,7 +359,7 @@ size_t expiry_take_due(struct expiry *x, int64_t now_ms, struct entry **out, siz
     if (leaf->node.earliest > now_ms) return 0;
     for (unsigned i = 0; i < leaf->node.n; i++) __builtin_prefetch(leaf->item[i]);
     for (unsigned i = 0; i < leaf->node.n; i++) {
-        int64_t when = entry_expire(leaf->item[i]);
+        int64_t when = x->when(leaf->item[i]);
 
         if (when <= now_ms && n < max) {
             out[n++] = leaf->item[i];
@@ -326,7 +389,7 @@ int64_t expiry_avg_ttl(const struct expiry *x, int64_t now_ms) {
     while (node->height) node = ((const struct inner *)node)->child[node->n / 2];
     leaf = (const struct leaf *)node;
     for (unsigned i = 0; i < leaf->node.n; i++) {
-        int64_t left = entry_expire(leaf->item[i]) - now_ms;
+        int64_t left = x->when(leaf->item[i]) - now_ms;
 
         sum += left > 0 ? (double)left : 0;
     }

@@ -19,10 +19,23 @@ static bool key_matches(const void *entry, struct slice key) {
 
 static const struct table_ops key_ops = {key_of, key_matches};
 
+static int64_t key_due(const void *entry) {
+    return entry_expire(entry);
+}
+
+/* When the first part of a value is due that has a time of its own, as a field of a hash. */
+static int64_t parts_due(const void *entry) {
+    const struct entry *e = entry;
+    const struct type_ops *ops = type_ops_of(e->type);
+
+    return ops->next_due ? ops->next_due(e) : ENTRY_NO_EXPIRE;
+}
+
 static void db_init(struct db *db, int id) {
     db->id = id;
     table_init(&db->keys, &key_ops);
-    expiry_init(&db->expires);
+    expiry_init(&db->expires, key_due);
+    expiry_init(&db->parts, parts_due);
 }
 
 void keyspace_init(struct keyspace *ks, int ndbs) {
@@ -62,6 +75,7 @@ static void db_free_contents(void *arg) {
     struct db *db = arg;
 
     expiry_release(&db->expires);
+    expiry_release(&db->parts);
     table_release(&db->keys, free_visited, NULL);
 }
 
@@ -84,6 +98,23 @@ size_t db_clear(struct db *db, bool lazy) {
     return n;
 }
 
+/* Out of, or into, the index of those with due parts. */
+static void forget_parts(struct db *db, struct entry *e) {
+    int64_t when = db->parts.count ? parts_due(e) : ENTRY_NO_EXPIRE;
+
+    if (when != ENTRY_NO_EXPIRE) expiry_remove_at(&db->parts, e, when);
+}
+
+static void note_parts(struct db *db, struct entry *e) {
+    if (parts_due(e) != ENTRY_NO_EXPIRE) expiry_add(&db->parts, e);
+}
+
+void db_parts_changed(struct db *db, struct entry *e, int64_t before_ms) {
+    if (parts_due(e) == before_ms) return;
+    if (before_ms != ENTRY_NO_EXPIRE) expiry_remove_at(&db->parts, e, before_ms);
+    note_parts(db, e);
+}
+
 /* `to` takes the place of `from`, index and all; `from` is not freed. */
 static void put_instead(struct db *db, struct entry *from, struct entry *to, uint64_t hash) {
     if (from->flags & ENTRY_EXPIRES) expiry_remove(&db->expires, from);
@@ -94,6 +125,7 @@ static void put_instead(struct db *db, struct entry *from, struct entry *to, uin
 void db_add(struct db *db, struct entry *e, uint64_t hash) {
     table_insert(&db->keys, e, hash);
     if (e->flags & ENTRY_EXPIRES) expiry_add(&db->expires, e);
+    note_parts(db, e);
 }
 
 struct entry *db_set_string(struct db *db, struct slice key, uint64_t hash, struct entry *old,
@@ -110,6 +142,7 @@ struct entry *db_set_string(struct db *db, struct slice key, uint64_t hash, stru
     if (entry_expire(old) == expire_ms && entry_overwrite(old, value, flags)) return old;
     e = entry_new_string(key, value, expire_ms, flags);
     memcpy(e->access, old->access, sizeof e->access);
+    forget_parts(db, old);
     put_instead(db, old, e, hash);
     entry_free(old);
     return e;
@@ -157,7 +190,9 @@ struct entry *db_set_expire(struct db *db, struct entry *e, uint64_t hash, int64
         to = e;
     } else {
         to = entry_rekey(e, entry_key(e), when_ms);
+        forget_parts(db, e);
         table_replace(&db->keys, e, to, hash);
+        note_parts(db, to);
         mem_free(e);
     }
     if (to->flags & ENTRY_EXPIRES) expiry_add(&db->expires, to);
@@ -166,6 +201,7 @@ struct entry *db_set_expire(struct db *db, struct entry *e, uint64_t hash, int64
 
 void db_detach(struct db *db, struct entry *e, uint64_t hash) {
     if (e->flags & ENTRY_EXPIRES) expiry_remove(&db->expires, e);
+    forget_parts(db, e);
     table_remove(&db->keys, e, hash);
 }
 
@@ -179,6 +215,7 @@ void db_delete(struct db *db, struct entry *e, uint64_t hash, bool lazy) {
 }
 
 void db_delete_due(struct db *db, struct entry *e, uint64_t hash, bool lazy) {
+    forget_parts(db, e);
     table_remove(&db->keys, e, hash);
     if (lazy && !(e->flags & ENTRY_EMBEDDED) && type_ops_of(e->type)->effort(e) > LAZY_EFFORT)
         lazyfree_submit(free_entry_job, e, 1);
@@ -187,5 +224,5 @@ void db_delete_due(struct db *db, struct entry *e, uint64_t hash, bool lazy) {
 }
 
 size_t db_overhead(const struct db *db) {
-    return db->keys.mem_bytes + db->expires.mem_bytes;
+    return db->keys.mem_bytes + db->expires.mem_bytes + db->parts.mem_bytes;
 }

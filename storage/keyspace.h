@@ -17,7 +17,8 @@
 
 struct db {
     struct table keys;
-    struct expiry expires;
+    struct expiry expires; /* keys with a time to live */
+    struct expiry parts;   /* keys with parts that have one (fields of a hash) */
     int id;
 };
 
@@ -58,6 +59,10 @@ struct entry *db_resize_string(struct db *db, struct entry *e, uint64_t hash, si
 
 /* `when_ms` a time or ENTRY_NO_EXPIRE. */
 struct entry *db_set_expire(struct db *db, struct entry *e, uint64_t hash, int64_t when_ms);
+
+/* To be called after every change of a value whose parts may have times of their own; `before_ms`
+ * is what its type's next_due() said ahead of the change. */
+void db_parts_changed(struct db *db, struct entry *e, int64_t before_ms);
 
 /* Takes the entry out and gives it to the caller. */
 void db_detach(struct db *db, struct entry *e, uint64_t hash);

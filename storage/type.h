@@ -39,6 +39,9 @@ struct type_ops {
     size_t (*effort)(const struct entry *e);
     /* Bytes beyond the entry's own allocation. `samples` elements are looked at, 0: all. */
     size_t (*mem)(const struct entry *e, size_t samples);
+    /* No part of the value that has a time to live of its own is due before (ms);
+     * ENTRY_NO_EXPIRE: there is none. NULL: parts of this type have no times. */
+    int64_t (*next_due)(const struct entry *e);
 };
 
 /* NULL for a type that this server does not have. */

@@ -295,7 +295,7 @@ void engine_forget_session(struct engine *e, struct session *s) {
 
 enum { EXPIRE_BATCH = 256 }; /* a leaf of the index */
 
-static void expire_batch(struct engine *e, struct db *db, struct entry **due, size_t n) {
+static void expire_batch(struct engine *e, struct db *db, void **due, size_t n) {
     uint64_t hashes[EXPIRE_BATCH];
 
     for (size_t i = 0; i < n; i++) {
@@ -314,7 +314,7 @@ static void expire_batch(struct engine *e, struct db *db, struct entry **due, si
 }
 
 bool engine_expire_some(struct engine *e, uint64_t budget_us) {
-    struct entry *due[EXPIRE_BATCH];
+    void *due[EXPIRE_BATCH];
     uint64_t began = clock_real_ns(), end = began + budget_us * 1000;
     bool more = false;
 

@@ -4,6 +4,7 @@
  */
 #include "storage/base/mem.h"
 #include "storage/base/rng.h"
+#include "storage/entry.h"
 #include "storage/expiry.h"
 
 #include <criterion/criterion.h>
@@ -15,10 +16,14 @@ static struct entry *all[KEYS];
 static bool in[KEYS]; /* all[i] is in the index */
 static size_t count;
 
+static int64_t time_of(const void *entry) {
+    return entry_expire(entry);
+}
+
 static void begin(void) {
     mem_thread_init();
     rng_seed(99);
-    expiry_init(&x);
+    expiry_init(&x, time_of);
     for (int i = 0; i < KEYS; i++)
         all[i] = entry_new_string(slice_of(&i, sizeof i), SLICE("v"), 1, 0);
 }
@@ -67,7 +72,7 @@ static void taken(const struct entry *e) {
 /* Takes out all that is due at `now`, checking that nothing else comes and nothing twice. */
 static void take_due(int64_t now) {
     size_t expected = due_in_reference(now), came = 0, n;
-    struct entry *due[BATCH];
+    void *due[BATCH];
 
     while ((n = expiry_take_due(&x, now, due, BATCH)) > 0) {
         for (size_t k = 0; k < n; k++) {
@@ -126,7 +131,7 @@ Test(expiry, falling_times_work_too) {
 /* Keys come leaf by leaf: whatever comes later is not due before what came earlier, by more
  * than a leaf's worth. */
 Test(expiry, the_earliest_come_first) {
-    struct entry *due[BATCH];
+    void *due[BATCH];
     size_t seen = 0, n;
 
     for (int i = 0; i < KEYS; i++) add(i, (int64_t)rng_below(KEYS));
@@ -183,7 +188,7 @@ Test(expiry, removal_in_any_order_leaves_nothing) {
 }
 
 Test(expiry, a_time_is_due_at_its_millisecond_and_not_before) {
-    struct entry *due[1];
+    void *due[1];
 
     add(0, 1000);
     cr_assert_eq(expiry_take_due(&x, 999, due, 1), 0);
@@ -200,7 +205,7 @@ Test(expiry, a_time_is_due_at_its_millisecond_and_not_before) {
 }
 
 Test(expiry, no_more_than_asked_for_are_taken) {
-    struct entry *due[KEYS];
+    void *due[KEYS];
 
     for (int i = 0; i < 200; i++) add(i, i);
     cr_assert_eq(expiry_take_due(&x, 1000, due, 7), 7);
@@ -214,4 +219,35 @@ Test(expiry, the_mean_time_to_live_is_that_of_a_sample) {
     for (int i = 0; i < 1000; i++) add(i, 5000);
     cr_assert_eq(expiry_avg_ttl(&x, 2000), 3000);
     cr_assert_eq(expiry_avg_ttl(&x, 9000), 0, "what is over counts as nothing");
+}
+
+Test(expiry, the_next_time_and_the_number_of_due_ones_are_known) {
+    cr_assert_eq(expiry_next(&x), INT64_MAX);
+    cr_assert_eq(expiry_count_due(&x, INT64_MAX), 0);
+    for (int i = 0; i < 2000; i++) add(i, 10 + i * 7919 % 2000);
+    cr_assert_leq(expiry_next(&x), 10);
+    for (int64_t now = 0; now < 2100; now += 97)
+        cr_assert_eq(expiry_count_due(&x, now), due_in_reference(now));
+    take_due(500);
+    cr_assert_gt(expiry_next(&x), 500 - 250);
+    cr_assert_eq(expiry_count_due(&x, 500), 0);
+}
+
+Test(expiry, an_item_can_be_removed_after_its_time_changed) {
+    for (int i = 0; i < 1000; i++) add(i, i);
+    for (int i = 0; i < 1000; i++) {
+        entry_put_expire(all[i], 1000 - i);
+        expiry_remove_at(&x, all[i], i);
+        expiry_add(&x, all[i]);
+    }
+    take_due(700);
+    cr_assert_eq(x.count, 300);
+}
+
+Test(expiry, few_items_take_little_memory) {
+    for (int i = 0; i < 5; i++) add(i, i);
+    cr_assert_leq(x.mem_bytes, 80);
+    for (int i = 5; i < 100; i++) add(i, 100 - i);
+    cr_assert_leq(x.mem_bytes, 2048);
+    take_due(99);
 }
