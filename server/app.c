@@ -140,7 +140,7 @@ static void on_blocked_deadline(void *arg) {
 static void watch_blocked(struct app *a) {
     uint64_t next = a->engine.nblocked ? blocked_next_deadline(&a->engine) : 0;
 
-    if (next == a->blocked.deadline_us && a->blocked.at) return;
+    if (next == a->blocked.node.due && a->blocked.node.at) return;
     if (next)
         loop_timer_set(&a->loop, &a->blocked, next);
     else

@@ -3,73 +3,29 @@
 
 #include "storage/base/check.h"
 #include "storage/base/clock.h"
-#include "storage/base/mem.h"
 
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-/* ---------------------------------------------------------------- the heap of deadlines */
-
-static void heap_put(struct loop *l, size_t i, struct loop_timer *t) {
-    l->heap[i] = t;
-    t->at = i + 1;
-}
-
-static void sift_up(struct loop *l, size_t i) {
-    struct loop_timer *t = l->heap[i];
-
-    for (; i > 0 && l->heap[(i - 1) / 2]->deadline_us > t->deadline_us; i = (i - 1) / 2)
-        heap_put(l, i, l->heap[(i - 1) / 2]);
-    heap_put(l, i, t);
-}
-
-static void sift_down(struct loop *l, size_t i) {
-    struct loop_timer *t = l->heap[i];
-
-    for (;;) {
-        size_t child = 2 * i + 1;
-
-        if (child >= l->ntimers) break;
-        if (child + 1 < l->ntimers && l->heap[child + 1]->deadline_us < l->heap[child]->deadline_us)
-            child++;
-        if (l->heap[child]->deadline_us >= t->deadline_us) break;
-        heap_put(l, i, l->heap[child]);
-        i = child;
-    }
-    heap_put(l, i, t);
-}
+/* ---------------------------------------------------------------- deadlines */
 
 void loop_timer_set(struct loop *l, struct loop_timer *t, uint64_t deadline_us) {
-    t->deadline_us = deadline_us;
-    if (!t->at) {
-        if (l->ntimers == l->timers_cap) {
-            l->timers_cap = l->timers_cap ? l->timers_cap * 2 : 16;
-            l->heap = mem_realloc(l->heap, l->timers_cap * sizeof(struct loop_timer *));
-        }
-        heap_put(l, l->ntimers++, t);
-    }
-    sift_up(l, t->at - 1);
-    sift_down(l, t->at - 1);
+    heap_set(&l->timers, &t->node, deadline_us);
 }
 
 void loop_timer_clear(struct loop *l, struct loop_timer *t) {
-    size_t i = t->at;
-
-    if (!i--) return;
-    t->at = 0;
-    l->ntimers--;
-    if (i == l->ntimers) return;
-    heap_put(l, i, l->heap[l->ntimers]);
-    sift_up(l, i);
-    sift_down(l, l->heap[i]->at - 1);
+    heap_remove(&l->timers, &t->node);
 }
 
 static void run_due_timers(struct loop *l) {
     uint64_t now = clock_mono_us();
 
-    while (l->ntimers && l->heap[0]->deadline_us <= now) {
-        struct loop_timer *t = l->heap[0];
+    for (;;) {
+        struct heap_node *first = heap_first(&l->timers);
+        struct loop_timer *t;
 
+        if (!first || first->due > now) return;
+        t = heap_entry(first, struct loop_timer, node);
         loop_timer_clear(l, t);
         t->fn(t->arg);
     }
@@ -77,7 +33,7 @@ static void run_due_timers(struct loop *l) {
 
 /* Sets libevent's timer to the nearest deadline. Under a virtual clock only what is due counts. */
 static void arm(struct loop *l) {
-    uint64_t now, nearest = l->ntimers ? l->heap[0]->deadline_us : 0;
+    uint64_t now, nearest = l->timers.n ? heap_first(&l->timers)->due : 0;
     struct timeval tv = {0, 0};
 
     if (!nearest || nearest == l->armed_us) return;
@@ -143,7 +99,7 @@ void loop_release(struct loop *l) {
     event_free(l->wake_event);
     event_base_free(l->base);
     close(l->wake_fd);
-    mem_free(l->heap);
+    heap_release(&l->timers);
 }
 
 void loop_before_wait(struct loop *l, void (*fn)(void *arg), void *arg) {

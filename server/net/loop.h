@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * loop - the event loop: libevent for descriptors, an own heap of deadlines for time.
+ * loop - the event loop: libevent for descriptors, a heap of deadlines for time.
  *
  * One turn is: before_wait (an ordered list of functions), then one event_base_loop(EVLOOP_ONCE).
  * Deadlines stand on storage/base/clock, so a virtual clock moves them; libevent's one timer is
@@ -9,16 +9,17 @@
 #ifndef STET_NET_LOOP_H
 #define STET_NET_LOOP_H
 
+#include "storage/base/heap.h"
+
 #include <event2/event.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct loop_timer {
-    uint64_t deadline_us; /* clock_mono_us */
+    struct heap_node node; /* due: clock_mono_us */
     void (*fn)(void *arg);
     void *arg;
-    size_t at; /* place in the heap + 1; 0: not armed */
 };
 
 enum { LOOP_STEPS_MAX = 8 };
@@ -34,8 +35,7 @@ struct loop {
         void *arg;
     } before_wait[LOOP_STEPS_MAX];
     unsigned nsteps;
-    struct loop_timer **heap;
-    size_t ntimers, timers_cap;
+    struct heap timers;
     uint64_t armed_us; /* what `tick` is set to, 0: not */
     bool stop, hurry;
     uint64_t cycles, busy_us; /* turns; time spent outside waiting */

@@ -67,10 +67,10 @@ Test(loop, timers_fire_in_the_order_of_their_deadlines) {
     cr_assert_eq(nfired, TIMERS - TIMERS / 5);
     for (unsigned i = 0; i < nfired; i++) {
         cr_assert_neq(fired[i] % 5, 1, "this one was cleared");
-        cr_assert_geq(timers[fired[i]].deadline_us, last);
-        last = timers[fired[i]].deadline_us;
+        cr_assert_geq(timers[fired[i]].node.due, last);
+        last = timers[fired[i]].node.due;
     }
-    cr_assert_eq(loop.ntimers, 0);
+    cr_assert_eq(loop.timers.n, 0);
 }
 
 Test(loop, the_heap_survives_any_mixture) {
@@ -88,7 +88,7 @@ Test(loop, the_heap_survives_any_mixture) {
             pass((int64_t)rng_below(200));
             now = clock_mono_us();
             for (int k = 0; k < TIMERS; k++)
-                cr_assert(!timers[k].at || timers[k].deadline_us > now, "nothing due is left");
+                cr_assert(!timers[k].node.at || timers[k].node.due > now, "nothing due is left");
         }
         if (nfired > TIMERS) nfired = 0;
     }
