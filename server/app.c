@@ -2,7 +2,7 @@
 #include "server/app.h"
 
 #include "server/admin/admin.h"
-#include "server/exec/call.h"
+#include "server/exec/blocking.h"
 #include "server/process.h"
 #include "server/version.h"
 #include "storage/base/check.h"
@@ -134,7 +134,7 @@ static int check_snapshot(const struct app *a) {
 static void on_blocked_deadline(void *arg) {
     struct app *a = arg;
 
-    blocked_check(&a->engine, clock_mono_us());
+    blocked_check_time(&a->engine, clock_mono_us());
 }
 
 static void watch_blocked(struct app *a) {

@@ -3,6 +3,7 @@
  * server - SHUTDOWN, BGREWRITEAOF, WAITAOF.
  */
 #include "server/admin/rows.h"
+#include "server/exec/blocking.h"
 
 /* ---------------------------------------------------------------- SHUTDOWN */
 
@@ -106,9 +107,8 @@ static int cmd_waitaof(struct call *x) {
         answer_waitaof(&b, &x->r);
         return 0;
     }
-    if (timeout_ms) b.deadline_us = clock_mono_us() + (uint64_t)timeout_ms * 1000;
     if (b.args[ARG_LOCAL]) aof_want_sync(x->e->aof);
-    block_client(x, &b);
+    block_on_progress(x, &b, timeout_ms ? clock_mono_us() + (uint64_t)timeout_ms * 1000 : 0);
     return 0;
 }
 

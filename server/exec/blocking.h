@@ -35,6 +35,7 @@ struct blocked {
     void (*answer)(struct blocked *b, struct reply *r);
     uint64_t position; /* for `ready` */
     int64_t args[2];
+    uint64_t need; /* position that even an answer of "nothing" waits for */
 
     /* Who waits for keys. */
     struct command_slot *cmd;
@@ -72,6 +73,12 @@ int block_on_keys(struct call *x, const struct key_block *what);
 void block_on_progress(struct call *x, const struct blocked *what, uint64_t deadline_us);
 
 /* ---------------------------------------------------------------- for the engine */
+
+void blocking_init(struct engine *e, int ndbs);
+void blocking_release(struct engine *e);
+
+/* The session waits for nothing any more: it goes away. */
+void blocked_forget(struct engine *e, struct session *s);
 
 /* Ends a client's waiting as if its time were up, or with an error if `error` is not NULL. */
 void unblock(struct blocked *b, const char *error);

@@ -2,6 +2,7 @@
 #include "server/exec/call.h"
 
 #include "protocol/encode.h"
+#include "server/exec/blocking.h"
 #include "storage/base/check.h"
 #include "storage/base/mem.h"
 #include "storage/base/num.h"
@@ -104,6 +105,7 @@ static void tell_expired(struct engine *e, const struct ref *r) {
     }
     if (e->hooks.event) e->hooks.event(e->hooks.arg, EVENT_EXPIRED, "expired", r->key, r->db->id);
     e->stats.expired++;
+    blocking_key_touched(e, r->db, r->key, r->hash);
 }
 
 static void expire_now(struct engine *e, struct ref *r) {
@@ -200,7 +202,13 @@ void key_changed(struct call *x, const struct ref *r, enum event_class cls, cons
 
     e->dirty++;
     gate_changed(&e->gate, r->hash);
+    blocking_key_touched(e, r->db, r->key, r->hash);
     if (e->hooks.event) e->hooks.event(e->hooks.arg, cls, event, r->key, r->db->id);
+}
+
+void key_changed_quietly(struct call *x, const struct ref *r) {
+    x->e->dirty++;
+    gate_changed(&x->e->gate, r->hash);
 }
 
 void key_event(struct call *x, const struct ref *r, enum event_class cls, const char *event) {
@@ -234,61 +242,6 @@ void effects_flush(struct engine *e, int db) {
     aof_append_group(e->aof, db, &e->effects, e->neffects);
     bytes_clear(&e->effects);
     e->neffects = 0;
-}
-
-/* ---------------------------------------------------------------- blocking */
-
-void block_client(struct call *x, const struct blocked *what) {
-    struct blocked *b = mem_dup(what, sizeof *what);
-
-    b->s = x->s;
-    list_append(&x->e->blocked, &b->link);
-    x->e->nblocked++;
-    x->s->blocked = b;
-    session_enter(x->s, SESSION_BLOCKED);
-}
-
-static void blocked_drop(struct blocked *b) {
-    list_remove(&b->link);
-    b->s->e->nblocked--;
-    b->s->blocked = NULL;
-    mem_free(b);
-}
-
-void unblock(struct blocked *b) {
-    struct session *s = b->s;
-    struct reply r = {&s->out, s->resp};
-
-    b->answer(b, &r);
-    blocked_drop(b);
-    session_enter(s, SESSION_ACTIVE);
-    s->ops->wake(s);
-    s->ops->resume(s);
-}
-
-uint64_t blocked_next_deadline(const struct engine *e) {
-    uint64_t next = 0;
-
-    list_each (it, &e->blocked) {
-        const struct blocked *b = list_entry(it, struct blocked, link);
-
-        if (b->deadline_us && (!next || b->deadline_us < next)) next = b->deadline_us;
-    }
-    return next;
-}
-
-void blocked_check(struct engine *e, uint64_t now_us) {
-    list_each_safe (it, next, &e->blocked) {
-        struct blocked *b = list_entry(it, struct blocked, link);
-
-        if (b->ready(b) || (b->deadline_us && now_us >= b->deadline_us)) unblock(b);
-    }
-}
-
-void engine_forget_session(struct engine *e, struct session *s) {
-    if (s->blocked) blocked_drop(s->blocked);
-    for (size_t i = 0; i < e->nparked; i++)
-        if (e->parked[i] == s) e->parked[i--] = e->parked[--e->nparked];
 }
 
 /* ---------------------------------------------------------------- active expiry */

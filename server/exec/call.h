@@ -29,8 +29,11 @@ struct call {
     struct reply r;
     uint64_t first_hash; /* of the first key, if has_first_hash */
     bool has_first_hash;
-    bool rewritten;   /* effects replace the command in the log, even if there are none */
-    bool all_changed; /* the change may concern any key: set it instead of naming them all */
+    bool rewritten;    /* effects replace the command in the log, even if there are none */
+    bool all_changed;  /* the change may concern any key: set it instead of naming them all */
+    bool may_not_wait; /* blocking commands answer at once, as if their time were up */
+    bool again;        /* it waited, and tries once more */
+    bool waits;        /* its client waits now, and has no answer */
     uint64_t dirty_before;
     uint64_t need; /* position that the reply waits for */
     int64_t now_ms;
@@ -96,6 +99,9 @@ bool check_type(struct call *x, const struct ref *r, enum type_id type);
 /* The key of r has changed (or is gone): tells the gates, the watchers, the subscribers. */
 void key_changed(struct call *x, const struct ref *r, enum event_class cls, const char *event);
 
+/* The same for a change of which nobody is told and for which nobody waits (XACK, XCLAIM). */
+void key_changed_quietly(struct call *x, const struct ref *r);
+
 /* The entry of r is new: notes its first access and tells the subscribers. The change itself is
  * told with key_changed, after this. */
 void key_added(struct call *x, const struct ref *r);
@@ -126,27 +132,10 @@ void effects_flush(struct engine *e, int db);
 
 /* ---------------------------------------------------------------- blocking */
 
-/* A client that waits. `ready` is asked after every progress; on true the client gets its answer
- * from `answer`, on time-out too. */
-struct blocked {
-    struct list link;
-    struct session *s;
-    uint64_t deadline_us; /* monotonic; 0: none */
-    bool (*ready)(const struct blocked *b);
-    void (*answer)(struct blocked *b, struct reply *r);
-    uint64_t position; /* for `ready` */
-    int64_t args[2];
-};
+struct blocked;
 
-void block_client(struct call *x, const struct blocked *what);
-
-/* Ends a client's waiting with its answer. */
-void unblock(struct blocked *b);
-
-/* When the next waiting client's time is up (monotonic microseconds), 0: never. */
-uint64_t blocked_next_deadline(const struct engine *e);
-
-/* Answers whoever's time is up. Called from the timer. */
-void blocked_check(struct engine *e, uint64_t now_us);
+/* Runs the command that `b` keeps once more, for its session: true if it was answered, false if it
+ * goes on waiting. (What waits, and for what: see blocking.h.) */
+bool call_again(struct blocked *b);
 
 #endif

@@ -6,7 +6,7 @@
  * then the entries, then execute one after the other. What a gate (auth, arity, loading, write
  * permission) refuses is answered without the handler running.
  */
-#include "server/exec/call.h"
+#include "server/exec/blocking.h"
 
 #include "storage/base/check.h"
 #include "storage/base/log.h"
@@ -207,15 +207,15 @@ static void propagate(struct call *x) {
         if (changed && !x->rewritten) effect(x, x->argc, x->argv);
         effects_flush(e, x->db->id);
     }
-    if (!changed) return;
-    x->need = aof_appended(e->aof);
-    if (x->all_changed) gate_all_changed(&e->gate);
+    if (changed) x->need = aof_appended(e->aof);
 }
 
+/* A command that waits is counted when it is over. */
 static void count_call(struct call *x, uint64_t ns, int rc) {
     struct command_slot *c = x->cmd;
     uint64_t us = ns / 1000;
 
+    if (x->waits) return;
     c->calls++;
     c->ns += ns;
     if (rc < 0) c->failed++;
@@ -237,6 +237,11 @@ static void apply_reply_mode(struct call *x, uint64_t from) {
     }
 }
 
+static void tell_all_changed(struct engine *e) {
+    if (aof_logs(aof_phase(e->aof))) gate_all_changed(&e->gate);
+    blocking_all_touched(e);
+}
+
 static void run(struct call *x, bool unknown_sub, uint64_t *clock_ns) {
     struct engine *e = x->e;
     uint64_t from = x->s->out.end;
@@ -247,17 +252,38 @@ static void run(struct call *x, bool unknown_sub, uint64_t *clock_ns) {
         uint64_t now = clock_real_ns();
 
         propagate(x);
+        if (x->all_changed && e->dirty != x->dirty_before) tell_all_changed(e);
         count_call(x, now - *clock_ns, rc);
         *clock_ns = now;
         if (x->cmd->row->flags & CMD_WHOLE_KEYSPACE && e->gate.level != AOF_LEVEL_NONE)
             x->need = aof_appended(e->aof);
         x->s->last_cmd = x->cmd;
     }
-    e->stats.commands++;
-    x->s->commands++;
+    if (!x->again) {
+        e->stats.commands++;
+        x->s->commands++;
+    }
     apply_reply_mode(x, from);
     if (x->need && x->need > aof_safe(e->aof, e->gate.level))
         session_add_gate(x->s, from, x->need, e->gate.level);
+}
+
+bool call_again(struct blocked *b) {
+    struct engine *e = b->s->e;
+    uint64_t clock_ns = clock_real_ns();
+    struct call x = {.e = e,
+                     .s = b->s,
+                     .cmd = b->cmd,
+                     .argv = b->argv,
+                     .argc = b->argc,
+                     .db = &e->ks.dbs[b->db],
+                     .r = {&b->s->out, b->s->resp},
+                     .now_ms = clock_cached_ms(),
+                     .again = true};
+
+    run(&x, false, &clock_ns);
+    b->need = x.need;
+    return !x.waits;
 }
 
 static void protocol_error(struct engine *e, struct session *s, const char *error) {
@@ -295,6 +321,7 @@ static size_t run_group(struct engine *e, struct session *s, char *in, struct gr
             return p->offset + p->req.bytes;
         }
         run(&x, p->unknown_sub, clock_ns);
+        blocking_serve(e);
     }
     return g->bytes;
 }
@@ -376,7 +403,8 @@ int engine_replay(void *engine, size_t argc, const struct slice *argv, struct er
                      .argc = (int)argc,
                      .db = &e->ks.dbs[log_session.db],
                      .r = {&log_session.out, 2},
-                     .now_ms = clock_cached_ms()};
+                     .now_ms = clock_cached_ms(),
+                     .may_not_wait = true};
 
     if (!cmd || unknown_sub)
         return err_set(err, EINVAL, "Unknown command '%.*s' reading the append only file",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/exec/engine.h"
 
-#include "server/exec/call.h"
+#include "server/exec/blocking.h"
 #include "storage/base/check.h"
 #include "storage/base/mem.h"
 
@@ -12,13 +12,14 @@ void engine_init(struct engine *e, struct conf *conf, struct aof *aof) {
     e->active_expire = true;
     e->started_ms = clock_wall_ms();
     list_init(&e->sessions);
-    list_init(&e->blocked);
+    blocking_init(e, e->ks.ndbs);
     gate_init(&e->gate, aof);
     command_registry_seal(&e->commands);
 }
 
 void engine_release(struct engine *e) {
     CHECK(list_empty(&e->sessions));
+    blocking_release(e);
     keyspace_release(&e->ks);
     command_registry_release(&e->commands);
     gate_release(&e->gate);
@@ -26,6 +27,12 @@ void engine_release(struct engine *e) {
     bytes_release(&e->effects);
     mem_free(e->args.v);
     mem_free(e->parked);
+}
+
+void engine_forget_session(struct engine *e, struct session *s) {
+    blocked_forget(e, s);
+    for (size_t i = 0; i < e->nparked; i++)
+        if (e->parked[i] == s) e->parked[i--] = e->parked[--e->nparked];
 }
 
 bool engine_requires_auth(const struct engine *e) {
@@ -79,6 +86,8 @@ static void resume_parked(struct engine *e) {
 }
 
 void engine_before_wait(struct engine *e) {
+    blocking_serve(e);
+    blocked_resume(e);
     aof_hand_over(e->aof);
     gate_refresh(&e->gate);
 }
@@ -87,5 +96,5 @@ void engine_on_log_progress(struct engine *e) {
     aof_on_wake(e->aof);
     gate_refresh(&e->gate);
     resume_parked(e);
-    if (e->nblocked) blocked_check(e, clock_mono_us());
+    if (e->nblocked) blocked_check_progress(e);
 }

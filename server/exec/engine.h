@@ -10,6 +10,7 @@
 #include "server/exec/command.h"
 #include "server/exec/gate.h"
 #include "server/exec/session.h"
+#include "storage/base/heap.h"
 
 struct call;
 
@@ -55,7 +56,7 @@ struct engine_hooks {
     void *arg;
 };
 
-struct blocked;
+struct waited_key;
 
 struct engine {
     struct conf *conf;
@@ -73,8 +74,15 @@ struct engine {
     struct out_pool out_pool;
     struct session **parked; /* sessions in state PARKED */
     size_t nparked, parked_cap;
-    struct list blocked; /* struct blocked */
-    size_t nblocked;
+
+    /* clients that wait: see blocking.h */
+    struct list blocked;         /* struct blocked */
+    struct list resuming;        /* sessions whose waiting is over */
+    struct list ready;           /* waited-for keys that changed */
+    struct table *waiting;       /* of each database: the keys that are waited for */
+    struct waited_key *serving;  /* NULL: none */
+    struct heap block_deadlines; /* monotonic microseconds */
+    size_t nblocked, nwaited;    /* clients; keys */
 
     /* effects of the command under way, to be logged */
     struct bytes effects;

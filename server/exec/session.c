@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/exec/session.h"
 
-#include "server/exec/engine.h"
+#include "server/exec/blocking.h"
 #include "storage/base/check.h"
 #include "storage/base/clock.h"
 #include "storage/base/mem.h"
@@ -15,12 +15,14 @@ static const unsigned next_states[SESSION_STATES] = {
 
 void session_enter(struct session *s, enum session_state to) {
     CHECK(next_states[s->state] & (1u << to));
+    if (to == SESSION_CLOSING) blocked_forget(s->e, s);
     s->state = (uint8_t)to;
 }
 
 void session_init(struct session *s, struct engine *e, const struct session_ops *ops) {
     *s = (struct session){.e = e, .ops = ops, .resp = 2, .id = ++e->next_client_id};
     out_init(&s->out, &e->out_pool);
+    list_init(&s->resuming);
     s->created_ms = s->active_ms = clock_cached_ms();
     if (!engine_requires_auth(e)) s->flags |= SESSION_AUTHENTICATED;
     list_append(&e->sessions, &s->link);

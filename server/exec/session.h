@@ -85,6 +85,7 @@ struct session {
     uint64_t soft_limit_since_ms, gated_since_us; /* 0: not so */
     char *name, *lib_name, *lib_ver;              /* NULL: not set */
     struct blocked *blocked;                      /* what a BLOCKED session waits for */
+    struct list resuming;                         /* in the engine's list once it has its answer */
     uint64_t commands, bytes_in, bytes_out;
 };
 

@@ -201,4 +201,5 @@ void help_wait_synced(struct help *h, uint64_t position) {
     }
     cr_assert_geq(aof_safe(h->aof, AOF_LEVEL_SYNCED), position);
     engine_on_log_progress(&h->e);
+    engine_before_wait(&h->e);
 }

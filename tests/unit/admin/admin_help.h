@@ -7,7 +7,7 @@
 #define STET_TESTS_ADMIN_HELP_H
 
 #include "server/admin/admin.h"
-#include "server/exec/call.h"
+#include "server/exec/blocking.h"
 
 struct help_client {
     struct session s;

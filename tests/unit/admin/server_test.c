@@ -110,7 +110,7 @@ Test(waitaof, gives_up_at_its_deadline) {
 
     help_ask(&h->a, "set k v");
     cr_expect_str_eq(help_ask(&h->b, "waitaof 1 0 10"), "");
-    blocked_check(&h->e, clock_mono_us() + 20 * 1000);
+    blocked_check_time(&h->e, clock_mono_us() + 20 * 1000);
     cr_expect_eq(h->b.s.state, SESSION_ACTIVE);
     cr_expect_eq(help_sendable(&h->b), strlen("*2\r\n:0\r\n:0\r\n"));
     help_free(h);

@@ -180,13 +180,14 @@ Test(dispatch, a_blocked_session_takes_no_command_until_it_is_answered) {
 
     cr_assert_eq(used, 8);
     cr_assert_eq(one.state, SESSION_BLOCKED);
-    blocked_check(&engine, clock_mono_us());
+    blocked_check_progress(&engine);
     cr_assert_str_eq(output(&one), "");
     cr_assert_str_eq((feed(&two, "PING\r\n"), output(&two)), "+PONG\r\n", "others go on");
     hold_is_over = true;
-    blocked_check(&engine, clock_mono_us());
+    blocked_check_progress(&engine);
     cr_assert_str_eq(output(&one), "+RELEASED\r\n");
     cr_assert_eq(one.state, SESSION_ACTIVE);
+    blocked_resume(&engine);
     cr_assert_eq(resumed, 1);
     cr_assert_eq(woken, 1);
     cr_assert_eq(engine.nblocked, 0);
@@ -196,10 +197,10 @@ Test(dispatch, a_blocked_session_is_answered_when_its_time_is_up) {
     clock_set_virtual(1000);
     feed(&one, "HOLD 100\r\n");
     clock_advance_ms(99);
-    blocked_check(&engine, clock_mono_us());
+    blocked_check_time(&engine, clock_mono_us());
     cr_assert_str_eq(output(&one), "");
     clock_advance_ms(1);
-    blocked_check(&engine, clock_mono_us());
+    blocked_check_time(&engine, clock_mono_us());
     cr_assert_str_eq(output(&one), "+RELEASED\r\n");
 }
 
@@ -208,7 +209,7 @@ Test(dispatch, a_session_that_goes_is_waited_for_no_more) {
     engine_forget_session(&engine, &one);
     cr_assert_eq(engine.nblocked, 0);
     hold_is_over = true;
-    blocked_check(&engine, clock_mono_us());
+    blocked_check_progress(&engine);
     cr_assert_eq(woken, 0);
 }
 

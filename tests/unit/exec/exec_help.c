@@ -94,9 +94,31 @@ static int cmd_hold(struct call *x) {
     int64_t ms;
 
     if (!arg_int(x, 1, &ms)) return -1;
-    if (ms) b.deadline_us = clock_mono_us() + (uint64_t)ms * 1000;
-    block_client(x, &b);
+    block_on_progress(x, &b, ms ? clock_mono_us() + (uint64_t)ms * 1000 : 0);
     return 0;
+}
+
+static int cmd_take(struct call *x) {
+    uint64_t deadline_us;
+
+    if (!arg_timeout(x, x->argc - 1, &deadline_us)) return -1;
+    for (int i = 1; i < x->argc - 1; i++) {
+        struct ref r = lookup_write(x, i);
+        struct slice s;
+
+        if (!r.e) continue;
+        s = entry_string(r.e);
+        reply_bulk(&x->r, s.p, s.n);
+        EFFECT(x, SLICE("CLEAR"));
+        key_delete(x, &r, false);
+        key_changed(x, &r, EVENT_GENERIC, "del");
+        return 0;
+    }
+    return block_on_keys(x, &(struct key_block){.first = 1,
+                                                .last = x->argc - 2,
+                                                .type = TYPE_STRING,
+                                                .deadline_us = deadline_us,
+                                                .time_up = reply_null_array});
 }
 
 static const struct command box[] = {
@@ -113,6 +135,7 @@ static const struct command rows[] = {
     {"all", 1, CMD_READONLY | CMD_WHOLE_KEYSPACE, "test", {0}, cmd_ping, "1.0.0", "Looks."},
     {"clear", 1, CMD_WRITE, "test", {0}, cmd_clear, "1.0.0", "Empties."},
     {"hold", 2, CMD_BLOCKING, "test", {0}, cmd_hold, "1.0.0", "Waits."},
+    {"take", -3, CMD_BLOCKING | CMD_WRITE, "test", {1, -2, 1}, cmd_take, "1.0.0", "Takes."},
     {"fail", 1, CMD_WRITE, "test", {0}, cmd_fail, "1.0.0", "Fails."},
     {"box", -2, 0, "test", {0}, NULL, "1.0.0", "A box.", .subcommands = box},
     {0},

@@ -3,12 +3,13 @@
  * exec_help - an engine with a handful of commands of its own, and sessions that write nowhere.
  *
  * SET key value (write), GET key, INCR key (logged as a SET), PING, ALL (reads the whole keyspace),
- * CLEAR (changes it), HOLD (blocks), BOX OPEN | BOX SHUT key. FAIL changes nothing and fails.
+ * CLEAR (changes it), HOLD (blocks), TAKE key... timeout (waits for a key and takes its value), BOX
+ * OPEN | BOX SHUT key. FAIL changes nothing and fails.
  */
 #ifndef TEST_EXEC_HELP_H
 #define TEST_EXEC_HELP_H
 
-#include "server/exec/call.h"
+#include "server/exec/blocking.h"
 
 extern struct engine engine;
 extern struct session one, two;
