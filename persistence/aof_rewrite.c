@@ -2,6 +2,7 @@
 #include "persistence/aof_rewrite.h"
 
 #include "persistence/aof_mark.h"
+#include "persistence/aof_rewrite_types.h"
 #include "persistence/io.h"
 #include "protocol/encode.h"
 #include "storage/base/check.h"
@@ -49,6 +50,7 @@ static void rewrite_string(struct bytes *b, const struct entry *e) {
 /* Appends the commands that make the entry, its time to live included. */
 static void (*const rewriters[TYPE_COUNT])(struct bytes *b, const struct entry *e) = {
     [TYPE_STRING] = rewrite_string,
+    [TYPE_HASH] = rewrite_hash,
 };
 
 /* ---------------------------------------------------------------- batches */

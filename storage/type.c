@@ -2,9 +2,11 @@
 #include "storage/type.h"
 
 #include "storage/entry.h"
+#include "storage/hash.h"
 
 static const struct type_ops *const types[TYPE_COUNT] = {
     [TYPE_STRING] = &string_type_ops,
+    [TYPE_HASH] = &hash_type_ops,
 };
 
 const struct type_ops *type_ops_of(enum type_id id) {

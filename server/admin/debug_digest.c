@@ -7,18 +7,16 @@
  * are combined by exclusive or, so an empty keyspace has the digest zero. The algorithm is stet's
  * own: digests of Redis differ.
  */
+#include "server/admin/debug_digest.h"
+
 #include "server/admin/debug.h"
 
 #include "storage/base/check.h"
 
-enum { DIGEST_BYTES = 20, DIGEST_HEX = 2 * DIGEST_BYTES };
-
-struct digest {
-    uint8_t b[DIGEST_BYTES];
-};
+enum { DIGEST_HEX = 2 * DIGEST_BYTES };
 
 /* Keys of its own: the process' hash key differs from start to start. */
-static struct digest digest_of(const void *p, size_t n) {
+struct digest digest_of(const void *p, size_t n) {
     struct digest d;
     uint64_t h[3];
 
@@ -28,8 +26,21 @@ static struct digest digest_of(const void *p, size_t n) {
     return d;
 }
 
-static void digest_xor(struct digest *d, struct digest with) {
+struct digest digest_of_value(struct lp_value v) {
+    char text[NUM_I64_MAX];
+    struct slice s = lp_value_text(v, text);
+
+    return digest_of(s.p, s.n);
+}
+
+void digest_xor(struct digest *d, struct digest with) {
     for (int i = 0; i < DIGEST_BYTES; i++) d->b[i] ^= with.b[i];
+}
+
+void digest_chain(struct digest *d, struct digest with) {
+    struct digest both[2] = {*d, with};
+
+    *d = digest_of(both, sizeof both);
 }
 
 static void digest_reply(struct reply *r, const struct digest *d) {
@@ -50,6 +61,7 @@ static struct digest digest_string(const struct entry *e) {
 /* One row a type; where order means nothing, the row must not depend on it. */
 static struct digest (*const value_digests[TYPE_COUNT])(const struct entry *e) = {
     [TYPE_STRING] = digest_string,
+    [TYPE_HASH] = digest_hash,
 };
 
 struct record {

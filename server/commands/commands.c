@@ -5,6 +5,7 @@ void commands_register(struct command_registry *r) {
     static const struct command *const tables[] = {
         string_commands,  string_edit_commands, lcs_commands,  bit_commands,    bitfield_commands,
         generic_commands, object_commands,      scan_commands, expire_commands, keyspace_commands,
+        hash_commands,    hash_walk_commands,
     };
 
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) command_registry_add(r, tables[i]);

@@ -17,6 +17,8 @@ extern const struct command object_commands[];
 extern const struct command scan_commands[];
 extern const struct command expire_commands[];
 extern const struct command keyspace_commands[];
+extern const struct command hash_commands[];
+extern const struct command hash_walk_commands[];
 
 /* Adds every table above. */
 void commands_register(struct command_registry *r);

@@ -53,6 +53,14 @@ bool check_length(struct call *x, uint64_t have, uint64_t more) {
     return false;
 }
 
+bool arg_random_count(struct call *x, int i, int64_t *count) {
+    if (!arg_int(x, i, count)) return false;
+    if (*count >= -INT64_MAX) return true;
+    reply_errf(x, "ERR value is out of range, value must between %lld and %lld",
+               (long long)-INT64_MAX, (long long)INT64_MAX);
+    return false;
+}
+
 /* ---------------------------------------------------------------- keys */
 
 struct ref peek(struct call *x, int i) {

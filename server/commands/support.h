@@ -6,6 +6,7 @@
 #define STET_COMMANDS_SUPPORT_H
 
 #include "server/exec/call.h"
+#include "storage/ds/listpack.h"
 
 /* ---------------------------------------------------------------- arguments */
 
@@ -20,6 +21,19 @@ int reply_bad_expire(struct call *x);
 
 /* False, and an error, if a string of `have` + `more` bytes would be too long. */
 bool check_length(struct call *x, uint64_t have, uint64_t more);
+
+/* The count of HRANDFIELD and its like: negative ones mean that elements may come twice. */
+bool arg_random_count(struct call *x, int i, int64_t *count);
+
+/* ---------------------------------------------------------------- replies */
+
+/* An element of a collection, as a bulk. */
+static inline void reply_value(struct reply *r, struct lp_value v) {
+    if (v.p)
+        reply_bulk(r, v.p, v.n);
+    else
+        reply_bulk_int(r, v.v);
+}
 
 /* ---------------------------------------------------------------- keys */
 

@@ -442,3 +442,51 @@ void *table_random(const struct table *t) {
         if (b->tag[k]) return entry_of(b->slot[k]);
     }
 }
+
+/* Of the entries that pass by, lets through n. */
+struct sieve {
+    size_t left, wanted;
+    table_visit_fn visit;
+    void *arg;
+};
+
+static void sieve_visit(void *entry, void *arg) {
+    struct sieve *s = arg;
+
+    if (rng_below(s->left--) >= s->wanted) return;
+    s->wanted--;
+    s->visit(entry, s->arg);
+}
+
+/* False if the address was among the 2^bits before. */
+static bool note_address(uintptr_t *seen, unsigned bits, const void *entry) {
+    uintptr_t address = (uintptr_t)entry;
+    size_t mask = ((size_t)1 << bits) - 1;
+    size_t i = address * UINT64_C(0x9e3779b97f4a7c15) >> (64 - bits);
+
+    for (; seen[i]; i = (i + 1) & mask)
+        if (seen[i] == address) return false;
+    seen[i] = address;
+    return true;
+}
+
+void table_sample(const struct table *t, size_t n, table_visit_fn visit, void *arg) {
+    struct sieve s = {t->count, n, visit, arg};
+    unsigned bits = 4;
+    uintptr_t *seen;
+
+    if (n > t->count / 3) {
+        table_each(t, sieve_visit, &s);
+        return;
+    }
+    while ((size_t)1 << bits < 2 * n) bits++;
+    seen = mem_calloc(sizeof *seen << bits);
+    while (n > 0) {
+        void *entry = table_random(t);
+
+        if (!note_address(seen, bits, entry)) continue;
+        visit(entry, arg);
+        n--;
+    }
+    mem_free(seen);
+}

@@ -95,4 +95,8 @@ void table_each(const struct table *t, table_visit_fn visit, void *arg);
 /* Some entry, every one with nearly the same probability; NULL if there is none. */
 void *table_random(const struct table *t);
 
+/* Visits n different entries, any set of n with nearly the same probability; n <= count. `visit`
+ * must not change the table. */
+void table_sample(const struct table *t, size_t n, table_visit_fn visit, void *arg);
+
 #endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * hash - fields and their values, each field with a time to live of its own if it wants one.
+ *
+ * Three forms, each of which turns into a later one and never back:
+ *   packed         a listpack of field, value (Redis' layout)
+ *   packed, timed  a listpack of field, value, time: those with a time first, in its order; time 0
+ *                  is none (the layout of Redis 7.4)
+ *   table          a struct table of items, and an expiry index of those with a time
+ *
+ * A field whose time has come is "due". It stays where it is until hash_take_due() removes it or
+ * something else is stored under its name, but whoever says what time it is does not see it.
+ * HASH_ALL as the time sees everything.
+ *
+ * Whoever changes a hash that is in the keyspace tells of its next due time: db_parts_changed().
+ * Not here: who removes what is due, and who is told (server/exec).
+ */
+#ifndef STET_STORAGE_HASH_H
+#define STET_STORAGE_HASH_H
+
+#include "storage/ds/listpack.h"
+#include "storage/entry.h"
+
+#define HASH_ALL INT64_MIN
+
+/* What decides on a hash's form, and what is due. */
+struct hash_rules {
+    uint64_t max_entries, max_value; /* what packed forms hold: fields; bytes of one text */
+    int64_t now_ms;                  /* or HASH_ALL */
+};
+
+/* Valid until the hash changes. */
+struct hash_item {
+    struct lp_value field, value;
+    int64_t expire_ms; /* 0: none */
+};
+
+/* An empty hash. */
+struct entry *hash_new(struct slice key);
+
+/* How many fields there are, due or not; how many are not due. */
+size_t hash_len(const struct entry *e);
+size_t hash_len_at(const struct entry *e, int64_t now_ms);
+
+bool hash_get(const struct entry *e, struct slice field, int64_t now_ms, struct hash_item *out);
+
+/* Stores a value; true if the field is new (a due one counts as new). Its time to live goes, or
+ * stays with `keep_time`. `field` and `value` must not point into the hash. */
+bool hash_set(struct entry *e, struct slice field, struct slice value, bool keep_time,
+              const struct hash_rules *rules);
+
+/* Removes a field; false if it is not there, or due. */
+bool hash_delete(struct entry *e, struct slice field, int64_t now_ms);
+
+/* Gives an existing field a time to live, 0: none. */
+void hash_set_expire(struct entry *e, struct slice field, int64_t when_ms);
+
+/* A packed hash takes the form with times. */
+void hash_allow_times(struct entry *e);
+
+/* Nothing is due before; ENTRY_NO_EXPIRE: no field has a time. Only changes when the hash does. */
+int64_t hash_next_due(const struct entry *e);
+
+typedef void (*hash_visit_fn)(const struct hash_item *item, void *arg);
+
+/* `visit` must not change the hash. */
+void hash_each(const struct entry *e, int64_t now_ms, hash_visit_fn visit, void *arg);
+
+/* As table_scan(); packed forms are visited whole, whatever the cursor. */
+uint64_t hash_scan(const struct entry *e, uint64_t cursor, int64_t now_ms, hash_visit_fn visit,
+                   void *arg);
+
+/* Any field; false if none is left. */
+bool hash_random(const struct entry *e, int64_t now_ms, struct hash_item *out);
+
+/* `n` times any field, the same one perhaps; none at all if none is left. */
+void hash_pick(const struct entry *e, int64_t now_ms, size_t n, hash_visit_fn visit, void *arg);
+
+/* n different fields, or all if there are no more. */
+void hash_sample(const struct entry *e, int64_t now_ms, size_t n, hash_visit_fn visit, void *arg);
+
+/* Removes up to `max` due fields, each of them visited first; returns how many. */
+size_t hash_take_due(struct entry *e, int64_t now_ms, size_t max, hash_visit_fn visit, void *arg);
+
+extern const struct type_ops hash_type_ops;
+
+#endif
