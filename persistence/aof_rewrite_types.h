@@ -40,5 +40,6 @@ void rewrite_expire(struct bytes *b, const struct entry *e);
 /* ---------------------------------------------------------------- the types */
 
 void rewrite_hash(struct bytes *b, const struct entry *e);
+void rewrite_zset(struct bytes *b, const struct entry *e);
 
 #endif

@@ -3,9 +3,11 @@
 
 #include "storage/entry.h"
 #include "storage/hash.h"
+#include "storage/zset.h"
 
 static const struct type_ops *const types[TYPE_COUNT] = {
     [TYPE_STRING] = &string_type_ops,
+    [TYPE_ZSET] = &zset_type_ops,
     [TYPE_HASH] = &hash_type_ops,
 };
 

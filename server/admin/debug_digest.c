@@ -61,6 +61,7 @@ static struct digest digest_string(const struct entry *e) {
 /* One row a type; where order means nothing, the row must not depend on it. */
 static struct digest (*const value_digests[TYPE_COUNT])(const struct entry *e) = {
     [TYPE_STRING] = digest_string,
+    [TYPE_ZSET] = digest_zset,
     [TYPE_HASH] = digest_hash,
 };
 

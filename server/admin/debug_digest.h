@@ -25,5 +25,6 @@ void digest_xor(struct digest *d, struct digest with);
 void digest_chain(struct digest *d, struct digest with);
 
 struct digest digest_hash(const struct entry *e);
+struct digest digest_zset(const struct entry *e);
 
 #endif

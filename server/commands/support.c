@@ -86,6 +86,18 @@ void fetch_keys(struct call *x, int i, int step) {
     while (n-- > 0) table_prefetch_entry(&x->db->keys, hash[n]);
 }
 
+void store_entry(struct call *x, struct ref *r, struct entry *e) {
+    bool is_new = !r->e;
+
+    if (!is_new) {
+        memcpy(e->access, r->e->access, sizeof e->access);
+        key_delete(x, r, x->e->v->lazyfree_lazy_server_del);
+    }
+    db_add(r->db, e, r->hash);
+    r->e = e;
+    if (is_new) key_added(x, r);
+}
+
 void delete_overdue(struct call *x, struct ref *r) {
     bool lazy = x->e->v->lazyfree_lazy_expire;
 

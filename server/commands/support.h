@@ -48,6 +48,10 @@ static inline void fetch_ahead(struct call *x, int i, int step) {
     if (i + step < x->argc && (i - 1) / step % AHEAD == 0) fetch_keys(x, i, step);
 }
 
+/* Stores an entry of r's key, which it takes over, in place of whatever stood there, and tells of a
+ * new key; key_changed is still to be called. */
+void store_entry(struct call *x, struct ref *r, struct entry *e);
+
 /* Does what happens to a key that got a time in the past: deletes it, logs and tells that. */
 void delete_overdue(struct call *x, struct ref *r);
 

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "storage/zset_build.h"
+
+#include "storage/base/check.h"
+#include "storage/base/hash.h"
+#include "storage/base/mem.h"
+#include "storage/zset_forms.h"
+
+#include <stdlib.h>
+
+enum {
+    INSERTION_MAX = 48, /* fewer are sorted by insertion */
+    DIGITS = 8,         /* of a key, each a byte */
+};
+
+void zset_build_init(struct zset_build *b, size_t expect) {
+    *b = (struct zset_build){.cap = expect + 8};
+    b->v = mem_alloc(b->cap * sizeof *b->v);
+    table_init(&b->members, &scored_table_ops);
+}
+
+void zset_build_release(struct zset_build *b) {
+    for (size_t i = 0; i < b->n; i++) mem_free(b->v[i].item);
+    table_release(&b->members, NULL, NULL);
+    mem_free(b->v);
+    *b = (struct zset_build){0};
+}
+
+void zset_build_add(struct zset_build *b, struct slice member, double score) {
+    if (b->n == b->cap) {
+        b->cap *= 2;
+        b->v = mem_realloc(b->v, b->cap * sizeof *b->v);
+    }
+    b->v[b->n++].item = scored_new(member, score);
+    b->total += member.n;
+    if (member.n > b->longest) b->longest = member.n;
+}
+
+double *zset_build_slot(struct zset_build *b, struct slice member, double score) {
+    uint64_t hash = hash_bytes(member.p, member.n);
+    struct scored *item;
+
+    if (b->n == 0) table_reserve(&b->members, b->cap);
+    item = table_find(&b->members, member, hash);
+    if (item) return &item->score;
+    zset_build_add(b, member, score);
+    table_insert(&b->members, b->v[b->n - 1].item, hash);
+    return NULL;
+}
+
+/* ---------------------------------------------------------------- sorting */
+
+static int built_cmp(const void *a, const void *b) {
+    const struct zset_built *x = a, *y = b;
+
+    if (x->key != y->key) return x->key < y->key ? -1 : 1;
+    return slice_cmp(scored_member(x->item), scored_member(y->item));
+}
+
+static bool is_sorted(const struct zset_built *v, size_t n) {
+    for (size_t i = 1; i < n; i++)
+        if (built_cmp(&v[i - 1], &v[i]) > 0) return false;
+    return true;
+}
+
+static void sort_by_insertion(struct zset_built *v, size_t n) {
+    for (size_t i = 1; i < n; i++) {
+        struct zset_built x = v[i];
+        size_t k = i;
+
+        for (; k > 0 && built_cmp(&v[k - 1], &x) > 0; k--) v[k] = v[k - 1];
+        v[k] = x;
+    }
+}
+
+/* One pass of a radix sort: by digit d, whose values come `times[]` times each. */
+static void sort_digit(const struct zset_built *from, struct zset_built *to, size_t n, unsigned d,
+                       size_t times[256]) {
+    size_t at = 0;
+
+    for (unsigned i = 0; i < 256; i++) {
+        size_t k = times[i];
+
+        times[i] = at;
+        at += k;
+    }
+    for (size_t i = 0; i < n; i++) to[times[from[i].key >> (8 * d) & 255]++] = from[i];
+}
+
+/* By key alone, the lowest digit first; digits that are the same everywhere cost nothing. */
+static void sort_by_digits(struct zset_build *b) {
+    struct zset_built *other = mem_alloc(b->n * sizeof *other), *t;
+    size_t times[DIGITS][256] = {{0}};
+
+    for (size_t i = 0; i < b->n; i++)
+        for (unsigned d = 0; d < DIGITS; d++) times[d][b->v[i].key >> (8 * d) & 255]++;
+    for (unsigned d = 0; d < DIGITS; d++) {
+        if (times[d][b->v[0].key >> (8 * d) & 255] == b->n) continue;
+        sort_digit(b->v, other, b->n, d, times[d]);
+        t = b->v;
+        b->v = other;
+        other = t;
+    }
+    b->cap = b->n;
+    mem_free(other);
+}
+
+/* Runs of equal keys by member. */
+static void sort_ties(struct zset_built *v, size_t n) {
+    for (size_t from = 0, to; from < n; from = to) {
+        for (to = from + 1; to < n && v[to].key == v[from].key; to++) {
+        }
+        if (to - from < INSERTION_MAX)
+            sort_by_insertion(v + from, to - from);
+        else if (!is_sorted(v + from, to - from))
+            qsort(v + from, to - from, sizeof *v, built_cmp);
+    }
+}
+
+void zset_build_sort(struct zset_build *b) {
+    for (size_t i = 0; i < b->n; i++) b->v[i].key = score_sortable(b->v[i].item->score);
+    if (is_sorted(b->v, b->n)) return;
+    if (b->n >= INSERTION_MAX) {
+        sort_by_digits(b);
+        sort_ties(b->v, b->n);
+    } else {
+        sort_by_insertion(b->v, b->n);
+    }
+}
+
+/* ---------------------------------------------------------------- the result */
+
+static struct listpack *pack(struct zset_build *b) {
+    struct listpack *lp = lp_new();
+
+    for (size_t i = 0; i < b->n; i++)
+        zset_packed_put(&lp, 0, scored_member(b->v[i].item), b->v[i].item->score);
+    return lp;
+}
+
+/* Takes the items over. */
+static struct zset *plant(struct zset_build *b) {
+    struct zset *z = zset_tree_new();
+    struct scored **items = (struct scored **)b->v; /* half as wide: filled from the front */
+
+    if (b->members.count == 0) {
+        table_release(&b->members, NULL, NULL);
+        table_reserve(&z->members, b->n);
+        for (size_t i = 0; i < b->n; i++) {
+            struct slice member = scored_member(b->v[i].item);
+
+            table_insert(&z->members, b->v[i].item, hash_bytes(member.p, member.n));
+        }
+    } else {
+        z->members = b->members;
+        table_init(&b->members, &scored_table_ops);
+    }
+    for (size_t i = 0; i < b->n; i++) {
+        struct scored *item = b->v[i].item;
+
+        memcpy(&items[i], &item, sizeof item);
+    }
+    scoretree_build(&z->order, items, b->n);
+    b->n = 0;
+    return z;
+}
+
+struct entry *zset_build_entry(struct zset_build *b, struct slice key,
+                               const struct zset_rules *rules) {
+    bool packed =
+        b->n <= rules->max_entries && b->longest <= rules->max_value && b->total < LP_BYTES_MAX / 2;
+    void *object;
+
+    CHECK(b->n > 0);
+    zset_build_sort(b);
+    object = packed ? (void *)pack(b) : (void *)plant(b);
+    zset_build_release(b);
+    return entry_new_object(key, TYPE_ZSET, object, ENTRY_NO_EXPIRE,
+                            (packed ? ZSET_PACKED : ZSET_TREE) << ENTRY_FORM_SHIFT);
+}
