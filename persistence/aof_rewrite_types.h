@@ -39,7 +39,9 @@ void rewrite_expire(struct bytes *b, const struct entry *e);
 
 /* ---------------------------------------------------------------- the types */
 
+void rewrite_list(struct bytes *b, const struct entry *e);
 void rewrite_hash(struct bytes *b, const struct entry *e);
+void rewrite_stream(struct bytes *b, const struct entry *e);
 void rewrite_zset(struct bytes *b, const struct entry *e);
 
 #endif

@@ -24,7 +24,9 @@ void digest_xor(struct digest *d, struct digest with);
 /* For what comes in this order: begin with zeros. */
 void digest_chain(struct digest *d, struct digest with);
 
+struct digest digest_list(const struct entry *e);
 struct digest digest_hash(const struct entry *e);
+struct digest digest_stream(const struct entry *e);
 struct digest digest_zset(const struct entry *e);
 
 #endif

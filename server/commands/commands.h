@@ -8,6 +8,8 @@
 #include "server/exec/command.h"
 
 extern const struct command string_commands[];
+extern const struct command list_commands[];
+extern const struct command list_pop_commands[];
 extern const struct command string_edit_commands[];
 extern const struct command lcs_commands[];
 extern const struct command bit_commands[];
@@ -17,8 +19,18 @@ extern const struct command object_commands[];
 extern const struct command scan_commands[];
 extern const struct command expire_commands[];
 extern const struct command keyspace_commands[];
+extern const struct command stream_commands[];
+extern const struct command stream_read_commands[];
+extern const struct command stream_group_commands[];
+extern const struct command stream_claim_commands[];
+extern const struct command stream_info_commands[];
 extern const struct command hash_commands[];
 extern const struct command hash_walk_commands[];
+extern const struct command zset_commands[];
+extern const struct command zset_pop_commands[];
+extern const struct command zset_range_commands[];
+extern const struct command zset_store_commands[];
+extern const struct command zset_walk_commands[];
 
 /* Adds every table above. */
 void commands_register(struct command_registry *r);

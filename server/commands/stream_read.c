@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * stream_read - XREAD and XREADGROUP: what is new in several streams, waiting for it if need be.
+ *
+ * First every stream is looked at, and what a group gets is given to its consumer; then the reply
+ * is written. What a consumer got is logged as XCLAIM with the time and count that it then has, and
+ * how far the group is as XGROUP SETID.
+ */
+#include "server/commands/commands.h"
+#include "server/commands/streams.h"
+#include "server/exec/blocking.h"
+#include "storage/base/mem.h"
+
+struct read_options {
+    int group;   /* argument of the group's name, the consumer's is the next; 0: XREAD */
+    int streams; /* argument of the first key; the first id is `n` further on */
+    int n;
+    uint64_t count; /* UINT64_MAX: no limit */
+    bool no_ack, waits;
+    uint64_t deadline_us; /* 0: none */
+};
+
+/* One of the streams. */
+struct source {
+    struct ref r;
+    struct stream *s; /* NULL: no such key */
+    struct stream_group *g;
+    struct stream_consumer *c;
+    struct stream_id after;
+    bool from_now; /* "$": if it has to wait, then for what is above `after` */
+    bool is_new;   /* ">" */
+    bool served;
+    uint64_t n;            /* entries to be told */
+    struct stream_iter it; /* at the first of them; not where the consumer's own are read */
+};
+
+/* ---------------------------------------------------------------- options */
+
+static bool arg_wait_ms(struct call *x, int i, uint64_t *deadline_us) {
+    int64_t ms;
+
+    if (!num_parse_i64(x->argv[i].p, x->argv[i].n, &ms)) {
+        reply_err(x, "ERR timeout is not an integer or out of range");
+        return false;
+    }
+    if (ms < 0) {
+        reply_err(x, "ERR timeout is negative");
+        return false;
+    }
+    if (ms > INT64_MAX - x->now_ms) {
+        reply_err(x, "ERR timeout is out of range");
+        return false;
+    }
+    if (ms > INT64_C(1000) * INT32_MAX) ms = INT64_C(1000) * INT32_MAX;
+    *deadline_us = ms ? clock_mono_us() + (uint64_t)ms * 1000 : 0;
+    return true;
+}
+
+static bool refuse(struct call *x, const char *error) {
+    reply_err(x, error);
+    return false;
+}
+
+/* COUNT, BLOCK, GROUP or NOACK at argument *i; moves *i to its last word. */
+static bool parse_option(struct call *x, int *i, bool grouped, struct read_options *o) {
+    int more = x->argc - 1 - *i;
+    int64_t count;
+
+    if (more && arg_is(x, *i, "block")) {
+        o->waits = true;
+        return arg_wait_ms(x, ++*i, &o->deadline_us);
+    }
+    if (more && arg_is(x, *i, "count")) {
+        if (!arg_int(x, ++*i, &count)) return false;
+        o->count = count > 0 ? (uint64_t)count : UINT64_MAX;
+        return true;
+    }
+    if (more >= 2 && arg_is(x, *i, "group")) {
+        if (!grouped)
+            return refuse(x, "ERR The GROUP option is only supported by XREADGROUP. You called "
+                             "XREAD instead.");
+        o->group = *i + 1;
+        *i += 2;
+        return true;
+    }
+    if (arg_is(x, *i, "noack")) {
+        if (!grouped)
+            return refuse(x, "ERR The NOACK option is only supported by XREADGROUP. You called "
+                             "XREAD instead.");
+        o->no_ack = true;
+        return true;
+    }
+    return refuse(x, ERR_SYNTAX);
+}
+
+static bool parse_options(struct call *x, bool grouped, struct read_options *o) {
+    *o = (struct read_options){.count = UINT64_MAX};
+    for (int i = 1; i < x->argc && !o->streams; i++) {
+        if (i + 1 < x->argc && arg_is(x, i, "streams"))
+            o->streams = i + 1;
+        else if (!parse_option(x, &i, grouped, o))
+            return false;
+    }
+    if (!o->streams) return refuse(x, ERR_SYNTAX);
+    if ((x->argc - o->streams) % 2) {
+        reply_errf(x,
+                   "ERR Unbalanced '%s' list of streams: for each stream key an ID or '%s' must be "
+                   "specified.",
+                   x->cmd->name, grouped ? ">" : "$");
+        return false;
+    }
+    o->n = (x->argc - o->streams) / 2;
+    if (grouped && !o->group) return refuse(x, "ERR Missing GROUP option for XREADGROUP");
+    return true;
+}
+
+/* ---------------------------------------------------------------- the streams */
+
+static bool refuse_in_group(struct call *x, char id) {
+    reply_errf(x,
+               "ERR The %c ID is meaningless in the context of XREADGROUP: you want to read the "
+               "history of this consumer by specifying a proper ID, or use the > ID to get new "
+               "messages. The %c ID would just return an empty result set.",
+               id, id);
+    return false;
+}
+
+/* "+": the last entry, if there is one. */
+static void from_last(struct source *src) {
+    struct stream_id top;
+
+    src->from_now = true;
+    if (!src->s || !stream_edge(src->s, true, &top)) return;
+    stream_id_dec(&top);
+    src->after = top;
+}
+
+static bool parse_id(struct call *x, int i, struct source *src) {
+    struct slice id = x->argv[i];
+    char c = id.n == 1 ? id.p[0] : '\0';
+
+    if ((c == '$' || c == '+') && src->g) return refuse_in_group(x, c);
+    if (c == '$' || c == '+') {
+        src->from_now = true;
+        if (src->s) src->after = src->s->last_id;
+        if (c == '+') from_last(src);
+        return true;
+    }
+    if (c == '>') {
+        if (!src->g)
+            return refuse(x, "ERR The > ID can be specified only when calling XREADGROUP using "
+                             "the GROUP <group> <consumer> option.");
+        src->is_new = true;
+        return true;
+    }
+    if (!arg_stream_id(x, i, 0, &src->after)) return false;
+    src->is_new = src->g && stream_id_cmp(src->after, STREAM_ID_MAX) == 0;
+    return true;
+}
+
+static bool open_sources(struct call *x, const struct read_options *o, struct source *src) {
+    for (int i = 0; i < o->n; i++, src++) {
+        int key = o->streams + i;
+
+        *src = (struct source){0};
+        if (!find_stream(x, key, false, &src->r, &src->s)) return false;
+        if (o->group && src->s) src->g = stream_group_find(src->s, x->argv[o->group]);
+        if (o->group && !src->g) {
+            reply_no_group(x, "NOGROUP No such key '", x->argv[key], "' or consumer group '",
+                           x->argv[o->group], "' in XREADGROUP with GROUP option");
+            return false;
+        }
+        if (!parse_id(x, key + o->n, src)) return false;
+    }
+    return true;
+}
+
+/* ---------------------------------------------------------------- what there is to tell */
+
+/* Moves to the first entry above src->after; false if there is none. */
+static bool find_newer(struct source *src) {
+    struct stream_id from = src->after;
+
+    if (!src->s || stream_id_cmp(src->s->last_id, from) <= 0 || !stream_id_inc(&from)) return false;
+    stream_iter_init(&src->it, src->s, from, STREAM_ID_MAX, false);
+    return stream_iter_next(&src->it);
+}
+
+static void look_at(const struct read_options *o, struct source *src) {
+    src->served = find_newer(src);
+    if (src->served) src->n = 1 + stream_iter_left(src->it, o->count - 1);
+}
+
+/* The group reads what it has not read, for its consumer. */
+static void give_newer(struct call *x, const struct read_options *o, struct source *src) {
+    struct stream_iter it;
+    struct claim_log log;
+
+    src->after = src->g->last_id;
+    src->served = find_newer(src);
+    if (!src->served) return;
+    claim_log_begin(&log, x, &src->r, src->g, src->c);
+    it = src->it;
+    do {
+        stream_group_advance(src->s, src->g, it.e.id);
+        if (!o->no_ack) {
+            struct stream_pending *p = stream_pending_give(src->g, it.e.id, src->c);
+
+            p->delivered_ms = x->now_ms;
+            p->deliveries = 1;
+            src->c->active_ms = x->now_ms;
+            claim_log_add(&log, it.e.id, p);
+        }
+    } while (++src->n < o->count && stream_iter_next(&it));
+    claim_log_end(&log);
+    log_group_position(x, &src->r, src->g);
+    key_changed_quietly(x, &src->r);
+}
+
+/* How many entries are pending for the consumer above src->after. */
+static void look_at_own(const struct read_options *o, struct source *src) {
+    struct stream_id from = src->after;
+    struct idtree_place p = {0};
+
+    src->served = true;
+    if (stream_id_inc(&from)) p = idtree_seek(&src->c->pending, stream_key(from));
+    for (; p.leaf && src->n < o->count; p = idtree_next(p)) src->n++;
+}
+
+/* Returns how many streams have something to tell. */
+static size_t serve(struct call *x, const struct read_options *o, struct source *src) {
+    size_t served = 0;
+
+    for (int i = 0; i < o->n; i++, src++) {
+        if (src->g) src->c = need_consumer(x, &src->r, src->g, x->argv[o->group + 1]);
+        if (!src->g)
+            look_at(o, src);
+        else if (src->is_new)
+            give_newer(x, o, src);
+        else
+            look_at_own(o, src);
+        served += src->served;
+    }
+    return served;
+}
+
+/* ---------------------------------------------------------------- the reply */
+
+static void reply_newer(struct reply *r, struct source *src) {
+    reply_array(r, src->n);
+    for (uint64_t left = src->n; left > 0; left--) {
+        reply_entry(r, &src->it);
+        if (left > 1) stream_iter_next(&src->it);
+    }
+}
+
+/* A pending entry is told once more, if it is still there. */
+static bool tell_again(struct call *x, const struct source *src, struct stream_id id,
+                       struct stream_pending *p) {
+    struct stream_iter it;
+
+    stream_iter_init(&it, src->s, id, id, false);
+    if (!stream_iter_next(&it)) {
+        reply_array(&x->r, 2);
+        reply_stream_id(&x->r, id);
+        reply_null_array(&x->r);
+        return false;
+    }
+    reply_entry(&x->r, &it);
+    p->delivered_ms = x->now_ms;
+    p->deliveries++;
+    return true;
+}
+
+static void reply_own(struct call *x, struct source *src) {
+    struct stream_id from = src->after;
+    struct idtree_place p = {0};
+    struct claim_log log;
+    bool told = false;
+
+    claim_log_begin(&log, x, &src->r, src->g, src->c);
+    if (stream_id_inc(&from)) p = idtree_seek(&src->c->pending, stream_key(from));
+    reply_array(&x->r, src->n);
+    for (; src->n > 0; src->n--, p = idtree_next(p)) {
+        struct stream_id id = stream_id_of(idtree_at(p)->key);
+
+        if (!tell_again(x, src, id, idtree_at(p)->value)) continue;
+        claim_log_add(&log, id, idtree_at(p)->value);
+        told = true;
+    }
+    claim_log_end(&log);
+    if (told) key_changed_quietly(x, &src->r);
+}
+
+static void reply_sources(struct call *x, const struct read_options *o, struct source *src,
+                          size_t served) {
+    if (x->r.resp == 2)
+        reply_array(&x->r, served);
+    else
+        reply_map(&x->r, served);
+    for (int i = 0; i < o->n; i++, src++) {
+        if (!src->served) continue;
+        if (x->r.resp == 2) reply_array(&x->r, 2);
+        reply_bulk(&x->r, src->r.key.p, src->r.key.n);
+        if (src->g && !src->is_new)
+            reply_own(x, src);
+        else
+            reply_newer(&x->r, src);
+    }
+}
+
+/* ---------------------------------------------------------------- waiting */
+
+/* What is "$" now must not be so later. */
+static int wait_for_more(struct call *x, const struct read_options *o, const struct source *src) {
+    struct slice *argv = mem_dup(x->argv, (size_t)x->argc * sizeof *argv);
+    char(*text)[STREAM_ID_TEXT] = mem_alloc((size_t)o->n * sizeof *text);
+    int rc;
+
+    for (int i = 0; i < o->n; i++)
+        if (src[i].from_now) argv[o->streams + o->n + i] = id_text(text[i], src[i].after);
+    rc = block_on_keys(x, &(struct key_block){.first = o->streams,
+                                              .last = o->streams + o->n - 1,
+                                              .type = TYPE_STREAM,
+                                              .any_change = o->group != 0,
+                                              .deadline_us = o->deadline_us,
+                                              .time_up = reply_null_array,
+                                              .argv = argv});
+    mem_free(text);
+    mem_free(argv);
+    return rc;
+}
+
+static int answer(struct call *x, const struct read_options *o, struct source *src) {
+    size_t served;
+
+    if (!open_sources(x, o, src)) return -1;
+    served = serve(x, o, src);
+    if (served)
+        reply_sources(x, o, src, served);
+    else if (o->waits)
+        return wait_for_more(x, o, src);
+    else
+        reply_null_array(&x->r);
+    return 0;
+}
+
+static int read_streams(struct call *x, bool grouped) {
+    struct read_options o;
+    struct source few[4], *src = few;
+    int rc;
+
+    if (!parse_options(x, grouped, &o)) return -1;
+    if ((size_t)o.n > sizeof few / sizeof *few) src = mem_alloc((size_t)o.n * sizeof *src);
+    rc = answer(x, &o, src);
+    if (src != few) mem_free(src);
+    return rc;
+}
+
+static int cmd_xread(struct call *x) {
+    return read_streams(x, false);
+}
+
+static int cmd_xreadgroup(struct call *x) {
+    return read_streams(x, true);
+}
+
+/* ---------------------------------------------------------------- rows */
+
+/* clang-format off */
+const struct command stream_read_commands[] = {
+    {"xread", -4, CMD_BLOCKING | CMD_MOVABLE_KEYS | CMD_READONLY, "stream", {0, 0, 0}, cmd_xread,
+     "5.0.0", "Gives the entries of several streams that are newer than given ids.",
+     .grammar = "[COUNT=count:int] [BLOCK=milliseconds:int] STREAMS=streams{key@0+ id+}",
+     .key_specs = "STREAMS@1..-1/1%2 RO access"},
+    {"xreadgroup", -7, CMD_BLOCKING | CMD_MOVABLE_KEYS | CMD_WRITE, "stream", {0, 0, 0},
+     cmd_xreadgroup, "5.0.0",
+     "Gives a consumer the entries that its group has not read, or those pending for it.",
+     .grammar = "GROUP=group-block{group consumer} [COUNT=count:int] [BLOCK=milliseconds:int] "
+                "[NOACK] STREAMS=streams{key@0+ id+}",
+     .key_specs = "STREAMS@4..-1/1%2 RO access"},
+    {0},
+};
+/* clang-format on */

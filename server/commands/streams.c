@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/commands/streams.h"
+
+#include "persistence/aof.h"
+#include "storage/base/mem.h"
+
+/* ---------------------------------------------------------------- arguments */
+
+bool arg_stream_id(struct call *x, int i, uint64_t missing_seq, struct stream_id *id) {
+    if (stream_id_parse(x->argv[i], missing_seq, id)) return true;
+    reply_err(x, ERR_STREAM_ID);
+    return false;
+}
+
+struct stream_id *arg_stream_ids(struct call *x, int i, int n) {
+    struct stream_id *ids = mem_alloc((size_t)n * sizeof *ids);
+
+    for (int k = 0; k < n; k++) {
+        if (arg_stream_id(x, i + k, 0, &ids[k])) continue;
+        mem_free(ids);
+        return NULL;
+    }
+    return ids;
+}
+
+static bool arg_range_id(struct call *x, int i, uint64_t missing_seq, struct stream_id *id,
+                         bool *exclusive) {
+    struct slice s = x->argv[i];
+
+    *exclusive = s.n > 1 && s.p[0] == '(';
+    if (*exclusive) {
+        s = slice_of(s.p + 1, s.n - 1);
+    } else if (s.n == 1 && (s.p[0] == '-' || s.p[0] == '+')) {
+        *id = s.p[0] == '-' ? STREAM_ID_MIN : STREAM_ID_MAX;
+        return true;
+    }
+    if (stream_id_parse(s, missing_seq, id)) return true;
+    reply_err(x, ERR_STREAM_ID);
+    return false;
+}
+
+bool arg_range_start(struct call *x, int i, struct stream_id *id) {
+    bool exclusive;
+
+    if (!arg_range_id(x, i, 0, id, &exclusive)) return false;
+    if (!exclusive || stream_id_inc(id)) return true;
+    reply_err(x, "ERR invalid start ID for the interval");
+    return false;
+}
+
+bool arg_range_end(struct call *x, int i, struct stream_id *id) {
+    bool exclusive;
+
+    if (!arg_range_id(x, i, UINT64_MAX, id, &exclusive)) return false;
+    if (!exclusive || stream_id_dec(id)) return true;
+    reply_err(x, "ERR invalid end ID for the interval");
+    return false;
+}
+
+/* ---------------------------------------------------------------- keys */
+
+bool find_stream(struct call *x, int i, bool for_write, struct ref *r, struct stream **s) {
+    *r = for_write ? lookup_write(x, i) : lookup_read(x, i);
+    *s = NULL;
+    if (!check_type(x, r, TYPE_STREAM)) return false;
+    if (r->e) *s = stream_of(r->e);
+    return true;
+}
+
+bool find_group(struct call *x, int i, struct ref *r, struct stream **s, struct stream_group **g) {
+    if (!find_stream(x, i, false, r, s)) return false;
+    *g = *s ? stream_group_find(*s, x->argv[i + 1]) : NULL;
+    if (*g) return true;
+    reply_no_group(x, "NOGROUP No such key '", x->argv[i], "' or consumer group '", x->argv[i + 1],
+                   "'");
+    return false;
+}
+
+int reply_no_group(struct call *x, const char *head, struct slice first, const char *middle,
+                   struct slice second, const char *tail) {
+    struct bytes b = {0};
+
+    bytes_append_str(&b, head);
+    bytes_append(&b, first.p, strnlen(first.p, first.n));
+    bytes_append_str(&b, middle);
+    bytes_append(&b, second.p, strnlen(second.p, second.n));
+    bytes_append_str(&b, tail);
+    reply_err(x, bytes_cstr(&b));
+    bytes_release(&b);
+    return -1;
+}
+
+struct stream *make_stream(struct call *x, struct ref *r) {
+    struct stream *s = stream_new();
+
+    r->e = entry_new_object(r->key, TYPE_STREAM, s, ENTRY_NO_EXPIRE, 0);
+    db_add(r->db, r->e, r->hash);
+    key_added(x, r);
+    return s;
+}
+
+struct stream_consumer *need_consumer(struct call *x, const struct ref *r, struct stream_group *g,
+                                      struct slice name) {
+    struct stream_consumer *c = stream_consumer_find(g, name);
+
+    if (c) {
+        c->seen_ms = x->now_ms;
+        return c;
+    }
+    EFFECT(x, SLICE("XGROUP"), SLICE("CREATECONSUMER"), r->key, stream_group_name(g), name);
+    c = stream_consumer_add(g, name, x->now_ms);
+    key_changed(x, r, EVENT_STREAM, "xgroup-createconsumer");
+    return c;
+}
+
+/* ---------------------------------------------------------------- replies */
+
+void reply_stream_id(struct reply *r, struct stream_id id) {
+    char text[STREAM_ID_TEXT];
+
+    reply_bulk(r, text, stream_id_format(text, id));
+}
+
+static void reply_value(struct reply *r, struct lp_value v) {
+    if (v.p)
+        reply_bulk(r, v.p, v.n);
+    else
+        reply_bulk_int(r, v.v);
+}
+
+void reply_entry(struct reply *r, struct stream_iter *it) {
+    reply_array(r, 2);
+    reply_stream_id(r, it->e.id);
+    reply_array(r, 2 * (size_t)it->e.nfields);
+    for (uint32_t i = 0; i < it->e.nfields; i++) {
+        struct lp_value name, value;
+
+        stream_iter_field(it, &name, &value);
+        reply_value(r, name);
+        reply_value(r, value);
+    }
+}
+
+void reply_entries(struct reply *r, struct stream_iter *it, uint64_t most) {
+    uint64_t n = 0;
+
+    if (most && stream_iter_next(it)) n = 1 + stream_iter_left(*it, most - 1);
+    reply_array(r, n);
+    for (; n > 0; n--) {
+        reply_entry(r, it);
+        if (n > 1) stream_iter_next(it);
+    }
+}
+
+/* ---------------------------------------------------------------- the log */
+
+bool logs_effects(const struct call *x) {
+    return !x->e->replaying && aof_logs(aof_phase(x->e->aof));
+}
+
+void claim_log_begin(struct claim_log *l, struct call *x, const struct ref *r,
+                     const struct stream_group *g, const struct stream_consumer *c) {
+    l->x = x;
+    l->key = r->key;
+    l->g = g;
+    l->c = c;
+    l->on = logs_effects(x);
+    l->n = 0;
+    x->rewritten = true;
+}
+
+/* XCLAIM key group consumer 0 id... TIME ms RETRYCOUNT n FORCE JUSTID LASTID id */
+static void claim_log_flush(struct claim_log *l) {
+    struct slice argv[CLAIM_LOG_IDS + 13];
+    char ids[CLAIM_LOG_IDS][STREAM_ID_TEXT], last[STREAM_ID_TEXT], time[NUM_I64_MAX];
+    char deliveries[NUM_I64_MAX];
+    int argc = 0;
+
+    argv[argc++] = SLICE("XCLAIM");
+    argv[argc++] = l->key;
+    argv[argc++] = stream_group_name(l->g);
+    argv[argc++] = stream_consumer_name(l->c);
+    argv[argc++] = SLICE("0");
+    for (int i = 0; i < l->n; i++) argv[argc++] = id_text(ids[i], l->id[i]);
+    argv[argc++] = SLICE("TIME");
+    argv[argc++] = int_text(time, l->time_ms);
+    argv[argc++] = SLICE("RETRYCOUNT");
+    argv[argc++] = int_text(deliveries, (int64_t)l->deliveries);
+    argv[argc++] = SLICE("FORCE");
+    argv[argc++] = SLICE("JUSTID");
+    argv[argc++] = SLICE("LASTID");
+    argv[argc++] = id_text(last, l->g->last_id);
+    effect(l->x, argc, argv);
+    l->n = 0;
+}
+
+void claim_log_add(struct claim_log *l, struct stream_id id, const struct stream_pending *p) {
+    if (!l->on) return;
+    if (l->n == CLAIM_LOG_IDS ||
+        (l->n && (l->time_ms != p->delivered_ms || l->deliveries != p->deliveries)))
+        claim_log_flush(l);
+    l->time_ms = p->delivered_ms;
+    l->deliveries = p->deliveries;
+    l->id[l->n++] = id;
+}
+
+void claim_log_end(struct claim_log *l) {
+    if (l->n) claim_log_flush(l);
+}
+
+void log_ack(struct call *x, const struct ref *r, const struct stream_group *g,
+             struct stream_id id) {
+    char text[STREAM_ID_TEXT];
+
+    EFFECT(x, SLICE("XACK"), r->key, stream_group_name(g), id_text(text, id));
+}
+
+void log_group_position(struct call *x, const struct ref *r, const struct stream_group *g) {
+    char id[STREAM_ID_TEXT], read[NUM_I64_MAX];
+
+    EFFECT(x, SLICE("XGROUP"), SLICE("SETID"), r->key, stream_group_name(g),
+           id_text(id, g->last_id), SLICE("ENTRIESREAD"), int_text(read, g->entries_read));
+}

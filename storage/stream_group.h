@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * stream_group - consumer groups: how far a group has read, and which entries were delivered to
+ * which consumer and are not acknowledged yet ("pending").
+ *
+ * A pending entry stands in two trees, its group's and its consumer's. It may outlive the stream's
+ * entry: nobody looks for it when that is deleted.
+ *
+ * Addresses of groups, consumers and pending entries are good until they are removed.
+ */
+#ifndef STET_STORAGE_STREAM_GROUP_H
+#define STET_STORAGE_STREAM_GROUP_H
+
+#include "storage/stream.h"
+
+#define STREAM_READ_UNKNOWN INT64_C(-1)
+
+struct stream_group {
+    struct stream_id last_id;
+    int64_t entries_read;   /* of all the stream ever had, or STREAM_READ_UNKNOWN */
+    struct idtree pending;  /* struct stream_pending */
+    struct table consumers; /* struct stream_consumer */
+    uint32_t name_len;
+    char name[];
+};
+
+struct stream_consumer {
+    int64_t seen_ms;
+    int64_t active_ms;     /* when it last got something; -1: never */
+    struct idtree pending; /* its part of the group's */
+    uint32_t name_len;
+    char name[];
+};
+
+struct stream_pending {
+    int64_t delivered_ms;
+    uint64_t deliveries;
+    struct stream_consumer *owner;
+};
+
+/* ---------------------------------------------------------------- groups */
+
+struct stream_group *stream_group_find(const struct stream *s, struct slice name);
+
+/* The name is not there yet. */
+struct stream_group *stream_group_add(struct stream *s, struct slice name, struct stream_id last_id,
+                                      int64_t entries_read);
+void stream_group_remove(struct stream *s, struct stream_group *g);
+
+static inline struct slice stream_group_name(const struct stream_group *g) {
+    return slice_of(g->name, g->name_len);
+}
+
+/* The group has now read up to `id`, which is above its last_id and stands in the stream. */
+void stream_group_advance(const struct stream *s, struct stream_group *g, struct stream_id id);
+
+/* How many entries it has not read yet; STREAM_READ_UNKNOWN where deleted ones make that
+ * uncertain. */
+int64_t stream_group_lag(const struct stream *s, const struct stream_group *g);
+
+/* All groups, or consumers, by name: an array of `groups.count` (`consumers.count`), to be given
+ * to mem_free; NULL if there are none. */
+struct stream_group **stream_groups_by_name(const struct stream *s);
+struct stream_consumer **stream_consumers_by_name(const struct stream_group *g);
+
+/* ---------------------------------------------------------------- consumers */
+
+struct stream_consumer *stream_consumer_find(const struct stream_group *g, struct slice name);
+struct stream_consumer *stream_consumer_add(struct stream_group *g, struct slice name,
+                                            int64_t now_ms);
+
+/* What was pending for it is no longer. */
+void stream_consumer_remove(struct stream_group *g, struct stream_consumer *c);
+
+static inline struct slice stream_consumer_name(const struct stream_consumer *c) {
+    return slice_of(c->name, c->name_len);
+}
+
+/* ---------------------------------------------------------------- pending entries */
+
+struct stream_pending *stream_pending_find(const struct stream_group *g, struct stream_id id);
+
+/* Makes an entry pending for `c`, whoever had it before. Returns it; deliveries is 0 if it is new.
+ */
+struct stream_pending *stream_pending_give(struct stream_group *g, struct stream_id id,
+                                           struct stream_consumer *c);
+bool stream_pending_drop(struct stream_group *g, struct stream_id id);
+
+/* ---------------------------------------------------------------- for stream.c */
+
+void stream_groups_init(struct stream *s);
+void stream_groups_release(struct stream *s);
+void stream_groups_copy(struct stream *to, const struct stream *from);
+size_t stream_groups_effort(const struct stream *s);
+size_t stream_groups_mem(const struct stream *s);
+
+#endif
