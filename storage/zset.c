@@ -4,6 +4,7 @@
 #include "storage/base/check.h"
 #include "storage/base/hash.h"
 #include "storage/base/mem.h"
+#include "storage/base/rng.h"
 #include "storage/zset_forms.h"
 
 static inline bool is_packed(const struct entry *e) {
@@ -192,6 +193,7 @@ size_t zset_count(const struct entry *e) {
 /* ---------------------------------------------------------------- one member */
 
 bool zset_find(const struct entry *e, struct slice member, struct zset_hit *hit) {
+    *hit = (struct zset_hit){0};
     if (is_packed(e)) {
         const struct listpack *lp = packed_of(e);
         struct lp_key key = lp_key_of(member);
@@ -440,6 +442,39 @@ uint64_t zset_scan(const struct entry *e, uint64_t cursor, zset_visit_fn visit, 
     zset_iter_init(&it, e, 0, false);
     while (zset_iter_next(&it)) visit(it.member, zset_iter_score(&it), arg);
     return 0;
+}
+
+void zset_pick(const struct entry *e, size_t n, zset_visit_fn visit, void *arg) {
+    struct scan s = {visit, arg};
+    struct zset_iter it;
+
+    while (n-- > 0) {
+        if (is_packed(e)) {
+            zset_iter_init(&it, e, rng_below(zset_count(e)), false);
+            zset_iter_next(&it);
+            visit(it.member, zset_iter_score(&it), arg);
+        } else {
+            scan_visit(table_random(&tree_of(e)->members), &s);
+        }
+    }
+}
+
+void zset_sample(const struct entry *e, size_t n, zset_visit_fn visit, void *arg) {
+    struct scan s = {visit, arg};
+    size_t left = zset_count(e);
+    struct zset_iter it;
+
+    if (n > left) n = left;
+    if (!is_packed(e) && n < left) {
+        table_sample(&tree_of(e)->members, n, scan_visit, &s);
+        return;
+    }
+    zset_iter_init(&it, e, 0, false);
+    for (; n > 0 && zset_iter_next(&it); left--) {
+        if (n < left && rng_below(left) >= n) continue;
+        visit(it.member, zset_iter_score(&it), arg);
+        n--;
+    }
 }
 
 /* ---------------------------------------------------------------- as a type */

@@ -115,6 +115,12 @@ typedef void (*zset_visit_fn)(struct slice member, double score, void *arg);
 /* As table_scan(); a packed set is visited whole, whatever the cursor. */
 uint64_t zset_scan(const struct entry *e, uint64_t cursor, zset_visit_fn visit, void *arg);
 
+/* `n` times any member, the same one perhaps; the set is not empty. */
+void zset_pick(const struct entry *e, size_t n, zset_visit_fn visit, void *arg);
+
+/* n different members, or all if there are no more. */
+void zset_sample(const struct entry *e, size_t n, zset_visit_fn visit, void *arg);
+
 extern const struct type_ops zset_type_ops;
 
 #endif

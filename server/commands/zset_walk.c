@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * zset_walk - members that nobody has named: ZRANDMEMBER, ZSCAN.
+ */
+#include "protocol/encode.h"
+#include "server/commands/commands.h"
+#include "server/commands/scan_options.h"
+#include "server/commands/zset.h"
+
+/* ---------------------------------------------------------------- ZRANDMEMBER */
+
+struct answer {
+    struct call *x;
+    bool scores;
+};
+
+static void answer_visit(struct slice member, double score, void *arg) {
+    const struct answer *a = arg;
+
+    zset_reply_member(a->x, member, score, a->scores);
+}
+
+static int random_members(struct call *x) {
+    struct answer a = {x, x->argc > 3};
+    size_t n, have;
+    int64_t count;
+    struct ref r;
+
+    if (!arg_random_count(x, 2, &count)) return -1;
+    if (x->argc > 4 || (a.scores && !arg_is(x, 3, "withscores"))) return reply_err(x, ERR_SYNTAX);
+    if (a.scores && (count < -INT64_MAX / 2 || count > INT64_MAX / 2))
+        return reply_err(x, "ERR value is out of range");
+    if (!zset_for_reading(x, 1, &r)) return -1;
+    have = r.e ? zset_count(r.e) : 0;
+    n = (size_t)(count < 0 ? -count : count);
+    if (have == 0 || (count > 0 && n > have)) n = have;
+    zset_reply_head(x, n, a.scores);
+    if (n == 0) return 0;
+    if (count < 0)
+        zset_pick(r.e, n, answer_visit, &a);
+    else
+        zset_sample(r.e, n, answer_visit, &a);
+    return 0;
+}
+
+static int cmd_zrandmember(struct call *x) {
+    struct answer a = {x, false};
+    struct ref r;
+
+    if (x->argc > 2) return random_members(x);
+    if (!zset_for_reading(x, 1, &r)) return -1;
+    if (r.e)
+        zset_pick(r.e, 1, answer_visit, &a);
+    else
+        reply_null(&x->r);
+    return 0;
+}
+
+/* ---------------------------------------------------------------- ZSCAN */
+
+struct scan {
+    const struct scan_options *o;
+    struct bytes found; /* as they are replied; their number must be known first */
+    size_t n, seen;
+};
+
+static void scan_visit(struct slice member, double score, void *arg) {
+    char text[NUM_DOUBLE_MAX];
+    struct scan *s = arg;
+
+    s->seen++;
+    if (!scan_matches(s->o, member)) return;
+    encode_arg(&s->found, member);
+    encode_arg(&s->found, slice_of(text, (size_t)num_format_double(text, score)));
+    s->n++;
+}
+
+static int cmd_zscan(struct call *x) {
+    struct scan_options o;
+    struct scan s = {.o = &o};
+    uint64_t cursor, steps;
+    struct ref r;
+
+    if (!scan_parse_cursor(x, 2, &o.cursor) || !zset_for_reading(x, 1, &r)) return -1;
+    if (!r.e) {
+        scan_reply(x, 0, 0);
+        return 0;
+    }
+    if (!scan_parse_options(x, 3, 0, &o)) return -1;
+    cursor = o.cursor;
+    steps = scan_steps(&o);
+    do {
+        cursor = zset_scan(r.e, cursor, scan_visit, &s);
+    } while (cursor && steps-- > 0 && s.seen < (uint64_t)o.count);
+    scan_reply(x, cursor, 2 * s.n);
+    reply_raw(&x->r, s.found.p, s.found.n);
+    bytes_release(&s.found);
+    return 0;
+}
+
+/* ---------------------------------------------------------------- rows */
+
+#define R CMD_READONLY
+
+/* clang-format off */
+const struct command zset_walk_commands[] = {
+    {"zrandmember", -2, R, "sorted-set", {1, 1, 1}, cmd_zrandmember, "6.2.0",
+     "Gives any members of a sorted set.",
+     .grammar = "key@0 [options{count:int [WITHSCORES]}]",
+     .tips = "nondeterministic_output"},
+    {"zscan", -3, R, "sorted-set", {1, 1, 1}, cmd_zscan, "2.8.0",
+     "Walks over the members of a sorted set, some at a time.",
+     .grammar = "key@0 cursor:int [MATCH=pattern:pattern] [COUNT=count:int]",
+     .tips = "nondeterministic_output"},
+    {0},
+};
+/* clang-format on */
