@@ -23,7 +23,8 @@ WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
             -Wno-missing-field-initializers
 VERSION  := 0.1.0
 GITSHA   := $(shell git rev-parse --short=8 HEAD 2>/dev/null || echo 00000000)
-ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(OPT) -I. -fPIE -pthread -MMD -MP $(CFLAGS)
+LZF_CFLAGS := $(shell pkg-config --cflags liblzf 2>/dev/null)
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(OPT) -I. $(LZF_CFLAGS) -fPIE -pthread -MMD -MP $(CFLAGS)
 LINK     = $(CC) $(OPT) -pie -rdynamic -pthread $(LDFLAGS)
 
 # Layers, lowest first. Each is a static library; a unit test links its own and the lower ones.
@@ -44,7 +45,7 @@ reverse = $(if $(1),$(call reverse,$(wordlist 2,99,$(1))) $(firstword $(1)))
 libs_for = $(patsubst %,$(O)/lib%.a,$(call reverse,$(call below,$(1),$(LIB_ORDER))))
 ALL_LIBS := $(patsubst %,$(O)/lib%.a,$(call reverse,$(LIB_ORDER)))
 
-SYS_LIBS := -levent_core -lisal -lm $(LIBS_$(FLAVOUR))
+SYS_LIBS := -levent_core -lisal -llzf -lm $(LIBS_$(FLAVOUR))
 ifeq ($(shell pkg-config --exists libsystemd 2>/dev/null && echo yes),yes)
 SYS_LIBS += -lsystemd
 ALL_CFLAGS += -DSTET_SYSTEMD

@@ -30,6 +30,14 @@ int reply_bad_expire(struct call *x) {
     return reply_errf(x, "ERR invalid expire time in '%s' command", x->cmd->name);
 }
 
+bool arg_int_between(struct call *x, int i, int64_t min, int64_t max, int64_t *out) {
+    if (!arg_int(x, i, out)) return false;
+    if (*out >= min && *out <= max) return true;
+    reply_errf(x, "ERR value is out of range, value must between %lld and %lld", (long long)min,
+               (long long)max);
+    return false;
+}
+
 bool arg_deadline(struct call *x, int i, bool seconds, bool relative, int64_t *when_ms) {
     int64_t v;
 

@@ -13,6 +13,9 @@
 /* An index of a database. `bad`: what to say of something that is no int, NULL: the usual. */
 bool arg_db(struct call *x, int i, const char *bad, int *id);
 
+/* An integer of a range that the error names. */
+bool arg_int_between(struct call *x, int i, int64_t min, int64_t max, int64_t *out);
+
 /* A time to live or a time that must lie after 1970, as the time in ms that it means. */
 bool arg_deadline(struct call *x, int i, bool seconds, bool relative, int64_t *when_ms);
 
@@ -33,6 +36,14 @@ static inline void reply_value(struct reply *r, struct lp_value v) {
         reply_bulk(r, v.p, v.n);
     else
         reply_bulk_int(r, v.v);
+}
+
+/* False, and an error, if `s` is too long for an element of a listpack. */
+enum { ELEMENT_HEADROOM = 1024 };
+static inline bool check_element(struct call *x, struct slice s) {
+    if (__builtin_expect(s.n < UINT32_MAX - ELEMENT_HEADROOM, 1)) return true;
+    reply_err(x, ERR_TOO_LONG);
+    return false;
 }
 
 /* ---------------------------------------------------------------- keys */

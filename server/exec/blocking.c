@@ -192,7 +192,7 @@ int block_on_keys(struct call *x, const struct key_block *what) {
         return 0;
     }
     if (x->may_not_wait) {
-        what->time_up(&x->r);
+        (what->at_once ? what->at_once : what->time_up)(&x->r);
         return 0;
     }
     b.argv = copy_args(x->argc, what->argv ? what->argv : x->argv);

@@ -61,6 +61,7 @@ struct key_block {
     bool any_change;       /* not even a deletion is slept through (XREADGROUP) */
     uint64_t deadline_us;
     void (*time_up)(struct reply *r); /* what is answered then: reply_null_array, reply_null... */
+    void (*at_once)(struct reply *r); /* the same where nothing may wait; NULL: as time_up */
     const struct slice *argv;         /* to try with instead of x->argv, and of the same length
                                        * (XREAD's "$" made an id); NULL: x->argv */
 };
