@@ -53,6 +53,7 @@ static void (*const rewriters[TYPE_COUNT])(struct bytes *b, const struct entry *
     [TYPE_LIST] = rewrite_list,
     [TYPE_ZSET] = rewrite_zset,
     [TYPE_HASH] = rewrite_hash,
+    [TYPE_SET] = rewrite_set,
     [TYPE_STREAM] = rewrite_stream,
 };
 

@@ -4,12 +4,14 @@
 #include "storage/entry.h"
 #include "storage/listval.h"
 #include "storage/hash.h"
+#include "storage/set.h"
 #include "storage/stream.h"
 #include "storage/zset.h"
 
 static const struct type_ops *const types[TYPE_COUNT] = {
     [TYPE_STRING] = &string_type_ops,
     [TYPE_LIST] = &list_type_ops,
+    [TYPE_SET] = &set_type_ops,
     [TYPE_ZSET] = &zset_type_ops,
     [TYPE_HASH] = &hash_type_ops,
     [TYPE_STREAM] = &stream_type_ops,

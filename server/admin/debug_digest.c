@@ -64,6 +64,7 @@ static struct digest (*const value_digests[TYPE_COUNT])(const struct entry *e) =
     [TYPE_LIST] = digest_list,
     [TYPE_ZSET] = digest_zset,
     [TYPE_HASH] = digest_hash,
+    [TYPE_SET] = digest_set,
     [TYPE_STREAM] = digest_stream,
 };
 

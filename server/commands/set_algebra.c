@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * set_algebra - intersections, unions and differences.
+ *
+ * Results are gathered as pointers into the sets they come from: nothing is copied, and a member is
+ * found to be new by looking into the other sets. Only where many sets are given is a set of the
+ * result made on the way. What is stored gets the form and the order it has in Redis.
+ */
+#include "server/commands/commands.h"
+#include "server/commands/set.h"
+#include "storage/base/mem.h"
+
+#include <stdlib.h>
+
+enum { LOOK_SETS = 4 }; /* up to so many, looking into all others is cheaper than making a set */
+
+struct sources {
+    struct entry **v; /* NULL: no such key */
+    size_t n, missing;
+};
+
+struct members {
+    struct lp_value *v;
+    size_t n, cap;
+};
+
+/* The sets at arguments [first, first + n). False: one is of another type, answered. */
+static bool open_sources(struct call *x, int first, size_t n, struct sources *s) {
+    *s = (struct sources){mem_alloc(n * sizeof *s->v), n, 0};
+    for (size_t i = 0; i < n; i++) {
+        struct ref r;
+
+        if (!set_for_reading(x, first + (int)i, &r)) {
+            mem_free(s->v);
+            return false;
+        }
+        s->v[i] = r.e;
+        s->missing += r.e == NULL;
+    }
+    return true;
+}
+
+static void add_member(struct members *m, struct lp_value v) {
+    if (m->n == m->cap) {
+        m->cap = m->cap ? m->cap * 2 : 64;
+        m->v = mem_realloc(m->v, m->cap * sizeof *m->v);
+    }
+    m->v[m->n++] = v;
+}
+
+static void gather_visit(struct lp_value member, void *arg) {
+    add_member(arg, member);
+}
+
+static int reply_members(struct call *x, struct members *m) {
+    reply_set(&x->r, m->n);
+    for (size_t i = 0; i < m->n; i++) reply_value(&x->r, m->v[i]);
+    mem_free(m->v);
+    return 0;
+}
+
+/* Puts the set in place of whatever the destination holds; NULL or an empty one: nothing. Replies
+ * with its size. */
+static int store_result(struct call *x, struct entry *e, const char *event) {
+    bool lazy = x->e->v->lazyfree_lazy_server_del;
+    size_t n = e ? set_len(e) : 0;
+    struct ref to = lookup_write(x, 1);
+
+    if (n > 0) {
+        store_entry(x, &to, e);
+        key_changed(x, &to, EVENT_SET, event);
+    } else {
+        if (e) entry_free(e);
+        if (to.e) {
+            key_delete(x, &to, lazy);
+            key_changed(x, &to, EVENT_GENERIC, "del");
+        }
+    }
+    reply_int(&x->r, (int64_t)n);
+    return 0;
+}
+
+/* ---------------------------------------------------------------- intersections */
+
+struct sized {
+    struct entry *e;
+    size_t len, place;
+};
+
+static int smaller_first(const void *a, const void *b) {
+    const struct sized *x = a, *y = b;
+
+    if (x->len != y->len) return x->len < y->len ? -1 : 1;
+    return x->place < y->place ? -1 : 1;
+}
+
+/* From the smallest to the largest, or backwards; the first `keep` stay where they are. */
+static void sort_by_size(struct sources *s, size_t keep, bool descending) {
+    size_t n = s->n - keep;
+    struct sized *all = mem_alloc((n + 1) * sizeof *all);
+
+    for (size_t i = 0; i < n; i++) {
+        struct entry *e = s->v[keep + i];
+
+        all[i] = (struct sized){e, e ? set_len(e) : 0, i};
+    }
+    qsort(all, n, sizeof *all, smaller_first);
+    for (size_t i = 0; i < n; i++) s->v[keep + (descending ? n - 1 - i : i)] = all[i].e;
+    mem_free(all);
+}
+
+struct intersection {
+    const struct sources *s;
+    struct members *out; /* NULL: only counted */
+    size_t n, limit;     /* 0: none */
+};
+
+static void intersect_visit(struct lp_value member, void *arg) {
+    struct intersection *x = arg;
+    struct set_probe probe;
+
+    if (x->limit && x->n >= x->limit) return;
+    set_probe_init(&probe, member);
+    for (size_t i = 1; i < x->s->n; i++)
+        if (x->s->v[i] != x->s->v[0] && !set_find(x->s->v[i], &probe)) return;
+    x->n++;
+    if (x->out) add_member(x->out, member);
+}
+
+/* How many members all sets have; with `out`, which ones. */
+static size_t intersect(struct sources *s, size_t limit, struct members *out) {
+    struct intersection x = {s, out, 0, limit};
+    uint64_t cursor = 0;
+
+    if (s->missing) return 0;
+    sort_by_size(s, 0, false);
+    if (limit == 0) {
+        set_each(s->v[0], intersect_visit, &x);
+        return x.n;
+    }
+    do {
+        cursor = set_scan(s->v[0], cursor, intersect_visit, &x);
+    } while (cursor && x.n < limit);
+    return x.n;
+}
+
+static int cmd_sinter(struct call *x) {
+    struct members m = {0};
+    struct sources s;
+
+    if (!open_sources(x, 1, (size_t)x->argc - 1, &s)) return -1;
+    intersect(&s, 0, &m);
+    mem_free(s.v);
+    return reply_members(x, &m);
+}
+
+static int cmd_sinterstore(struct call *x) {
+    struct set_rules rules = set_rules(x);
+    struct entry *result = NULL;
+    struct members m = {0};
+    struct sources s;
+
+    if (!open_sources(x, 2, (size_t)x->argc - 2, &s)) return -1;
+    if (intersect(&s, 0, &m)) result = set_build(x->argv[1], m.v, m.n, &rules);
+    mem_free(s.v);
+    mem_free(m.v);
+    return store_result(x, result, "sinterstore");
+}
+
+static int cmd_sintercard(struct call *x) {
+    int64_t nkeys, limit = 0;
+    struct sources s;
+    size_t n;
+
+    if (!arg_int_range(x, 1, 1, INT64_MAX, &nkeys, "ERR numkeys should be greater than 0"))
+        return -1;
+    if (nkeys > x->argc - 2)
+        return reply_err(x, "ERR Number of keys can't be greater than number of args");
+    for (int i = 2 + (int)nkeys; i < x->argc; i += 2) {
+        if (!arg_is(x, i, "limit") || i + 1 == x->argc) return reply_err(x, ERR_SYNTAX);
+        if (!arg_int_range(x, i + 1, 0, INT64_MAX, &limit, "ERR LIMIT can't be negative"))
+            return -1;
+    }
+    if (!open_sources(x, 2, (size_t)nkeys, &s)) return -1;
+    n = intersect(&s, (size_t)limit, NULL);
+    mem_free(s.v);
+    reply_int(&x->r, (int64_t)n);
+    return 0;
+}
+
+/* ---------------------------------------------------------------- unions and differences */
+
+struct addition {
+    struct entry *to;
+    struct set_rules rules;
+    bool remove;
+};
+
+static void add_visit(struct lp_value member, void *arg) {
+    struct addition *a = arg;
+    char text[NUM_I64_MAX];
+
+    if (a->remove)
+        set_remove(a->to, lp_value_text(member, text));
+    else
+        set_add(a->to, lp_value_text(member, text), &a->rules);
+}
+
+/* The members that none of the sets [0, n) has. */
+struct remainder {
+    struct entry *const *v;
+    size_t n;
+    struct members *out; /* either */
+    struct addition *add;
+};
+
+static void remainder_visit(struct lp_value member, void *arg) {
+    struct remainder *r = arg;
+    struct set_probe probe;
+
+    set_probe_init(&probe, member);
+    for (size_t i = 0; i < r->n; i++)
+        if (r->v[i] && set_find(r->v[i], &probe)) return;
+    if (r->out)
+        add_member(r->out, member);
+    else
+        add_visit(member, r->add);
+}
+
+static struct entry *make_union(struct call *x, const struct sources *s) {
+    struct addition a = {set_new_empty(x->argv[1]), set_rules(x), false};
+
+    for (size_t i = 0; i < s->n; i++)
+        if (s->v[i]) set_each(s->v[i], add_visit, &a);
+    return a.to;
+}
+
+static int by_number(const void *a, const void *b) {
+    const struct lp_value *x = a, *y = b;
+
+    return x->v < y->v ? -1 : x->v > y->v;
+}
+
+static void gather_union(const struct sources *s, struct members *out) {
+    bool all_ints = true;
+
+    for (size_t i = 0; i < s->n; i++) {
+        struct remainder r = {s->v, i, out, NULL};
+
+        if (!s->v[i]) continue;
+        all_ints = all_ints && set_all_ints(s->v[i]);
+        if (out->n == 0)
+            set_each(s->v[i], gather_visit, out);
+        else
+            set_each(s->v[i], remainder_visit, &r);
+    }
+    if (all_ints && out->n) qsort(out->v, out->n, sizeof *out->v, by_number);
+}
+
+/* Replies with the members of a set that was made on the way. */
+static int reply_made(struct call *x, struct entry *made) {
+    struct members m = {0};
+
+    set_each(made, gather_visit, &m);
+    reply_members(x, &m);
+    entry_free(made);
+    return 0;
+}
+
+static int cmd_sunion(struct call *x) {
+    struct members m = {0};
+    struct entry *made;
+    struct sources s;
+
+    if (!open_sources(x, 1, (size_t)x->argc - 1, &s)) return -1;
+    if (s.n - s.missing > LOOK_SETS) {
+        made = make_union(x, &s);
+        mem_free(s.v);
+        return reply_made(x, made);
+    }
+    gather_union(&s, &m);
+    mem_free(s.v);
+    return reply_members(x, &m);
+}
+
+static int cmd_sunionstore(struct call *x) {
+    struct entry *made;
+    struct sources s;
+
+    if (!open_sources(x, 2, (size_t)x->argc - 2, &s)) return -1;
+    made = make_union(x, &s);
+    mem_free(s.v);
+    return store_result(x, made, "sunionstore");
+}
+
+/* Whether to look for each member of the first set in all the others, or to take the others'
+ * members out of a copy of the first. As Redis decides, since it shows in the form of what is
+ * stored. */
+static bool better_look(const struct sources *s) {
+    size_t look = 0, take = 0;
+
+    for (size_t i = 0; i < s->n; i++) {
+        if (!s->v[i]) continue;
+        look += set_len(s->v[0]);
+        take += set_len(s->v[i]);
+    }
+    return look / 2 <= take;
+}
+
+static void look_for_difference(struct sources *s, struct members *out, struct addition *add) {
+    struct remainder r = {s->v + 1, s->n - 1, out, add};
+
+    if (!s->v[0]) return;
+    for (size_t i = 1; i < s->n; i++)
+        if (s->v[i] == s->v[0]) return;
+    sort_by_size(s, 1, true);
+    set_each(s->v[0], remainder_visit, &r);
+}
+
+static struct entry *make_difference(struct call *x, struct sources *s) {
+    struct addition a = {set_new_empty(x->argv[1]), set_rules(x), false};
+
+    if (!s->v[0]) return a.to;
+    if (better_look(s)) {
+        look_for_difference(s, NULL, &a);
+        return a.to;
+    }
+    set_each(s->v[0], add_visit, &a);
+    a.remove = true;
+    for (size_t i = 1; i < s->n && set_len(a.to) > 0; i++)
+        if (s->v[i]) set_each(s->v[i], add_visit, &a);
+    return a.to;
+}
+
+static int cmd_sdiff(struct call *x) {
+    struct members m = {0};
+    struct entry *made;
+    struct sources s;
+
+    if (!open_sources(x, 1, (size_t)x->argc - 1, &s)) return -1;
+    if (s.v[0] && !better_look(&s)) {
+        made = make_difference(x, &s);
+        mem_free(s.v);
+        return reply_made(x, made);
+    }
+    look_for_difference(&s, &m, NULL);
+    mem_free(s.v);
+    return reply_members(x, &m);
+}
+
+static int cmd_sdiffstore(struct call *x) {
+    struct entry *made;
+    struct sources s;
+
+    if (!open_sources(x, 2, (size_t)x->argc - 2, &s)) return -1;
+    made = make_difference(x, &s);
+    mem_free(s.v);
+    return store_result(x, made, "sdiffstore");
+}
+
+/* ---------------------------------------------------------------- rows */
+
+#define W (CMD_WRITE | CMD_DENYOOM)
+#define R CMD_READONLY
+
+/* clang-format off */
+const struct command set_algebra_commands[] = {
+    {"sdiff", -2, R, "set", {1, -1, 1}, cmd_sdiff, "1.0.0",
+     "Gives the members of a set that other sets do not have.",
+     .grammar = "key@0+",
+     .tips = "nondeterministic_output_order"},
+    {"sdiffstore", -3, W, "set", {1, -1, 1}, cmd_sdiffstore, "1.0.0",
+     "Stores the members of a set that other sets do not have.",
+     .grammar = "destination@0 key@1+",
+     .key_specs = "@1..0 OW update; @2..-1 RO access"},
+    {"sinter", -2, R, "set", {1, -1, 1}, cmd_sinter, "1.0.0",
+     "Gives the members that all sets have.",
+     .grammar = "key@0+",
+     .tips = "nondeterministic_output_order"},
+    {"sintercard", -3, R | CMD_MOVABLE_KEYS, "set", {0, 0, 0}, cmd_sintercard, "7.0.0",
+     "Counts the members that all sets have.",
+     .grammar = "numkeys:int key@0+ [LIMIT=limit:int]",
+     .key_specs = "@1#0+1 RO access"},
+    {"sinterstore", -3, W, "set", {1, -1, 1}, cmd_sinterstore, "1.0.0",
+     "Stores the members that all sets have.",
+     .grammar = "destination@0 key@1+",
+     .key_specs = "@1..0 OW update; @2..-1 RO access"},
+    {"sunion", -2, R, "set", {1, -1, 1}, cmd_sunion, "1.0.0",
+     "Gives the members that at least one of the sets has.",
+     .grammar = "key@0+",
+     .tips = "nondeterministic_output_order"},
+    {"sunionstore", -3, W, "set", {1, -1, 1}, cmd_sunionstore, "1.0.0",
+     "Stores the members that at least one of the sets has.",
+     .grammar = "destination@0 key@1+",
+     .key_specs = "@1..0 OW update; @2..-1 RO access"},
+    {0},
+};
+/* clang-format on */

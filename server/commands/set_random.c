@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * set_random - members that chance picks: SRANDMEMBER, SPOP. What SPOP took is logged as SREM.
+ */
+#include "server/commands/commands.h"
+#include "server/commands/set.h"
+
+static void reply_visited(struct lp_value member, void *reply) {
+    reply_value(reply, member);
+}
+
+/* ---------------------------------------------------------------- SRANDMEMBER */
+
+static int random_members(struct call *x) {
+    int64_t count;
+    struct ref r;
+    size_t n, len;
+
+    if (!arg_random_count(x, 2, &count) || !set_for_reading(x, 1, &r)) return -1;
+    len = r.e ? set_len(r.e) : 0;
+    n = (size_t)(count < 0 ? -count : count);
+    if (len == 0 || (count > 0 && n > len)) n = len;
+    reply_array(&x->r, n);
+    if (n == 0) return 0;
+    if (count < 0)
+        set_pick(r.e, n, reply_visited, &x->r);
+    else
+        set_sample(r.e, n, reply_visited, &x->r);
+    return 0;
+}
+
+static int cmd_srandmember(struct call *x) {
+    struct ref r;
+
+    if (x->argc == 3) return random_members(x);
+    if (x->argc > 3) return reply_err(x, ERR_SYNTAX);
+    if (!set_for_reading(x, 1, &r)) return -1;
+    if (r.e)
+        reply_value(&x->r, set_random(r.e));
+    else
+        reply_null(&x->r);
+    return 0;
+}
+
+/* ---------------------------------------------------------------- SPOP */
+
+enum { LOG_BATCH = 64 };
+
+/* Keeps texts one behind the other, each with its length in front: the set moves what it keeps as
+ * members are removed. */
+static void keep_visited(struct lp_value member, void *arg) {
+    char text[NUM_I64_MAX];
+    struct slice s = lp_value_text(member, text);
+
+    bytes_append(arg, &s.n, sizeof s.n);
+    bytes_append(arg, s.p, s.n);
+}
+
+static struct slice next_kept(const struct bytes *b, size_t *at) {
+    struct slice s;
+
+    memcpy(&s.n, b->p + *at, sizeof s.n);
+    s.p = b->p + *at + sizeof s.n;
+    *at += sizeof s.n + s.n;
+    return s;
+}
+
+static void pop_all(struct call *x, struct ref *r) {
+    bool lazy = x->e->v->lazyfree_lazy_server_del;
+    size_t n = set_len(r->e);
+
+    reply_set(&x->r, n);
+    set_each(r->e, reply_visited, &x->r);
+    key_delete(x, r, lazy);
+    key_changed(x, r, EVENT_SET, "spop");
+    x->e->dirty += n - 1;
+    key_event(x, r, EVENT_GENERIC, "del");
+    EFFECT(x, lazy ? SLICE("UNLINK") : SLICE("DEL"), r->key);
+}
+
+/* Fewer than there are. */
+static void pop_some(struct call *x, struct ref *r, size_t n) {
+    struct slice argv[2 + LOG_BATCH] = {SLICE("SREM"), r->key};
+    struct bytes kept = {0};
+    int batch = 0;
+
+    reply_set(&x->r, n);
+    set_sample(r->e, n, keep_visited, &kept);
+    for (size_t at = 0; at < kept.n;) {
+        struct slice member = next_kept(&kept, &at);
+
+        reply_bulk(&x->r, member.p, member.n);
+        set_remove(r->e, member);
+        argv[2 + batch++] = member;
+        if (batch < LOG_BATCH && at < kept.n) continue;
+        effect(x, 2 + batch, argv);
+        batch = 0;
+    }
+    bytes_release(&kept);
+    set_close(x, r, n, "spop");
+}
+
+static int pop_members(struct call *x) {
+    int64_t count;
+    struct ref r;
+
+    if (!arg_int_range(x, 2, 0, INT64_MAX, &count, "ERR value is out of range, must be positive"))
+        return -1;
+    r = lookup_write(x, 1);
+    if (!check_type(x, &r, TYPE_SET)) return -1;
+    if (!r.e || count == 0)
+        reply_set(&x->r, 0);
+    else if ((uint64_t)count >= set_len(r.e))
+        pop_all(x, &r);
+    else
+        pop_some(x, &r, (size_t)count);
+    return 0;
+}
+
+static int cmd_spop(struct call *x) {
+    char text[NUM_I64_MAX];
+    struct slice member;
+    struct lp_value v;
+    struct ref r;
+
+    if (x->argc == 3) return pop_members(x);
+    if (x->argc > 3) return reply_err(x, ERR_SYNTAX);
+    r = lookup_write(x, 1);
+    if (!check_type(x, &r, TYPE_SET)) return -1;
+    if (!r.e) {
+        reply_null(&x->r);
+        return 0;
+    }
+    v = set_random(r.e);
+    member = lp_value_text(v, text);
+    reply_bulk(&x->r, member.p, member.n);
+    EFFECT(x, SLICE("SREM"), r.key, member);
+    set_remove(r.e, member);
+    set_close(x, &r, 1, "spop");
+    return 0;
+}
+
+/* ---------------------------------------------------------------- rows */
+
+/* clang-format off */
+const struct command set_random_commands[] = {
+    {"spop", -2, CMD_WRITE | CMD_FAST, "set", {1, 1, 1}, cmd_spop, "1.0.0",
+     "Removes any members of a set and gives them.",
+     .grammar = "key@0 [count:int^3.2.0]",
+     .key_specs = "RW access delete",
+     .tips = "nondeterministic_output"},
+    {"srandmember", -2, CMD_READONLY, "set", {1, 1, 1}, cmd_srandmember, "1.0.0",
+     "Gives any members of a set.",
+     .grammar = "key@0 [count:int^2.6.0]",
+     .tips = "nondeterministic_output"},
+    {0},
+};
+/* clang-format on */

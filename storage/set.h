@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * set - different members, in no order that counts.
+ *
+ * Three forms: an intset while all members are integers and few, a listpack while they are few and
+ * short, in the order they came; else a struct table of members, one allocation each (length as a
+ * varint, bytes). What adding a member makes of a form, and when, is as in Redis 7.2; nothing goes
+ * back by itself.
+ *
+ * Not here: unions and differences (server/commands); who deletes a set that became empty.
+ */
+#ifndef STET_STORAGE_SET_H
+#define STET_STORAGE_SET_H
+
+#include "storage/ds/listpack.h"
+#include "storage/entry.h"
+
+/* What decides on a set's form. */
+struct set_rules {
+    uint64_t max_intset;              /* members of an intset */
+    uint64_t max_listpack, max_value; /* of a listpack: members; bytes of one */
+};
+
+/* A member that is looked for, perhaps in several sets: what it is is found out once. */
+struct set_probe {
+    struct slice s; /* p is NULL: not written out yet */
+    int64_t v;
+    uint64_t hash;
+    enum { PROBE_UNKNOWN, PROBE_INT, PROBE_TEXT } kind;
+    bool hashed;
+    char text[NUM_I64_MAX];
+};
+
+/* A set for `first`, which is not in it yet, and as many members as are expected. */
+struct entry *set_new(struct slice key, struct slice first, size_t expected,
+                      const struct set_rules *rules);
+
+/* An empty intset, which becomes whatever its members demand. */
+struct entry *set_new_empty(struct slice key);
+
+/* A set of n different members in the smallest form that holds them. */
+struct entry *set_build(struct slice key, const struct lp_value *v, size_t n,
+                        const struct set_rules *rules);
+
+/* `more` members are going to be added, most of them new. */
+void set_expect(struct entry *e, size_t more, const struct set_rules *rules);
+
+size_t set_len(const struct entry *e);
+bool set_all_ints(const struct entry *e); /* it is an intset: what comes is in ascending order */
+
+/* `member` may point into another set, not into this one. */
+bool set_add(struct entry *e, struct slice member, const struct set_rules *rules);
+bool set_remove(struct entry *e, struct slice member);
+bool set_has(const struct entry *e, struct slice member);
+
+void set_probe_init(struct set_probe *p, struct lp_value v);
+bool set_find(const struct entry *e, struct set_probe *p);
+
+typedef void (*set_visit_fn)(struct lp_value member, void *arg);
+
+/* `visit` must not change the set; what it gets is valid until somebody does. */
+void set_each(const struct entry *e, set_visit_fn visit, void *arg);
+
+/* As table_scan(); intsets and listpacks are visited whole, whatever the cursor. */
+uint64_t set_scan(const struct entry *e, uint64_t cursor, set_visit_fn visit, void *arg);
+
+/* Any member of a set that is not empty. */
+struct lp_value set_random(const struct entry *e);
+
+/* `n` times any member, the same one perhaps. */
+void set_pick(const struct entry *e, size_t n, set_visit_fn visit, void *arg);
+
+/* n different members, or all if there are no more. */
+void set_sample(const struct entry *e, size_t n, set_visit_fn visit, void *arg);
+
+extern const struct type_ops set_type_ops;
+
+#endif
