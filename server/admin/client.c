@@ -3,6 +3,7 @@
  * client - the CLIENT command: who is connected, what they are called, and how to get rid of them.
  */
 #include "server/admin/rows.h"
+#include "server/exec/blocking.h"
 #include "storage/base/mem.h"
 #include "storage/base/num.h"
 
@@ -211,6 +212,34 @@ static int cmd_client_kill(struct call *x) {
     return 0;
 }
 
+/* ---------------------------------------------------------------- UNBLOCK */
+
+static struct session *session_by_id(const struct engine *e, uint64_t id) {
+    list_each (it, &e->sessions) {
+        struct session *s = list_entry(it, struct session, link);
+
+        if (s->id == id) return s;
+    }
+    return NULL;
+}
+
+static int cmd_client_unblock(struct call *x) {
+    const char *error = NULL;
+    struct session *s;
+    int64_t id;
+
+    if (x->argc > 4) return reply_subcommand_err(x);
+    if (x->argc == 4 && arg_is(x, 3, "error"))
+        error = "UNBLOCKED client unblocked via CLIENT UNBLOCK";
+    else if (x->argc == 4 && !arg_is(x, 3, "timeout"))
+        return reply_err(x, "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
+    if (!arg_int(x, 2, &id)) return -1;
+    s = session_by_id(x->e, (uint64_t)id);
+    reply_int(&x->r, s && s->blocked);
+    if (s && s->blocked) unblock(s->blocked, error);
+    return 0;
+}
+
 /* ---------------------------------------------------------------- about oneself */
 
 static int cmd_client_id(struct call *x) {
@@ -324,6 +353,8 @@ static int cmd_client_help(struct call *x) {
         "    Note which client library is at the other end.",
         "SETNAME <name>",
         "    Give this connection a name; an empty one takes it away.",
+        "UNBLOCK <id> [TIMEOUT|ERROR]",
+        "    End the connection's waiting as if its time were up, or with an error.",
         NULL,
     };
 
@@ -374,6 +405,9 @@ static const struct command client_subcommands[] = {
      "Names the connection.",
      .grammar = "connection-name",
      .tips = "request_policy:all_nodes response_policy:all_succeeded"},
+    {"unblock", -3, CMD_OPERATOR, "connection", {0, 0, 0}, cmd_client_unblock, "5.0.0",
+     "Ends the waiting of a connection.",
+     .grammar = "client-id:int [unblock-type(TIMEOUT|ERROR)]"},
     {0},
 };
 

@@ -100,7 +100,7 @@ class Filter:
         if self.t.outside(words):
             if name == "multi" and want[0] == "+":
                 self.multi.add(conn)
-            if want[0] == "-":
+            if want and want[0] == "-":
                 return "skip"
             if name in SCRIPTS:
                 self.all_stale = True

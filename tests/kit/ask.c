@@ -43,14 +43,11 @@ static void show(FILE *f, const redisReply *r) {
     }
 }
 
-const char *ask(redisContext *c, const char *format, ...) {
+/* The text of a reply, which is freed. */
+static const char *text_of(redisReply *r) {
     static char *text;
     size_t n;
-    va_list ap;
 
-    va_start(ap, format);
-    redisReply *r = redisvCommand(c, format, ap);
-    va_end(ap);
     free(text);
     text = NULL;
     FILE *f = open_memstream(&text, &n);
@@ -61,6 +58,39 @@ const char *ask(redisContext *c, const char *format, ...) {
     fclose(f);
     if (r) freeReplyObject(r);
     return text;
+}
+
+const char *ask(redisContext *c, const char *format, ...) {
+    va_list ap;
+
+    va_start(ap, format);
+    redisReply *r = redisvCommand(c, format, ap);
+    va_end(ap);
+    return text_of(r);
+}
+
+const char *ask_next(redisContext *c) {
+    void *r = NULL;
+
+    if (redisGetReply(c, &r) != REDIS_OK) r = NULL;
+    return text_of(r);
+}
+
+redisContext *ask_through_restarts(struct server *s, redisContext *c) {
+    char *digest = strdup(ask(c, "DEBUG DIGEST"));
+
+    for (int i = 0; i < 2; i++) {
+        if (i == 1) {
+            EXPECT_PREFIX(c, "+Background append only file rewriting", "BGREWRITEAOF");
+            ask_wait_rewrite(c);
+        }
+        server_kill(s);
+        server_start(s, ASK_AOF, NULL);
+        c = ask_open(s);
+        cr_assert_str_eq(ask(c, "DEBUG DIGEST"), digest, "restart %d", i);
+    }
+    free(digest);
+    return c;
 }
 
 const char *ask_info(redisContext *c, const char *field) {

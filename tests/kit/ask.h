@@ -19,6 +19,15 @@ redisContext *ask_open(struct server *s);
 /* The reply as text, "(closed)" if the connection is gone; valid until the next call. */
 const char *ask(redisContext *c, const char *format, ...);
 
+/* The next reply to what was sent with redisAppendCommand, or to a command that made the client
+ * wait. */
+const char *ask_next(redisContext *c);
+
+/* Kills the server and starts it again from its log, twice: as the log stands, and after a rewrite;
+ * asserts that DEBUG DIGEST says the same each time. Returns a new connection. */
+redisContext *ask_through_restarts(struct server *s, redisContext *c);
+#define ASK_AOF "--appendonly", "yes"
+
 /* INFO everything's value of a field, "" if it is not there; valid until the next call. */
 const char *ask_info(redisContext *c, const char *field);
 long long ask_info_int(redisContext *c, const char *field);
@@ -32,6 +41,7 @@ void ask_wait_rewrite(redisContext *c);
 
 /* EXPECT(c, "+OK", "SET %s %s", "k", "v") */
 #define EXPECT(c, want, ...) cr_assert_str_eq(ask(c, __VA_ARGS__), want)
+#define EXPECT_NEXT(c, want) cr_assert_str_eq(ask_next(c), want)
 #define EXPECT_PREFIX(c, want, ...)                                                                \
     do {                                                                                           \
         const char *got_ = ask(c, __VA_ARGS__);                                                    \
