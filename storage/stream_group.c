@@ -27,6 +27,7 @@ struct stream_pending *stream_pending_give(struct stream_group *g, struct stream
 
     if (is_new) {
         *value = p = mem_calloc(sizeof *p);
+        p->deliveries = 1;
     } else {
         p = *value;
         if (p->owner == c) return p;
@@ -172,13 +173,16 @@ void stream_group_advance(const struct stream *s, struct stream_group *g, struct
     g->last_id = id;
 }
 
-int64_t stream_group_lag(const struct stream *s, const struct stream_group *g) {
+bool stream_group_lag(const struct stream *s, const struct stream_group *g, int64_t *lag) {
     int64_t read = g->entries_read;
 
-    if (s->entries_added == 0) return 0;
+    *lag = 0;
+    if (s->entries_added == 0) return true;
     if (read == STREAM_READ_UNKNOWN || has_gaps_from(s, g->last_id))
         read = count_up_to(s, g->last_id);
-    return read == STREAM_READ_UNKNOWN ? read : (int64_t)s->entries_added - read;
+    if (read == STREAM_READ_UNKNOWN) return false;
+    *lag = (int64_t)s->entries_added - read;
+    return true;
 }
 
 /* ---------------------------------------------------------------- all of them */

@@ -54,9 +54,9 @@ static inline struct slice stream_group_name(const struct stream_group *g) {
 /* The group has now read up to `id`, which is above its last_id and stands in the stream. */
 void stream_group_advance(const struct stream *s, struct stream_group *g, struct stream_id id);
 
-/* How many entries it has not read yet; STREAM_READ_UNKNOWN where deleted ones make that
- * uncertain. */
-int64_t stream_group_lag(const struct stream *s, const struct stream_group *g);
+/* How many entries it has not read yet, false where deleted ones make that uncertain. Below 0 after
+ * an entries_read that a client made up. */
+bool stream_group_lag(const struct stream *s, const struct stream_group *g, int64_t *lag);
 
 /* All groups, or consumers, by name: an array of `groups.count` (`consumers.count`), to be given
  * to mem_free; NULL if there are none. */
@@ -80,7 +80,7 @@ static inline struct slice stream_consumer_name(const struct stream_consumer *c)
 
 struct stream_pending *stream_pending_find(const struct stream_group *g, struct stream_id id);
 
-/* Makes an entry pending for `c`, whoever had it before. Returns it; deliveries is 0 if it is new.
+/* Makes an entry pending for `c`, whoever had it before. Returns it; deliveries is 1 if it is new.
  */
 struct stream_pending *stream_pending_give(struct stream_group *g, struct stream_id id,
                                            struct stream_consumer *c);

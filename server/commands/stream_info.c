@@ -24,11 +24,19 @@ static void reply_id_field(struct reply *r, const char *name, struct stream_id i
     reply_stream_id(r, id);
 }
 
-static void reply_known(struct reply *r, int64_t v) {
-    if (v == STREAM_READ_UNKNOWN)
+static void reply_progress(struct reply *r, const struct stream *s, const struct stream_group *g) {
+    int64_t lag;
+
+    reply_field(r, "entries-read");
+    if (g->entries_read == STREAM_READ_UNKNOWN)
         reply_null(r);
     else
-        reply_int(r, v);
+        reply_int(r, g->entries_read);
+    reply_field(r, "lag");
+    if (stream_group_lag(s, g, &lag))
+        reply_int(r, lag);
+    else
+        reply_null(r);
 }
 
 /* What STREAM and STREAM FULL have in common. */
@@ -79,7 +87,7 @@ static void reply_full_consumer(struct reply *r, const struct stream_consumer *c
     reply_int_field(r, "seen-time", (uint64_t)c->seen_ms);
     reply_int_field(r, "active-time", (uint64_t)c->active_ms);
     reply_int_field(r, "pel-count", c->pending.count);
-    reply_field(r, "pel");
+    reply_field(r, "pending");
     reply_pending(r, &c->pending, most, false);
 }
 
@@ -91,12 +99,9 @@ static void reply_full_group(struct reply *r, const struct stream *s, const stru
     reply_field(r, "name");
     reply_bulk(r, g->name, g->name_len);
     reply_id_field(r, "last-delivered-id", g->last_id);
-    reply_field(r, "entries-read");
-    reply_known(r, g->entries_read);
-    reply_field(r, "lag");
-    reply_known(r, stream_group_lag(s, g));
+    reply_progress(r, s, g);
     reply_int_field(r, "pel-count", g->pending.count);
-    reply_field(r, "pel");
+    reply_field(r, "pending");
     reply_pending(r, &g->pending, most, true);
     reply_field(r, "consumers");
     reply_array(r, g->consumers.count);
@@ -167,10 +172,7 @@ static int cmd_groups(struct call *x) {
         reply_int_field(&x->r, "consumers", v[i]->consumers.count);
         reply_int_field(&x->r, "pending", v[i]->pending.count);
         reply_id_field(&x->r, "last-delivered-id", v[i]->last_id);
-        reply_field(&x->r, "entries-read");
-        reply_known(&x->r, v[i]->entries_read);
-        reply_field(&x->r, "lag");
-        reply_known(&x->r, stream_group_lag(s, v[i]));
+        reply_progress(&x->r, s, v[i]);
     }
     mem_free(v);
     return 0;

@@ -31,7 +31,8 @@ struct source {
     bool is_new;   /* ">" */
     bool served;
     uint64_t n;            /* entries to be told */
-    struct stream_iter it; /* at the first of them; not where the consumer's own are read */
+    struct stream_iter it; /* at the first of them */
+    struct stream_id *own; /* or their ids, where the consumer's own are read; mem_free */
 };
 
 /* ---------------------------------------------------------------- options */
@@ -217,14 +218,32 @@ static void give_newer(struct call *x, const struct read_options *o, struct sour
     key_changed_quietly(x, &src->r);
 }
 
-/* How many entries are pending for the consumer above src->after. */
-static void look_at_own(const struct read_options *o, struct source *src) {
+/* What is pending for the consumer above src->after is delivered once more, if it is still there.
+ */
+static void give_own(struct call *x, const struct read_options *o, struct source *src) {
     struct stream_id from = src->after;
+    uint64_t most = src->c->pending.count;
     struct idtree_place p = {0};
+    struct claim_log log;
 
     src->served = true;
-    if (stream_id_inc(&from)) p = idtree_seek(&src->c->pending, stream_key(from));
-    for (; p.leaf && src->n < o->count; p = idtree_next(p)) src->n++;
+    if (most > o->count) most = o->count;
+    if (most && stream_id_inc(&from)) p = idtree_seek(&src->c->pending, stream_key(from));
+    if (!p.leaf) return;
+    src->own = mem_alloc(most * sizeof *src->own);
+    claim_log_begin(&log, x, &src->r, src->g, src->c);
+    for (; p.leaf && src->n < most; p = idtree_next(p)) {
+        struct stream_id id = stream_id_of(idtree_at(p)->key);
+        struct stream_pending *e = idtree_at(p)->value;
+
+        src->own[src->n++] = id;
+        if (!stream_has(src->s, id)) continue;
+        e->delivered_ms = x->now_ms;
+        e->deliveries++;
+        claim_log_add(&log, id, e);
+    }
+    claim_log_end(&log);
+    key_changed_quietly(x, &src->r);
 }
 
 /* Returns how many streams have something to tell. */
@@ -238,7 +257,7 @@ static size_t serve(struct call *x, const struct read_options *o, struct source 
         else if (src->is_new)
             give_newer(x, o, src);
         else
-            look_at_own(o, src);
+            give_own(x, o, src);
         served += src->served;
     }
     return served;
@@ -254,42 +273,21 @@ static void reply_newer(struct reply *r, struct source *src) {
     }
 }
 
-/* A pending entry is told once more, if it is still there. */
-static bool tell_again(struct call *x, const struct source *src, struct stream_id id,
-                       struct stream_pending *p) {
-    struct stream_iter it;
+/* [id, nil] for what is no longer there. */
+static void reply_own(struct reply *r, const struct source *src) {
+    reply_array(r, src->n);
+    for (uint64_t i = 0; i < src->n; i++) {
+        struct stream_iter it;
 
-    stream_iter_init(&it, src->s, id, id, false);
-    if (!stream_iter_next(&it)) {
-        reply_array(&x->r, 2);
-        reply_stream_id(&x->r, id);
-        reply_null_array(&x->r);
-        return false;
+        stream_iter_init(&it, src->s, src->own[i], src->own[i], false);
+        if (stream_iter_next(&it)) {
+            reply_entry(r, &it);
+        } else {
+            reply_array(r, 2);
+            reply_stream_id(r, src->own[i]);
+            reply_null_array(r);
+        }
     }
-    reply_entry(&x->r, &it);
-    p->delivered_ms = x->now_ms;
-    p->deliveries++;
-    return true;
-}
-
-static void reply_own(struct call *x, struct source *src) {
-    struct stream_id from = src->after;
-    struct idtree_place p = {0};
-    struct claim_log log;
-    bool told = false;
-
-    claim_log_begin(&log, x, &src->r, src->g, src->c);
-    if (stream_id_inc(&from)) p = idtree_seek(&src->c->pending, stream_key(from));
-    reply_array(&x->r, src->n);
-    for (; src->n > 0; src->n--, p = idtree_next(p)) {
-        struct stream_id id = stream_id_of(idtree_at(p)->key);
-
-        if (!tell_again(x, src, id, idtree_at(p)->value)) continue;
-        claim_log_add(&log, id, idtree_at(p)->value);
-        told = true;
-    }
-    claim_log_end(&log);
-    if (told) key_changed_quietly(x, &src->r);
 }
 
 static void reply_sources(struct call *x, const struct read_options *o, struct source *src,
@@ -303,7 +301,7 @@ static void reply_sources(struct call *x, const struct read_options *o, struct s
         if (x->r.resp == 2) reply_array(&x->r, 2);
         reply_bulk(&x->r, src->r.key.p, src->r.key.n);
         if (src->g && !src->is_new)
-            reply_own(x, src);
+            reply_own(&x->r, src);
         else
             reply_newer(&x->r, src);
     }
@@ -352,7 +350,9 @@ static int read_streams(struct call *x, bool grouped) {
 
     if (!parse_options(x, grouped, &o)) return -1;
     if ((size_t)o.n > sizeof few / sizeof *few) src = mem_alloc((size_t)o.n * sizeof *src);
+    for (int i = 0; i < o.n; i++) src[i].own = NULL;
     rc = answer(x, &o, src);
+    for (int i = 0; i < o.n; i++) mem_free(src[i].own);
     if (src != few) mem_free(src);
     return rc;
 }
