@@ -78,7 +78,7 @@ static uint32_t place_for(const struct entry *e, int64_t when_ms) {
     for (at = lp_first(entry_object(e)); at; at = packed_next(e, at)) {
         int64_t when = expire_at(e, at);
 
-        if (when == 0 || when > when_ms) break;
+        if (when == 0 || when >= when_ms) break;
     }
     return at;
 }

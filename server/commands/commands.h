@@ -26,6 +26,8 @@ extern const struct command stream_claim_commands[];
 extern const struct command stream_info_commands[];
 extern const struct command hash_commands[];
 extern const struct command hash_walk_commands[];
+extern const struct command hash_expire_commands[];
+extern const struct command hash_fields_commands[];
 extern const struct command set_commands[];
 extern const struct command set_random_commands[];
 extern const struct command set_algebra_commands[];

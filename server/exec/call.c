@@ -2,6 +2,7 @@
 #include "server/exec/call.h"
 
 #include "protocol/encode.h"
+#include "server/exec/field_expiry.h"
 #include "server/exec/blocking.h"
 #include "storage/base/check.h"
 #include "storage/base/mem.h"
@@ -278,13 +279,12 @@ bool engine_expire_some(struct engine *e, uint64_t budget_us) {
 
         while ((n = expiry_take_due(&db->expires, clock_cached_ms(), due, EXPIRE_BATCH)) > 0) {
             expire_batch(e, db, due, n);
-            if (clock_real_ns() >= end) {
-                e->stats.expired_time_cap++;
-                more = true;
-                break;
-            }
+            more = clock_real_ns() >= end;
+            if (more) break;
         }
+        if (!more) more = expire_fields(e, db, end);
     }
+    e->stats.expired_time_cap += more;
     e->stats.expire_cycle_us += (clock_real_ns() - began) / 1000;
     return more;
 }
