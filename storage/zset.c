@@ -315,6 +315,14 @@ static bool below_max(const struct zset_members *r, struct slice member) {
     return r->max.open ? c < 0 : c <= 0;
 }
 
+/* Whether the last member is above the lower bound and the first below the upper one. */
+static bool packed_reaches(const struct listpack *lp, const struct zset_members *r) {
+    char text[NUM_I64_MAX];
+
+    return above_min(r, lp_text(lp, last_pair(lp), text)) &&
+           below_max(r, lp_text(lp, lp_first(lp), text));
+}
+
 /* From the first (or last) member that is within the bound it meets first, to where the other
  * bound is passed. */
 static struct zset_span packed_span(const struct entry *e, const struct zset_members *r,
@@ -324,6 +332,7 @@ static struct zset_span packed_span(const struct entry *e, const struct zset_mem
     size_t skipped = 0, n = 0, count = zset_count(e);
     struct zset_iter it;
 
+    if (!packed_reaches(packed_of(e), r)) return (struct zset_span){0, 0};
     zset_iter_init(&it, e, from_end ? count - 1 : 0, from_end);
     while (zset_iter_next(&it)) {
         if (n == 0 && !enters(r, it.member)) {
@@ -469,7 +478,7 @@ void zset_sample(const struct entry *e, size_t n, zset_visit_fn visit, void *arg
         table_sample(&tree_of(e)->members, n, scan_visit, &s);
         return;
     }
-    zset_iter_init(&it, e, 0, false);
+    zset_iter_init(&it, e, left - 1, true);
     for (; n > 0 && zset_iter_next(&it); left--) {
         if (n < left && rng_below(left) >= n) continue;
         visit(it.member, zset_iter_score(&it), arg);

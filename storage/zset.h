@@ -118,7 +118,7 @@ uint64_t zset_scan(const struct entry *e, uint64_t cursor, zset_visit_fn visit, 
 /* `n` times any member, the same one perhaps; the set is not empty. */
 void zset_pick(const struct entry *e, size_t n, zset_visit_fn visit, void *arg);
 
-/* n different members, or all if there are no more. */
+/* n different members, or all if there are no more: the highest first then, as Redis. */
 void zset_sample(const struct entry *e, size_t n, zset_visit_fn visit, void *arg);
 
 extern const struct type_ops zset_type_ops;

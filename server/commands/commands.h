@@ -31,6 +31,8 @@ extern const struct command hash_fields_commands[];
 extern const struct command set_commands[];
 extern const struct command set_random_commands[];
 extern const struct command set_algebra_commands[];
+extern const struct command geo_commands[];
+extern const struct command geo_search_commands[];
 extern const struct command zset_commands[];
 extern const struct command zset_pop_commands[];
 extern const struct command zset_range_commands[];
