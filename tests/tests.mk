@@ -36,6 +36,7 @@ FILE_SUITES := 'golden=tests/golden/replay.py' 'facts=tests/facts/facts.py' \
     'real files=tests/files/load.py' 'damaged files=tests/files/crash.py' \
     'damaged marks=tests/files/marks.py' 'crash points=tests/steps/steps.py'
 OTHER_SUITES := 'interop=tests/interop/interop.py' 'clients=tests/interop/clients.py' \
+    'differential=tests/differential/differential.py --worlds 12 --seconds 60' \
     'faults=tests/faults/faults.py' 'kill -9=tests/crash/crash.py --rounds 6'
 
 # The packages may have to be installed first, and what is installed decides how it is built.
@@ -57,6 +58,9 @@ golden: all
 crash: all $(T)/crash-client
 	@$(TEST_ENV) tests/crash/crash.py --rounds $(ROUNDS)
 
+differential: all
+	@$(TEST_ENV) tests/differential/differential.py --seconds $(SECONDS) --seed $(SEED)
+
 # asan and ubsan: everything that feeds the server input, well-formed and not.
 test-in-flavour: all $(UNIT_BINS) $(T)/kit-self $(T)/system-tests $(T)/crash-client
 	@$(RUN) $(UNIT_SUITES) $(SYSTEM_SUITE) $(FILE_SUITES) \
@@ -68,4 +72,4 @@ test-tsan: all $(T)/crash-client
 	@$(RUN) 'golden=tests/golden/replay.py' 'damaged files=tests/files/crash.py' \
 	    'interop=tests/interop/interop.py --rounds 6' 'kill -9=tests/crash/crash.py --rounds 3'
 
-.PHONY: test test-all unit system golden crash test-in-flavour test-tsan
+.PHONY: test test-all unit system golden crash differential test-in-flavour test-tsan

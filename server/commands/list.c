@@ -228,14 +228,14 @@ static int cmd_lrem(struct call *x) {
     size_t n, most;
     struct ref r;
 
-    if (!arg_int_between(x, 2, -INT64_MAX, INT64_MAX, &count)) return -1;
+    if (!arg_int(x, 2, &count)) return -1;
     r = lookup_write(x, 1);
     if (!r.e) {
         reply_int(&x->r, 0);
         return 0;
     }
     if (!check_type(x, &r, TYPE_LIST)) return -1;
-    most = count == 0 ? SIZE_MAX : (size_t)(count < 0 ? -count : count);
+    most = count == 0 || count == INT64_MIN ? SIZE_MAX : (size_t)(count < 0 ? -count : count);
     n = listval_delete_equal(r.e, &lim, x->argv[3], most, count < 0);
     if (n) {
         x->e->dirty += n - 1;

@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""differential - the same random commands to stet and to redis-server; every reply compared.
+
+  differential.py --seconds 10 --seed 1          or: make differential SECONDS=600 SEED=7
+  differential.py --seed 7 --world 12 --show 5   only the world that found something
+
+A world is a few hundred commands on an empty data set with its own settings (thresholds of the
+encodings), in RESP2 or RESP3; at its end, and now and then, the whole data sets are compared. A
+world depends on the seed and its number only, so it can be run again alone.
+"""
+import argparse
+import collections
+import os
+import random
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
+from contents import differences, snapshot  # noqa: E402
+from generate import Generator  # noqa: E402
+from judge import RANDOM, excuse, same  # noqa: E402
+from resp import Closed, encode  # noqa: E402
+from server import Server  # noqa: E402
+
+ORACLE = os.environ.get("STET_ORACLE", "/usr/bin/redis-server")
+COMMANDS, BATCH, COMPARE_EVERY = 600, 40, 200
+SETTINGS = {  # the first of each is the default
+    "hash-max-listpack-entries": ["128", "4", "0"],
+    "hash-max-listpack-value": ["64", "8"],
+    "set-max-intset-entries": ["512", "3", "0"],
+    "zset-max-listpack-entries": ["128", "4", "0"],
+    "zset-max-listpack-value": ["64", "8"],
+    "list-max-listpack-size": ["-2", "3", "-1"],
+    "list-compress-depth": ["0", "1"],
+    "stream-node-max-entries": ["100", "3"],
+    "hll-sparse-max-bytes": ["3000", "100"],
+}
+
+
+class World:
+    """Both servers, empty, with settings drawn for this world."""
+
+    def __init__(self, number, seed, servers, known, report):
+        self.rng = random.Random("%d/%d" % (seed, number))
+        self.number, self.report = number, report
+        self.generator = Generator("%d:%d" % (seed, number), known)
+        self.proto = self.rng.choice([2, 3])
+        self.conns = [s.conn(proto=self.proto) for s in servers]
+        self.readers = [s.conn() for s in servers]
+        settings = {k: self.rng.choice(v) for k, v in SETTINGS.items()}
+        for c in self.readers:
+            c.call("FLUSHALL")
+            for k, v in settings.items():
+                c.call("CONFIG", "SET", k, v)
+        self.history = []
+
+    def run(self, commands):
+        at = 0
+        while at < commands:
+            batch = []
+            while len(batch) < BATCH:
+                words = self.generator.command()
+                batch.append(words)
+                if words[0].lower() == "spop" and len(words) > 1:
+                    batch.append(["DEL", words[1]])
+            self.batch(batch)
+            at += len(batch)
+            if at % COMPARE_EVERY < BATCH:
+                self.compare()
+        self.compare()
+        for c in self.conns + self.readers:
+            c.close()
+        return at
+
+    def batch(self, batch):
+        raw = b"".join(encode(w) for w in batch)
+        for c in self.conns:
+            c.send(raw)
+        for words in batch:
+            self.history.append(words)
+            replies = [c.read() for c in self.conns]
+            if not same(words, *replies):
+                self.differ(words, replies)
+
+    def differ(self, words, replies):
+        name = excuse(words, *replies)
+        if name:
+            self.report.excused[name] += 1
+            keys = set(words[1:])
+        else:
+            self.report.difference(self, words, replies)
+            keys = set(words[1:])
+        self.forget(keys)
+
+    def forget(self, keys):
+        """What differs once would differ for ever: these keys are emptied."""
+        for c in self.readers:
+            for key in keys:
+                c.call("DEL", key)
+
+    def compare(self):
+        want, got = (snapshot(c) for c in self.readers)
+        for where, entry in got.items():
+            at, other = entry.get("expire_ms"), want.get(where, {}).get("expire_ms")
+            if at and other and abs(at - other) < 3000:  # what began "now"
+                entry["expire_ms"] = other
+        for data in (want, got):
+            for entry in data.values():
+                if entry["type"] in ("list", "set"):
+                    entry.pop("encoding", None)  # of 7.2, not of 7.0
+                elif entry.get("encoding") in ("embstr", "raw"):
+                    entry["encoding"] = "text"
+        for line in differences(want, got, 0):
+            self.report.line("world %d, data: %s" % (self.number, line), self)
+        if want.keys() != got.keys() or differences(want, got, 0):
+            for c in self.readers:
+                c.call("FLUSHALL")
+
+
+class Report:
+    def __init__(self, show):
+        self.show, self.n, self.excused = show, 0, collections.Counter()
+
+    def line(self, text, world):
+        self.n += 1
+        if self.n <= self.show:
+            print(text)
+            sys.stdout.flush()
+
+    def difference(self, world, words, replies):
+        def short(x, n=160):
+            text = repr(x)
+            return text if len(text) <= n else text[:n] + "... (%d)" % len(text)
+        keys = set(words[1:])
+        before = [w for w in world.history[:-1] if keys & set(w[1:])][-6:]
+        self.line("world %d RESP%d: %s\n    oracle %s\n    stet   %s%s" % (
+            world.number, world.proto, short(words), short(replies[0]), short(replies[1]),
+            "".join("\n      after %s" % short(w, 120) for w in before)), world)
+
+
+def known_commands(conn):
+    return {c.decode().lower() for c in conn.call("COMMAND", "LIST")}
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__,
+                                formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--seconds", type=float, default=10)
+    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--worlds", type=int, default=1 << 30, help="at the most")
+    p.add_argument("--world", type=int, help="only this one")
+    p.add_argument("--commands", type=int, default=COMMANDS, help="of one world")
+    p.add_argument("--show", type=int, default=20, help="differences printed")
+    o = p.parse_args()
+    report, done, number = Report(o.show), 0, o.world or 0
+    end = time.monotonic() + o.seconds
+    with Server(program=ORACLE) as oracle, Server() as stet:
+        control = [s.conn() for s in (oracle, stet)]
+        known = set.intersection(*map(known_commands, control))
+        while time.monotonic() < end and number < o.worlds:
+            try:
+                done += World(number, o.seed, (oracle, stet), known, report).run(o.commands)
+            except (Closed, TimeoutError, ValueError) as e:
+                report.line("world %d: %s %s" % (number, type(e).__name__, e), None)
+                if stet.proc.poll() is not None or oracle.proc.poll() is not None:
+                    print(stet.log()[-3000:])
+                    break
+            number += 1
+            if o.world is not None:
+                break
+    for name, n in sorted(report.excused.items()):
+        print("  deliberate: %-28s %d" % (name, n))
+    print("differential: %d passed, %d failed, 0 left out" % (done - report.n, report.n))
+    return 1 if report.n else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
