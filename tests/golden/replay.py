@@ -22,7 +22,8 @@ from known import Filter, Table, names  # noqa: E402
 from resp import Closed, encode  # noqa: E402
 from server import COMPAT, SERVER, Server  # noqa: E402
 
-FAMILIES = "strings,bits,generic,connection,config,command,protocol,arity"
+FAMILIES = ("strings,bits,generic,connection,config,command,protocol,arity,lists,hashes,sets,zsets,"
+            "streams,hyperloglog,geo,sort,hash_field_expiry,additions74")
 CLEAN = ["FLUSHALL"], ["FUNCTION", "FLUSH"], ["SCRIPT", "FLUSH"]
 
 

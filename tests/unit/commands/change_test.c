@@ -197,6 +197,8 @@ static const struct change changes[] = {
     {"RPUSH l a b c", "LTRIM l 1 1", 2, "ltrim:l"},
     {"RPUSH l a b c", "LTRIM l 0 -1", 0, "ltrim:l"},
     {"RPUSH l a b c", "LTRIM l 5 9", 3, "ltrim:l del:l"},
+    {"RPUSH l 2 1", "SORT l STORE d", 2, "new:d sortstore:d"},
+    {"SET d x", "SORT none STORE d", 1, "keymiss:none del:d"},
     {"RPUSH l a", "RPOPLPUSH l m", 1, "new:m lpush:m rpop:l del:l"},
     {"RPUSH l a b", "LMOVE l l LEFT RIGHT", 1, "rpush:l lpop:l"},
 };
