@@ -154,9 +154,8 @@ static void packed_rescore(struct listpack **lp, uint32_t at, struct slice membe
 
 /* ---------------------------------------------------------------- forms */
 
-struct entry *zset_new(struct slice key, size_t expect, size_t longest,
-                       const struct zset_rules *rules) {
-    bool packed = expect <= rules->max_entries && longest <= rules->max_value;
+struct entry *zset_new(struct slice key, size_t len, const struct zset_rules *rules) {
+    bool packed = rules->max_entries > 0 && len <= rules->max_value;
 
     return entry_new_object(key, TYPE_ZSET, packed ? (void *)lp_new() : (void *)zset_tree_new(),
                             ENTRY_NO_EXPIRE,
@@ -180,10 +179,6 @@ static void become_tree(struct entry *e) {
     mem_free(items);
     lp_free(lp);
     entry_set_object(e, z, ZSET_TREE);
-}
-
-void zset_expect(struct entry *e, size_t n, const struct zset_rules *rules) {
-    if (n > rules->max_entries && is_packed(e)) become_tree(e);
 }
 
 size_t zset_count(const struct entry *e) {

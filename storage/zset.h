@@ -24,12 +24,8 @@ struct zset_rules {
     uint64_t max_entries, max_value; /* members; bytes of one of them */
 };
 
-/* An empty set, in the form that fits `expect` members, the longest of `longest` bytes. */
-struct entry *zset_new(struct slice key, size_t expect, size_t longest,
-                       const struct zset_rules *rules);
-
-/* `n` members are going to be added: takes the form that fits so many. */
-void zset_expect(struct entry *e, size_t n, const struct zset_rules *rules);
+/* An empty set in the form that a first member of `len` bytes wants. */
+struct entry *zset_new(struct slice key, size_t len, const struct zset_rules *rules);
 
 size_t zset_count(const struct entry *e);
 

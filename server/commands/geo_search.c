@@ -8,6 +8,7 @@
 #include "server/commands/commands.h"
 #include "server/commands/geo.h"
 #include "storage/base/mem.h"
+#include "storage/base/sort.h"
 
 #include <stdlib.h>
 
@@ -23,6 +24,13 @@ enum { WITH_DIST = 1 << 0, WITH_HASH = 1 << 1, WITH_COORD = 1 << 2 };
 
 enum order { UNSORTED, ASCENDING, DESCENDING };
 
+struct found {
+    struct slice member; /* p is NULL: its bytes are in `text` */
+    char text[NUM_I64_MAX];
+    double distance, score;
+    struct geo_point place;
+};
+
 struct search {
     unsigned kind;
     struct ref source;
@@ -37,13 +45,8 @@ struct search {
     int store_at; /* argument; 0: to the client */
     bool store_distance;
 
-    struct found {
-        struct slice member; /* p is NULL: its bytes are in `text` */
-        char text[NUM_I64_MAX];
-        double distance, score;
-        struct geo_point place;
-        size_t nth;
-    } * found;
+    struct found *found;
+    void **answer; /* the first n are what is answered, in this order */
     size_t n, cap;
 };
 
@@ -235,7 +238,7 @@ static void search_cell(struct search *s, struct geo_cell c) {
         f->place = geo_place(f->score);
         if (!geo_within(&s->shape, f->place, &f->distance)) continue;
         f->member = it.member;
-        f->nth = s->n++;
+        s->n++;
         if (it.member.p != it.text) continue;
         memcpy(f->text, it.text, it.member.n);
         f->member.p = NULL;
@@ -246,32 +249,54 @@ static struct slice found_member(const struct found *f) {
     return f->member.p ? f->member : slice_of(f->text, f->member.n);
 }
 
-/* Who has the same distance stays in the order of finding. */
 static int by_distance(const void *a, const void *b) {
     const struct found *x = a, *y = b;
 
-    if (x->distance != y->distance) return x->distance < y->distance ? -1 : 1;
-    return x->nth < y->nth ? -1 : 1;
+    return (x->distance > y->distance) - (x->distance < y->distance);
 }
 
 static int by_distance_down(const void *a, const void *b) {
-    const struct found *x = a, *y = b;
-
-    if (x->distance != y->distance) return x->distance > y->distance ? -1 : 1;
-    return x->nth < y->nth ? -1 : 1;
+    return by_distance(b, a);
 }
 
-/* Fills s->found with what is to be answered, in its order. */
+/* For qsort(): places at the same distance stay in the order of finding. */
+static int all_by_distance(const void *a, const void *b) {
+    const struct found *x = *(void *const *)a, *y = *(void *const *)b;
+    int c = by_distance(x, y);
+
+    return c ? c : x < y ? -1 : 1;
+}
+
+static int all_by_distance_down(const void *a, const void *b) {
+    const struct found *x = *(void *const *)a, *y = *(void *const *)b;
+    int c = by_distance(y, x);
+
+    return c ? c : x < y ? -1 : 1;
+}
+
+static void sort_found(struct search *s, size_t wanted) {
+    bool up = s->order == ASCENDING;
+
+    if (wanted == s->n)
+        qsort(s->answer, s->n, sizeof *s->answer, up ? all_by_distance : all_by_distance_down);
+    else
+        sort_part(s->answer, s->n, up ? by_distance : by_distance_down, 0, wanted - 1);
+}
+
+/* Makes s->answer out of what is found: so many, in the order that is asked for. */
 static void search(struct search *s) {
     struct geo_cell cells[GEO_CELLS];
     int n = s->source.e ? geo_cover(&s->shape, cells) : 0;
+    size_t wanted;
 
     for (int i = 0; i < n && !enough(s); i++) search_cell(s, cells[i]);
+    if (s->n == 0) return;
+    s->answer = mem_alloc(s->n * sizeof *s->answer);
+    for (size_t i = 0; i < s->n; i++) s->answer[i] = &s->found[i];
     if (s->count && !s->any && s->order == UNSORTED) s->order = ASCENDING; /* the nearest */
-    if (s->order != UNSORTED && s->n > 1)
-        qsort(s->found, s->n, sizeof *s->found,
-              s->order == ASCENDING ? by_distance : by_distance_down);
-    if (s->count && (uint64_t)s->count < s->n) s->n = (size_t)s->count;
+    wanted = s->count && (uint64_t)s->count < s->n ? (size_t)s->count : s->n;
+    if (s->order != UNSORTED) sort_found(s, wanted);
+    s->n = wanted;
 }
 
 /* ---------------------------------------------------------------- answering */
@@ -279,7 +304,7 @@ static void search(struct search *s) {
 static void reply_found(struct call *x, const struct search *s) {
     reply_array(&x->r, s->n);
     for (size_t i = 0; i < s->n; i++) {
-        const struct found *f = &s->found[i];
+        const struct found *f = s->answer[i];
         struct slice member = found_member(f);
 
         if (s->with) reply_array(&x->r, 1 + (size_t)__builtin_popcount(s->with));
@@ -295,7 +320,7 @@ static void store_found(struct call *x, const struct search *s) {
 
     zset_build_init(&b, s->n);
     for (size_t i = 0; i < s->n; i++) {
-        const struct found *f = &s->found[i];
+        const struct found *f = s->answer[i];
 
         zset_build_add(&b, found_member(f), s->store_distance ? f->distance / s->unit : f->score);
     }
@@ -313,6 +338,7 @@ static int search_and_answer(struct call *x, unsigned kind) {
     else
         reply_found(x, &s);
     mem_free(s.found);
+    mem_free(s.answer);
     return 0;
 }
 

@@ -64,17 +64,10 @@ static enum outcome put(struct entry *e, struct slice member, double *score, uns
     return CHANGED;
 }
 
-static void make(struct call *x, struct ref *r, const struct zset_pair *pairs, size_t n,
+static void make(struct call *x, struct ref *r, struct slice first,
                  const struct zset_rules *rules) {
-    size_t longest = 0;
-
-    if (r->e) {
-        zset_expect(r->e, n, rules);
-        return;
-    }
-    for (size_t i = 0; i < n; i++)
-        if (pairs[i].member.n > longest) longest = pairs[i].member.n;
-    r->e = zset_new(r->key, n, longest, rules);
+    if (r->e) return;
+    r->e = zset_new(r->key, first.n, rules);
     db_add(r->db, r->e, r->hash);
     key_added(x, r);
 }
@@ -96,7 +89,7 @@ int zset_add_pairs(struct call *x, unsigned options, const struct zset_pair *pai
 
     if (!zset_for_writing(x, 1, &r)) return -1;
     if (!r.e && options & ZADD_XX) return add_none(x, options);
-    make(x, &r, pairs, n, &rules);
+    make(x, &r, pairs[0].member, &rules);
     for (size_t i = 0; i < n; i++) {
         score = pairs[i].score;
         last = put(r.e, pairs[i].member, &score, options, &rules);
