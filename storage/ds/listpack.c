@@ -3,22 +3,12 @@
 
 #include "storage/base/check.h"
 #include "storage/base/mem.h"
+#include "storage/ds/lp_code.h"
 
-/* Encodings. In front of the data: what kind, and the length of a text. */
 enum {
     HEADER = 6,
     END = 0xff,
     COUNT_UNKNOWN = 0xffff,
-    UINT7_MAX = 0x7f, /* 0vvvvvvv */
-    STR6 = 0x80,      /* 10llllll */
-    INT13 = 0xc0,     /* 110vvvvv v8, the highest 5 bits first */
-    STR12 = 0xe0,     /* 1110llll l8 */
-    STR32 = 0xf0,     /* and 4 bytes */
-    INT16 = 0xf1,     /* and 2 bytes, as the following: little endian, two's complement */
-    INT24 = 0xf2,
-    INT32 = 0xf3,
-    INT64 = 0xf4,
-    ENCODING_MAX = 9, /* bytes of an encoding, with its integer if it is one */
     BACK_MAX = 5,
 };
 
@@ -26,48 +16,14 @@ struct listpack {
     uint8_t b[1]; /* lp_bytes() of them */
 };
 
-/* ---------------------------------------------------------------- little endian */
-
-static inline uint32_t read32(const uint8_t *p) {
-    uint32_t v;
-
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-
-static inline void write32(uint8_t *p, uint32_t v) {
-    memcpy(p, &v, sizeof v);
-}
-
-static int64_t read_int(const uint8_t *p, int bytes) {
-    uint64_t v = 0;
-
-    for (int i = 0; i < bytes; i++) v |= (uint64_t)p[i] << (8 * i);
-    return (int64_t)(v << (64 - 8 * bytes)) >> (64 - 8 * bytes);
-}
-
 /* ---------------------------------------------------------------- one element */
-
-static int int_bytes(uint8_t kind) {
-    return kind == INT64 ? 8 : kind - INT16 + 2;
-}
-
-/* Bytes of encoding and data of the element at p. */
-static inline uint32_t body_bytes(const uint8_t *p) {
-    if (p[0] < STR6) return 1;
-    if (p[0] < INT13) return 1 + (p[0] & 0x3f);
-    if (p[0] < STR12) return 2;
-    if (p[0] < STR32) return 2 + ((uint32_t)(p[0] & 0x0f) << 8 | p[1]);
-    if (p[0] == STR32) return 5 + read32(p + 1);
-    return 1 + (uint32_t)int_bytes(p[0]);
-}
 
 static inline uint32_t back_bytes(uint32_t body) {
     return body <= 127 ? 1 : body < 1u << 14 ? 2 : body < 1u << 21 ? 3 : body < 1u << 28 ? 4 : 5;
 }
 
 static inline uint32_t element_bytes(const uint8_t *p) {
-    uint32_t body = body_bytes(p);
+    uint32_t body = lp_body_bytes(p);
 
     return body + back_bytes(body);
 }
@@ -90,71 +46,13 @@ static uint32_t get_back(const uint8_t *end, uint32_t *n) {
     return v;
 }
 
-/* What goes in front of a text, or a whole integer. */
-struct code {
-    uint8_t b[ENCODING_MAX];
-    uint32_t n;
-    struct slice text; /* behind it; empty for integers */
-};
-
-static void code_wide(struct code *c, uint8_t kind, int64_t v) {
-    int n = int_bytes(kind);
-
-    c->b[0] = kind;
-    for (int i = 0; i < n; i++) c->b[1 + i] = (uint8_t)((uint64_t)v >> (8 * i));
-    c->n = 1 + (uint32_t)n;
-}
-
-static struct code code_int(int64_t v) {
-    struct code c = {.n = 1};
-
-    if (v >= 0 && v <= UINT7_MAX) {
-        c.b[0] = (uint8_t)v;
-    } else if (v >= -4096 && v <= 4095) {
-        c.b[0] = (uint8_t)(INT13 | ((v >> 8) & 0x1f));
-        c.b[1] = (uint8_t)v;
-        c.n = 2;
-    } else if (v >= INT16_MIN && v <= INT16_MAX) {
-        code_wide(&c, INT16, v);
-    } else if (v >= -(1 << 23) && v < 1 << 23) {
-        code_wide(&c, INT24, v);
-    } else {
-        code_wide(&c, v >= INT32_MIN && v <= INT32_MAX ? INT32 : INT64, v);
-    }
-    return c;
-}
-
-static struct code code_text(struct slice s) {
-    struct code c = {.text = s, .n = 1};
-
-    if (s.n < 64) {
-        c.b[0] = (uint8_t)(STR6 | s.n);
-    } else if (s.n < 4096) {
-        c.b[0] = (uint8_t)(STR12 | s.n >> 8);
-        c.b[1] = (uint8_t)s.n;
-        c.n = 2;
-    } else {
-        c.b[0] = STR32;
-        write32(c.b + 1, (uint32_t)s.n);
-        c.n = 5;
-    }
-    return c;
-}
-
-static struct code code_of(struct slice s) {
-    int64_t v;
-
-    if (s.n < NUM_I64_MAX && num_parse_i64(s.p, s.n, &v)) return code_int(v);
-    return code_text(s);
-}
-
-static inline uint32_t code_bytes(const struct code *c) {
+static inline uint32_t code_bytes(const struct lp_code *c) {
     uint32_t body = c->n + (uint32_t)c->text.n;
 
     return body + back_bytes(body);
 }
 
-static void put_code(uint8_t *p, const struct code *c) {
+static void put_code(uint8_t *p, const struct lp_code *c) {
     memcpy(p, c->b, c->n);
     if (c->text.n) memcpy(p + c->n, c->text.p, c->text.n);
     put_back(p + c->n + c->text.n, c->n + (uint32_t)c->text.n);
@@ -163,7 +61,7 @@ static void put_code(uint8_t *p, const struct code *c) {
 /* ---------------------------------------------------------------- the whole */
 
 static inline uint32_t total(const struct listpack *lp) {
-    return read32(lp->b);
+    return lp_read32(lp->b);
 }
 
 static inline uint32_t stored_count(const struct listpack *lp) {
@@ -188,7 +86,7 @@ static void resize(struct listpack **lp, size_t n) {
 
     CHECK(n <= UINT32_MAX);
     if (old != now) *lp = mem_realloc(*lp, now);
-    write32((*lp)->b, (uint32_t)n);
+    lp_write32((*lp)->b, (uint32_t)n);
 }
 
 /* Replaces `old` bytes at `at` by room for `new` ones. */
@@ -203,7 +101,7 @@ static void splice(struct listpack **lp, uint32_t at, uint32_t old, uint32_t new
 struct listpack *lp_new(void) {
     struct listpack *lp = mem_alloc(mem_good_size(LP_EMPTY_BYTES));
 
-    write32(lp->b, LP_EMPTY_BYTES);
+    lp_write32(lp->b, LP_EMPTY_BYTES);
     store_count(lp, 0);
     lp->b[HEADER] = END;
     return lp;
@@ -288,19 +186,7 @@ uint32_t lp_at(const struct listpack *lp, int64_t index) {
 }
 
 struct lp_value lp_get(const struct listpack *lp, uint32_t at) {
-    const uint8_t *p = lp->b + at;
-
-    if (p[0] < STR6) return (struct lp_value){.v = p[0]};
-    if (p[0] < INT13) return (struct lp_value){.p = (const char *)p + 1, .n = p[0] & 0x3f};
-    if (p[0] < STR12) {
-        int v = (p[0] & 0x1f) << 8 | p[1];
-
-        return (struct lp_value){.v = v < 4096 ? v : v - 8192};
-    }
-    if (p[0] < STR32)
-        return (struct lp_value){.p = (const char *)p + 2, .n = (size_t)(p[0] & 0x0f) << 8 | p[1]};
-    if (p[0] == STR32) return (struct lp_value){.p = (const char *)p + 5, .n = read32(p + 1)};
-    return (struct lp_value){.v = read_int(p + 1, int_bytes(p[0]))};
+    return lp_read(lp->b + at);
 }
 
 struct lp_key lp_key_of(struct slice s) {
@@ -327,7 +213,7 @@ uint32_t lp_find(const struct listpack *lp, uint32_t at, const struct lp_key *ke
 
 /* ---------------------------------------------------------------- changing */
 
-static uint32_t insert_code(struct listpack **lp, uint32_t at, const struct code *c) {
+static uint32_t insert_code(struct listpack **lp, uint32_t at, const struct lp_code *c) {
     uint32_t n = code_bytes(c);
 
     if (!at) at = total(*lp) - 1;
@@ -338,31 +224,31 @@ static uint32_t insert_code(struct listpack **lp, uint32_t at, const struct code
 }
 
 uint32_t lp_insert(struct listpack **lp, uint32_t at, struct slice s) {
-    struct code c = code_of(s);
+    struct lp_code c = lp_code_of(s);
 
     return insert_code(lp, at, &c);
 }
 
 uint32_t lp_insert_int(struct listpack **lp, uint32_t at, int64_t v) {
-    struct code c = code_int(v);
+    struct lp_code c = lp_code_int(v);
 
     return insert_code(lp, at, &c);
 }
 
-static uint32_t replace_code(struct listpack **lp, uint32_t at, const struct code *c) {
+static uint32_t replace_code(struct listpack **lp, uint32_t at, const struct lp_code *c) {
     splice(lp, at, element_bytes((*lp)->b + at), code_bytes(c));
     put_code((*lp)->b + at, c);
     return at;
 }
 
 uint32_t lp_replace(struct listpack **lp, uint32_t at, struct slice s) {
-    struct code c = code_of(s);
+    struct lp_code c = lp_code_of(s);
 
     return replace_code(lp, at, &c);
 }
 
 uint32_t lp_replace_int(struct listpack **lp, uint32_t at, int64_t v) {
-    struct code c = code_int(v);
+    struct lp_code c = lp_code_int(v);
 
     return replace_code(lp, at, &c);
 }
@@ -391,7 +277,7 @@ void lp_concat(struct listpack **to, const struct listpack *from) {
 }
 
 size_t lp_element_bytes(struct slice s) {
-    struct code c = code_of(s);
+    struct lp_code c = lp_code_of(s);
 
     return code_bytes(&c);
 }
@@ -401,18 +287,18 @@ size_t lp_element_bytes(struct slice s) {
 /* The body length of the element that begins at p; 0 if its head does not fit in front of end, or
  * is none. */
 static uint64_t checked_body(const uint8_t *p, const uint8_t *end) {
-    size_t head = p[0] < INT13 || p[0] > STR32 ? 1 : p[0] < STR32 ? 2 : 5;
+    size_t head = p[0] < LP_INT13 || p[0] > LP_STR32 ? 1 : p[0] < LP_STR32 ? 2 : 5;
 
-    if (p[0] > INT64 || (size_t)(end - p) < head) return 0;
-    if (p[0] == STR32) return 5 + (uint64_t)read32(p + 1);
-    return body_bytes(p);
+    if (p[0] > LP_INT64 || (size_t)(end - p) < head) return 0;
+    if (p[0] == LP_STR32) return 5 + (uint64_t)lp_read32(p + 1);
+    return lp_body_bytes(p);
 }
 
 bool lp_check(const void *bytes, size_t n) {
     const uint8_t *b = bytes, *p = b + HEADER, *end = b + n - 1;
     size_t count = 0;
 
-    if (n < LP_EMPTY_BYTES || n > UINT32_MAX || read32(b) != n || *end != END) return false;
+    if (n < LP_EMPTY_BYTES || n > UINT32_MAX || lp_read32(b) != n || *end != END) return false;
     for (; p < end; count++) {
         uint64_t body = checked_body(p, end), back;
         uint8_t want[BACK_MAX];
@@ -424,5 +310,6 @@ bool lp_check(const void *bytes, size_t n) {
         if (memcmp(p + body, want, back) != 0) return false;
         p += body + back;
     }
-    return read32(b) == n && (stored_count(bytes) == COUNT_UNKNOWN || stored_count(bytes) == count);
+    return lp_read32(b) == n &&
+           (stored_count(bytes) == COUNT_UNKNOWN || stored_count(bytes) == count);
 }
