@@ -20,6 +20,7 @@ extern const struct command scan_commands[];
 extern const struct command sort_commands[];
 extern const struct command expire_commands[];
 extern const struct command keyspace_commands[];
+extern const struct command hyperloglog_commands[];
 extern const struct command stream_commands[];
 extern const struct command stream_read_commands[];
 extern const struct command stream_group_commands[];
