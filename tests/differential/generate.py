@@ -210,7 +210,7 @@ class Generator:
     def command(self):
         r = self.rng
         words = self.fill(r.choices(self.templates, cum_weights=self.total)[0])
-        if r.random() < 0.04:
+        if r.random() < 0.04 and words[-1] != "0.001" and words[1:2] != ["0.001"]:
             words = self.spoil(words)
         if r.random() < 0.02:
             words[0] = words[0].lower()

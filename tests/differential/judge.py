@@ -30,7 +30,7 @@ def _is(*names):
 
 
 def _encoding(words, x, y):
-    return words[:2] == ["OBJECT", "ENCODING"] and x[1] in (
+    return words[0].lower() == "object" and x[1] in (
         "quicklist", "hashtable") and y[1] in ("listpack", "quicklist", "hashtable")
 
 
@@ -42,7 +42,7 @@ def _set_order(words, x, y):
 
 def _sort_part_of_set(words, x, y):
     return words[0].lower().startswith("sort") and "LIMIT" in words and x[0] == y[0] == "*" \
-        and len(x[1]) == len(y[1]) and words[1][:1] != "l"
+        and len(x[1]) == len(y[1]) and (words[1][:1] != "l" or "BY" in words)
 
 
 # (name, reason, does it explain this difference?): x is what 7.0.15 says, y what stet says.
@@ -53,7 +53,7 @@ DELIBERATE = [
     ("encoding", "7.2 keeps small sets and lists as listpacks", _encoding),
     ("zrank withscore", "7.2 has WITHSCORE", lambda w, x, y: w[0].lower() in (
         "zrank", "zrevrank") and len(w) > 3 and error(x)),
-    ("sort of a set", "the order of a set's ties is that of its encoding", _set_order),
+    ("sort of a set", "the order of ties is that of the source's encoding", _set_order),
     ("sort of a set, a part", "the same, cut by LIMIT", _sort_part_of_set),
     ("unbalanced", "7.2 names the command",
      _both("Unbalanced", "Unbalanced")),
@@ -147,8 +147,11 @@ def same_stream(words, a, b):
 
 
 def same_time(words, a, b):
-    return a[0] == b[0] == ":" and words[0].lower() in ("ttl", "pttl") and \
-        min(a[1], b[1]) >= 0 and abs(a[1] - b[1]) < 3000
+    """What was told relative to "now" comes out a little different."""
+    name = words[0].lower()
+    return a[0] == b[0] == ":" and min(a[1], b[1]) >= 0 and name in (
+        "ttl", "pttl", "expiretime", "pexpiretime") and \
+        abs(a[1] - b[1]) <= (3000 if name.startswith("p") else 3)
 
 
 def same(words, a, b):
