@@ -21,7 +21,7 @@ static inline uint64_t hash_of(struct slice field) {
 /* ---------------------------------------------------------------- forms */
 
 struct entry *hash_new(struct slice key) {
-    return entry_new_object(key, TYPE_HASH, lp_new(), ENTRY_NO_EXPIRE,
+    return entry_new_object(key, TYPE_HASH, pack_new(), ENTRY_NO_EXPIRE,
                             HASH_PACKED << ENTRY_FORM_SHIFT);
 }
 
@@ -29,13 +29,13 @@ static void become_table(struct entry *e) {
     struct hash_table *h = htable_new(packed_len(e) + 1);
     char field_text[NUM_I64_MAX], value_text[NUM_I64_MAX];
 
-    for (uint32_t at = lp_first(entry_object(e)); at; at = packed_next(e, at)) {
+    for (uint32_t at = pack_first(entry_object(e)); at; at = packed_next(e, at)) {
         struct hash_item item = packed_read(e, at);
         struct slice field = lp_value_text(item.field, field_text);
 
         htable_add(h, field, hash_of(field), lp_value_text(item.value, value_text), item.expire_ms);
     }
-    lp_free(entry_object(e));
+    pack_free(entry_object(e));
     entry_set_object(e, h, HASH_TABLE);
 }
 
@@ -47,7 +47,8 @@ void hash_allow_times(struct entry *e) {
 static bool stays_packed(const struct entry *e, struct slice field, struct slice value,
                          const struct hash_rules *rules) {
     return field.n <= rules->max_value && value.n <= rules->max_value &&
-           lp_bytes(entry_object(e)) + field.n + value.n + 4 * LP_ENTRY_OVERHEAD_MAX < LP_BYTES_MAX;
+           pack_bytes(entry_object(e)) + field.n + value.n + 4 * LP_ENTRY_OVERHEAD_MAX <
+               LP_BYTES_MAX;
 }
 
 /* ---------------------------------------------------------------- one field */
@@ -137,7 +138,7 @@ int64_t hash_next_due(const struct entry *e) {
 
         if (h->due && h->due->count) when = expiry_next(h->due);
     } else if (hash_is_timed(e)) {
-        uint32_t first = lp_first(entry_object(e));
+        uint32_t first = pack_first(entry_object(e));
 
         if (first) when = packed_read(e, first).expire_ms;
     }
@@ -155,7 +156,7 @@ size_t hash_len_at(const struct entry *e, int64_t now_ms) {
 
     if (!any_due(e, now_ms)) return hash_len(e);
     if (is_table(e)) return hash_len(e) - expiry_count_due(table_of(e)->due, now_ms);
-    for (uint32_t at = lp_first(entry_object(e));
+    for (uint32_t at = pack_first(entry_object(e));
          at && hash_is_due(packed_read(e, at).expire_ms, now_ms); at = packed_next(e, at))
         due++;
     return packed_len(e) - due;
@@ -189,7 +190,7 @@ size_t hash_take_due(struct entry *e, int64_t now_ms, size_t max, hash_visit_fn 
     if (!any_due(e, now_ms)) return 0;
     if (is_table(e)) return take_from_table(entry_object(e), now_ms, max, visit, arg);
     for (; taken < max; taken++) {
-        uint32_t first = lp_first(entry_object(e));
+        uint32_t first = pack_first(entry_object(e));
         struct hash_item item;
 
         if (!first) break;
@@ -217,7 +218,7 @@ static void walk_visit(void *item, void *arg) {
 }
 
 static void each_packed(const struct entry *e, const struct walk *w) {
-    for (uint32_t at = lp_first(entry_object(e)); at; at = packed_next(e, at)) {
+    for (uint32_t at = pack_first(entry_object(e)); at; at = packed_next(e, at)) {
         struct hash_item item = packed_read(e, at);
 
         if (!hash_is_due(item.expire_ms, w->now_ms)) w->visit(&item, w->arg);
@@ -272,7 +273,7 @@ bool hash_random(const struct entry *e, int64_t now_ms, struct hash_item *out) {
         *out = htable_read(table_random(&table_of(e)->t));
     else if (none_due)
         *out = packed_read(
-            e, lp_at(entry_object(e), (int64_t)(rng_below(s.left) * (hash_is_timed(e) ? 3 : 2))));
+            e, pack_at(entry_object(e), rng_below(s.left) * (hash_is_timed(e) ? 3 : 2)));
     else
         hash_each(e, now_ms, sieve_visit, &s);
     return true;
@@ -322,12 +323,12 @@ static void release(struct entry *e) {
     if (is_table(e))
         htable_free(entry_object(e));
     else
-        lp_free(entry_object(e));
+        pack_free(entry_object(e));
 }
 
 static void *copy(const struct entry *e) {
     if (is_table(e)) return htable_copy(entry_object(e));
-    return lp_copy(entry_object(e));
+    return pack_copy(entry_object(e));
 }
 
 static const char *encoding(const struct entry *e) {
@@ -341,7 +342,7 @@ static size_t effort(const struct entry *e) {
 }
 
 static size_t mem(const struct entry *e, size_t samples) {
-    return is_table(e) ? htable_mem(entry_object(e), samples) : lp_mem(entry_object(e));
+    return is_table(e) ? htable_mem(entry_object(e), samples) : pack_mem(entry_object(e));
 }
 
 const struct type_ops hash_type_ops = {

@@ -3,9 +3,9 @@
  * hash - fields and their values, each field with a time to live of its own if it wants one.
  *
  * Three forms, each of which turns into a later one and never back:
- *   packed         a listpack of field, value (Redis' layout)
- *   packed, timed  a listpack of field, value, time: those with a time first, in its order; time 0
- *                  is none (the layout of Redis 7.4)
+ *   packed         a pack of field, value: the elements of Redis' listpack
+ *   packed, timed  a pack of field, value, time: those with a time first, in its order; time 0 is
+ *                  none (the elements of Redis 7.4's listpack)
  *   table          a struct table of items, and an expiry index of those with a time
  *
  * A field whose time has come is "due". It stays where it is until hash_take_due() removes it or

@@ -5,6 +5,7 @@
 #ifndef STET_STORAGE_HASH_FORMS_H
 #define STET_STORAGE_HASH_FORMS_H
 
+#include "storage/ds/pack.h"
 #include "storage/ds/table.h"
 #include "storage/expiry.h"
 #include "storage/hash.h"
@@ -17,8 +18,8 @@ static inline bool hash_is_due(int64_t expire_ms, int64_t now_ms) {
 
 /* ---------------------------------------------------------------- hash_packed.c */
 
-static inline struct listpack **hash_listpack(struct entry *e) {
-    return (struct listpack **)entry_word(e);
+static inline struct pack **hash_pack_of(struct entry *e) {
+    return (struct pack **)entry_word(e);
 }
 
 static inline bool hash_is_timed(const struct entry *e) {

@@ -1,51 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "storage/set.h"
 
-#include "storage/base/hash.h"
 #include "storage/base/mem.h"
-#include "storage/base/rng.h"
-#include "storage/base/varint.h"
-#include "storage/ds/intset.h"
-#include "storage/ds/table.h"
-
-enum set_form { SET_INTSET, SET_LISTPACK, SET_TABLE };
-
-static inline uint64_t hash_of(struct slice s) {
-    return hash_bytes(s.p, s.n);
-}
-
-static inline struct lp_value int_value(int64_t v) {
-    return (struct lp_value){.v = v};
-}
+#include "storage/set_forms.h"
 
 /* ---------------------------------------------------------------- members of a table */
-
-static inline struct slice member_of(const void *item) {
-    struct slice s;
-    uint64_t n;
-
-    s.p = varint_get(item, &n);
-    s.n = n;
-    return s;
-}
-
-static inline struct lp_value value_of(const void *item) {
-    struct slice s = member_of(item);
-
-    return (struct lp_value){.p = s.p, .n = s.n};
-}
 
 static size_t item_bytes(size_t n) {
     return mem_good_size(varint_size(n) + n);
 }
 
 static bool matches(const void *item, struct slice key) {
-    struct slice s = member_of(item);
+    struct slice s = set_member_of(item);
 
     return s.n == key.n && memcmp(s.p, key.p, key.n) == 0;
 }
 
-static const struct table_ops member_ops = {member_of, matches};
+static const struct table_ops member_ops = {set_member_of, matches};
 
 static void table_add(struct table *t, struct slice member, uint64_t hash) {
     char *item = mem_alloc(item_bytes(member.n));
@@ -73,8 +44,8 @@ static inline struct intset **intset_in(struct entry *e) {
     return (struct intset **)entry_word(e);
 }
 
-static inline struct listpack **listpack_in(struct entry *e) {
-    return (struct listpack **)entry_word(e);
+static inline struct pack **pack_in(struct entry *e) {
+    return (struct pack **)entry_word(e);
 }
 
 static struct entry *new_form(struct slice key, void *object, enum set_form form) {
@@ -92,7 +63,7 @@ struct entry *set_new(struct slice key, struct slice first, size_t expected,
 
     if (expected <= rules->max_intset && num_parse_i64(first.p, first.n, &ignored))
         return set_new_empty(key);
-    if (expected <= rules->max_listpack) return new_form(key, lp_new(), SET_LISTPACK);
+    if (expected <= rules->max_listpack) return new_form(key, pack_new(), SET_PACK);
     return new_form(key, table_new(0), SET_TABLE);
 }
 
@@ -100,22 +71,20 @@ static void add_visited(struct lp_value member, void *arg) {
     char text[NUM_I64_MAX];
     struct slice s = lp_value_text(member, text);
 
-    table_add(arg, s, hash_of(s));
+    table_add(arg, s, set_hash(s));
 }
 
 static void append_visited(struct lp_value member, void *arg) {
-    struct listpack **lp = arg;
+    struct lp_code code =
+        member.p ? lp_code_of(slice_of(member.p, member.n)) : lp_code_int(member.v);
 
-    if (member.p)
-        lp_append(lp, slice_of(member.p, member.n));
-    else
-        lp_insert_int(lp, 0, member.v);
+    pack_insert(arg, 0, &code);
 }
 
 static void release(struct entry *e) {
     switch ((enum set_form)entry_form(e)) {
     case SET_INTSET: intset_free(entry_object(e)); break;
-    case SET_LISTPACK: lp_free(entry_object(e)); break;
+    case SET_PACK: pack_free(entry_object(e)); break;
     case SET_TABLE:
         table_release(entry_object(e), free_item, NULL);
         mem_free(entry_object(e));
@@ -131,23 +100,23 @@ static void become_table(struct entry *e, size_t expected) {
     entry_set_object(e, t, SET_TABLE);
 }
 
-static void become_listpack(struct entry *e) {
-    struct listpack *lp = lp_new();
+static void become_pack(struct entry *e) {
+    struct pack *p = pack_new();
 
-    set_each(e, append_visited, &lp);
+    set_each(e, append_visited, &p);
     release(e);
-    entry_set_object(e, lp, SET_LISTPACK);
+    entry_set_object(e, p, SET_PACK);
 }
 
 void set_expect(struct entry *e, size_t more, const struct set_rules *rules) {
     enum set_form form = entry_form(e);
 
-    if ((form == SET_LISTPACK && more > rules->max_listpack) ||
+    if ((form == SET_PACK && more > rules->max_listpack) ||
         (form == SET_INTSET && more > rules->max_intset))
-        become_table(e, set_len(e));
+        become_table(e, set_len(e) + more);
 }
 
-static bool fits_listpack(const struct entry *e, size_t n, const struct set_rules *rules) {
+static bool fits_pack(const struct entry *e, size_t n, const struct set_rules *rules) {
     return set_len(e) < rules->max_listpack && n <= rules->max_value &&
            n + LP_ENTRY_OVERHEAD_MAX < LP_BYTES_MAX;
 }
@@ -159,11 +128,11 @@ static size_t text_length(int64_t v) {
 }
 
 /* Whether the integers there are, and a text of n bytes, may be a listpack. */
-static bool ints_fit_listpack(const struct entry *e, size_t n, const struct set_rules *rules) {
+static bool ints_fit_pack(const struct entry *e, size_t n, const struct set_rules *rules) {
     const struct intset *s = entry_object(e);
     size_t len = intset_len(s);
 
-    return fits_listpack(e, n, rules) &&
+    return fits_pack(e, n, rules) &&
            (len == 0 || (text_length(intset_get(s, 0)) <= rules->max_value &&
                          text_length(intset_get(s, len - 1)) <= rules->max_value));
 }
@@ -173,7 +142,7 @@ static bool ints_fit_listpack(const struct entry *e, size_t n, const struct set_
 size_t set_len(const struct entry *e) {
     switch ((enum set_form)entry_form(e)) {
     case SET_INTSET: return intset_len(entry_object(e));
-    case SET_LISTPACK: return lp_count(entry_object(e));
+    case SET_PACK: return pack_count(entry_object(e));
     default: return ((struct table *)entry_object(e))->count;
     }
 }
@@ -183,29 +152,20 @@ bool set_all_ints(const struct entry *e) {
 }
 
 static bool add_to_table(struct table *t, struct slice member) {
-    uint64_t hash = hash_of(member);
+    uint64_t hash = set_hash(member);
 
     if (table_find(t, member, hash)) return false;
     table_add(t, member, hash);
     return true;
 }
 
-static uint32_t find_packed(const struct entry *e, const struct lp_key *key) {
-    uint32_t first = lp_first(entry_object(e));
-
-    return first ? lp_find(entry_object(e), first, key, 0) : 0;
-}
-
 static bool add_packed(struct entry *e, struct slice member, const struct set_rules *rules) {
-    struct lp_key key = lp_key_of(member);
+    struct lp_code code = lp_code_of(member);
 
-    if (find_packed(e, &key)) return false;
-    if (fits_listpack(e, member.n, rules) &&
-        lp_bytes(entry_object(e)) + member.n + LP_ENTRY_OVERHEAD_MAX < LP_BYTES_MAX) {
-        if (key.is_int)
-            lp_insert_int(listpack_in(e), 0, key.v);
-        else
-            lp_append(listpack_in(e), member);
+    if (pack_find(entry_object(e), &code, 0)) return false;
+    if (fits_pack(e, member.n, rules) &&
+        pack_bytes(entry_object(e)) + member.n + LP_ENTRY_OVERHEAD_MAX < LP_BYTES_MAX) {
+        pack_insert(pack_in(e), 0, &code);
         return true;
     }
     become_table(e, set_len(e) + 1);
@@ -216,15 +176,15 @@ bool set_add(struct entry *e, struct slice member, const struct set_rules *rules
     int64_t v;
 
     if (entry_form(e) == SET_TABLE) return add_to_table(entry_object(e), member);
-    if (entry_form(e) == SET_LISTPACK) return add_packed(e, member, rules);
+    if (entry_form(e) == SET_PACK) return add_packed(e, member, rules);
     if (num_parse_i64(member.p, member.n, &v)) {
         if (!intset_add(intset_in(e), v)) return false;
         if (set_len(e) > rules->max_intset || set_len(e) >= INTSET_MAX) become_table(e, set_len(e));
         return true;
     }
-    if (ints_fit_listpack(e, member.n, rules)) {
-        become_listpack(e);
-        lp_append(listpack_in(e), member);
+    if (ints_fit_pack(e, member.n, rules)) {
+        become_pack(e);
+        pack_append(pack_in(e), member);
         return true;
     }
     become_table(e, set_len(e) + 1);
@@ -233,7 +193,7 @@ bool set_add(struct entry *e, struct slice member, const struct set_rules *rules
 
 bool set_remove(struct entry *e, struct slice member) {
     if (entry_form(e) == SET_TABLE) {
-        uint64_t hash = hash_of(member);
+        uint64_t hash = set_hash(member);
         void *item = table_find(entry_object(e), member, hash);
 
         if (!item) return false;
@@ -241,55 +201,16 @@ bool set_remove(struct entry *e, struct slice member) {
         mem_free(item);
         return true;
     }
-    if (entry_form(e) == SET_LISTPACK) {
-        struct lp_key key = lp_key_of(member);
-        uint32_t at = find_packed(e, &key);
+    if (entry_form(e) == SET_PACK) {
+        struct lp_code code = lp_code_of(member);
+        uint32_t at = pack_find(entry_object(e), &code, 0);
 
-        if (at) lp_delete(listpack_in(e), at, 1);
+        if (at) pack_delete(pack_in(e), at, 1);
         return at != 0;
     }
     int64_t v;
 
     return num_parse_i64(member.p, member.n, &v) && intset_remove(intset_in(e), v);
-}
-
-void set_probe_init(struct set_probe *p, struct lp_value v) {
-    p->s = slice_of(v.p, v.n);
-    p->v = v.v;
-    p->kind = v.p ? PROBE_UNKNOWN : PROBE_INT;
-    p->hashed = false;
-}
-
-static bool is_int(struct set_probe *p) {
-    if (p->kind == PROBE_UNKNOWN)
-        p->kind = num_parse_i64(p->s.p, p->s.n, &p->v) ? PROBE_INT : PROBE_TEXT;
-    return p->kind == PROBE_INT;
-}
-
-static void write_out(struct set_probe *p) {
-    if (!p->s.p) p->s = slice_of(p->text, (size_t)num_format_i64(p->text, p->v));
-}
-
-bool set_find(const struct entry *e, struct set_probe *p) {
-    if (entry_form(e) == SET_INTSET) return is_int(p) && intset_has(entry_object(e), p->v);
-    write_out(p);
-    if (entry_form(e) == SET_LISTPACK) {
-        struct lp_key key = {.is_int = is_int(p), .s = p->s, .v = p->v};
-
-        return find_packed(e, &key) != 0;
-    }
-    if (!p->hashed) {
-        p->hash = hash_of(p->s);
-        p->hashed = true;
-    }
-    return table_find(entry_object(e), p->s, p->hash) != NULL;
-}
-
-bool set_has(const struct entry *e, struct slice member) {
-    struct set_probe p;
-
-    set_probe_init(&p, (struct lp_value){.p = member.p, .n = member.n});
-    return set_find(e, &p);
 }
 
 /* ---------------------------------------------------------------- building */
@@ -301,7 +222,7 @@ static bool to_ints(struct lp_value *v, size_t n) {
 
         if (!v[i].p) continue;
         if (!num_parse_i64(v[i].p, v[i].n, &number)) return false;
-        v[i] = int_value(number);
+        v[i] = set_int(number);
     }
     return true;
 }
@@ -318,136 +239,32 @@ static struct intset *build_intset(const struct lp_value *v, size_t n) {
     return s;
 }
 
-static struct listpack *build_listpack(const struct lp_value *v, size_t n, uint64_t max_value) {
-    struct listpack *lp = lp_new();
+static struct pack *build_pack(const struct lp_value *v, size_t n, uint64_t max_value) {
+    struct pack *p = pack_new();
 
     for (size_t i = 0; i < n; i++) {
         if ((v[i].p ? v[i].n : text_length(v[i].v)) > max_value ||
-            lp_bytes(lp) + v[i].n + LP_ENTRY_OVERHEAD_MAX >= LP_BYTES_MAX) {
-            lp_free(lp);
+            pack_bytes(p) + v[i].n + LP_ENTRY_OVERHEAD_MAX >= LP_BYTES_MAX) {
+            pack_free(p);
             return NULL;
         }
-        append_visited(v[i], &lp);
+        append_visited(v[i], &p);
     }
-    return lp;
+    return p;
 }
 
 struct entry *set_build(struct slice key, const struct lp_value *v, size_t n,
                         const struct set_rules *rules) {
     struct intset *ints = n && n <= rules->max_intset ? build_intset(v, n) : NULL;
-    struct listpack *lp = NULL;
+    struct pack *p = NULL;
     struct table *t;
 
     if (ints) return new_form(key, ints, SET_INTSET);
-    if (n <= rules->max_listpack) lp = build_listpack(v, n, rules->max_value);
-    if (lp) return new_form(key, lp, SET_LISTPACK);
+    if (n <= rules->max_listpack) p = build_pack(v, n, rules->max_value);
+    if (p) return new_form(key, p, SET_PACK);
     t = table_new(n);
     for (size_t i = 0; i < n; i++) add_visited(v[i], t);
     return new_form(key, t, SET_TABLE);
-}
-
-/* ---------------------------------------------------------------- walking */
-
-struct walk {
-    set_visit_fn visit;
-    void *arg;
-};
-
-static void walk_visit(void *item, void *arg) {
-    const struct walk *w = arg;
-
-    w->visit(value_of(item), w->arg);
-}
-
-static void each_small(const struct entry *e, set_visit_fn visit, void *arg) {
-    const void *object = entry_object(e);
-
-    if (entry_form(e) == SET_INTSET)
-        for (size_t i = 0, n = intset_len(object); i < n; i++)
-            visit(int_value(intset_get(object, i)), arg);
-    else
-        for (uint32_t at = lp_first(object); at; at = lp_next(object, at))
-            visit(lp_get(object, at), arg);
-}
-
-void set_each(const struct entry *e, set_visit_fn visit, void *arg) {
-    struct walk w = {visit, arg};
-
-    if (entry_form(e) == SET_TABLE)
-        table_each(entry_object(e), walk_visit, &w);
-    else
-        each_small(e, visit, arg);
-}
-
-uint64_t set_scan(const struct entry *e, uint64_t cursor, set_visit_fn visit, void *arg) {
-    struct walk w = {visit, arg};
-
-    if (entry_form(e) == SET_TABLE) return table_scan(entry_object(e), cursor, walk_visit, &w);
-    each_small(e, visit, arg);
-    return 0;
-}
-
-/* ---------------------------------------------------------------- chance */
-
-struct lp_value set_random(const struct entry *e) {
-    const void *object = entry_object(e);
-
-    switch ((enum set_form)entry_form(e)) {
-    case SET_INTSET: return int_value(intset_get(object, rng_below(intset_len(object))));
-    case SET_LISTPACK: return lp_get(object, lp_at(object, (int64_t)rng_below(lp_count(object))));
-    default: return value_of(table_random(object));
-    }
-}
-
-struct gather {
-    struct lp_value *v;
-    size_t n;
-};
-
-static void gather_visit(struct lp_value member, void *arg) {
-    struct gather *g = arg;
-
-    g->v[g->n++] = member;
-}
-
-void set_pick(const struct entry *e, size_t n, set_visit_fn visit, void *arg) {
-    struct gather g = {0};
-
-    if (n < 3 || entry_form(e) != SET_LISTPACK) {
-        while (n-- > 0) visit(set_random(e), arg);
-        return;
-    }
-    g.v = mem_alloc(set_len(e) * sizeof *g.v);
-    set_each(e, gather_visit, &g);
-    while (n-- > 0) visit(g.v[rng_below(g.n)], arg);
-    mem_free(g.v);
-}
-
-/* Of those that pass by, lets through n at random. */
-struct sieve {
-    size_t left, wanted;
-    set_visit_fn visit;
-    void *arg;
-};
-
-static void sieve_visit(struct lp_value member, void *arg) {
-    struct sieve *s = arg;
-
-    if (rng_below(s->left--) >= s->wanted) return;
-    s->wanted--;
-    s->visit(member, s->arg);
-}
-
-void set_sample(const struct entry *e, size_t n, set_visit_fn visit, void *arg) {
-    struct sieve s = {set_len(e), n, visit, arg};
-    struct walk w = {visit, arg};
-
-    if (n >= s.left)
-        set_each(e, visit, arg);
-    else if (entry_form(e) == SET_TABLE)
-        table_sample(entry_object(e), n, walk_visit, &w);
-    else
-        each_small(e, sieve_visit, &s);
 }
 
 /* ---------------------------------------------------------------- as a type */
@@ -456,7 +273,7 @@ static void *copy(const struct entry *e) {
     struct table *t;
 
     if (entry_form(e) == SET_INTSET) return intset_copy(entry_object(e));
-    if (entry_form(e) == SET_LISTPACK) return lp_copy(entry_object(e));
+    if (entry_form(e) == SET_PACK) return pack_copy(entry_object(e));
     t = table_new(set_len(e));
     set_each(e, add_visited, t);
     return t;
@@ -480,7 +297,7 @@ static void measure_visited(void *item, void *arg) {
     struct measure *m = arg;
 
     m->seen++;
-    m->bytes += item_bytes(member_of(item).n);
+    m->bytes += item_bytes(set_member_of(item).n);
 }
 
 static size_t mem(const struct entry *e, size_t samples) {
@@ -489,7 +306,7 @@ static size_t mem(const struct entry *e, size_t samples) {
     uint64_t cursor = 0;
 
     if (entry_form(e) == SET_INTSET) return intset_mem(entry_object(e));
-    if (entry_form(e) == SET_LISTPACK) return lp_mem(entry_object(e));
+    if (entry_form(e) == SET_PACK) return pack_mem(entry_object(e));
     do {
         cursor = table_scan(t, cursor, measure_visited, &m);
     } while (cursor && (samples == 0 || m.seen < samples));

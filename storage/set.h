@@ -2,10 +2,10 @@
  *
  * set - different members, in no order that counts.
  *
- * Three forms: an intset while all members are integers and few, a listpack while they are few and
- * short, in the order they came; else a struct table of members, one allocation each (length as a
- * varint, bytes). What adding a member makes of a form, and when, is as in Redis 7.2; nothing goes
- * back by itself.
+ * Three forms: an intset while all members are integers and few, a pack ("listpack") while they are
+ * few and short, in the order they came; else a struct table of members, one allocation each
+ * (length as a varint, bytes). What adding a member makes of a form, and when, is as in Redis 7.2;
+ * nothing goes back by itself.
  *
  * Not here: unions and differences (server/commands); who deletes a set that became empty.
  */
@@ -13,22 +13,13 @@
 #define STET_STORAGE_SET_H
 
 #include "storage/ds/listpack.h"
+#include "storage/ds/table.h"
 #include "storage/entry.h"
 
 /* What decides on a set's form. */
 struct set_rules {
     uint64_t max_intset;              /* members of an intset */
     uint64_t max_listpack, max_value; /* of a listpack: members; bytes of one */
-};
-
-/* A member that is looked for, perhaps in several sets: what it is is found out once. */
-struct set_probe {
-    struct slice s; /* p is NULL: not written out yet */
-    int64_t v;
-    uint64_t hash;
-    enum { PROBE_UNKNOWN, PROBE_INT, PROBE_TEXT } kind;
-    bool hashed;
-    char text[NUM_I64_MAX];
 };
 
 /* A set for `first`, which is not in it yet, and as many members as are expected. */
@@ -53,13 +44,25 @@ bool set_add(struct entry *e, struct slice member, const struct set_rules *rules
 bool set_remove(struct entry *e, struct slice member);
 bool set_has(const struct entry *e, struct slice member);
 
-void set_probe_init(struct set_probe *p, struct lp_value v);
-bool set_find(const struct entry *e, struct set_probe *p);
-
 typedef void (*set_visit_fn)(struct lp_value member, void *arg);
 
 /* `visit` must not change the set; what it gets is valid until somebody does. */
 void set_each(const struct entry *e, set_visit_fn visit, void *arg);
+
+/* The members in batches, faster than by set_each; the set must not change meanwhile. */
+enum { SET_BATCH = 32 };
+struct set_iter { /* begin with {.e = set} */
+    const struct entry *e;
+    struct table_iter table;
+    size_t at;
+};
+struct set_batch {
+    struct lp_value v[SET_BATCH];
+    uint64_t hash[SET_BATCH]; /* as table_next() gives them, with `depth`; none if that is -1 */
+    int depth;
+    size_t n;
+};
+size_t set_next(struct set_iter *it, struct set_batch *b); /* 0: there are no more */
 
 /* As table_scan(); intsets and listpacks are visited whole, whatever the cursor. */
 uint64_t set_scan(const struct entry *e, uint64_t cursor, set_visit_fn visit, void *arg);
@@ -72,6 +75,36 @@ void set_pick(const struct entry *e, size_t n, set_visit_fn visit, void *arg);
 
 /* n different members, or all if there are no more. */
 void set_sample(const struct entry *e, size_t n, set_visit_fn visit, void *arg);
+
+/* ---------------------------------------------------------------- looking for members */
+
+/* A member that is looked for, perhaps in several sets: what it is is found out once. */
+struct set_probe {
+    struct slice s; /* p is NULL: not written out yet */
+    int64_t v;
+    uint64_t hash;
+    int known_bits; /* how many of the hash's highest are right; -1: none of all */
+    enum { PROBE_UNKNOWN, PROBE_INT, PROBE_TEXT } kind;
+    char text[NUM_I64_MAX];
+};
+
+void set_probe_init(struct set_probe *p, struct lp_value v);
+void set_probe_next(struct set_probe *p, const struct set_batch *b, size_t i);
+bool set_find(const struct entry *e, struct set_probe *p);
+
+/* A set of which many questions will be asked: a pack gets an index, and integers are found fast
+ * that come in ascending order. It must not change. */
+struct set_finder {
+    const struct entry *e;
+    int64_t asked; /* of an intset: the last integer, and how many are smaller */
+    size_t rank;
+    uint32_t *places;
+    unsigned bits;
+};
+
+void set_finder_init(struct set_finder *f, const struct entry *e, size_t questions);
+void set_finder_release(struct set_finder *f);
+bool set_finder_has(struct set_finder *f, struct set_probe *p);
 
 extern const struct type_ops set_type_ops;
 

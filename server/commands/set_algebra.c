@@ -109,39 +109,54 @@ static void sort_by_size(struct sources *s, size_t keep, bool descending) {
     mem_free(all);
 }
 
-struct intersection {
-    const struct sources *s;
-    struct members *out; /* NULL: only counted */
-    size_t n, limit;     /* 0: none */
+/* Sets of which is asked whether they have the members of another one. */
+struct finders {
+    struct set_finder *v;
+    size_t n;
 };
 
-static void intersect_visit(struct lp_value member, void *arg) {
-    struct intersection *x = arg;
-    struct set_probe probe;
+static struct finders make_finders(struct entry *const *sets, size_t n, const struct entry *asks) {
+    struct finders f = {mem_alloc((n + 1) * sizeof *f.v), 0};
 
-    if (x->limit && x->n >= x->limit) return;
-    set_probe_init(&probe, member);
-    for (size_t i = 1; i < x->s->n; i++)
-        if (x->s->v[i] != x->s->v[0] && !set_find(x->s->v[i], &probe)) return;
-    x->n++;
-    if (x->out) add_member(x->out, member);
+    for (size_t i = 0; i < n; i++)
+        if (sets[i] && sets[i] != asks) set_finder_init(&f.v[f.n++], sets[i], set_len(asks));
+    return f;
 }
 
-/* How many members all sets have; with `out`, which ones. */
+static void free_finders(struct finders *f) {
+    while (f->n > 0) set_finder_release(&f->v[--f->n]);
+    mem_free(f->v);
+}
+
+/* Whether all of them have the member, or any of them. */
+static bool found_in(const struct finders *f, struct set_probe *p, bool all) {
+    for (size_t i = 0; i < f->n; i++)
+        if (set_finder_has(&f->v[i], p) != all) return !all;
+    return all;
+}
+
+/* How many members all sets have, up to `limit` (0: none); with `out`, which ones. */
 static size_t intersect(struct sources *s, size_t limit, struct members *out) {
-    struct intersection x = {s, out, 0, limit};
-    uint64_t cursor = 0;
+    struct set_iter it = {0};
+    struct set_batch batch;
+    struct set_probe probe;
+    struct finders f;
+    size_t n = 0;
 
     if (s->missing) return 0;
     sort_by_size(s, 0, false);
-    if (limit == 0) {
-        set_each(s->v[0], intersect_visit, &x);
-        return x.n;
+    it.e = s->v[0];
+    f = make_finders(s->v + 1, s->n - 1, it.e);
+    while ((limit == 0 || n < limit) && set_next(&it, &batch)) {
+        for (size_t i = 0; i < batch.n; i++) {
+            set_probe_next(&probe, &batch, i);
+            if (!found_in(&f, &probe, true)) continue;
+            n++;
+            if (out) add_member(out, batch.v[i]);
+        }
     }
-    do {
-        cursor = set_scan(s->v[0], cursor, intersect_visit, &x);
-    } while (cursor && x.n < limit);
-    return x.n;
+    free_finders(&f);
+    return limit && n > limit ? limit : n;
 }
 
 static int cmd_sinter(struct call *x) {
@@ -206,33 +221,21 @@ static void add_visit(struct lp_value member, void *arg) {
         set_add(a->to, lp_value_text(member, text), &a->rules);
 }
 
-/* The members that none of the sets [0, n) has. */
-struct remainder {
-    struct entry *const *v;
-    size_t n;
-    struct members *out; /* either */
-    struct addition *add;
-};
-
-static void remainder_visit(struct lp_value member, void *arg) {
-    struct remainder *r = arg;
+/* The members of `e` that none of the sets [0, n) has. */
+static void gather_rest(const struct entry *e, struct entry *const *sets, size_t n,
+                        struct members *out) {
+    struct set_iter it = {.e = e};
+    struct set_batch batch;
     struct set_probe probe;
+    struct finders f = make_finders(sets, n, e);
 
-    set_probe_init(&probe, member);
-    for (size_t i = 0; i < r->n; i++)
-        if (r->v[i] && set_find(r->v[i], &probe)) return;
-    if (r->out)
-        add_member(r->out, member);
-    else
-        add_visit(member, r->add);
-}
-
-static struct entry *make_union(struct call *x, const struct sources *s) {
-    struct addition a = {set_new_empty(x->argv[1]), set_rules(x), false};
-
-    for (size_t i = 0; i < s->n; i++)
-        if (s->v[i]) set_each(s->v[i], add_visit, &a);
-    return a.to;
+    while (set_next(&it, &batch)) {
+        for (size_t i = 0; i < batch.n; i++) {
+            set_probe_next(&probe, &batch, i);
+            if (!found_in(&f, &probe, false)) add_member(out, batch.v[i]);
+        }
+    }
+    free_finders(&f);
 }
 
 static int by_number(const void *a, const void *b) {
@@ -245,16 +248,43 @@ static void gather_union(const struct sources *s, struct members *out) {
     bool all_ints = true;
 
     for (size_t i = 0; i < s->n; i++) {
-        struct remainder r = {s->v, i, out, NULL};
+        bool again = false;
 
         if (!s->v[i]) continue;
+        for (size_t k = 0; k < i; k++) again = again || s->v[k] == s->v[i];
+        if (again) continue;
         all_ints = all_ints && set_all_ints(s->v[i]);
-        if (out->n == 0)
-            set_each(s->v[i], gather_visit, out);
-        else
-            set_each(s->v[i], remainder_visit, &r);
+        gather_rest(s->v[i], s->v, i, out);
     }
     if (all_ints && out->n) qsort(out->v, out->n, sizeof *out->v, by_number);
+}
+
+/* A set of these members for the destination: in the form, and the order if it is small, that it
+ * gets by adding one after the other. */
+static struct entry *make_from(struct call *x, struct members *m) {
+    struct addition a = {NULL, set_rules(x), false};
+
+    if (m->n > a.rules.max_intset && m->n > a.rules.max_listpack) {
+        a.to = set_build(x->argv[1], m->v, m->n, &a.rules);
+    } else {
+        a.to = set_new_empty(x->argv[1]);
+        for (size_t i = 0; i < m->n; i++) add_visit(m->v[i], &a);
+    }
+    mem_free(m->v);
+    return a.to;
+}
+
+/* Of many sets: by adding all of them. */
+static struct entry *make_union(struct call *x, const struct sources *s) {
+    struct addition a = {set_new_empty(x->argv[1]), set_rules(x), false};
+    size_t largest = 0;
+
+    for (size_t i = 0; i < s->n; i++)
+        if (s->v[i] && set_len(s->v[i]) > largest) largest = set_len(s->v[i]);
+    if (largest > a.rules.max_listpack) set_expect(a.to, largest, &a.rules);
+    for (size_t i = 0; i < s->n; i++)
+        if (s->v[i]) set_each(s->v[i], add_visit, &a);
+    return a.to;
 }
 
 /* Replies with the members of a set that was made on the way. */
@@ -284,11 +314,17 @@ static int cmd_sunion(struct call *x) {
 }
 
 static int cmd_sunionstore(struct call *x) {
+    struct members m = {0};
     struct entry *made;
     struct sources s;
 
     if (!open_sources(x, 2, (size_t)x->argc - 2, &s)) return -1;
-    made = make_union(x, &s);
+    if (s.n - s.missing > LOOK_SETS) {
+        made = make_union(x, &s);
+    } else {
+        gather_union(&s, &m);
+        made = make_from(x, &m);
+    }
     mem_free(s.v);
     return store_result(x, made, "sunionstore");
 }
@@ -307,24 +343,23 @@ static bool better_look(const struct sources *s) {
     return look / 2 <= take;
 }
 
-static void look_for_difference(struct sources *s, struct members *out, struct addition *add) {
-    struct remainder r = {s->v + 1, s->n - 1, out, add};
-
+static void look_for_difference(struct sources *s, struct members *out) {
     if (!s->v[0]) return;
     for (size_t i = 1; i < s->n; i++)
         if (s->v[i] == s->v[0]) return;
     sort_by_size(s, 1, true);
-    set_each(s->v[0], remainder_visit, &r);
+    gather_rest(s->v[0], s->v + 1, s->n - 1, out);
 }
 
 static struct entry *make_difference(struct call *x, struct sources *s) {
-    struct addition a = {set_new_empty(x->argv[1]), set_rules(x), false};
+    struct addition a = {NULL, set_rules(x), false};
+    struct members m = {0};
 
-    if (!s->v[0]) return a.to;
-    if (better_look(s)) {
-        look_for_difference(s, NULL, &a);
-        return a.to;
+    if (!s->v[0] || better_look(s)) {
+        look_for_difference(s, &m);
+        return make_from(x, &m);
     }
+    a.to = set_new_empty(x->argv[1]);
     set_each(s->v[0], add_visit, &a);
     a.remove = true;
     for (size_t i = 1; i < s->n && set_len(a.to) > 0; i++)
@@ -343,7 +378,7 @@ static int cmd_sdiff(struct call *x) {
         mem_free(s.v);
         return reply_made(x, made);
     }
-    look_for_difference(&s, &m, NULL);
+    look_for_difference(&s, &m);
     mem_free(s.v);
     return reply_members(x, &m);
 }

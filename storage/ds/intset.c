@@ -89,6 +89,26 @@ static size_t rank_of(const struct intset *s, int64_t v) {
     return lo;
 }
 
+size_t intset_rank(const struct intset *s, int64_t v, size_t from) {
+    size_t step = 1, lo = from, hi = from;
+
+    while (hi < s->n && intset_get(s, hi) < v) {
+        lo = hi + 1;
+        hi += step;
+        step *= 2;
+    }
+    if (hi > s->n) hi = s->n;
+    while (lo < hi) {
+        size_t mid = (lo + hi) / 2;
+
+        if (intset_get(s, mid) < v)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
 static bool holds_at(const struct intset *s, size_t i, int64_t v) {
     return i < s->n && intset_get(s, i) == v;
 }

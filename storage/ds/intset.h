@@ -33,6 +33,9 @@ size_t intset_mem(const struct intset *s);   /* bytes of the allocation */
 int64_t intset_get(const struct intset *s, size_t i); /* the i-th smallest */
 bool intset_has(const struct intset *s, int64_t v);
 
+/* How many are smaller than v, if it is known that the first `from` are. */
+size_t intset_rank(const struct intset *s, int64_t v, size_t from);
+
 bool intset_add(struct intset **s, int64_t v);    /* false: it is there already */
 bool intset_remove(struct intset **s, int64_t v); /* false: it is not there */
 

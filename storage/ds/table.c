@@ -432,6 +432,33 @@ void table_each(const struct table *t, table_visit_fn visit, void *arg) {
     }
 }
 
+size_t table_next(const struct table *t, struct table_iter *it, size_t max, void **entries,
+                  uint64_t *hash, unsigned *depth) {
+    size_t n = 0, end = t->dir ? (size_t)1 << t->depth : 0;
+
+    while (n == 0 && it->at < end) {
+        const struct table_segment *s = t->dir[it->at];
+        uint64_t top = s->depth ? (uint64_t)it->at << (64 - t->depth) : 0;
+
+        *depth = s->depth;
+        for (; it->bucket < s->nbuckets && n + TABLE_SLOTS <= max; it->bucket++) {
+            const struct table_bucket *b = &s->buckets[it->bucket];
+
+            for (unsigned k = 0; k < TABLE_SLOTS; k++) {
+                if (!b->tag[k]) continue;
+                entries[n] = entry_of(b->slot[k]);
+                __builtin_prefetch(entries[n]);
+                hash[n++] = top | (uint64_t)b->tag[k] << 16 | b->slot[k] >> 48;
+            }
+        }
+        if (it->bucket == s->nbuckets) {
+            it->at += span_of(t, s);
+            it->bucket = 0;
+        }
+    }
+    return n;
+}
+
 void *table_random(const struct table *t) {
     if (t->count == 0) return NULL;
     for (;;) {

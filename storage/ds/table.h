@@ -92,6 +92,19 @@ uint64_t table_scan(const struct table *t, uint64_t cursor, table_visit_fn visit
 /* Visits every entry; `visit` must not change the table. */
 void table_each(const struct table *t, table_visit_fn visit, void *arg);
 
+/* Where table_next() goes on; all zero: at the beginning. */
+struct table_iter {
+    size_t at; /* in the directory */
+    unsigned bucket;
+};
+
+/* Up to `max` entries (TABLE_SLOTS at least) from there on, 0 at the end; the table must not change
+ * between calls. hash[i] is what can be told of entry i's hash without looking at it: its `*depth`
+ * highest bits and what else a search needs, so it is good for searches in tables of no greater
+ * depth. The lowest 16 bits are right always. */
+size_t table_next(const struct table *t, struct table_iter *it, size_t max, void **entries,
+                  uint64_t *hash, unsigned *depth);
+
 /* Some entry, every one with nearly the same probability; NULL if there is none. */
 void *table_random(const struct table *t);
 

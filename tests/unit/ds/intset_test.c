@@ -124,3 +124,14 @@ Test(intset, broken_bytes_are_refused) {
     for (size_t i = 0; i < sizeof broken / sizeof *broken; i++)
         cr_assert_not(intset_check(broken[i].bytes, broken[i].n), "%zu", i);
 }
+
+Test(intset, a_rank_is_found_from_any_place_before_it) {
+    for (int64_t v = 0; v < 200; v++) intset_add(&s, v * v);
+    for (int64_t v = -5; v < 40100; v += 37) {
+        size_t rank = 0;
+
+        while (rank < 200 && (int64_t)(rank * rank) < v) rank++;
+        for (size_t from = 0; from <= rank; from += 7) cr_assert_eq(intset_rank(s, v, from), rank);
+        cr_assert_eq(intset_rank(s, v, rank), rank);
+    }
+}

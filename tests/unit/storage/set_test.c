@@ -184,6 +184,63 @@ Test(set, a_probe_finds_in_every_form) {
     for (int i = 0; i < 3; i++) entry_free(forms[i]);
 }
 
+/* Every member once, whatever the form; and a probe made of a batch finds it in `other`. */
+static size_t walk_in_batches(const struct entry *e, const struct entry *other) {
+    struct set_iter it = {.e = e};
+    struct set_batch batch;
+    struct set_finder f;
+    size_t n = 0;
+
+    set_finder_init(&f, other, set_len(e));
+    while (set_next(&it, &batch)) {
+        for (size_t i = 0; i < batch.n; i++) {
+            char text[NUM_I64_MAX];
+            struct slice member = lp_value_text(batch.v[i], text);
+            struct set_probe p;
+
+            set_probe_next(&p, &batch, i);
+            cr_assert_eq(set_finder_has(&f, &p), set_has(other, member));
+            set_probe_next(&p, &batch, i);
+            cr_assert_eq(set_find(other, &p), set_has(other, member));
+            cr_assert(set_has(e, member));
+            n++;
+        }
+    }
+    set_finder_release(&f);
+    return n;
+}
+
+Test(set, batches_give_all_members_and_finders_find_them) {
+    static const struct {
+        int n, step;
+        uint64_t max_intset, max_listpack;
+    } kinds[] = {{50, 3, 512, 128}, {50, 2, 0, 128},     {50, 5, 0, 0},       {3000, 2, 0, 0},
+                 {700, 7, 0, 0},    {9000, 1, 0, 0},     {4, 3, 0, 128},      {1, 1, 512, 128},
+                 {900, 4, 0, 2000}, {900, 3, 2000, 128}, {70000, 1, 0, 80000}};
+    enum { KINDS = sizeof kinds / sizeof *kinds };
+    struct entry *sets[KINDS];
+
+    for (int k = 0; k < KINDS; k++) {
+        struct set_rules r = {kinds[k].max_intset, kinds[k].max_listpack, 64};
+        bool texts = !kinds[k].max_intset && kinds[k].n < 5000;
+
+        sets[k] = set_new_empty(SLICE("k"));
+        set_expect(sets[k], kinds[k].max_listpack ? 0 : 1, &r);
+        for (int i = 0; i < kinds[k].n; i++) {
+            char text[32];
+            int v = i * kinds[k].step,
+                n = snprintf(text, sizeof text, texts && v % 3 ? "t%d" : "%d", v);
+
+            if (kinds[k].n < 5000 || !kinds[k].max_listpack || i < 300)
+                set_add(sets[k], slice_of(text, (size_t)n), &r);
+        }
+    }
+    for (int a = 0; a < KINDS; a++)
+        for (int b = 0; b < KINDS; b++)
+            cr_assert_eq(walk_in_batches(sets[a], sets[b]), set_len(sets[a]), "%d %d", a, b);
+    for (int k = 0; k < KINDS; k++) entry_free(sets[k]);
+}
+
 /* ---------------------------------------------------------------- chance */
 
 static void count_visited(struct lp_value member, void *arg) {
