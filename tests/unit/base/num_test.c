@@ -197,7 +197,9 @@ static void check_shortest(double v) {
     if (fabs(v) < 0x1p62 && v == floor(v)) return;
     for (const char *p = out; *p && *p != 'e'; p++)
         if (*p >= '0' && *p <= '9' && (digits || *p != '0')) digits++;
-    if (digits == 1 || strchr(out, 'e') == NULL) return;
+    snprintf(shorter, sizeof shorter, "%.*e", digits - 1, v);
+    cr_assert_eq(strtod(shorter, NULL), v, "%s has other digits than %s", out, shorter);
+    if (digits == 1) return;
     snprintf(shorter, sizeof shorter, "%.*e", digits - 2, v);
     cr_assert(strtod(shorter, NULL) != v, "%s is shorter than %s", shorter, out);
 }
@@ -212,7 +214,37 @@ Test(num, doubles_print_the_shortest_text_that_reads_back) {
         if (isfinite(v)) check_shortest(v);
         check_shortest((double)rng_below(1u << 30) / (double)(1 + rng_below(10000)));
         check_shortest(ldexp((double)(1 + rng_below(1000)), -1074)); /* the smallest ones */
+        v = ldexp((double)(bits >> 11), -(int)rng_below(75));
+        check_shortest(v);
+        check_shortest(-nextafter(v, 0));
+        v = ldexp(1, (int)rng_below(53) - 20); /* the gap below is half as wide */
+        check_shortest(nextafter(v, 0));
+        check_shortest(v + v * 0x1p-52);
     }
+}
+
+Test(num, plain_decimals_are_read_as_strtod_does) {
+    double v;
+
+    rng_seed(12);
+    for (int i = 0; i < 100000; i++) {
+        char text[40];
+        int n = num_format_u64(text, rng_u64() >> rng_below(64)), at = (int)rng_below(20);
+
+        if (at < n) {
+            memmove(text + at + 1, text + at, (size_t)(n - at));
+            text[at] = '.';
+            n++;
+        }
+        text[n] = '\0';
+        cr_assert(num_parse_double(text, (size_t)n, &v), "%s", text);
+        cr_assert_eq(v, strtod(text, NULL), "%s", text);
+    }
+    cr_expect_not(num_parse_double(".", 1, &v));
+    cr_expect_not(num_parse_double("-", 1, &v));
+    cr_expect_not(num_parse_double("1.2.3", 5, &v));
+    cr_expect(num_parse_double("-0", 2, &v) && v == 0 && signbit(v));
+    cr_expect(num_parse_double("1.", 2, &v) && v == 1);
 }
 
 Test(num, long_doubles_print_as_incrbyfloat_does) {
