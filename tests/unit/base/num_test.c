@@ -197,6 +197,8 @@ static void check_shortest(double v) {
     if (fabs(v) < 0x1p62 && v == floor(v)) return;
     for (const char *p = out; *p && *p != 'e'; p++)
         if (*p >= '0' && *p <= '9' && (digits || *p != '0')) digits++;
+    if (!strchr(out, '.'))
+        for (int i = n; out[i - 1] == '0'; i--) digits--;
     snprintf(shorter, sizeof shorter, "%.*e", digits - 1, v);
     cr_assert_eq(strtod(shorter, NULL), v, "%s has other digits than %s", out, shorter);
     if (digits == 1) return;
