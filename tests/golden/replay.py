@@ -24,6 +24,8 @@ from server import COMPAT, SERVER, Server  # noqa: E402
 
 FAMILIES = ("strings,bits,generic,connection,config,command,protocol,arity,lists,hashes,sets,zsets,"
             "streams,hyperloglog,geo,sort,hash_field_expiry,additions74")
+# Times relative to now of two commands must fall into one millisecond: these are tried again.
+HASTY = {"hash_field_expiry-h003": 10}
 CLEAN = ["FLUSHALL"], ["FUNCTION", "FLUSH"], ["SCRIPT", "FLUSH"]
 
 
@@ -42,6 +44,18 @@ class Replay:
         self.same = self.differ = self.left_out = 0
 
     def case(self, case):
+        for left in reversed(range(HASTY.get(case["id"], 1))):
+            before = self.same, self.left_out
+            wrong = self.attempt(case)
+            if not wrong or not left:
+                break
+            self.same, self.left_out = before
+        for n, step, want, got in wrong:
+            self.report(case, n, step, want, got)
+
+    def attempt(self, case):
+        """What came otherwise: (number of the step, step, wanted, got)."""
+        wrong = []
         for words in CLEAN:
             self.control.ask(*words)
         conns = [self.server.conn(proto=self.proto) for _ in range(case["conns"])]
@@ -50,16 +64,17 @@ class Replay:
         for n, step in enumerate(case["steps"]):
             try:
                 if not self.step(conns, keep, replies, n, step):
-                    self.report(case, n, step, self.want(step), replies[n])
+                    wrong.append((n, step, self.want(step), replies[n]))
             except (Closed, TimeoutError, ValueError, OSError) as e:
-                self.report(case, n, step, self.want(step), "%s %s" % (type(e).__name__, e))
+                wrong.append((n, step, self.want(step), "%s %s" % (type(e).__name__, e)))
                 break
         for c in conns:
             if c.unread():
-                self.report(case, len(case["steps"]) - 1, {}, None, ["unread", c.unread()])
+                wrong.append((len(case["steps"]) - 1, {}, None, ["unread", c.unread()]))
             c.close()
         for words in case.get("after", []):
             self.control.ask(*words)
+        return wrong
 
     def want(self, step):
         return step["resp%d" % self.proto]
