@@ -43,6 +43,11 @@ static char *writable(struct ref *r) {
     return p;
 }
 
+/* What was used as a hyperloglog once has encoding "raw", as in Redis. */
+static void make_raw(struct ref *r) {
+    if (r->e && !(r->e->flags & ENTRY_RAW)) writable(r);
+}
+
 /* Small strings stay in their entries, whose allocations grow by steps of a quarter. */
 static void edit_sparse(struct call *x, struct ref *r, const struct hll_edit *edit) {
     size_t n = entry_string(r->e).n, room = n + edit->n - edit->old, now;
@@ -91,6 +96,7 @@ static int cmd_pfadd(struct call *x) {
     bool corrupt = false;
 
     if (!check_hll(x, &r)) return -1;
+    make_raw(&r);
     if (!r.e) {
         make_empty(x, &r);
         changes++;
@@ -136,6 +142,7 @@ static int count_one(struct call *x) {
     uint64_t n = 0;
 
     if (!check_hll(x, &r)) return -1;
+    make_raw(&r);
     if (r.e && !hll_cached(entry_string(r.e), &n)) {
         if (!hll_count(entry_string(r.e), &n)) return reply_err(x, ERR_CORRUPT);
         hll_put_cached(writable(&r), n);
@@ -157,6 +164,12 @@ static int cmd_pfcount(struct call *x) {
 
 /* ---------------------------------------------------------------- PFMERGE */
 
+/* One after the other, as Redis: what runs come of it depends on the order. */
+static void mark_all(struct call *x, struct ref *r, const uint8_t reg[HLL_REGISTERS]) {
+    for (uint32_t i = 0; i < HLL_REGISTERS; i++)
+        if (reg[i]) mark(x, r, (struct hll_mark){i, reg[i]});
+}
+
 static int cmd_pfmerge(struct call *x) {
     uint8_t max[HLL_REGISTERS];
     bool any_dense = false;
@@ -166,8 +179,10 @@ static int cmd_pfmerge(struct call *x) {
     r = lookup_write(x, 1);
     if (!r.e) make_empty(x, &r);
     if (any_dense) make_dense(x, &r); /* it was read just now: it is not corrupt */
-    for (uint32_t i = 0; i < HLL_REGISTERS; i++)
-        if (max[i]) mark(x, &r, (struct hll_mark){i, max[i]});
+    if (any_dense)
+        hll_write_all(writable(&r), max);
+    else
+        mark_all(x, &r, max);
     hll_outdate(writable(&r));
     key_changed(x, &r, EVENT_STRING, "pfadd");
     reply_ok(&x->r);
@@ -216,6 +231,7 @@ static int cmd_pfdebug(struct call *x) {
 
     if (!r.e) return reply_err(x, "ERR The specified key does not exist");
     if (!check_hll(x, &r)) return -1;
+    make_raw(&r);
     if (arg_is(x, 1, "getreg")) return debug_registers(x, &r);
     if (arg_is(x, 1, "decode")) return debug_decode(x, &r);
     if (arg_is(x, 1, "encoding")) {

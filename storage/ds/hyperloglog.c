@@ -79,8 +79,8 @@ struct run {
     uint8_t value;
 };
 
-/* A run that begins at the byte `at` and the register `first`; false at the end, and where it
- * would lead beyond one. */
+/* A run that begins at the byte `at` and the register `first`; false at the end of the bytes. It
+ * may lead beyond the last register. */
 static bool read_run(struct slice s, uint32_t at, uint32_t first, struct run *r) {
     uint8_t b = at < s.n ? (uint8_t)s.p[at] : 0;
     struct run to = {.at = at, .first = first, .bytes = (b & 0xc0) == 0x40 ? 2 : 1};
@@ -94,7 +94,6 @@ static bool read_run(struct slice s, uint32_t at, uint32_t first, struct run *r)
     } else {
         to.n = b + 1u;
     }
-    if (to.n > HLL_REGISTERS - first) return false;
     *r = to;
     return true;
 }
@@ -102,6 +101,10 @@ static bool read_run(struct slice s, uint32_t at, uint32_t first, struct run *r)
 /* For runs from the beginning: while (next_run(s, &r)). Begin with {.at = HLL_HEADER}. */
 static bool next_run(struct slice s, struct run *r) {
     return read_run(s, r->at + r->bytes, r->first + r->n, r);
+}
+
+static bool fits(const struct run *r) {
+    return r->first + r->n <= HLL_REGISTERS;
 }
 
 /* Whether a walk that has ended has come to the end of all. */
@@ -147,6 +150,16 @@ void hll_write(char *p, struct hll_mark m) {
     at[0] = (uint8_t)word;
     at[1] = (uint8_t)(word >> 8);
     at[2] = (uint8_t)(word >> 16);
+}
+
+void hll_write_all(char *p, const uint8_t reg[HLL_REGISTERS]) {
+    uint8_t *at = (uint8_t *)p + HLL_HEADER;
+
+    for (int i = 0; i < HLL_REGISTERS; i += 4, at += 3) {
+        at[0] = (uint8_t)(reg[i] | reg[i + 1] << 6);
+        at[1] = (uint8_t)(reg[i + 1] >> 2 | reg[i + 2] << 4);
+        at[2] = (uint8_t)(reg[i + 2] >> 4 | reg[i + 3] << 2);
+    }
 }
 
 static enum hll_result look_at_sparse(struct slice s, struct hll_mark m, size_t sparse_max,
@@ -221,7 +234,7 @@ bool hll_to_dense(struct slice s, char out[HLL_DENSE_BYTES]) {
     memset(out, 0, HLL_DENSE_BYTES);
     memcpy(out, s.p, HLL_HEADER);
     out[ENCODING_AT] = DENSE;
-    while (next_run(s, &r))
+    while (next_run(s, &r) && fits(&r))
         for (uint32_t i = 0; r.value && i < r.n; i++)
             hll_write(out, (struct hll_mark){r.first + i, r.value});
     return is_complete(&r, s);
@@ -250,7 +263,7 @@ static bool sparse_histogram(struct slice s, uint32_t count[HLL_VALUE_MAX + 1]) 
     struct run r = {.at = HLL_HEADER};
 
     memset(count, 0, (HLL_VALUE_MAX + 1) * sizeof *count);
-    while (next_run(s, &r)) count[r.value] += r.n;
+    while (next_run(s, &r) && fits(&r)) count[r.value] += r.n;
     return is_complete(&r, s);
 }
 
@@ -335,7 +348,7 @@ bool hll_merge(uint8_t max[HLL_REGISTERS], struct slice s) {
         merge_dense(max, (const uint8_t *)s.p + HLL_HEADER);
         return true;
     }
-    while (next_run(s, &r))
+    while (next_run(s, &r) && fits(&r))
         for (uint32_t i = r.first; i < r.first + r.n; i++)
             if (max[i] < r.value) max[i] = r.value;
     return is_complete(&r, s);

@@ -67,8 +67,9 @@ enum hll_result hll_look(struct slice s, struct hll_mark m, size_t sparse_max,
  * bytes it has now: n + edit->n - edit->old at the most. */
 size_t hll_apply(char *p, size_t n, const struct hll_edit *edit);
 
-/* Sets a register of a dense one. */
+/* Sets a register of a dense one, or all of them. */
 void hll_write(char *p, struct hll_mark m);
+void hll_write_all(char *p, const uint8_t reg[HLL_REGISTERS]);
 
 /* The same registers, dense; false if `s` is corrupt. The header's cardinality is taken along. */
 bool hll_to_dense(struct slice s, char out[HLL_DENSE_BYTES]);
