@@ -83,11 +83,13 @@ void aof_append(struct aof *a, int db, struct slice resp) {
     count_appended(a);
 }
 
-void aof_append_group(struct aof *a, int db, const struct bytes *resp, size_t ncommands) {
+void aof_append_group(struct aof *a, int db, int last_db, const struct bytes *resp,
+                      size_t ncommands) {
     prepare_append(a, db);
     if (ncommands > 1) bytes_append_str(&a->buf, "*1\r\n$5\r\nMULTI\r\n");
     bytes_append(&a->buf, resp->p, resp->n);
     if (ncommands > 1) bytes_append_str(&a->buf, "*1\r\n$4\r\nEXEC\r\n");
+    a->db = last_db;
     count_appended(a);
 }
 

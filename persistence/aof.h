@@ -88,8 +88,10 @@ enum aof_phase aof_phase(const struct aof *a);
 /* Appends one whole command in RESP form to the batch under way, with SELECT if need be. */
 void aof_append(struct aof *a, int db, struct slice resp);
 
-/* Between these, several commands stay together (MULTI..EXEC): no mark or time stands inside. */
-void aof_append_group(struct aof *a, int db, const struct bytes *resp, size_t ncommands);
+/* Several commands that stay together (MULTI..EXEC): no mark or time stands inside. The first is
+ * for `db`; with SELECTs among them the last is for `last_db`. */
+void aof_append_group(struct aof *a, int db, int last_db, const struct bytes *resp,
+                      size_t ncommands);
 
 /* Called before the loop waits: the batch goes to the writer; a fork that is due happens. */
 void aof_hand_over(struct aof *a);

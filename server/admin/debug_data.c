@@ -23,7 +23,7 @@ static void add_one(struct call *x, struct slice key, struct slice value) {
     x->e->dirty++;
     gate_changed(&x->e->gate, ref.hash);
     EFFECT(x, SLICE("SET"), key, value);
-    if (x->e->neffects >= FLUSH_EVERY) effects_flush(x->e, x->db->id);
+    if (x->e->effects.n >= FLUSH_EVERY) effects_flush(x->e);
 }
 
 static void add_keys(struct call *x, int64_t count, struct slice prefix, size_t size) {

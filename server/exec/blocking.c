@@ -7,45 +7,19 @@
 
 #include <math.h>
 
-/* A key that somebody waits for; in engine.waiting of its database. */
-struct waited_key {
-    struct list waits; /* struct key_wait, the oldest first */
-    struct list ready; /* in engine.ready while its waiters are to try again */
-    uint64_t hash;
-    int db;
-    size_t n;
-    char key[];
-};
-
 struct key_wait {
-    struct list link; /* in waited_key.waits */
-    struct waited_key *on;
+    struct list link; /* in interest.waits */
+    struct interest *on;
     struct blocked *b;
 };
 
-static struct slice waited_name(const void *entry) {
-    const struct waited_key *k = entry;
-
-    return (struct slice){k->key, k->n};
-}
-
-static bool waited_match(const void *entry, struct slice key) {
-    return slice_eq(waited_name(entry), key);
-}
-
-static const struct table_ops waited_ops = {waited_name, waited_match};
-
-void blocking_init(struct engine *e, int ndbs) {
+void blocking_init(struct engine *e) {
     list_init(&e->blocked);
     list_init(&e->resuming);
     list_init(&e->ready);
-    e->waiting = mem_calloc((size_t)ndbs * sizeof *e->waiting);
-    for (int i = 0; i < ndbs; i++) table_init(&e->waiting[i], &waited_ops);
 }
 
 void blocking_release(struct engine *e) {
-    for (int i = 0; i < e->ks.ndbs; i++) table_release(&e->waiting[i], NULL, NULL);
-    mem_free(e->waiting);
     heap_release(&e->block_deadlines);
 }
 
@@ -53,37 +27,14 @@ void blocking_release(struct engine *e) {
 
 /* A key named twice is waited for once. */
 static void wait_for(struct engine *e, struct blocked *b, struct slice key) {
-    uint64_t hash = hash_bytes(key.p, key.n);
-    struct table *t = &e->waiting[b->db];
-    struct waited_key *k = table_find(t, key, hash);
+    struct interest *k = interest_get(&e->interests, b->db, key);
     struct key_wait *w;
 
-    if (!k) {
-        k = mem_alloc(sizeof *k + key.n);
-        list_init(&k->waits);
-        list_init(&k->ready);
-        k->hash = hash;
-        k->db = b->db;
-        k->n = key.n;
-        memcpy(k->key, key.p, key.n);
-        table_insert(t, k, hash);
-        e->nwaited++;
-    } else if (list_entry(k->waits.prev, struct key_wait, link)->b == b) {
-        return;
-    }
+    if (!list_empty(&k->waits) && list_entry(k->waits.prev, struct key_wait, link)->b == b) return;
     w = &b->waits[b->nwaits++];
     w->on = k;
     w->b = b;
     list_append(&k->waits, &w->link);
-}
-
-/* A key that is being served stays until that is over. */
-static void drop_if_unwanted(struct engine *e, struct waited_key *k) {
-    if (!list_empty(&k->waits) || e->serving == k) return;
-    list_remove(&k->ready);
-    table_remove(&e->waiting[k->db], k, k->hash);
-    e->nwaited--;
-    mem_free(k);
 }
 
 static void stop_waiting(struct engine *e, struct blocked *b) {
@@ -91,29 +42,12 @@ static void stop_waiting(struct engine *e, struct blocked *b) {
         struct key_wait *w = &b->waits[--b->nwaits];
 
         list_remove(&w->link);
-        drop_if_unwanted(e, w->on);
+        interest_drop(&e->interests, w->on);
     }
 }
 
-static void make_ready(struct engine *e, struct waited_key *k) {
-    if (list_empty(&k->ready)) list_append(&e->ready, &k->ready);
-}
-
-void blocking_key_touched(struct engine *e, const struct db *db, struct slice key, uint64_t hash) {
-    struct waited_key *k;
-
-    if (__builtin_expect(e->nwaited == 0, 1)) return;
-    k = table_find(&e->waiting[db->id], key, hash);
-    if (k) make_ready(e, k);
-}
-
-static void make_visited_ready(void *entry, void *arg) {
-    make_ready(arg, entry);
-}
-
-void blocking_all_touched(struct engine *e) {
-    if (e->nwaited == 0) return;
-    for (int i = 0; i < e->ks.ndbs; i++) table_each(&e->waiting[i], make_visited_ready, e);
+void blocking_touched(struct engine *e, struct interest *k) {
+    if (!list_empty(&k->waits) && list_empty(&k->ready)) list_append(&e->ready, &k->ready);
 }
 
 /* ---------------------------------------------------------------- beginning to wait */
@@ -160,23 +94,6 @@ void block_on_progress(struct call *x, const struct blocked *what, uint64_t dead
     begin(x, what, deadline_us);
 }
 
-/* Arguments and their bytes in one allocation. */
-static struct slice *copy_args(int argc, const struct slice *argv) {
-    size_t bytes = (size_t)argc * sizeof *argv;
-    struct slice *to;
-    char *p;
-
-    for (int i = 0; i < argc; i++) bytes += argv[i].n;
-    to = mem_alloc(bytes);
-    p = (char *)(to + argc);
-    for (int i = 0; i < argc; i++) {
-        to[i] = (struct slice){p, argv[i].n};
-        memcpy(p, argv[i].p, argv[i].n);
-        p += argv[i].n;
-    }
-    return to;
-}
-
 int block_on_keys(struct call *x, const struct key_block *what) {
     int step = what->step ? what->step : 1;
     struct blocked b = {.cmd = x->cmd,
@@ -195,7 +112,7 @@ int block_on_keys(struct call *x, const struct key_block *what) {
         (what->at_once ? what->at_once : what->time_up)(&x->r);
         return 0;
     }
-    b.argv = copy_args(x->argc, what->argv ? what->argv : x->argv);
+    b.argv = args_copy(x->argc, what->argv ? what->argv : x->argv);
     b.waits = mem_calloc((size_t)((what->last - what->first) / step + 1) * sizeof *b.waits);
     to = begin(x, &b, what->deadline_us);
     for (int i = what->first; i <= what->last; i += step) wait_for(x->e, to, to->argv[i]);
@@ -262,29 +179,29 @@ void blocked_resume(struct engine *e) {
 /* ---------------------------------------------------------------- trying again */
 
 /* Whether a key in this state can be of use to who waits for it. */
-static bool concerns(const struct engine *e, const struct waited_key *k, const struct blocked *b) {
+static bool concerns(const struct engine *e, const struct interest *k, const struct blocked *b) {
     const struct entry *found;
 
     if (b->any_change) return true;
-    found = db_find(&e->ks.dbs[k->db], waited_name(k), k->hash);
+    found = db_find(&e->ks.dbs[k->db], interest_key(k), k->hash);
     return found && found->type == b->type;
 }
 
-static void serve_key(struct engine *e, struct waited_key *k) {
-    e->serving = k;
+static void serve_key(struct engine *e, struct interest *k) {
+    k->pinned = e->serving = true;
     list_each_safe (it, next, &k->waits) {
         struct blocked *b = list_entry(it, struct key_wait, link)->b;
 
         if (concerns(e, k, b) && call_again(b)) end(e, b);
     }
-    e->serving = NULL;
-    drop_if_unwanted(e, k);
+    k->pinned = e->serving = false;
+    interest_drop(&e->interests, k);
 }
 
 void blocking_serve(struct engine *e) {
     if (__builtin_expect(list_empty(&e->ready), 1) || e->serving) return;
     while (!list_empty(&e->ready)) {
-        struct waited_key *k = list_entry(e->ready.next, struct waited_key, ready);
+        struct interest *k = list_entry(e->ready.next, struct interest, ready);
 
         list_remove(&k->ready);
         serve_key(e, k);

@@ -75,7 +75,7 @@ void block_on_progress(struct call *x, const struct blocked *what, uint64_t dead
 
 /* ---------------------------------------------------------------- for the engine */
 
-void blocking_init(struct engine *e, int ndbs);
+void blocking_init(struct engine *e);
 void blocking_release(struct engine *e);
 
 /* The session waits for nothing any more: it goes away. */
@@ -84,9 +84,8 @@ void blocked_forget(struct engine *e, struct session *s);
 /* Ends a client's waiting as if its time were up, or with an error if `error` is not NULL. */
 void unblock(struct blocked *b, const char *error);
 
-/* Something was done to a key: who waits for it will try again. Cheap while nobody waits. */
-void blocking_key_touched(struct engine *e, const struct db *db, struct slice key, uint64_t hash);
-void blocking_all_touched(struct engine *e);
+/* Something was done to a key: who waits for it will try again. */
+void blocking_touched(struct engine *e, struct interest *k);
 
 /* Lets those try whose keys became ready. To be called between commands. */
 void blocking_serve(struct engine *e);

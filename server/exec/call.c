@@ -2,8 +2,9 @@
 #include "server/exec/call.h"
 
 #include "protocol/encode.h"
-#include "server/exec/field_expiry.h"
 #include "server/exec/blocking.h"
+#include "server/exec/field_expiry.h"
+#include "server/exec/multi.h"
 #include "storage/base/check.h"
 #include "storage/base/mem.h"
 #include "storage/base/num.h"
@@ -91,7 +92,40 @@ bool arg_int_range(struct call *x, int i, int64_t min, int64_t max, int64_t *out
     return true;
 }
 
+struct slice *args_copy(int argc, const struct slice *argv) {
+    size_t bytes = (size_t)argc * sizeof *argv;
+    struct slice *to;
+    char *p;
+
+    for (int i = 0; i < argc; i++) bytes += argv[i].n;
+    to = mem_alloc(bytes);
+    p = (char *)(to + argc);
+    for (int i = 0; i < argc; i++) {
+        to[i] = (struct slice){p, argv[i].n};
+        memcpy(p, argv[i].p, argv[i].n);
+        p += argv[i].n;
+    }
+    return to;
+}
+
 /* ---------------------------------------------------------------- keys */
+
+void key_touched(struct engine *e, const struct db *db, struct slice key, uint64_t hash) {
+    struct interest *k = interest_find(&e->interests, db->id, key, hash);
+
+    if (!k) return;
+    blocking_touched(e, k);
+    multi_touched(k);
+}
+
+static void visit_touched(void *interest, void *e) {
+    blocking_touched(e, interest);
+}
+
+void all_touched(struct engine *e) {
+    interests_each(&e->interests, visit_touched, e);
+    multi_all_touched(e);
+}
 
 /* An entry past its time is gone, whoever looks: it is removed, and its removal logged beside
  * whatever the command itself is logged as. */
@@ -101,12 +135,11 @@ static void tell_expired(struct engine *e, const struct ref *r) {
     if (aof_logs(aof_phase(e->aof))) {
         struct slice argv[] = {lazy ? SLICE("UNLINK") : SLICE("DEL"), r->key};
 
-        encode_command(&e->effects, 2, argv);
-        e->neffects++;
+        encode_command(effects_begin(e, r->db->id), 2, argv);
     }
     if (e->hooks.event) e->hooks.event(e->hooks.arg, EVENT_EXPIRED, "expired", r->key, r->db->id);
     e->stats.expired++;
-    blocking_key_touched(e, r->db, r->key, r->hash);
+    key_touched(e, r->db, r->key, r->hash);
 }
 
 static void expire_now(struct engine *e, struct ref *r) {
@@ -115,35 +148,13 @@ static void expire_now(struct engine *e, struct ref *r) {
     r->e = NULL;
 }
 
-/* Effects are logged for the call's database. Where another one is looked at (MOVE, COPY), the
- * removal is logged at once, ahead of what stands there already: that is about other keys. */
-static void expire_found(struct call *x, struct ref *r) {
-    struct engine *e = x->e;
-    struct bytes kept;
-    size_t nkept;
-
-    if (r->db == x->db) {
-        expire_now(e, r);
-        return;
-    }
-    kept = e->effects;
-    nkept = e->neffects;
-    e->effects = (struct bytes){0};
-    e->neffects = 0;
-    expire_now(e, r);
-    effects_flush(e, r->db->id);
-    bytes_release(&e->effects);
-    e->effects = kept;
-    e->neffects = nkept;
-}
-
 static struct ref find(struct call *x, struct db *db, struct slice key, uint64_t hash) {
     struct ref r = {key, hash, db_find(db, key, hash), db};
     uint64_t need = gate_need(&x->e->gate, hash);
 
     if (need > x->need) x->need = need;
     if (r.e && (r.e->flags & ENTRY_EXPIRES) && entry_expire(r.e) <= x->now_ms && !x->e->replaying)
-        expire_found(x, &r);
+        expire_now(x->e, &r);
     return r;
 }
 
@@ -203,7 +214,7 @@ void key_changed(struct call *x, const struct ref *r, enum event_class cls, cons
 
     e->dirty++;
     gate_changed(&e->gate, r->hash);
-    blocking_key_touched(e, r->db, r->key, r->hash);
+    key_touched(e, r->db, r->key, r->hash);
     if (e->hooks.event) e->hooks.event(e->hooks.arg, cls, event, r->key, r->db->id);
 }
 
@@ -234,15 +245,7 @@ void key_delete(struct call *x, struct ref *r, bool lazy) {
 void effect(struct call *x, int argc, const struct slice *argv) {
     x->rewritten = true;
     if (x->e->replaying || !aof_logs(aof_phase(x->e->aof))) return;
-    encode_command(&x->e->effects, (size_t)argc, argv);
-    x->e->neffects++;
-}
-
-void effects_flush(struct engine *e, int db) {
-    if (e->neffects == 0) return;
-    aof_append_group(e->aof, db, &e->effects, e->neffects);
-    bytes_clear(&e->effects);
-    e->neffects = 0;
+    encode_command(effects_begin(x->e, x->db->id), (size_t)argc, argv);
 }
 
 /* ---------------------------------------------------------------- active expiry */
@@ -262,7 +265,7 @@ static void expire_batch(struct engine *e, struct db *db, void **due, size_t n) 
         struct ref r = {entry_key(due[i]), hashes[i], due[i], db};
 
         tell_expired(e, &r);
-        effects_flush(e, db->id);
+        effects_flush(e);
         db_delete_due(db, due[i], hashes[i], e->v->lazyfree_lazy_expire);
     }
 }

@@ -34,6 +34,7 @@ struct call {
     bool may_not_wait; /* blocking commands answer at once, as if their time were up */
     bool again;        /* it waited, and tries once more */
     bool waits;        /* its client waits now, and has no answer */
+    bool inner;        /* part of a transaction: its effects are logged with the others' */
     uint64_t dirty_before;
     uint64_t need; /* position that the reply waits for */
     int64_t now_ms;
@@ -102,6 +103,10 @@ void key_changed(struct call *x, const struct ref *r, enum event_class cls, cons
 /* The same for a change of which nobody is told and for which nobody waits (XACK, XCLAIM). */
 void key_changed_quietly(struct call *x, const struct ref *r);
 
+/* The same for who has an eye on the key, without counting a change; and for all keys at once. */
+void key_touched(struct engine *e, const struct db *db, struct slice key, uint64_t hash);
+void all_touched(struct engine *e);
+
 /* The entry of r is new: notes its first access and tells the subscribers. The change itself is
  * told with key_changed, after this. */
 void key_added(struct call *x, const struct ref *r);
@@ -127,8 +132,19 @@ static inline void effect_none(struct call *x) {
     x->rewritten = true;
 }
 
-/* Logs everything that stands in e->effects now, as one unit. */
-void effects_flush(struct engine *e, int db);
+/* ---------------------------------------------------------------- commands in commands */
+
+/* Runs a command as part of `outer`, for the same session. What it is logged as is logged when the
+ * outer one is over, and the outer one's reply waits for what this one's would. */
+int call_inner(struct call *outer, struct command_slot *cmd, int argc, const struct slice *argv);
+
+/* Whether commands with these flags have to be refused now (the log, memory): fills `text` with the
+ * error if so. */
+enum { CALL_REFUSAL_MAX = 512 };
+bool call_refusal(const struct engine *e, uint32_t flags, char text[CALL_REFUSAL_MAX]);
+
+/* A copy that holds its bytes itself, in one allocation. */
+struct slice *args_copy(int argc, const struct slice *argv);
 
 /* ---------------------------------------------------------------- blocking */
 

@@ -40,6 +40,7 @@ enum command_flags {
     CMD_WHOLE_KEYSPACE =
         1 << 21, /* reads what no key names: its reply waits for all that is appended */
     CMD_KEYSPACE_CAT = 1 << 22, /* ACL category @keyspace beside that of the group */
+    CMD_IN_MULTI = 1 << 24,     /* is executed at once inside a transaction, not queued */
     CMD_INTERNAL = 1 << 23,     /* answers, but is not listed (security traps) */
 };
 

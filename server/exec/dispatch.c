@@ -7,6 +7,7 @@
  * permission) refuses is answered without the handler running.
  */
 #include "server/exec/blocking.h"
+#include "server/exec/multi.h"
 
 #include "storage/base/check.h"
 #include "storage/base/log.h"
@@ -118,47 +119,50 @@ static int refuse_subcommand(struct call *x) {
     return reply_errf(x, "ERR unknown subcommand '%.*s'. Try %s HELP.", (int)n, x->argv[1].p, name);
 }
 
-static int refuse_arity(struct call *x) {
-    x->cmd->rejected++;
-    return reply_errf(x, "ERR wrong number of arguments for '%s' command", x->cmd->name);
-}
-
-/* A write must not run while the log cannot take it. */
-static int refuse_write(struct call *x) {
-    const char *why = aof_refusal(x->e->aof);
-
-    if (!why) return 0;
-    x->cmd->rejected++;
-    return reply_errf(x, "MISCONF %s", why);
-}
-
 /* What waits to be written to the log is not the data set's, as Redis counts. */
-static int refuse_growth(struct call *x) {
-    uint64_t used = mem_used(), buffered = aof_backlog(x->e->aof), max = x->e->v->maxmemory;
+static bool out_of_memory(const struct engine *e) {
+    return e->v->maxmemory && mem_used() > aof_backlog(e->aof) + e->v->maxmemory;
+}
 
-    if (used <= buffered + max) return 0;
+bool call_refusal(const struct engine *e, uint32_t flags, char text[CALL_REFUSAL_MAX]) {
+    const char *why = flags & CMD_WRITE ? aof_refusal(e->aof) : NULL;
+
+    if (flags & CMD_DENYOOM && out_of_memory(e)) {
+        snprintf(text, CALL_REFUSAL_MAX, "OOM command not allowed when used memory > 'maxmemory'.");
+        return true;
+    }
+    if (why) snprintf(text, CALL_REFUSAL_MAX, "MISCONF %s", why);
+    return why != NULL;
+}
+
+static int refuse(struct call *x, const char *text) {
     x->cmd->rejected++;
-    return reply_err(x, "OOM command not allowed when used memory > 'maxmemory'.");
+    return multi_is_exec(x->cmd) ? multi_abort(x, text) : reply_err(x, text);
+}
+
+static int refuse_arity(struct call *x) {
+    char text[CALL_REFUSAL_MAX];
+
+    snprintf(text, sizeof text, "ERR wrong number of arguments for '%s' command", x->cmd->name);
+    return refuse(x, text);
 }
 
 /* 0: go on; -1: answered. */
 static int pass_gates(struct call *x, bool unknown_sub) {
+    char why[CALL_REFUSAL_MAX];
     uint32_t flags;
 
     if (!x->cmd) return refuse_unknown(x);
     if (unknown_sub) return refuse_subcommand(x);
     if (!command_arity_ok(x->cmd->row, x->argc)) return refuse_arity(x);
     flags = x->cmd->row->flags;
-    if (!(x->s->flags & SESSION_AUTHENTICATED) && !(flags & CMD_NO_AUTH)) {
-        x->cmd->rejected++;
-        return reply_err(x, "NOAUTH Authentication required.");
-    }
-    if (x->e->loading && !(flags & CMD_LOADING)) {
-        x->cmd->rejected++;
-        return reply_err(x, "LOADING Redis is loading the dataset in memory");
-    }
-    if (flags & CMD_DENYOOM && x->e->v->maxmemory && refuse_growth(x) < 0) return -1;
-    if (flags & CMD_WRITE) return refuse_write(x);
+    if (!(x->s->flags & SESSION_AUTHENTICATED) && !(flags & CMD_NO_AUTH))
+        return refuse(x, "NOAUTH Authentication required.");
+    if (x->e->loading && !(flags & CMD_LOADING))
+        return refuse(x, "LOADING Redis is loading the dataset in memory");
+    if (flags & CMD_NO_MULTI && multi_is_open(x->s))
+        return refuse(x, "ERR Command not allowed inside a transaction");
+    if (flags & (CMD_DENYOOM | CMD_WRITE) && call_refusal(x->e, flags, why)) return refuse(x, why);
     return 0;
 }
 
@@ -181,7 +185,10 @@ static void cut_off_cross_protocol(struct call *x) {
 
 /* True if the command has to wait for room in the log: it is not executed. */
 static bool park(struct engine *e, struct session *s, const struct command_slot *cmd) {
-    if (!cmd || !(cmd->row->flags & CMD_WRITE)) return false;
+    uint32_t flags = cmd ? cmd->row->flags : 0;
+
+    if (flags & CMD_IN_MULTI) flags |= multi_flags(s);
+    if (!(flags & CMD_WRITE)) return false;
     if (__builtin_expect(aof_backlog(e->aof) <= e->v->aof_buffer_limit, 1)) return false;
     if (e->nparked == e->parked_cap) {
         e->parked_cap = e->parked_cap ? e->parked_cap * 2 : 16;
@@ -199,13 +206,14 @@ static void propagate(struct call *x) {
     struct engine *e = x->e;
     bool changed = e->dirty != x->dirty_before;
 
-    if (!changed && e->neffects == 0) return;
+    if (!changed && e->effects.n == 0) return;
     if (e->replaying || !aof_logs(aof_phase(e->aof))) return;
-    if (changed && !x->rewritten && e->neffects == 0 && x->raw.n) {
+    if (changed && !x->rewritten && e->effects.n == 0 && x->raw.n && !x->inner) {
         aof_append(e->aof, x->db->id, x->raw);
     } else {
         if (changed && !x->rewritten) effect(x, x->argc, x->argv);
-        effects_flush(e, x->db->id);
+        if (x->inner) return; /* the outer command logs it all */
+        effects_flush(e);
     }
     if (changed) x->need = aof_appended(e->aof);
 }
@@ -239,7 +247,43 @@ static void apply_reply_mode(struct call *x, uint64_t from) {
 
 static void tell_all_changed(struct engine *e) {
     if (aof_logs(aof_phase(e->aof))) gate_all_changed(&e->gate);
-    blocking_all_touched(e);
+    all_touched(e);
+}
+
+static int execute(struct call *x, uint64_t *clock_ns) {
+    struct engine *e = x->e;
+    int rc = x->cmd->row->fn(x);
+    uint64_t now = clock_real_ns();
+
+    propagate(x);
+    if (x->all_changed && e->dirty != x->dirty_before) tell_all_changed(e);
+    count_call(x, now - *clock_ns, rc);
+    *clock_ns = now;
+    if (x->cmd->row->flags & CMD_WHOLE_KEYSPACE && e->gate.level != AOF_LEVEL_NONE)
+        x->need = aof_appended(e->aof);
+    return rc;
+}
+
+int call_inner(struct call *outer, struct command_slot *cmd, int argc, const struct slice *argv) {
+    struct engine *e = outer->e;
+    struct session *s = outer->s;
+    uint64_t clock_ns = clock_real_ns();
+    struct call x = {.e = e,
+                     .s = s,
+                     .cmd = cmd,
+                     .argv = argv,
+                     .argc = argc,
+                     .db = &e->ks.dbs[s->db],
+                     .r = {&s->out, s->resp},
+                     .now_ms = outer->now_ms,
+                     .dirty_before = e->dirty,
+                     .may_not_wait = true,
+                     .inner = true};
+    int rc = execute(&x, &clock_ns);
+
+    if (x.need > outer->need) outer->need = x.need;
+    e->stats.commands++;
+    return rc;
 }
 
 static void run(struct call *x, bool unknown_sub, uint64_t *clock_ns) {
@@ -247,16 +291,12 @@ static void run(struct call *x, bool unknown_sub, uint64_t *clock_ns) {
     uint64_t from = x->s->out.end;
 
     x->dirty_before = e->dirty;
-    if (pass_gates(x, unknown_sub) == 0) {
-        int rc = x->cmd->row->fn(x);
-        uint64_t now = clock_real_ns();
-
-        propagate(x);
-        if (x->all_changed && e->dirty != x->dirty_before) tell_all_changed(e);
-        count_call(x, now - *clock_ns, rc);
-        *clock_ns = now;
-        if (x->cmd->row->flags & CMD_WHOLE_KEYSPACE && e->gate.level != AOF_LEVEL_NONE)
-            x->need = aof_appended(e->aof);
+    if (pass_gates(x, unknown_sub) < 0) {
+        multi_fail(x->s);
+    } else if (__builtin_expect(multi_queues(x), 0)) {
+        multi_queue(x);
+    } else {
+        execute(x, clock_ns);
         x->s->last_cmd = x->cmd;
     }
     if (!x->again) {

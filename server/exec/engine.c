@@ -12,7 +12,8 @@ void engine_init(struct engine *e, struct conf *conf, struct aof *aof) {
     e->active_expire = true;
     e->started_ms = clock_wall_ms();
     list_init(&e->sessions);
-    blocking_init(e, e->ks.ndbs);
+    blocking_init(e);
+    interests_init(&e->interests, e->ks.ndbs);
     gate_init(&e->gate, aof);
     command_registry_seal(&e->commands);
 }
@@ -20,11 +21,12 @@ void engine_init(struct engine *e, struct conf *conf, struct aof *aof) {
 void engine_release(struct engine *e) {
     CHECK(list_empty(&e->sessions));
     blocking_release(e);
+    interests_release(&e->interests);
     keyspace_release(&e->ks);
     command_registry_release(&e->commands);
     gate_release(&e->gate);
     out_pool_release(&e->out_pool);
-    bytes_release(&e->effects);
+    bytes_release(&e->effects.buf);
     mem_free(e->args.v);
     mem_free(e->parked);
 }

@@ -8,7 +8,9 @@
 
 #include "conf/conf.h"
 #include "server/exec/command.h"
+#include "server/exec/effects.h"
 #include "server/exec/gate.h"
+#include "server/exec/interest.h"
 #include "server/exec/session.h"
 #include "storage/base/heap.h"
 
@@ -56,8 +58,6 @@ struct engine_hooks {
     void *arg;
 };
 
-struct waited_key;
-
 struct engine {
     struct conf *conf;
     const struct conf_values *v;
@@ -79,14 +79,13 @@ struct engine {
     struct list blocked;         /* struct blocked */
     struct list resuming;        /* sessions whose waiting is over */
     struct list ready;           /* waited-for keys that changed */
-    struct table *waiting;       /* of each database: the keys that are waited for */
-    struct waited_key *serving;  /* NULL: none */
     struct heap block_deadlines; /* monotonic microseconds */
-    size_t nblocked, nwaited;    /* clients; keys */
+    size_t nblocked;
+    bool serving; /* waiting clients are trying again */
+    struct interests interests;
 
     /* effects of the command under way, to be logged */
-    struct bytes effects;
-    size_t neffects;
+    struct effects effects;
     struct request_args args;
 
     struct engine_stats stats;

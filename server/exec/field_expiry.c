@@ -19,12 +19,13 @@ static void encode_field(const struct hash_item *item, void *args) {
 static void log_deleted(struct engine *e, const struct db *db, const struct entry *hash, size_t n,
                         const struct bytes *args) {
     if (!aof_logs(aof_phase(e->aof))) return;
-    encode_head(&e->effects, n + 2);
-    encode_arg(&e->effects, SLICE("HDEL"));
-    encode_arg(&e->effects, entry_key(hash));
-    bytes_append(&e->effects, args->p, args->n);
-    e->neffects++;
-    effects_flush(e, db->id);
+    struct bytes *b = effects_begin(e, db->id);
+
+    encode_head(b, n + 2);
+    encode_arg(b, SLICE("HDEL"));
+    encode_arg(b, entry_key(hash));
+    bytes_append(b, args->p, args->n);
+    effects_flush(e);
 }
 
 static void tell(struct engine *e, const struct db *db, const struct entry *hash,

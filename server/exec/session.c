@@ -2,6 +2,7 @@
 #include "server/exec/session.h"
 
 #include "server/exec/blocking.h"
+#include "server/exec/multi.h"
 #include "storage/base/check.h"
 #include "storage/base/clock.h"
 #include "storage/base/mem.h"
@@ -30,6 +31,7 @@ void session_init(struct session *s, struct engine *e, const struct session_ops 
 }
 
 void session_release(struct session *s) {
+    multi_reset(s);
     engine_forget_session(s->e, s);
     list_remove(&s->link);
     s->e->nsessions--;
@@ -42,6 +44,7 @@ void session_release(struct session *s) {
 }
 
 void session_reset(struct session *s) {
+    multi_reset(s);
     s->db = 0;
     s->resp = 2;
     mem_free(s->name);
@@ -86,6 +89,7 @@ size_t session_sendable(struct session *s) {
 size_t session_mem(const struct session *s) {
     size_t n = sizeof *s + s->out.mem_bytes + s->gates_cap * sizeof *s->gates;
 
+    n += multi_mem(s);
     if (s->partial) n += sizeof *s->partial + s->partial->args.cap * sizeof(struct slice);
     return n;
 }

@@ -41,6 +41,7 @@ struct engine;
 struct command_slot;
 
 struct session_wire;
+struct multi;
 
 struct session_ops {
     /* Output or a gate changed outside a command of this session's own: look at it soon. */
@@ -85,6 +86,7 @@ struct session {
     uint64_t soft_limit_since_ms, gated_since_us; /* 0: not so */
     char *name, *lib_name, *lib_ver;              /* NULL: not set */
     struct blocked *blocked;                      /* what a BLOCKED session waits for */
+    struct multi *multi;                          /* NULL: no transaction, nothing watched */
     struct list resuming;                         /* in the engine's list once it has its answer */
     uint64_t commands, bytes_in, bytes_out;
 };

@@ -75,16 +75,35 @@ class Filter:
     def __init__(self, table):
         self.t, self.stale, self.all_stale = table, set(), False
         self.skipped, self.multi, self.silent = set(), set(), set()
+        self.queueing, self.torn = set(), set()  # connections in MULTI; with a command left out
 
     def ask(self, n, step, want):
         """'send' (and compare), 'blind' (send, compare nothing) or 'skip'."""
-        verdict = self._verdict(step, want)
+        verdict = self._in_multi(step, self._verdict(step, want))
         if verdict == "skip":
             self.skipped.add(n)
             self.silent.add(step["conn"])
         else:
             self.silent.discard(step["conn"])
         return verdict
+
+    def _in_multi(self, step, verdict):
+        """Of a transaction with a command left out nothing is known but that it is over."""
+        words, conn = step.get("cmd"), step["conn"]
+        name = words[0].lower() if words and isinstance(words[0], str) else ""
+        if name == "multi" and verdict == "send":
+            self.queueing.add(conn)
+        if conn not in self.queueing:
+            return verdict
+        if verdict == "skip":
+            self.torn.add(conn)
+        if name not in ENDS_MULTI:
+            return verdict
+        self.queueing.discard(conn)
+        if conn not in self.torn:
+            return verdict
+        self.torn.discard(conn)
+        return "blind"
 
     def _verdict(self, step, want):
         words, conn = step.get("cmd"), step["conn"]

@@ -23,9 +23,11 @@ from resp import Closed, encode  # noqa: E402
 from server import COMPAT, SERVER, Server  # noqa: E402
 
 FAMILIES = ("strings,bits,generic,connection,config,command,protocol,arity,lists,hashes,sets,zsets,"
-            "streams,hyperloglog,geo,sort,hash_field_expiry,additions74")
+            "streams,hyperloglog,geo,sort,hash_field_expiry,additions74,transactions,blocking")
 # Times relative to now of two commands must fall into one millisecond: these are tried again.
 HASTY = {"hash_field_expiry-h003": 10}
+# Cases that go on with what a command did that is not there yet (WAIT, EVAL).
+LATER = {"blocking-h011", "transactions-h007"}
 CLEAN = ["FLUSHALL"], ["FUNCTION", "FLUSH"], ["SCRIPT", "FLUSH"]
 
 
@@ -159,7 +161,9 @@ def main():
             for proto in (2, 3) if not a.proto else (a.proto,):
                 r = Replay(server, proto, table, a.show, a.verbose)
                 for case in cases(family):
-                    if a.case in (None, case["id"]) and proto in case.get("protos", (2, 3)):
+                    if case["id"] in LATER and not (a.all or a.case):
+                        r.left_out += len(case["steps"])
+                    elif a.case in (None, case["id"]) and proto in case.get("protos", (2, 3)):
                         r.case(case)
                 passed, failed = passed + r.same, failed + r.differ
                 left_out += r.left_out

@@ -22,7 +22,7 @@ Test(blocking, who_waits_is_served_by_the_command_that_makes_the_key) {
     engine_before_wait(&engine);
     cr_assert_eq(resumed, 1);
     cr_assert_eq(engine.nblocked, 0);
-    cr_assert_eq(engine.nwaited, 0);
+    cr_assert_eq(engine.interests.n, 0);
 }
 
 Test(blocking, the_first_to_come_is_the_first_served) {
@@ -46,13 +46,13 @@ Test(blocking, a_key_named_twice_is_waited_for_once) {
     cr_assert_eq(one.blocked->nwaits, 1);
     feed(&two, "SET k v\r\n");
     cr_assert_str_eq(output(&one), "$1\r\nv\r\n");
-    cr_assert_eq(engine.nwaited, 0);
+    cr_assert_eq(engine.interests.n, 0);
 }
 
 Test(blocking, a_change_of_everything_concerns_every_waiting_client) {
     feed(&one, "TAKE k 0\r\n");
     db_set_string(&engine.ks.dbs[0], SLICE("k"), hash_bytes("k", 1), NULL, SLICE("v"), -1, 0);
-    blocking_all_touched(&engine);
+    all_touched(&engine);
     blocking_serve(&engine);
     cr_assert_str_eq(output(&one), "$1\r\nv\r\n");
     feed(&one, "TAKE k 0\r\n");
@@ -72,7 +72,7 @@ Test(blocking, its_time_is_up) {
     clock_advance_ms(49);
     blocked_check_time(&engine, clock_mono_us());
     cr_assert_str_eq(output(&one), "*-1\r\n");
-    cr_assert_eq(engine.nwaited, 0);
+    cr_assert_eq(engine.interests.n, 0);
     cr_assert_eq(blocked_next_deadline(&engine), 0);
 }
 

@@ -306,7 +306,7 @@ Test(dispatch, the_log_is_replayed_through_the_same_handlers) {
     cr_assert_eq(replay("BOX", "BURN", NULL), -1);
     engine_replay_end(&engine);
     cr_assert_str_eq(say("GET k"), "$1\r\n6\r\n");
-    cr_assert_eq(engine.neffects, 0);
+    cr_assert_eq(engine.effects.n, 0);
 }
 
 Test(dispatch, replay_does_not_expire) {

@@ -189,6 +189,7 @@ static void begin(bool logged) {
     engine = (struct engine){0};
     keyspace_init(&engine.ks, 16);
     command_registry_add(&engine.commands, rows);
+    command_registry_add(&engine.commands, multi_commands);
     engine_init(&engine, conf, aof_new(&engine.ks, &o, &hooks));
     if (logged) {
         struct aof_load_options l = {.names = o.names, .command = engine_replay, .arg = &engine};

@@ -10,6 +10,7 @@
 #define TEST_EXEC_HELP_H
 
 #include "server/exec/blocking.h"
+#include "server/exec/multi.h"
 
 extern struct engine engine;
 extern struct session one, two;

@@ -248,11 +248,11 @@ Test(aof, a_group_stands_between_multi_and_exec) {
     options.checksum = false;
     start();
     put_command(&group, "SET a 1");
-    aof_append_group(aof, 2, &group, 1);
+    aof_append_group(aof, 2, 2, &group, 1);
     bytes_clear(&group);
     put_command(&group, "SET b 1");
     put_command(&group, "SET c 1");
-    aof_append_group(aof, 2, &group, 2);
+    aof_append_group(aof, 2, 2, &group, 2);
     stop();
     cr_assert(slice_eq(
         help_read("adir/log.1.incr.aof"),

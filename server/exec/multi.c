@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/exec/multi.h"
+
+#include "storage/base/mem.h"
+
+struct watch {
+    struct list of_session, of_key; /* in multi.watches and interest.watches */
+    struct interest *on;
+    struct session *s;
+    const struct entry *seen; /* what stood there, NULL: nothing */
+};
+
+static struct multi *multi_of(struct session *s) {
+    if (s->multi) return s->multi;
+    s->multi = mem_calloc(sizeof *s->multi);
+    list_init(&s->multi->watches);
+    return s->multi;
+}
+
+/* ---------------------------------------------------------------- watching */
+
+static void watch_key(struct call *x, const struct ref *r) {
+    struct interest *k = interest_get(&x->e->interests, r->db->id, r->key);
+    struct multi *m = multi_of(x->s);
+    struct watch *w;
+
+    list_each (it, &k->watches)
+        if (list_entry(it, struct watch, of_key)->s == x->s) return;
+    w = mem_alloc(sizeof *w);
+    *w = (struct watch){.on = k, .s = x->s, .seen = r->e};
+    list_append(&k->watches, &w->of_key);
+    list_append(&m->watches, &w->of_session);
+    m->nwatched++;
+}
+
+static void unwatch_all(struct session *s) {
+    struct multi *m = s->multi;
+
+    if (!m) return;
+    list_each_safe (it, next, &m->watches) {
+        struct watch *w = list_entry(it, struct watch, of_session);
+
+        list_remove(&w->of_key);
+        interest_drop(&s->e->interests, w->on);
+        mem_free(w);
+    }
+    list_init(&m->watches);
+    m->nwatched = 0;
+    m->broken = false;
+}
+
+void multi_touched(struct interest *k) {
+    list_each (it, &k->watches) list_entry(it, struct watch, of_key)->s->multi->broken = true;
+}
+
+/* A database was emptied or exchanged: what stands at the key tells whether that concerns it. */
+static void compare_watched(void *interest, void *engine) {
+    struct interest *k = interest;
+    struct engine *e = engine;
+    const struct entry *found = db_find(&e->ks.dbs[k->db], interest_key(k), k->hash);
+
+    list_each (it, &k->watches) {
+        struct watch *w = list_entry(it, struct watch, of_key);
+
+        if (w->seen != found) w->s->multi->broken = true;
+    }
+}
+
+void multi_all_touched(struct engine *e) {
+    interests_each(&e->interests, compare_watched, e);
+}
+
+/* A watched key whose time came meanwhile has changed, though nobody has looked at it. */
+static void expire_watched(struct call *x) {
+    list_each (it, &x->s->multi->watches) {
+        struct watch *w = list_entry(it, struct watch, of_session);
+
+        lookup(x, &x->e->ks.dbs[w->on->db], interest_key(w->on), false);
+    }
+}
+
+/* ---------------------------------------------------------------- queueing */
+
+void multi_queue(struct call *x) {
+    struct multi *m = x->s->multi;
+    struct queued *q;
+
+    if (m->n == m->cap) {
+        m->cap = m->cap ? m->cap * 2 : 4;
+        m->v = mem_realloc(m->v, (size_t)m->cap * sizeof *m->v);
+    }
+    q = &m->v[m->n++];
+    *q = (struct queued){x->cmd, args_copy(x->argc, x->argv), x->argc};
+    m->bytes += mem_usable(q->argv);
+    m->flags |= x->cmd->row->flags;
+    reply_simple(&x->r, "QUEUED");
+}
+
+void multi_fail(struct session *s) {
+    if (multi_is_open(s)) s->multi->state = MULTI_FAILED;
+}
+
+static void free_queue(struct multi *m) {
+    for (int i = 0; i < m->n; i++) mem_free(m->v[i].argv);
+    mem_free(m->v);
+}
+
+void multi_reset(struct session *s) {
+    if (!s->multi) return;
+    unwatch_all(s);
+    free_queue(s->multi);
+    mem_free(s->multi);
+    s->multi = NULL;
+}
+
+size_t multi_mem(const struct session *s) {
+    if (!s->multi) return 0;
+    return sizeof *s->multi + (size_t)s->multi->cap * sizeof *s->multi->v + s->multi->bytes +
+           (size_t)s->multi->nwatched * sizeof(struct watch);
+}
+
+/* ---------------------------------------------------------------- commands */
+
+static int cmd_multi(struct call *x) {
+    if (multi_is_open(x->s)) return reply_err(x, "ERR MULTI calls can not be nested");
+    multi_of(x->s)->state = MULTI_QUEUEING;
+    reply_ok(&x->r);
+    return 0;
+}
+
+static int cmd_discard(struct call *x) {
+    if (!multi_is_open(x->s)) return reply_err(x, "ERR DISCARD without MULTI");
+    multi_reset(x->s);
+    reply_ok(&x->r);
+    return 0;
+}
+
+static int cmd_watch(struct call *x) {
+    if (multi_is_open(x->s)) return reply_err(x, "ERR WATCH inside MULTI is not allowed");
+    for (int i = 1; i < x->argc; i++) {
+        struct ref r = lookup_quiet(x, i);
+
+        watch_key(x, &r);
+    }
+    reply_ok(&x->r);
+    return 0;
+}
+
+static int cmd_unwatch(struct call *x) {
+    unwatch_all(x->s);
+    reply_ok(&x->r);
+    return 0;
+}
+
+/* Runs what was queued. The queue is the caller's by now: a command of it may end the session. */
+static void run_queue(struct call *x, struct multi *m) {
+    reply_array(&x->r, (size_t)m->n);
+    effect_none(x);
+    for (int i = 0; i < m->n; i++) call_inner(x, m->v[i].cmd, m->v[i].argc, m->v[i].argv);
+}
+
+static int cmd_exec(struct call *x) {
+    char why[CALL_REFUSAL_MAX];
+    struct multi *m = x->s->multi;
+    int rc = 0;
+
+    if (!multi_is_open(x->s)) return reply_err(x, "ERR EXEC without MULTI");
+    expire_watched(x);
+    if (m->state == MULTI_FAILED) {
+        rc = reply_err(x, "EXECABORT Transaction discarded because of previous errors.");
+    } else if (m->broken) {
+        reply_null_array(&x->r);
+    } else if (call_refusal(x->e, m->flags, why)) {
+        return multi_abort(x, why);
+    } else {
+        unwatch_all(x->s);
+        x->s->multi = NULL;
+        run_queue(x, m);
+        free_queue(m);
+        mem_free(m);
+        return 0;
+    }
+    multi_reset(x->s);
+    return rc;
+}
+
+bool multi_is_exec(const struct command_slot *cmd) {
+    return cmd->row->fn == cmd_exec;
+}
+
+int multi_abort(struct call *x, const char *error) {
+    const char *text = strncmp(error, "ERR ", 4) == 0 ? error + 4 : error;
+
+    multi_reset(x->s);
+    return reply_errf(x, "EXECABORT Transaction discarded because of: %s", text);
+}
+
+/* ---------------------------------------------------------------- rows */
+
+#define T (CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_IN_MULTI)
+#define F (CMD_FAST | CMD_ALLOW_BUSY)
+
+/* clang-format off */
+const struct command multi_commands[] = {
+    {"multi", 1, T | F, "transactions", {0, 0, 0}, cmd_multi, "1.2.0", "Begins a transaction."},
+    {"exec", 1, T | CMD_SKIP_SLOWLOG, "transactions", {0, 0, 0}, cmd_exec, "1.2.0",
+     "Executes the commands of a transaction."},
+    {"discard", 1, T | F, "transactions", {0, 0, 0}, cmd_discard, "2.0.0",
+     "Drops a transaction."},
+    {"watch", -2, T | F, "transactions", {1, -1, 1}, cmd_watch, "2.2.0",
+     "Lets the next transaction happen only if none of the keys changes before.",
+     .grammar = "key@0+",
+     .key_specs = "RO"},
+    {"unwatch", 1, (T | F) & ~CMD_IN_MULTI, "transactions", {0, 0, 0}, cmd_unwatch, "2.2.0",
+     "Forgets the keys that are watched."},
+    {0},
+};
+/* clang-format on */
