@@ -3,7 +3,7 @@
  * zset - members and their scores, in the order of the scores.
  *
  * Two forms:
- *   packed  a listpack of member, score, in order (Redis' layout)
+ *   packed  a pack of member, score, in order: what Redis keeps in a listpack
  *   tree    a struct table of items by member, and a struct scoretree that keeps their order
  *
  * A packed set that outgrows the rules becomes a tree and stays one. Everything between two bounds
@@ -15,7 +15,7 @@
 #ifndef STET_STORAGE_ZSET_H
 #define STET_STORAGE_ZSET_H
 
-#include "storage/ds/listpack.h"
+#include "storage/ds/pack.h"
 #include "storage/ds/scoretree.h"
 #include "storage/entry.h"
 
@@ -85,11 +85,15 @@ void zset_remove_span(struct entry *e, struct zset_span span);
 
 /* ---------------------------------------------------------------- walking */
 
+enum { ZSET_BACK = 32 };
+
 struct zset_iter {
     struct slice member; /* what it stands on; good until the next step or change */
 
-    const struct listpack *lp;
-    uint32_t next, score; /* packed: positions */
+    const struct pack *pack; /* NULL: tree */
+    uint32_t here, at;       /* positions: of this member, of the next one forwards */
+    size_t left, behind;     /* backwards: so many to come; `back` has the ranks from here on */
+    uint32_t back[ZSET_BACK];
     struct scoretree_place place;
     const struct scored *item;
     bool backward;
@@ -103,7 +107,7 @@ bool zset_iter_next(struct zset_iter *it);
 double zset_iter_packed_score(const struct zset_iter *it);
 
 static inline double zset_iter_score(const struct zset_iter *it) {
-    return it->lp ? zset_iter_packed_score(it) : it->item->score;
+    return it->pack ? zset_iter_packed_score(it) : it->item->score;
 }
 
 typedef void (*zset_visit_fn)(struct slice member, double score, void *arg);

@@ -130,12 +130,12 @@ void zset_build_sort(struct zset_build *b) {
 
 /* ---------------------------------------------------------------- the result */
 
-static struct listpack *pack(struct zset_build *b) {
-    struct listpack *lp = lp_new();
+static struct pack *pack_all(struct zset_build *b) {
+    struct pack *p = pack_new();
 
     for (size_t i = 0; i < b->n; i++)
-        zset_packed_put(&lp, 0, scored_member(b->v[i].item), b->v[i].item->score);
-    return lp;
+        zset_packed_append(&p, scored_member(b->v[i].item), b->v[i].item->score);
+    return p;
 }
 
 /* Takes the items over. */
@@ -173,7 +173,7 @@ struct entry *zset_build_entry(struct zset_build *b, struct slice key,
 
     CHECK(b->n > 0);
     zset_build_sort(b);
-    object = packed ? (void *)pack(b) : (void *)plant(b);
+    object = packed ? (void *)pack_all(b) : (void *)plant(b);
     zset_build_release(b);
     return entry_new_object(key, TYPE_ZSET, object, ENTRY_NO_EXPIRE,
                             (packed ? ZSET_PACKED : ZSET_TREE) << ENTRY_FORM_SHIFT);
