@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * rdb - a whole data set in Redis' snapshot format: writing one, reading one, and single values as
+ * DUMP and RESTORE carry them.
+ *
+ * Written is the lowest version that can express the data: 10, which Redis 7.0 loads; 12 if a field
+ * of a hash has a time to live. Read are versions 1 to 12, every type but modules' own.
+ *
+ * The writer allocates little, takes no lock and does not log: it may run in a forked child. The
+ * reader trusts nothing: lengths are bounded by what is left of the input, every value is
+ * checked in full before it is handed on, and what does not hold is reported with its offset.
+ *
+ * Not here: when to save, who forks, which of several files is loaded. Each call belongs to one
+ * thread; none keeps anything between calls.
+ */
+#ifndef STET_PERSISTENCE_RDB_H
+#define STET_PERSISTENCE_RDB_H
+
+#include "storage/base/err.h"
+#include "storage/ds/quicklist.h"
+#include "storage/hash.h"
+#include "storage/keyspace.h"
+#include "storage/set.h"
+#include "storage/zset.h"
+
+enum { RDB_VERSION_MAX = 12 }; /* the highest one that is read */
+
+/* ---------------------------------------------------------------- writing */
+
+struct rdb_save {
+    const struct keyspace *ks; /* must not change meanwhile */
+    bool compress;             /* rdbcompression */
+    bool checksum;             /* rdbchecksum; without it the checksum is written as 0 */
+    bool incremental_fsync;    /* rdb-save-incremental-fsync: every 4 MB */
+    bool aof_base;             /* what the aux field of that name says */
+    bool lru, lfu;             /* write idle times, or frequencies (one of them at the most) */
+    uint32_t lru_clock;        /* seconds, 24 bits; for idle times */
+    int64_t key_delay_us;      /* pause after each key; below 0: 1 us after so many */
+    size_t used_memory;        /* what the aux field of that name says */
+    /* Called now and then, and once at the end. -1 (with `e` set) gives up. May be NULL. */
+    int (*progress)(void *arg, uint64_t keys_done, struct err *e);
+    void *arg;
+};
+
+/* What was written; may be NULL where it is asked for. */
+struct rdb_saved {
+    uint64_t keys, bytes;
+    int version;
+};
+
+/* Writes a whole file to `fd` from where it stands; with incremental_fsync the bytes up to the last
+ * few MB are on the disk then, the caller syncs the rest. 0, or -1: what is there is to be thrown
+ * away. */
+int rdb_write(const struct rdb_save *o, int fd, struct rdb_saved *out, struct err *e);
+
+/* Writes `name` in the directory: `temp` is written, synced, renamed to `name`, and the directory
+ * synced. On failure the old file is as it was and `temp` is gone. */
+int rdb_publish(const struct rdb_save *o, int dirfd, const char *name, const char *temp,
+                struct rdb_saved *out, struct err *e);
+
+/* ---------------------------------------------------------------- reading */
+
+/* In which form the values that are read are kept; and what is due. The limits of listpacks are
+ * those of the parameters named so. */
+struct rdb_rules {
+    struct hash_rules hash; /* now_ms means nothing */
+    struct set_rules set;
+    struct zset_rules zset;
+    struct ql_limits list;
+};
+
+/* What stands beside a key. */
+struct rdb_key {
+    int db;
+    int64_t expire_ms; /* or ENTRY_NO_EXPIRE; the entry has it too */
+    int64_t idle_s;    /* -1: not said */
+    int freq;          /* 0..255, -1: not said */
+};
+
+/* Who gets what is read. A function that returns -1 has set `e` and ends the reading. Any may be
+ * NULL: then nobody is told (and an entry is freed). */
+struct rdb_sink {
+    int (*aux)(void *arg, struct slice name, struct slice value, struct err *e);
+    /* Databases come one after the other; `keys` and `expires` are what the file announces, and
+     * plausible for its size. */
+    int (*size)(void *arg, int db, uint64_t keys, uint64_t expires, struct err *e);
+    /* A key and its value; takes the entry over. */
+    int (*key)(void *arg, const struct rdb_key *k, struct entry *e, struct err *err);
+    /* A library of functions. */
+    int (*function)(void *arg, struct slice code, struct err *e);
+    /* Now and then: so many bytes of the file are used up, of so many. */
+    void (*progress)(void *arg, uint64_t done, uint64_t total);
+};
+
+struct rdb_read {
+    struct rdb_rules rules;
+    bool checksum;  /* rdbchecksum: compare it, if there is one */
+    int ndbs;       /* a higher number of a database is an error */
+    uint64_t start; /* where in the file it begins */
+};
+
+/* What was read, as far as it was. */
+struct rdb_report {
+    int version;
+    uint64_t at;       /* how far the reading got; in the file, behind the checksum if all is well */
+    uint64_t value_at; /* where the key that was read last began */
+    uint64_t keys, skipped_functions, skipped_modules, empty_keys;
+    int64_t created; /* aux ctime, unix seconds; 0: not said */
+};
+
+/* Reads one RDB from a file that can be read at any offset; what follows it is left alone
+ * (`report.at` says where that begins: in an AOF with a preamble the commands). -1 and an error
+ * that names the offset, and the key where there is one. */
+int rdb_read(int fd, const struct rdb_read *o, const struct rdb_sink *sink, void *arg,
+             struct rdb_report *out, struct err *e);
+
+/* Whether a file begins as an RDB does at `start`. */
+bool rdb_is_one(int fd, uint64_t start);
+
+/* ---------------------------------------------------------------- straight into a keyspace */
+
+struct rdb_load {
+    struct rdb_read read; /* ndbs is the keyspace's */
+    struct keyspace *ks;
+    int64_t drop_due_ms; /* keys that are due at this time are dropped; 0: all are kept, as in the
+                          * base of a log (its increments say what became of them) */
+    bool merge;          /* keys that are there already are replaced; otherwise they are an error */
+    bool lru, lfu;       /* which of idle time and frequency counts now */
+    uint32_t lru_clock;
+    uint32_t lfu_minutes; /* the clock of LFU, 16 bits */
+    void (*progress)(void *arg, uint64_t done, uint64_t total);
+    void *arg;
+};
+
+struct rdb_loaded {
+    struct rdb_report report;
+    uint64_t keys, due; /* loaded; dropped because their time was over */
+};
+
+/* Adds what a file holds to the keyspace. On failure what was read so far is in there. */
+int rdb_load(int fd, const struct rdb_load *o, struct rdb_loaded *out, struct err *e);
+
+/* ---------------------------------------------------------------- single values */
+
+/* Appends the value of an entry as DUMP tells it: type, value, version, checksum. */
+void rdb_dump(struct bytes *out, const struct entry *e, bool compress);
+
+enum rdb_restored { RDB_RESTORED, RDB_BAD_SUM, RDB_BAD_DATA, RDB_EMPTY };
+
+/* The entry that a payload of DUMP makes, and the version it has; everything is checked, whatever
+ * sanitize-dump-payload says. RDB_BAD_SUM: no payload, a version from the future or a checksum that
+ * does not match. RDB_EMPTY: a value without elements, or of fields that are all due. */
+enum rdb_restored rdb_restore(struct slice payload, struct slice key, int64_t expire_ms,
+                              const struct rdb_rules *rules, struct entry **out, int *version);
+
+#endif
