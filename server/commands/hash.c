@@ -5,6 +5,7 @@
 #include "server/commands/hash.h"
 
 #include "server/commands/commands.h"
+#include "server/commands/hash_fields.h"
 
 #include <math.h>
 
@@ -90,12 +91,19 @@ static int cmd_hsetnx(struct call *x) {
 }
 
 static int cmd_hdel(struct call *x) {
+    struct field_list deleted = {0};
     struct hash_edit h;
     int64_t n = 0;
 
     if (!hash_open(x, &h)) return -1;
-    for (int i = 2; h.r.e && i < x->argc && hash_len(h.r.e) > 0; i++)
-        n += hash_delete(h.r.e, x->argv[i], hash_now(x));
+    for (int i = 2; h.r.e && i < x->argc && hash_len(h.r.e) > 0; i++) {
+        if (!hash_delete(h.r.e, x->argv[i], hash_now(x))) continue;
+        n++;
+        if (h.due_before != ENTRY_NO_EXPIRE) field_list_add(&deleted, x->argv[i]);
+    }
+    /* A due field that was named stays; it must do so when the log is read back. */
+    hash_log_delete(x, &h, &deleted);
+    field_list_release(&deleted);
     hash_close(x, &h, (uint64_t)n, "hdel");
     reply_int(&x->r, n);
     return 0;

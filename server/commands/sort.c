@@ -8,9 +8,9 @@
  * keeps the order of equals, so that what a set gives depends on the set alone.
  */
 #include "server/commands/commands.h"
+#include "server/commands/hash.h"
 #include "server/commands/support.h"
 #include "storage/base/mem.h"
-#include "storage/hash.h"
 #include "storage/listval.h"
 #include "storage/set.h"
 #include "storage/zset.h"
@@ -167,7 +167,7 @@ static struct found look_at(struct call *x, struct slice pattern, struct slice e
     if (!star) return f;
     name_of(pattern, star, element, &name, &field);
     r = lookup(x, x->db, bytes_slice(&name), true);
-    if (r.e && field.p && r.e->type == TYPE_HASH && hash_get(r.e, field, x->now_ms, &item)) {
+    if (r.e && field.p && r.e->type == TYPE_HASH && hash_get(r.e, field, hash_now(x), &item)) {
         f.value = item.value;
         f.is = true;
     } else if (r.e && !field.p && r.e->type == TYPE_STRING) {

@@ -123,3 +123,31 @@ Test(hashes, are_there_after_a_restart) {
     EXPECT(c, "+OK", "SELECT 1");
     EXPECT(c, "[$4 $10 $three $6]", "HMGET renamed a b c d");
 }
+
+static bool one_is_left(void *c) {
+    return strcmp(ask(c, "HLEN h"), ":1") == 0;
+}
+
+/* What a command does to a hash whose due fields are still there comes out the same when the log
+ * is read back. */
+Test(hashes, due_fields_do_not_lead_the_log_astray) {
+    STET_ONLY();
+    struct server *s = server_run(ASK_AOF, "--enable-debug-command", "yes", NULL);
+    redisContext *c = ask_open(s);
+
+    EXPECT(c, "+OK", "DEBUG SET-ACTIVE-EXPIRE 0");
+    EXPECT(c, ":4", "HSET h a 1 b 2 n 5 live 1");
+    EXPECT(c, "[:1 :1 :1]", "HPEXPIRE h 1 FIELDS 3 a b n");
+    cr_assert(kit_wait(one_is_left, c, 5));
+    EXPECT(c, ":1", "HDEL h a live");
+    EXPECT(c, ":1", "PEXPIREAT h 33177117420000");
+    EXPECT(c, ":1", "HSETNX h b 7");
+    EXPECT(c, ":1", "HINCRBY h n 1");
+    EXPECT(c, ":2", "HLEN h");
+    server_kill(s);
+    server_start(s, ASK_AOF, NULL);
+    c = ask_open(s);
+    EXPECT(c, "[$7 $1]", "HMGET h b n");
+    EXPECT(c, ":2", "HLEN h");
+    EXPECT(c, ":33177117420000", "PEXPIRETIME h");
+}
