@@ -74,7 +74,7 @@ static void parse_item(struct parser *s, struct doc_arg *a) {
     a->name = w;
     if (!upper && take(s, '=')) {
         a->type = DOC_PURE_TOKEN;
-        a->token = word(s, " |)}]^~");
+        a->token = *s->p == '~' ? slice_of(s->p++, 1) : word(s, " |)}]^~");
         a->has_token = true;
         return;
     }
