@@ -118,16 +118,21 @@ struct lp_value pack_get(const struct pack *p, uint32_t at) {
     return lp_read(p->b + at);
 }
 
+/* For elements whose first byte is the key's. The last byte comes first: names that are much alike
+ * differ there. */
 static inline bool equals(const uint8_t *q, const struct lp_code *key) {
-    return memcmp(q + 1, key->b + 1, key->n - 1) == 0 &&
-           memcmp(q + key->n, key->text.p, key->text.n) == 0;
+    size_t n = key->text.n;
+
+    if (key->n > 1 && memcmp(q + 1, key->b + 1, key->n - 1) != 0) return false;
+    if (n == 0) return true;
+    q += key->n;
+    return q[n - 1] == (uint8_t)key->text.p[n - 1] && memcmp(q, key->text.p, n - 1) == 0;
 }
 
 uint32_t pack_find(const struct pack *p, const struct lp_code *key, unsigned skip) {
     const uint8_t *q = p->b + HEADER, *end = p->b + total(p);
     struct lp_code k = *key;
 
-    if (!k.text.p) k.text.p = "";
     while (q < end) {
         if (*q == k.b[0] && equals(q, &k)) return (uint32_t)(q - p->b);
         for (unsigned i = 0; i <= skip; i++) q += lp_body_bytes(q);

@@ -324,8 +324,8 @@ static void step(int64_t now) {
 static void check_model(int64_t now) {
     int64_t next = hash_next_due(h);
 
-    cr_assert_eq(hash_len(h), model_len(-1));
-    cr_assert_eq(hash_len_at(h, now), model_len(now));
+    cr_assert_eq((int)hash_len(h), model_len(-1));
+    cr_assert_eq((int)hash_len_at(h, now), model_len(now));
     hash_each(h, HASH_ALL, check_item, NULL);
     for (int i = 0; i < FIELDS; i++)
         if (model[i].there && model[i].when)
