@@ -35,7 +35,7 @@ SYSTEM_SUITE := 'system=$(T)/system-tests $(CRITERION)'
 FILE_SUITES := 'golden=tests/golden/replay.py' 'facts=tests/facts/facts.py' \
     'real files=tests/files/load.py' 'damaged files=tests/files/crash.py' \
     'damaged marks=tests/files/marks.py' 'crash points=tests/steps/steps.py'
-OTHER_SUITES := 'interop=tests/interop/interop.py' 'clients=tests/interop/clients.py' \
+OTHER_SUITES := 'interop=tests/interop/interop.py' 'redis-cli=tests/interop/clients.py' 'clients=tests/clients/clients.py' \
     'differential=tests/differential/differential.py --worlds 12 --seconds 60' \
     'faults=tests/faults/faults.py' 'kill -9=tests/crash/crash.py --rounds 6'
 
@@ -58,6 +58,9 @@ golden: all
 crash: all $(T)/crash-client
 	@$(TEST_ENV) tests/crash/crash.py --rounds $(ROUNDS)
 
+clients: all
+	@$(TEST_ENV) tests/clients/clients.py --install
+
 differential: all
 	@$(TEST_ENV) tests/differential/differential.py --seconds $(SECONDS) --seed $(SEED)
 
@@ -72,4 +75,4 @@ test-tsan: all $(T)/crash-client
 	@$(RUN) 'golden=tests/golden/replay.py' 'damaged files=tests/files/crash.py' \
 	    'interop=tests/interop/interop.py --rounds 6' 'kill -9=tests/crash/crash.py --rounds 3'
 
-.PHONY: test test-all unit system golden crash differential test-in-flavour test-tsan
+.PHONY: test test-all unit system golden crash differential clients test-in-flavour test-tsan

@@ -53,9 +53,13 @@ static bool is_exception(const char *name, uint32_t *cats) {
         const char *name;
         uint32_t cats;
     } table[] = {
-        {"command", BIT(CONNECTION)},          {"lastsave", BIT(ADMIN) | BIT(DANGEROUS)},
-        {"role", BIT(ADMIN) | BIT(DANGEROUS)}, {"wait", BIT(CONNECTION)},
+        {"command", BIT(CONNECTION)},
+        {"lastsave", BIT(ADMIN) | BIT(DANGEROUS)},
+        {"role", BIT(ADMIN) | BIT(DANGEROUS)},
+        {"wait", BIT(CONNECTION)},
         {"waitaof", BIT(CONNECTION)},
+        {"sort", BIT(LIST) | BIT(SET) | BIT(SORTEDSET)},
+        {"sort_ro", BIT(LIST) | BIT(SET) | BIT(SORTEDSET)},
     };
 
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {

@@ -47,14 +47,20 @@ static enum doc_type type_named(struct slice name) {
     return types[i].type;
 }
 
+static void parse_key_spec(struct parser *s, struct doc_arg *a) {
+    expect(s, '@');
+    CHECK(isdigit((unsigned char)*s->p));
+    a->key_spec = *s->p++ - '0';
+}
+
 /* ":int", "@0", "(...)", "{...}": what follows a name. */
 static void parse_kind(struct parser *s, struct doc_arg *a) {
     if (take(s, ':')) {
-        a->type = type_named(word(s, " |)}]+^~'"));
-    } else if (take(s, '@')) {
+        a->type = type_named(word(s, " |)}]+^~'@"));
+        if (*s->p == '@') parse_key_spec(s, a);
+    } else if (*s->p == '@') {
         a->type = DOC_KEY;
-        CHECK(isdigit((unsigned char)*s->p));
-        a->key_spec = *s->p++ - '0';
+        parse_key_spec(s, a);
     } else if (take(s, '(')) {
         a->type = DOC_ONEOF;
         a->child = parse_list(s, '|');

@@ -5,7 +5,7 @@
  * The notation of a row's `grammar`: arguments with blanks between them, each
  *
  *   name           a string; others: name:int  name:double  name:pattern  name:time (Unix time)
- *   name@0         a key, described by the row's key spec 0
+ *   name@0         a key, described by the row's key spec 0; name:pattern@1 a pattern of such
  *   NX             just this word (its name is "nx"); change=CH if the name is another one
  *   EX=seconds:int a word in front of an argument, of whatever kind
  *   name(a|b|c)    one of these

@@ -33,6 +33,8 @@ static void parse_begin(const char **p, struct keyspec *k) {
     if (**p == '?') {
         ++*p;
         k->begin = BEGIN_UNKNOWN;
+        k->keyword = slice_of(*p, strspn(*p, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"));
+        *p += k->keyword.n;
         return;
     }
     while (**p != '@') {
@@ -175,6 +177,17 @@ static unsigned flags_of(const struct command *c, const struct keyspec *k, int a
 
 /* ---------------------------------------------------------------- applying it */
 
+static bool is_word(struct slice arg, struct slice word) {
+    return arg.n == word.n && strncasecmp(arg.p, word.p, arg.n) == 0;
+}
+
+/* What no rule tells but we know: the argument behind the last such word; -1: there is none. */
+static int behind_last(const struct keyspec *k, int argc, const struct slice *argv) {
+    for (int i = argc - 2; k->keyword.n && i > 1; i--)
+        if (is_word(argv[i], k->keyword)) return i + 1;
+    return -1;
+}
+
 /* The argument where the search begins, -1 if there is none. */
 static int begin_of(const struct keyspec *k, int argc, const struct slice *argv) {
     int from = k->index < 0 ? argc + k->index : k->index, step = k->index < 0 ? -1 : 1;
@@ -182,8 +195,7 @@ static int begin_of(const struct keyspec *k, int argc, const struct slice *argv)
     if (k->begin == BEGIN_INDEX) return from < argc ? from : -1;
     if (k->begin == BEGIN_UNKNOWN) return -1;
     for (int i = from; i > 0 && i < argc; i += step)
-        if (argv[i].n == k->keyword.n && strncasecmp(argv[i].p, k->keyword.p, argv[i].n) == 0)
-            return i + 1 < argc ? i + 1 : -1;
+        if (is_word(argv[i], k->keyword)) return i + 1 < argc ? i + 1 : -1;
     return -1;
 }
 
@@ -218,6 +230,11 @@ int keyspec_keys(const struct command *c, int argc, const struct slice *argv, st
         const struct keyspec *k = &specs[i];
         int begin = begin_of(k, argc, argv), first, last;
 
+        if (k->find == FIND_UNKNOWN && (first = behind_last(k, argc, argv)) > 0) {
+            if (n < max) out[n] = (struct key_use){first, k->flags};
+            n++;
+        }
+        if (k->begin == BEGIN_INDEX && begin < 0) return -1;
         if (k->flags & KEY_NOT_KEY || begin < 0 || k->find == FIND_UNKNOWN) continue;
         if (!range_of(k, argc, argv, begin, &first, &last)) return -1;
         for (int at = first; at <= last; at += k->step, n++)

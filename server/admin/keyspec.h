@@ -10,7 +10,8 @@
  *          the row's `keys` gives as first, last and step.
  *   begin  @2          from argument 2 on
  *          STREAMS@1   behind the word STREAMS, looked for from argument 1 on (-2: from the end)
- *          ?           it takes more than a rule to say
+ *          ?           it takes more than a rule to say; ?STORE the same, but we know: behind the
+ *                      last STORE
  *   find   ..0         up to the beginning plus this; below 0 it counts from the end of argv
  *          ..-1/2      the same, every second argument; ..-1/1%2 only the first half of these
  *          #0+1        so many as argument begin+0 says, the first of them at begin+1

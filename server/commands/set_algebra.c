@@ -419,7 +419,7 @@ const struct command set_algebra_commands[] = {
     {"sinterstore", -3, W, "set", {1, -1, 1}, cmd_sinterstore, "1.0.0",
      "Stores the members that all sets have.",
      .grammar = "destination@0 key@1+",
-     .key_specs = "@1..0 OW update; @2..-1 RO access"},
+     .key_specs = "@1..0 RW update; @2..-1 RO access"},
     {"sunion", -2, R, "set", {1, -1, 1}, cmd_sunion, "1.0.0",
      "Gives the members that at least one of the sets has.",
      .grammar = "key@0+",

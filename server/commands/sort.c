@@ -81,11 +81,17 @@ static bool parse(struct call *x, bool may_store, struct options *o) {
 
 /* ---------------------------------------------------------------- elements */
 
+/* With a NUL behind it, for strcoll. */
+static void keep_text(struct sort *s, struct slice text) {
+    bytes_append(&s->text, text.p, text.n);
+    bytes_append_char(&s->text, '\0');
+}
+
 static void add_item(struct sort *s, struct slice element) {
     s->items[s->n] = (struct item){.at = s->text.n, .n = element.n};
     s->order[s->n] = &s->items[s->n];
     s->n++;
-    bytes_append(&s->text, element.p, element.n);
+    keep_text(s, element);
 }
 
 static void add_value(struct lp_value v, void *arg) {
@@ -190,13 +196,17 @@ static struct slice element_of(const struct sort *s, const struct item *it) {
 
 /* What strtod makes of it, blanks in front and nothing at all included. */
 static bool parse_weight(struct slice s, double *out) {
-    char *text = strndup(s.p, s.n), *end;
+    struct bytes b = {0};
+    const char *text;
+    char *end;
     bool ok;
 
+    bytes_append(&b, s.p, s.n);
+    text = bytes_cstr(&b);
     errno = 0;
     *out = strtod(text, &end);
     ok = *end == '\0' && errno != ERANGE && !isnan(*out);
-    free(text);
+    bytes_release(&b);
     return ok;
 }
 
@@ -215,7 +225,7 @@ static bool weigh(struct sort *s, struct item *it) {
     if (!s->o.by.p) return true;
     it->by_at = s->text.n;
     it->by_n = text.n;
-    bytes_append(&s->text, text.p, text.n);
+    keep_text(s, text);
     return true;
 }
 
@@ -232,17 +242,11 @@ static bool weigh_all(struct sort *s) {
 
 /* By the rules of the locale, which knows no NUL inside of a text; what is stored must not depend
  * on the locale. */
-static int compare_texts(const struct sort *s, struct slice a, struct slice b) {
-    char *x, *y;
-    int rc;
+static int compare_texts(const struct sort *s, size_t a, size_t an, size_t b, size_t bn) {
+    const char *text = s->text.p;
 
-    if (s->o.store.p) return slice_cmp(a, b);
-    x = strndup(a.p, a.n);
-    y = strndup(b.p, b.n);
-    rc = strcoll(x, y);
-    free(x);
-    free(y);
-    return rc;
+    if (s->o.store.p) return slice_cmp((struct slice){text + a, an}, (struct slice){text + b, bn});
+    return strcoll(text + a, text + b);
 }
 
 static int compare_items(const void *pa, const void *pb, void *arg) {
@@ -256,8 +260,7 @@ static int compare_items(const void *pa, const void *pb, void *arg) {
     } else if (!a->has_by || !b->has_by) {
         rc = a->has_by - b->has_by;
     } else {
-        rc = compare_texts(s, (struct slice){s->text.p + a->by_at, a->by_n},
-                           (struct slice){s->text.p + b->by_at, b->by_n});
+        rc = compare_texts(s, a->by_at, a->by_n, b->by_at, b->by_n);
     }
     return s->o.desc ? -rc : rc;
 }
@@ -409,8 +412,8 @@ static int cmd_sort_ro(struct call *x) {
 /* ---------------------------------------------------------------- rows */
 
 /* clang-format off */
-#define OPTIONS "key@0 [BY=by-pattern:pattern'pattern'] [LIMIT=limit{offset:int count:int}] " \
-                "[GET=get-pattern:pattern++'pattern'] [order(ASC|DESC)] [sorting=ALPHA]"
+#define OPTIONS "key@0 [BY=by-pattern:pattern@1'pattern'] [LIMIT=limit{offset:int count:int}] " \
+                "[GET=get-pattern:pattern@1++'pattern'] [order(ASC|DESC)] [sorting=ALPHA]"
 #define BY_GET  "@1..0 RO access; ?? RO access (For the optional BY/GET keyword. It is marked " \
                 "'unknown' because the key names derive from the content of the key we sort)"
 
@@ -419,7 +422,7 @@ const struct command sort_commands[] = {
      cmd_sort, "1.0.0",
      "Gives or stores the elements of a list, set or sorted set in order.",
      .grammar = OPTIONS " [STORE=destination@2]",
-     .key_specs = BY_GET "; ?? OW update (For the optional STORE keyword. It is marked 'unknown' "
+     .key_specs = BY_GET "; ?STORE? OW update (For the optional STORE keyword. It is marked 'unknown' "
                   "because the keyword can appear anywhere in the argument array)"},
     {"sort_ro", -2, CMD_READONLY | CMD_MOVABLE_KEYS | CMD_DANGEROUS, "generic", {1, 1, 1},
      cmd_sort_ro, "7.0.0",

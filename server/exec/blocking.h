@@ -66,8 +66,10 @@ struct key_block {
                                        * (XREAD's "$" made an id); NULL: x->argv */
 };
 
-/* Nothing may have been changed or answered yet. Always returns 0, to be returned by the handler:
- *   return block_on_keys(x, &(struct key_block){.first = 1, .last = x->argc - 2, ...}); */
+/* Nothing may have been answered yet. What was changed before is logged (XREADGROUP makes its
+ * consumer), and must not be made again when the command is tried again. Always returns 0, to be
+ * returned by the handler: return block_on_keys(x, &(struct key_block){.first = 1, .last = x->argc
+ * - 2, ...}); */
 int block_on_keys(struct call *x, const struct key_block *what);
 
 /* Waits for progress: `what` is copied; deadline_us 0: for ever. */

@@ -194,6 +194,13 @@ class Generator:
                 out.append(token)
         return out
 
+    @staticmethod
+    def must_stay(words):
+        """What would wait, or give a key a few milliseconds, if another number stood there."""
+        timed = {"EX", "PX", "EXAT"} & {w.upper() for w in words}
+        return timed or "0.001" in (words[-1], words[1:2] and words[1]) or any(
+            x in words[0].lower() for x in ("expire", "setex"))
+
     def spoil(self, words):
         """Something that a careless client would send."""
         r = self.rng
@@ -210,7 +217,7 @@ class Generator:
     def command(self):
         r = self.rng
         words = self.fill(r.choices(self.templates, cum_weights=self.total)[0])
-        if r.random() < 0.04 and words[-1] != "0.001" and words[1:2] != ["0.001"]:
+        if r.random() < 0.04 and not self.must_stay(words):
             words = self.spoil(words)
         if r.random() < 0.02:
             words[0] = words[0].lower()

@@ -31,7 +31,7 @@ def _is(*names):
 
 def _encoding(words, x, y):
     return words[0].lower() == "object" and x[1] in (
-        "quicklist", "hashtable") and y[1] in ("listpack", "quicklist", "hashtable")
+        "quicklist", "hashtable", "skiplist") and y[1] in ("listpack", "quicklist", "hashtable")
 
 
 def _set_order(words, x, y):
@@ -50,7 +50,7 @@ DELIBERATE = [
     ("by lex", "undefined where scores differ, which they do outside the keys y", lambda w, x, y:
      ("lex" in w[0].lower() or any(v.lower() == "bylex" for v in w))
      and not any(v[:1] == "y" for v in w[1:])),
-    ("encoding", "7.2 keeps small sets and lists as listpacks", _encoding),
+    ("encoding", "7.2 keeps small sets and lists as listpacks; SORT leaves a sorted set as it is", _encoding),
     ("zrank withscore", "7.2 has WITHSCORE", lambda w, x, y: w[0].lower() in (
         "zrank", "zrevrank") and len(w) > 3 and error(x)),
     ("sort of a set", "the order of ties is that of the source's encoding", _set_order),
@@ -166,7 +166,7 @@ def same(words, a, b):
     if name in SCANS and a[0] == b[0] == "*":
         x, y = (n[1][1] for n in (a, b))
         items = (lambda n: pairs(n[1])) if name != "sscan" else (lambda n: n[1])
-        if (a[1][0], b[1][0]) != (["$", "0"], ["$", "0"]):
+        if (a[1][0], b[1][0]) != (["$", "0"], ["$", "0"]) or words[2] != "0":
             return True  # not all of it at once: the data set is compared anyway
         return len(x[1]) == len(y[1]) and all(
             any(same_node(["*", p], ["*", q], True) if name != "sscan" else p == q

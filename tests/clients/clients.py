@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""clients - the ordinary use of real client libraries, each a script of its own beside this one.
+
+  clients.py             those that are installed; the others are left out
+  clients.py --install   installs what is missing first (apt-get, npm), where that is possible
+
+The npm packages are kept in build/clients, or stand where $STET_NODE_MODULES says.
+"""
+import os
+import shutil
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(HERE, "..", "lib")]
+from server import ROOT, Server  # noqa: E402
+
+NODE = os.environ.get("STET_NODE_MODULES", os.path.join(ROOT, "build", "clients"))
+PYTHON = "/usr/bin/python3"  # Debian's, which finds Debian's packages
+SECONDS = 60
+
+
+def works(*words):
+    try:
+        return subprocess.run(words, capture_output=True, timeout=SECONDS).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+def has_node():
+    return bool(shutil.which("node")) and os.path.isdir(os.path.join(NODE, "node_modules", "ioredis"))
+
+
+# name, is it there, what installs it, the command line (the port is added behind the script)
+CLIENTS = [
+    ("python3-redis", lambda: works(PYTHON, "-c", "import redis"),
+     ["apt-get", "install", "-y", "-qq", "python3-redis"], [PYTHON, "python_redis.py"], []),
+    ("php-redis", lambda: works("php", "-r", "exit(class_exists('Redis') ? 0 : 1);"),
+     ["apt-get", "install", "-y", "-qq", "php-cli", "php-redis"], ["php", "php_redis.php"], []),
+    ("npm ioredis, redis", has_node,
+     ["npm", "install", "--silent", "--prefix", NODE, "ioredis", "redis"],
+     ["node", "node_clients.mjs"], [NODE]),
+]
+
+
+def install(command):
+    os.makedirs(NODE, exist_ok=True)
+    if not shutil.which(command[0]) or not works(*command):
+        print("  not installed: %s" % " ".join(command))
+
+
+def main():
+    passed = failed = left_out = 0
+    for name, there, how, command, more in CLIENTS:
+        if not there() and "--install" in sys.argv:
+            install(how)
+        if not there():
+            print("  left out: %s is not installed" % name)
+            left_out += 1
+            continue
+        with Server() as s:
+            words = [command[0], os.path.join(HERE, command[1]), str(s.port), *more]
+            p = subprocess.run(words, capture_output=True, text=True, timeout=SECONDS)
+            s.stop()
+        if p.returncode:
+            print("FAIL %s\n%s%s" % (name, p.stdout[-2000:], p.stderr[-2000:]))
+        failed += p.returncode != 0
+        passed += p.returncode == 0
+    print("clients: %d passed, %d failed, %d left out" % (passed, failed, left_out))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

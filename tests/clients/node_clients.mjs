@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The ordinary use of the npm packages ioredis and redis. Arguments: the port, the directory that
+// has node_modules. Silent if all is well.
+import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
+
+const port = Number(process.argv[2]);
+const require = createRequire(process.argv[3] + '/');
+
+async function ioredis() {
+    const Redis = require('ioredis');
+    const r = new Redis(port), waits = new Redis(port);
+    await r.flushall();
+    assert.equal(await r.set('s', 'v', 'EX', 100), 'OK');
+    assert.deepEqual(await r.mget('s', 'none'), ['v', null]);
+    assert.equal(await r.rpush('l', 'a', 'b'), 2);
+    assert.deepEqual(await r.lrange('l', 0, -1), ['a', 'b']);
+    assert.equal(await r.hset('h', { a: 1, b: 'x' }), 2);
+    assert.deepEqual(await r.hgetall('h'), { a: '1', b: 'x' });
+    assert.equal(await r.sadd('S', 1, 2), 2);
+    assert.equal(await r.zadd('z', 1, 'a', 2.5, 'b'), 2);
+    assert.deepEqual(await r.zrange('z', 0, -1, 'WITHSCORES'), ['a', '1', 'b', '2.5']);
+    const id = await r.xadd('x', '*', 'f', 'v');
+    assert.deepEqual(await r.xread('STREAMS', 'x', '0'), [['x', [[id, ['f', 'v']]]]]);
+    assert.deepEqual(await r.multi().set('t', 1).incr('t').exec(), [[null, 'OK'], [null, 2]]);
+    const popped = waits.blpop('queue', 5);
+    while (!/blocked_clients:1/.test(await r.info('clients'))) ;
+    await r.lpush('queue', 'job');
+    assert.deepEqual(await popped, ['queue', 'job']);
+    const keys = [];
+    for await (const some of r.scanStream({ count: 100 })) keys.push(...some);
+    assert.equal(keys.length, await r.dbsize());
+    assert.deepEqual(await r.pipeline().get('s').llen('l').exec(), [[null, 'v'], [null, 2]]);
+    r.disconnect();
+    waits.disconnect();
+}
+
+async function nodeRedis(RESP) {
+    const { createClient } = require('redis');
+    const c = await createClient({ socket: { port }, RESP }).connect();
+    await c.flushAll();
+    await c.set('s', 'v', { expiration: { type: 'EX', value: 100 } });
+    assert.equal(await c.get('s'), 'v');
+    await c.hSet('h', { a: '1', b: '2' });
+    assert.deepEqual({ ...(await c.hGetAll('h')) }, { a: '1', b: '2' });
+    await c.zAdd('z', [{ score: 1, value: 'a' }, { score: 2.5, value: 'b' }]);
+    assert.deepEqual(await c.zRangeWithScores('z', 0, -1),
+                     [{ value: 'a', score: 1 }, { value: 'b', score: 2.5 }]);
+    assert.equal(await c.zScore('z', 'b'), 2.5);
+    await c.sAdd('S', ['x', 'y']);
+    assert.deepEqual((await c.sMembers('S')).sort(), ['x', 'y']);
+    const id = await c.xAdd('x', '*', { f: 'v' });
+    assert.equal((await c.xRange('x', '-', '+'))[0].id, id);
+    assert.deepEqual(await c.multi().set('t', '1').incr('t').exec(), ['OK', 2]);
+    assert.equal(await c.lPush('l', ['a', 'b']), 2);
+    assert.deepEqual(await c.lPopCount('l', 5), ['b', 'a']);
+    c.destroy();
+}
+
+await ioredis();
+await nodeRedis(2);
+await nodeRedis(3);
