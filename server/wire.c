@@ -68,6 +68,39 @@ static void latency(void *arg, const char *event, uint64_t us) {
     a->engine.stats.last_fork_us = us;
 }
 
+/* ---------------------------------------------------------------- keyspace events */
+
+/* K and E: what happened to a key, and which key something happened to. */
+static void on_event(void *arg, enum event_class class, const char *event, struct slice key,
+                     int db) {
+    struct app *a = arg;
+    unsigned flags = a->v->notify_keyspace_events.flags;
+    struct bytes channel = {0};
+
+    if (!(flags & class) || a->engine.replaying || !pubsub_has_audience(&a->engine.pubsub)) return;
+    if (flags & CONF_NOTIFY_KEYSPACE) {
+        bytes_printf(&channel, "__keyspace@%d__:", db);
+        bytes_append(&channel, key.p, key.n);
+        pubsub_publish(&a->engine, PUBSUB_CHANNEL, bytes_slice(&channel), slice_str(event));
+    }
+    if (flags & CONF_NOTIFY_KEYEVENT) {
+        bytes_clear(&channel);
+        bytes_printf(&channel, "__keyevent@%d__:%s", db, event);
+        pubsub_publish(&a->engine, PUBSUB_CHANNEL, bytes_slice(&channel), key);
+    }
+    bytes_release(&channel);
+}
+
+/* Who does not ask for events does not pay for them. */
+static int apply_events(void *arg, const struct conf_values *v, struct err *e) {
+    struct app *a = arg;
+
+    (void)e;
+    a->engine.hooks.arg = a;
+    a->engine.hooks.event = v->notify_keyspace_events.flags ? on_event : NULL;
+    return 0;
+}
+
 /* ---------------------------------------------------------------- CONFIG SET */
 
 static int apply_aof(void *arg, const struct conf_values *v, struct err *e) {
@@ -123,6 +156,7 @@ static void register_appliers(struct app *a) {
 
     for (size_t i = 0; i < sizeof aof_names / sizeof *aof_names; i++)
         conf_on_apply(a->conf, aof_names[i], apply_aof, a);
+    conf_on_apply(a->conf, "notify-keyspace-events", apply_events, a);
     conf_on_apply(a->conf, "loglevel", apply_log, a);
     conf_on_apply(a->conf, "maxclients", apply_process, a);
     conf_on_apply(a->conf, "oom-score-adj", apply_process, a);
@@ -200,5 +234,6 @@ void app_wire(struct app *a) {
     a->aof = aof_new(&a->engine.ks, &o, &h);
     engine_init(&a->engine, a->conf, a->aof);
     fill_admin(a);
+    apply_events(a, a->v, NULL);
     register_appliers(a);
 }

@@ -13,10 +13,11 @@
 static void append_flags(struct bytes *b, const struct session *s) {
     size_t before = b->n;
 
-    if (s->state == SESSION_BLOCKED || s->state == SESSION_PARKED) bytes_append_char(b, 'b');
-    if (s->state == SESSION_CLOSING) bytes_append_char(b, 'c');
+    if (s->subscriber) bytes_append_char(b, 'P');
     if (multi_is_open(s)) bytes_append_char(b, 'x');
+    if (s->state == SESSION_BLOCKED || s->state == SESSION_PARKED) bytes_append_char(b, 'b');
     if (s->multi && s->multi->broken) bytes_append_char(b, 'd');
+    if (s->state == SESSION_CLOSING) bytes_append_char(b, 'c');
     if (s->flags & SESSION_UNIX) bytes_append_char(b, 'U');
     if (s->flags & SESSION_NO_EVICT) bytes_append_char(b, 'e');
     if (s->flags & SESSION_NO_TOUCH) bytes_append_char(b, 'T');
@@ -38,12 +39,13 @@ static void append_client(struct bytes *b, const struct session *s, const struct
                  (long long)(x->now_ms - s->active_ms) / 1000);
     append_flags(b, s);
     bytes_printf(b,
-                 " db=%d sub=0 psub=0 ssub=0 multi=%d qbuf=%zu qbuf-free=%zu argv-mem=0"
+                 " db=%d sub=%zu psub=%zu ssub=%zu multi=%d qbuf=%zu qbuf-free=%zu argv-mem=0"
                  " multi-mem=%zu rbs=%d rbp=0 obl=%zu oll=0 omem=%zu tot-mem=%zu events=%s cmd=%s"
                  " user=default redir=-1 resp=%d lib-name=%s lib-ver=%s\n",
-                 s->db, multi_is_open(s) ? s->multi->n : -1, w.query_bytes, w.query_free,
-                 s->multi ? s->multi->bytes : 0, s->out.last ? OUT_CHUNK : 0, out_pending(&s->out),
-                 s->out.mem_bytes, session_mem(s) + w.query_cap, w.events,
+                 s->db, pubsub_count(s, PUBSUB_CHANNEL), pubsub_count(s, PUBSUB_PATTERN),
+                 pubsub_count(s, PUBSUB_SHARD), multi_is_open(s) ? s->multi->n : -1, w.query_bytes,
+                 w.query_free, s->multi ? s->multi->bytes : 0, s->out.last ? OUT_CHUNK : 0,
+                 out_pending(&s->out), s->out.mem_bytes, session_mem(s) + w.query_cap, w.events,
                  last ? last->name : "NULL", s->resp, or_empty(s->lib_name), or_empty(s->lib_ver));
 }
 
@@ -72,8 +74,7 @@ static enum client_type type_arg(struct call *x, int i) {
 }
 
 static enum client_type type_of(const struct session *s) {
-    (void)s; /* the only kind there is so far */
-    return TYPE_NORMAL;
+    return s->subscriber ? TYPE_PUBSUB : TYPE_NORMAL;
 }
 
 static struct session *by_id(struct engine *e, int64_t id) {

@@ -61,7 +61,7 @@ void info_server(struct engine *e, struct bytes *out) {
 /* ---------------------------------------------------------------- clients */
 
 void info_clients(struct engine *e, struct bytes *out) {
-    size_t biggest_in = 0, biggest_out = 0;
+    size_t biggest_in = 0, biggest_out = 0, subscribers = 0;
 
     list_each (it, &e->sessions) {
         const struct session *s = list_entry(it, struct session, link);
@@ -70,15 +70,16 @@ void info_clients(struct engine *e, struct bytes *out) {
         s->ops->describe(s, &w);
         if (w.query_cap > biggest_in) biggest_in = w.query_cap;
         if (s->out.mem_bytes > biggest_out) biggest_out = s->out.mem_bytes;
+        subscribers += s->subscriber != NULL;
     }
     bytes_printf(out,
                  "connected_clients:%zu\r\ncluster_connections:0\r\nmaxclients:%lld\r\n"
                  "client_recent_max_input_buffer:%zu\r\nclient_recent_max_output_buffer:%zu\r\n"
-                 "blocked_clients:%zu\r\ntracking_clients:0\r\npubsub_clients:0\r\n"
+                 "blocked_clients:%zu\r\ntracking_clients:0\r\npubsub_clients:%zu\r\n"
                  "watching_clients:0\r\nclients_in_timeout_table:%zu\r\ntotal_watched_keys:0\r\n"
                  "total_blocking_keys:0\r\ntotal_blocking_keys_on_nokey:0\r\n",
                  e->nsessions, (long long)e->v->maxclients, biggest_in, biggest_out,
-                 e->nblocked + e->nparked, e->nblocked);
+                 e->nblocked + e->nparked, subscribers, e->nblocked);
 }
 
 /* ---------------------------------------------------------------- memory */
@@ -257,7 +258,7 @@ void info_stats(struct engine *e, struct bytes *out) {
     append_traffic(e, out);
     append_keys(e, out);
     bytes_printf(out,
-                 "pubsub_channels:0\r\npubsub_patterns:0\r\npubsubshard_channels:0\r\n"
+                 "pubsub_channels:%zu\r\npubsub_patterns:%zu\r\npubsubshard_channels:%zu\r\n"
                  "latest_fork_usec:%llu\r\ntotal_forks:%llu\r\nmigrate_cached_sockets:0\r\n"
                  "slave_expires_tracked_keys:0\r\nactive_defrag_hits:0\r\n"
                  "active_defrag_misses:0\r\nactive_defrag_key_hits:0\r\n"
@@ -266,8 +267,9 @@ void info_stats(struct engine *e, struct bytes *out) {
                  "tracking_total_items:0\r\ntracking_total_prefixes:0\r\n"
                  "unexpected_error_replies:%llu\r\ntotal_error_replies:%llu\r\n"
                  "dump_payload_sanitizations:0\r\n",
-                 (ull)s->last_fork_us, (ull)s->forks, (ull)s->unexpected_errors,
-                 (ull)s->error_replies);
+                 e->pubsub.topics[PUBSUB_CHANNEL].count, e->pubsub.topics[PUBSUB_PATTERN].count,
+                 e->pubsub.topics[PUBSUB_SHARD].count, (ull)s->last_fork_us, (ull)s->forks,
+                 (ull)s->unexpected_errors, (ull)s->error_replies);
     append_loop(e, out);
 }
 

@@ -77,8 +77,20 @@ static int cmd_echo(struct call *x) {
     return 0;
 }
 
+/* What a subscriber takes for a message. */
+static int pong_as_message(struct call *x) {
+    reply_array(&x->r, 2);
+    reply_bulk_str(&x->r, "pong");
+    if (x->argc == 1)
+        reply_bulk_str(&x->r, "");
+    else
+        reply_bulk(&x->r, x->argv[1].p, x->argv[1].n);
+    return 0;
+}
+
 static int cmd_ping(struct call *x) {
     if (x->argc > 2) return reply_err(x, "ERR wrong number of arguments for 'ping' command");
+    if (x->s->subscriber && x->s->resp == 2) return pong_as_message(x);
     if (x->argc == 1) {
         reply_simple(&x->r, "PONG");
         return 0;
@@ -126,7 +138,7 @@ const struct command keyspace_commands[] = {
     {"lastsave", 1, F | ANYTIME | D, "server", {0, 0, 0}, cmd_lastsave, "1.0.0",
      "Tells when the data set was last saved, as Unix time.",
      .tips = "nondeterministic_output"},
-    {"ping", -1, F, "connection", {0, 0, 0}, cmd_ping, "1.0.0",
+    {"ping", -1, F | CMD_IN_SUBSCRIBED, "connection", {0, 0, 0}, cmd_ping, "1.0.0",
      "Answers PONG, or with its argument.",
      .grammar = "[message]",
      .tips = "request_policy:all_shards response_policy:all_succeeded"},

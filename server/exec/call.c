@@ -287,6 +287,7 @@ bool engine_expire_some(struct engine *e, uint64_t budget_us) {
         }
         if (!more) more = expire_fields(e, db, end);
     }
+    push_settle(e, 0); /* what expires was known to */
     e->stats.expired_time_cap += more;
     e->stats.expire_cycle_us += (clock_real_ns() - began) / 1000;
     return more;

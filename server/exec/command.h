@@ -39,9 +39,10 @@ enum command_flags {
     CMD_DANGEROUS = 1 << 20, /* ACL category @dangerous without being @admin */
     CMD_WHOLE_KEYSPACE =
         1 << 21, /* reads what no key names: its reply waits for all that is appended */
-    CMD_KEYSPACE_CAT = 1 << 22, /* ACL category @keyspace beside that of the group */
-    CMD_IN_MULTI = 1 << 24,     /* is executed at once inside a transaction, not queued */
-    CMD_INTERNAL = 1 << 23,     /* answers, but is not listed (security traps) */
+    CMD_KEYSPACE_CAT = 1 << 22,  /* ACL category @keyspace beside that of the group */
+    CMD_IN_MULTI = 1 << 24,      /* is executed at once inside a transaction, not queued */
+    CMD_IN_SUBSCRIBED = 1 << 25, /* a RESP2 client that has subscribed to something may use it */
+    CMD_INTERNAL = 1 << 23,      /* answers, but is not listed (security traps) */
 };
 
 /* Positions in argv as COMMAND INFO gives them: last may count from the end (-1). All zero: no

@@ -140,6 +140,17 @@ static int refuse(struct call *x, const char *text) {
     return multi_is_exec(x->cmd) ? multi_abort(x, text) : reply_err(x, text);
 }
 
+/* In RESP2 a subscriber could not tell replies from messages. */
+static int refuse_subscriber(struct call *x) {
+    char text[CALL_REFUSAL_MAX];
+
+    snprintf(text, sizeof text,
+             "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET "
+             "are allowed in this context",
+             x->cmd->name);
+    return refuse(x, text);
+}
+
 static int refuse_arity(struct call *x) {
     char text[CALL_REFUSAL_MAX];
 
@@ -163,6 +174,8 @@ static int pass_gates(struct call *x, bool unknown_sub) {
     if (flags & CMD_NO_MULTI && multi_is_open(x->s))
         return refuse(x, "ERR Command not allowed inside a transaction");
     if (flags & (CMD_DENYOOM | CMD_WRITE) && call_refusal(x->e, flags, why)) return refuse(x, why);
+    if (x->s->subscriber && x->s->resp == 2 && !(flags & CMD_IN_SUBSCRIBED))
+        return refuse_subscriber(x);
     return 0;
 }
 
@@ -291,6 +304,7 @@ static void run(struct call *x, bool unknown_sub, uint64_t *clock_ns) {
     uint64_t from = x->s->out.end;
 
     x->dirty_before = e->dirty;
+    push_run(e, x->s);
     if (pass_gates(x, unknown_sub) < 0) {
         multi_fail(x->s);
     } else if (__builtin_expect(multi_queues(x), 0)) {
@@ -306,6 +320,7 @@ static void run(struct call *x, bool unknown_sub, uint64_t *clock_ns) {
     apply_reply_mode(x, from);
     if (x->need && x->need > aof_safe(e->aof, e->gate.level))
         session_add_gate(x->s, from, x->need, e->gate.level);
+    push_settle(e, x->need);
 }
 
 bool call_again(struct blocked *b) {

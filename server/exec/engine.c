@@ -14,6 +14,8 @@ void engine_init(struct engine *e, struct conf *conf, struct aof *aof) {
     list_init(&e->sessions);
     blocking_init(e);
     interests_init(&e->interests, e->ks.ndbs);
+    pubsub_init(&e->pubsub);
+    push_init(e);
     gate_init(&e->gate, aof);
     command_registry_seal(&e->commands);
 }
@@ -22,6 +24,8 @@ void engine_release(struct engine *e) {
     CHECK(list_empty(&e->sessions));
     blocking_release(e);
     interests_release(&e->interests);
+    pubsub_release(&e->pubsub);
+    push_release(e);
     keyspace_release(&e->ks);
     command_registry_release(&e->commands);
     gate_release(&e->gate);
@@ -33,6 +37,8 @@ void engine_release(struct engine *e) {
 
 void engine_forget_session(struct engine *e, struct session *s) {
     blocked_forget(e, s);
+    pubsub_forget(s);
+    push_forget(e, s);
     for (size_t i = 0; i < e->nparked; i++)
         if (e->parked[i] == s) e->parked[i--] = e->parked[--e->nparked];
 }

@@ -11,6 +11,8 @@
 #include "server/exec/effects.h"
 #include "server/exec/gate.h"
 #include "server/exec/interest.h"
+#include "server/exec/pubsub.h"
+#include "server/exec/push.h"
 #include "server/exec/session.h"
 #include "storage/base/heap.h"
 
@@ -83,6 +85,9 @@ struct engine {
     size_t nblocked;
     bool serving; /* waiting clients are trying again */
     struct interests interests;
+
+    struct pubsub pubsub;
+    struct pushes pushes;
 
     /* effects of the command under way, to be logged */
     struct effects effects;

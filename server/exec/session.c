@@ -16,7 +16,10 @@ static const unsigned next_states[SESSION_STATES] = {
 
 void session_enter(struct session *s, enum session_state to) {
     CHECK(next_states[s->state] & (1u << to));
-    if (to == SESSION_CLOSING) blocked_forget(s->e, s);
+    if (to == SESSION_CLOSING) {
+        blocked_forget(s->e, s);
+        pubsub_forget(s);
+    }
     s->state = (uint8_t)to;
 }
 
@@ -24,6 +27,7 @@ void session_init(struct session *s, struct engine *e, const struct session_ops 
     *s = (struct session){.e = e, .ops = ops, .resp = 2, .id = ++e->next_client_id};
     out_init(&s->out, &e->out_pool);
     list_init(&s->resuming);
+    list_init(&s->told);
     s->created_ms = s->active_ms = clock_cached_ms();
     if (!engine_requires_auth(e)) s->flags |= SESSION_AUTHENTICATED;
     list_append(&e->sessions, &s->link);
@@ -45,6 +49,7 @@ void session_release(struct session *s) {
 
 void session_reset(struct session *s) {
     multi_reset(s);
+    pubsub_forget(s);
     s->db = 0;
     s->resp = 2;
     mem_free(s->name);
@@ -57,12 +62,13 @@ void session_add_gate(struct session *s, uint64_t from, uint64_t position, enum 
     struct session_gate *last = s->ngates ? &s->gates[s->ngates - 1] : NULL;
 
     if (from == s->out.end) return;
-    /* Output behind a closed gate waits for it anyway. */
-    if (last && last->level == level && last->position >= position) return;
-    if (last && last->from == from && last->level == level) {
-        last->position = position;
+    if (last && last->level == level && last->from >= from) {
+        last->from = from;
+        if (last->position < position) last->position = position;
         return;
     }
+    /* Output behind a closed gate waits for it anyway. */
+    if (last && last->level == level && last->position >= position) return;
     if (s->ngates == s->gates_cap) {
         s->gates_cap = s->gates_cap ? s->gates_cap * 2 : 2;
         s->gates = mem_realloc(s->gates, s->gates_cap * sizeof *s->gates);
@@ -89,7 +95,7 @@ size_t session_sendable(struct session *s) {
 size_t session_mem(const struct session *s) {
     size_t n = sizeof *s + s->out.mem_bytes + s->gates_cap * sizeof *s->gates;
 
-    n += multi_mem(s);
+    n += multi_mem(s) + pubsub_mem(s);
     if (s->partial) n += sizeof *s->partial + s->partial->args.cap * sizeof(struct slice);
     return n;
 }

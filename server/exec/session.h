@@ -42,6 +42,7 @@ struct command_slot;
 
 struct session_wire;
 struct multi;
+struct subscriber;
 
 struct session_ops {
     /* Output or a gate changed outside a command of this session's own: look at it soon. */
@@ -88,6 +89,9 @@ struct session {
     struct blocked *blocked;                      /* what a BLOCKED session waits for */
     struct multi *multi;                          /* NULL: no transaction, nothing watched */
     struct list resuming;                         /* in the engine's list once it has its answer */
+    struct subscriber *subscriber;                /* NULL: subscribed to nothing */
+    struct list told;                             /* in pushes.told: see push.h */
+    uint64_t told_from;                           /* where what it was told begins in `out` */
     uint64_t commands, bytes_in, bytes_out;
 };
 

@@ -79,9 +79,12 @@ static void start_reading(struct conn *c) {
 
 /* ---------------------------------------------------------------- what sessions ask for */
 
+static void shut_if_over_limit(struct conn *c);
+
 static void wake(struct session *s) {
     struct conn *c = conn_of(s);
 
+    shut_if_over_limit(c);
     if (c->where == NOWHERE) move_to(c, TO_FLUSH);
 }
 
@@ -145,21 +148,23 @@ static const struct session_ops conn_ops = {wake, resume, close_session, describ
 /* ---------------------------------------------------------------- writing */
 
 static bool over_output_limit(struct conn *c) {
-    const struct conf_output_limit *l = &c->n->v->client_output_buffer_limit.of[CONF_CLASS_NORMAL];
+    enum conf_class class = c->s.subscriber ? CONF_CLASS_PUBSUB : CONF_CLASS_NORMAL;
+    const struct conf_output_limit *l = &c->n->v->client_output_buffer_limit.of[class];
     size_t mem = c->s.out.mem_bytes;
-    uint64_t now = clock_mono_us() / 1000;
+    uint64_t now;
 
     if (l->hard_bytes && mem > l->hard_bytes) return true;
     if (!l->soft_bytes || mem <= l->soft_bytes) {
         c->s.soft_limit_since_ms = 0;
         return false;
     }
+    now = clock_mono_us() / 1000;
     if (!c->s.soft_limit_since_ms) c->s.soft_limit_since_ms = now;
     return now - c->s.soft_limit_since_ms > (uint64_t)l->soft_seconds * 1000;
 }
 
 static void shut_if_over_limit(struct conn *c) {
-    if (!over_output_limit(c)) return;
+    if (c->fd < 0 || !over_output_limit(c)) return;
     c->n->e->stats.output_limit_closes++;
     log_warning("Client id=%llu scheduled to be closed ASAP for overcoming of output buffer "
                 "limits.",
@@ -450,7 +455,8 @@ static void conn_cron(struct conn *c) {
     int64_t idle_ms = clock_cached_ms() - c->s.active_ms;
 
     if (c->fd < 0) return;
-    if (c->n->v->timeout && idle_ms > c->n->v->timeout * 1000 && c->s.state == SESSION_ACTIVE) {
+    if (c->n->v->timeout && idle_ms > c->n->v->timeout * 1000 && c->s.state == SESSION_ACTIVE &&
+        !c->s.subscriber) {
         log_verbose("Closing idle client");
         conn_shut(c);
         return;

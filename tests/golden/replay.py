@@ -23,11 +23,12 @@ from resp import Closed, encode  # noqa: E402
 from server import COMPAT, SERVER, Server  # noqa: E402
 
 FAMILIES = ("strings,bits,generic,connection,config,command,protocol,arity,lists,hashes,sets,zsets,"
-            "streams,hyperloglog,geo,sort,hash_field_expiry,additions74,transactions,blocking")
+            "streams,hyperloglog,geo,sort,hash_field_expiry,additions74,transactions,blocking,"
+            "pubsub,keyspace_notifications")
 # Times relative to now of two commands must fall into one millisecond: these are tried again.
 HASTY = {"hash_field_expiry-h003": 10}
-# Cases that go on with what a command did that is not there yet (WAIT, EVAL).
-LATER = {"blocking-h011", "transactions-h007"}
+# Cases that go on with what a command did that is not there yet (WAIT, EVAL, CLIENT TRACKING).
+LATER = {"blocking-h011", "transactions-h007", "pubsub-h005", "pubsub-h007"}
 CLEAN = ["FLUSHALL"], ["FUNCTION", "FLUSH"], ["SCRIPT", "FLUSH"]
 
 

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * push - what clients are told without having asked for it: messages of channels, keyspace events,
+ * lines of MONITOR.
+ *
+ * A push shows something of the command that caused it, so it carries that command's gate: it
+ * leaves no earlier than the command's own reply could. But the position in the log is known only
+ * when the command (transaction, script) is over. So every session that gets something meanwhile is
+ * noted with the offset at which that begins, and push_settle() puts the gates.
+ *
+ *   push_begin(e, s) ... reply_*() ...    any number of times, while a command runs
+ *   push_settle(e, need)                  once it is over
+ *
+ * What a client's own command tells that client follows the command's reply.
+ */
+#ifndef STET_EXEC_PUSH_H
+#define STET_EXEC_PUSH_H
+
+#include "protocol/reply.h"
+#include "storage/base/list.h"
+
+struct engine;
+struct session;
+
+struct pushes {
+    struct list told;        /* sessions, by `told` */
+    struct session *running; /* whose command is under way; NULL: nobody's */
+    struct out own;          /* what follows its reply */
+};
+
+void push_init(struct engine *e);
+void push_release(struct engine *e);
+
+/* Where to write one push for this session. Good until the next call. */
+struct reply push_begin(struct engine *e, struct session *s);
+
+/* A session's command begins. */
+void push_run(struct engine *e, struct session *s);
+
+/* It is over, or whatever else pushed: all of it waits for this position (0: for nothing). Whoever
+ * changes keys outside of a command calls this himself. */
+void push_settle(struct engine *e, uint64_t need);
+
+/* The session goes away. */
+void push_forget(struct engine *e, struct session *s);
+
+#endif

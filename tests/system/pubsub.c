@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Channels and keyspace events over the wire, with several connections.
+ */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/kit/ask.h"
+#include "tests/kit/server.h"
+
+TestSuite(pubsub, .fini = kit_end);
+
+Test(pubsub, messages_and_counts) {
+    struct server *s = server_run("--save", "", NULL);
+    redisContext *c = ask_open(s), *sub = ask_open(s);
+
+    EXPECT(sub, "[$subscribe $a :1]", "SUBSCRIBE a");
+    EXPECT(sub, "[$psubscribe $b* :2]", "PSUBSCRIBE b*");
+    EXPECT(sub, "[$ssubscribe $s :1]", "SSUBSCRIBE s");
+    EXPECT(c, ":1", "PUBLISH a 1");
+    EXPECT(c, ":1", "PUBLISH bb 2");
+    EXPECT(c, ":1", "SPUBLISH s 3");
+    EXPECT_NEXT(sub, "[$message $a $1]");
+    EXPECT_NEXT(sub, "[$pmessage $b* $bb $2]");
+    EXPECT_NEXT(sub, "[$smessage $s $3]");
+    EXPECT(sub, "[$pong $]", "PING");
+    EXPECT_PREFIX(sub, "-ERR Can't execute 'get'", "GET k");
+    cr_assert_eq(ask_info_int(c, "pubsub_channels"), 1);
+    cr_assert_eq(ask_info_int(c, "pubsub_patterns"), 1);
+    cr_assert_eq(ask_info_int(c, "pubsubshard_channels"), 1);
+    cr_assert_eq(ask_info_int(c, "pubsub_clients"), 1);
+    cr_assert(strstr(ask(c, "CLIENT LIST TYPE pubsub"), "flags=P db=0 sub=1 psub=1 ssub=1"));
+    EXPECT(sub, "+RESET", "RESET");
+    EXPECT(sub, "(nil)", "GET k");
+    EXPECT(c, "[]", "PUBSUB CHANNELS");
+}
+
+Test(pubsub, a_connection_that_ends_is_no_subscriber) {
+    struct server *s = server_run("--save", "", NULL);
+    redisContext *c = ask_open(s), *sub = ask_open(s);
+
+    EXPECT(sub, "[$subscribe $a :1]", "SUBSCRIBE a");
+    EXPECT(c, ":1", "CLIENT KILL TYPE pubsub");
+    EXPECT(c, ":0", "PUBLISH a 1");
+    EXPECT(c, "[]", "PUBSUB CHANNELS");
+}
+
+/* Its output is bounded, and the others go on. */
+Test(pubsub, a_subscriber_that_never_reads_is_cut_off) {
+    struct server *s =
+        server_run("--save", "", "--client-output-buffer-limit", "pubsub 1mb 0 0", NULL);
+    redisContext *c = ask_open(s), *sub = ask_open(s), *other = ask_open(s);
+    char *message = malloc(100001);
+
+    memset(message, 'x', 100000);
+    message[100000] = '\0';
+    EXPECT(sub, "[$subscribe $a :1]", "SUBSCRIBE a");
+    EXPECT(other, "[$subscribe $b :1]", "SUBSCRIBE b");
+    for (int i = 0; i < 300 && strcmp(ask(c, "PUBLISH a %s", message), ":1") == 0; i++) continue;
+    EXPECT(c, ":0", "PUBLISH a x");
+    EXPECT(c, ":1", "PUBLISH b x");
+    EXPECT_NEXT(other, "[$message $b $x]");
+    cr_assert_eq(ask_info_int(c, "client_output_buffer_limit_disconnections"), 1);
+    free(message);
+}
+
+Test(pubsub, events_of_keys) {
+    struct server *s = server_run("--save", "", "--notify-keyspace-events", "KEA", NULL);
+    redisContext *c = ask_open(s), *sub = ask_open(s);
+
+    EXPECT(sub, "[$psubscribe $__key*__:* :1]", "PSUBSCRIBE __key*__:*");
+    EXPECT(c, "+OK", "SELECT 3");
+    EXPECT(c, "+OK", "SET k v PX 30");
+    EXPECT_NEXT(sub, "[$pmessage $__key*__:* $__keyspace@3__:k $set]");
+    EXPECT_NEXT(sub, "[$pmessage $__key*__:* $__keyevent@3__:set $k]");
+    EXPECT_NEXT(sub, "[$pmessage $__key*__:* $__keyspace@3__:k $expire]");
+    EXPECT_NEXT(sub, "[$pmessage $__key*__:* $__keyevent@3__:expire $k]");
+    EXPECT_NEXT(sub, "[$pmessage $__key*__:* $__keyspace@3__:k $expired]");
+    EXPECT_NEXT(sub, "[$pmessage $__key*__:* $__keyevent@3__:expired $k]");
+    EXPECT(c, "+OK", "CONFIG SET notify-keyspace-events Kl");
+    EXPECT(c, "+OK", "SET k v");
+    EXPECT(c, ":1", "LPUSH l v");
+    EXPECT_NEXT(sub, "[$pmessage $__key*__:* $__keyspace@3__:l $lpush]");
+}
