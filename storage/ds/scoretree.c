@@ -2,31 +2,7 @@
 #include "storage/ds/scoretree.h"
 
 #include "storage/base/check.h"
-#include "storage/base/mem.h"
-
-enum {
-    LEAF_MAX = 124, /* a leaf of 1024 bytes */
-    LEAF_MIN = LEAF_MAX / 4,
-    INNER_MAX = 63, /* a node of 2024 bytes */
-    INNER_MIN = INNER_MAX / 4,
-    HEIGHT_MAX = 12,
-    SHIFT_UNKNOWN = 38, /* of a leaf of one item: integers up to 1000 apart */
-};
-
-/* Child i holds count[i] items; the first of them is first[i], with the score score[i]. */
-struct inner {
-    uint32_t n;
-    double score[INNER_MAX];
-    struct scored *first[INNER_MAX];
-    size_t count[INNER_MAX];
-    void *child[INNER_MAX];
-};
-
-struct child {
-    void *node;
-    struct scored *first;
-    size_t count;
-};
+#include "storage/ds/scoretree_nodes.h"
 
 /* The way to a place. Level 0 is the parent of the leaf. */
 struct path {
@@ -41,9 +17,11 @@ struct path {
 struct scored *scored_new(struct slice member, double score) {
     size_t n = sizeof(struct scored) + varint_size(member.n) + member.n;
     struct scored *s = mem_alloc(mem_good_size(n));
+    char *to;
 
     s->score = score;
-    memcpy(varint_put(s->data, member.n), member.p, member.n);
+    to = varint_put(s->data, member.n);
+    if (member.n) memcpy(to, member.p, member.n);
     return s;
 }
 
@@ -76,34 +54,23 @@ static inline bool before(double score, const struct scored *item, const struct 
     return member_before(item, b);
 }
 
-/* ---------------------------------------------------------------- hints */
+/* ---------------------------------------------------------------- nodes */
 
-static inline uint64_t hint_of(const struct scoretree_leaf *l, double score) {
-    uint64_t u = score_sortable(score);
-
-    if (u <= l->base) return 0;
-    u = (u - l->base) >> l->shift;
-    return u > 0xffff ? 0xffff : u;
+static void leaf_unlink(struct scoretree *t, struct scoretree_leaf *l) {
+    *(l->prev ? &l->prev->next : &t->first) = l->next;
+    *(l->next ? &l->next->prev : &t->last) = l->prev;
 }
 
-static inline uint64_t slot_of(const struct scoretree_leaf *l, const struct scored *item) {
-    return hint_of(l, item->score) << 48 | (uint64_t)(uintptr_t)item;
+/* Moves n children of `from` at `i` to `to` at `k`; the same node is fine. */
+static void inner_move(struct inner *to, unsigned k, const struct inner *from, unsigned i,
+                       unsigned n) {
+    memmove(to->score + k, from->score + i, n * sizeof *to->score);
+    memmove(to->first + k, from->first + i, n * sizeof *to->first);
+    memmove(to->count + k, from->count + i, n * sizeof *to->count);
+    memmove(to->child + k, from->child + i, n * sizeof *to->child);
 }
 
-static inline struct scored *item_at(const struct scoretree_leaf *l, unsigned i) {
-    return scoretree_slot_item(l->slot[i]);
-}
-
-/* Half of the scale is left to scores above the last one here. */
-static void set_scale(struct scoretree_leaf *l) {
-    uint64_t low = score_sortable(item_at(l, 0)->score);
-    uint64_t span = score_sortable(item_at(l, l->n - 1u)->score) - low;
-    unsigned bits = span ? 64 - (unsigned)__builtin_clzl(span) : 0;
-
-    if (span) l->shift = (uint8_t)(bits > 15 ? bits - 15 : 0);
-    l->base = low;
-    for (unsigned i = 0; i < l->n; i++) l->slot[i] = slot_of(l, item_at(l, i));
-}
+/* ---------------------------------------------------------------- finding the way */
 
 /* How many items of the leaf lie in front of the bound. */
 static unsigned leaf_search(const struct scoretree_leaf *l, const struct score_bound *b) {
@@ -128,78 +95,6 @@ static unsigned leaf_search(const struct scoretree_leaf *l, const struct score_b
     }
     return low;
 }
-
-/* ---------------------------------------------------------------- nodes */
-
-static struct scoretree_leaf *leaf_new(struct scoretree *t, unsigned room) {
-    size_t size = mem_good_size(sizeof(struct scoretree_leaf) + room * sizeof(uint64_t));
-    struct scoretree_leaf *l = mem_alloc(size);
-
-    *l = (struct scoretree_leaf){.cap = (uint16_t)((size - sizeof *l) / sizeof(uint64_t)),
-                                 .shift = SHIFT_UNKNOWN};
-    t->mem_bytes += size;
-    return l;
-}
-
-static size_t leaf_bytes(const struct scoretree_leaf *l) {
-    return sizeof *l + l->cap * sizeof(uint64_t);
-}
-
-static void leaf_free(struct scoretree *t, struct scoretree_leaf *l) {
-    t->mem_bytes -= leaf_bytes(l);
-    mem_free(l);
-}
-
-/* Puts `l` behind `left` (NULL: in front of all). */
-static void leaf_link(struct scoretree *t, struct scoretree_leaf *left, struct scoretree_leaf *l) {
-    l->prev = left;
-    l->next = left ? left->next : t->first;
-    *(l->prev ? &l->prev->next : &t->first) = l;
-    *(l->next ? &l->next->prev : &t->last) = l;
-}
-
-static void leaf_unlink(struct scoretree *t, struct scoretree_leaf *l) {
-    *(l->prev ? &l->prev->next : &t->first) = l->next;
-    *(l->next ? &l->next->prev : &t->last) = l->prev;
-}
-
-static struct inner *inner_new(struct scoretree *t) {
-    struct inner *in = mem_alloc(sizeof *in);
-
-    in->n = 0;
-    t->mem_bytes += mem_good_size(sizeof *in);
-    return in;
-}
-
-static void inner_free(struct scoretree *t, struct inner *in) {
-    t->mem_bytes -= mem_good_size(sizeof *in);
-    mem_free(in);
-}
-
-static void inner_set(struct inner *in, unsigned i, struct child c) {
-    in->score[i] = c.first->score;
-    in->first[i] = c.first;
-    in->count[i] = c.count;
-    in->child[i] = c.node;
-}
-
-/* Moves n children of `from` at `i` to `to` at `k`; the same node is fine. */
-static void inner_move(struct inner *to, unsigned k, const struct inner *from, unsigned i,
-                       unsigned n) {
-    memmove(to->score + k, from->score + i, n * sizeof *to->score);
-    memmove(to->first + k, from->first + i, n * sizeof *to->first);
-    memmove(to->count + k, from->count + i, n * sizeof *to->count);
-    memmove(to->child + k, from->child + i, n * sizeof *to->child);
-}
-
-static size_t inner_count(const struct inner *in) {
-    size_t n = 0;
-
-    for (unsigned i = 0; i < in->n; i++) n += in->count[i];
-    return n;
-}
-
-/* ---------------------------------------------------------------- finding the way */
 
 /* The child that the bound lies in: the last whose first item is in front of it. */
 static unsigned inner_search(const struct inner *in, const struct score_bound *b) {
@@ -598,60 +493,6 @@ void scoretree_rescore(struct scoretree *t, struct scored *item, double score) {
     if (p.i == 0) set_first(t, &p, 0, item);
 }
 
-/* ---------------------------------------------------------------- as a whole */
-
-static void node_free(struct scoretree *t, void *node, unsigned height) {
-    struct inner *in = node;
-
-    if (height == 0) {
-        leaf_free(t, node);
-        return;
-    }
-    for (unsigned i = 0; i < in->n; i++) node_free(t, in->child[i], height - 1);
-    inner_free(t, in);
-}
-
-void scoretree_release(struct scoretree *t) {
-    if (t->root) node_free(t, t->root, t->height);
-    *t = (struct scoretree){0};
-}
-
-/* Puts parents over n nodes; returns how many, which stand in `nodes` afterwards. */
-static size_t build_level(struct scoretree *t, struct child *nodes, size_t n) {
-    size_t parents = (n + INNER_MAX - 1) / INNER_MAX, from = 0;
-
-    for (size_t k = 0; k < parents; k++) {
-        size_t to = n * (k + 1) / parents;
-        struct inner *in = inner_new(t);
-
-        for (; from < to; from++) inner_set(in, in->n++, nodes[from]);
-        nodes[k] = (struct child){in, in->first[0], inner_count(in)};
-    }
-    return parents;
-}
-
-void scoretree_build(struct scoretree *t, struct scored *const *items, size_t n) {
-    size_t leaves = (n + LEAF_MAX - 1) / LEAF_MAX, from = 0;
-    struct child *nodes;
-
-    CHECK(!t->root);
-    if (n == 0) return;
-    nodes = mem_alloc(leaves * sizeof *nodes);
-    for (size_t k = 0; k < leaves; k++) {
-        size_t to = n * (k + 1) / leaves;
-        struct scoretree_leaf *l = leaf_new(t, (unsigned)(to - from));
-
-        nodes[k] = (struct child){l, items[from], to - from};
-        for (; from < to; from++) l->slot[l->n++] = (uint64_t)(uintptr_t)items[from];
-        set_scale(l);
-        leaf_link(t, t->last, l);
-    }
-    for (; leaves > 1; t->height++) leaves = build_level(t, nodes, leaves);
-    t->root = nodes[0].node;
-    t->count = n;
-    mem_free(nodes);
-}
-
 /* ---------------------------------------------------------------- ranks and places */
 
 size_t scoretree_rank(const struct scoretree *t, const struct score_bound *b) {
@@ -672,44 +513,4 @@ struct scoretree_place scoretree_at(const struct scoretree *t, size_t rank) {
     DCHECK(rank < t->count);
     go_to_rank(t, rank, &p);
     return (struct scoretree_place){p.leaf, p.i};
-}
-
-/* ---------------------------------------------------------------- checking */
-
-static size_t check_node(const struct scoretree *t, const void *node, unsigned height,
-                         const struct scored *first, const struct scored **last) {
-    const struct scoretree_leaf *l = node;
-    const struct inner *in = node;
-    size_t n = 0;
-
-    if (height == 0) {
-        CHECK(l->n > 0 && l->n <= l->cap && l->cap <= LEAF_MAX);
-        CHECK(!first || item_at(l, 0) == first);
-        for (unsigned i = 0; i < l->n; i++) {
-            CHECK(!*last || scored_cmp(*last, item_at(l, i)) < 0);
-            CHECK(l->slot[i] == slot_of(l, item_at(l, i)));
-            *last = item_at(l, i);
-        }
-        return l->n;
-    }
-    CHECK(in->n > 0 && in->n <= INNER_MAX && (!first || in->first[0] == first));
-    for (unsigned i = 0; i < in->n; i++) {
-        CHECK(in->score[i] == in->first[i]->score);
-        CHECK(check_node(t, in->child[i], height - 1, in->first[i], last) == in->count[i]);
-        n += in->count[i];
-    }
-    return n;
-}
-
-void scoretree_check(const struct scoretree *t) {
-    const struct scored *last = NULL;
-    size_t n = 0;
-
-    CHECK(!t->root == !t->count && !t->first == !t->count && !t->last == !t->count);
-    if (t->root) CHECK(check_node(t, t->root, t->height, NULL, &last) == t->count);
-    for (const struct scoretree_leaf *l = t->first; l; l = l->next) {
-        CHECK((l->prev ? l->prev->next : t->first) == l);
-        n += l->n;
-    }
-    CHECK(n == t->count);
 }

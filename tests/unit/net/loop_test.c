@@ -51,7 +51,7 @@ Test(loop, timers_fire_at_their_virtual_time_and_once) {
     cr_assert_eq(nfired, 0);
     pass(1);
     cr_assert_eq(nfired, 1);
-    cr_assert_eq(timers[0].at, 0, "it is not armed any more");
+    cr_assert_eq(timers[0].node.at, 0, "it is not armed any more");
     pass(1000);
     cr_assert_eq(nfired, 1);
 }
