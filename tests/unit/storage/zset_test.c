@@ -311,7 +311,7 @@ static void count_visit(struct slice member, double score, void *arg) {
 static void fill(const struct zset_rules *rules) {
     make(rules);
     for (int i = 0; i < 100; i++) {
-        char text[8];
+        char text[16];
 
         snprintf(text, sizeof text, "%d", i);
         add(text, i, rules);
