@@ -39,6 +39,39 @@ static void become_table(struct entry *e) {
     entry_set_object(e, h, HASH_TABLE);
 }
 
+struct entry *hash_new_for(struct slice key, size_t expected, const struct hash_rules *rules) {
+    if (expected <= rules->max_entries) return hash_new(key);
+    return entry_new_object(key, TYPE_HASH, htable_new(expected), ENTRY_NO_EXPIRE,
+                            HASH_TABLE << ENTRY_FORM_SHIFT);
+}
+
+const struct pack *hash_pack(const struct entry *e) {
+    return entry_form(e) == HASH_PACKED ? entry_object(e) : NULL;
+}
+
+/* Whether no text in it is longer than the rules allow. */
+static bool all_short(const struct pack *p, const struct hash_rules *rules) {
+    for (uint32_t at = pack_first(p); at; at = pack_next(p, at))
+        if (pack_get(p, at).n > rules->max_value) return false;
+    return true;
+}
+
+struct entry *hash_from_listpack(struct slice key, const struct listpack *lp,
+                                 const struct hash_rules *rules) {
+    struct pack *p = pack_from_listpack(lp);
+    size_t n = pack_count(p);
+    struct entry *e;
+
+    if (n == 0 || n % 2 || !pack_unique(p, 2)) {
+        pack_free(p);
+        return NULL;
+    }
+    e = entry_new_object(key, TYPE_HASH, p, ENTRY_NO_EXPIRE, HASH_PACKED << ENTRY_FORM_SHIFT);
+    if (n / 2 > rules->max_entries || !all_short(p, rules) || pack_bytes(p) >= LP_BYTES_MAX)
+        become_table(e);
+    return e;
+}
+
 void hash_allow_times(struct entry *e) {
     if (entry_form(e) == HASH_PACKED) packed_add_times(e);
 }

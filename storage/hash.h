@@ -18,7 +18,7 @@
 #ifndef STET_STORAGE_HASH_H
 #define STET_STORAGE_HASH_H
 
-#include "storage/ds/listpack.h"
+#include "storage/ds/pack.h"
 #include "storage/entry.h"
 
 #define HASH_ALL INT64_MIN
@@ -37,6 +37,16 @@ struct hash_item {
 
 /* An empty hash. */
 struct entry *hash_new(struct slice key);
+
+/* The same for about so many fields. */
+struct entry *hash_new_for(struct slice key, size_t expected, const struct hash_rules *rules);
+
+/* The fields and values of a small hash without times, NULL for others; and a hash of those in a
+ * listpack that comes from outside (lp_check has passed over it): NULL if these are no pairs, or a
+ * field comes twice. */
+const struct pack *hash_pack(const struct entry *e);
+struct entry *hash_from_listpack(struct slice key, const struct listpack *lp,
+                                 const struct hash_rules *rules);
 
 /* How many fields there are, due or not; how many are not due. */
 size_t hash_len(const struct entry *e);

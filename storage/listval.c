@@ -32,16 +32,26 @@ static void to_quick(struct entry *e, const struct ql_limits *lim) {
     entry_set_object(e, q, FORM_QUICKLIST);
 }
 
-static void shrink(struct entry *e, const struct ql_limits *lim) {
-    struct quicklist *q = entry_object(e);
-    struct listpack *lp;
+/* The one node of a quicklist that has no more, NULL if it has, or if it is compressed. */
+static struct listpack *only_node(const struct entry *e) {
+    const struct quicklist *q = entry_object(e);
 
-    if (!is_quick(e) || q->n != 1) return;
-    lp = q->v[q->first].p;
-    if (q->v[q->first].packed || !ql_is_half(lim, lp_bytes(lp), q->count)) return;
+    if (!is_quick(e) || q->n != 1 || q->v[q->first].packed) return NULL;
+    return q->v[q->first].p;
+}
+
+static void to_listpack(struct entry *e, struct listpack *lp) {
+    struct quicklist *q = entry_object(e);
+
     mem_free(q->v);
     mem_free(q);
     entry_set_object(e, lp, FORM_LISTPACK);
+}
+
+static void shrink(struct entry *e, const struct ql_limits *lim) {
+    struct listpack *lp = only_node(e);
+
+    if (lp && ql_is_half(lim, lp_bytes(lp), listval_len(e))) to_listpack(e, lp);
 }
 
 /* Makes a quicklist of a listpack that would outgrow one node. */
@@ -118,6 +128,42 @@ size_t listval_delete_equal(struct entry *e, const struct ql_limits *lim, struct
     }
     shrink(e, lim);
     return n;
+}
+
+/* ---------------------------------------------------------------- whole nodes */
+
+size_t listval_nodes(const struct entry *e) {
+    return is_quick(e) ? ((struct quicklist *)entry_object(e))->n : 1;
+}
+
+void listval_each_node(const struct entry *e, listval_node_fn visit, void *arg) {
+    const struct quicklist *q = entry_object(e);
+
+    if (!is_quick(e)) {
+        visit(entry_object(e), arg);
+        return;
+    }
+    for (uint32_t i = 0; i < q->n; i++) {
+        struct listpack *scratch = NULL;
+
+        visit(ql_node_listpack(&q->v[q->first + i], &scratch), arg);
+        lp_free(scratch);
+    }
+}
+
+struct entry *listval_new_nodes(struct slice key) {
+    return entry_new_object(key, TYPE_LIST, mem_calloc(sizeof(struct quicklist)), ENTRY_NO_EXPIRE,
+                            FORM_QUICKLIST << ENTRY_FORM_SHIFT);
+}
+
+void listval_add_node(struct entry *e, const struct ql_limits *lim, struct listpack *lp) {
+    ql_append_node(entry_object(e), lim, lp);
+}
+
+void listval_settle(struct entry *e, const struct ql_limits *lim) {
+    struct listpack *lp = only_node(e);
+
+    if (lp && !ql_exceeds(lim, lp_bytes(lp), listval_len(e))) to_listpack(e, lp);
 }
 
 /* ---------------------------------------------------------------- walking */

@@ -30,6 +30,21 @@ void listval_delete(struct entry *e, const struct ql_limits *lim, size_t index, 
 size_t listval_delete_equal(struct entry *e, const struct ql_limits *lim, struct slice s,
                             size_t most, bool from_back);
 
+/* ---------------------------------------------------------------- whole nodes */
+
+/* The listpacks that it is made of, in order; they are good until `visit` returns. */
+typedef void (*listval_node_fn)(const struct listpack *lp, void *arg);
+void listval_each_node(const struct entry *e, listval_node_fn visit, void *arg);
+size_t listval_nodes(const struct entry *e);
+
+/* An empty list that is going to be filled with nodes; a listpack (taken over; not empty) behind
+ * the others; and the form that fits what came together. */
+struct entry *listval_new_nodes(struct slice key);
+void listval_add_node(struct entry *e, const struct ql_limits *lim, struct listpack *lp);
+void listval_settle(struct entry *e, const struct ql_limits *lim);
+
+/* ---------------------------------------------------------------- walking */
+
 /* Walks over the elements from `index` on, backwards if wanted; the list must not change:
  *
  *   for (listval_begin(&it, e, 0, false); listval_more(&it); listval_next(&it))

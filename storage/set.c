@@ -267,6 +267,22 @@ struct entry *set_build(struct slice key, const struct lp_value *v, size_t n,
     return new_form(key, t, SET_TABLE);
 }
 
+/* ---------------------------------------------------------------- intsets as they are */
+
+const struct intset *set_intset(const struct entry *e) {
+    return entry_form(e) == SET_INTSET ? entry_object(e) : NULL;
+}
+
+struct entry *set_from_intset(struct slice key, const void *p, size_t n,
+                              const struct set_rules *rules) {
+    struct entry *e;
+
+    if (!intset_check(p, n)) return NULL;
+    e = new_form(key, intset_from_bytes(p, n), SET_INTSET);
+    if (set_len(e) > rules->max_intset || set_len(e) >= INTSET_MAX) become_table(e, set_len(e));
+    return e;
+}
+
 /* ---------------------------------------------------------------- as a type */
 
 static void *copy(const struct entry *e) {

@@ -12,6 +12,7 @@
 #ifndef STET_STORAGE_SET_H
 #define STET_STORAGE_SET_H
 
+#include "storage/ds/intset.h"
 #include "storage/ds/listpack.h"
 #include "storage/ds/table.h"
 #include "storage/entry.h"
@@ -32,6 +33,13 @@ struct entry *set_new_empty(struct slice key);
 /* A set of n different members in the smallest form that holds them. */
 struct entry *set_build(struct slice key, const struct lp_value *v, size_t n,
                         const struct set_rules *rules);
+
+/* What the set is if all its members are integers and few, NULL otherwise: for those who write it
+ * out as it is. And the n bytes of such an intset, which come from outside, as a set: NULL if they
+ * are none, or an empty one. */
+const struct intset *set_intset(const struct entry *e);
+struct entry *set_from_intset(struct slice key, const void *p, size_t n,
+                              const struct set_rules *rules);
 
 /* `more` members are going to be added, most of them new. */
 void set_expect(struct entry *e, size_t more, const struct set_rules *rules);

@@ -260,6 +260,34 @@ uint64_t stream_trim(struct stream *s, const struct stream_trim *t) {
     return gone;
 }
 
+/* ---------------------------------------------------------------- from outside */
+
+bool stream_add_node(struct stream *s, struct stream_id master, struct listpack *lp) {
+    struct stream_id last;
+    bool is_new;
+
+    if (!stream_node_check(lp, master, &last) ||
+        (s->nodes.count && stream_id_cmp(master, s->last_id) <= 0)) {
+        lp_free(lp);
+        return false;
+    }
+    *idtree_put(&s->nodes, stream_key(master), &is_new) = lp;
+    s->length += stream_node_live(lp);
+    s->last_id = last; /* as long as there are nodes to come */
+    return true;
+}
+
+bool stream_settle(struct stream *s) {
+    struct idtree_place last = idtree_last(&s->nodes);
+    struct stream_node n;
+
+    find_first(s);
+    if (stream_id_cmp(s->max_deleted_id, s->last_id) > 0) return false;
+    if (!last.leaf) return true;
+    n = stream_node_open(idtree_at(last)->value, stream_id_of(idtree_at(last)->key));
+    return stream_id_cmp(stream_node_entry(&n, stream_node_last(&n)).id, s->last_id) <= 0;
+}
+
 /* ---------------------------------------------------------------- as a type */
 
 static void stream_release(struct entry *e) {

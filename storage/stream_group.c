@@ -152,8 +152,7 @@ static bool has_gaps_from(const struct stream *s, struct stream_id from) {
     return stream_id_cmp(from, s->max_deleted_id) <= 0;
 }
 
-/* How many entries there ever were up to `id`, where the edges of the stream tell. */
-static int64_t count_up_to(const struct stream *s, struct stream_id id) {
+int64_t stream_count_up_to(const struct stream *s, struct stream_id id) {
     int to_last = stream_id_cmp(id, s->last_id), to_first = stream_id_cmp(id, s->first_id);
 
     if (s->entries_added == 0) return 0;
@@ -169,7 +168,7 @@ void stream_group_advance(const struct stream *s, struct stream_group *g, struct
     if (g->entries_read != STREAM_READ_UNKNOWN && !has_gaps_from(s, id))
         g->entries_read++;
     else if (s->entries_added)
-        g->entries_read = count_up_to(s, id);
+        g->entries_read = stream_count_up_to(s, id);
     g->last_id = id;
 }
 
@@ -179,7 +178,7 @@ bool stream_group_lag(const struct stream *s, const struct stream_group *g, int6
     *lag = 0;
     if (s->entries_added == 0) return true;
     if (read == STREAM_READ_UNKNOWN || has_gaps_from(s, g->last_id))
-        read = count_up_to(s, g->last_id);
+        read = stream_count_up_to(s, g->last_id);
     if (read == STREAM_READ_UNKNOWN) return false;
     *lag = (int64_t)s->entries_added - read;
     return true;

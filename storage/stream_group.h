@@ -54,6 +54,10 @@ static inline struct slice stream_group_name(const struct stream_group *g) {
 /* The group has now read up to `id`, which is above its last_id and stands in the stream. */
 void stream_group_advance(const struct stream *s, struct stream_group *g, struct stream_id id);
 
+/* How many entries there ever were up to `id`, STREAM_READ_UNKNOWN where the edges of the stream do
+ * not tell. */
+int64_t stream_count_up_to(const struct stream *s, struct stream_id id);
+
 /* How many entries it has not read yet, false where deleted ones make that uncertain. Below 0 after
  * an entries_read that a client made up. */
 bool stream_group_lag(const struct stream *s, const struct stream_group *g, int64_t *lag);

@@ -131,3 +131,75 @@ void stream_node_delete(struct listpack **lp, uint32_t at) {
     lp_replace_int(lp, deleted, (int64_t)number_at(*lp, deleted) + 1);
     lp_replace_int(lp, lp_first(*lp), (int64_t)stream_node_live(*lp) - 1);
 }
+
+/* ---------------------------------------------------------------- from outside */
+
+/* Goes from element to element as long as they are what is expected. */
+struct walk {
+    const struct listpack *lp;
+    uint32_t at; /* 0: at the end, or something was wrong */
+    bool bad;
+};
+
+static uint64_t take_number(struct walk *w) {
+    struct lp_value v = {0};
+
+    if (!w->at || w->bad) {
+        w->bad = true;
+        return 0;
+    }
+    v = lp_get(w->lp, w->at);
+    if (v.p) w->bad = true;
+    w->at = lp_next(w->lp, w->at);
+    return (uint64_t)v.v;
+}
+
+static void take_elements(struct walk *w, uint64_t n) {
+    for (; n > 0 && !w->bad; n--) {
+        if (w->at)
+            w->at = lp_next(w->lp, w->at);
+        else
+            w->bad = true;
+    }
+}
+
+/* One entry; its id and whether it is a deleted one. */
+static void take_entry(struct walk *w, uint64_t nnames, struct stream_id master,
+                       struct stream_id *id, bool *deleted) {
+    uint64_t flags = take_number(w), n = nnames, others = OTHERS_SAME;
+
+    if (flags & ~(uint64_t)(STREAM_ENTRY_DELETED | STREAM_ENTRY_SAME)) w->bad = true;
+    *deleted = flags & STREAM_ENTRY_DELETED;
+    id->ms = take_number(w);
+    if (__builtin_add_overflow(id->ms, master.ms, &id->ms)) w->bad = true;
+    id->seq = master.seq + take_number(w);
+    if (!(flags & STREAM_ENTRY_SAME)) {
+        n = take_number(w);
+        others = OTHERS;
+        if (n == 0 || n > UINT32_MAX / 4) w->bad = true;
+    }
+    take_elements(w, others == OTHERS ? 2 * n : n);
+    if (take_number(w) != others + (others == OTHERS ? 2 * n : n)) w->bad = true;
+}
+
+bool stream_node_check(const struct listpack *lp, struct stream_id master, struct stream_id *last) {
+    struct walk w = {.lp = lp, .at = lp_first(lp)};
+    uint64_t live = take_number(&w), deleted = take_number(&w), nnames = take_number(&w);
+    uint64_t seen[2] = {0, 0};
+
+    if (w.bad || nnames == 0 || nnames > UINT32_MAX / 4) return false;
+    take_elements(&w, nnames);
+    if (take_number(&w) != 0 || !w.at) return false;
+    while (w.at && !w.bad) {
+        bool first = seen[0] + seen[1] == 0, gone = false;
+        struct stream_id id = {0};
+        int c;
+
+        take_entry(&w, nnames, master, &id, &gone);
+        c = stream_id_cmp(id, first ? master : *last);
+        if (first ? c < 0 : c <= 0) w.bad = true;
+        *last = id;
+        seen[gone]++;
+    }
+    return !w.bad && seen[0] == live && seen[1] == deleted;
+}

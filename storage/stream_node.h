@@ -63,4 +63,8 @@ void stream_node_delete(struct listpack **lp, uint32_t at);
 uint64_t stream_node_live(const struct listpack *lp);
 uint64_t stream_node_count(const struct listpack *lp);
 
+/* Whether a listpack from outside (lp_check has passed over it) is a node with at least one entry,
+ * deleted or not, whose ids rise and begin no earlier than `master`. The last one goes to *last. */
+bool stream_node_check(const struct listpack *lp, struct stream_id master, struct stream_id *last);
+
 #endif

@@ -6,6 +6,7 @@
 #include "storage/base/mem.h"
 #include "storage/zset_forms.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 enum {
@@ -126,6 +127,73 @@ void zset_build_sort(struct zset_build *b) {
     } else {
         sort_by_insertion(b->v, b->n);
     }
+}
+
+/* ---------------------------------------------------------------- from a listpack */
+
+/* Whether each second element is a score. */
+static bool scores_hold(const struct pack *p) {
+    for (uint32_t at = pack_first(p); at; at = pack_next(p, at)) {
+        struct lp_value v;
+        double score;
+
+        at = pack_next(p, at);
+        v = pack_get(p, at);
+        if (v.p && (!num_parse_double(v.p, v.n, &score) || isnan(score))) return false;
+    }
+    return true;
+}
+
+static void add_packed(struct zset_build *b, const struct pack *p) {
+    for (uint32_t at = pack_first(p); at; at = zset_packed_next(p, at)) {
+        char text[NUM_I64_MAX];
+
+        zset_build_add(b, zset_packed_member(p, at, text), zset_packed_score(p, at));
+    }
+}
+
+/* Whether they are in order; *longest: bytes of the longest member. */
+static bool is_in_order(const struct pack *p, size_t *longest) {
+    char texts[2][NUM_I64_MAX];
+    struct slice last = {0}, member;
+    double last_score = 0, score;
+    unsigned i = 0;
+
+    *longest = 0;
+    for (uint32_t at = pack_first(p); at; at = zset_packed_next(p, at), i ^= 1) {
+        member = zset_packed_member(p, at, texts[i]);
+        score = zset_packed_score(p, at);
+        if (last.p && (score < last_score || (score == last_score && slice_cmp(last, member) > 0)))
+            return false;
+        if (member.n > *longest) *longest = member.n;
+        last = member;
+        last_score = score;
+    }
+    return true;
+}
+
+struct entry *zset_from_listpack(struct slice key, const struct listpack *lp,
+                                 const struct zset_rules *rules) {
+    struct pack *p = pack_from_listpack(lp);
+    size_t n = pack_count(p), longest;
+    struct zset_build b;
+    struct entry *e = NULL;
+
+    if (n > 0 && n % 2 == 0 && pack_unique(p, 2) && scores_hold(p)) {
+        if (is_in_order(p, &longest) && n / 2 <= rules->max_entries &&
+            longest <= rules->max_value && pack_bytes(p) < LP_BYTES_MAX)
+            return entry_new_object(key, TYPE_ZSET, p, ENTRY_NO_EXPIRE,
+                                    ZSET_PACKED << ENTRY_FORM_SHIFT);
+        zset_build_init(&b, n / 2);
+        add_packed(&b, p);
+        e = zset_build_entry(&b, key, rules);
+    }
+    pack_free(p);
+    return e;
+}
+
+const struct pack *zset_pack(const struct entry *e) {
+    return zset_is_packed(e) ? entry_object(e) : NULL;
 }
 
 /* ---------------------------------------------------------------- the result */

@@ -7,9 +7,8 @@
 
 enum {
     HEADER = 6,
-    END = 0xff,
+    END = LP_END,
     COUNT_UNKNOWN = 0xffff,
-    BACK_MAX = 5,
 };
 
 struct listpack {
@@ -18,21 +17,10 @@ struct listpack {
 
 /* ---------------------------------------------------------------- one element */
 
-static inline uint32_t back_bytes(uint32_t body) {
-    return body <= 127 ? 1 : body < 1u << 14 ? 2 : body < 1u << 21 ? 3 : body < 1u << 28 ? 4 : 5;
-}
-
 static inline uint32_t element_bytes(const uint8_t *p) {
     uint32_t body = lp_body_bytes(p);
 
-    return body + back_bytes(body);
-}
-
-static uint8_t *put_back(uint8_t *p, uint32_t body) {
-    uint32_t n = back_bytes(body);
-
-    for (uint32_t i = n; i-- > 0; body >>= 7) p[i] = (uint8_t)((body & 127) | (i ? 128 : 0));
-    return p + n;
+    return body + lp_back_bytes(body);
 }
 
 /* The length of the body that ends where `end` begins, read backwards; *n: bytes it takes. */
@@ -41,7 +29,7 @@ static uint32_t get_back(const uint8_t *end, uint32_t *n) {
 
     do {
         v |= (uint32_t)(end[-1 - (int)i] & 127) << (7 * i);
-    } while (end[-1 - (int)i++] & 128 && i < BACK_MAX);
+    } while (end[-1 - (int)i++] & 128 && i < LP_BACK_MAX);
     *n = i;
     return v;
 }
@@ -49,13 +37,13 @@ static uint32_t get_back(const uint8_t *end, uint32_t *n) {
 static inline uint32_t code_bytes(const struct lp_code *c) {
     uint32_t body = c->n + (uint32_t)c->text.n;
 
-    return body + back_bytes(body);
+    return body + lp_back_bytes(body);
 }
 
 static void put_code(uint8_t *p, const struct lp_code *c) {
     memcpy(p, c->b, c->n);
     if (c->text.n) memcpy(p + c->n, c->text.p, c->text.n);
-    put_back(p + c->n + c->text.n, c->n + (uint32_t)c->text.n);
+    lp_put_back(p + c->n + c->text.n, c->n + (uint32_t)c->text.n);
 }
 
 /* ---------------------------------------------------------------- the whole */
@@ -301,15 +289,21 @@ bool lp_check(const void *bytes, size_t n) {
     if (n < LP_EMPTY_BYTES || n > UINT32_MAX || lp_read32(b) != n || *end != END) return false;
     for (; p < end; count++) {
         uint64_t body = checked_body(p, end), back;
-        uint8_t want[BACK_MAX];
+        uint8_t want[LP_BACK_MAX];
 
         if (body == 0 || body > (uint64_t)(end - p)) return false;
-        back = back_bytes((uint32_t)body);
+        back = lp_back_bytes((uint32_t)body);
         if (body + back > (uint64_t)(end - p)) return false;
-        put_back(want, (uint32_t)body);
+        lp_put_back(want, (uint32_t)body);
         if (memcmp(p + body, want, back) != 0) return false;
         p += body + back;
     }
     return lp_read32(b) == n &&
            (stored_count(bytes) == COUNT_UNKNOWN || stored_count(bytes) == count);
+}
+
+bool lp_is_shortest_form(const struct listpack *lp) {
+    for (const uint8_t *p = lp->b + HEADER; *p != END; p += element_bytes(p))
+        if (!lp_is_shortest(p)) return false;
+    return true;
 }

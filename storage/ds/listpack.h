@@ -104,4 +104,8 @@ size_t lp_element_bytes(struct slice s);
 /* Whether the n bytes at p are a listpack in every detail. */
 bool lp_check(const void *p, size_t n);
 
+/* Whether all its elements are written as lp_append() writes them, so that what is looked for is
+ * found. */
+bool lp_is_shortest_form(const struct listpack *lp);
+
 #endif

@@ -28,6 +28,7 @@ enum {
     LP_INT24 = 0xf2,
     LP_INT32 = 0xf3,
     LP_INT64 = 0xf4,
+    LP_END = 0xff,
     LP_CODE_MAX = 9, /* bytes of an encoding, with its integer if it is one */
 };
 
@@ -61,6 +62,20 @@ static inline uint32_t lp_body_bytes(const uint8_t *p) {
     if (p[0] < LP_STR32) return 2 + ((uint32_t)(p[0] & 0x0f) << 8 | p[1]);
     if (p[0] == LP_STR32) return 5 + lp_read32(p + 1);
     return 1 + (uint32_t)lp_int_bytes(p[0]);
+}
+
+/* The length that stands behind a body in a listpack: how many bytes it takes; writes it, and returns
+ * what is behind it. */
+enum { LP_BACK_MAX = 5 };
+static inline uint32_t lp_back_bytes(uint32_t body) {
+    return body <= 127 ? 1 : body < 1u << 14 ? 2 : body < 1u << 21 ? 3 : body < 1u << 28 ? 4 : 5;
+}
+
+static inline uint8_t *lp_put_back(uint8_t *p, uint32_t body) {
+    uint32_t n = lp_back_bytes(body);
+
+    for (uint32_t i = n; i-- > 0; body >>= 7) p[i] = (uint8_t)((body & 127) | (i ? 128 : 0));
+    return p + n;
 }
 
 /* What goes in front of a text, or a whole integer. */
@@ -134,6 +149,15 @@ static inline struct lp_value lp_read(const uint8_t *p) {
         return (struct lp_value){.p = (const char *)p + 2, .n = (size_t)(p[0] & 0x0f) << 8 | p[1]};
     if (p[0] == LP_STR32) return (struct lp_value){.p = (const char *)p + 5, .n = lp_read32(p + 1)};
     return (struct lp_value){.v = lp_read_int(p + 1, lp_int_bytes(p[0]))};
+}
+
+/* Whether the element at p is written as it would be here: others may have a text for an integer,
+ * or a longer form than is needed. */
+static inline bool lp_is_shortest(const uint8_t *p) {
+    struct lp_value v = lp_read(p);
+    struct lp_code code = v.p ? lp_code_of((struct slice){v.p, v.n}) : lp_code_int(v.v);
+
+    return code.b[0] == p[0] && code.n + code.text.n == lp_body_bytes(p);
 }
 
 #endif

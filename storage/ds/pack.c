@@ -2,6 +2,7 @@
 #include "storage/ds/pack.h"
 
 #include "storage/base/check.h"
+#include "storage/base/hash.h"
 #include "storage/base/mem.h"
 
 enum {
@@ -58,25 +59,115 @@ static void append_value(struct pack **p, struct lp_value v) {
     pack_insert(p, 0, &code);
 }
 
-struct pack *pack_from_listpack(const struct listpack *lp) {
+/* Makes the run n bytes long; what is behind the old or new end is not cared for. */
+static void resize(struct pack **p, size_t n) {
+    size_t old = mem_good_size(total(*p)), now = mem_good_size(n);
+
+    CHECK(n <= UINT32_MAX);
+    if (old != now) *p = mem_realloc(*p, now);
+    lp_write32((*p)->b, (uint32_t)n);
+}
+
+static struct pack *written_anew(const struct listpack *lp) {
     struct pack *p = pack_new();
 
     for (uint32_t at = lp_first(lp); at; at = lp_next(lp, at)) append_value(&p, lp_get(lp, at));
     return p;
 }
 
-struct listpack *pack_to_listpack(const struct pack *p) {
-    struct listpack *lp = lp_new();
+struct pack *pack_from_listpack(const struct listpack *lp) {
+    const uint8_t *from = (const uint8_t *)lp;
+    struct pack *p = mem_alloc(mem_good_size(lp_bytes(lp)));
+    uint8_t *to = p->b + HEADER;
+    size_t n = 0;
 
-    for (uint32_t at = pack_first(p); at; at = pack_next(p, at)) {
-        struct lp_value v = pack_get(p, at);
+    for (uint32_t at = lp_first(lp); at; at = lp_next(lp, at), n++) {
+        uint32_t body = lp_body_bytes(from + at);
 
-        if (v.p)
-            lp_append(&lp, slice_of(v.p, v.n));
-        else
-            lp_insert_int(&lp, 0, v.v);
+        if (!lp_is_shortest(from + at)) {
+            mem_free(p);
+            return written_anew(lp);
+        }
+        memcpy(to, from + at, body);
+        to += body;
     }
-    return lp;
+    lp_write32(p->b, (uint32_t)lp_bytes(lp));
+    store_count(p, n);
+    resize(&p, (size_t)(to - p->b));
+    return p;
+}
+
+void pack_append_listpack(const struct pack *p, struct bytes *out) {
+    const uint8_t *q = p->b + HEADER, *end = p->b + total(p);
+    size_t n = total(p) + 1;
+    uint8_t *to, *begin;
+
+    for (; q < end; q += lp_body_bytes(q)) n += lp_back_bytes(lp_body_bytes(q));
+    CHECK(n <= UINT32_MAX);
+    begin = to = (uint8_t *)bytes_room(out, n);
+    lp_write32(to, (uint32_t)n);
+    memcpy(to + 4, p->b + 4, 2);
+    to += HEADER;
+    for (q = p->b + HEADER; q < end;) {
+        uint32_t body = lp_body_bytes(q);
+
+        memcpy(to, q, body);
+        to = lp_put_back(to + body, body);
+        q += body;
+    }
+    *to++ = LP_END;
+    CHECK((size_t)(to - begin) == n);
+    out->n += n;
+}
+
+/* ---------------------------------------------------------------- elements that may be equal */
+
+enum { COMPARE_MAX = 32 }; /* more of them are looked up in a table */
+
+/* Elements have the same bytes if and only if they are equal. */
+static bool same_element(const uint8_t *a, const uint8_t *b) {
+    uint32_t n = lp_body_bytes(a);
+
+    return n == lp_body_bytes(b) && memcmp(a, b, n) == 0;
+}
+
+static bool unique_few(const struct pack *p, unsigned step) {
+    for (uint32_t at = pack_first(p); at;) {
+        uint32_t rest = at;
+
+        for (unsigned i = 0; i < step && rest; i++) rest = pack_next(p, rest);
+        for (uint32_t other = rest; other;) {
+            if (same_element(p->b + at, p->b + other)) return false;
+            for (unsigned i = 0; i < step && other; i++) other = pack_next(p, other);
+        }
+        at = rest;
+    }
+    return true;
+}
+
+static bool unique_many(const struct pack *p, unsigned step, size_t n) {
+    size_t slots = 64;
+    uint32_t *seen;
+    bool unique = true;
+
+    while (slots < 2 * n) slots *= 2;
+    seen = mem_calloc(slots * sizeof *seen);
+    for (uint32_t at = pack_first(p); at && unique;) {
+        size_t i = hash_bytes(p->b + at, lp_body_bytes(p->b + at)) & (slots - 1);
+
+        for (; seen[i] && unique; i = (i + 1) & (slots - 1))
+            unique = !same_element(p->b + at, p->b + seen[i]);
+        seen[i] = at;
+        for (unsigned k = 0; k < step && at; k++) at = pack_next(p, at);
+    }
+    mem_free(seen);
+    return unique;
+}
+
+bool pack_unique(const struct pack *p, unsigned step) {
+    size_t n = pack_count(p) / step;
+
+    return n <= COMPARE_MAX ? unique_few(p, step) : unique_many(p, step, n);
 }
 
 size_t pack_bytes(const struct pack *p) {
@@ -141,15 +232,6 @@ uint32_t pack_find(const struct pack *p, const struct lp_code *key, unsigned ski
 }
 
 /* ---------------------------------------------------------------- changing */
-
-/* Makes the run n bytes long; what is behind the old or new end is not cared for. */
-static void resize(struct pack **p, size_t n) {
-    size_t old = mem_good_size(total(*p)), now = mem_good_size(n);
-
-    CHECK(n <= UINT32_MAX);
-    if (old != now) *p = mem_realloc(*p, now);
-    lp_write32((*p)->b, (uint32_t)n);
-}
 
 /* Replaces `old` bytes at `at` by room for `new` ones. */
 static void splice(struct pack **p, uint32_t at, uint32_t old, uint32_t new) {

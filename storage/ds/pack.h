@@ -24,7 +24,12 @@ struct pack *pack_new(void);
 struct pack *pack_copy(const struct pack *p);
 void pack_free(struct pack *p);
 struct pack *pack_from_listpack(const struct listpack *lp);
-struct listpack *pack_to_listpack(const struct pack *p);
+
+/* Appends the bytes of a listpack with the same elements. */
+void pack_append_listpack(const struct pack *p, struct bytes *out);
+
+/* Whether all elements are different, looking at every step-th: for what comes from outside. */
+bool pack_unique(const struct pack *p, unsigned step);
 
 size_t pack_bytes(const struct pack *p);
 size_t pack_count(const struct pack *p); /* walks over it if there are 65535 and more */

@@ -192,6 +192,12 @@ void ql_append_node(struct quicklist *q, const struct ql_limits *lim, struct lis
     settle(q, lim, q->n - 1);
 }
 
+const struct listpack *ql_node_listpack(const struct ql_node *node, struct listpack **scratch) {
+    if (!node->packed) return node->p;
+    *scratch = unpacked(node);
+    return *scratch;
+}
+
 size_t ql_mem(const struct quicklist *q) {
     size_t n = q->cap * sizeof *q->v;
 

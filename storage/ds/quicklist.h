@@ -64,6 +64,9 @@ size_t ql_delete_equal(struct quicklist *q, const struct ql_limits *lim, const s
 
 size_t ql_mem(const struct quicklist *q);
 
+/* A node's listpack; one that has to be unpacked for it goes to *scratch, to be freed. */
+const struct listpack *ql_node_listpack(const struct ql_node *node, struct listpack **scratch);
+
 /* ---------------------------------------------------------------- walking */
 
 /* The list must not change meanwhile. Where the iterator stands: element `at` of listpack `lp`;

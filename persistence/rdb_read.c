@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * rdb_read - a whole file: what each opcode says, and the values with what is said of them.
+ */
+#include "persistence/io.h"
+#include "persistence/rdb_types.h"
+#include "storage/base/num.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+enum {
+    SHORTEST_KEY = 3,   /* bytes: type, length of the key, value */
+    REPORT_KEYS = 1024,
+    SUM_VERSION = 5,    /* from which on there is a checksum */
+    KEY_SHOWN = 128,    /* bytes of a key in a message */
+};
+
+struct read {
+    struct rdb_in in;
+    const struct rdb_read *o;
+    const struct rdb_sink *sink;
+    void *arg;
+    struct rdb_report *report;
+    struct err *e;
+    struct rdb_key next; /* of the key to come */
+    struct bytes key;
+    bool in_value;       /* an error is one of this key's */
+    bool done;
+};
+
+/* A function of the sink has said no. */
+static bool stopped(struct read *r) {
+    r->in.failed = true;
+    return false;
+}
+
+static void next_key(struct read *r) {
+    r->next = (struct rdb_key){
+        .db = r->next.db, .expire_ms = ENTRY_NO_EXPIRE, .idle_s = -1, .freq = -1};
+}
+
+/* ---------------------------------------------------------------- header */
+
+static bool take_header(struct read *r) {
+    const uint8_t *p = rdb_in_take(&r->in, RDB_HEADER_BYTES);
+    int version = 0;
+
+    if (!p) return false;
+    if (memcmp(p, "REDIS", 5) != 0)
+        return rdb_in_fail(&r->in, "no RDB file: it does not begin with 'REDIS'");
+    for (int i = 5; i < RDB_HEADER_BYTES; i++) {
+        if (p[i] < '0' || p[i] > '9') return rdb_in_fail(&r->in, "a header without a version");
+        version = version * 10 + (p[i] - '0');
+    }
+    r->report->version = version;
+    if (version >= 1 && version <= RDB_VERSION_MAX) return true;
+    return rdb_in_fail(&r->in, "RDB version %d, and this server reads 1 to %d", version,
+                       RDB_VERSION_MAX);
+}
+
+/* ---------------------------------------------------------------- opcodes */
+
+static bool take_aux(struct read *r) {
+    struct slice name, value;
+    int64_t v;
+
+    if (!rdb_in_string(&r->in, &name)) return false;
+    bytes_clear(&r->key);
+    bytes_append(&r->key, name.p, name.n);
+    name = bytes_slice(&r->key);
+    if (!rdb_in_string(&r->in, &value)) return false;
+    if (slice_is(name, "ctime") && num_parse_i64(value.p, value.n, &v)) r->report->created = v;
+    if (r->sink->aux && r->sink->aux(r->arg, name, value, r->e) < 0) return stopped(r);
+    return true;
+}
+
+static bool take_resize(struct read *r) {
+    uint64_t keys, expires, most = rdb_in_left(&r->in) / SHORTEST_KEY;
+
+    if (!rdb_in_len(&r->in, &keys) || !rdb_in_len(&r->in, &expires)) return false;
+    if (keys > most) keys = most; /* it is a hint */
+    if (expires > keys) expires = keys;
+    if (r->sink->size && r->sink->size(r->arg, r->next.db, keys, expires, r->e) < 0)
+        return stopped(r);
+    return true;
+}
+
+static bool take_select(struct read *r) {
+    uint64_t db;
+
+    if (!rdb_in_len(&r->in, &db)) return false;
+    if (db >= (uint64_t)r->o->ndbs)
+        return rdb_in_fail(&r->in, "database %llu, and there are %d ('databases')",
+                           (unsigned long long)db, r->o->ndbs);
+    r->next.db = (int)db;
+    return true;
+}
+
+static bool take_expire(struct read *r, bool seconds) {
+    const uint8_t *p;
+    uint64_t ms;
+    int32_t s;
+
+    if (seconds) {
+        p = rdb_in_take(&r->in, sizeof s);
+        if (!p) return false;
+        memcpy(&s, p, sizeof s);
+        r->next.expire_ms = (int64_t)s * 1000;
+    } else {
+        if (!rdb_in_u64(&r->in, &ms)) return false;
+        r->next.expire_ms = (int64_t)ms;
+    }
+    if (r->next.expire_ms < 0) r->next.expire_ms = 0; /* over, but not "none" */
+    return true;
+}
+
+static bool take_idle(struct read *r) {
+    uint64_t idle;
+
+    if (!rdb_in_len(&r->in, &idle)) return false;
+    r->next.idle_s = idle < 0xffffff ? (int64_t)idle : 0xffffff;
+    return true;
+}
+
+static bool take_freq(struct read *r) {
+    uint8_t freq;
+
+    if (!rdb_in_byte(&r->in, &freq)) return false;
+    r->next.freq = freq;
+    return true;
+}
+
+static bool take_function(struct read *r) {
+    struct slice code;
+
+    if (!rdb_in_string(&r->in, &code)) return false;
+    if (!r->sink->function) {
+        r->report->skipped_functions++;
+        return true;
+    }
+    return r->sink->function(r->arg, code, r->e) == 0 || stopped(r);
+}
+
+/* Data of a module: it says of itself what each part is, so it can be skipped. */
+static bool skip_module(struct read *r) {
+    uint64_t part, ignored;
+
+    for (;;) {
+        if (!rdb_in_len(&r->in, &part)) return false;
+        switch (part) {
+        case RDB_PART_EOF: return true;
+        case RDB_PART_INT:
+        case RDB_PART_UINT:
+            if (!rdb_in_len(&r->in, &ignored)) return false;
+            break;
+        case RDB_PART_FLOAT:
+        case RDB_PART_DOUBLE:
+            if (!rdb_in_take(&r->in, part == RDB_PART_FLOAT ? 4 : 8)) return false;
+            break;
+        case RDB_PART_STRING:
+            if (!rdb_in_skip_string(&r->in)) return false;
+            break;
+        default: return rdb_in_fail(&r->in, "data of a module that can't be told apart");
+        }
+    }
+}
+
+static bool take_module_aux(struct read *r) {
+    uint64_t ignored;
+
+    r->report->skipped_modules++;
+    return rdb_in_len(&r->in, &ignored) && skip_module(r);
+}
+
+static bool take_slot_info(struct read *r) {
+    uint64_t ignored;
+
+    for (int i = 0; i < 3; i++)
+        if (!rdb_in_len(&r->in, &ignored)) return false;
+    return true;
+}
+
+static bool take_end(struct read *r) {
+    uint64_t want, sum = rdb_in_sum(&r->in);
+
+    r->done = true;
+    if (r->report->version < SUM_VERSION) return true;
+    if (!rdb_in_u64(&r->in, &want)) return false;
+    if (!r->o->checksum || want == 0 || want == sum) return true;
+    return rdb_in_fail(&r->in, "the checksum is %016llx, but the file says %016llx",
+                       (unsigned long long)sum, (unsigned long long)want);
+}
+
+/* ---------------------------------------------------------------- keys */
+
+static bool take_key(struct read *r, unsigned type) {
+    struct slice key;
+    struct entry *e;
+
+    if (!rdb_in_string(&r->in, &key)) return false;
+    bytes_clear(&r->key);
+    bytes_append(&r->key, key.p, key.n);
+    r->in_value = true;
+    e = rdb_take_value(&r->in, type, bytes_slice(&r->key), r->next.expire_ms, &r->o->rules);
+    if (e) {
+        r->report->keys++;
+        if (!r->sink->key)
+            entry_free(e);
+        else if (r->sink->key(r->arg, &r->next, e, r->e) < 0)
+            return stopped(r);
+    } else {
+        if (!r->in.empty) return false;
+        r->in.empty = r->in.failed = false; /* Redis had a time in which it wrote such ones */
+        r->report->empty_keys++;
+    }
+    r->in_value = false;
+    next_key(r);
+    if (r->sink->progress && (r->report->keys % REPORT_KEYS == 0 || key.n > 1 << 20))
+        r->sink->progress(r->arg, rdb_in_at(&r->in), r->in.size);
+    return true;
+}
+
+static bool take_one(struct read *r) {
+    uint8_t code;
+
+    if (r->next.expire_ms == ENTRY_NO_EXPIRE && r->next.idle_s < 0 && r->next.freq < 0)
+        r->report->value_at = rdb_in_at(&r->in);
+    if (!rdb_in_byte(&r->in, &code)) return false;
+    switch (code) {
+    case RDB_AUX: return take_aux(r);
+    case RDB_RESIZE: return take_resize(r);
+    case RDB_SELECT: return take_select(r);
+    case RDB_EXPIRE_MS: return take_expire(r, false);
+    case RDB_EXPIRE_S: return take_expire(r, true);
+    case RDB_IDLE: return take_idle(r);
+    case RDB_FREQ: return take_freq(r);
+    case RDB_FUNCTION: return take_function(r);
+    case RDB_FUNCTION_EARLY:
+        return rdb_in_fail(&r->in, "functions of a preview of Redis 7.0, which are not read");
+    case RDB_MODULE_AUX: return take_module_aux(r);
+    case RDB_SLOT_INFO: return take_slot_info(r);
+    case RDB_EOF: return take_end(r);
+    default: return take_key(r, code);
+    }
+}
+
+/* ---------------------------------------------------------------- the whole */
+
+/* Puts the key in front of what is wrong with its value. */
+static void name_key(struct read *r) {
+    struct slice shown = bytes_slice(&r->key);
+    struct bytes text = {0};
+    struct err told;
+
+    if (!r->in_value || !r->e) return;
+    if (shown.n > KEY_SHOWN) shown.n = KEY_SHOWN;
+    bytes_append_quoted(&text, shown);
+    told = *r->e;
+    err_set(r->e, told.code, "key %s of database %d: %.300s", bytes_cstr(&text), r->next.db,
+            told.text);
+    bytes_release(&text);
+}
+
+int rdb_read(int fd, const struct rdb_read *o, const struct rdb_sink *sink, void *arg,
+             struct rdb_report *out, struct err *e) {
+    struct read r = {.o = o, .sink = sink, .arg = arg, .report = out, .e = e};
+    bool ok;
+
+    *out = (struct rdb_report){.at = o->start};
+    if (rdb_in_file(&r.in, fd, o->start, e) < 0) return -1;
+    next_key(&r);
+    ok = take_header(&r);
+    while (ok && !r.done) ok = take_one(&r);
+    out->at = rdb_in_at(&r.in);
+    if (!ok) name_key(&r);
+    if (sink->progress) sink->progress(arg, out->at, r.in.size);
+    bytes_release(&r.key);
+    rdb_in_release(&r.in);
+    return ok ? 0 : -1;
+}
+
+bool rdb_is_one(int fd, uint64_t start) {
+    char head[5];
+
+    return io_read_at(fd, head, sizeof head, (off_t)start, NULL) == sizeof head &&
+           memcmp(head, "REDIS", sizeof head) == 0;
+}

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Strings, lists and sets; and the two tables.
+ */
+#include "persistence/rdb_types.h"
+
+#include "storage/base/check.h"
+#include "storage/base/mem.h"
+#include "storage/listval.h"
+
+/* A listpack with one element that Redis would not have packed. */
+static const size_t PLAIN_BYTES = (size_t)1 << 30;
+
+struct entry *rdb_in_empty(struct rdb_in *in) {
+    if (in->failed) return NULL;
+    in->empty = true;
+    rdb_in_fail(in, "a value without elements");
+    return NULL;
+}
+
+void rdb_put_pack(struct rdb_out *o, const struct pack *p) {
+    struct bytes lp = {0};
+
+    pack_append_listpack(p, &lp);
+    rdb_out_string(o, bytes_slice(&lp));
+    bytes_release(&lp);
+}
+
+/* The elements of a listpack, written as we write them. */
+static struct listpack *written_anew(struct listpack *lp) {
+    struct listpack *to = lp_new();
+
+    for (uint32_t at = lp_first(lp); at; at = lp_next(lp, at)) {
+        char text[NUM_I64_MAX];
+
+        lp_append(&to, lp_text(lp, at, text));
+    }
+    lp_free(lp);
+    return to;
+}
+
+struct listpack *rdb_take_listpack(struct rdb_in *in) {
+    struct slice s;
+
+    if (!rdb_in_string(in, &s)) return NULL;
+    if (s.n < LP_EMPTY_BYTES || s.n >= LP_BYTES_MAX + PLAIN_BYTES || !lp_check(s.p, s.n)) {
+        rdb_in_fail(in, "a listpack that is damaged");
+        return NULL;
+    }
+    return lp_from_bytes(s.p, s.n);
+}
+
+/* ---------------------------------------------------------------- strings */
+
+static enum rdb_type string_type(const struct entry *e) {
+    (void)e;
+    return RDB_STRING;
+}
+
+static void put_string(struct rdb_out *o, const struct entry *e) {
+    rdb_out_string(o, entry_string(e));
+}
+
+static struct entry *take_string(struct rdb_in *in, const struct rdb_want *w) {
+    struct slice s;
+
+    if (!rdb_in_string(in, &s)) return NULL;
+    return entry_new_string(w->key, s, w->expire_ms, 0);
+}
+
+/* ---------------------------------------------------------------- lists */
+
+static enum rdb_type list_type(const struct entry *e) {
+    (void)e;
+    return RDB_LIST_QUICKLIST_2;
+}
+
+static void put_node(const struct listpack *lp, void *arg) {
+    struct rdb_out *o = arg;
+    uint32_t first = lp_first(lp);
+
+    if (lp_bytes(lp) >= PLAIN_BYTES && lp_next(lp, first) == 0) {
+        rdb_out_len(o, RDB_NODE_PLAIN);
+        rdb_out_value(o, lp_get(lp, first));
+        return;
+    }
+    rdb_out_len(o, RDB_NODE_PACKED);
+    rdb_out_string(o, slice_of(lp, lp_bytes(lp)));
+}
+
+static void put_list(struct rdb_out *o, const struct entry *e) {
+    rdb_out_len(o, listval_nodes(e));
+    listval_each_node(e, put_node, o);
+}
+
+/* Frees the entry if something failed, and if it is empty. */
+static struct entry *list_done(struct rdb_in *in, struct entry *e, const struct rdb_want *w) {
+    if (!in->failed && listval_len(e) > 0) {
+        listval_settle(e, &w->rules->list);
+        return e;
+    }
+    entry_free(e);
+    return rdb_in_empty(in);
+}
+
+static void add_node(struct rdb_in *in, struct entry *e, const struct rdb_want *w,
+                     struct listpack *lp) {
+    if (!lp) {
+        rdb_in_fail(in, "a part of a list that is damaged");
+        return;
+    }
+    if (!lp_is_shortest_form(lp)) lp = written_anew(lp);
+    if (lp_first(lp))
+        listval_add_node(e, &w->rules->list, lp);
+    else
+        lp_free(lp);
+}
+
+/* A string each. */
+static struct entry *take_list(struct rdb_in *in, const struct rdb_want *w) {
+    struct entry *e = listval_new_nodes(w->key);
+    struct slice s;
+    uint64_t n;
+
+    if (!rdb_in_count(in, 1, &n)) n = 0;
+    for (; n > 0 && rdb_in_string(in, &s); n--) {
+        if (s.n >= LP_BYTES_MAX)
+            rdb_in_fail(in, "an element of %zu bytes", s.n);
+        else
+            listval_push(e, &w->rules->list, &s, 1, false);
+    }
+    return list_done(in, e, w);
+}
+
+static struct entry *take_list_ziplist(struct rdb_in *in, const struct rdb_want *w) {
+    struct entry *e = listval_new_nodes(w->key);
+    struct slice s;
+    uint64_t n = 1;
+
+    if (w->type == RDB_LIST_QUICKLIST && !rdb_in_count(in, 1, &n)) n = 0;
+    for (; n > 0 && rdb_in_string(in, &s); n--) add_node(in, e, w, rdb_from_ziplist(s));
+    return list_done(in, e, w);
+}
+
+static struct listpack *take_plain(struct rdb_in *in) {
+    struct listpack *lp;
+    struct slice s;
+
+    if (!rdb_in_string(in, &s)) return NULL;
+    if (s.n > UINT32_MAX - LP_EMPTY_BYTES - LP_ENTRY_OVERHEAD_MAX) {
+        rdb_in_fail(in, "an element of %zu bytes", s.n);
+        return NULL;
+    }
+    lp = lp_new();
+    lp_append(&lp, s);
+    return lp;
+}
+
+static struct entry *take_list_nodes(struct rdb_in *in, const struct rdb_want *w) {
+    struct entry *e = listval_new_nodes(w->key);
+    uint64_t n, kind;
+
+    if (!rdb_in_count(in, 2, &n)) n = 0;
+    for (; n > 0 && !in->failed && rdb_in_len(in, &kind); n--) {
+        if (kind == RDB_NODE_PLAIN)
+            add_node(in, e, w, take_plain(in));
+        else if (kind == RDB_NODE_PACKED)
+            add_node(in, e, w, rdb_take_listpack(in));
+        else
+            rdb_in_fail(in, "a node of the unknown kind %llu", (unsigned long long)kind);
+    }
+    return list_done(in, e, w);
+}
+
+/* ---------------------------------------------------------------- sets */
+
+static enum rdb_type set_type(const struct entry *e) {
+    return set_intset(e) ? RDB_SET_INTSET : RDB_SET;
+}
+
+static void put_member(struct lp_value member, void *arg) {
+    rdb_out_value(arg, member);
+}
+
+static void put_set(struct rdb_out *o, const struct entry *e) {
+    const struct intset *ints = set_intset(e);
+
+    if (ints) {
+        rdb_out_string(o, slice_of(ints, intset_bytes(ints)));
+        return;
+    }
+    rdb_out_len(o, set_len(e));
+    set_each(e, put_member, o);
+}
+
+static bool add_member(struct rdb_in *in, struct entry **e, const struct rdb_want *w,
+                       struct slice member, uint64_t expected) {
+    if (!*e) *e = set_new(w->key, member, expected, &w->rules->set);
+    return set_add(*e, member, &w->rules->set) || rdb_in_fail(in, "a member that comes twice");
+}
+
+/* Frees it if something failed. */
+static struct entry *set_done(struct rdb_in *in, struct entry *e) {
+    if (!in->failed) return e ? e : rdb_in_empty(in);
+    if (e) entry_free(e);
+    return NULL;
+}
+
+static struct entry *take_set(struct rdb_in *in, const struct rdb_want *w) {
+    struct entry *e = NULL;
+    struct slice s;
+    uint64_t n;
+
+    if (!rdb_in_count(in, 1, &n)) return NULL;
+    for (uint64_t i = 0; i < n; i++) {
+        if (!rdb_in_string(in, &s) || !add_member(in, &e, w, s, n)) break;
+        if (i == 0) set_expect(e, n - 1, &w->rules->set);
+    }
+    return set_done(in, e);
+}
+
+static struct entry *take_intset(struct rdb_in *in, const struct rdb_want *w) {
+    struct entry *e;
+    struct slice s;
+
+    if (!rdb_in_string(in, &s)) return NULL;
+    if (s.n == 2 * sizeof(uint32_t)) return rdb_in_empty(in);
+    e = set_from_intset(w->key, s.p, s.n, &w->rules->set);
+    if (!e) rdb_in_fail(in, "an intset that is damaged");
+    return e;
+}
+
+static struct entry *take_set_packed(struct rdb_in *in, const struct rdb_want *w) {
+    struct listpack *lp = rdb_take_listpack(in);
+    struct entry *e = NULL;
+    size_t n;
+
+    if (!lp) return NULL;
+    n = lp_count(lp);
+    for (uint32_t at = lp_first(lp); at; at = lp_next(lp, at)) {
+        char text[NUM_I64_MAX];
+
+        if (!add_member(in, &e, w, lp_text(lp, at, text), n)) break;
+        if (at == lp_first(lp)) set_expect(e, n - 1, &w->rules->set);
+    }
+    lp_free(lp);
+    return set_done(in, e);
+}
+
+/* ---------------------------------------------------------------- the tables */
+
+static const struct writer {
+    enum rdb_type (*type)(const struct entry *e);
+    void (*put)(struct rdb_out *o, const struct entry *e);
+} writers[TYPE_COUNT] = {
+    [TYPE_STRING] = {string_type, put_string}, [TYPE_LIST] = {list_type, put_list},
+    [TYPE_SET] = {set_type, put_set},          [TYPE_ZSET] = {rdb_zset_type, rdb_put_zset},
+    [TYPE_HASH] = {rdb_hash_type, rdb_put_hash},
+    [TYPE_STREAM] = {rdb_stream_type, rdb_put_stream},
+};
+
+static struct entry *(*const readers[RDB_TYPES])(struct rdb_in *in, const struct rdb_want *w) = {
+    [RDB_STRING] = take_string,
+    [RDB_LIST] = take_list,
+    [RDB_SET] = take_set,
+    [RDB_ZSET] = rdb_take_zset,
+    [RDB_HASH] = rdb_take_hash,
+    [RDB_ZSET_2] = rdb_take_zset,
+    [RDB_HASH_ZIPMAP] = rdb_take_hash_packed,
+    [RDB_LIST_ZIPLIST] = take_list_ziplist,
+    [RDB_SET_INTSET] = take_intset,
+    [RDB_ZSET_ZIPLIST] = rdb_take_zset_packed,
+    [RDB_HASH_ZIPLIST] = rdb_take_hash_packed,
+    [RDB_LIST_QUICKLIST] = take_list_ziplist,
+    [RDB_STREAM] = rdb_take_stream,
+    [RDB_HASH_LISTPACK] = rdb_take_hash_packed,
+    [RDB_ZSET_LISTPACK] = rdb_take_zset_packed,
+    [RDB_LIST_QUICKLIST_2] = take_list_nodes,
+    [RDB_STREAM_2] = rdb_take_stream,
+    [RDB_SET_LISTPACK] = take_set_packed,
+    [RDB_STREAM_3] = rdb_take_stream,
+    [RDB_HASH_TIMED_EARLY] = rdb_take_hash_timed,
+    [RDB_HASH_LISTPACK_TIMED_EARLY] = rdb_take_hash_packed_timed,
+    [RDB_HASH_TIMED] = rdb_take_hash_timed,
+    [RDB_HASH_LISTPACK_TIMED] = rdb_take_hash_packed_timed,
+};
+
+enum rdb_type rdb_type_of(const struct entry *e) {
+    CHECK(writers[e->type].type);
+    return writers[e->type].type(e);
+}
+
+void rdb_put_value(struct rdb_out *o, const struct entry *e) {
+    writers[e->type].put(o, e);
+}
+
+int rdb_version_of(const struct entry *e) {
+    const struct type_ops *ops = type_ops_of(e->type);
+
+    if (!ops->next_due || ops->next_due(e) == ENTRY_NO_EXPIRE) return RDB_PLAIN_VERSION;
+    return RDB_TIMED_VERSION;
+}
+
+struct entry *rdb_take_value(struct rdb_in *in, unsigned type, struct slice key, int64_t expire_ms,
+                             const struct rdb_rules *rules) {
+    struct rdb_want w = {type, key, expire_ms, rules};
+    struct entry *e, *shell;
+
+    if (type >= RDB_TYPES || !readers[type]) {
+        if (type == RDB_MODULE || type == RDB_MODULE_2)
+            rdb_in_fail(in, "a value of a module's own type, and there are no modules here");
+        else
+            rdb_in_fail(in, "a value of the unknown type %u", type);
+        return NULL;
+    }
+    e = readers[type](in, &w);
+    if (!e || entry_expire(e) == expire_ms) return e;
+    shell = e;
+    e = entry_rekey(shell, key, expire_ms);
+    mem_free(shell);
+    return e;
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * rdb_types - how values stand in an RDB: a codec for each type of ours for writing, one for each
+ * type byte for reading.
+ *
+ * What a reader returns is a value like any other: everything in it has been checked. NULL: the
+ * source failed, or what it held was not right; `in->empty` if there was just nothing in it.
+ */
+#ifndef STET_PERSISTENCE_RDB_TYPES_H
+#define STET_PERSISTENCE_RDB_TYPES_H
+
+#include "persistence/rdb.h"
+#include "persistence/rdb_format.h"
+#include "persistence/rdb_in.h"
+#include "persistence/rdb_out.h"
+
+/* The type byte, and the value without it. */
+enum rdb_type rdb_type_of(const struct entry *e);
+void rdb_put_value(struct rdb_out *o, const struct entry *e);
+
+/* Which version a file needs at least that has this entry in it. */
+int rdb_version_of(const struct entry *e);
+
+/* The value that follows, of the type that the byte says, as an entry. `key` must not point into
+ * the source. */
+struct entry *rdb_take_value(struct rdb_in *in, unsigned type, struct slice key, int64_t expire_ms,
+                             const struct rdb_rules *rules);
+
+/* Fails with `empty` set; returns NULL. */
+struct entry *rdb_in_empty(struct rdb_in *in);
+
+/* ---------------------------------------------------------------- parts of it */
+
+/* What a reader of one type gets. */
+struct rdb_want {
+    unsigned type;
+    struct slice key;
+    int64_t expire_ms;
+    const struct rdb_rules *rules;
+};
+
+/* A string that is a listpack, checked; NULL: failed. The caller's. */
+struct listpack *rdb_take_listpack(struct rdb_in *in);
+
+void rdb_put_pack(struct rdb_out *o, const struct pack *p);
+
+/* rdb_pairs.c */
+enum rdb_type rdb_hash_type(const struct entry *e);
+void rdb_put_hash(struct rdb_out *o, const struct entry *e);
+struct entry *rdb_take_hash(struct rdb_in *in, const struct rdb_want *w);
+struct entry *rdb_take_hash_packed(struct rdb_in *in, const struct rdb_want *w);
+struct entry *rdb_take_hash_timed(struct rdb_in *in, const struct rdb_want *w);
+struct entry *rdb_take_hash_packed_timed(struct rdb_in *in, const struct rdb_want *w);
+enum rdb_type rdb_zset_type(const struct entry *e);
+void rdb_put_zset(struct rdb_out *o, const struct entry *e);
+struct entry *rdb_take_zset(struct rdb_in *in, const struct rdb_want *w);
+struct entry *rdb_take_zset_packed(struct rdb_in *in, const struct rdb_want *w);
+
+/* rdb_stream.c */
+enum rdb_type rdb_stream_type(const struct entry *e);
+void rdb_put_stream(struct rdb_out *o, const struct entry *e);
+struct entry *rdb_take_stream(struct rdb_in *in, const struct rdb_want *w);
+
+/* rdb_old.c: a layout of old as a listpack with the same elements; NULL: it is none. */
+struct listpack *rdb_from_ziplist(struct slice s);
+struct listpack *rdb_from_zipmap(struct slice s);
+
+#endif
