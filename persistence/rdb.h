@@ -102,7 +102,7 @@ struct rdb_read {
 /* What was read, as far as it was. */
 struct rdb_report {
     int version;
-    uint64_t at;       /* how far the reading got; in the file, behind the checksum if all is well */
+    uint64_t at; /* how far the reading got; in the file, behind the checksum if all is well */
     uint64_t value_at; /* where the key that was read last began */
     uint64_t keys, skipped_functions, skipped_modules, empty_keys;
     int64_t created; /* aux ctime, unix seconds; 0: not said */
@@ -144,6 +144,9 @@ int rdb_load(int fd, const struct rdb_load *o, struct rdb_loaded *out, struct er
 
 /* Appends the value of an entry as DUMP tells it: type, value, version, checksum. */
 void rdb_dump(struct bytes *out, const struct entry *e, bool compress);
+
+/* The lowest version that can express the value. */
+int rdb_oldest_version(const struct entry *e);
 
 enum rdb_restored { RDB_RESTORED, RDB_BAD_SUM, RDB_BAD_DATA, RDB_EMPTY };
 

@@ -7,7 +7,7 @@
 
 void rdb_dump(struct bytes *out, const struct entry *e, bool compress) {
     struct rdb_out o = {.fd = -1, .compress = compress};
-    int version = rdb_version_of(e);
+    int version = rdb_oldest_version(e);
 
     rdb_out_byte(&o, (uint8_t)rdb_type_of(e));
     rdb_put_value(&o, e);

@@ -14,7 +14,7 @@
 enum {
     RDB_HEADER_BYTES = 9, /* "REDIS", four digits */
     RDB_SUM_BYTES = 8,
-    RDB_SUM_SINCE = 5,    /* the version */
+    RDB_SUM_SINCE = 5,     /* the version */
     RDB_FOOTER_BYTES = 10, /* of DUMP: version, checksum */
     RDB_PLAIN_VERSION = 10,
     RDB_TIMED_VERSION = 12, /* with fields that have a time to live */
@@ -70,6 +70,13 @@ enum rdb_opcode {
 enum { RDB_NODE_PLAIN = 1, RDB_NODE_PACKED = 2 }; /* of a RDB_LIST_QUICKLIST_2 */
 
 /* What stands in the data of a module. */
-enum { RDB_PART_EOF, RDB_PART_INT, RDB_PART_UINT, RDB_PART_FLOAT, RDB_PART_DOUBLE, RDB_PART_STRING };
+enum {
+    RDB_PART_EOF,
+    RDB_PART_INT,
+    RDB_PART_UINT,
+    RDB_PART_FLOAT,
+    RDB_PART_DOUBLE,
+    RDB_PART_STRING
+};
 
 #endif

@@ -4,8 +4,8 @@
  *
  *   ziplist (up to Redis 6.2):
  *   | bytes 4 | offset of the last entry 4 | entries 2 (65535: not said) | entry ... | 0xff |
- *   entry: | bytes of the one before: 1, or 0xfe and 4 | 00llllll text, 01llllll l8 text, 0x80 l32 text
- *          (lengths big endian), or an integer: c0 2 bytes, d0 4, e0 8, f0 3, fe 1, f1..fd: 0..12 |
+ *   entry: | bytes of the one before: 1, or 0xfe and 4 | 00llllll text, 01llllll l8 text, 0x80 l32
+ * text (lengths big endian), or an integer: c0 2 bytes, d0 4, e0 8, f0 3, fe 1, f1..fd: 0..12 |
  *
  *   zipmap (up to Redis 2.4):
  *   | pairs 1 (254: not said) | length key | length free 1 value, free bytes | ... | 0xff |
@@ -73,13 +73,11 @@ static bool append_entry(struct cursor *c, struct listpack **lp) {
     head = *p;
     switch (head >> 6) {
     case 0: return append_text(c, lp, head);
-    case 1:
-        p = take(c, 1);
-        return p && append_text(c, lp, (head & 0x3f) << 8 | *p);
+    case 1: p = take(c, 1); return p && append_text(c, lp, (head & 0x3f) << 8 | *p);
     case 2:
         p = head == 0x80 ? take(c, 4) : NULL;
-        return p && append_text(c, lp,
-                                (uint64_t)p[0] << 24 | (uint64_t)p[1] << 16 | p[2] << 8 | p[3]);
+        return p &&
+               append_text(c, lp, (uint64_t)p[0] << 24 | (uint64_t)p[1] << 16 | p[2] << 8 | p[3]);
     }
     switch (head) {
     case 0xc0: return append_number(c, lp, 2);

@@ -10,10 +10,10 @@
 
 enum {
     FLUSH_BYTES = 256 * 1024,
-    SYNC_BYTES = 4 << 20,  /* so that the last sync does not stall the disk */
-    COMPRESS_MIN = 21,     /* bytes; shorter ones gain nothing */
-    COMPRESS_GAIN = 4,     /* bytes that it has to save */
-    INT_TEXT_MAX = 11,     /* "-2147483648" */
+    SYNC_BYTES = 4 << 20, /* so that the last sync does not stall the disk */
+    COMPRESS_MIN = 21,    /* bytes; shorter ones gain nothing */
+    COMPRESS_GAIN = 4,    /* bytes that it has to save */
+    INT_TEXT_MAX = 11,    /* "-2147483648" */
     LZF_MAX = INT32_MAX,
 };
 

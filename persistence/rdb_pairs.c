@@ -80,7 +80,8 @@ static bool add_field(struct rdb_in *in, struct entry *e, const struct hash_rule
                       struct slice field, struct slice value, int64_t when_ms) {
     if (when_ms < 0 || when_ms > FIELD_TIME_MAX)
         return rdb_in_fail(in, "a field with a time that is none");
-    if (!hash_set(e, field, value, false, rules)) return rdb_in_fail(in, "a field that comes twice");
+    if (!hash_set(e, field, value, false, rules))
+        return rdb_in_fail(in, "a field that comes twice");
     if (when_ms) hash_set_expire(e, field, when_ms);
     return true;
 }
@@ -155,6 +156,7 @@ struct entry *rdb_take_hash_packed_timed(struct rdb_in *in, const struct rdb_wan
     n = lp_count(lp);
     if (n % 3) rdb_in_fail(in, "fields, values and times that are not as many");
     e = hash_new_for(w->key, n / 3, &rules);
+    hash_allow_times(e);
     for (uint32_t at = lp_first(lp); at && !in->failed;) {
         char texts[2][NUM_I64_MAX];
         struct slice field = lp_text(lp, at, texts[0]), value;
@@ -171,15 +173,40 @@ struct entry *rdb_take_hash_packed_timed(struct rdb_in *in, const struct rdb_wan
     return hash_done(in, e);
 }
 
-/* A listpack, or a layout of old. */
+/* Field by field, so that long ones are not packed. */
+static struct entry *take_zipmap(struct rdb_in *in, const struct rdb_want *w) {
+    struct hash_rules rules = rules_of(w);
+    struct listpack *lp;
+    struct entry *e;
+    struct slice s;
+
+    if (!rdb_in_string(in, &s)) return NULL;
+    lp = rdb_from_zipmap(s);
+    if (!lp) {
+        rdb_in_fail(in, "a zipmap that is damaged");
+        return NULL;
+    }
+    e = hash_new_for(w->key, lp_count(lp) / 2, &rules);
+    for (uint32_t at = lp_first(lp); at && !in->failed; at = lp_next(lp, at)) {
+        char texts[2][NUM_I64_MAX];
+        struct slice field = lp_text(lp, at, texts[0]);
+
+        at = lp_next(lp, at);
+        add_field(in, e, &rules, field, lp_text(lp, at, texts[1]), 0);
+    }
+    lp_free(lp);
+    return hash_done(in, e);
+}
+
+/* A listpack, or what came before them. */
 static struct listpack *take_packed(struct rdb_in *in, unsigned type) {
     struct listpack *lp;
     struct slice s;
 
     if (type == RDB_HASH_LISTPACK || type == RDB_ZSET_LISTPACK) return rdb_take_listpack(in);
     if (!rdb_in_string(in, &s)) return NULL;
-    lp = type == RDB_HASH_ZIPMAP ? rdb_from_zipmap(s) : rdb_from_ziplist(s);
-    if (!lp) rdb_in_fail(in, "a %s that is damaged", type == RDB_HASH_ZIPMAP ? "zipmap" : "ziplist");
+    lp = rdb_from_ziplist(s);
+    if (!lp) rdb_in_fail(in, "a ziplist that is damaged");
     return lp;
 }
 
@@ -191,9 +218,11 @@ static struct entry *refuse(struct rdb_in *in, const struct listpack *lp, const 
 }
 
 struct entry *rdb_take_hash_packed(struct rdb_in *in, const struct rdb_want *w) {
-    struct listpack *lp = take_packed(in, w->type);
+    struct listpack *lp;
     struct entry *e;
 
+    if (w->type == RDB_HASH_ZIPMAP) return take_zipmap(in, w);
+    lp = take_packed(in, w->type);
     if (!lp) return NULL;
     e = hash_from_listpack(w->key, lp, &w->rules->hash);
     if (!e) refuse(in, lp, "fields without values, or a field that comes twice");

@@ -10,10 +10,10 @@
 #include <stdio.h>
 
 enum {
-    SHORTEST_KEY = 3,   /* bytes: type, length of the key, value */
+    SHORTEST_KEY = 3, /* bytes: type, length of the key, value */
     REPORT_KEYS = 1024,
-    SUM_VERSION = 5,    /* from which on there is a checksum */
-    KEY_SHOWN = 128,    /* bytes of a key in a message */
+    SUM_VERSION = 5, /* from which on there is a checksum */
+    KEY_SHOWN = 128, /* bytes of a key in a message */
 };
 
 struct read {
@@ -25,7 +25,7 @@ struct read {
     struct err *e;
     struct rdb_key next; /* of the key to come */
     struct bytes key;
-    bool in_value;       /* an error is one of this key's */
+    bool in_value; /* an error is one of this key's */
     bool done;
 };
 
@@ -36,8 +36,8 @@ static bool stopped(struct read *r) {
 }
 
 static void next_key(struct read *r) {
-    r->next = (struct rdb_key){
-        .db = r->next.db, .expire_ms = ENTRY_NO_EXPIRE, .idle_s = -1, .freq = -1};
+    r->next =
+        (struct rdb_key){.db = r->next.db, .expire_ms = ENTRY_NO_EXPIRE, .idle_s = -1, .freq = -1};
 }
 
 /* ---------------------------------------------------------------- header */

@@ -184,7 +184,8 @@ static bool assign(struct rdb_in *in, struct waiting *w, struct stream_group *g,
     if (!p) return false;
     id = read_id(p);
     from = idtree_remove(&w->ids, stream_key(id));
-    if (!from) return rdb_in_fail(in, "an entry that is pending for a consumer, but not in its group");
+    if (!from)
+        return rdb_in_fail(in, "an entry that is pending for a consumer, but not in its group");
     to = stream_pending_give(g, id, c);
     to->delivered_ms = from->delivered_ms;
     to->deliveries = from->deliveries;

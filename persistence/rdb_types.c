@@ -93,10 +93,11 @@ static void put_list(struct rdb_out *o, const struct entry *e) {
     listval_each_node(e, put_node, o);
 }
 
-/* Frees the entry if something failed, and if it is empty. */
-static struct entry *list_done(struct rdb_in *in, struct entry *e, const struct rdb_want *w) {
+/* Frees the entry if something failed, and if it is empty. `settle`: it may become a listpack. */
+static struct entry *list_done(struct rdb_in *in, struct entry *e, const struct rdb_want *w,
+                               bool settle) {
     if (!in->failed && listval_len(e) > 0) {
-        listval_settle(e, &w->rules->list);
+        if (settle) listval_settle(e, &w->rules->list);
         return e;
     }
     entry_free(e);
@@ -129,7 +130,7 @@ static struct entry *take_list(struct rdb_in *in, const struct rdb_want *w) {
         else
             listval_push(e, &w->rules->list, &s, 1, false);
     }
-    return list_done(in, e, w);
+    return list_done(in, e, w, true);
 }
 
 static struct entry *take_list_ziplist(struct rdb_in *in, const struct rdb_want *w) {
@@ -139,7 +140,8 @@ static struct entry *take_list_ziplist(struct rdb_in *in, const struct rdb_want 
 
     if (w->type == RDB_LIST_QUICKLIST && !rdb_in_count(in, 1, &n)) n = 0;
     for (; n > 0 && rdb_in_string(in, &s); n--) add_node(in, e, w, rdb_from_ziplist(s));
-    return list_done(in, e, w);
+    return list_done(in, e, w,
+                     w->type == RDB_LIST_QUICKLIST); /* the other stays one, as in Redis */
 }
 
 static struct listpack *take_plain(struct rdb_in *in) {
@@ -159,9 +161,11 @@ static struct listpack *take_plain(struct rdb_in *in) {
 static struct entry *take_list_nodes(struct rdb_in *in, const struct rdb_want *w) {
     struct entry *e = listval_new_nodes(w->key);
     uint64_t n, kind;
+    bool plain = false;
 
     if (!rdb_in_count(in, 2, &n)) n = 0;
     for (; n > 0 && !in->failed && rdb_in_len(in, &kind); n--) {
+        plain = plain || kind == RDB_NODE_PLAIN;
         if (kind == RDB_NODE_PLAIN)
             add_node(in, e, w, take_plain(in));
         else if (kind == RDB_NODE_PACKED)
@@ -169,7 +173,7 @@ static struct entry *take_list_nodes(struct rdb_in *in, const struct rdb_want *w
         else
             rdb_in_fail(in, "a node of the unknown kind %llu", (unsigned long long)kind);
     }
-    return list_done(in, e, w);
+    return list_done(in, e, w, !plain);
 }
 
 /* ---------------------------------------------------------------- sets */
@@ -233,15 +237,11 @@ static struct entry *take_intset(struct rdb_in *in, const struct rdb_want *w) {
 static struct entry *take_set_packed(struct rdb_in *in, const struct rdb_want *w) {
     struct listpack *lp = rdb_take_listpack(in);
     struct entry *e = NULL;
-    size_t n;
 
     if (!lp) return NULL;
-    n = lp_count(lp);
-    for (uint32_t at = lp_first(lp); at; at = lp_next(lp, at)) {
-        char text[NUM_I64_MAX];
-
-        if (!add_member(in, &e, w, lp_text(lp, at, text), n)) break;
-        if (at == lp_first(lp)) set_expect(e, n - 1, &w->rules->set);
+    if (lp_first(lp)) {
+        e = set_from_listpack(w->key, lp, &w->rules->set);
+        if (!e) rdb_in_fail(in, "a member that comes twice");
     }
     lp_free(lp);
     return set_done(in, e);
@@ -253,8 +253,10 @@ static const struct writer {
     enum rdb_type (*type)(const struct entry *e);
     void (*put)(struct rdb_out *o, const struct entry *e);
 } writers[TYPE_COUNT] = {
-    [TYPE_STRING] = {string_type, put_string}, [TYPE_LIST] = {list_type, put_list},
-    [TYPE_SET] = {set_type, put_set},          [TYPE_ZSET] = {rdb_zset_type, rdb_put_zset},
+    [TYPE_STRING] = {string_type, put_string},
+    [TYPE_LIST] = {list_type, put_list},
+    [TYPE_SET] = {set_type, put_set},
+    [TYPE_ZSET] = {rdb_zset_type, rdb_put_zset},
     [TYPE_HASH] = {rdb_hash_type, rdb_put_hash},
     [TYPE_STREAM] = {rdb_stream_type, rdb_put_stream},
 };
@@ -294,7 +296,7 @@ void rdb_put_value(struct rdb_out *o, const struct entry *e) {
     writers[e->type].put(o, e);
 }
 
-int rdb_version_of(const struct entry *e) {
+int rdb_oldest_version(const struct entry *e) {
     const struct type_ops *ops = type_ops_of(e->type);
 
     if (!ops->next_due || ops->next_due(e) == ENTRY_NO_EXPIRE) return RDB_PLAIN_VERSION;

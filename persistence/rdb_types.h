@@ -18,9 +18,6 @@
 enum rdb_type rdb_type_of(const struct entry *e);
 void rdb_put_value(struct rdb_out *o, const struct entry *e);
 
-/* Which version a file needs at least that has this entry in it. */
-int rdb_version_of(const struct entry *e);
-
 /* The value that follows, of the type that the byte says, as an entry. `key` must not point into
  * the source. */
 struct entry *rdb_take_value(struct rdb_in *in, unsigned type, struct slice key, int64_t expire_ms,

@@ -49,13 +49,6 @@ const struct pack *hash_pack(const struct entry *e) {
     return entry_form(e) == HASH_PACKED ? entry_object(e) : NULL;
 }
 
-/* Whether no text in it is longer than the rules allow. */
-static bool all_short(const struct pack *p, const struct hash_rules *rules) {
-    for (uint32_t at = pack_first(p); at; at = pack_next(p, at))
-        if (pack_get(p, at).n > rules->max_value) return false;
-    return true;
-}
-
 struct entry *hash_from_listpack(struct slice key, const struct listpack *lp,
                                  const struct hash_rules *rules) {
     struct pack *p = pack_from_listpack(lp);
@@ -67,8 +60,7 @@ struct entry *hash_from_listpack(struct slice key, const struct listpack *lp,
         return NULL;
     }
     e = entry_new_object(key, TYPE_HASH, p, ENTRY_NO_EXPIRE, HASH_PACKED << ENTRY_FORM_SHIFT);
-    if (n / 2 > rules->max_entries || !all_short(p, rules) || pack_bytes(p) >= LP_BYTES_MAX)
-        become_table(e);
+    if (n / 2 > rules->max_entries || pack_bytes(p) >= LP_BYTES_MAX) become_table(e);
     return e;
 }
 

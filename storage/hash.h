@@ -43,7 +43,8 @@ struct entry *hash_new_for(struct slice key, size_t expected, const struct hash_
 
 /* The fields and values of a small hash without times, NULL for others; and a hash of those in a
  * listpack that comes from outside (lp_check has passed over it): NULL if these are no pairs, or a
- * field comes twice. */
+ * field comes twice. As with Redis it stays packed unless there are too many, however long they
+ * are. */
 const struct pack *hash_pack(const struct entry *e);
 struct entry *hash_from_listpack(struct slice key, const struct listpack *lp,
                                  const struct hash_rules *rules);

@@ -267,7 +267,7 @@ struct entry *set_build(struct slice key, const struct lp_value *v, size_t n,
     return new_form(key, t, SET_TABLE);
 }
 
-/* ---------------------------------------------------------------- intsets as they are */
+/* ---------------------------------------------------------------- as they are elsewhere */
 
 const struct intset *set_intset(const struct entry *e) {
     return entry_form(e) == SET_INTSET ? entry_object(e) : NULL;
@@ -280,6 +280,21 @@ struct entry *set_from_intset(struct slice key, const void *p, size_t n,
     if (!intset_check(p, n)) return NULL;
     e = new_form(key, intset_from_bytes(p, n), SET_INTSET);
     if (set_len(e) > rules->max_intset || set_len(e) >= INTSET_MAX) become_table(e, set_len(e));
+    return e;
+}
+
+struct entry *set_from_listpack(struct slice key, const struct listpack *lp,
+                                const struct set_rules *rules) {
+    struct pack *p = pack_from_listpack(lp);
+    size_t n = pack_count(p);
+    struct entry *e;
+
+    if (n == 0 || !pack_unique(p, 1)) {
+        pack_free(p);
+        return NULL;
+    }
+    e = new_form(key, p, SET_PACK);
+    if (n > rules->max_listpack || pack_bytes(p) >= LP_BYTES_MAX) become_table(e, n);
     return e;
 }
 

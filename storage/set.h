@@ -41,6 +41,11 @@ const struct intset *set_intset(const struct entry *e);
 struct entry *set_from_intset(struct slice key, const void *p, size_t n,
                               const struct set_rules *rules);
 
+/* The members in a listpack that comes from outside (lp_check has passed over it): NULL if there
+ * are none, or one comes twice. As with Redis it stays packed unless there are too many. */
+struct entry *set_from_listpack(struct slice key, const struct listpack *lp,
+                                const struct set_rules *rules);
+
 /* `more` members are going to be added, most of them new. */
 void set_expect(struct entry *e, size_t more, const struct set_rules *rules);
 

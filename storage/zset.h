@@ -31,7 +31,7 @@ size_t zset_count(const struct entry *e);
 
 /* Members and scores of a small set, NULL for others; and a set of those in a listpack that comes
  * from outside (lp_check has passed over it), in order or not: NULL if these are no pairs, a member
- * comes twice, or a score is no number. */
+ * comes twice, or a score is no number. As with Redis it stays packed unless there are too many. */
 const struct pack *zset_pack(const struct entry *e);
 struct entry *zset_from_listpack(struct slice key, const struct listpack *lp,
                                  const struct zset_rules *rules);

@@ -152,20 +152,17 @@ static void add_packed(struct zset_build *b, const struct pack *p) {
     }
 }
 
-/* Whether they are in order; *longest: bytes of the longest member. */
-static bool is_in_order(const struct pack *p, size_t *longest) {
+static bool is_in_order(const struct pack *p) {
     char texts[2][NUM_I64_MAX];
     struct slice last = {0}, member;
     double last_score = 0, score;
     unsigned i = 0;
 
-    *longest = 0;
     for (uint32_t at = pack_first(p); at; at = zset_packed_next(p, at), i ^= 1) {
         member = zset_packed_member(p, at, texts[i]);
         score = zset_packed_score(p, at);
         if (last.p && (score < last_score || (score == last_score && slice_cmp(last, member) > 0)))
             return false;
-        if (member.n > *longest) *longest = member.n;
         last = member;
         last_score = score;
     }
@@ -175,13 +172,12 @@ static bool is_in_order(const struct pack *p, size_t *longest) {
 struct entry *zset_from_listpack(struct slice key, const struct listpack *lp,
                                  const struct zset_rules *rules) {
     struct pack *p = pack_from_listpack(lp);
-    size_t n = pack_count(p), longest;
+    size_t n = pack_count(p);
     struct zset_build b;
     struct entry *e = NULL;
 
     if (n > 0 && n % 2 == 0 && pack_unique(p, 2) && scores_hold(p)) {
-        if (is_in_order(p, &longest) && n / 2 <= rules->max_entries &&
-            longest <= rules->max_value && pack_bytes(p) < LP_BYTES_MAX)
+        if (is_in_order(p) && n / 2 <= rules->max_entries && pack_bytes(p) < LP_BYTES_MAX)
             return entry_new_object(key, TYPE_ZSET, p, ENTRY_NO_EXPIRE,
                                     ZSET_PACKED << ENTRY_FORM_SHIFT);
         zset_build_init(&b, n / 2);

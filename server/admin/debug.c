@@ -177,6 +177,9 @@ static const struct subcommand {
      "verbatim, true or false."},
     {"QUICKLIST-PACKED-THRESHOLD", 3, 3, debug_packed_threshold, "<size>",
      "Accepted without effect."},
+    {"RELOAD", 2, INT32_MAX, debug_reload, "[MERGE] [NOFLUSH] [NOSAVE]",
+     "Save the data set, empty it and load the file: without saving, without emptying, or in "
+     "place of what is there."},
     {"REPLICATE", 3, INT32_MAX, debug_replicate, "[AOF|REPL|ALL] <command> [<arg> ...]",
      "Log this command without executing it."},
     {"REPLYBUFFER", 4, 4, ok, "(PEAK-RESET-TIME|RESIZING) <value>", "Accepted without effect."},

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * debug - the subcommands of DEBUG, by file: data (debug_data.c), digest (debug_digest.c), sample
- * replies (debug_protocol.c), the allocator (debug_memory.c), the rest (debug.c).
+ * replies (debug_protocol.c), saving and loading (debug_reload.c), the allocator (debug_memory.c),
+ * the rest (debug.c).
  */
 #ifndef STET_ADMIN_DEBUG_H
 #define STET_ADMIN_DEBUG_H
@@ -16,6 +17,7 @@ int debug_object(struct call *x);
 int debug_htstats(struct call *x);
 int debug_htstats_key(struct call *x);
 int debug_protocol(struct call *x);
+int debug_reload(struct call *x);
 int debug_mallctl(struct call *x);
 int debug_mallctl_str(struct call *x);
 int debug_jemalloc(struct call *x);

@@ -64,8 +64,8 @@ static inline uint32_t lp_body_bytes(const uint8_t *p) {
     return 1 + (uint32_t)lp_int_bytes(p[0]);
 }
 
-/* The length that stands behind a body in a listpack: how many bytes it takes; writes it, and returns
- * what is behind it. */
+/* The length that stands behind a body in a listpack: how many bytes it takes; writes it, and
+ * returns what is behind it. */
 enum { LP_BACK_MAX = 5 };
 static inline uint32_t lp_back_bytes(uint32_t body) {
     return body <= 127 ? 1 : body < 1u << 14 ? 2 : body < 1u << 21 ? 3 : body < 1u << 28 ? 4 : 5;

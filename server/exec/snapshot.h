@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * snapshot - what an engine's configuration says of RDB files: how they are written, and in which
+ * form what is read is kept.
+ */
+#ifndef STET_EXEC_SNAPSHOT_H
+#define STET_EXEC_SNAPSHOT_H
+
+#include "persistence/rdb.h"
+#include "server/exec/engine.h"
+
+struct rdb_rules snapshot_rules(const struct conf_values *v);
+
+/* Everything but aof_base and progress. */
+struct rdb_save snapshot_save(const struct engine *e);
+
+/* Everything but progress; `drop_due`: keys whose time is over are not loaded. */
+struct rdb_load snapshot_load(struct engine *e, bool drop_due);
+
+/* Sets an entry's idle time in seconds, or frequency, if that is what the configuration goes by;
+ * below 0: leaves it. */
+void snapshot_set_access(const struct engine *e, struct entry *entry, int64_t idle_s, int freq);
+
+#endif
