@@ -260,8 +260,18 @@ static void start_what_is_due(struct aof *a) {
     }
 }
 
+static void report_times(struct aof *a) {
+    uint64_t write_us, sync_us;
+
+    if (!a->h.latency) return;
+    aof_writer_take_slowest(a->w, &write_us, &sync_us);
+    a->h.latency(a->h.arg, "aof-write", write_us);
+    a->h.latency(a->h.arg, "aof-fsync", sync_us);
+}
+
 void aof_cron(struct aof *a) {
     aof_on_wake(a);
+    report_times(a);
     aof_writer_get_state(a->w, &a->st);
     mark_when_idle(a);
     start_what_is_due(a);

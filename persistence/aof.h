@@ -52,6 +52,8 @@ struct aof_hooks {
     void (*wake)(void *arg);     /* from any thread: call aof_on_wake soon */
     void (*on_fork)(void *arg);  /* in the child, before it writes */
     bool (*may_fork)(void *arg); /* false: another child is running */
+    /* How long something took: every "fork", and the longest "aof-write" and "aof-fsync" since the
+     * last aof_cron(). */
     void (*latency)(void *arg, const char *event, uint64_t us);
     void *arg;
 };

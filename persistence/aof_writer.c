@@ -56,6 +56,7 @@ struct aof_writer {
     uint64_t payload_end;               /* end of the last batch that needs a sync of its own */
     uint64_t wanted;                    /* somebody waits for this to be synced */
     uint64_t last_sync_us;
+    uint64_t slowest_write_us, slowest_sync_us; /* since somebody asked */
     struct aof_writer_state st;
 };
 
@@ -101,6 +102,7 @@ static int write_group(struct aof_writer *w, int fd, uint64_t start, struct slic
     took = now_us() - began;
     pthread_mutex_lock(&w->mu);
     aof_histogram_add(&w->st.write_time, took);
+    if (took > w->slowest_write_us) w->slowest_write_us = took;
     pthread_mutex_unlock(&w->mu);
     *done += got;
     if (rc == 0) return 0;
@@ -150,7 +152,7 @@ static void sync_once(struct aof_writer *w, bool by_writer) {
     uint64_t upto = atomic_load(&w->written), generation = w->generation;
     /* While the sync thread works, the writer may switch files and close this one. */
     int fd = by_writer ? w->fd : dup(w->fd);
-    uint64_t began = now_us();
+    uint64_t began = now_us(), took;
     struct err e = {0};
     int rc;
 
@@ -162,7 +164,9 @@ static void sync_once(struct aof_writer *w, bool by_writer) {
     pthread_mutex_lock(&w->mu);
     w->st.sync_started_us = 0;
     w->st.syncs++;
-    aof_histogram_add(&w->st.sync_time, now_us() - began);
+    took = now_us() - began;
+    aof_histogram_add(&w->st.sync_time, took);
+    if (took > w->slowest_sync_us) w->slowest_sync_us = took;
     if (generation != w->generation) return;
     if (rc < 0)
         w->st.sync_error = e.code ? e.code : EIO;
@@ -475,6 +479,14 @@ void aof_writer_hold_sync(struct aof_writer *w, bool hold) {
     pthread_mutex_lock(&w->mu);
     w->hold = hold;
     pthread_cond_signal(&w->sync);
+    pthread_mutex_unlock(&w->mu);
+}
+
+void aof_writer_take_slowest(struct aof_writer *w, uint64_t *write_us, uint64_t *sync_us) {
+    pthread_mutex_lock(&w->mu);
+    *write_us = w->slowest_write_us;
+    *sync_us = w->slowest_sync_us;
+    w->slowest_write_us = w->slowest_sync_us = 0;
     pthread_mutex_unlock(&w->mu);
 }
 

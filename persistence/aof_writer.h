@@ -80,6 +80,9 @@ void aof_writer_poll(struct aof_writer *w, int *write_error, int *sync_error);
 /* Everything there is to know. Also re-arms the wake-up. */
 void aof_writer_get_state(struct aof_writer *w, struct aof_writer_state *out);
 
+/* The longest write and sync since the last call, in microseconds. */
+void aof_writer_take_slowest(struct aof_writer *w, uint64_t *write_us, uint64_t *sync_us);
+
 /* Cheap: two loads, without the lock. */
 uint64_t aof_writer_written(const struct aof_writer *w);
 uint64_t aof_writer_synced(const struct aof_writer *w);

@@ -63,7 +63,8 @@ static bool may_fork(void *arg) {
 static void latency(void *arg, const char *event, uint64_t us) {
     struct app *a = arg;
 
-    (void)event;
+    latency_note(&a->engine, event, us);
+    if (strcmp(event, "fork") != 0) return;
     a->engine.stats.forks++;
     a->engine.stats.last_fork_us = us;
 }

@@ -12,6 +12,10 @@ void admin_register(struct command_registry *r) {
     command_registry_add(r, info_commands);
     command_registry_add(r, debug_commands);
     command_registry_add(r, server_commands);
+    command_registry_add(r, slowlog_commands);
+    command_registry_add(r, latency_commands);
+    command_registry_add(r, memory_commands);
+    command_registry_add(r, lolwut_commands);
 }
 
 struct admin_app *app_of(const struct engine *e) {

@@ -49,11 +49,21 @@ static void await_stronger_policy(struct call *x, enum aof_level before) {
     if (x->e->gate.level == AOF_LEVEL_SYNCED) aof_want_sync(x->e->aof);
 }
 
+static void hide_secrets(struct call *x) {
+    static const char *const names[] = {"requirepass", "masterauth", "tls-key-file-pass",
+                                        "tls-client-key-file-pass"};
+
+    for (int i = 2; i + 1 < x->argc; i += 2)
+        for (size_t n = 0; n < sizeof names / sizeof *names; n++)
+            if (arg_is(x, i, names[n])) arg_is_secret(x, i + 1);
+}
+
 static int cmd_config_set(struct call *x) {
     enum aof_level before = aof_current_level(x->e->aof);
     bool local = x->s->flags & SESSION_LOCAL;
     struct err err;
 
+    hide_secrets(x);
     if (x->argc % 2 != 0) return reply_err(x, ERR_SYNTAX);
     if (refuse_while_loading(x) < 0) return -1;
     if (conf_set(x->e->conf, x->argv + 2, (size_t)(x->argc - 2) / 2, local, &err) < 0)

@@ -41,6 +41,7 @@ static int authenticate(struct call *x, struct slice user, struct slice password
 static int cmd_auth(struct call *x) {
     int rc;
 
+    for (int i = 1; i < x->argc; i++) arg_is_secret(x, i);
     if (x->argc > 3) return reply_err(x, ERR_SYNTAX);
     if (x->argc == 3) {
         rc = authenticate(x, x->argv[1], x->argv[2]);
@@ -86,6 +87,8 @@ static int parse_hello(struct call *x, struct hello *h) {
             h->has_auth = true;
             h->user = x->argv[i + 1];
             h->password = x->argv[i + 2];
+            arg_is_secret(x, i + 1);
+            arg_is_secret(x, i + 2);
             i += 3;
         } else if (arg_is(x, i, "setname") && i + 1 < x->argc) {
             h->has_name = true;

@@ -8,6 +8,7 @@
 #include "server/admin/info.h"
 
 #include "server/admin/rows.h"
+#include "server/exec/observe.h"
 
 #include <math.h>
 
@@ -49,19 +50,16 @@ static void append_percentile_name(struct bytes *out, double p) {
     bytes_append(out, text, n);
 }
 
-/* Bucket 0 holds what took no whole microsecond, bucket i what took 2^(i-1) to 2^i - 1. */
-enum { LATENCY_BUCKETS = 64 };
-
 /* The time below which `percent` of the calls lie, taken as spread evenly over their bucket. */
-static double latency_at(const uint64_t *buckets, uint64_t total, double percent) {
+static double time_at(const uint64_t *buckets, uint64_t total, double percent) {
     double rank = ceil(percent / 100 * (double)total), below = 0;
 
     if (rank < 1) rank = 1;
-    for (int i = 0; i < LATENCY_BUCKETS; i++) {
+    for (int i = 0; i < OBSERVE_BUCKETS; i++) {
         double n = (double)buckets[i];
 
         if (n && below + n >= rank) {
-            double from = i ? ldexp(1, i - 1) : 0, to = ldexp(1, i);
+            double from = observe_bucket_us(i - 1), to = observe_bucket_us(i);
 
             return from + (to - from) * (rank - below - 0.5) / n;
         }
@@ -75,13 +73,13 @@ static void latencystat(struct engine *e, const struct command_slot *s, struct b
     uint64_t total = 0;
 
     if (!s->latency) return;
-    for (int i = 0; i < LATENCY_BUCKETS; i++) total += s->latency[i];
+    for (int i = 0; i < OBSERVE_BUCKETS; i++) total += s->latency[i];
     if (total == 0) return;
     bytes_printf(out, "latency_percentiles_usec_%s:", s->name);
     for (size_t i = 0; i < ps->n; i++) {
         bytes_append_str(out, i ? ",p" : "p");
         append_percentile_name(out, ps->p[i]);
-        bytes_printf(out, "=%.3f", latency_at(s->latency, total, ps->p[i]));
+        bytes_printf(out, "=%.3f", time_at(s->latency, total, ps->p[i]));
     }
     bytes_append_str(out, "\r\n");
 }

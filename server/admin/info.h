@@ -15,4 +15,11 @@ void info_stats(struct engine *e, struct bytes *out);
 void info_replication(struct engine *e, struct bytes *out);
 void info_cpu(struct engine *e, struct bytes *out);
 
+/* What takes how much memory, in bytes. */
+struct info_usage {
+    size_t used, peak, rss, startup, clients, overhead, dataset, aof_buffer;
+};
+
+struct info_usage info_measure(struct engine *e);
+
 #endif

@@ -84,12 +84,9 @@ void info_clients(struct engine *e, struct bytes *out) {
 
 /* ---------------------------------------------------------------- memory */
 
-struct usage {
-    size_t used, peak, rss, startup, clients, overhead, dataset, aof_buffer;
-};
-
-static struct usage measure(struct engine *e) {
-    struct usage u = {.used = mem_used(), .rss = mem_rss(), .startup = app_of(e)->startup_memory};
+struct info_usage info_measure(struct engine *e) {
+    struct info_usage u = {
+        .used = mem_used(), .rss = mem_rss(), .startup = app_of(e)->startup_memory};
 
     if (u.used > e->stats.peak_memory) e->stats.peak_memory = u.used;
     u.peak = e->stats.peak_memory;
@@ -132,7 +129,7 @@ static void append_excess(struct bytes *out, const char *name, size_t part, size
                  name, (long long)part - (long long)base);
 }
 
-static void append_usage(const struct usage *u, struct bytes *out) {
+static void append_usage(const struct info_usage *u, struct bytes *out) {
     size_t above = u->used > u->startup ? u->used - u->startup : 0;
 
     append_size(out, "used_memory", u->used);
@@ -163,7 +160,7 @@ static void append_value(void *arg, struct slice name, struct slice value) {
 }
 
 void info_memory(struct engine *e, struct bytes *out) {
-    struct usage u = measure(e);
+    struct info_usage u = info_measure(e);
     struct mem_stats m;
 
     mem_stats_read(&m);

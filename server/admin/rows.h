@@ -15,6 +15,10 @@ extern const struct command command_commands[];
 extern const struct command info_commands[];
 extern const struct command debug_commands[];
 extern const struct command server_commands[];
+extern const struct command slowlog_commands[];
+extern const struct command latency_commands[];
+extern const struct command memory_commands[];
+extern const struct command lolwut_commands[];
 
 /* Never NULL: an engine without an application (unit tests) has an empty one. */
 struct admin_app *app_of(const struct engine *e);

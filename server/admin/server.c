@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * server - SHUTDOWN, BGREWRITEAOF, WAITAOF.
+ * server - SHUTDOWN, BGREWRITEAOF, WAIT, WAITAOF, ROLE, MONITOR.
  */
 #include "server/admin/rows.h"
 #include "server/exec/blocking.h"
+#include "server/exec/monitor.h"
 
 /* ---------------------------------------------------------------- SHUTDOWN */
 
@@ -77,18 +78,26 @@ static bool waitaof_ready(const struct blocked *b) {
            (b->args[ARG_LOCAL] == 0 || is_durable(b->s->e, b->position));
 }
 
+static bool parse_timeout_ms(struct call *x, int i, int64_t *ms) {
+    if (!arg_int_range(x, i, INT64_MIN, INT64_MAX, ms,
+                       "ERR timeout is not an integer or out of range"))
+        return false;
+    if (*ms < 0)
+        reply_err(x, "ERR timeout is negative");
+    else if (*ms > INT64_MAX / 1000 - (int64_t)clock_mono_us())
+        reply_err(x, "ERR timeout is out of range");
+    else
+        return true;
+    return false;
+}
+
 static int parse_waitaof(struct call *x, int64_t *args, int64_t *timeout_ms) {
     if (!arg_int(x, 1, &args[ARG_LOCAL])) return -1;
     if (args[ARG_LOCAL] < 0 || args[ARG_LOCAL] > 1)
         return reply_err(x, "ERR value is out of range, value must between 0 and 1");
     if (!arg_int(x, 2, &args[ARG_REPLICAS])) return -1;
     if (args[ARG_REPLICAS] < 0) return reply_err(x, "ERR value is out of range, must be positive");
-    if (!arg_int_range(x, 3, INT64_MIN, INT64_MAX, timeout_ms,
-                       "ERR timeout is not an integer or out of range"))
-        return -1;
-    if (*timeout_ms < 0) return reply_err(x, "ERR timeout is negative");
-    if (*timeout_ms > INT64_MAX / 1000 - (int64_t)clock_mono_us())
-        return reply_err(x, "ERR timeout is out of range");
+    if (!parse_timeout_ms(x, 3, timeout_ms)) return -1;
     if (args[ARG_LOCAL] && !aof_logs(aof_phase(x->e->aof)))
         return reply_err(x, "ERR WAITAOF cannot be used when numlocal is set but appendonly is "
                             "disabled.");
@@ -103,12 +112,55 @@ static int cmd_waitaof(struct call *x) {
     int64_t timeout_ms;
 
     if (parse_waitaof(x, b.args, &timeout_ms) < 0) return -1;
-    if (waitaof_ready(&b)) {
+    if (waitaof_ready(&b) || x->may_not_wait) {
         answer_waitaof(&b, &x->r);
         return 0;
     }
     if (b.args[ARG_LOCAL]) aof_want_sync(x->e->aof);
     block_on_progress(x, &b, timeout_ms ? clock_mono_us() + (uint64_t)timeout_ms * 1000 : 0);
+    return 0;
+}
+
+/* ---------------------------------------------------------------- WAIT */
+
+/* There are no replicas, so no number of them but 0 is ever reached. */
+static bool wait_ready(const struct blocked *b) {
+    (void)b;
+    return false;
+}
+
+static void answer_wait(struct blocked *b, struct reply *r) {
+    (void)b;
+    reply_int(r, 0);
+}
+
+static int cmd_wait(struct call *x) {
+    struct blocked b = {.s = x->s, .ready = wait_ready, .answer = answer_wait};
+    int64_t replicas, timeout_ms;
+
+    if (!arg_int(x, 1, &replicas) || !parse_timeout_ms(x, 2, &timeout_ms)) return -1;
+    if (replicas <= 0 || x->may_not_wait)
+        answer_wait(&b, &x->r);
+    else
+        block_on_progress(x, &b, timeout_ms ? clock_mono_us() + (uint64_t)timeout_ms * 1000 : 0);
+    return 0;
+}
+
+/* ---------------------------------------------------------------- ROLE, MONITOR */
+
+static int cmd_role(struct call *x) {
+    reply_array(&x->r, 3);
+    reply_bulk_str(&x->r, "master");
+    reply_int(&x->r, 0);
+    reply_array(&x->r, 0);
+    return 0;
+}
+
+static int cmd_monitor(struct call *x) {
+    if (x->may_not_wait) return reply_err(x, "ERR MONITOR isn't allowed for DENY BLOCKING client");
+    if (x->s->flags & SESSION_MONITOR) return 0;
+    monitor_begin(x->s);
+    reply_ok(&x->r);
     return 0;
 }
 
@@ -121,6 +173,14 @@ const struct command server_commands[] = {
      .grammar = "[save-selector(NOSAVE|SAVE)] [NOW^7.0.0] [FORCE^7.0.0] [ABORT^7.0.0]"},
     {"bgrewriteaof", 1, CMD_ADMIN | CMD_NO_ASYNC_LOADING | CMD_NOSCRIPT, "server", {0, 0, 0},
      cmd_bgrewriteaof, "1.0.0", "Writes a new, compact append-only log in the background."},
+    {"monitor", 1, CMD_OPERATOR, "server", {0, 0, 0}, cmd_monitor, "1.0.0",
+     "Shows the commands of all clients as they come."},
+    {"role", 1, CMD_ANYTIME | CMD_FAST, "server", {0, 0, 0}, cmd_role, "2.8.12",
+     "Tells the server's part in replication."},
+    {"wait", 3, CMD_BLOCKING, "generic", {0, 0, 0}, cmd_wait, "3.0.0",
+     "Waits until replicas have what was written so far.",
+     .grammar = "numreplicas:int timeout:int",
+     .tips = "request_policy:all_shards response_policy:agg_min"},
     {"waitaof", 4, CMD_BLOCKING, "generic", {0, 0, 0}, cmd_waitaof, "7.2.0",
      "Waits until what was written so far is safe on disk.",
      .grammar = "numlocal:int numreplicas:int timeout:int",

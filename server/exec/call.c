@@ -272,7 +272,7 @@ static void expire_batch(struct engine *e, struct db *db, void **due, size_t n) 
 
 bool engine_expire_some(struct engine *e, uint64_t budget_us) {
     void *due[EXPIRE_BATCH];
-    uint64_t began = clock_real_ns(), end = began + budget_us * 1000;
+    uint64_t began = clock_real_ns(), end = began + budget_us * 1000, took_us;
     bool more = false;
 
     if (!e->active_expire || e->loading) return false;
@@ -289,6 +289,8 @@ bool engine_expire_some(struct engine *e, uint64_t budget_us) {
     }
     push_settle(e, 0); /* what expires was known to */
     e->stats.expired_time_cap += more;
-    e->stats.expire_cycle_us += (clock_real_ns() - began) / 1000;
+    took_us = (clock_real_ns() - began) / 1000;
+    e->stats.expire_cycle_us += took_us;
+    latency_note(e, "expire-cycle", took_us);
     return more;
 }

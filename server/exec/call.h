@@ -36,7 +36,8 @@ struct call {
     bool waits;        /* its client waits now, and has no answer */
     bool inner;        /* part of a transaction: its effects are logged with the others' */
     uint64_t dirty_before;
-    uint64_t need; /* position that the reply waits for */
+    uint64_t need;    /* position that the reply waits for */
+    uint64_t secrets; /* bit i: argument i is shown to nobody, see arg_is_secret */
     int64_t now_ms;
 };
 
@@ -72,6 +73,18 @@ bool arg_int_range(struct call *x, int i, int64_t min, int64_t max, int64_t *out
 
 static inline bool arg_is(const struct call *x, int i, const char *word) {
     return slice_is(x->argv[i], word);
+}
+
+/* Argument i is a password or the like. */
+static inline void arg_is_secret(struct call *x, int i) {
+    if (i < 64) x->secrets |= UINT64_C(1) << i;
+}
+
+/* Argument i as it may be shown to others. */
+static inline struct slice arg_shown(const struct call *x, int i) {
+    bool secret = x->secrets && i < 64 && x->secrets >> i & 1;
+
+    return secret ? SLICE("(redacted)") : x->argv[i];
 }
 
 /* ---------------------------------------------------------------- keys */

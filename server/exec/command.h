@@ -73,7 +73,7 @@ struct command_slot {
     struct command_slot *sub;          /* the subcommands' slots */
     unsigned nsub;
     uint64_t calls, ns, rejected, failed;
-    uint64_t *latency; /* histogram of the command's times, NULL until its first call */
+    uint64_t *latency; /* histogram of its times (observe.h), NULL until its first call */
 };
 
 struct command_registry {

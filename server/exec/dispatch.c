@@ -8,6 +8,7 @@
  */
 #include "server/exec/blocking.h"
 #include "server/exec/multi.h"
+#include "server/exec/observe.h"
 
 #include "storage/base/check.h"
 #include "storage/base/log.h"
@@ -18,7 +19,6 @@
 
 enum {
     GROUP = 32,
-    LATENCY_BUCKETS = 64,
 };
 
 struct pending {
@@ -231,19 +231,6 @@ static void propagate(struct call *x) {
     if (changed) x->need = aof_appended(e->aof);
 }
 
-/* A command that waits is counted when it is over. */
-static void count_call(struct call *x, uint64_t ns, int rc) {
-    struct command_slot *c = x->cmd;
-    uint64_t us = ns / 1000;
-
-    if (x->waits) return;
-    c->calls++;
-    c->ns += ns;
-    if (rc < 0) c->failed++;
-    if (!c->latency) c->latency = mem_calloc(LATENCY_BUCKETS * sizeof *c->latency);
-    c->latency[us ? 64 - __builtin_clzl(us) : 0]++;
-}
-
 static void apply_reply_mode(struct call *x, uint64_t from) {
     struct session *s = x->s;
 
@@ -270,7 +257,7 @@ static int execute(struct call *x, uint64_t *clock_ns) {
 
     propagate(x);
     if (x->all_changed && e->dirty != x->dirty_before) tell_all_changed(e);
-    count_call(x, now - *clock_ns, rc);
+    observe(x, now - *clock_ns, rc);
     *clock_ns = now;
     if (x->cmd->row->flags & CMD_WHOLE_KEYSPACE && e->gate.level != AOF_LEVEL_NONE)
         x->need = aof_appended(e->aof);

@@ -2,6 +2,7 @@
 #include "server/exec/engine.h"
 
 #include "server/exec/blocking.h"
+#include "server/exec/monitor.h"
 #include "storage/base/check.h"
 #include "storage/base/mem.h"
 
@@ -16,6 +17,7 @@ void engine_init(struct engine *e, struct conf *conf, struct aof *aof) {
     interests_init(&e->interests, e->ks.ndbs);
     pubsub_init(&e->pubsub);
     push_init(e);
+    slowlog_init(&e->slowlog);
     gate_init(&e->gate, aof);
     command_registry_seal(&e->commands);
 }
@@ -26,6 +28,9 @@ void engine_release(struct engine *e) {
     interests_release(&e->interests);
     pubsub_release(&e->pubsub);
     push_release(e);
+    slowlog_trim(&e->slowlog, 0);
+    latency_release(&e->latency);
+    mem_free(e->monitors);
     keyspace_release(&e->ks);
     command_registry_release(&e->commands);
     gate_release(&e->gate);
@@ -38,6 +43,7 @@ void engine_release(struct engine *e) {
 void engine_forget_session(struct engine *e, struct session *s) {
     blocked_forget(e, s);
     pubsub_forget(s);
+    monitor_end(s);
     push_forget(e, s);
     for (size_t i = 0; i < e->nparked; i++)
         if (e->parked[i] == s) e->parked[i--] = e->parked[--e->nparked];

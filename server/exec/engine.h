@@ -11,9 +11,11 @@
 #include "server/exec/effects.h"
 #include "server/exec/gate.h"
 #include "server/exec/interest.h"
+#include "server/exec/latency.h"
 #include "server/exec/pubsub.h"
 #include "server/exec/push.h"
 #include "server/exec/session.h"
+#include "server/exec/slowlog.h"
 #include "storage/base/heap.h"
 
 struct call;
@@ -88,6 +90,11 @@ struct engine {
 
     struct pubsub pubsub;
     struct pushes pushes;
+
+    struct slowlog slowlog;
+    struct latency latency;
+    struct session **monitors;
+    size_t nmonitors;
 
     /* effects of the command under way, to be logged */
     struct effects effects;

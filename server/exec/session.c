@@ -2,6 +2,7 @@
 #include "server/exec/session.h"
 
 #include "server/exec/blocking.h"
+#include "server/exec/monitor.h"
 #include "server/exec/multi.h"
 #include "storage/base/check.h"
 #include "storage/base/clock.h"
@@ -19,6 +20,7 @@ void session_enter(struct session *s, enum session_state to) {
     if (to == SESSION_CLOSING) {
         blocked_forget(s->e, s);
         pubsub_forget(s);
+        monitor_end(s);
     }
     s->state = (uint8_t)to;
 }
@@ -50,6 +52,7 @@ void session_release(struct session *s) {
 void session_reset(struct session *s) {
     multi_reset(s);
     pubsub_forget(s);
+    monitor_end(s);
     s->db = 0;
     s->resp = 2;
     mem_free(s->name);

@@ -33,7 +33,8 @@ enum session_flags {
     SESSION_REPLY_SKIP_NEXT = 1 << 4,
     SESSION_REPLY_SKIP = 1 << 5, /* this very command */
     SESSION_UNIX = 1 << 6,
-    SESSION_LOCAL = 1 << 7, /* from a loopback address or a unix socket */
+    SESSION_LOCAL = 1 << 7,   /* from a loopback address or a unix socket */
+    SESSION_MONITOR = 1 << 8, /* it sees the commands of all clients */
 };
 
 struct session;

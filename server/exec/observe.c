@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/exec/observe.h"
+
+#include "server/exec/monitor.h"
+#include "storage/base/mem.h"
+
+/* The settings in nanoseconds; UINT64_MAX: nothing is slow. */
+static uint64_t slow_ns(int64_t us) {
+    return us < 0 || us > INT64_MAX / 1000 ? UINT64_MAX : (uint64_t)us * 1000;
+}
+
+static uint64_t latency_ns(const struct conf_values *v) {
+    int64_t ms = v->latency_monitor_threshold;
+
+    return ms == 0 || ms > INT64_MAX / 1000 ? UINT64_MAX : slow_ns(ms * 1000);
+}
+
+static void note_slow(struct call *x, uint64_t ns) {
+    struct engine *e = x->e;
+    uint32_t flags = x->cmd->row->flags;
+
+    latency_note(e, flags & CMD_FAST ? "fast-command" : "command", ns / 1000);
+    if (ns >= slow_ns(e->v->slowlog_log_slower_than) && !(flags & CMD_SKIP_SLOWLOG))
+        slowlog_add(&e->slowlog, x, ns / 1000, (size_t)e->v->slowlog_max_len);
+}
+
+/* A command that waits is counted when it is over. */
+static void count(struct command_slot *c, uint64_t ns, int rc) {
+    uint64_t units = ns >> 10;
+
+    c->calls++;
+    c->ns += ns;
+    if (rc < 0) c->failed++;
+    if (!c->latency) c->latency = mem_calloc(OBSERVE_BUCKETS * sizeof *c->latency);
+    c->latency[units ? 64 - __builtin_clzl(units) : 0]++;
+}
+
+void observe(struct call *x, uint64_t ns, int rc) {
+    struct engine *e = x->e;
+    uint64_t least = slow_ns(e->v->slowlog_log_slower_than), other = latency_ns(e->v);
+
+    if (__builtin_expect(e->nmonitors > 0, 0)) monitor_show(x);
+    if (x->waits) return;
+    count(x->cmd, ns, rc);
+    if (other < least) least = other;
+    if (__builtin_expect(ns >= least, 0)) note_slow(x, ns);
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * What is noted of commands: SLOWLOG, LATENCY, MONITOR; and what tells of the server without
+ * replicas: ROLE, WAIT.
+ */
+#include "admin_help.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+static struct help *h;
+
+static void end(void) {
+    help_free(h);
+}
+
+TestSuite(observe, .fini = end);
+
+#define ASK(words, want) cr_assert_str_eq(help_ask(&h->a, words), want)
+
+static bool has(const char *text, const char *part) {
+    cr_assert(strstr(text, part), "'%s' has no '%s'", text, part);
+    return true;
+}
+
+Test(observe, the_slow_log_keeps_the_newest) {
+    h = help_new("--slowlog-log-slower-than 0 --slowlog-max-len 2");
+    for (int i = 0; i < 5; i++) help_ask(&h->a, "CLIENT ID");
+    ASK("SLOWLOG LEN", ":2|");
+    has(help_ask(&h->a, "SLOWLOG GET 1"), "*2|$7|SLOWLOG|$3|LEN|");
+    ASK("SLOWLOG GET -2", "-ERR count should be greater than or equal to -1|");
+    help_ask(&h->a, "CONFIG SET slowlog-log-slower-than -1");
+    ASK("SLOWLOG RESET", "+OK|");
+    ASK("SLOWLOG LEN", ":0|");
+    ASK("SLOWLOG GET", "*0|");
+}
+
+Test(observe, long_arguments_are_shortened_and_secrets_left_out) {
+    char words[600] = "ECHO ";
+    const char *got;
+
+    h = help_new("--slowlog-log-slower-than 0");
+    memset(words + 5, 'x', 200);
+    words[205] = '\0';
+    help_ask(&h->a, words + 0);
+    help_ask(&h->a, "AUTH hidden");
+    help_ask(&h->a, "CONFIG SET masterauth hidden");
+    strcpy(words, "CLIENT");
+    for (int i = 0; i < 40; i++) strcat(words, " word");
+    help_ask(&h->a, words);
+    got = help_ask(&h->a, "SLOWLOG GET");
+    cr_assert(!strstr(got, "hidden"));
+    has(got, "$4|AUTH|$10|(redacted)|");
+    has(got, "$10|masterauth|$10|(redacted)|");
+}
+
+Test(observe, latency_is_noted_above_its_threshold) {
+    h = help_new("--enable-debug-command yes --latency-monitor-threshold 5");
+    ASK("LATENCY LATEST", "*0|");
+    ASK("LATENCY HISTORY command", "*0|");
+    ASK("LATENCY GRAPH command", "-ERR No samples available for event 'command'|");
+    help_ask(&h->a, "DEBUG SLEEP 0.01");
+    help_ask(&h->a, "CLIENT ID");
+    has(help_ask(&h->a, "LATENCY LATEST"), "*1|*4|$7|command|:");
+    has(help_ask(&h->a, "LATENCY HISTORY command"), "*1|*2|:");
+    has(help_ask(&h->a, "LATENCY GRAPH command"), "command - high 1");
+    has(help_ask(&h->a, "LATENCY DOCTOR"), "1. command: 1 latency spikes");
+    ASK("LATENCY RESET other", ":0|");
+    ASK("LATENCY RESET", ":1|");
+    ASK("LATENCY LATEST", "*0|");
+}
+
+Test(observe, histograms_are_cumulative) {
+    h = help_new("--enable-debug-command yes");
+    help_ask(&h->a, "DEBUG SLEEP 0.005");
+    help_ask(&h->a, "DEBUG SLEEP 0.02");
+    ASK("LATENCY HISTOGRAM debug nosuch",
+        "*2|$5|debug|*4|$5|calls|:2|$14|histogram_usec|*4|:8454|:1|:33816|:2|");
+    ASK("LATENCY HISTOGRAM client", "*0|");
+    help_ask(&h->a, "CLIENT ID");
+    has(help_ask(&h->a, "LATENCY HISTOGRAM client"), "*2|$9|client|id|*4|$5|calls|:1|");
+}
+
+Test(observe, a_monitor_sees_what_others_do) {
+    h = help_new(NULL);
+    cr_assert_str_eq(help_ask(&h->b, "MONITOR"), "+OK|");
+    help_ask(&h->a, "CLIENT GETNAME");
+    help_ask(&h->a, "AUTH hidden");
+    help_ask(&h->a, "CONFIG GET port");
+    cr_assert(h->b.s.flags & SESSION_MONITOR);
+    has(help_ask(&h->b, "HELLO 2"), "\"CLIENT\" \"GETNAME\"|");
+    help_ask(&h->a, "CLIENT ID");
+    cr_assert_gt(help_sendable(&h->b), 0);
+    help_ask(&h->b, "RESET");
+    cr_assert_eq(h->e.nmonitors, 0);
+}
+
+Test(observe, there_are_no_replicas_to_wait_for) {
+    h = help_new(NULL);
+    ASK("ROLE", "*3|$6|master|:0|*0|");
+    ASK("WAIT 0 0", ":0|");
+    ASK("WAIT x 0", "-ERR value is not an integer or out of range|");
+    ASK("WAIT 1 -1", "-ERR timeout is negative|");
+    ASK("WAIT 1 10", "");
+    cr_assert_eq(h->a.s.state, SESSION_BLOCKED);
+    blocked_check_time(&h->e, clock_mono_us() + 20000);
+    cr_assert_eq(h->a.s.state, SESSION_ACTIVE);
+}
+
+Test(observe, memory_of_a_key) {
+    h = help_new(NULL);
+    ASK("MEMORY USAGE none", "$-1|");
+    ASK("MEMORY USAGE none SAMPLES -1", "-ERR syntax error|");
+    ASK("MEMORY USAGE none SAMPLES", "-ERR syntax error|");
+    ASK("MEMORY PURGE", "+OK|");
+    has(help_ask(&h->a, "MEMORY STATS"), "$13|dataset.bytes|:");
+}
