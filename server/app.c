@@ -138,7 +138,7 @@ static void on_blocked_deadline(void *arg) {
 }
 
 static void watch_blocked(struct app *a) {
-    uint64_t next = a->engine.nblocked ? blocked_next_deadline(&a->engine) : 0;
+    uint64_t next = engine_next_deadline(&a->engine);
 
     if (next == a->blocked.node.due && a->blocked.node.at) return;
     if (next)

@@ -20,7 +20,8 @@ struct app {
     struct engine engine;
     struct loop loop;
     struct net net;
-    struct loop_timer cron, blocked; /* `blocked`: the next time-out of a waiting client */
+    struct loop_timer cron,
+        blocked; /* `blocked`: the next time-out of a waiting client, the end of a pause */
     struct event *signals[3];
     struct admin_app admin;
     char run_id[RUN_ID_CHARS + 1];

@@ -246,6 +246,29 @@ static int cmd_client_unblock(struct call *x) {
     return 0;
 }
 
+/* ---------------------------------------------------------------- PAUSE */
+
+static int cmd_client_pause(struct call *x) {
+    enum pause_mode mode = PAUSE_ALL;
+    int64_t ms;
+
+    if (x->argc > 4) return reply_subcommand_err(x);
+    if (x->argc == 4 && arg_is(x, 3, "write"))
+        mode = PAUSE_WRITES;
+    else if (x->argc == 4 && !arg_is(x, 3, "all"))
+        return reply_err(x, "ERR CLIENT PAUSE mode must be WRITE or ALL");
+    if (!arg_timeout_ms(x, 2, &ms)) return -1;
+    pause_begin(x->e, mode, clock_mono_us() + (uint64_t)ms * 1000);
+    reply_ok(&x->r);
+    return 0;
+}
+
+static int cmd_client_unpause(struct call *x) {
+    engine_unpause(x->e);
+    reply_ok(&x->r);
+    return 0;
+}
+
 /* ---------------------------------------------------------------- about oneself */
 
 static int cmd_client_id(struct call *x) {
@@ -353,6 +376,8 @@ static int cmd_client_help(struct call *x) {
         "    Never close this connection to save memory.",
         "NO-TOUCH (ON|OFF)",
         "    Do not let this connection's accesses count as use of a key.",
+        "PAUSE <milliseconds> [WRITE|ALL]",
+        "    Serve no client for so long, or none that writes.",
         "REPLY (ON|OFF|SKIP)",
         "    Send replies to this connection, none, or all but the next.",
         "SETINFO (LIB-NAME|LIB-VER) <text>",
@@ -361,6 +386,8 @@ static int cmd_client_help(struct call *x) {
         "    Give this connection a name; an empty one takes it away.",
         "UNBLOCK <id> [TIMEOUT|ERROR]",
         "    End the connection's waiting as if its time were up, or with an error.",
+        "UNPAUSE",
+        "    End a pause.",
         NULL,
     };
 
@@ -400,6 +427,9 @@ static const struct command client_subcommands[] = {
     {"no-touch", 3, CMD_ANYTIME, "connection", {0, 0, 0}, cmd_client_no_touch, "7.2.0",
      "Lets the connection read keys without marking them as used.",
      .grammar = "enabled(ON|OFF)"},
+    {"pause", -3, CMD_OPERATOR, "connection", {0, 0, 0}, cmd_client_pause, "3.0.0",
+     "Serves nobody for a while, or nobody who writes.",
+     .grammar = "timeout:int [mode(WRITE|ALL)^6.2.0]"},
     {"reply", 3, CMD_ANYTIME, "connection", {0, 0, 0}, cmd_client_reply, "3.2.0",
      "Says whether the connection wants replies.",
      .grammar = "action(ON|OFF|SKIP)"},
@@ -414,6 +444,8 @@ static const struct command client_subcommands[] = {
     {"unblock", -3, CMD_OPERATOR, "connection", {0, 0, 0}, cmd_client_unblock, "5.0.0",
      "Ends the waiting of a connection.",
      .grammar = "client-id:int [unblock-type(TIMEOUT|ERROR)]"},
+    {"unpause", 2, CMD_OPERATOR, "connection", {0, 0, 0}, cmd_client_unpause, "6.2.0",
+     "Ends a pause."},
     {0},
 };
 

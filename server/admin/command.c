@@ -54,7 +54,6 @@ static void put_flags(struct reply *r, const struct command *c) {
         {CMD_ASKING, "asking"},
         {CMD_FAST, "fast"},
         {CMD_NO_AUTH, "no_auth"},
-        {CMD_MAY_REPLICATE, "may_replicate"},
         {CMD_NO_MANDATORY_KEYS, "no_mandatory_keys"},
         {CMD_NO_ASYNC_LOADING, "no_async_loading"},
         {CMD_NO_MULTI, "no_multi"},

@@ -78,26 +78,13 @@ static bool waitaof_ready(const struct blocked *b) {
            (b->args[ARG_LOCAL] == 0 || is_durable(b->s->e, b->position));
 }
 
-static bool parse_timeout_ms(struct call *x, int i, int64_t *ms) {
-    if (!arg_int_range(x, i, INT64_MIN, INT64_MAX, ms,
-                       "ERR timeout is not an integer or out of range"))
-        return false;
-    if (*ms < 0)
-        reply_err(x, "ERR timeout is negative");
-    else if (*ms > INT64_MAX / 1000 - (int64_t)clock_mono_us())
-        reply_err(x, "ERR timeout is out of range");
-    else
-        return true;
-    return false;
-}
-
 static int parse_waitaof(struct call *x, int64_t *args, int64_t *timeout_ms) {
     if (!arg_int(x, 1, &args[ARG_LOCAL])) return -1;
     if (args[ARG_LOCAL] < 0 || args[ARG_LOCAL] > 1)
         return reply_err(x, "ERR value is out of range, value must between 0 and 1");
     if (!arg_int(x, 2, &args[ARG_REPLICAS])) return -1;
     if (args[ARG_REPLICAS] < 0) return reply_err(x, "ERR value is out of range, must be positive");
-    if (!parse_timeout_ms(x, 3, timeout_ms)) return -1;
+    if (!arg_timeout_ms(x, 3, timeout_ms)) return -1;
     if (args[ARG_LOCAL] && !aof_logs(aof_phase(x->e->aof)))
         return reply_err(x, "ERR WAITAOF cannot be used when numlocal is set but appendonly is "
                             "disabled.");
@@ -138,7 +125,7 @@ static int cmd_wait(struct call *x) {
     struct blocked b = {.s = x->s, .ready = wait_ready, .answer = answer_wait};
     int64_t replicas, timeout_ms;
 
-    if (!arg_int(x, 1, &replicas) || !parse_timeout_ms(x, 2, &timeout_ms)) return -1;
+    if (!arg_int(x, 1, &replicas) || !arg_timeout_ms(x, 2, &timeout_ms)) return -1;
     if (replicas <= 0 || x->may_not_wait)
         answer_wait(&b, &x->r);
     else

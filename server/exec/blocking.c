@@ -74,6 +74,19 @@ bool arg_timeout(struct call *x, int i, uint64_t *deadline_us) {
     return true;
 }
 
+bool arg_timeout_ms(struct call *x, int i, int64_t *ms) {
+    if (!arg_int_range(x, i, INT64_MIN, INT64_MAX, ms,
+                       "ERR timeout is not an integer or out of range"))
+        return false;
+    if (*ms < 0)
+        reply_err(x, "ERR timeout is negative");
+    else if (*ms > INT64_MAX / 1000 - (int64_t)clock_mono_us())
+        reply_err(x, "ERR timeout is out of range");
+    else
+        return true;
+    return false;
+}
+
 /* Links the waiting and its client. */
 static struct blocked *begin(struct call *x, const struct blocked *what, uint64_t deadline_us) {
     struct blocked *b = mem_dup(what, sizeof *what);

@@ -55,6 +55,9 @@ struct blocked {
  * monotonic time in microseconds at which it is over (0: never); false: an error was answered. */
 bool arg_timeout(struct call *x, int i, uint64_t *deadline_us);
 
+/* The same in whole milliseconds, as given (WAIT, CLIENT PAUSE). */
+bool arg_timeout_ms(struct call *x, int i, int64_t *ms);
+
 struct key_block {
     int first, last, step; /* the keys among argv; step 0 is 1 */
     enum type_id type;     /* a key that holds another type wakes nobody */

@@ -196,13 +196,19 @@ static void cut_off_cross_protocol(struct call *x) {
     x->s->ops->close(x->s, false);
 }
 
-/* True if the command has to wait for room in the log: it is not executed. */
-static bool park(struct engine *e, struct session *s, const struct command_slot *cmd) {
-    uint32_t flags = cmd ? cmd->row->flags : 0;
+static bool must_park(const struct engine *e, const struct session *s, const struct pending *p) {
+    uint32_t flags = p->cmd ? p->cmd->row->flags : 0;
 
     if (flags & CMD_IN_MULTI) flags |= multi_flags(s);
-    if (!(flags & CMD_WRITE)) return false;
-    if (__builtin_expect(aof_backlog(e->aof) <= e->v->aof_buffer_limit, 1)) return false;
+    if (__builtin_expect(pause_holds(&e->pause, flags), 0))
+        return p->cmd && command_arity_ok(p->cmd->row, (int)p->req.argc);
+    return flags & CMD_WRITE && __builtin_expect(aof_backlog(e->aof) > e->v->aof_buffer_limit, 0);
+}
+
+/* True if the command has to wait for room in the log, or for the end of a pause: it is not
+ * executed. */
+static bool park(struct engine *e, struct session *s, const struct pending *p) {
+    if (!must_park(e, s, p)) return false;
     if (e->nparked == e->parked_cap) {
         e->parked_cap = e->parked_cap ? e->parked_cap * 2 : 16;
         e->parked = mem_realloc(e->parked, e->parked_cap * sizeof *e->parked);
@@ -346,7 +352,7 @@ static size_t run_group(struct engine *e, struct session *s, char *in, struct gr
 
         if (s->state != SESSION_ACTIVE) return p->offset;
         if (p->req.argc == 0) continue;
-        if (park(e, s, p->cmd)) return p->offset;
+        if (park(e, s, p)) return p->offset;
         x = (struct call){.e = e,
                           .s = s,
                           .cmd = p->cmd,

@@ -88,7 +88,8 @@ void engine_reset_stats(struct engine *e) {
 static void resume_parked(struct engine *e) {
     size_t n = e->nparked;
 
-    if (n == 0 || aof_backlog(e->aof) > e->v->aof_buffer_limit / 2) return;
+    if (n == 0 || e->pause.mode != PAUSE_NONE) return;
+    if (aof_backlog(e->aof) > e->v->aof_buffer_limit / 2) return;
     while (n-- > 0 && e->nparked > 0) {
         struct session *s = e->parked[0];
 
@@ -99,7 +100,23 @@ static void resume_parked(struct engine *e) {
     }
 }
 
+void engine_unpause(struct engine *e) {
+    if (pause_ends(&e->pause, 0)) e->resume = true;
+}
+
+uint64_t engine_next_deadline(const struct engine *e) {
+    uint64_t next = e->nblocked ? blocked_next_deadline(e) : 0;
+
+    if (e->pause.mode != PAUSE_NONE && (next == 0 || e->pause.until_us < next))
+        next = e->pause.until_us;
+    return next;
+}
+
 void engine_before_wait(struct engine *e) {
+    if (pause_ends(&e->pause, clock_mono_us()) || e->resume) {
+        e->resume = false;
+        resume_parked(e);
+    }
     blocking_serve(e);
     blocked_resume(e);
     aof_hand_over(e->aof);

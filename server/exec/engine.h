@@ -12,6 +12,7 @@
 #include "server/exec/gate.h"
 #include "server/exec/interest.h"
 #include "server/exec/latency.h"
+#include "server/exec/pause.h"
 #include "server/exec/pubsub.h"
 #include "server/exec/push.h"
 #include "server/exec/session.h"
@@ -78,6 +79,8 @@ struct engine {
     struct out_pool out_pool;
     struct session **parked; /* sessions in state PARKED */
     size_t nparked, parked_cap;
+    struct pause pause;
+    bool resume; /* a pause was ended: the parked ones are to go on */
 
     /* clients that wait: see blocking.h */
     struct list blocked;         /* struct blocked */
@@ -139,6 +142,12 @@ void engine_on_log_progress(struct engine *e);
 
 /* Deletes keys that are due for at most budget_us; true if some are left. */
 bool engine_expire_some(struct engine *e, uint64_t budget_us);
+
+/* Ends a pause; those who wait go on before the loop waits. */
+void engine_unpause(struct engine *e);
+
+/* When something happens by itself that nobody asks for (monotonic microseconds), 0: never. */
+uint64_t engine_next_deadline(const struct engine *e);
 
 void engine_reset_stats(struct engine *e);
 

@@ -105,3 +105,24 @@ Test(client, reply_skip_swallows_one_reply_and_off_all) {
     cr_expect_str_eq(help_ask(&h->a, "client reply on"), "+OK|");
     help_free(h);
 }
+
+Test(connection, a_pause_holds_back_who_writes_or_everybody) {
+    struct help *h = help_new(NULL);
+
+    cr_assert_str_eq(help_ask(&h->a, "CLIENT PAUSE x"),
+                     "-ERR timeout is not an integer or out of range|");
+    cr_assert_str_eq(help_ask(&h->a, "CLIENT PAUSE 10 some"),
+                     "-ERR CLIENT PAUSE mode must be WRITE or ALL|");
+    cr_assert_str_eq(help_ask(&h->a, "CLIENT PAUSE 60000 WRITE"), "+OK|");
+    cr_assert_str_eq(help_ask(&h->a, "CLIENT GETNAME"), "$-1|");
+    cr_assert_str_eq(help_ask(&h->a, "CLIENT UNPAUSE"), "+OK|");
+    cr_assert_str_eq(help_ask(&h->a, "CLIENT PAUSE 60000"), "+OK|");
+    cr_assert_str_eq(help_ask(&h->b, "CLIENT GETNAME"), "");
+    cr_assert_eq(h->b.s.state, SESSION_PARKED);
+    pause_begin(&h->e, PAUSE_WRITES, 1);
+    cr_assert_eq(h->e.pause.mode, PAUSE_ALL, "the stricter one stays");
+    engine_before_wait(&h->e);
+    cr_assert_eq(h->b.s.state, SESSION_ACTIVE);
+    cr_assert_eq(h->b.resumed, 1);
+    help_free(h);
+}

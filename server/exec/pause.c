@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/exec/pause.h"
+
+#include "server/exec/engine.h"
+
+void pause_begin(struct engine *e, enum pause_mode mode, uint64_t until_us) {
+    if (mode > e->pause.mode) e->pause.mode = mode;
+    e->pause.until_us = until_us;
+}
+
+bool pause_ends(struct pause *p, uint64_t now_us) {
+    if (p->mode == PAUSE_NONE || (now_us && now_us < p->until_us)) return false;
+    p->mode = PAUSE_NONE;
+    p->until_us = 0;
+    return true;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * pause - for a while no client is served, or none that writes (CLIENT PAUSE). Their commands are
+ * not executed; they go on when the time is over. Nothing expires by itself meanwhile.
+ */
+#ifndef STET_EXEC_PAUSE_H
+#define STET_EXEC_PAUSE_H
+
+#include "server/exec/command.h"
+
+struct engine;
+
+enum pause_mode { PAUSE_NONE, PAUSE_WRITES, PAUSE_ALL };
+
+struct pause {
+    enum pause_mode mode;
+    uint64_t until_us; /* monotonic */
+};
+
+/* Replaces the time of a pause under way; one of all clients stays one. */
+void pause_begin(struct engine *e, enum pause_mode mode, uint64_t until_us);
+
+/* Before the loop waits (now_us 0: whatever the time). True: it is over just now. */
+bool pause_ends(struct pause *p, uint64_t now_us);
+
+/* Whether a command with these flags has to wait. */
+static inline bool pause_holds(const struct pause *p, uint32_t flags) {
+    if (__builtin_expect(p->mode == PAUSE_NONE, 1)) return false;
+    return p->mode == PAUSE_ALL || flags & (CMD_WRITE | CMD_MAY_REPLICATE);
+}
+
+#endif
