@@ -4,6 +4,7 @@
  */
 #include "server/commands/commands.h"
 #include "server/commands/support.h"
+#include "server/exec/access.h"
 #include "storage/base/num.h"
 
 #include <limits.h>
@@ -13,18 +14,6 @@ enum { SHARED_INTEGERS = 10000 }; /* Redis has one object for each of 0..9999 */
 #define SWITCHING                                                                                  \
     " Please note that when switching between policies at runtime LRU and LFU data will take "     \
     "some time to adjust."
-
-static bool is_lfu(const struct call *x) {
-    int policy = x->e->v->maxmemory_policy;
-
-    return policy == CONF_EVICT_VOLATILE_LFU || policy == CONF_EVICT_ALLKEYS_LFU;
-}
-
-static bool is_lru(const struct call *x) {
-    int policy = x->e->v->maxmemory_policy;
-
-    return policy == CONF_EVICT_VOLATILE_LRU || policy == CONF_EVICT_ALLKEYS_LRU;
-}
 
 /* The key of OBJECT; NULL: answered with null. */
 static struct entry *find_object(struct call *x) {
@@ -39,10 +28,6 @@ static struct entry *find_object(struct call *x) {
     return r.e;
 }
 
-static uint32_t access_of(const struct entry *e) {
-    return (uint32_t)e->access[0] | (uint32_t)e->access[1] << 8 | (uint32_t)e->access[2] << 16;
-}
-
 static int cmd_encoding(struct call *x) {
     struct entry *e = find_object(x);
 
@@ -54,10 +39,10 @@ static int cmd_freq(struct call *x) {
     struct entry *e = find_object(x);
 
     if (!e) return 0;
-    if (!is_lfu(x))
+    if (!access_is_lfu(x->e->v))
         return reply_err(x, "ERR An LFU maxmemory policy is not selected, access frequency not "
                             "tracked." SWITCHING);
-    reply_int(&x->r, e->access[2]);
+    reply_int(&x->r, access_frequency(x->e, e));
     return 0;
 }
 
@@ -65,10 +50,10 @@ static int cmd_idletime(struct call *x) {
     struct entry *e = find_object(x);
 
     if (!e) return 0;
-    if (is_lfu(x))
+    if (access_is_lfu(x->e->v))
         return reply_err(x, "ERR An LFU maxmemory policy is selected, idle time not "
                             "tracked." SWITCHING);
-    reply_int(&x->r, (x->e->lru_clock - access_of(e)) & 0xffffff);
+    reply_int(&x->r, access_idle_s(x->e, e));
     return 0;
 }
 
@@ -81,7 +66,7 @@ static int cmd_refcount(struct call *x) {
     if (!e) return 0;
     if (e->type == TYPE_STRING && !(e->flags & (ENTRY_RAW | ENTRY_NOT_INT)) &&
         num_parse_i64(entry_string(e).p, entry_string(e).n, &v) && v >= 0 && v < SHARED_INTEGERS &&
-        !(x->e->v->maxmemory && (is_lru(x) || is_lfu(x))))
+        !(x->e->v->maxmemory && (access_is_lru(x->e->v) || access_is_lfu(x->e->v))))
         reply_int(&x->r, INT_MAX);
     else
         reply_int(&x->r, 1);

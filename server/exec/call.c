@@ -2,6 +2,7 @@
 #include "server/exec/call.h"
 
 #include "protocol/encode.h"
+#include "server/exec/access.h"
 #include "server/exec/blocking.h"
 #include "server/exec/field_expiry.h"
 #include "server/exec/multi.h"
@@ -159,10 +160,7 @@ static struct ref find(struct call *x, struct db *db, struct slice key, uint64_t
 }
 
 static inline void note_access(struct call *x, struct entry *e) {
-    if (x->s->flags & SESSION_NO_TOUCH) return;
-    e->access[0] = (uint8_t)x->e->lru_clock;
-    e->access[1] = (uint8_t)(x->e->lru_clock >> 8);
-    e->access[2] = (uint8_t)(x->e->lru_clock >> 16);
+    if (!(x->s->flags & SESSION_NO_TOUCH)) access_note(x->e, e);
 }
 
 static inline uint64_t hash_of_arg(struct call *x, int i) {
@@ -230,7 +228,7 @@ void key_event(struct call *x, const struct ref *r, enum event_class cls, const 
 }
 
 void key_added(struct call *x, const struct ref *r) {
-    note_access(x, r->e);
+    access_begin(x->e, r->e);
     key_event(x, r, EVENT_NEW, "new");
 }
 

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/exec/access.h"
+
+#include "storage/base/clock.h"
+#include "storage/base/rng.h"
+
+enum { COUNTER_AT_FIRST = 5, COUNTER_MAX = 255 };
+
+static uint16_t minutes_now(void) {
+    return (uint16_t)(clock_cached_ms() / 60000);
+}
+
+static void set(struct entry *key, unsigned counter) {
+    uint16_t now = minutes_now();
+
+    key->access[0] = (uint8_t)now;
+    key->access[1] = (uint8_t)(now >> 8);
+    key->access[2] = (uint8_t)counter;
+}
+
+unsigned access_frequency(const struct engine *e, const struct entry *key) {
+    uint16_t since = (uint16_t)(minutes_now() - (key->access[0] | key->access[1] << 8));
+    unsigned periods = e->v->lfu_decay_time ? since / (unsigned)e->v->lfu_decay_time : 0;
+    unsigned counter = key->access[2];
+
+    return counter > periods ? counter - periods : 0;
+}
+
+void access_count(const struct engine *e, struct entry *key) {
+    unsigned counter = access_frequency(e, key);
+    uint64_t above = counter > COUNTER_AT_FIRST ? counter - COUNTER_AT_FIRST : 0;
+
+    if (counter < COUNTER_MAX && rng_below(above * (uint64_t)e->v->lfu_log_factor + 1) == 0)
+        counter++;
+    set(key, counter);
+}
+
+void access_count_first(struct entry *key) {
+    set(key, COUNTER_AT_FIRST);
+}
+
+uint32_t access_idle_s(const struct engine *e, const struct entry *key) {
+    uint32_t at = key->access[0] | (uint32_t)key->access[1] << 8 | (uint32_t)key->access[2] << 16;
+
+    return (e->lru_clock - at) & 0xffffff;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * access - when, or how often, a key was used: three bytes of its entry.
+ *
+ *   LRU policies (and none): the engine's clock in seconds
+ *   LFU policies:            minutes of the last decay (two bytes), a counter (the third)
+ *
+ * The counter rises ever more rarely the higher it is, and falls by one every lfu-decay-time
+ * minutes. After a change of policy the bytes mean something else; use sets them right again.
+ */
+#ifndef STET_EXEC_ACCESS_H
+#define STET_EXEC_ACCESS_H
+
+#include "server/exec/engine.h"
+#include "storage/entry.h"
+
+static inline bool access_is_lfu(const struct conf_values *v) {
+    return v->maxmemory_policy == CONF_EVICT_VOLATILE_LFU ||
+           v->maxmemory_policy == CONF_EVICT_ALLKEYS_LFU;
+}
+
+static inline bool access_is_lru(const struct conf_values *v) {
+    return v->maxmemory_policy == CONF_EVICT_VOLATILE_LRU ||
+           v->maxmemory_policy == CONF_EVICT_ALLKEYS_LRU;
+}
+
+/* How often it was used, on a scale of 0 to 255, as of now. */
+unsigned access_frequency(const struct engine *e, const struct entry *key);
+
+/* For how many seconds it was not used. */
+uint32_t access_idle_s(const struct engine *e, const struct entry *key);
+
+void access_count(const struct engine *e, struct entry *key);
+void access_count_first(struct entry *key);
+
+static inline void access_note_time(const struct engine *e, struct entry *key) {
+    key->access[0] = (uint8_t)e->lru_clock;
+    key->access[1] = (uint8_t)(e->lru_clock >> 8);
+    key->access[2] = (uint8_t)(e->lru_clock >> 16);
+}
+
+/* The key was used. */
+static inline void access_note(const struct engine *e, struct entry *key) {
+    if (__builtin_expect(access_is_lfu(e->v), 0))
+        access_count(e, key);
+    else
+        access_note_time(e, key);
+}
+
+/* The key is new. */
+static inline void access_begin(const struct engine *e, struct entry *key) {
+    if (__builtin_expect(access_is_lfu(e->v), 0))
+        access_count_first(key);
+    else
+        access_note_time(e, key);
+}
+
+#endif
