@@ -79,6 +79,7 @@ const char *ask_next(redisContext *c) {
 redisContext *ask_through_restarts(struct server *s, redisContext *c) {
     char *digest = strdup(ask(c, "DEBUG DIGEST"));
 
+    cr_assert_neq(digest[0], '-', "%s", digest);
     for (int i = 0; i < 2; i++) {
         if (i == 1) {
             EXPECT_PREFIX(c, "+Background append only file rewriting", "BGREWRITEAOF");

@@ -26,7 +26,7 @@ const char *ask_next(redisContext *c);
 /* Kills the server and starts it again from its log, twice: as the log stands, and after a rewrite;
  * asserts that DEBUG DIGEST says the same each time. Returns a new connection. */
 redisContext *ask_through_restarts(struct server *s, redisContext *c);
-#define ASK_AOF "--appendonly", "yes"
+#define ASK_AOF "--appendonly", "yes", "--enable-debug-command", "yes"
 
 /* INFO everything's value of a field, "" if it is not there; valid until the next call. */
 const char *ask_info(redisContext *c, const char *field);
