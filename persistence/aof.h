@@ -29,6 +29,7 @@
 #include "persistence/aof_load.h"
 #include "persistence/aof_writer.h"
 #include "persistence/child.h"
+#include "persistence/rdb.h"
 #include "storage/keyspace.h"
 
 enum aof_phase { AOF_OFF, AOF_ENABLING, AOF_ON, AOF_RECOVERING, AOF_PHASES };
@@ -44,6 +45,7 @@ struct aof_options {
     bool keep_history; /* aof-disable-auto-gc */
     int auto_percentage;
     uint64_t auto_min_size;
+    bool rdb_preamble;         /* the base is an RDB; needs hooks.rdb */
     int64_t key_save_delay_us; /* for tests: see aof_rewrite.h */
 };
 
@@ -55,6 +57,7 @@ struct aof_hooks {
     /* How long something took: every "fork", and the longest "aof-write" and "aof-fsync" since the
      * last aof_cron(). */
     void (*latency)(void *arg, const char *event, uint64_t us);
+    void (*rdb)(void *arg, struct rdb_save *o); /* how a base is to be written as an RDB */
     void *arg;
 };
 

@@ -139,12 +139,22 @@ static void remove_history(struct aof_job *job) {
     publish_manifest(job); /* if this fails, the next start drops the names */
 }
 
+static bool is_rdb(int dirfd, const char *name) {
+    int fd = io_open_read(dirfd, name, NULL);
+    bool yes = fd >= 0 && rdb_is_one(fd, 0);
+
+    if (fd >= 0) close(fd);
+    return yes;
+}
+
 /* PUBLISH: the base gets its name, the manifest names it and the last increment, what they replace
  * goes. The child has synced the base. */
 static int run_publish(struct aof_job *job) {
-    struct aof_file *f = aof_manifest_set_base(&job->manifest, job->stem, "aof");
     int dirfd = job->a->dirfd, fd;
+    struct aof_file *f;
 
+    f = aof_manifest_set_base(&job->manifest, job->stem,
+                              is_rdb(dirfd, job->base_tmp) ? "rdb" : "aof");
     if (io_rename(dirfd, job->base_tmp, f->name, &job->err) < 0) return -1;
     if (io_sync_dir(dirfd, &job->err) < 0) return -1;
     fd = io_open_read(dirfd, f->name, &job->err);
@@ -236,10 +246,12 @@ static int run_child(void *arg, int report_fd) {
                              .checksum = a->o.checksum,
                              .incremental_fsync = a->o.rewrite_incremental_fsync,
                              .key_delay_us = a->o.key_save_delay_us};
+    struct rdb_save rdb;
     struct err e;
 
     snprintf(a->base_tmp, sizeof a->base_tmp, "temp-rewriteaof-bg-%d.aof", (int)getpid());
     if (a->h.on_fork) a->h.on_fork(a->h.arg);
+    rw.rdb = aof_rdb_options(a, &rdb);
     if (aof_rewrite_write(&rw, report_fd, &e) == 0) return 0;
     child_fail(report_fd, &e);
     return 1;

@@ -98,4 +98,7 @@ int aof_open_directory(struct aof *a, struct err *e);
 void aof_begin_file(struct aof *a, uint64_t file_offset, uint64_t previous_id);
 void aof_close_batch(struct aof *a);
 
+/* How a base is to be written if it is to be an RDB; NULL: as commands. */
+const struct rdb_save *aof_rdb_options(const struct aof *a, struct rdb_save *o);
+
 #endif

@@ -139,7 +139,7 @@ static int take_lock(const struct aof_load_options *o, struct err *e) {
 
 /* Reads the manifest, or makes sure that there is really nothing to read. */
 static int find_log(int dirfd, const struct aof_load_options *o, struct aof_manifest *m,
-                    struct err *e) {
+                    bool *import, struct err *e) {
     const struct aof_names *n = &o->names;
     char manifest_name[AOF_NAME_MAX + 16];
     const struct aof_file *base;
@@ -159,11 +159,7 @@ static int find_log(int dirfd, const struct aof_load_options *o, struct aof_mani
     if (refuse_stray(dirfd, n, manifest_name, e) < 0) return -1;
     if (in_working_dir(n, n->filename))
         return take_lock(o, e) < 0 ? -1 : upgrade_single_file(dirfd, n, manifest_name, m, e);
-    if (in_working_dir(n, n->dbfilename))
-        return err_set(e, ENOTSUP,
-                       "'%s' exists and no append only file does: refusing to start empty beside "
-                       "it, and this version does not read RDB files",
-                       n->dbfilename);
+    *import = o->rdb && in_working_dir(n, n->dbfilename);
     return 0;
 }
 
@@ -189,7 +185,30 @@ static void on_progress(void *arg, uint64_t offset) {
     if (l->o->progress) l->o->progress(l->o->arg, l->done + offset, l->total);
 }
 
-static const struct aof_reader_ops reader_ops = {on_command, NULL, on_progress};
+static int on_preamble(void *arg, int fd, uint64_t *end, struct err *e) {
+    struct load *l = arg;
+
+    if (!l->o->rdb) return err_set(e, ENOTSUP, "nobody reads RDB files");
+    log_notice("Reading RDB base file on AOF loading...");
+    return l->o->rdb(l->o->arg, fd, true, end, e);
+}
+
+static const struct aof_reader_ops reader_ops = {on_command, NULL, on_progress, on_preamble};
+
+/* There is no log yet, but a snapshot: its data is what the log begins with. */
+static int import_snapshot(const struct aof_load_options *o, struct err *e) {
+    uint64_t end;
+    int fd, rc;
+
+    if (take_lock(o, e) < 0) return -1;
+    fd = open(o->names.dbfilename, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return err_set(e, errno, "cannot open '%s': %s", o->names.dbfilename, strerror(errno));
+    log_notice("There is no append only file, but '%s': importing it", o->names.dbfilename);
+    rc = o->rdb(o->arg, fd, false, &end, e);
+    close(fd);
+    return rc;
+}
 
 static int check_files(struct load *l, const char *dirname, struct err *e) {
     const struct aof_manifest *m = &l->out->manifest;
@@ -277,7 +296,7 @@ static int refuse(const struct load *l, const struct aof_file *f, const struct a
 }
 
 bool aof_is_header_only(int dirfd, const char *name) {
-    static const struct aof_reader_ops look = {NULL, NULL, NULL};
+    static const struct aof_reader_ops look = {0};
     char head[AOF_MARK_MAX];
     const char *nl;
     struct aof_report r;
@@ -402,7 +421,8 @@ int aof_load(int dirfd, const struct aof_load_options *o, struct aof_loaded *out
     bool has_data = false;
 
     *out = (struct aof_loaded){.next_epoch = 1};
-    if (find_log(dirfd, o, &out->manifest, e) < 0) goto fail;
+    if (find_log(dirfd, o, &out->manifest, &out->imported, e) < 0) goto fail;
+    if (out->imported) return import_snapshot(o, e);
     if (out->manifest.n == 0) return 0;
     if (check_files(&l, o->names.dirname, e) < 0) goto fail;
     for (size_t i = 0; i < out->manifest.n; i++) {

@@ -25,6 +25,9 @@ struct aof_load_options {
     int (*command)(void *arg, size_t argc, const struct slice *argv, struct err *e);
     /* `done` of `total` bytes of the log are read. May be NULL. */
     void (*progress)(void *arg, uint64_t done, uint64_t total);
+    /* Loads the RDB that `fd` begins with, and says where it ends. `log_follows`: nothing of it is
+     * out of date. */
+    int (*rdb)(void *arg, int fd, bool log_follows, uint64_t *end, struct err *e);
     void *arg;
     /* Called before the first change to the directory. May be NULL. */
     int (*lock)(void *arg, struct err *e);
@@ -34,6 +37,7 @@ struct aof_load_options {
 /* What the log looked like, for going on with it. */
 struct aof_loaded {
     struct aof_manifest manifest; /* empty: there was no log */
+    bool imported;                /* but a snapshot, which is loaded now */
     struct aof_report last;       /* of the last increment */
     uint64_t total_bytes, base_bytes;
     uint64_t next_position; /* above every position that was ever given out */

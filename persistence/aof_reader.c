@@ -471,6 +471,29 @@ static int find_content_end(struct window *w, uint64_t size) {
     return 0;
 }
 
+/* The window begins anew behind the RDB. Its checksum may end in zeros, which are content. */
+static int take_preamble(struct reader *rd) {
+    struct window *w = &rd->w;
+    struct aof_report *r = rd->r;
+    uint64_t end = 0;
+    struct err e;
+
+    if (!rd->ops->preamble) {
+        snprintf(r->why, sizeof r->why, "begins with an RDB preamble, which nobody wants to read");
+        return -1;
+    }
+    if (rd->ops->preamble(rd->arg, w->fd, &end, &e) < 0) {
+        snprintf(r->why, sizeof r->why, "its RDB part: %.230s", e.text);
+        return -1;
+    }
+    w->n = w->at = w->unit = 0;
+    w->base = end;
+    if (w->end < end) w->end = end;
+    r->good = end;
+    r->has_data = r->has_preamble = true;
+    return 0;
+}
+
 void aof_read_file(int fd, const struct aof_reader_ops *ops, void *arg, struct aof_report *out) {
     struct reader rd = {.w = {.fd = fd}, .ops = ops, .arg = arg, .r = out};
     struct err e;
@@ -483,10 +506,8 @@ void aof_read_file(int fd, const struct aof_reader_ops *ops, void *arg, struct a
         return;
     }
     out->size = (uint64_t)size;
-    if (window_need(&rd, 5) && memcmp(rd.w.buf, "REDIS", 5) == 0) {
-        snprintf(out->why, sizeof out->why, "begins with an RDB preamble, which is not supported");
+    if (window_need(&rd, 5) && memcmp(rd.w.buf, "REDIS", 5) == 0 && take_preamble(&rd) < 0)
         goto out;
-    }
     do {
         rc = take_unit(&rd);
         if (rc == OUT_UNIT) rc = deliver(&rd);

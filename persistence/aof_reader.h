@@ -31,7 +31,8 @@ struct aof_report {
     uint64_t at;   /* where the damage shows */
     char why[256];
     uint64_t units, commands, lines;
-    bool has_data;   /* there is more than header lines */
+    bool has_data; /* there is more than header lines */
+    bool has_preamble;
     bool has_header; /* `epoch` is that of the last header read */
     bool unmarked;   /* something without marks stands behind the last mark */
     struct aof_epoch epoch;
@@ -45,6 +46,9 @@ struct aof_reader_ops {
     void (*time)(void *arg, uint64_t offset, int64_t ms);
     /* Now and then, with the offset reached. May be NULL. */
     void (*progress)(void *arg, uint64_t offset);
+    /* The file begins as an RDB does: reads that, and says in *end where the commands begin. -1
+     * ends with AOF_UNREADABLE, as NULL does: nothing of such a file can be kept. */
+    int (*preamble)(void *arg, int fd, uint64_t *end, struct err *e);
 };
 
 void aof_read_file(int fd, const struct aof_reader_ops *ops, void *arg, struct aof_report *out);

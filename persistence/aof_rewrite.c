@@ -148,13 +148,35 @@ static int write_all(struct base *w) {
     return io_sync(w->fd, w->e);
 }
 
+static int on_rdb_progress(void *arg, uint64_t keys_done, struct err *e) {
+    struct base *w = arg;
+
+    (void)e;
+    w->progress.keys_done = keys_done;
+    report(w);
+    return 0;
+}
+
+static int write_rdb(struct base *w) {
+    struct rdb_save o = *w->rw->rdb;
+
+    o.ks = w->rw->ks;
+    o.aof_base = true;
+    o.incremental_fsync = w->rw->incremental_fsync;
+    o.key_delay_us = w->rw->key_delay_us;
+    o.progress = on_rdb_progress;
+    o.arg = w;
+    if (rdb_write(&o, w->fd, NULL, w->e) < 0) return -1;
+    return io_sync(w->fd, w->e);
+}
+
 int aof_rewrite_write(const struct aof_rewrite *rw, int report_fd, struct err *e) {
     struct base w = {.rw = rw, .report_fd = report_fd, .e = e};
     int rc;
 
     w.fd = io_create(rw->dirfd, rw->file, e);
     if (w.fd < 0) return -1;
-    rc = write_all(&w);
+    rc = rw->rdb ? write_rdb(&w) : write_all(&w);
     close(w.fd);
     if (rc < 0) io_unlink(rw->dirfd, rw->file, NULL);
     if (rc == 0 && report_fd >= 0) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * aof_rewrite - writes a data set as a base file: the fewest commands that bring it back.
+ * aof_rewrite - writes a data set as a base file: as an RDB, or the fewest commands that bring it
+ * back.
  *
  * A new type adds one row to the table of rewriters in aof_rewrite.c. Runs in the child; the data
  * set does not change meanwhile.
@@ -9,6 +10,7 @@
 #define STET_PERSISTENCE_AOF_REWRITE_H
 
 #include "persistence/child.h"
+#include "persistence/rdb.h"
 #include "storage/keyspace.h"
 
 struct aof_rewrite {
@@ -17,6 +19,7 @@ struct aof_rewrite {
     const char *file; /* temporary name; created, and synced at the end */
     bool checksum;
     bool incremental_fsync;
+    const struct rdb_save *rdb; /* how to write it as an RDB; NULL: as commands */
     int64_t
         key_delay_us; /* pause after each key (rdb-key-save-delay); below 0: 1 us after so many */
 };

@@ -70,10 +70,20 @@ static int make_increment(struct aof *a, struct err *e) {
     return fd;
 }
 
-/* A directory without a log: an empty base, an empty increment, the manifest. */
+const struct rdb_save *aof_rdb_options(const struct aof *a, struct rdb_save *o) {
+    if (!a->o.rdb_preamble || !a->h.rdb) return NULL;
+    a->h.rdb(a->h.arg, o);
+    return o;
+}
+
+/* A directory without a log: a base of what is in memory (nothing, unless a snapshot was imported),
+ * an empty increment, the manifest. */
 static int create_log(struct aof *a, struct err *e) {
-    struct aof_rewrite rw = {.ks = a->ks, .dirfd = a->dirfd, .checksum = a->o.checksum};
-    const struct aof_file *base = aof_manifest_set_base(&a->manifest, a->o.names.filename, "aof");
+    struct rdb_save rdb;
+    struct aof_rewrite rw = {
+        .ks = a->ks, .dirfd = a->dirfd, .checksum = a->o.checksum, .rdb = aof_rdb_options(a, &rdb)};
+    const struct aof_file *base =
+        aof_manifest_set_base(&a->manifest, a->o.names.filename, rw.rdb ? "rdb" : "aof");
     int fd;
 
     rw.file = base->name;

@@ -3,6 +3,7 @@
 
 #include "server/admin/admin.h"
 #include "server/exec/blocking.h"
+#include "server/exec/snapshot.h"
 #include "server/process.h"
 #include "server/version.h"
 #include "storage/base/check.h"
@@ -13,6 +14,7 @@
 #include "storage/base/rng.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,6 +53,7 @@ static void on_child_signal(evutil_socket_t sig, short what, void *arg) {
     (void)sig;
     (void)what;
     aof_on_wake(a->aof);
+    rdb_saver_poll(&a->engine.saver, a->engine.dirty);
 }
 
 static void watch_signals(struct app *a) {
@@ -84,11 +87,31 @@ static int on_load_command(void *arg, size_t argc, const struct slice *argv, str
     return engine_replay(&a->engine, argc, argv, e);
 }
 
+/* A snapshot that is imported loses what is out of date; in the base of a log nothing is. */
+static int on_load_rdb(void *arg, int fd, bool log_follows, uint64_t *end, struct err *e) {
+    struct app *a = arg;
+    struct rdb_load o = snapshot_load(&a->engine, !log_follows);
+    struct rdb_loaded got;
+
+    o.progress = on_load_progress;
+    o.arg = a;
+    if (rdb_load(fd, &o, &got, e) < 0) return -1;
+    a->engine.loaded_keys = got.keys;
+    a->engine.loaded_due = got.due;
+    log_notice("Done loading RDB, keys loaded: %llu, keys expired: %llu.",
+               (unsigned long long)got.keys, (unsigned long long)got.due);
+    *end = got.report.at;
+    return 0;
+}
+
 static struct aof_load_options load_options(struct app *a) {
     struct aof_options o = app_aof_options(a->v);
 
-    return (struct aof_load_options){
-        .names = o.names, .load_truncated = o.load_truncated, .command = on_load_command, .arg = a};
+    return (struct aof_load_options){.names = o.names,
+                                     .load_truncated = o.load_truncated,
+                                     .command = on_load_command,
+                                     .rdb = on_load_rdb,
+                                     .arg = a};
 }
 
 static int load(struct app *a) {
@@ -120,13 +143,32 @@ int app_reload_log(struct app *a, struct err *e) {
     return rc;
 }
 
-/* With the log off there may still be a data set that this server would start without. */
-static int check_snapshot(const struct app *a) {
-    if (!a->v->dbfilename || access(a->v->dbfilename, F_OK) != 0) return 0;
-    log_warning("'%s' exists in '%s', and this version does not read RDB files: refusing to start "
-                "empty beside it. Move it away, or set another 'dbfilename' or 'dir'",
-                a->v->dbfilename, a->v->dir.path);
-    return -1;
+/* The snapshot, if there is one. */
+static int load_snapshot(struct app *a) {
+    uint64_t began_us = clock_mono_us(), end;
+    struct err e;
+    int fd, rc;
+
+    if (!a->v->dbfilename) return 0;
+    fd = open(a->v->dbfilename, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT) return 0;
+    if (fd < 0) {
+        log_warning("Fatal error: can't open the RDB file %s for reading: %s", a->v->dbfilename,
+                    strerror(errno));
+        return -1;
+    }
+    a->engine.loading = true;
+    a->engine.loading_began_ms = clock_wall_ms();
+    rc = on_load_rdb(a, fd, false, &end, &e);
+    a->engine.loading = false;
+    close(fd);
+    if (rc < 0) {
+        log_warning("%s", e.text);
+        log_warning("Fatal error loading the DB, check server logs. Exiting.");
+        return -1;
+    }
+    log_notice("DB loaded from disk: %.3f seconds", (double)(clock_mono_us() - began_us) / 1e6);
+    return 0;
 }
 
 /* ---------------------------------------------------------------- start */
@@ -221,7 +263,7 @@ int app_start(struct app *a, struct conf *conf, int argc, char **argv) {
     watch_signals(a);
     app_describe_listeners(a);
     log_notice("Server initialized");
-    if (a->v->appendonly ? load(a) < 0 : check_snapshot(a) < 0) return -1;
+    if (a->v->appendonly ? load(a) < 0 : load_snapshot(a) < 0) return -1;
     app_cron_start(a);
     if (process_ready(a->v, a->net.port, &e) < 0) {
         log_warning("%s", e.text);
@@ -236,8 +278,22 @@ void app_run(struct app *a) {
     loop_run(&a->loop);
 }
 
-/* There are no snapshots to take or to leave out. What stands in the way is a log that cannot be
- * made durable: then only FORCE goes on. */
+/* SAVE, or save points in the configuration and no NOSAVE. */
+static bool save_before_exit(struct app *a, unsigned flags) {
+    struct rdb_saver *s = &a->engine.saver;
+    struct err e;
+
+    rdb_saver_cancel(s);
+    if (!(flags & CONF_SHUTDOWN_SAVE) && (flags & CONF_SHUTDOWN_NOSAVE || a->v->save.n == 0))
+        return true;
+    log_notice("Saving the final RDB snapshot before exiting.");
+    if (rdb_saver_save(s, a->engine.dirty, &e) == 0) return true;
+    log_warning("Error trying to save the DB, can't exit.");
+    return flags & CONF_SHUTDOWN_FORCE;
+}
+
+/* What stands in the way is a log that cannot be made durable, or a snapshot that cannot be saved:
+ * then only FORCE goes on. */
 bool app_shutdown(struct app *a, unsigned flags) {
     const char *why = aof_refusal(a->aof);
 
@@ -246,6 +302,7 @@ bool app_shutdown(struct app *a, unsigned flags) {
         log_warning("Errors trying to shut down the server. Check the logs for more information.");
         return false;
     }
+    if (!save_before_exit(a, flags)) return false;
     a->stopping = true;
     loop_stop(&a->loop);
     return true;

@@ -9,6 +9,28 @@
 #include "storage/base/log.h"
 #include "storage/base/mem.h"
 
+enum { RETRY_S = 5 }; /* after a save that failed */
+
+/* The save points of the configuration. */
+static void save_if_due(struct app *a) {
+    struct rdb_saver *s = &a->engine.saver;
+    int64_t now_s = clock_wall_ms() / 1000;
+    uint64_t changes = a->engine.dirty - s->saved_changes;
+
+    rdb_saver_poll(s, a->engine.dirty);
+    if (s->phase != RDB_SAVER_IDLE || !s->h.may_fork(s->h.arg)) return;
+    if (!s->last_ok && now_s - s->last_try_s <= RETRY_S) return;
+    for (size_t i = 0; i < a->v->save.n; i++) {
+        const struct conf_save_point *p = &a->v->save.points[i];
+
+        if (changes < (uint64_t)p->changes || now_s - s->last_save_s <= p->seconds) continue;
+        log_notice("%lld changes in %lld seconds. Saving...", (long long)p->changes,
+                   (long long)p->seconds);
+        rdb_saver_start(s, a->engine.dirty);
+        return;
+    }
+}
+
 static void run(void *arg) {
     struct app *a = arg;
     struct engine *e = &a->engine;
@@ -21,6 +43,7 @@ static void run(void *arg) {
     if (used > e->stats.peak_memory) e->stats.peak_memory = used;
     if (engine_expire_some(e, 1000)) loop_hurry(&a->loop);
     aof_cron(a->aof);
+    save_if_due(a);
     net_cron(&a->net);
     admin_cron(e);
     log_follow_file();

@@ -5,6 +5,7 @@
 #include "server/app.h"
 
 #include "server/commands/commands.h"
+#include "server/exec/snapshot.h"
 #include "server/process.h"
 #include "server/version.h"
 #include "storage/base/log.h"
@@ -33,6 +34,7 @@ struct aof_options app_aof_options(const struct conf_values *v) {
         .keep_history = v->aof_disable_auto_gc,
         .auto_percentage = (int)v->auto_aof_rewrite_percentage,
         .auto_min_size = v->auto_aof_rewrite_min_size,
+        .rdb_preamble = v->aof_use_rdb_preamble,
         .key_save_delay_us = v->rdb_key_save_delay,
     };
 }
@@ -54,10 +56,31 @@ static void in_child(void *arg) {
     process_oom_score(a->v, true);
 }
 
+/* ---------------------------------------------------------------- snapshots */
+
+static void in_saving_child(void *arg) {
+    in_child(arg);
+    process_set_child_title("stet-rdb-bgsave");
+}
+
+static void rdb_options(void *arg, struct rdb_save *o) {
+    const struct app *a = arg;
+
+    *o = snapshot_save(&a->engine);
+}
+
+static void save_options(void *arg, struct rdb_save *o, const char **file) {
+    const struct app *a = arg;
+
+    rdb_options(arg, o);
+    *file = a->v->dbfilename;
+}
+
+/* One child at a time. */
 static bool may_fork(void *arg) {
     struct app *a = arg;
 
-    return aof_child(a->aof) == 0;
+    return aof_child(a->aof) == 0 && !rdb_saver_running(&a->engine.saver);
 }
 
 static void latency(void *arg, const char *event, uint64_t us) {
@@ -226,14 +249,25 @@ static void fill_admin(struct app *a) {
 
 void app_wire(struct app *a) {
     struct aof_options o = app_aof_options(a->v);
-    struct aof_hooks h = {
-        .wake = aof_wake, .on_fork = in_child, .may_fork = may_fork, .latency = latency, .arg = a};
+    struct aof_hooks h = {.wake = aof_wake,
+                          .on_fork = in_child,
+                          .may_fork = may_fork,
+                          .latency = latency,
+                          .rdb = rdb_options,
+                          .arg = a};
+
+    struct rdb_saver_hooks s = {.options = save_options,
+                                .on_fork = in_saving_child,
+                                .may_fork = may_fork,
+                                .latency = latency,
+                                .arg = a};
 
     keyspace_init(&a->engine.ks, (int)a->v->databases);
     commands_register(&a->engine.commands);
     admin_register(&a->engine.commands);
     a->aof = aof_new(&a->engine.ks, &o, &h);
     engine_init(&a->engine, a->conf, a->aof);
+    rdb_saver_init(&a->engine.saver, &a->engine.ks, &s);
     fill_admin(a);
     apply_events(a, a->v, NULL);
     register_appliers(a);

@@ -9,6 +9,7 @@
  */
 #include "persistence/aof_load.h"
 #include "persistence/io.h"
+#include "persistence/rdb.h"
 #include "storage/base/clock.h"
 #include "storage/base/mem.h"
 #include "storage/base/num.h"
@@ -17,6 +18,7 @@
 #include <argp.h>
 #include <errno.h>
 #include <libgen.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -35,6 +37,7 @@ struct check {
     int64_t late_at; /* offset of the first unit behind the timestamp, -1: none */
     bool first_json;
     bool has_data; /* an increment holds commands */
+    bool is_rdb;   /* the file under way is a base that is an RDB */
 };
 
 const char *argp_program_version = "stet-check-aof " STET_VERSION;
@@ -107,7 +110,30 @@ static void on_time(void *arg, uint64_t offset, int64_t ms) {
         c->late_at = (int64_t)offset;
 }
 
-static const struct aof_reader_ops ops = {on_command, on_time, NULL};
+/* Everything in it is looked at as a server would, and forgotten. */
+static int on_preamble(void *arg, int fd, uint64_t *end, struct err *e) {
+    struct check *c = arg;
+    struct rdb_read o = {.rules = {.hash = {.now_ms = HASH_ALL}, .list = {.fill = -2}},
+                         .checksum = true,
+                         .ndbs = INT_MAX};
+    struct rdb_report r;
+
+    if (!c->is_rdb) {
+        say(c, "The AOF appears to start with an RDB preamble.");
+        say(c, "Checking the RDB preamble to start:");
+    }
+    if (rdb_read(fd, &o, &(struct rdb_sink){0}, NULL, &r, e) < 0) {
+        SAYF(c, "%s\n", e->text);
+        say(c, "RDB preamble of AOF file is not sane, aborting.");
+        return -1;
+    }
+    SAYF(c, "[info] %llu keys read\n", (unsigned long long)r.keys);
+    if (!c->is_rdb) say(c, "RDB preamble is OK, proceeding with AOF tail...");
+    *end = r.at;
+    return 0;
+}
+
+static const struct aof_reader_ops ops = {on_command, on_time, NULL, on_preamble};
 
 static bool confirmed(const struct check *c) {
     char answer[8];
@@ -260,7 +286,10 @@ static int check_manifest(struct check *c, const char *name) {
         const struct aof_file *f = &m.files[i];
 
         if (f->type == AOF_HISTORY) continue;
-        if (f->type == AOF_BASE) say(c, "Start to check BASE AOF (RESP format).");
+        c->is_rdb = f->type == AOF_BASE && strstr(f->name, ".base.rdb");
+        if (f->type == AOF_BASE)
+            say(c, c->is_rdb ? "Start to check BASE AOF (RDB format)."
+                             : "Start to check BASE AOF (RESP format).");
         if (f->type == AOF_INCR && !said_incr) say(c, "Start to check INCR files.");
         said_incr |= f->type == AOF_INCR;
         rc = check_file(c, f->name, f->type == AOF_BASE ? "base" : "incr", is_last(c, &m, i));

@@ -16,6 +16,7 @@ void admin_register(struct command_registry *r) {
     command_registry_add(r, latency_commands);
     command_registry_add(r, memory_commands);
     command_registry_add(r, lolwut_commands);
+    command_registry_add(r, save_commands);
 }
 
 struct admin_app *app_of(const struct engine *e) {

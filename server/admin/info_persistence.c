@@ -22,22 +22,43 @@ static void append_loading(const struct engine *e, struct bytes *out) {
                  share * 100, (long long)eta_s);
 }
 
+/* Of whichever child is at work. */
+struct child_state {
+    uint64_t keys, of_keys, cow_bytes;
+};
+
+static struct child_state child_state(const struct rdb_saver *s, const struct aof_info *a) {
+    if (rdb_saver_running(s))
+        return (struct child_state){s->child.progress.keys_done, s->keys_at_fork,
+                                    s->child.progress.cow_bytes};
+    return (struct child_state){a->current_keys, a->total_keys, a->current_cow_bytes};
+}
+
+static long long seconds_since(uint64_t us) {
+    return (long long)((clock_real_ns() / 1000 - us) / 1000000);
+}
+
 static void append_snapshots(const struct engine *e, const struct aof_info *a, struct bytes *out) {
-    double share = a->total_keys ? (double)a->current_keys / (double)a->total_keys : 0;
+    const struct rdb_saver *s = &e->saver;
+    struct child_state c = child_state(s, a);
+    double share = c.of_keys ? (double)c.keys / (double)c.of_keys : 0;
 
     bytes_printf(out,
                  "loading:%d\r\nasync_loading:0\r\ncurrent_cow_peak:%llu\r\n"
                  "current_cow_size:%llu\r\ncurrent_cow_size_age:0\r\ncurrent_fork_perc:%.2f\r\n"
                  "current_save_keys_processed:%llu\r\ncurrent_save_keys_total:%llu\r\n",
-                 e->loading, (ull)a->current_cow_bytes, (ull)a->current_cow_bytes, share * 100,
-                 (ull)a->current_keys, (ull)a->total_keys);
+                 e->loading, (ull)c.cow_bytes, (ull)c.cow_bytes, share * 100, (ull)c.keys,
+                 (ull)c.of_keys);
     bytes_printf(out,
-                 "rdb_changes_since_last_save:%llu\r\nrdb_bgsave_in_progress:0\r\n"
-                 "rdb_last_save_time:%lld\r\nrdb_last_bgsave_status:ok\r\n"
-                 "rdb_last_bgsave_time_sec:-1\r\nrdb_current_bgsave_time_sec:-1\r\n"
-                 "rdb_saves:0\r\nrdb_last_cow_size:0\r\nrdb_last_load_keys_expired:0\r\n"
-                 "rdb_last_load_keys_loaded:0\r\n",
-                 (ull)e->dirty, (long long)e->started_ms / 1000);
+                 "rdb_changes_since_last_save:%llu\r\nrdb_bgsave_in_progress:%d\r\n"
+                 "rdb_last_save_time:%lld\r\nrdb_last_bgsave_status:%s\r\n"
+                 "rdb_last_bgsave_time_sec:%lld\r\nrdb_current_bgsave_time_sec:%lld\r\n"
+                 "rdb_saves:%llu\r\nrdb_last_cow_size:%llu\r\n"
+                 "rdb_last_load_keys_expired:%llu\r\nrdb_last_load_keys_loaded:%llu\r\n",
+                 (ull)(e->dirty - s->saved_changes), rdb_saver_running(s), (long long)s->last_save_s,
+                 s->last_ok ? "ok" : "err", (long long)s->last_took_s,
+                 rdb_saver_running(s) ? seconds_since(s->child.started_us) : -1, (ull)s->saves,
+                 (ull)s->last_cow_bytes, (ull)e->loaded_due, (ull)e->loaded_keys);
 }
 
 static void append_log(const struct aof_info *a, struct bytes *out) {

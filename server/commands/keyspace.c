@@ -107,12 +107,6 @@ static int cmd_time(struct call *x) {
     return 0;
 }
 
-/* The start, as long as there are no snapshots. */
-static int cmd_lastsave(struct call *x) {
-    reply_int(&x->r, x->e->started_ms / 1000);
-    return 0;
-}
-
 /* ---------------------------------------------------------------- rows */
 
 #define F       CMD_FAST
@@ -135,9 +129,6 @@ const struct command keyspace_commands[] = {
      "Deletes all keys of the database.",
      .grammar = "[flush-type(ASYNC^4.0.0|SYNC^6.2.0)]",
      .tips = "request_policy:all_shards response_policy:all_succeeded"},
-    {"lastsave", 1, F | ANYTIME | D, "server", {0, 0, 0}, cmd_lastsave, "1.0.0",
-     "Tells when the data set was last saved, as Unix time.",
-     .tips = "nondeterministic_output"},
     {"ping", -1, F | CMD_IN_SUBSCRIBED, "connection", {0, 0, 0}, cmd_ping, "1.0.0",
      "Answers PONG, or with its argument.",
      .grammar = "[message]",

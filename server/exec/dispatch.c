@@ -124,6 +124,16 @@ static bool out_of_memory(const struct engine *e) {
     return e->v->maxmemory && mem_used() > aof_backlog(e->aof) + e->v->maxmemory;
 }
 
+/* Who relies on snapshots is told when there are none any more. */
+static const char *save_refusal(const struct engine *e) {
+    if (e->saver.last_ok || !e->v->stop_writes_on_bgsave_error || e->v->save.n == 0) return NULL;
+    return "Redis is configured to save RDB snapshots, but it's currently unable to persist to "
+           "disk. Commands that may modify the data set are disabled, because this instance is "
+           "configured to report errors during writes if RDB snapshotting fails "
+           "(stop-writes-on-bgsave-error option). Please check the Redis logs for details about "
+           "the RDB error.";
+}
+
 bool call_refusal(const struct engine *e, uint32_t flags, char text[CALL_REFUSAL_MAX]) {
     const char *why = flags & CMD_WRITE ? aof_refusal(e->aof) : NULL;
 
@@ -131,6 +141,7 @@ bool call_refusal(const struct engine *e, uint32_t flags, char text[CALL_REFUSAL
         snprintf(text, CALL_REFUSAL_MAX, "OOM command not allowed when used memory > 'maxmemory'.");
         return true;
     }
+    if (!why && flags & CMD_WRITE) why = save_refusal(e);
     if (why) snprintf(text, CALL_REFUSAL_MAX, "MISCONF %s", why);
     return why != NULL;
 }

@@ -19,6 +19,7 @@ void engine_init(struct engine *e, struct conf *conf, struct aof *aof) {
     push_init(e);
     slowlog_init(&e->slowlog);
     gate_init(&e->gate, aof);
+    rdb_saver_init(&e->saver, &e->ks, &(struct rdb_saver_hooks){0});
     command_registry_seal(&e->commands);
 }
 

@@ -7,6 +7,7 @@
 #define STET_EXEC_ENGINE_H
 
 #include "conf/conf.h"
+#include "persistence/rdb_saver.h"
 #include "server/exec/command.h"
 #include "server/exec/effects.h"
 #include "server/exec/gate.h"
@@ -69,6 +70,7 @@ struct engine {
     struct keyspace ks;
     struct command_registry commands;
     struct aof *aof;
+    struct rdb_saver saver;
     struct gate gate;
     struct engine_hooks hooks;
     void *app; /* for admin handlers that must reach upward: see server/admin */
@@ -113,6 +115,7 @@ struct engine {
     bool loading;
     bool active_expire; /* DEBUG SET-ACTIVE-EXPIRE */
     uint64_t loading_done, loading_total;
+    uint64_t loaded_keys, loaded_due; /* of the RDB that was read last: kept; their time was over */
     int64_t loading_began_ms;
     int64_t started_ms;
 };

@@ -16,7 +16,7 @@ static inline uint32_t place(uint32_t f, uint32_t mask) {
     return (f * 0x9e3779b1u >> 7) & mask;
 }
 
-static bool set_has(const struct gate_set *s, uint64_t hash) {
+static bool holds(const struct gate_set *s, uint64_t hash) {
     uint32_t f = fingerprint(hash);
 
     if (s->n == 0) return false;
@@ -44,7 +44,7 @@ static void set_grow(struct gate_set *s) {
     *s = bigger;
 }
 
-static void set_clear(struct gate_set *s) {
+static void forget(struct gate_set *s) {
     if (s->mask >= SET_KEEP) {
         mem_free(s->v);
         *s = (struct gate_set){0};
@@ -77,8 +77,8 @@ void gate_all_changed(struct gate *g) {
 }
 
 uint64_t gate_look(const struct gate *g, uint64_t hash) {
-    if (set_has(&g->newer, hash)) return aof_appended(g->aof);
-    if (set_has(&g->older, hash)) return g->older_end > g->all_end ? g->older_end : g->all_end;
+    if (holds(&g->newer, hash)) return aof_appended(g->aof);
+    if (holds(&g->older, hash)) return g->older_end > g->all_end ? g->older_end : g->all_end;
     return g->all_end;
 }
 
@@ -89,8 +89,8 @@ void gate_refresh(struct gate *g) {
     if (!g->active) return;
     safe = aof_safe(g->aof, g->level);
     if (g->all_end && safe >= g->all_end) g->all_end = 0;
-    if (safe >= aof_appended(g->aof)) set_clear(&g->newer);
-    if (g->older.n && safe >= g->older_end) set_clear(&g->older);
+    if (safe >= aof_appended(g->aof)) forget(&g->newer);
+    if (g->older.n && safe >= g->older_end) forget(&g->older);
     if (!g->older.n && g->newer.n) {
         struct gate_set t = g->older;
 

@@ -50,6 +50,17 @@ static int note(void *arg, size_t argc, const struct slice *argv, struct err *e)
     return 0;
 }
 
+/* Of an "RDB" only the first twelve bytes are looked at. */
+static int note_rdb(void *arg, int fd, bool log_follows, uint64_t *end, struct err *e) {
+    char head[13] = "";
+
+    (void)arg;
+    if (io_read_at(fd, head, 12, 0, e) != 12) return err_set(e, EILSEQ, "it is short");
+    bytes_printf(&got, "<%s%s>;", head, log_follows ? "" : " alone");
+    *end = 12;
+    return 0;
+}
+
 static int count_lock(void *arg, struct err *e) {
     (void)arg, (void)e;
     locks++;
@@ -60,6 +71,7 @@ static int load_as(bool truncated) {
     struct aof_load_options o = {.names = {".", "adir", "log", "dump.rdb"},
                                  .load_truncated = truncated,
                                  .command = note,
+                                 .rdb = note_rdb,
                                  .lock = count_lock};
 
     aof_loaded_release(&loaded);
@@ -283,9 +295,37 @@ Test(load, an_upgrade_that_was_interrupted_is_completed) {
     cr_assert(help_exists("adir/log"));
 }
 
-Test(load, a_snapshot_beside_no_log_is_refused) {
-    help_write("dump.rdb", SLICE("REDIS0010"));
-    refused("refusing to start empty beside it");
+Test(load, a_snapshot_where_no_log_is_yet_is_imported) {
+    help_write("dump.rdb", SLICE("REDIS0010..."));
+    cr_assert_eq(load_as(true), 0);
+    cr_assert(loaded.imported);
+    cr_assert_eq(loaded.manifest.n, 0);
+    cr_assert_str_eq(commands(), "<REDIS0010... alone>;");
+    cr_assert_eq(locks, 1);
+}
+
+Test(load, a_base_may_be_an_rdb_with_commands_behind_it) {
+    struct bytes b = {0};
+
+    bytes_append(&b, "REDIS0010\0\0\0", 12); /* the zeros are content */
+    help_write("adir/log.1.base.rdb", bytes_slice(&b));
+    plain_file("adir/log.1.incr.aof", "SET a 1");
+    help_write("adir/log.manifest", SLICE("file log.1.base.rdb seq 1 type b\n"
+                                          "file log.1.incr.aof seq 1 type i\n"));
+    cr_assert_eq(load_as(true), 0, "%s", err.text);
+    cr_assert_str_eq(commands(), "<REDIS0010>;SET a 1;");
+    cr_assert_eq(loaded.base_bytes, 12);
+    bytes_append_str(&b, "*2\r\n$3\r\nDEL\r\n$1\r\nx\r\n");
+    help_write("adir/log.1.base.rdb", bytes_slice(&b));
+    cr_assert_eq(load_as(true), 0, "%s", err.text);
+    cr_assert_str_eq(commands(), "<REDIS0010>;DEL x;SET a 1;");
+    bytes_release(&b);
+}
+
+Test(load, a_broken_rdb_part_is_refused_with_its_reason) {
+    help_write("adir/log.1.base.rdb", SLICE("REDIS"));
+    help_write("adir/log.manifest", SLICE("file log.1.base.rdb seq 1 type b\n"));
+    refused("its RDB part: it is short");
 }
 
 Test(load, header_only_files_are_told_from_others) {

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * rdb_saver - the RDB file of the data set: saved at once (SAVE) or by a forked child (BGSAVE).
+ *
+ *   IDLE --start--> CHILD --it ends, well or not--> IDLE
+ *   IDLE --another child is running--> SCHEDULED --it is over--> CHILD
+ *
+ * A save is published as a whole or not at all: the old file stays as it was until then. Changes
+ * are counted by the caller, who passes how many there were since it began to count; what of these
+ * is saved is remembered here. The file stands in the working directory (`dir`). Main thread only.
+ */
+#ifndef STET_PERSISTENCE_RDB_SAVER_H
+#define STET_PERSISTENCE_RDB_SAVER_H
+
+#include "persistence/child.h"
+#include "persistence/rdb.h"
+
+enum rdb_saver_phase { RDB_SAVER_IDLE, RDB_SAVER_SCHEDULED, RDB_SAVER_CHILD, RDB_SAVER_PHASES };
+
+struct rdb_saver_hooks {
+    void (*options)(void *arg, struct rdb_save *o, const char **file); /* as they are now */
+    void (*on_fork)(void *arg);                                        /* in the child */
+    bool (*may_fork)(void *arg); /* false: another child is running */
+    void (*latency)(void *arg, const char *event, uint64_t us);
+    void *arg;
+};
+
+struct rdb_saver {
+    const struct keyspace *ks;
+    struct rdb_saver_hooks h;
+    enum rdb_saver_phase phase;
+    struct child child;
+    uint64_t changes_at_fork, saved_changes; /* by the caller's count */
+    int64_t last_save_s, last_try_s;         /* unix time; the last that went well; the last one */
+    bool last_ok;
+    int64_t last_took_s; /* -1: there was none */
+    uint64_t saves, last_cow_bytes, keys_at_fork;
+};
+
+void rdb_saver_init(struct rdb_saver *s, const struct keyspace *ks,
+                    const struct rdb_saver_hooks *h);
+
+/* Writes the file now. 0, or -1 with the reason. */
+int rdb_saver_save(struct rdb_saver *s, uint64_t changes, struct err *e);
+
+/* Forks a child that writes it. -1: it could not be forked, and the log says why. */
+int rdb_saver_start(struct rdb_saver *s, uint64_t changes);
+
+/* As soon as no other child is running. */
+void rdb_saver_schedule(struct rdb_saver *s);
+
+/* Whenever a child may have ended, and now and then. */
+void rdb_saver_poll(struct rdb_saver *s, uint64_t changes);
+
+/* Ends a child that is at work, and forgets what is scheduled. */
+void rdb_saver_cancel(struct rdb_saver *s);
+
+static inline bool rdb_saver_running(const struct rdb_saver *s) {
+    return s->phase == RDB_SAVER_CHILD;
+}
+
+#endif
