@@ -17,6 +17,11 @@ static void append_flags(struct bytes *b, const struct session *s) {
     if (s->subscriber) bytes_append_char(b, 'P');
     if (multi_is_open(s)) bytes_append_char(b, 'x');
     if (s->state == SESSION_BLOCKED || s->state == SESSION_PARKED) bytes_append_char(b, 'b');
+    if (s->tracker) {
+        bytes_append_char(b, 't');
+        if (s->tracker->options & TRACKING_BROKEN) bytes_append_char(b, 'R');
+        if (s->tracker->options & TRACKING_BCAST) bytes_append_char(b, 'B');
+    }
     if (s->multi && s->multi->broken) bytes_append_char(b, 'd');
     if (s->state == SESSION_CLOSING) bytes_append_char(b, 'c');
     if (s->flags & SESSION_UNIX) bytes_append_char(b, 'U');
@@ -42,12 +47,13 @@ static void append_client(struct bytes *b, const struct session *s, const struct
     bytes_printf(b,
                  " db=%d sub=%zu psub=%zu ssub=%zu multi=%d qbuf=%zu qbuf-free=%zu argv-mem=0"
                  " multi-mem=%zu rbs=%d rbp=0 obl=%zu oll=0 omem=%zu tot-mem=%zu events=%s cmd=%s"
-                 " user=default redir=-1 resp=%d lib-name=%s lib-ver=%s\n",
+                 " user=default redir=%lld resp=%d lib-name=%s lib-ver=%s\n",
                  s->db, pubsub_count(s, PUBSUB_CHANNEL), pubsub_count(s, PUBSUB_PATTERN),
                  pubsub_count(s, PUBSUB_SHARD), multi_is_open(s) ? s->multi->n : -1, w.query_bytes,
                  w.query_free, s->multi ? s->multi->bytes : 0, s->out.last ? OUT_CHUNK : 0,
                  out_pending(&s->out), s->out.mem_bytes, session_mem(s) + w.query_cap, w.events,
-                 last ? last->name : "NULL", s->resp, or_empty(s->lib_name), or_empty(s->lib_ver));
+                 last ? last->name : "NULL", s->tracker ? (long long)s->tracker->redirect_id : -1LL,
+                 s->resp, or_empty(s->lib_name), or_empty(s->lib_ver));
 }
 
 static int cmd_client_info(struct call *x) {
@@ -78,11 +84,11 @@ static enum client_type type_of(const struct session *s) {
     return s->subscriber ? TYPE_PUBSUB : TYPE_NORMAL;
 }
 
-static struct session *by_id(struct engine *e, int64_t id) {
+struct session *client_by_id(const struct engine *e, uint64_t id) {
     list_each (it, &e->sessions) {
         struct session *s = list_entry(it, struct session, link);
 
-        if (s->id == (uint64_t)id) return s;
+        if (s->id == id) return s;
     }
     return NULL;
 }
@@ -93,7 +99,7 @@ static int list_ids(struct call *x, struct bytes *b) {
         int64_t id;
 
         if (!arg_int_range(x, i, INT64_MIN, INT64_MAX, &id, "ERR Invalid client ID")) return -1;
-        s = by_id(x->e, id);
+        s = client_by_id(x->e, (uint64_t)id);
         if (s) append_client(b, s, x);
     }
     return 0;
@@ -220,15 +226,6 @@ static int cmd_client_kill(struct call *x) {
 
 /* ---------------------------------------------------------------- UNBLOCK */
 
-static struct session *session_by_id(const struct engine *e, uint64_t id) {
-    list_each (it, &e->sessions) {
-        struct session *s = list_entry(it, struct session, link);
-
-        if (s->id == id) return s;
-    }
-    return NULL;
-}
-
 static int cmd_client_unblock(struct call *x) {
     const char *error = NULL;
     struct session *s;
@@ -240,7 +237,7 @@ static int cmd_client_unblock(struct call *x) {
     else if (x->argc == 4 && !arg_is(x, 3, "timeout"))
         return reply_err(x, "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
     if (!arg_int(x, 2, &id)) return -1;
-    s = session_by_id(x->e, (uint64_t)id);
+    s = client_by_id(x->e, (uint64_t)id);
     reply_int(&x->r, s && s->blocked);
     if (s && s->blocked) unblock(s->blocked, error);
     return 0;
@@ -348,13 +345,10 @@ static int cmd_client_no_touch(struct call *x) {
     return set_flag(x, SESSION_NO_TOUCH);
 }
 
-static int cmd_client_getredir(struct call *x) {
-    reply_int(&x->r, -1); /* nobody tracks */
-    return 0;
-}
-
 static int cmd_client_help(struct call *x) {
     static const char *const lines[] = {
+        "CACHING (YES|NO)",
+        "    Whether what the next command reads is tracked (OPTIN, OPTOUT).",
         "GETNAME",
         "    The name of this connection, null if it has none.",
         "GETREDIR",
@@ -384,6 +378,11 @@ static int cmd_client_help(struct call *x) {
         "    Note which client library is at the other end.",
         "SETNAME <name>",
         "    Give this connection a name; an empty one takes it away.",
+        "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]] [OPTIN] [OPTOUT] "
+        "[NOLOOP]",
+        "    Tell this connection, or another one, when what it has read is no longer true.",
+        "TRACKINGINFO",
+        "    How this connection tracks.",
         "UNBLOCK <id> [TIMEOUT|ERROR]",
         "    End the connection's waiting as if its time were up, or with an error.",
         "UNPAUSE",
@@ -399,6 +398,9 @@ static int cmd_client_help(struct call *x) {
 
 /* clang-format off */
 static const struct command client_subcommands[] = {
+    {"caching", 3, CMD_ANYTIME, "connection", {0, 0, 0}, cmd_client_caching, "6.0.0",
+     "Says whether what the next command reads is tracked.",
+     .grammar = "mode(YES|NO)"},
     {"getname", 2, CMD_ANYTIME, "connection", {0, 0, 0}, cmd_client_getname, "2.6.9",
      "Returns the connection's name."},
     {"getredir", 2, CMD_ANYTIME, "connection", {0, 0, 0}, cmd_client_getredir, "6.0.0",
@@ -441,6 +443,12 @@ static const struct command client_subcommands[] = {
      "Names the connection.",
      .grammar = "connection-name",
      .tips = "request_policy:all_nodes response_policy:all_succeeded"},
+    {"tracking", -3, CMD_ANYTIME, "connection", {0, 0, 0}, cmd_client_tracking, "6.0.0",
+     "Lets the connection know when what it has read is no longer true.",
+     .grammar = "status(ON|OFF) [REDIRECT=client-id:int] [PREFIX=prefix++] [BCAST] [OPTIN] "
+                "[OPTOUT] [NOLOOP]"},
+    {"trackinginfo", 2, CMD_ANYTIME, "connection", {0, 0, 0}, cmd_client_trackinginfo, "6.2.0",
+     "Tells how the connection tracks."},
     {"unblock", -3, CMD_OPERATOR, "connection", {0, 0, 0}, cmd_client_unblock, "5.0.0",
      "Ends the waiting of a connection.",
      .grammar = "client-id:int [unblock-type(TIMEOUT|ERROR)]"},

@@ -75,11 +75,11 @@ void info_clients(struct engine *e, struct bytes *out) {
     bytes_printf(out,
                  "connected_clients:%zu\r\ncluster_connections:0\r\nmaxclients:%lld\r\n"
                  "client_recent_max_input_buffer:%zu\r\nclient_recent_max_output_buffer:%zu\r\n"
-                 "blocked_clients:%zu\r\ntracking_clients:0\r\npubsub_clients:%zu\r\n"
+                 "blocked_clients:%zu\r\ntracking_clients:%zu\r\npubsub_clients:%zu\r\n"
                  "watching_clients:0\r\nclients_in_timeout_table:%zu\r\ntotal_watched_keys:0\r\n"
                  "total_blocking_keys:0\r\ntotal_blocking_keys_on_nokey:0\r\n",
                  e->nsessions, (long long)e->v->maxclients, biggest_in, biggest_out,
-                 e->nblocked + e->nparked, subscribers, e->nblocked);
+                 e->nblocked + e->nparked, e->tracking.ntrackers, subscribers, e->nblocked);
 }
 
 /* ---------------------------------------------------------------- memory */
@@ -260,12 +260,13 @@ void info_stats(struct engine *e, struct bytes *out) {
                  "slave_expires_tracked_keys:0\r\nactive_defrag_hits:0\r\n"
                  "active_defrag_misses:0\r\nactive_defrag_key_hits:0\r\n"
                  "active_defrag_key_misses:0\r\ntotal_active_defrag_time:0\r\n"
-                 "current_active_defrag_time:0\r\ntracking_total_keys:0\r\n"
-                 "tracking_total_items:0\r\ntracking_total_prefixes:0\r\n"
+                 "current_active_defrag_time:0\r\ntracking_total_keys:%zu\r\n"
+                 "tracking_total_items:%zu\r\ntracking_total_prefixes:%zu\r\n"
                  "unexpected_error_replies:%llu\r\ntotal_error_replies:%llu\r\n"
                  "dump_payload_sanitizations:0\r\n",
                  e->pubsub.topics[PUBSUB_CHANNEL].count, e->pubsub.topics[PUBSUB_PATTERN].count,
                  e->pubsub.topics[PUBSUB_SHARD].count, (ull)s->last_fork_us, (ull)s->forks,
+                 e->tracking.keys.count, e->tracking.nitems, e->tracking.nprefixes,
                  (ull)s->unexpected_errors, (ull)s->error_replies);
     append_loop(e, out);
 }

@@ -35,6 +35,15 @@ enum {
  */
 bool is_plain_name(struct slice text);
 
+/* NULL: nobody. */
+struct session *client_by_id(const struct engine *e, uint64_t id);
+
+/* client_tracking.c, for the rows in client.c */
+int cmd_client_tracking(struct call *x);
+int cmd_client_trackinginfo(struct call *x);
+int cmd_client_caching(struct call *x);
+int cmd_client_getredir(struct call *x);
+
 #define ERR_CLIENT_NAME "ERR Client names cannot contain spaces, newlines or special characters."
 
 /* Sets or, if empty, removes the name of a client. */

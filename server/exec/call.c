@@ -114,6 +114,7 @@ struct slice *args_copy(int argc, const struct slice *argv) {
 void key_touched(struct engine *e, const struct db *db, struct slice key, uint64_t hash) {
     struct interest *k = interest_find(&e->interests, db->id, key, hash);
 
+    tracking_changed(e, key, hash);
     if (!k) return;
     blocking_touched(e, k);
     multi_touched(k);
@@ -156,6 +157,7 @@ static struct ref find(struct call *x, struct db *db, struct slice key, uint64_t
     if (need > x->need) x->need = need;
     if (r.e && (r.e->flags & ENTRY_EXPIRES) && entry_expire(r.e) <= x->now_ms && !x->e->replaying)
         expire_now(x->e, &r);
+    if (__builtin_expect(x->s->tracker != NULL, 0)) tracking_read(x, key, hash);
     return r;
 }
 

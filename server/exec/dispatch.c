@@ -274,6 +274,7 @@ static int execute(struct call *x, uint64_t *clock_ns) {
 
     propagate(x);
     if (x->all_changed && e->dirty != x->dirty_before) tell_all_changed(e);
+    if (x->all_changed) tracking_all_changed(e);
     observe(x, now - *clock_ns, rc);
     *clock_ns = now;
     if (x->cmd->row->flags & CMD_WHOLE_KEYSPACE && e->gate.level != AOF_LEVEL_NONE)
@@ -325,6 +326,7 @@ static void run(struct call *x, bool unknown_sub, uint64_t *clock_ns) {
     if (x->need && x->need > aof_safe(e->aof, e->gate.level))
         session_add_gate(x->s, from, x->need, e->gate.level);
     push_settle(e, x->need);
+    if (x->s->tracker) tracking_after(x);
 }
 
 bool call_again(struct blocked *b) {

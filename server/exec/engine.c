@@ -17,6 +17,7 @@ void engine_init(struct engine *e, struct conf *conf, struct aof *aof) {
     interests_init(&e->interests, e->ks.ndbs);
     pubsub_init(&e->pubsub);
     push_init(e);
+    tracking_init(e);
     slowlog_init(&e->slowlog);
     gate_init(&e->gate, aof);
     rdb_saver_init(&e->saver, &e->ks, &(struct rdb_saver_hooks){0});
@@ -29,6 +30,7 @@ void engine_release(struct engine *e) {
     interests_release(&e->interests);
     pubsub_release(&e->pubsub);
     push_release(e);
+    tracking_release(e);
     slowlog_trim(&e->slowlog, 0);
     latency_release(&e->latency);
     mem_free(e->monitors);
@@ -45,6 +47,7 @@ void engine_forget_session(struct engine *e, struct session *s) {
     blocked_forget(e, s);
     pubsub_forget(s);
     monitor_end(s);
+    tracking_forget(s);
     push_forget(e, s);
     for (size_t i = 0; i < e->nparked; i++)
         if (e->parked[i] == s) e->parked[i--] = e->parked[--e->nparked];
@@ -120,6 +123,7 @@ void engine_before_wait(struct engine *e) {
     }
     blocking_serve(e);
     blocked_resume(e);
+    tracking_broadcast(e);
     aof_hand_over(e->aof);
     gate_refresh(&e->gate);
 }

@@ -18,6 +18,7 @@
 #include "server/exec/push.h"
 #include "server/exec/session.h"
 #include "server/exec/slowlog.h"
+#include "server/exec/tracking.h"
 #include "storage/base/heap.h"
 
 struct call;
@@ -95,6 +96,7 @@ struct engine {
 
     struct pubsub pubsub;
     struct pushes pushes;
+    struct tracking tracking;
 
     struct slowlog slowlog;
     struct latency latency;

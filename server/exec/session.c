@@ -21,6 +21,7 @@ void session_enter(struct session *s, enum session_state to) {
         blocked_forget(s->e, s);
         pubsub_forget(s);
         monitor_end(s);
+        tracking_forget(s);
     }
     s->state = (uint8_t)to;
 }
@@ -53,6 +54,7 @@ void session_reset(struct session *s) {
     multi_reset(s);
     pubsub_forget(s);
     monitor_end(s);
+    tracking_end(s);
     s->db = 0;
     s->resp = 2;
     mem_free(s->name);

@@ -44,6 +44,7 @@ struct command_slot;
 struct session_wire;
 struct multi;
 struct subscriber;
+struct tracker;
 
 struct session_ops {
     /* Output or a gate changed outside a command of this session's own: look at it soon. */
@@ -91,6 +92,7 @@ struct session {
     struct multi *multi;                          /* NULL: no transaction, nothing watched */
     struct list resuming;                         /* in the engine's list once it has its answer */
     struct subscriber *subscriber;                /* NULL: subscribed to nothing */
+    struct tracker *tracker;                      /* NULL: keeps no copies */
     struct list told;                             /* in pushes.told: see push.h */
     uint64_t told_from;                           /* where what it was told begins in `out` */
     uint64_t commands, bytes_in, bytes_out;

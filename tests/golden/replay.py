@@ -27,8 +27,8 @@ FAMILIES = ("strings,bits,generic,connection,config,command,protocol,arity,lists
             "pubsub,keyspace_notifications")
 # Times relative to now of two commands must fall into one millisecond: these are tried again.
 HASTY = {"hash_field_expiry-h003": 10}
-# Cases that go on with what a command did that is not there yet (EVAL, CLIENT TRACKING).
-LATER = {"transactions-h007", "pubsub-h005", "pubsub-h007"}
+# Cases that go on with what a command did that is not there yet (EVAL).
+LATER = {"transactions-h007", "pubsub-h005"}
 CLEAN = ["FLUSHALL"], ["FUNCTION", "FLUSH"], ["SCRIPT", "FLUSH"]
 
 

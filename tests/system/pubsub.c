@@ -83,3 +83,24 @@ Test(pubsub, events_of_keys) {
     EXPECT(c, ":1", "LPUSH l v");
     EXPECT_NEXT(sub, "[$pmessage $__key*__:* $__keyspace@3__:l $lpush]");
 }
+
+Test(pubsub, copies_are_called_back_through_another_connection) {
+    struct server *s = server_run("--save", "", NULL);
+    redisContext *c = ask_open(s), *data = ask_open(s), *sub = ask_open(s);
+    long long id = atoll(ask(sub, "CLIENT ID") + 1);
+
+    EXPECT(sub, "[$subscribe $__redis__:invalidate :1]", "SUBSCRIBE __redis__:invalidate");
+    EXPECT(data, "+OK", "CLIENT TRACKING on REDIRECT %lld", id);
+    EXPECT(data, "(nil)", "GET k");
+    EXPECT(c, "+OK", "SET k v");
+    EXPECT_NEXT(sub, "[$message $__redis__:invalidate [$k]]");
+    EXPECT(data, "+OK", "CLIENT TRACKING off");
+    EXPECT(data, "+OK", "CLIENT TRACKING on REDIRECT %lld BCAST PREFIX soon", id);
+    EXPECT(c, "+OK", "SET soon:over v PX 100");
+    EXPECT_NEXT(sub, "[$message $__redis__:invalidate [$soon:over]]");
+    EXPECT_NEXT(sub, "[$message $__redis__:invalidate [$soon:over]]"); /* its time came */
+    cr_assert_eq(ask_info_int(c, "tracking_clients"), 1);
+    cr_assert(strstr(ask(c, "CLIENT LIST"), "flags=tB "));
+    EXPECT(data, "+RESET", "RESET");
+    EXPECT(data, ":-1", "CLIENT GETREDIR");
+}

@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/exec/tracking.h"
+
+#include "server/exec/multi.h"
+#include "storage/base/mem.h"
+
+#include <stdlib.h>
+
+struct tracked_key {
+    uint64_t hash;
+    struct tracker **readers; /* sorted by address */
+    uint32_t nreaders, cap;
+    size_t n;
+    char name[];
+};
+
+struct tracked_prefix {
+    struct list link, members; /* members: struct tracked_member */
+    struct table changed;      /* struct changed_key, of this turn */
+    size_t n;
+    char text[];
+};
+
+struct tracked_member {
+    struct list of_prefix, of_tracker;
+    struct tracked_prefix *prefix;
+    struct tracker *t;
+};
+
+struct changed_key {
+    uint64_t by; /* the session that changed it, 0: none */
+    size_t n;
+    char name[];
+};
+
+static struct slice key_of(const void *entry) {
+    const struct tracked_key *k = entry;
+
+    return slice_of(k->name, k->n);
+}
+
+static struct slice changed_name(const void *entry) {
+    const struct changed_key *k = entry;
+
+    return slice_of(k->name, k->n);
+}
+
+static bool is_key(const void *entry, struct slice name) {
+    return slice_eq(key_of(entry), name);
+}
+
+static bool is_changed(const void *entry, struct slice name) {
+    return slice_eq(changed_name(entry), name);
+}
+
+static const struct table_ops key_ops = {key_of, is_key};
+static const struct table_ops changed_ops = {changed_name, is_changed};
+
+static struct slice prefix_text(const struct tracked_prefix *p) {
+    return slice_of(p->text, p->n);
+}
+
+static void free_changed(void *entry, void *arg) {
+    (void)arg;
+    mem_free(entry);
+}
+
+/* ---------------------------------------------------------------- messages */
+
+static const char channel[] = "__redis__:invalidate";
+
+/* True if the array of keys (or null) is to follow in *r. */
+static bool begin_message(struct engine *e, struct tracker *t, struct reply *r) {
+    struct session *to = t->redirect_id ? t->redirect : t->s;
+
+    if (!to) {
+        t->options |= TRACKING_BROKEN;
+        if (t->s->resp == 2) return false;
+        *r = push_begin(e, t->s);
+        reply_push(r, 2);
+        reply_bulk_str(r, "tracking-redir-broken");
+        reply_int(r, (int64_t)t->redirect_id);
+        return false;
+    }
+    if (to->resp == 2 && !(t->redirect_id && to->subscriber)) return false;
+    *r = push_begin(e, to);
+    if (to->resp == 2) {
+        reply_array(r, 3);
+        reply_bulk_str(r, "message");
+        reply_bulk(r, channel, sizeof channel - 1);
+    } else {
+        reply_push(r, 2);
+        reply_bulk_str(r, "invalidate");
+    }
+    return true;
+}
+
+/* Whether the session is not to hear of what it did itself. */
+static bool is_own(const struct tracker *t, uint64_t by) {
+    return t->options & TRACKING_NOLOOP && t->s->id == by;
+}
+
+static uint64_t running_id(const struct engine *e) {
+    return e->pushes.running ? e->pushes.running->id : 0;
+}
+
+/* ---------------------------------------------------------------- remembered keys */
+
+static void tracker_unref(struct tracker *t) {
+    if (--t->refs == 0) mem_free(t);
+}
+
+/* Where the reader is, or has to go. */
+static uint32_t reader_at(const struct tracked_key *k, const struct tracker *t) {
+    uint32_t low = 0, high = k->nreaders;
+
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+
+        if ((uintptr_t)k->readers[middle] < (uintptr_t)t)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void add_reader(struct tracking *all, struct tracked_key *k, struct tracker *t) {
+    uint32_t at = reader_at(k, t);
+
+    if (at < k->nreaders && k->readers[at] == t) return;
+    if (k->nreaders == k->cap) {
+        k->cap = k->cap ? k->cap * 2 : 1;
+        k->readers = mem_realloc(k->readers, k->cap * sizeof *k->readers);
+    }
+    memmove(k->readers + at + 1, k->readers + at, (k->nreaders - at) * sizeof *k->readers);
+    k->readers[at] = t;
+    k->nreaders++;
+    t->refs++;
+    all->nitems++;
+}
+
+static void free_key(struct tracking *all, struct tracked_key *k) {
+    for (uint32_t i = 0; i < k->nreaders; i++) tracker_unref(k->readers[i]);
+    all->nitems -= k->nreaders;
+    mem_free(k->readers);
+    mem_free(k);
+}
+
+/* Tells the readers of a key and forgets it. */
+static void invalidate(struct engine *e, struct tracked_key *k, uint64_t by) {
+    for (uint32_t i = 0; i < k->nreaders; i++) {
+        struct tracker *t = k->readers[i];
+        struct reply r;
+
+        if (!t->s || t->options & TRACKING_BCAST || is_own(t, by)) continue;
+        if (!begin_message(e, t, &r)) continue;
+        reply_array(&r, 1);
+        reply_bulk(&r, k->name, k->n);
+    }
+    table_remove(&e->tracking.keys, k, k->hash);
+    free_key(&e->tracking, k);
+}
+
+static struct tracked_key *key_get(struct engine *e, struct slice name, uint64_t hash) {
+    struct tracked_key *k = table_find(&e->tracking.keys, name, hash);
+    uint64_t max = (uint64_t)e->v->tracking_table_max_keys;
+
+    if (k) return k;
+    while (max && e->tracking.keys.count >= max) invalidate(e, table_random(&e->tracking.keys), 0);
+    k = mem_alloc(sizeof *k + name.n);
+    *k = (struct tracked_key){.hash = hash, .n = name.n};
+    memcpy(k->name, name.p, name.n);
+    table_insert(&e->tracking.keys, k, hash);
+    return k;
+}
+
+void tracking_read(struct call *x, struct slice key, uint64_t hash) {
+    struct tracker *t = x->s->tracker;
+    bool said = t->options & TRACKING_CACHING;
+
+    if (!(x->cmd->row->flags & CMD_READONLY) || t->options & TRACKING_BCAST) return;
+    if (t->options & TRACKING_OPTIN ? !said : t->options & TRACKING_OPTOUT && said) return;
+    add_reader(&x->e->tracking, key_get(x->e, key, hash), t);
+}
+
+void tracking_after(struct call *x) {
+    const struct command_slot *parent = x->cmd ? x->cmd->parent : NULL;
+
+    if (multi_is_open(x->s) || (parent && strcmp(parent->row->name, "client") == 0)) return;
+    x->s->tracker->options &= ~(unsigned)TRACKING_CACHING;
+}
+
+/* ---------------------------------------------------------------- prefixes */
+
+static bool begins_with(struct slice text, struct slice with) {
+    return text.n >= with.n && memcmp(text.p, with.p, with.n) == 0;
+}
+
+/* The prefix of that text, or in front of which it has to stand. */
+static struct list *prefix_place(struct tracking *all, struct slice text) {
+    struct list *it = all->prefixes.next;
+
+    while (it != &all->prefixes &&
+           slice_cmp(prefix_text(list_entry(it, struct tracked_prefix, link)), text) < 0)
+        it = it->next;
+    return it;
+}
+
+static struct tracked_prefix *prefix_get(struct tracking *all, struct slice text) {
+    struct list *at = prefix_place(all, text);
+    struct tracked_prefix *p;
+
+    if (at != &all->prefixes) {
+        p = list_entry(at, struct tracked_prefix, link);
+        if (slice_eq(prefix_text(p), text)) return p;
+    }
+    p = mem_alloc(sizeof *p + text.n);
+    p->n = text.n;
+    memcpy(p->text, text.p, text.n);
+    list_init(&p->members);
+    table_init(&p->changed, &changed_ops);
+    list_append(at, &p->link); /* in front of `at` */
+    all->nprefixes++;
+    return p;
+}
+
+static void add_prefix(struct session *s, struct slice text) {
+    struct tracked_prefix *p = prefix_get(&s->e->tracking, text);
+    struct list *at = s->tracker->prefixes.next;
+    struct tracked_member *m;
+
+    for (; at != &s->tracker->prefixes; at = at->next) {
+        int order =
+            slice_cmp(prefix_text(list_entry(at, struct tracked_member, of_tracker)->prefix), text);
+
+        if (order == 0) return;
+        if (order > 0) break;
+    }
+    m = mem_alloc(sizeof *m);
+    *m = (struct tracked_member){.prefix = p, .t = s->tracker};
+    list_append(&p->members, &m->of_prefix);
+    list_append(at, &m->of_tracker);
+}
+
+static void drop_prefixes(struct tracking *all, struct tracker *t) {
+    list_each_safe (it, next, &t->prefixes) {
+        struct tracked_member *m = list_entry(it, struct tracked_member, of_tracker);
+        struct tracked_prefix *p = m->prefix;
+
+        list_remove(&m->of_prefix);
+        list_remove(&m->of_tracker);
+        mem_free(m);
+        if (!list_empty(&p->members)) continue;
+        list_remove(&p->link);
+        table_release(&p->changed, free_changed, NULL);
+        mem_free(p);
+        all->nprefixes--;
+    }
+}
+
+bool tracking_prefix(const struct session *s, size_t i, struct slice *prefix) {
+    if (!s->tracker) return false;
+    list_each (it, &s->tracker->prefixes) {
+        *prefix = prefix_text(list_entry(it, struct tracked_member, of_tracker)->prefix);
+        if (i-- == 0) return true;
+    }
+    return false;
+}
+
+static void note_changed(struct tracked_prefix *p, struct slice key, uint64_t hash, uint64_t by) {
+    struct changed_key *k;
+
+    if (table_find(&p->changed, key, hash)) return;
+    k = mem_alloc(sizeof *k + key.n);
+    k->by = by;
+    k->n = key.n;
+    memcpy(k->name, key.p, key.n);
+    table_insert(&p->changed, k, hash);
+}
+
+/* ---------------------------------------------------------------- broadcasting */
+
+struct batch {
+    const struct changed_key **v;
+    size_t n;
+};
+
+static void collect(void *entry, void *arg) {
+    struct batch *b = arg;
+
+    b->v[b->n++] = entry;
+}
+
+static int by_name(const void *a, const void *b) {
+    return slice_cmp(changed_name(*(const struct changed_key *const *)a),
+                     changed_name(*(const struct changed_key *const *)b));
+}
+
+static void tell_member(struct engine *e, struct tracker *t, const struct batch *b) {
+    size_t n = 0;
+    struct reply r;
+
+    for (size_t i = 0; i < b->n; i++) n += !is_own(t, b->v[i]->by);
+    if (n == 0 || !begin_message(e, t, &r)) return;
+    reply_array(&r, n);
+    for (size_t i = 0; i < b->n; i++)
+        if (!is_own(t, b->v[i]->by)) reply_bulk(&r, b->v[i]->name, b->v[i]->n);
+}
+
+static void broadcast(struct engine *e, struct tracked_prefix *p) {
+    struct batch b = {mem_alloc(p->changed.count * sizeof *b.v), 0};
+
+    table_each(&p->changed, collect, &b);
+    qsort(b.v, b.n, sizeof *b.v, by_name);
+    list_each (it, &p->members)
+        tell_member(e, list_entry(it, struct tracked_member, of_prefix)->t, &b);
+    mem_free(b.v);
+    table_release(&p->changed, free_changed, NULL);
+}
+
+/* What is told concerns nothing that is appended later. */
+void tracking_broadcast(struct engine *e) {
+    bool told = false;
+
+    list_each (it, &e->tracking.prefixes) {
+        struct tracked_prefix *p = list_entry(it, struct tracked_prefix, link);
+
+        if (p->changed.count == 0) continue;
+        broadcast(e, p);
+        told = true;
+    }
+    if (told) push_settle(e, aof_appended(e->aof));
+}
+
+/* ---------------------------------------------------------------- changes */
+
+void tracking_changed(struct engine *e, struct slice key, uint64_t hash) {
+    struct tracked_key *k;
+
+    if (__builtin_expect(e->tracking.ntrackers == 0 && e->tracking.keys.count == 0, 1)) return;
+    list_each (it, &e->tracking.prefixes) {
+        struct tracked_prefix *p = list_entry(it, struct tracked_prefix, link);
+
+        if (begins_with(key, prefix_text(p))) note_changed(p, key, hash, running_id(e));
+    }
+    k = table_find(&e->tracking.keys, key, hash);
+    if (k) invalidate(e, k, running_id(e));
+}
+
+static void forget_key(void *key, void *all) {
+    free_key(all, key);
+}
+
+void tracking_all_changed(struct engine *e) {
+    list_each (it, &e->tracking.trackers) {
+        struct reply r;
+
+        if (begin_message(e, list_entry(it, struct tracker, link), &r)) reply_null(&r);
+    }
+    table_release(&e->tracking.keys, forget_key, &e->tracking);
+}
+
+/* ---------------------------------------------------------------- sessions */
+
+void tracking_init(struct engine *e) {
+    list_init(&e->tracking.trackers);
+    list_init(&e->tracking.prefixes);
+    table_init(&e->tracking.keys, &key_ops);
+}
+
+void tracking_release(struct engine *e) {
+    table_release(&e->tracking.keys, forget_key, &e->tracking);
+}
+
+static struct tracker *tracker_new(struct session *s) {
+    struct tracker *t = mem_calloc(sizeof *t);
+
+    t->s = s;
+    t->refs = 1;
+    list_init(&t->prefixes);
+    list_append(&s->e->tracking.trackers, &t->link);
+    s->e->tracking.ntrackers++;
+    return t;
+}
+
+void tracking_begin(struct session *s, unsigned options, struct session *redirect,
+                    const struct slice *prefixes, size_t n) {
+    if (!s->tracker) s->tracker = tracker_new(s);
+    s->tracker->options = options;
+    s->tracker->redirect = redirect;
+    s->tracker->redirect_id = redirect ? redirect->id : 0;
+    if (!(options & TRACKING_BCAST)) return;
+    if (n == 0) add_prefix(s, SLICE(""));
+    for (size_t i = 0; i < n; i++) add_prefix(s, prefixes[i]);
+}
+
+void tracking_end(struct session *s) {
+    struct tracker *t = s->tracker;
+
+    if (!t) return;
+    drop_prefixes(&s->e->tracking, t);
+    list_remove(&t->link);
+    s->e->tracking.ntrackers--;
+    t->s = NULL;
+    s->tracker = NULL;
+    tracker_unref(t);
+}
+
+void tracking_forget(struct session *s) {
+    tracking_end(s);
+    list_each (it, &s->e->tracking.trackers) {
+        struct tracker *t = list_entry(it, struct tracker, link);
+
+        if (t->redirect == s) t->redirect = NULL;
+    }
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * tracking - clients that keep copies of what they read, and are told when it is no longer true.
+ *
+ * By default the server remembers which key was read by whom, once: whoever is told of a change has
+ * to read again. With BCAST nothing is remembered: every change of a key that begins with one of
+ * the client's prefixes is told, at the end of the loop's turn and all of them at once. A key's
+ * name counts, not its database.
+ *
+ * Which keys a command reads is seen where they are looked up. At most tracking-table-max-keys are
+ * remembered; beyond that some key is forgotten, and its readers are told as if it had changed.
+ */
+#ifndef STET_EXEC_TRACKING_H
+#define STET_EXEC_TRACKING_H
+
+#include "storage/base/list.h"
+#include "storage/ds/table.h"
+
+struct call;
+struct engine;
+struct session;
+
+enum tracking_option {
+    TRACKING_BCAST = 1 << 0,
+    TRACKING_OPTIN = 1 << 1,
+    TRACKING_OPTOUT = 1 << 2,
+    TRACKING_NOLOOP = 1 << 3,
+    TRACKING_CACHING = 1 << 4, /* CLIENT CACHING was said, for the next command */
+    TRACKING_BROKEN = 1 << 5,  /* who was to be told instead is gone */
+};
+
+struct tracking {
+    struct list trackers;
+    struct list prefixes; /* struct tracked_prefix, sorted */
+    struct table keys;    /* struct tracked_key */
+    size_t nitems;        /* readers of all keys */
+    size_t nprefixes, ntrackers;
+};
+
+/* Of a session that tracks. Remembered keys keep it alive when the session has ended. */
+struct tracker {
+    struct list link; /* in tracking.trackers, while the session tracks */
+    struct session *s;
+    struct session *redirect; /* who is told instead; NULL: gone, if redirect_id is not 0 */
+    uint64_t redirect_id;
+    struct list prefixes; /* struct tracked_member, sorted */
+    size_t refs;
+    unsigned options;
+};
+
+void tracking_init(struct engine *e);
+void tracking_release(struct engine *e);
+
+/* `redirect` NULL: the session itself is told. Prefixes are added to those it has; with BCAST and
+ * none at all it is told of every key. */
+void tracking_begin(struct session *s, unsigned options, struct session *redirect,
+                    const struct slice *prefixes, size_t n);
+void tracking_end(struct session *s);
+
+/* The session goes away, and with it those who were to be told through it. */
+void tracking_forget(struct session *s);
+
+/* The i-th prefix of the session; false: there are not so many. */
+bool tracking_prefix(const struct session *s, size_t i, struct slice *prefix);
+
+/* A key was looked up by a command that reads. Only for sessions that track. */
+void tracking_read(struct call *x, struct slice key, uint64_t hash);
+
+/* A command of a session that tracks is over. */
+void tracking_after(struct call *x);
+
+/* A key changed, or any of them may have. Cheap while nobody tracks. */
+void tracking_changed(struct engine *e, struct slice key, uint64_t hash);
+void tracking_all_changed(struct engine *e);
+
+/* Before the loop waits: tells who tracks by prefix. */
+void tracking_broadcast(struct engine *e);
+
+#endif

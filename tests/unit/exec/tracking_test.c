@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Clients with copies: who is told of which change, when, and what that waits for.
+ */
+#include "exec_help.h"
+
+#include <criterion/criterion.h>
+
+static void begin(void) {
+    exec_begin();
+    one.resp = two.resp = 3;
+}
+
+static void begin_logged(void) {
+    exec_begin_logged();
+    one.resp = two.resp = 3;
+}
+
+TestSuite(tracking, .init = begin, .fini = exec_end);
+
+#define INVALID(key, n) ">2\r\n$10\r\ninvalidate\r\n*1\r\n$" #n "\r\n" key "\r\n"
+
+static void track(struct session *s, unsigned options, const char *prefix) {
+    struct slice p = slice_str(prefix ? prefix : "");
+
+    tracking_begin(s, options, NULL, &p, prefix != NULL);
+}
+
+/* What session two is told once the loop has had its turn. */
+static const char *told(void) {
+    engine_before_wait(&engine);
+    return output(&two);
+}
+
+static const char *two_says(const char *input) {
+    feed(&two, input);
+    return output(&two);
+}
+
+Test(tracking, who_has_read_a_key_is_told_once) {
+    track(&two, 0, NULL);
+    two_says("GET k\r\nGET k\r\n");
+    cr_assert_eq(engine.tracking.nitems, 1);
+    say("SET other 1");
+    cr_assert_str_eq(told(), "");
+    say("SET k 1");
+    say("SET k 2");
+    cr_assert_str_eq(told(), INVALID("k", 1));
+    cr_assert_eq(engine.tracking.keys.count, 0);
+}
+
+Test(tracking, writing_is_not_reading) {
+    track(&two, 0, NULL);
+    two_says("SET k 1\r\nINCR n\r\n");
+    cr_assert_eq(engine.tracking.keys.count, 0);
+}
+
+Test(tracking, ones_own_change_is_told_behind_the_reply_or_not_at_all) {
+    track(&two, 0, NULL);
+    two_says("GET k\r\n");
+    cr_assert_str_eq(two_says("SET k 1\r\n"), "+OK\r\n" INVALID("k", 1));
+    track(&two, TRACKING_NOLOOP, NULL);
+    two_says("GET k\r\n");
+    cr_assert_str_eq(two_says("SET k 1\r\n"), "+OK\r\n");
+}
+
+Test(tracking, opting_in_and_out_is_for_one_command) {
+    track(&two, TRACKING_OPTIN, NULL);
+    two_says("GET a\r\n");
+    two.tracker->options |= TRACKING_CACHING;
+    two_says("GET b\r\nGET c\r\n");
+    cr_assert_eq(engine.tracking.keys.count, 1);
+    two.tracker->options |= TRACKING_CACHING;
+    two_says("MULTI\r\nGET d\r\nGET e\r\nEXEC\r\nGET f\r\n");
+    cr_assert_eq(engine.tracking.keys.count, 3, "a transaction is one");
+    tracking_end(&two);
+    track(&two, TRACKING_OPTOUT, NULL);
+    two.tracker->options |= TRACKING_CACHING;
+    two_says("GET g\r\nGET h\r\n");
+    cr_assert_eq(engine.tracking.keys.count, 4);
+}
+
+Test(tracking, prefixes_are_told_together_and_sorted) {
+    track(&two, TRACKING_BCAST, "a");
+    two_says("GET x\r\n");
+    cr_assert_eq(engine.tracking.keys.count, 0, "nothing is remembered");
+    feed(&one, "SET a2 1\r\nSET x 1\r\nSET a1 1\r\nSET a2 2\r\n");
+    cr_assert_str_eq(told(), ">2\r\n$10\r\ninvalidate\r\n*2\r\n$2\r\na1\r\n$2\r\na2\r\n");
+    cr_assert_str_eq(told(), "");
+    track(&two, TRACKING_BCAST | TRACKING_NOLOOP, "b");
+    two_says("SET b1 1\r\n");
+    cr_assert_str_eq(told(), "");
+}
+
+Test(tracking, emptying_the_data_concerns_everybody) {
+    track(&two, 0, NULL);
+    two_says("GET k\r\n");
+    say("CLEAR");
+    cr_assert_str_eq(told(), ">2\r\n$10\r\ninvalidate\r\n_\r\n");
+    cr_assert_eq(engine.tracking.nitems, 0);
+}
+
+Test(tracking, another_connection_may_be_told_instead) {
+    pubsub_subscribe(&one, PUBSUB_CHANNEL, SLICE("__redis__:invalidate"));
+    one.resp = 2;
+    tracking_begin(&two, 0, &one, NULL, 0);
+    two_says("GET k\r\n");
+    two_says("SET k 1\r\n");
+    cr_assert_str_eq(output(&one),
+                     "*3\r\n$7\r\nmessage\r\n$20\r\n__redis__:invalidate\r\n*1\r\n$1\r\nk\r\n");
+    two_says("GET k\r\n");
+    session_enter(&one, SESSION_CLOSING);
+    cr_assert_str_eq(two_says("SET k 1\r\n"),
+                     "+OK\r\n>2\r\n$21\r\ntracking-redir-broken\r\n:1\r\n");
+    cr_assert(two.tracker->options & TRACKING_BROKEN);
+}
+
+Test(tracking, more_keys_than_allowed_are_forgotten_aloud) {
+    struct slice pair[] = {SLICE("tracking-table-max-keys"), SLICE("2")};
+    struct err err;
+
+    cr_assert_eq(conf_set(engine.conf, pair, 1, true, &err), 0);
+    track(&two, 0, NULL);
+    two_says("GET a\r\nGET b\r\n");
+    cr_assert(strstr(two_says("GET c\r\n"), "invalidate"));
+    cr_assert_eq(engine.tracking.keys.count, 2);
+}
+
+Test(tracking, who_ends_leaves_nothing_that_is_told) {
+    track(&two, 0, NULL);
+    two_says("GET k\r\n");
+    session_enter(&two, SESSION_CLOSING);
+    say("SET k 1");
+    cr_assert_str_eq(output(&two), "");
+    cr_assert_eq(engine.tracking.nitems, 0);
+    cr_assert_eq(engine.tracking.ntrackers, 0);
+    track(&one, TRACKING_BCAST, "a");
+    say("SET a 1");
+    session_enter(&one, SESSION_CLOSING);
+    cr_assert_eq(engine.tracking.nprefixes, 0);
+}
+
+TestSuite(tracking_logged, .init = begin_logged, .fini = exec_end);
+
+Test(tracking_logged, what_is_told_waits_for_the_change) {
+    track(&two, 0, NULL);
+    two_says("GET k\r\n");
+    exec_stop_writes();
+    feed(&one, "SET k 1\r\n");
+    engine_before_wait(&engine);
+    cr_assert_str_eq(sendable(&two), "");
+    exec_go_on();
+    cr_assert_str_eq(sendable(&two), INVALID("k", 1));
+}
+
+Test(tracking_logged, so_does_what_is_told_by_prefix) {
+    track(&two, TRACKING_BCAST, "k");
+    exec_stop_writes();
+    feed(&one, "SET k 1\r\n");
+    engine_before_wait(&engine);
+    cr_assert_str_eq(sendable(&two), "");
+    exec_go_on();
+    cr_assert_str_eq(sendable(&two), INVALID("k", 1));
+}
