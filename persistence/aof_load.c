@@ -2,6 +2,7 @@
 #include "persistence/aof_load.h"
 
 #include "persistence/io.h"
+#include "persistence/rdb.h"
 #include "storage/base/clock.h"
 #include "storage/base/log.h"
 #include "storage/base/mem.h"
@@ -9,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -77,6 +79,7 @@ static int refuse_stray(int dirfd, const struct aof_names *n, const char *manife
                         struct err *e) {
     char stray[AOF_NAME_MAX];
 
+    if (io_exists(dirfd, AOF_CREATING)) return 0;
     if (!find_stray(dirfd, n->filename, stray, sizeof stray)) return 0;
     return err_set(e, ENOENT,
                    "the append only directory '%s' holds '%s' but no manifest '%s': refusing to "
@@ -111,6 +114,23 @@ static int move_single_file(int dirfd, const struct aof_names *n, struct err *e)
         return err_set(e, errno, "can't move the old append only file '%s' into '%s': %s", from,
                        n->dirname, strerror(errno));
     return io_sync_dir(dirfd, e);
+}
+
+/* An RDB part that cannot be read is found out before anything is moved. */
+static int check_rdb_part(const struct aof_names *n, struct err *e) {
+    struct rdb_read o = {.rules = {.list = {.fill = -2}}, .checksum = true, .ndbs = INT_MAX};
+    int dir = io_open_dir(n->dir, false, e), fd, rc = 0;
+    struct rdb_report r;
+    struct err why;
+
+    if (dir < 0) return -1;
+    fd = io_open_read(dir, n->filename, e);
+    close(dir);
+    if (fd < 0) return -1;
+    if (rdb_is_one(fd, 0) && rdb_read(fd, &o, &(struct rdb_sink){0}, NULL, &r, &why) < 0)
+        rc = err_set(e, EILSEQ, "AOF '%s' its RDB part: %.300s", n->filename, why.text);
+    close(fd);
+    return rc;
 }
 
 /* First the manifest that names the old file as base, then the move: a start that finds the first
@@ -157,8 +177,10 @@ static int find_log(int dirfd, const struct aof_load_options *o, struct aof_mani
         return 0;
     }
     if (refuse_stray(dirfd, n, manifest_name, e) < 0) return -1;
-    if (in_working_dir(n, n->filename))
-        return take_lock(o, e) < 0 ? -1 : upgrade_single_file(dirfd, n, manifest_name, m, e);
+    if (in_working_dir(n, n->filename)) {
+        if (check_rdb_part(n, e) < 0 || take_lock(o, e) < 0) return -1;
+        return upgrade_single_file(dirfd, n, manifest_name, m, e);
+    }
     *import = o->rdb && in_working_dir(n, n->dbfilename);
     return 0;
 }

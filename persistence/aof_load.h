@@ -55,6 +55,10 @@ void aof_loaded_release(struct aof_loaded *l);
 int aof_manifest_check_gaps(int dirfd, const struct aof_manifest *m, const char *name,
                             struct err *e);
 
+/* Stands in the directory while its first files are made: until it goes, what is there besides a
+ * manifest is the rest of a start that did not end. */
+#define AOF_CREATING ".creating"
+
 /* True if the file holds nothing, or one header line and nothing else. */
 bool aof_is_header_only(int dirfd, const char *name);
 
