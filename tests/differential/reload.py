@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""reload - random data of every type, and every way in which it can come back: the digest is the
+same after DEBUG RELOAD, DEBUG LOADAOF, a kill -9 and restart from the log as it stands, and a
+rewrite and restart, with the base as commands and as an RDB.
+
+  reload.py --worlds 4 --seed 1
+"""
+import argparse
+import os
+import random
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
+from differential import SETTINGS, known_commands  # noqa: E402
+from generate import Generator  # noqa: E402
+from resp import ReplyError, encode  # noqa: E402
+from server import Server, wait_for  # noqa: E402
+
+COMMANDS = 1500
+
+
+def waits(words):
+    return words[0].lower().startswith("b") and words[0].lower() not in (
+        "bitcount", "bitpos", "bitop", "bitfield", "bitfield_ro")
+
+
+def fill(conn, generator):
+    """Adds random data; what is on the way out (times a few milliseconds off) is made to stay."""
+    batch = [w for w in (generator.command() for _ in range(COMMANDS)) if not waits(w)]
+    conn.send(b"".join(encode(w) for w in batch))
+    for _ in batch:
+        conn.read()
+
+
+def add_field_times(conn, rng):
+    for i in range(5):
+        key, field = "h%d" % i, "t%d" % rng.randrange(9)
+        try:
+            conn.call("HSET", key, field, "v", "other", "w")
+            conn.call("HPEXPIREAT", key, 33177117420000 + i, "FIELDS", 1, field)
+        except ReplyError:
+            pass  # another type stands there
+
+
+def digest(conn):
+    return conn.call("DEBUG", "DIGEST")
+
+
+def rewrite(conn):
+    conn.call("BGREWRITEAOF")
+    wait_for(lambda: conn.info()["aof_rewrite_in_progress"] == "0"
+             and conn.info()["aof_rewrite_scheduled"] == "0", "the end of the rewrite")
+    if conn.info()["aof_last_bgrewrite_status"] != "ok":
+        raise AssertionError("the rewrite failed")
+
+
+def world(number, seed, preamble):
+    rng = random.Random("%d/%d" % (seed, number))
+    args = ["--appendonly", "yes", "--enable-debug-command", "yes", "--aof-use-rdb-preamble",
+            preamble]
+    for name, values in SETTINGS.items():
+        args += ["--" + name, rng.choice(values)]
+    wrong = []
+    with Server(*args) as s:
+        conn = s.conn()
+        fill(conn, Generator("%d:%d" % (seed, number), known_commands(conn)))
+        add_field_times(conn, rng)
+        want = digest(conn)
+
+        def check(what):
+            if digest(conn) != want:
+                wrong.append("world %d, preamble %s: another digest after %s" % (
+                    number, preamble, what))
+        conn.call("DEBUG", "RELOAD")
+        check("DEBUG RELOAD")
+        conn.call("DEBUG", "LOADAOF")
+        check("DEBUG LOADAOF")
+        s.kill()
+        s.start()
+        conn = s.conn()
+        check("kill -9")
+        rewrite(conn)
+        conn.call("DEBUG", "LOADAOF")
+        check("a rewrite and DEBUG LOADAOF")
+        s.kill()
+        s.start()
+        conn = s.conn()
+        check("a rewrite and kill -9")
+        s.stop()
+    return wrong
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__,
+                                formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--worlds", type=int, default=4)
+    p.add_argument("--seed", type=int, default=1)
+    o = p.parse_args()
+    passed = failed = 0
+    for number in range(o.worlds):
+        for preamble in ("no", "yes"):
+            wrong = world(number, o.seed, preamble)
+            for line in wrong:
+                print(line)
+            failed += bool(wrong)
+            passed += not wrong
+    print("reload: %d passed, %d failed" % (passed, failed))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
