@@ -203,18 +203,18 @@ static bool take_key(struct read *r, unsigned type) {
     bytes_append(&r->key, key.p, key.n);
     r->in_value = true;
     e = rdb_take_value(&r->in, type, bytes_slice(&r->key), r->next.expire_ms, &r->o->rules);
-    if (e) {
+    if (!e && !r->in.empty) return false;
+    r->in_value = false;
+    if (!e) {
+        r->in.empty = r->in.failed = false; /* Redis had a time in which it wrote such ones */
+        r->report->empty_keys++;
+    } else {
         r->report->keys++;
         if (!r->sink->key)
             entry_free(e);
         else if (r->sink->key(r->arg, &r->next, e, r->e) < 0)
             return stopped(r);
-    } else {
-        if (!r->in.empty) return false;
-        r->in.empty = r->in.failed = false; /* Redis had a time in which it wrote such ones */
-        r->report->empty_keys++;
     }
-    r->in_value = false;
     next_key(r);
     if (r->sink->progress && (r->report->keys % REPORT_KEYS == 0 || key.n > 1 << 20))
         r->sink->progress(r->arg, rdb_in_at(&r->in), r->in.size);

@@ -295,7 +295,7 @@ bool lp_check(const void *bytes, size_t n) {
         back = lp_back_bytes((uint32_t)body);
         if (body + back > (uint64_t)(end - p)) return false;
         lp_put_back(want, (uint32_t)body);
-        if (memcmp(p + body, want, back) != 0) return false;
+        if (back == 1 ? p[body] != want[0] : memcmp(p + body, want, back) != 0) return false;
         p += body + back;
     }
     return lp_read32(b) == n &&

@@ -15,6 +15,9 @@ struct change {
     const char *events;
 };
 
+/* What DUMP tells of 5. */
+#define FIVE "\"\\x00\\xc0\\x05\\x0a\\x00\\x63\\x2f\\x5f\\x66\\x83\\x2f\\xb3\\x51\""
+
 /* clang-format off */
 static const struct change changes[] = {
     {"", "SET k v", 1, "new:k set:k"},
@@ -60,6 +63,12 @@ static const struct change changes[] = {
     {"SET a 1;SET b 1", "RENAME a b", 1, "new:b rename_from:a rename_to:b"},
     {"SET a 1", "RENAME a a", 0, ""},
     {"SET a 1;SET b 1", "RENAMENX a b", 0, ""},
+    {"SET a 1", "DUMP a", 0, ""},
+    {"", "RESTORE a 0 " FIVE, 1, "new:a restore:a"},
+    {"SET a 1", "RESTORE a 0 " FIVE, 0, ""},
+    {"SET a 1", "RESTORE a 0 " FIVE " REPLACE", 1, "new:a restore:a"},
+    {"SET a 1", "RESTORE a 1 " FIVE " REPLACE ABSTTL", 1, "del:a"},
+    {"", "RESTORE-ASKING a 1 " FIVE " ABSTTL", 0, ""},
     {"SET a 1", "MOVE a 1", 1, "new:a@1 move_from:a move_to:a@1"},
     {"SET a 1", "COPY a b", 1, "new:b copy_to:b"},
     {"SET a 1;SET b 1", "COPY a b REPLACE", 1, "new:b copy_to:b"},
