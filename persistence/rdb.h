@@ -35,6 +35,8 @@ struct rdb_save {
     bool aof_base;             /* what the aux field of that name says */
     bool lru, lfu;             /* write idle times, or frequencies (one of them at the most) */
     uint32_t lru_clock;        /* seconds, 24 bits; for idle times */
+    uint16_t lfu_minutes;      /* the clock of LFU; for frequencies */
+    uint32_t lfu_decay;        /* minutes after which a frequency falls by one; 0: it does not */
     int64_t key_delay_us;      /* pause after each key; below 0: 1 us after so many */
     size_t used_memory;        /* what the aux field of that name says */
     /* Called now and then, and once at the end. -1 (with `e` set) gives up. May be NULL. */
@@ -127,7 +129,8 @@ struct rdb_load {
     bool merge;          /* keys that are there already are replaced; otherwise they are an error */
     bool lru, lfu;       /* which of idle time and frequency counts now */
     uint32_t lru_clock;
-    uint32_t lfu_minutes; /* the clock of LFU, 16 bits */
+    uint16_t lfu_minutes; /* the clock of LFU */
+    uint8_t lfu_first;    /* the frequency of keys of which none is said */
     void (*progress)(void *arg, uint64_t done, uint64_t total);
     void *arg;
 };

@@ -63,8 +63,8 @@ static int on_size(void *arg, int id, uint64_t keys, uint64_t expires, struct er
 static void note_access(const struct load *l, const struct rdb_key *k, struct entry *e) {
     uint32_t v = l->o->lru_clock;
 
-    if (l->o->lfu && k->freq >= 0)
-        v = (l->o->lfu_minutes & 0xffff) | (uint32_t)k->freq << 16;
+    if (l->o->lfu)
+        v = l->o->lfu_minutes | (k->freq >= 0 ? (uint32_t)k->freq : l->o->lfu_first) << 16;
     else if (l->o->lru && k->idle_s >= 0)
         v -= (uint32_t)k->idle_s;
     e->access[0] = (uint8_t)v;

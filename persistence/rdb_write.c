@@ -54,6 +54,13 @@ static uint32_t access_of(const struct entry *e) {
     return (uint32_t)e->access[0] | (uint32_t)e->access[1] << 8 | (uint32_t)e->access[2] << 16;
 }
 
+static uint8_t frequency_of(const struct save *s, const struct entry *e) {
+    uint16_t since = (uint16_t)(s->o->lfu_minutes - (access_of(e) & 0xffff));
+    uint32_t fallen = s->o->lfu_decay ? since / s->o->lfu_decay : 0;
+
+    return e->access[2] > fallen ? (uint8_t)(e->access[2] - fallen) : 0;
+}
+
 static void put_key(struct save *s, const struct entry *e) {
     struct rdb_out *o = &s->out;
     int64_t when = entry_expire(e);
@@ -68,7 +75,7 @@ static void put_key(struct save *s, const struct entry *e) {
     }
     if (s->o->lfu) {
         rdb_out_byte(o, RDB_FREQ);
-        rdb_out_byte(o, e->access[2]);
+        rdb_out_byte(o, frequency_of(s, e));
     }
     rdb_out_byte(o, (uint8_t)rdb_type_of(e));
     rdb_out_string(o, entry_key(e));

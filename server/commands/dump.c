@@ -7,6 +7,7 @@
  */
 #include "server/commands/commands.h"
 #include "server/commands/support.h"
+#include "server/exec/access.h"
 #include "server/exec/snapshot.h"
 #include "storage/base/num.h"
 
@@ -116,7 +117,7 @@ static void store(struct call *x, struct ref *r, const struct restore *o, struct
     db_add(r->db, e, r->hash);
     r->e = e;
     key_added(x, r);
-    snapshot_set_access(x->e, e, o->idle_s, (int)o->freq);
+    access_set(x->e, e, o->idle_s, (int)o->freq);
 }
 
 static int cmd_restore(struct call *x) {

@@ -4,14 +4,14 @@
 #include "storage/base/clock.h"
 #include "storage/base/rng.h"
 
-enum { COUNTER_AT_FIRST = 5, COUNTER_MAX = 255 };
+enum { COUNTER_AT_FIRST = ACCESS_FREQUENCY_AT_FIRST, COUNTER_MAX = 255 };
 
-static uint16_t minutes_now(void) {
+uint16_t access_minutes_now(void) {
     return (uint16_t)(clock_cached_ms() / 60000);
 }
 
 static void set(struct entry *key, unsigned counter) {
-    uint16_t now = minutes_now();
+    uint16_t now = access_minutes_now();
 
     key->access[0] = (uint8_t)now;
     key->access[1] = (uint8_t)(now >> 8);
@@ -19,7 +19,7 @@ static void set(struct entry *key, unsigned counter) {
 }
 
 unsigned access_frequency(const struct engine *e, const struct entry *key) {
-    uint16_t since = (uint16_t)(minutes_now() - (key->access[0] | key->access[1] << 8));
+    uint16_t since = (uint16_t)(access_minutes_now() - (key->access[0] | key->access[1] << 8));
     unsigned periods = e->v->lfu_decay_time ? since / (unsigned)e->v->lfu_decay_time : 0;
     unsigned counter = key->access[2];
 
@@ -43,4 +43,18 @@ uint32_t access_idle_s(const struct engine *e, const struct entry *key) {
     uint32_t at = key->access[0] | (uint32_t)key->access[1] << 8 | (uint32_t)key->access[2] << 16;
 
     return (e->lru_clock - at) & 0xffffff;
+}
+
+void access_set(const struct engine *e, struct entry *key, int64_t idle_s, int frequency) {
+    uint32_t at;
+
+    if (access_is_lfu(e->v)) {
+        if (frequency >= 0) set(key, (unsigned)frequency);
+        return;
+    }
+    if (idle_s < 0) return;
+    at = e->lru_clock - (idle_s < 0xffffff ? (uint32_t)idle_s : 0xffffff);
+    key->access[0] = (uint8_t)at;
+    key->access[1] = (uint8_t)(at >> 8);
+    key->access[2] = (uint8_t)(at >> 16);
 }

@@ -24,6 +24,11 @@ static inline bool access_is_lru(const struct conf_values *v) {
            v->maxmemory_policy == CONF_EVICT_ALLKEYS_LRU;
 }
 
+enum { ACCESS_FREQUENCY_AT_FIRST = 5 };
+
+/* The clock of frequencies. */
+uint16_t access_minutes_now(void);
+
 /* How often it was used, on a scale of 0 to 255, as of now. */
 unsigned access_frequency(const struct engine *e, const struct entry *key);
 
@@ -32,6 +37,9 @@ uint32_t access_idle_s(const struct engine *e, const struct entry *key);
 
 void access_count(const struct engine *e, struct entry *key);
 void access_count_first(struct entry *key);
+
+/* Which of the two is known (below 0: it is not) is set if the policy goes by it. */
+void access_set(const struct engine *e, struct entry *key, int64_t idle_s, int frequency);
 
 static inline void access_note_time(const struct engine *e, struct entry *key) {
     key->access[0] = (uint8_t)e->lru_clock;

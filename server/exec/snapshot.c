@@ -1,18 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/exec/snapshot.h"
 
+#include "server/exec/access.h"
 #include "storage/base/clock.h"
 #include "storage/base/mem.h"
-
-static bool goes_by_use(const struct conf_values *v) {
-    return v->maxmemory_policy == CONF_EVICT_VOLATILE_LFU ||
-           v->maxmemory_policy == CONF_EVICT_ALLKEYS_LFU;
-}
-
-static bool goes_by_age(const struct conf_values *v) {
-    return v->maxmemory_policy == CONF_EVICT_VOLATILE_LRU ||
-           v->maxmemory_policy == CONF_EVICT_ALLKEYS_LRU;
-}
 
 struct rdb_rules snapshot_rules(const struct conf_values *v) {
     return (struct rdb_rules){
@@ -31,16 +22,14 @@ struct rdb_save snapshot_save(const struct engine *e) {
         .compress = v->rdbcompression,
         .checksum = v->rdbchecksum,
         .incremental_fsync = v->rdb_save_incremental_fsync,
-        .lru = goes_by_age(v),
-        .lfu = goes_by_use(v),
+        .lru = access_is_lru(v),
+        .lfu = access_is_lfu(v),
         .lru_clock = e->lru_clock,
+        .lfu_minutes = access_minutes_now(),
+        .lfu_decay = (uint32_t)v->lfu_decay_time,
         .key_delay_us = v->rdb_key_save_delay,
         .used_memory = mem_used(),
     };
-}
-
-static uint32_t minutes_now(void) {
-    return (uint32_t)(clock_wall_ms() / 60000);
 }
 
 struct rdb_load snapshot_load(struct engine *e, bool drop_due) {
@@ -48,24 +37,10 @@ struct rdb_load snapshot_load(struct engine *e, bool drop_due) {
         .read = {.rules = snapshot_rules(e->v), .checksum = e->v->rdbchecksum},
         .ks = &e->ks,
         .drop_due_ms = drop_due ? clock_wall_ms() : 0,
-        .lru = goes_by_age(e->v),
-        .lfu = goes_by_use(e->v),
+        .lru = access_is_lru(e->v),
+        .lfu = access_is_lfu(e->v),
         .lru_clock = e->lru_clock,
-        .lfu_minutes = minutes_now(),
+        .lfu_minutes = access_minutes_now(),
+        .lfu_first = ACCESS_FREQUENCY_AT_FIRST,
     };
-}
-
-void snapshot_set_access(const struct engine *e, struct entry *entry, int64_t idle_s, int freq) {
-    uint32_t v;
-
-    if (goes_by_use(e->v)) {
-        if (freq < 0) return;
-        v = (minutes_now() & 0xffff) | (uint32_t)freq << 16;
-    } else {
-        if (idle_s < 0) return;
-        v = e->lru_clock - (idle_s < 0xffffff ? (uint32_t)idle_s : 0xffffff);
-    }
-    entry->access[0] = (uint8_t)v;
-    entry->access[1] = (uint8_t)(v >> 8);
-    entry->access[2] = (uint8_t)(v >> 16);
 }

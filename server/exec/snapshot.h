@@ -17,8 +17,4 @@ struct rdb_save snapshot_save(const struct engine *e);
 /* Everything but progress; `drop_due`: keys whose time is over are not loaded. */
 struct rdb_load snapshot_load(struct engine *e, bool drop_due);
 
-/* Sets an entry's idle time in seconds, or frequency, if that is what the configuration goes by;
- * below 0: leaves it. */
-void snapshot_set_access(const struct engine *e, struct entry *entry, int64_t idle_s, int freq);
-
 #endif

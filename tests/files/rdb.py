@@ -111,6 +111,22 @@ def field_times(conn, content):
     return wrong
 
 
+def access_differences(conn, content):
+    """Idle times and frequencies that are others than content says."""
+    wrong = []
+    for db, keys in content["dbs"].items():
+        conn.call("SELECT", db)
+        for key, entry in keys.items():
+            for field, word, off in (("idle", "IDLETIME", 3), ("freq", "FREQ", 0)):
+                if field not in entry:
+                    continue
+                got = conn.call("OBJECT", word, key.encode("latin-1"))
+                if not entry[field] <= got <= entry[field] + off:
+                    wrong.append("%r: %s is %r, should be %r" % (key, field, got, entry[field]))
+    conn.call("SELECT", 0)
+    return wrong
+
+
 # ---------------------------------------------------------------- files of others
 
 def one_file(path):
@@ -121,7 +137,8 @@ def one_file(path):
     if part == "-raw":
         content = load_json(os.path.join(folder, "content.json.gz"))
     overlay = load_json(os.path.join(folder, "loaded.json.gz"))["files"].get(name)
-    with Server(*DEBUG) as s:
+    policy = ["--maxmemory-policy", "allkeys" + part] if part in ("-lru", "-lfu") else []
+    with Server(*DEBUG, *policy) as s:
         put_file(path, os.path.join(s.dir, "reload.rdb"))
         conn = s.conn()
         at = time.time() * 1000
@@ -133,8 +150,12 @@ def one_file(path):
             return ["%s: %s" % (e, s.log().strip().splitlines()[-1])]
         if NOT_READ in name:
             return ["a module's values were loaded"]
+        wrong = access_differences(conn, content) if policy else []
+        if policy:
+            conn.call("DEBUG", "RELOAD")
+            wrong += access_differences(conn, content)
         want = recorded(content or {"dbs": {}}, overlay)
-        wrong = differences(want, snapshot(conn), at)
+        wrong += differences(want, snapshot(conn), at)
         if content:
             wrong += stream_differences(conn, content, overlay)
             if "7.4" in version:
