@@ -163,6 +163,7 @@ static const struct subcommand {
     {"HTSTATS", 3, 4, debug_htstats, "<dbid>", "How full a database's hash table is."},
     {"HTSTATS-KEY", 3, 4, debug_htstats_key, "<key>", "The same for a value that is a table."},
     {"JEMALLOC", 3, 3, debug_jemalloc, "INFO", "The allocator's own report."},
+    {"LISTPACK", 3, 3, debug_listpack, "<key>", "Log how a small value is laid out."},
     {"LOADAOF", 2, 2, debug_loadaof, "", "Empty the data set and load the log again."},
     {"LOG", 3, 3, debug_log, "<text>", "Write a line to the server's log."},
     {"MALLCTL", 3, 4, debug_mallctl, "<name> [<value>]", "Read or set a number of the allocator."},

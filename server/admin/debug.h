@@ -14,6 +14,7 @@ int debug_digest(struct call *x);
 int debug_digest_value(struct call *x);
 int debug_populate(struct call *x);
 int debug_object(struct call *x);
+int debug_listpack(struct call *x);
 int debug_htstats(struct call *x);
 int debug_htstats_key(struct call *x);
 int debug_protocol(struct call *x);
