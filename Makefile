@@ -26,11 +26,12 @@ WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 VERSION  := 0.1.0
 GITSHA   := $(shell git rev-parse --short=8 HEAD 2>/dev/null || echo 00000000)
 LZF_CFLAGS := $(shell pkg-config --cflags liblzf 2>/dev/null)
-ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(OPT) -I. $(LZF_CFLAGS) -fPIE -pthread -MMD -MP $(CFLAGS)
+LUA_CFLAGS := $(shell pkg-config --cflags lua5.1 2>/dev/null)
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(OPT) -I. $(LZF_CFLAGS) $(LUA_CFLAGS) -fPIE -pthread -MMD -MP $(CFLAGS)
 LINK     = $(CC) $(OPT) -pie -rdynamic -pthread $(LDFLAGS)
 
 # Layers, lowest first. Each is a static library; a unit test links its own and the lower ones.
-LIB_ORDER := base ds storage protocol conf persistence exec commands admin net
+LIB_ORDER := base ds storage protocol conf persistence exec commands scripting admin net
 DIR_base := storage/base
 DIR_ds := storage/ds
 DIR_storage := storage
@@ -39,6 +40,7 @@ DIR_conf := conf
 DIR_persistence := persistence
 DIR_exec := server/exec
 DIR_commands := server/commands
+DIR_scripting := server/scripting
 DIR_admin := server/admin
 DIR_net := server/net
 
@@ -47,7 +49,7 @@ reverse = $(if $(1),$(call reverse,$(wordlist 2,99,$(1))) $(firstword $(1)))
 libs_for = $(patsubst %,$(O)/lib%.a,$(call reverse,$(call below,$(1),$(LIB_ORDER))))
 ALL_LIBS := $(patsubst %,$(O)/lib%.a,$(call reverse,$(LIB_ORDER)))
 
-SYS_LIBS := -levent_core -lisal -llzf -lm $(LIBS_$(FLAVOUR))
+SYS_LIBS := -levent_core -lisal -llzf -llua5.1 -lm $(LIBS_$(FLAVOUR))
 ifeq ($(shell pkg-config --exists libsystemd 2>/dev/null && echo yes),yes)
 SYS_LIBS += -lsystemd
 ALL_CFLAGS += -DSTET_SYSTEMD

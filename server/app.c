@@ -5,6 +5,7 @@
 #include "server/exec/blocking.h"
 #include "server/exec/snapshot.h"
 #include "server/process.h"
+#include "server/scripting/scripting.h"
 #include "server/version.h"
 #include "storage/base/check.h"
 #include "storage/base/clock.h"
@@ -326,6 +327,7 @@ int app_finish(struct app *a) {
     if (!ok) log_warning("Not everything could be made durable before the exit");
     process_stopping(a->v);
 #ifdef STET_DCHECK
+    scripting_stop(&a->engine);
     engine_release(&a->engine); /* so that what a leak checker reports is a leak */
     net_release(&a->net);
     for (int i = 0; i < 3; i++) event_free(a->signals[i]);

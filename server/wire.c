@@ -7,6 +7,7 @@
 #include "server/commands/commands.h"
 #include "server/exec/snapshot.h"
 #include "server/process.h"
+#include "server/scripting/scripting.h"
 #include "server/version.h"
 #include "storage/base/log.h"
 #include "storage/base/rng.h"
@@ -264,10 +265,12 @@ void app_wire(struct app *a) {
 
     keyspace_init(&a->engine.ks, (int)a->v->databases);
     commands_register(&a->engine.commands);
+    scripting_register(&a->engine.commands);
     admin_register(&a->engine.commands);
     a->aof = aof_new(&a->engine.ks, &o, &h);
     engine_init(&a->engine, a->conf, a->aof);
     rdb_saver_init(&a->engine.saver, &a->engine.ks, &s);
+    scripting_start(&a->engine);
     fill_admin(a);
     apply_events(a, a->v, NULL);
     register_appliers(a);

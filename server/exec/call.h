@@ -35,6 +35,7 @@ struct call {
     bool again;        /* it waited, and tries once more */
     bool waits;        /* its client waits now, and has no answer */
     bool inner;        /* part of a transaction: its effects are logged with the others' */
+    bool scripted;     /* a script's: its reply is the script's */
     uint64_t dirty_before;
     uint64_t need;    /* position that the reply waits for */
     uint64_t secrets; /* bit i: argument i is shown to nobody, see arg_is_secret */
@@ -150,6 +151,10 @@ static inline void effect_none(struct call *x) {
 /* Runs a command as part of `outer`, for the same session. What it is logged as is logged when the
  * outer one is over, and the outer one's reply waits for what this one's would. */
 int call_inner(struct call *outer, struct command_slot *cmd, int argc, const struct slice *argv);
+
+/* The same for a script: what it answers goes to `to`. */
+int call_scripted(struct call *outer, struct command_slot *cmd, int argc, const struct slice *argv,
+                  struct reply to);
 
 /* Whether commands with these flags have to be refused now (the log, memory): fills `text` with the
  * error if so. */

@@ -213,7 +213,8 @@ static bool must_park(const struct engine *e, const struct session *s, const str
     if (flags & CMD_IN_MULTI) flags |= multi_flags(s);
     if (__builtin_expect(pause_holds(&e->pause, flags), 0))
         return p->cmd && command_arity_ok(p->cmd->row, (int)p->req.argc);
-    return flags & CMD_WRITE && __builtin_expect(aof_backlog(e->aof) > e->v->aof_buffer_limit, 0);
+    return flags & (CMD_WRITE | CMD_RUNS_SCRIPT) &&
+           __builtin_expect(aof_backlog(e->aof) > e->v->aof_buffer_limit, 0);
 }
 
 /* True if the command has to wait for room in the log, or for the end of a pause: it is not
@@ -282,7 +283,8 @@ static int execute(struct call *x, uint64_t *clock_ns) {
     return rc;
 }
 
-int call_inner(struct call *outer, struct command_slot *cmd, int argc, const struct slice *argv) {
+static int run_inner(struct call *outer, struct command_slot *cmd, int argc,
+                     const struct slice *argv, const struct reply *to) {
     struct engine *e = outer->e;
     struct session *s = outer->s;
     uint64_t clock_ns = clock_real_ns();
@@ -292,16 +294,26 @@ int call_inner(struct call *outer, struct command_slot *cmd, int argc, const str
                      .argv = argv,
                      .argc = argc,
                      .db = &e->ks.dbs[s->db],
-                     .r = {&s->out, s->resp},
+                     .r = to ? *to : (struct reply){&s->out, s->resp},
                      .now_ms = outer->now_ms,
                      .dirty_before = e->dirty,
                      .may_not_wait = true,
-                     .inner = true};
+                     .inner = true,
+                     .scripted = to != NULL};
     int rc = execute(&x, &clock_ns);
 
     if (x.need > outer->need) outer->need = x.need;
     e->stats.commands++;
     return rc;
+}
+
+int call_inner(struct call *outer, struct command_slot *cmd, int argc, const struct slice *argv) {
+    return run_inner(outer, cmd, argc, argv, NULL);
+}
+
+int call_scripted(struct call *outer, struct command_slot *cmd, int argc, const struct slice *argv,
+                  struct reply to) {
+    return run_inner(outer, cmd, argc, argv, &to);
 }
 
 static void run(struct call *x, bool unknown_sub, uint64_t *clock_ns) {

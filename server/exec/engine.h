@@ -58,6 +58,12 @@ enum event_class {
     EVENT_MISS = CONF_NOTIFY_KEY_MISS,
 };
 
+/* What INFO tells of scripts. */
+struct script_figures {
+    size_t lua_bytes, cached, cached_bytes, functions, libraries, function_bytes;
+    uint64_t evicted;
+};
+
 /* Up-calls, set by server/app.c. Each may be NULL. */
 struct engine_hooks {
     void (*event)(void *arg, enum event_class cls, const char *event, struct slice key, int db);
@@ -93,6 +99,9 @@ struct engine {
     size_t nblocked;
     bool serving; /* waiting clients are trying again */
     struct interests interests;
+
+    struct scripting *scripting; /* see server/scripting */
+    struct script_figures scripts;
 
     struct pubsub pubsub;
     struct pushes pushes;

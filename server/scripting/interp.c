@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/scripting/interp.h"
+
+#include "storage/base/check.h"
+#include "storage/base/log.h"
+#include "storage/base/mem.h"
+
+#include <stdlib.h>
+
+/* What a script may make Lua allocate at once, and in all. Beyond it Lua raises "not enough
+ * memory". */
+#define ALLOC_MAX (1ull << 30)
+#define TOTAL_MAX (4ull << 30)
+
+static void *lua_memory(void *arg, void *p, size_t was, size_t n) {
+    struct scripting *sc = arg;
+    size_t *used = &sc->e->scripts.lua_bytes;
+
+    if (n == 0) {
+        *used -= was;
+        mem_free(p);
+        return NULL;
+    }
+    if (n > was && (n > ALLOC_MAX || *used + (n - was) > TOTAL_MAX)) return NULL;
+    *used += n - was;
+    return mem_realloc(p, n);
+}
+
+struct scripting *scripting_of(lua_State *L) {
+    void *sc;
+
+    lua_getallocf(L, &sc);
+    return sc;
+}
+
+enum { TEXT_KEPT = 64 * 1024 };
+
+void lib_push_text(lua_State *L) {
+    struct scripting *sc = scripting_of(L);
+
+    lua_pushlstring(L, sc->text.p ? sc->text.p : "", sc->text.n);
+    if (sc->text.cap > TEXT_KEPT) bytes_release(&sc->text);
+    bytes_clear(&sc->text);
+}
+
+/* ---------------------------------------------------------------- compiling */
+
+struct compiling {
+    const char *chunk;
+    struct slice code;
+    int ref;
+};
+
+/* A chunk that begins with ESC would be taken for compiled code, which nobody checks. */
+static int compile_protected(lua_State *L) {
+    struct compiling *c = lua_touserdata(L, 1);
+
+    if (c->code.n && c->code.p[0] == LUA_SIGNATURE[0])
+        return luaL_error(L, "attempt to load chunk with wrong mode");
+    if (luaL_loadbuffer(L, c->code.p, c->code.n, c->chunk) != 0) return lua_error(L);
+    c->ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    return 0;
+}
+
+int script_compile(struct scripting *sc, const char *chunk, struct slice code, struct bytes *why) {
+    struct compiling c = {chunk, code, LUA_NOREF};
+    lua_State *L = sc->L;
+
+    if (lua_cpcall(L, compile_protected, &c) != 0) {
+        const char *text = lua_tostring(L, -1);
+
+        bytes_append_str(why, text ? text : "unknown error");
+        lua_settop(L, AT_TOP);
+        return LUA_NOREF;
+    }
+    return c.ref;
+}
+
+/* ---------------------------------------------------------------- errors */
+
+static const char *error_field(lua_State *L, const char *name) {
+    lua_pushstring(L, name);
+    lua_rawget(L, -2);
+    return lua_tostring(L, -1);
+}
+
+/* "<error> script: <name>, on <source>:<line>." for the error value on top. */
+static void append_error(lua_State *L, const char *name, struct bytes *b) {
+    const char *err, *source, *line;
+
+    if (!lua_istable(L, -1)) {
+        const char *text = lua_tostring(L, -1);
+
+        bytes_printf(b, "ERR %s script: %s", text ? text : "unknown error", name);
+        return;
+    }
+    lua_checkstack(L, 4);
+    err = error_field(L, "err");
+    lua_pushvalue(L, -2);
+    source = error_field(L, "source");
+    lua_pushvalue(L, -2);
+    line = error_field(L, "line");
+    bytes_append_str(b, err ? err : "ERR unknown error");
+    if (source && line) bytes_printf(b, " script: %s, on %s:%s.", name, source, line);
+}
+
+static bool error_was_counted(lua_State *L) {
+    bool counted;
+
+    if (!lua_istable(L, -1)) return false;
+    lua_pushliteral(L, "ignore_error_stats_update");
+    lua_rawget(L, -2);
+    counted = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return counted;
+}
+
+static void reply_script_error(lua_State *L, struct call *x, const char *name) {
+    struct bytes text = {0};
+    bool counted = error_was_counted(L);
+
+    append_error(L, name, &text);
+    if (!counted) engine_count_error(x->e, bytes_cstr(&text));
+    reply_error_text(&x->r, text.p, text.n);
+    bytes_release(&text);
+}
+
+/* ---------------------------------------------------------------- running */
+
+static void push_list(lua_State *L, const struct slice *v, int n) {
+    lua_createtable(L, n, 0);
+    for (int i = 0; i < n; i++) {
+        lua_pushlstring(L, v[i].p, v[i].n);
+        lua_rawseti(L, -2, i + 1);
+    }
+}
+
+/* Everything of a call to a script that may fail in Lua. */
+static int invoke(lua_State *L) {
+    struct scripting *sc = scripting_of(L);
+    struct run *run = &sc->run;
+    int nargs = 0;
+
+    lua_pushvalue(L, lua_upvalueindex(1)); /* 1: on error */
+    lua_rawgeti(L, LUA_REGISTRYINDEX, run->ref);
+    lua_pushvalue(L, lua_upvalueindex(2)); /* the view */
+    lua_setfenv(L, -2);
+    if (run->is_function) {
+        push_list(L, run->keys, run->nkeys);
+        push_list(L, run->args, run->nargs);
+        nargs = 2;
+    } else {
+        lua_pushvalue(L, lua_upvalueindex(4));
+        push_list(L, run->keys, run->nkeys);
+        lua_rawset(L, lua_upvalueindex(3));
+        lua_pushvalue(L, lua_upvalueindex(5));
+        push_list(L, run->args, run->nargs);
+        lua_rawset(L, lua_upvalueindex(3));
+    }
+    if (lua_pcall(L, nargs, 1, 1) != 0) {
+        reply_script_error(L, run->outer, run->name);
+        lua_pushboolean(L, false);
+        return 1;
+    }
+    convert_to_reply(L, &run->outer->r, run->resp);
+    lua_pushboolean(L, true);
+    return 1;
+}
+
+int script_run(struct call *x, struct run run) {
+    struct scripting *sc = x->e->scripting;
+    lua_State *L = sc->L;
+    uint64_t from = x->r.out->end;
+    int db = x->s->db;
+    bool ok;
+
+    effect_none(x);
+    sc->run = run;
+    sc->run.outer = x;
+    sc->run.resp = 2;
+    srand48_r(0, &sc->random);
+    lua_pushvalue(L, AT_INVOKE);
+    if (lua_pcall(L, 0, 1, 0) == 0) {
+        ok = lua_toboolean(L, -1);
+    } else {
+        out_truncate(x->r.out, from);
+        reply_script_error(L, x, run.name);
+        ok = false;
+    }
+    lua_settop(L, AT_TOP);
+    sc->run.outer = NULL;
+    x->s->db = db;
+    return ok ? 0 : -1;
+}
+
+/* ---------------------------------------------------------------- start */
+
+/* The place of an error: of the function that raised it, or its caller if that is C. */
+static int on_error(lua_State *L) {
+    lua_Debug ar;
+    bool known = lua_getstack(L, 1, &ar) && lua_getinfo(L, "Sl", &ar);
+
+    if (known && ar.what[0] == 'C') known = lua_getstack(L, 2, &ar) && lua_getinfo(L, "Sl", &ar);
+    if (!lua_istable(L, 1)) {
+        const char *text = lua_tostring(L, 1);
+
+        if (!text)
+            text = lua_isboolean(L, 1) ? (lua_toboolean(L, 1) ? "true" : "false")
+                                       : lua_typename(L, lua_type(L, 1));
+        lua_createtable(L, 0, 3);
+        lua_pushfstring(L, "ERR %s", text);
+        lua_setfield(L, -2, "err");
+        lua_replace(L, 1);
+    }
+    lua_settop(L, 1);
+    if (!known) return 1;
+    lua_pushliteral(L, "source");
+    lua_pushstring(L, ar.source);
+    lua_rawset(L, 1);
+    lua_pushliteral(L, "line");
+    lua_pushinteger(L, ar.currentline);
+    lua_rawset(L, 1);
+    return 1;
+}
+
+static int on_panic(lua_State *L) {
+    log_warning("Lua failed outside a protected call: %s", lua_tostring(L, -1));
+    abort();
+}
+
+void scripting_start(struct engine *e) {
+    struct scripting *sc = mem_calloc(sizeof *sc);
+    lua_State *L;
+
+    sc->e = e;
+    e->scripting = sc;
+    list_init(&sc->aged);
+    out_init(&sc->out, &e->out_pool);
+    sc->L = L = lua_newstate(lua_memory, sc);
+    CHECK(L);
+    lua_atpanic(L, on_panic);
+    sandbox_open(L);
+    lua_pushliteral(L, "KEYS");
+    lua_pushliteral(L, "ARGV");
+    lua_pushcfunction(L, on_error);
+    lua_pushvalue(L, AT_ON_ERROR);
+    lua_pushvalue(L, AT_VIEW);
+    lua_pushvalue(L, AT_GLOBALS);
+    lua_pushvalue(L, AT_KEYS);
+    lua_pushvalue(L, AT_ARGV);
+    lua_pushcclosure(L, invoke, 5);
+    CHECK(lua_gettop(L) == AT_TOP);
+}
+
+void scripting_stop(struct engine *e) {
+    struct scripting *sc = e->scripting;
+
+    if (!sc) return;
+    script_flush(sc);
+    lua_close(sc->L);
+    out_release(&sc->out);
+    bytes_release(&sc->flat);
+    bytes_release(&sc->text);
+    mem_free(sc->argv);
+    mem_free(sc->digits);
+    mem_free(sc);
+    e->scripting = NULL;
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * interp - the one Lua interpreter, and the script that it runs.
+ *
+ * Nothing of Lua is called outside a protected call but what cannot fail: a script may leave a
+ * finalizer behind, and memory may run out. What a call needs again and again stands at fixed
+ * places of the interpreter's stack. One script runs at a time; scripts do not run scripts.
+ */
+#ifndef STET_SCRIPTING_INTERP_H
+#define STET_SCRIPTING_INTERP_H
+
+#include "server/scripting/scripting.h"
+#include "storage/base/list.h"
+#include "storage/base/sha1.h"
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+#include <stdlib.h>
+
+/* What stands where on the main stack, always. */
+enum {
+    AT_GLOBALS = 1, /* what scripts read their globals from; they see a protected view of it */
+    AT_VIEW,        /* that view: the environment of every script */
+    AT_KEYS,        /* the name "KEYS" */
+    AT_ARGV,
+    AT_ON_ERROR, /* makes an error a table with its place */
+    AT_INVOKE,   /* script_invoke */
+    AT_TOP = AT_INVOKE
+};
+
+enum script_flags {
+    SCRIPT_NO_WRITES = 1 << 0,
+    SCRIPT_ALLOW_OOM = 1 << 1,
+    SCRIPT_ALLOW_STALE = 1 << 2,
+    SCRIPT_NO_CLUSTER = 1 << 3,
+    SCRIPT_CROSS_SLOT = 1 << 4,
+    SCRIPT_COMPAT = 1 << 5, /* without a shebang: commands are checked one by one */
+};
+
+struct script {
+    struct script *next; /* in its bucket */
+    struct list aged;    /* in scripting.aged if it came with EVAL */
+    uint8_t sha[SHA1_BYTES];
+    char hex[SHA1_HEX + 1];
+    unsigned flags;
+    int ref; /* of the compiled function, in the registry */
+    bool evictable;
+    size_t n;
+    char body[];
+};
+
+/* The script under way. */
+struct run {
+    struct call *outer; /* NULL: none */
+    const char *name;   /* its digest, or the function's name */
+    int ref;
+    unsigned flags;
+    const struct slice *keys, *args;
+    int nkeys, nargs;
+    bool is_function; /* gets keys and arguments as parameters */
+    int resp;         /* of replies to redis.call */
+    bool wrote;
+};
+
+enum { SCRIPT_BUCKETS = 1024 };
+
+struct scripting {
+    struct engine *e;
+    lua_State *L;
+    struct run run;
+    struct script *buckets[SCRIPT_BUCKETS];
+    struct list aged;
+    size_t naged;
+
+    struct out out;     /* what a command answers to the script */
+    struct bytes flat;  /* the same in one piece, if it is not */
+    struct bytes text;  /* what a library is writing */
+    struct slice *argv; /* of a command, and room for the numbers in it */
+    char *digits;
+    int argv_cap;
+    struct drand48_data random;
+};
+
+struct scripting *scripting_of(lua_State *L);
+
+/* ---------------------------------------------------------------- parts of it */
+
+/* interp.c: runs `run.ref` as sc->run says; answers x. */
+int script_run(struct call *x, struct run run);
+
+/* Compiles; the function's reference, or LUA_NOREF and the error's text in `why`. */
+int script_compile(struct scripting *sc, const char *chunk, struct slice code, struct bytes *why);
+
+/* cache.c */
+struct script *script_find(struct scripting *sc, const uint8_t sha[SHA1_BYTES]);
+bool script_parse_hex(struct slice hex, uint8_t sha[SHA1_BYTES]);
+
+/* Compiles and keeps; NULL: answered with an error. */
+struct script *script_add(struct call *x, struct slice body, const uint8_t sha[SHA1_BYTES],
+                          bool evictable);
+void script_keep(struct scripting *sc, struct script *s);
+void script_flush(struct scripting *sc);
+
+/* sandbox.c: fills the fixed places of the stack; leaves globals as scripts may see them. */
+void sandbox_open(lua_State *L);
+
+/* Replaces the table on top by a view of it that cannot be changed. */
+void sandbox_protect(lua_State *L);
+
+/* api.c: pushes the table `redis`. */
+void api_open(lua_State *L);
+
+/* Raises a table {err=...}; a text without a code gets ERR. */
+int api_raise(lua_State *L, const char *text);
+
+/* convert.c */
+void convert_to_lua(struct scripting *sc, lua_State *L); /* what is in sc->out, pushed */
+void convert_to_reply(lua_State *L, struct reply *r, int script_resp); /* pops one value */
+
+/* What a library may write at the most. */
+#define LIB_TEXT_MAX (1ull << 30)
+
+/* Pushes what stands in sc->text as a string, and gives back what was too much of it. */
+void lib_push_text(lua_State *L);
+
+/* Libraries: each pushes its table. */
+void lib_bit_open(lua_State *L);
+void lib_struct_open(lua_State *L);
+void lib_cmsgpack_open(lua_State *L);
+void lib_cjson_open(lua_State *L);
+
+extern const struct command eval_commands[];
+
+#endif

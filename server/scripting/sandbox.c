@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * sandbox - the globals that scripts see, and how they are kept from changing them.
+ *
+ * Stock Lua has no read-only tables. So a script gets an empty table, a view, whose metatable reads
+ * from the table that it stands for and refuses what is written. The functions that would go
+ * around a metatable (rawset, next, setmetatable...) know views. Nothing that opens files, loads
+ * compiled code or outlives the script is there.
+ */
+#include "server/scripting/interp.h"
+
+#include "storage/base/check.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+static const char view_key; /* in a view's metatable: the table that it stands for */
+
+#define READ_ONLY "Attempt to modify a readonly table"
+
+enum { PATTERN_MAX = 8 * 1024 }; /* the matcher calls itself once for each item */
+
+/* If it is a view: pushes what it stands for. */
+static bool push_viewed(lua_State *L, int at) {
+    if (!lua_istable(L, at) || !lua_getmetatable(L, at)) return false;
+    lua_pushlightuserdata(L, (void *)&view_key);
+    lua_rawget(L, -2);
+    lua_remove(L, -2);
+    if (!lua_isnil(L, -1)) return true;
+    lua_pop(L, 1);
+    return false;
+}
+
+static bool is_view(lua_State *L, int at) {
+    bool yes = push_viewed(L, at);
+
+    if (yes) lua_pop(L, 1);
+    return yes;
+}
+
+static int refuse_write(lua_State *L) {
+    return luaL_error(L, READ_ONLY);
+}
+
+static int refuse_raw(lua_State *L) {
+    lua_pushliteral(L, READ_ONLY);
+    return lua_error(L);
+}
+
+static int missing_global(lua_State *L) {
+    const char *name = lua_tostring(L, 2);
+
+    return luaL_error(L, "Script attempted to access nonexistent global variable '%s'",
+                      name ? name : luaL_typename(L, 2));
+}
+
+void sandbox_protect(lua_State *L) {
+    lua_newtable(L); /* the view */
+    lua_createtable(L, 0, 3);
+    lua_pushlightuserdata(L, (void *)&view_key);
+    lua_pushvalue(L, -4);
+    lua_rawset(L, -3);
+    lua_pushvalue(L, -3);
+    lua_setfield(L, -2, "__index");
+    lua_pushcfunction(L, refuse_write);
+    lua_setfield(L, -2, "__newindex");
+    lua_setmetatable(L, -2);
+    lua_remove(L, -2);
+}
+
+/* ---------------------------------------------------------------- functions that know views */
+
+static int safe_rawset(lua_State *L) {
+    luaL_checktype(L, 1, LUA_TTABLE);
+    luaL_checkany(L, 2);
+    luaL_checkany(L, 3);
+    if (is_view(L, 1)) return refuse_raw(L);
+    lua_settop(L, 3);
+    lua_rawset(L, 1);
+    return 1;
+}
+
+static int safe_rawget(lua_State *L) {
+    luaL_checktype(L, 1, LUA_TTABLE);
+    luaL_checkany(L, 2);
+    lua_settop(L, 2);
+    if (push_viewed(L, 1)) lua_replace(L, 1);
+    lua_rawget(L, 1);
+    return 1;
+}
+
+static int safe_next(lua_State *L) {
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 2);
+    if (push_viewed(L, 1)) lua_replace(L, 1);
+    if (lua_next(L, 1)) return 2;
+    lua_pushnil(L);
+    return 1;
+}
+
+static int safe_pairs(lua_State *L) {
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_pushvalue(L, 1);
+    lua_pushnil(L);
+    return 3;
+}
+
+/* That of a userdatum is nobody's: a finalizer would outlive the script. */
+static int safe_getmetatable(lua_State *L) {
+    luaL_checkany(L, 1);
+    if (lua_isuserdata(L, 1) || is_view(L, 1) || !lua_getmetatable(L, 1))
+        lua_pushnil(L);
+    else
+        luaL_getmetafield(L, 1, "__metatable");
+    return 1;
+}
+
+static int safe_setmetatable(lua_State *L) {
+    int t = lua_type(L, 2);
+
+    luaL_checktype(L, 1, LUA_TTABLE);
+    luaL_argcheck(L, t == LUA_TNIL || t == LUA_TTABLE, 2, "nil or table expected");
+    if (is_view(L, 1)) return refuse_raw(L);
+    if (luaL_getmetafield(L, 1, "__metatable"))
+        return luaL_error(L, "cannot change a protected metatable");
+    lua_settop(L, 2);
+    lua_setmetatable(L, 1);
+    return 1;
+}
+
+static int safe_insert(lua_State *L) {
+    int end, at;
+
+    luaL_checktype(L, 1, LUA_TTABLE);
+    if (is_view(L, 1)) return refuse_raw(L);
+    at = end = (int)lua_objlen(L, 1) + 1;
+    if (lua_gettop(L) == 3) {
+        at = luaL_checkint(L, 2);
+        if (at > end) end = at;
+        for (int i = end; i > at; i--) {
+            lua_rawgeti(L, 1, i - 1);
+            lua_rawseti(L, 1, i);
+        }
+    } else if (lua_gettop(L) != 2) {
+        return luaL_error(L, "wrong number of arguments to 'insert'");
+    }
+    lua_rawseti(L, 1, at);
+    return 0;
+}
+
+/* The function that argument 1 names, itself or as a level of the stack: pushed. */
+static void push_function_arg(lua_State *L) {
+    lua_Debug ar;
+    int level;
+
+    if (lua_isfunction(L, 1)) {
+        lua_pushvalue(L, 1);
+        return;
+    }
+    level = luaL_checkint(L, 1);
+    luaL_argcheck(L, level >= 0, 1, "level must be non-negative");
+    if (lua_getstack(L, level, &ar) == 0) luaL_argerror(L, 1, "invalid level");
+    lua_getinfo(L, "f", &ar);
+}
+
+/* The environment of a function, not that of the interpreter (level 0). */
+static int safe_setfenv(lua_State *L) {
+    luaL_checktype(L, 2, LUA_TTABLE);
+    if (lua_isnumber(L, 1) && lua_tonumber(L, 1) == 0) return refuse_raw(L);
+    push_function_arg(L);
+    lua_pushvalue(L, 2);
+    if (lua_iscfunction(L, -2) || !lua_setfenv(L, -2))
+        return luaL_error(L, "'setfenv' cannot change environment of given object");
+    return 1;
+}
+
+/* ---------------------------------------------------------------- loading text only */
+
+static int load_text(lua_State *L, const char *p, size_t n, const char *chunk) {
+    if (n && p[0] == LUA_SIGNATURE[0]) {
+        lua_pushnil(L);
+        lua_pushliteral(L, "attempt to load chunk with wrong mode");
+        return 2;
+    }
+    if (luaL_loadbuffer(L, p, n, chunk) == 0) return 1;
+    lua_pushnil(L);
+    lua_insert(L, -2);
+    return 2;
+}
+
+static int safe_loadstring(lua_State *L) {
+    size_t n;
+    const char *p = luaL_checklstring(L, 1, &n);
+
+    return load_text(L, p, n, luaL_optstring(L, 2, p));
+}
+
+/* The pieces that argument 1 gives, in one: they are collected in a table. */
+static int safe_load(lua_State *L) {
+    const char *chunk = luaL_optstring(L, 2, "=(load)"), *p;
+    size_t n;
+    luaL_Buffer b;
+    int pieces = 0;
+
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    lua_settop(L, 2);
+    lua_newtable(L);
+    for (;;) {
+        lua_pushvalue(L, 1);
+        lua_call(L, 0, 1);
+        if (lua_isnil(L, -1)) break;
+        if (!lua_isstring(L, -1)) return luaL_error(L, "reader function must return a string");
+        if (lua_objlen(L, -1) == 0) break;
+        lua_rawseti(L, 3, ++pieces);
+    }
+    luaL_buffinit(L, &b);
+    for (int i = 1; i <= pieces; i++) {
+        lua_rawgeti(L, 3, i);
+        luaL_addvalue(&b);
+    }
+    luaL_pushresult(&b);
+    p = lua_tolstring(L, -1, &n);
+    return load_text(L, p, n, chunk);
+}
+
+/* ---------------------------------------------------------------- others with a difference */
+
+/* An error that is a table of ours arrives as its text, as it did before it was a table. */
+static int text_pcall(lua_State *L) {
+    int status;
+
+    luaL_checkany(L, 1);
+    status = lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
+    lua_pushboolean(L, status == 0);
+    lua_insert(L, 1);
+    if (status != 0 && lua_istable(L, -1)) {
+        lua_pushliteral(L, "err");
+        lua_rawget(L, -2);
+        if (lua_isstring(L, -1))
+            lua_replace(L, -2);
+        else
+            lua_pop(L, 1);
+    }
+    return lua_gettop(L);
+}
+
+static int short_pattern(lua_State *L) {
+    if (lua_isstring(L, 2) && lua_objlen(L, 2) > PATTERN_MAX)
+        return luaL_error(L, "pattern too complex");
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+    return lua_gettop(L);
+}
+
+/* Collecting may be asked for, but not turned off or tuned. */
+static int safe_collect(lua_State *L) {
+    const char *what = luaL_optstring(L, 1, "collect");
+
+    if (strcmp(what, "count") == 0) {
+        int kb = lua_gc(L, LUA_GCCOUNT, 0), rest = lua_gc(L, LUA_GCCOUNTB, 0);
+
+        lua_pushnumber(L, kb + rest / 1024.0);
+    } else if (strcmp(what, "step") == 0) {
+        lua_pushboolean(L, lua_gc(L, LUA_GCSTEP, luaL_optint(L, 2, 0)));
+    } else {
+        lua_pushinteger(L, strcmp(what, "collect") == 0 ? lua_gc(L, LUA_GCCOLLECT, 0) : 0);
+    }
+    return 1;
+}
+
+/* The same numbers in every run of a script. */
+static int steady_random(lua_State *L) {
+    long bits;
+    double r;
+
+    lrand48_r(&scripting_of(L)->random, &bits);
+    r = (double)(bits % INT32_MAX) / (double)INT32_MAX;
+    if (lua_gettop(L) == 0) {
+        lua_pushnumber(L, r);
+    } else {
+        int two = lua_gettop(L) > 1, low = two ? luaL_checkint(L, 1) : 1;
+        int high = luaL_checkint(L, two ? 2 : 1);
+
+        luaL_argcheck(L, low <= high, two ? 2 : 1, "interval is empty");
+        if (lua_gettop(L) > 2) return luaL_error(L, "wrong number of arguments");
+        lua_pushnumber(L, floor(r * ((double)high - low + 1)) + low);
+    }
+    return 1;
+}
+
+static int steady_seed(lua_State *L) {
+    srand48_r(luaL_checkint(L, 1), &scripting_of(L)->random);
+    return 0;
+}
+
+/* ---------------------------------------------------------------- putting it together */
+
+static void open_library(lua_State *L, const char *name, lua_CFunction open) {
+    lua_pushcfunction(L, open);
+    lua_pushstring(L, name);
+    lua_call(L, 1, 0);
+}
+
+static void remove_global(lua_State *L, const char *name) {
+    lua_pushnil(L);
+    lua_setfield(L, LUA_GLOBALSINDEX, name);
+}
+
+/* Puts a guard before functions of the string library. */
+static void guard_patterns(lua_State *L) {
+    static const char *const names[] = {"find", "match", "gmatch", "gfind", "gsub"};
+
+    lua_getglobal(L, "string");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        lua_getfield(L, -1, names[i]);
+        lua_pushcclosure(L, short_pattern, 1);
+        lua_setfield(L, -2, names[i]);
+    }
+    lua_pop(L, 1);
+}
+
+static void replace_functions(lua_State *L) {
+    static const luaL_Reg globals[] = {{"rawset", safe_rawset},
+                                       {"rawget", safe_rawget},
+                                       {"next", safe_next},
+                                       {"getmetatable", safe_getmetatable},
+                                       {"setmetatable", safe_setmetatable},
+                                       {"setfenv", safe_setfenv},
+                                       {"loadstring", safe_loadstring},
+                                       {"load", safe_load},
+                                       {"pcall", text_pcall},
+                                       {"collectgarbage", safe_collect},
+                                       {NULL, NULL}};
+
+    for (const luaL_Reg *f = globals; f->name; f++) lua_register(L, f->name, f->func);
+    lua_getglobal(L, "next");
+    lua_pushcclosure(L, safe_pairs, 1);
+    lua_setglobal(L, "pairs");
+    lua_getglobal(L, "table");
+    lua_pushcfunction(L, safe_insert);
+    lua_setfield(L, -2, "insert");
+    lua_getglobal(L, "math");
+    lua_pushcfunction(L, steady_random);
+    lua_setfield(L, -2, "random");
+    lua_pushcfunction(L, steady_seed);
+    lua_setfield(L, -2, "randomseed");
+    lua_pop(L, 2);
+}
+
+static void open_all(lua_State *L) {
+    static const char *const removed[] = {"dofile", "loadfile", "print",
+                                          "module", "require",  "package"};
+
+    open_library(L, "", luaopen_base);
+    open_library(L, LUA_TABLIBNAME, luaopen_table);
+    open_library(L, LUA_STRLIBNAME, luaopen_string);
+    open_library(L, LUA_MATHLIBNAME, luaopen_math);
+    for (size_t i = 0; i < sizeof removed / sizeof *removed; i++) remove_global(L, removed[i]);
+    guard_patterns(L);
+    replace_functions(L);
+    lib_bit_open(L);
+    lua_setglobal(L, "bit");
+    lib_struct_open(L);
+    lua_setglobal(L, "struct");
+    lib_cmsgpack_open(L);
+    lua_setglobal(L, "cmsgpack");
+    lib_cjson_open(L);
+    lua_setglobal(L, "cjson");
+    api_open(L);
+    lua_setglobal(L, "redis");
+}
+
+/* Every library becomes a view; strings' metatable, which all scripts share, shows one. */
+static void protect_libraries(lua_State *L) {
+    static const char *const names[] = {"string", "table",    "math",  "coroutine", "bit",
+                                        "struct", "cmsgpack", "cjson", "redis"};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        lua_getglobal(L, names[i]);
+        CHECK(lua_istable(L, -1));
+        sandbox_protect(L);
+        lua_setglobal(L, names[i]);
+    }
+    lua_pushliteral(L, "");
+    lua_getmetatable(L, -1);
+    lua_newtable(L);
+    lua_getglobal(L, "string");
+    lua_setfield(L, -2, "__index");
+    sandbox_protect(L);
+    lua_setfield(L, -2, "__metatable");
+    lua_pop(L, 2);
+}
+
+void sandbox_open(lua_State *L) {
+    open_all(L);
+    protect_libraries(L);
+    lua_pushvalue(L, LUA_GLOBALSINDEX);
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, missing_global);
+    lua_setfield(L, -2, "__index");
+    lua_setmetatable(L, -2);
+    lua_pushvalue(L, AT_GLOBALS);
+    sandbox_protect(L);
+    lua_pushvalue(L, AT_VIEW);
+    lua_setfield(L, AT_GLOBALS, "_G");
+    lua_pushvalue(L, AT_VIEW);
+    lua_replace(L, LUA_GLOBALSINDEX);
+}

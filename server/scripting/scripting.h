@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * scripting - Lua scripts that run commands: what the layers above see of it.
+ */
+#ifndef STET_SCRIPTING_SCRIPTING_H
+#define STET_SCRIPTING_SCRIPTING_H
+
+#include "server/exec/call.h"
+
+/* The interpreter of an engine; sets e->scripting. Call after the engine was set up. */
+void scripting_start(struct engine *e);
+void scripting_stop(struct engine *e);
+
+void scripting_register(struct command_registry *r);
+
+#endif
