@@ -143,15 +143,19 @@ static void append_usage(const struct info_usage *u, struct bytes *out) {
                  ratio((double)u->dataset, (double)above) * 100);
 }
 
-static void append_scripts(struct bytes *out) {
-    bytes_append_str(out, "used_memory_lua:0\r\nused_memory_vm_eval:0\r\n");
-    append_human(out, "used_memory_lua", 0);
-    bytes_append_str(out, "used_memory_scripts_eval:0\r\nnumber_of_cached_scripts:0\r\n"
-                          "number_of_functions:0\r\nnumber_of_libraries:0\r\n"
-                          "used_memory_vm_functions:0\r\n");
-    append_size(out, "used_memory_vm_total", 0);
-    bytes_append_str(out, "used_memory_functions:0\r\n");
-    append_size(out, "used_memory_scripts", 0);
+/* One interpreter runs scripts and functions; it is counted with the scripts. */
+static void append_scripts(const struct script_figures *s, struct bytes *out) {
+    bytes_printf(out, "used_memory_lua:%zu\r\nused_memory_vm_eval:%zu\r\n", s->lua_bytes,
+                 s->lua_bytes);
+    append_human(out, "used_memory_lua", s->lua_bytes);
+    bytes_printf(out,
+                 "used_memory_scripts_eval:%zu\r\nnumber_of_cached_scripts:%zu\r\n"
+                 "number_of_functions:%zu\r\nnumber_of_libraries:%zu\r\n"
+                 "used_memory_vm_functions:0\r\n",
+                 s->cached_bytes, s->cached, s->functions, s->libraries);
+    append_size(out, "used_memory_vm_total", s->lua_bytes);
+    bytes_printf(out, "used_memory_functions:%zu\r\n", s->function_bytes);
+    append_size(out, "used_memory_scripts", s->cached_bytes + s->function_bytes);
 }
 
 static void append_value(void *arg, struct slice name, struct slice value) {
@@ -171,7 +175,7 @@ void info_memory(struct engine *e, struct bytes *out) {
                  m.allocated, m.active, m.resident, m.muzzy);
     append_size(out, "total_system_memory",
                 (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE));
-    append_scripts(out);
+    append_scripts(&e->scripts, out);
     append_size(out, "maxmemory", e->v->maxmemory);
     conf_get(e->conf, &SLICE("maxmemory-policy"), 1, append_value, out);
     append_excess(out, "allocator_frag", m.active, m.allocated);
@@ -221,11 +225,12 @@ static void append_keys(const struct engine *e, struct bytes *out) {
     bytes_printf(out,
                  "expired_subkeys:%llu\r\nexpired_keys:%llu\r\nexpired_stale_perc:0.00\r\n"
                  "expired_time_cap_reached_count:%llu\r\nexpire_cycle_cpu_milliseconds:%llu\r\n"
-                 "evicted_keys:%llu\r\nevicted_clients:0\r\nevicted_scripts:0\r\n"
+                 "evicted_keys:%llu\r\nevicted_clients:0\r\nevicted_scripts:%llu\r\n"
                  "total_eviction_exceeded_time:0\r\ncurrent_eviction_exceeded_time:0\r\n"
                  "keyspace_hits:%llu\r\nkeyspace_misses:%llu\r\n",
                  (ull)s->expired_fields, (ull)s->expired, (ull)s->expired_time_cap,
-                 (ull)s->expire_cycle_us / 1000, (ull)s->evicted, (ull)s->hits, (ull)s->misses);
+                 (ull)s->expire_cycle_us / 1000, (ull)s->evicted, (ull)e->scripts.evicted,
+                 (ull)s->hits, (ull)s->misses);
 }
 
 static void append_loop(const struct engine *e, struct bytes *out) {

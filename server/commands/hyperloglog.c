@@ -312,7 +312,7 @@ const struct command hyperloglog_commands[] = {
      "Adds elements to what a HyperLogLog has seen.",
      .grammar = "key@0 [element+]",
      .key_specs = "RW insert"},
-    {"pfcount", -2, CMD_READONLY, "hyperloglog", {1, -1, 1}, cmd_pfcount, "2.8.9",
+    {"pfcount", -2, CMD_READONLY | CMD_MAY_REPLICATE, "hyperloglog", {1, -1, 1}, cmd_pfcount, "2.8.9",
      "Estimates how many different elements HyperLogLogs have seen together.",
      .grammar = "key@0+",
      .key_specs = "RW access (RW because it may change the internal representation of the key, "

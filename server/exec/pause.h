@@ -26,7 +26,7 @@ bool pause_ends(struct pause *p, uint64_t now_us);
 /* Whether a command with these flags has to wait. */
 static inline bool pause_holds(const struct pause *p, uint32_t flags) {
     if (__builtin_expect(p->mode == PAUSE_NONE, 1)) return false;
-    return p->mode == PAUSE_ALL || flags & (CMD_WRITE | CMD_MAY_REPLICATE);
+    return p->mode == PAUSE_ALL || flags & (CMD_WRITE | CMD_MAY_REPLICATE | CMD_RUNS_SCRIPT);
 }
 
 #endif

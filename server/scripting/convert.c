@@ -61,7 +61,7 @@ static const char *push_keyed(lua_State *L, const char *p, int64_t n, int resp, 
     luaL_checkstack(L, 6, "reply is nested too deeply");
     lua_createtable(L, 0, 1);
     lua_pushstring(L, map ? "map" : "set");
-    lua_createtable(L, 0, n > INT32_MAX ? 0 : (int)n);
+    lua_newtable(L); /* grown as Redis grows it: the size decides the order of the keys */
     for (int64_t i = 0; i < n; i++) {
         p = push_value(L, p, resp);
         if (map)

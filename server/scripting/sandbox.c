@@ -254,6 +254,20 @@ static int short_pattern(lua_State *L) {
     return lua_gettop(L);
 }
 
+static int bounded_rep(lua_State *L) {
+    size_t n;
+    const char *p = luaL_checklstring(L, 1, &n);
+    double times = luaL_checknumber(L, 2);
+    struct bytes *b = &scripting_of(L)->text;
+
+    if (times * (double)n > (double)(LIB_TEXT_MAX / 2))
+        return luaL_error(L, "resulting string too large");
+    bytes_clear(b);
+    for (double i = n ? times : 0; i >= 1; i--) bytes_append(b, p, n);
+    lib_push_text(L);
+    return 1;
+}
+
 /* Collecting may be asked for, but not turned off or tuned. */
 static int safe_collect(lua_State *L) {
     const char *what = luaL_optstring(L, 1, "collect");
@@ -318,6 +332,8 @@ static void guard_patterns(lua_State *L) {
         lua_pushcclosure(L, short_pattern, 1);
         lua_setfield(L, -2, names[i]);
     }
+    lua_pushcfunction(L, bounded_rep);
+    lua_setfield(L, -2, "rep");
     lua_pop(L, 1);
 }
 

@@ -24,11 +24,11 @@ from server import COMPAT, SERVER, Server  # noqa: E402
 
 FAMILIES = ("strings,bits,generic,connection,config,command,protocol,arity,lists,hashes,sets,zsets,"
             "streams,hyperloglog,geo,sort,hash_field_expiry,additions74,transactions,blocking,"
-            "pubsub,keyspace_notifications")
+            "pubsub,keyspace_notifications,scripting")
 # Times relative to now of two commands must fall into one millisecond: these are tried again.
 HASTY = {"hash_field_expiry-h003": 10}
-# Cases that go on with what a command did that is not there yet (EVAL).
-LATER = {"transactions-h007", "pubsub-h005"}
+# Cases that go on with what a command did that is not there yet (SYNC, ACL).
+LATER = {"scripting-h004"}
 CLEAN = ["FLUSHALL"], ["FUNCTION", "FLUSH"], ["SCRIPT", "FLUSH"]
 
 

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Scripts over the wire: what outlives them, what they may not do, and what a log says of them.
+ */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/kit/ask.h"
+#include "tests/kit/server.h"
+
+TestSuite(scripting, .fini = kit_end);
+
+Test(scripting, cached_scripts_are_found_by_digest) {
+    redisContext *c = ask_open(server_run(NULL, NULL));
+    const char *sha = "e0e1f9fabfc9d4800c877a703b823ac0578ff8db";
+
+    EXPECT(c, "-NOSCRIPT No matching script. Please use EVAL.", "EVALSHA %s 0", sha);
+    EXPECT(c, "$e0e1f9fabfc9d4800c877a703b823ac0578ff8db", "SCRIPT LOAD %s", "return 1");
+    EXPECT(c, ":1", "EVALSHA E0E1F9FABFC9D4800C877A703B823AC0578FF8DB 0");
+    EXPECT(c, "[:1 :0]", "SCRIPT EXISTS %s x", sha);
+    EXPECT(c, "+OK", "SCRIPT FLUSH");
+    EXPECT(c, "[:0]", "SCRIPT EXISTS %s", sha);
+    EXPECT(c, "[$a $v]", "EVAL %s 1 a v", "return {KEYS[1], ARGV[1]}");
+}
+
+Test(scripting, effects_are_read_back_as_one) {
+    struct server *s = server_run(ASK_AOF, NULL);
+    redisContext *c = ask_open(s);
+
+    EXPECT(c, "[:3 :2]", "EVAL %s 2 n l",
+           "redis.call('set', KEYS[1], 3) redis.call('rpush', KEYS[2], 'a', 'b') "
+           "redis.call('select', 1) redis.call('set', 'other', 1) redis.call('select', 0) "
+           "return {tonumber(redis.call('get', KEYS[1])), redis.call('llen', KEYS[2])}");
+    EXPECT(c, "$3", "GET n");
+    server_stop(s);
+    server_start(s, ASK_AOF, NULL);
+    c = ask_open(s);
+    EXPECT(c, "$3", "GET n");
+    EXPECT(c, "[$a $b]", "LRANGE l 0 -1");
+    EXPECT(c, "+OK", "SELECT 1");
+    EXPECT(c, "$1", "GET other");
+}
+
+Test(scripting, one_script_leaves_nothing_to_the_next) {
+    redisContext *c = ask_open(server_run(NULL, NULL));
+    static const char *const tries[] = {
+        "rawset(_G, 'x', 1)",
+        "rawset(string, 'x', 1)",
+        "getmetatable('').__index.x = 1",
+        "getmetatable('').__metatable = nil",
+        "setmetatable(_G, {})",
+        "table.insert(redis, 1)",
+        "setfenv(0, {})",
+        "redis.call = nil",
+        "for k, v in pairs(_G) do if type(v) == 'table' then rawset(v, 'x', 1) end end",
+        "getfenv(1).x = 1",
+        "getfenv(0).x = 1",
+        "local m = getmetatable(_G); m.__index = nil",
+        "getmetatable(newproxy(true)).__gc = error",
+        "return loadstring(string.dump(function() return 1 end))()",
+    };
+
+    for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) {
+        redisReply *r = redisCommand(c, "EVAL %s 0", tries[i]);
+
+        cr_assert(r && r->type == REDIS_REPLY_ERROR, "%s", tries[i]);
+        freeReplyObject(r);
+    }
+    EXPECT(c, "[(nil) (nil) $A]", "EVAL %s 0",
+           "return {rawget(_G, 'x') or false, string.x or false, ('a'):upper()}");
+    EXPECT(c, ":1", "EVAL %s 0", "setfenv(1, {}) return 1");
+    EXPECT(c, ":1", "EVAL %s 0", "setfenv(1, {}) return 1");
+}
+
+/* What is too large, too deep or never meant well is an error, and the server goes on. */
+Test(scripting, bad_input_of_libraries_is_an_error) {
+    redisContext *c = ask_open(server_run(NULL, NULL));
+    static const char *const tries[] = {
+        "return string.rep('x', 1e10)",
+        "return struct.pack('>I2147483648', 1)",
+        "return struct.unpack('c2147483647', 'x')",
+        "return struct.unpack('>I4', 'abc', 5)",
+        "return struct.unpack('c0', 'abc')",
+        "return struct.unpack('bc0', '\\255x')",
+        "return struct.pack('!3i4', 1)",
+        "return cmsgpack.unpack('\\221')",
+        "return cmsgpack.unpack('\\221\\221')",
+        "return cmsgpack.unpack('\\219\\255\\255\\255\\255x')",
+        "return cmsgpack.unpack('\\221\\255\\255')",
+        "return cmsgpack.unpack(string.rep('\\145', 100000))",
+        "return cmsgpack.unpack_one('abc', -5)",
+        "return cmsgpack.unpack_limit('abc', -1)",
+        "return cmsgpack.unpack_limit('abc', 1, 10)",
+        "return cmsgpack.unpack('\\129\\192\\1')",
+        "return cmsgpack.unpack('\\193')",
+        "return cjson.decode(string.rep('[', 2000))",
+        "return cjson.decode('\"\\\\ud800\"')",
+        "return cjson.decode('\"\\\\u12')",
+        "return cjson.decode('\"\\\\')",
+        "return cjson.decode('nul')",
+        "return cjson.encode({[1] = 1, [1000000] = 2})",
+        "return cjson.encode(1/0)",
+        "return cjson.encode(function() end)",
+        "local t = {} t[1] = t return cjson.encode(t)",
+        "return ('x'):rep(30000):match(('x?'):rep(30000))",
+        "local function f() return f() + 1 end return f()",
+    };
+
+    for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) {
+        redisReply *r = redisCommand(c, "EVAL %s 0", tries[i]);
+
+        cr_assert(r && r->type == REDIS_REPLY_ERROR, "%s", tries[i]);
+        freeReplyObject(r);
+    }
+    EXPECT(c, "$ffffffff", "EVAL %s 0", "return bit.tohex(-1, -2147483648):lower()");
+    EXPECT(c, "[$x :3]", "EVAL %s 0", "return {struct.unpack('bc0', '\\1x')}");
+    EXPECT(c, "+PONG", "PING");
+}
+
+Test(scripting, values_survive_json_and_msgpack) {
+    redisContext *c = ask_open(server_run(NULL, NULL));
+
+    EXPECT(c, "${\"a\":[1,2.5,\"x\\/\\u0001\",null,{}]}", "EVAL %s 0",
+           "return cjson.encode({a = {1, 2.5, 'x/\\1', cjson.null, {}}})");
+    EXPECT(c, "$\\xf0\\x9f\\x98\\x80", "EVAL %s 0",
+           "return cjson.decode('\"\\\\ud83d\\\\ude00\"')");
+    EXPECT(c, "[:-1 :300 :-70000 :5000000000 $x :1]", "EVAL %s 0",
+           "return {cmsgpack.unpack(cmsgpack.pack(-1, 300, -70000, 5e9, 'x', true))}");
+    EXPECT(c, "[:3 :1 :2]", "EVAL %s 0",
+           "return {cmsgpack.unpack_limit(cmsgpack.pack(1, 2, 3), 2) + 1, 1, 2}");
+    EXPECT(c, "[:-2 :258 :4]", "EVAL %s 0", "return {struct.unpack('<bH', '\\254\\2\\1')}");
+}
+
+Test(scripting, only_the_last_scripts_of_eval_are_kept) {
+    redisContext *c = ask_open(server_run(NULL, NULL));
+    char body[64];
+    redisReply *r;
+
+    for (int i = 0; i < 600; i++) {
+        snprintf(body, sizeof body, "return %d", i);
+        freeReplyObject(redisCommand(c, "EVAL %s 0", body));
+    }
+    r = redisCommand(c, "INFO everything");
+    cr_assert(strstr(r->str, "number_of_cached_scripts:500\r\n"));
+    cr_assert(strstr(r->str, "evicted_scripts:100\r\n"));
+    freeReplyObject(r);
+}
