@@ -114,7 +114,7 @@ int cmd_client_tracking(struct call *x) {
 int cmd_client_caching(struct call *x) {
     unsigned options = x->s->tracker ? x->s->tracker->options : 0;
 
-    if (!(options & (TRACKING_OPTIN | TRACKING_OPTOUT)))
+    if (!x->s->tracker)
         return reply_err(x, "ERR CLIENT CACHING can be called only when the client is in tracking "
                             "mode with OPTIN or OPTOUT mode enabled");
     if (arg_is(x, 2, "yes")) {

@@ -93,6 +93,8 @@ static int cmd_psubscribe(struct call *x) {
 }
 
 static int cmd_ssubscribe(struct call *x) {
+    if (x->may_not_wait)
+        return reply_err(x, "ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client");
     return subscribe(x, PUBSUB_SHARD);
 }
 

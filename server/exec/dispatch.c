@@ -321,7 +321,7 @@ static void run(struct call *x, bool unknown_sub, uint64_t *clock_ns) {
     uint64_t from = x->s->out.end;
 
     x->dirty_before = e->dirty;
-    push_run(e, x->s);
+    push_run(&e->pushes, x->s);
     if (pass_gates(x, unknown_sub) < 0) {
         multi_fail(x->s);
     } else if (__builtin_expect(multi_queues(x), 0)) {
@@ -337,7 +337,7 @@ static void run(struct call *x, bool unknown_sub, uint64_t *clock_ns) {
     apply_reply_mode(x, from);
     if (x->need && x->need > aof_safe(e->aof, e->gate.level))
         session_add_gate(x->s, from, x->need, e->gate.level);
-    push_settle(e, x->need);
+    push_ran(e, &e->pushes, x->need);
     if (x->s->tracker) tracking_after(x);
 }
 

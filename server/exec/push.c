@@ -21,10 +21,6 @@ struct reply push_begin(struct engine *e, struct session *s) {
     return (struct reply){&s->out, s->resp};
 }
 
-void push_run(struct engine *e, struct session *s) {
-    e->pushes.running = s;
-}
-
 static void tell(struct engine *e, struct session *s, uint64_t from, uint64_t need) {
     if (need > aof_safe(e->aof, e->gate.level)) session_add_gate(s, from, need, e->gate.level);
     s->ops->wake(s);

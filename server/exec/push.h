@@ -8,8 +8,9 @@
  * when the command (transaction, script) is over. So every session that gets something meanwhile is
  * noted with the offset at which that begins, and push_settle() puts the gates.
  *
- *   push_begin(e, s) ... reply_*() ...    any number of times, while a command runs
- *   push_settle(e, need)                  once it is over
+ *   push_run(p, s)                        a command of session s begins
+ *   push_begin(e, to) ... reply_*() ...   any number of times, for any session
+ *   push_ran(e, p, need)                  it is over
  *
  * What a client's own command tells that client follows the command's reply.
  */
@@ -34,12 +35,20 @@ void push_release(struct engine *e);
 /* Where to write one push for this session. Good until the next call. */
 struct reply push_begin(struct engine *e, struct session *s);
 
-/* A session's command begins. */
-void push_run(struct engine *e, struct session *s);
-
-/* It is over, or whatever else pushed: all of it waits for this position (0: for nothing). Whoever
- * changes keys outside of a command calls this himself. */
+/* Whatever pushed is over: all of it waits for this position (0: for nothing). Whoever changes keys
+ * outside of a command calls this himself. */
 void push_settle(struct engine *e, uint64_t need);
+
+/* A session's command begins, and is over. */
+static inline void push_run(struct pushes *p, struct session *s) {
+    p->running = s;
+}
+
+static inline void push_ran(struct engine *e, struct pushes *p, uint64_t need) {
+    if (__builtin_expect(!list_empty(&p->told) || out_pending(&p->own) > 0, 0))
+        push_settle(e, need);
+    p->running = NULL;
+}
 
 /* The session goes away. */
 void push_forget(struct engine *e, struct session *s);

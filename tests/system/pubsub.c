@@ -104,3 +104,18 @@ Test(pubsub, copies_are_called_back_through_another_connection) {
     EXPECT(data, "+RESET", "RESET");
     EXPECT(data, ":-1", "CLIENT GETREDIR");
 }
+
+Test(pubsub, subscribing_in_a_transaction) {
+    struct server *s = server_run("--save", "", NULL);
+    redisContext *c = ask_open(s);
+
+    EXPECT(c, "+OK", "MULTI");
+    EXPECT(c, "+QUEUED", "SUBSCRIBE a");
+    EXPECT(c, "+QUEUED", "PUBLISH a x");
+    EXPECT(c, "+QUEUED", "SSUBSCRIBE s");
+    EXPECT(c,
+           "[[$subscribe $a :1] :1 "
+           "-ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client]",
+           "EXEC");
+    EXPECT_NEXT(c, "[$message $a $x]");
+}
