@@ -77,6 +77,7 @@ struct rdb_key {
     int64_t expire_ms; /* or ENTRY_NO_EXPIRE; the entry has it too */
     int64_t idle_s;    /* -1: not said */
     int freq;          /* 0..255, -1: not said */
+    uint64_t at;       /* offset in the file where it begins */
 };
 
 /* Who gets what is read. A function that returns -1 has set `e` and ends the reading. Any may be

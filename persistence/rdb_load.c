@@ -14,7 +14,7 @@ struct load {
     struct rdb_loaded *out;
     struct waiting {
         struct entry *e;
-        uint64_t hash;
+        uint64_t hash, at;
         int db;
     } waiting[AHEAD]; /* a ring: the oldest one is at `first` */
     unsigned first, n;
@@ -29,8 +29,8 @@ static int insert(struct load *l, const struct waiting *w, struct err *err) {
         struct bytes text = {0};
 
         bytes_append_quoted(&text, entry_key(w->e));
-        err_set(err, EEXIST, "key %.300s of database %d is there already", bytes_cstr(&text),
-                w->db);
+        err_set(err, EEXIST, "offset %llu: key %.300s of database %d is there already",
+                (unsigned long long)w->at, bytes_cstr(&text), w->db);
         bytes_release(&text);
         entry_free(w->e);
         return -1;
@@ -84,7 +84,7 @@ static int on_key(void *arg, const struct rdb_key *k, struct entry *e, struct er
     }
     note_access(l, k, e);
     table_prefetch_bucket(&l->o->ks->dbs[k->db].keys, hash);
-    l->waiting[(l->first + l->n++) % AHEAD] = (struct waiting){e, hash, k->db};
+    l->waiting[(l->first + l->n++) % AHEAD] = (struct waiting){e, hash, k->at, k->db};
     return l->n < AHEAD ? 0 : insert_oldest(l, err);
 }
 

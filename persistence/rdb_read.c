@@ -210,6 +210,7 @@ static bool take_key(struct read *r, unsigned type) {
         r->report->empty_keys++;
     } else {
         r->report->keys++;
+        r->next.at = r->report->value_at;
         if (!r->sink->key)
             entry_free(e);
         else if (r->sink->key(r->arg, &r->next, e, r->e) < 0)

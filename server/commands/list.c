@@ -51,6 +51,7 @@ struct slice list_end_value(const struct entry *e, bool front, struct bytes *kee
     listval_begin(&it, e, front ? 0 : listval_len(e) - 1, false);
     s = lp_value_text(listval_value(&it), text);
     bytes_clear(keep);
+    bytes_room(keep, s.n + 1); /* not NULL for an empty one */
     bytes_append(keep, s.p, s.n);
     listval_end(&it);
     return bytes_slice(keep);
