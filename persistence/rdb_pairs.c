@@ -72,6 +72,7 @@ static bool take_pair(struct rdb_in *in, struct bytes *keep, struct slice *value
 
     if (!rdb_in_string(in, &field)) return false;
     bytes_clear(keep);
+    bytes_room(keep, field.n + 1); /* not NULL for an empty one */
     bytes_append(keep, field.p, field.n);
     return rdb_in_string(in, value);
 }
@@ -278,6 +279,7 @@ static bool take_member(struct rdb_in *in, const struct rdb_want *w, struct zset
 
     if (!rdb_in_string(in, &member)) return false;
     bytes_clear(keep);
+    bytes_room(keep, member.n + 1);
     bytes_append(keep, member.p, member.n);
     if (w->type == RDB_ZSET_2 ? !rdb_in_double(in, &score) : !take_old_score(in, &score))
         return false;

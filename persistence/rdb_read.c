@@ -67,6 +67,7 @@ static bool take_aux(struct read *r) {
 
     if (!rdb_in_string(&r->in, &name)) return false;
     bytes_clear(&r->key);
+    bytes_room(&r->key, name.n + 1);
     bytes_append(&r->key, name.p, name.n);
     name = bytes_slice(&r->key);
     if (!rdb_in_string(&r->in, &value)) return false;
@@ -200,6 +201,7 @@ static bool take_key(struct read *r, unsigned type) {
 
     if (!rdb_in_string(&r->in, &key)) return false;
     bytes_clear(&r->key);
+    bytes_room(&r->key, key.n + 1); /* not NULL for an empty one */
     bytes_append(&r->key, key.p, key.n);
     r->in_value = true;
     e = rdb_take_value(&r->in, type, bytes_slice(&r->key), r->next.expire_ms, &r->o->rules);
