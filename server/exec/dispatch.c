@@ -7,6 +7,7 @@
  * permission) refuses is answered without the handler running.
  */
 #include "server/exec/blocking.h"
+#include "server/exec/monitor.h"
 #include "server/exec/multi.h"
 #include "server/exec/observe.h"
 
@@ -270,9 +271,12 @@ static void tell_all_changed(struct engine *e) {
 
 static int execute(struct call *x, uint64_t *clock_ns) {
     struct engine *e = x->e;
-    int rc = x->cmd->row->fn(x);
-    uint64_t now = clock_real_ns();
+    uint64_t now;
+    int rc;
 
+    if (__builtin_expect(e->nmonitors > 0, 0)) monitor_show_before(x);
+    rc = x->cmd->row->fn(x);
+    now = clock_real_ns();
     propagate(x);
     if (x->all_changed && e->dirty != x->dirty_before) tell_all_changed(e);
     if (x->all_changed) tracking_all_changed(e);

@@ -29,7 +29,9 @@ static void append_line(const struct call *x, struct bytes *b) {
     x->s->ops->describe(x->s, &wire);
     bytes_printf(b, "+%lld.%06lld [%d ", (long long)(now / 1000000), (long long)(now % 1000000),
                  x->s->db);
-    if (x->s->flags & SESSION_UNIX)
+    if (x->scripted)
+        bytes_append_str(b, "lua]");
+    else if (x->s->flags & SESSION_UNIX)
         bytes_printf(b, "unix:%.*s]", (int)strcspn(wire.addr, ":"), wire.addr);
     else
         bytes_printf(b, "%s]", wire.addr);
@@ -40,11 +42,10 @@ static void append_line(const struct call *x, struct bytes *b) {
     bytes_append_str(b, "\r\n");
 }
 
-void monitor_show(const struct call *x) {
+static void show(const struct call *x) {
     struct engine *e = x->e;
     struct bytes line = {0};
 
-    if (x->cmd->row->flags & (CMD_SKIP_MONITOR | CMD_ADMIN) || x->again || e->replaying) return;
     append_line(x, &line);
     for (size_t i = 0; i < e->nmonitors; i++) {
         struct reply r = push_begin(e, e->monitors[i]);
@@ -52,4 +53,13 @@ void monitor_show(const struct call *x) {
         reply_raw(&r, line.p, line.n);
     }
     bytes_release(&line);
+}
+
+void monitor_show_before(const struct call *x) {
+    if (x->cmd->row->flags & CMD_SKIP_MONITOR && strcmp(x->cmd->row->group, "scripting") == 0)
+        show(x);
+}
+
+void monitor_show_after(const struct call *x) {
+    if (!(x->cmd->row->flags & (CMD_SKIP_MONITOR | CMD_ADMIN)) && !x->again) show(x);
 }

@@ -11,7 +11,9 @@
 void monitor_begin(struct session *s);
 void monitor_end(struct session *s);
 
-/* Shows the call to all of them. */
-void monitor_show(const struct call *x);
+/* Shows the call to all of them: before it runs if it is a script, whose commands follow it, else
+ * when it has run. */
+void monitor_show_before(const struct call *x);
+void monitor_show_after(const struct call *x);
 
 #endif

@@ -39,7 +39,7 @@ void observe(struct call *x, uint64_t ns, int rc) {
     struct engine *e = x->e;
     uint64_t least = slow_ns(e->v->slowlog_log_slower_than), other = latency_ns(e->v);
 
-    if (__builtin_expect(e->nmonitors > 0, 0)) monitor_show(x);
+    if (__builtin_expect(e->nmonitors > 0, 0)) monitor_show_after(x);
     if (x->waits) return;
     count(x->cmd, ns, rc);
     if (other < least) least = other;

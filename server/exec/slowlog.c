@@ -59,8 +59,8 @@ void slowlog_add(struct slowlog *l, const struct call *x, uint64_t us, size_t ma
     *t = (struct slow_entry){.id = l->next_id++,
                              .us = us,
                              .at_s = clock_wall_ms() / 1000,
-                             .addr = mem_strdup(wire.addr),
-                             .name = mem_strdup(x->s->name ? x->s->name : "")};
+                             .addr = mem_strdup(x->scripted ? "?:0" : wire.addr),
+                             .name = mem_strdup(x->s->name && !x->scripted ? x->s->name : "")};
     copy_args(t, x);
     list_append(&l->entries, &t->link);
     l->n++;

@@ -23,10 +23,13 @@ Test(introspection, a_monitor_sees_the_commands_of_all) {
     cr_assert(strstr(ask_next(m), "\"MULTI\""));
     cr_assert(strstr(ask_next(m), "\"INCR\" \"n\""));
     cr_assert(strstr(ask_next(m), "\"EXEC\""));
+    EXPECT(c, ":2", "EVAL %s 0", "return redis.call('incr','n')");
+    cr_assert(strstr(ask_next(m), "\"EVAL\" \"return"), "the script comes before its commands");
+    cr_assert(strstr(ask_next(m), " [0 lua] \"incr\" \"n\""));
     cr_assert(strstr(ask(c, "CLIENT LIST"), "flags=O "));
     EXPECT(m, "+RESET", "RESET");
-    EXPECT(c, "$1", "GET n");
-    EXPECT(m, "$1", "GET n");
+    EXPECT(c, "$2", "GET n");
+    EXPECT(m, "$2", "GET n");
 }
 
 Test(introspection, slow_commands_are_remembered) {
