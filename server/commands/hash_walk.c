@@ -62,49 +62,21 @@ static int cmd_hrandfield(struct call *x) {
 
 /* ---------------------------------------------------------------- HSCAN */
 
-struct scan {
-    const struct scan_options *o;
-    struct hash_item *found;
-    size_t n, cap, seen;
-};
-
 static void scan_visit(const struct hash_item *item, void *arg) {
-    struct scan *s = arg;
+    struct scan_walk *w = arg;
     char text[NUM_I64_MAX];
 
-    s->seen++;
-    if (!scan_matches(s->o, lp_value_text(item->field, text))) return;
-    if (s->n == s->cap) {
-        s->cap = s->cap ? s->cap * 2 : 16;
-        s->found = mem_realloc(s->found, s->cap * sizeof *s->found);
-    }
-    s->found[s->n++] = *item;
+    if (!scan_item(w, lp_value_text(item->field, text))) return;
+    scan_found(w, lp_value_text(item->field, text));
+    if (!w->o.novalues) scan_found(w, lp_value_text(item->value, text));
+}
+
+static uint64_t scan_step(const struct entry *e, uint64_t cursor, struct scan_walk *w) {
+    return hash_scan(e, cursor, hash_now(w->x), scan_visit, w);
 }
 
 static int cmd_hscan(struct call *x) {
-    struct scan_options o;
-    struct scan s = {.o = &o};
-    uint64_t cursor, steps;
-    struct ref r;
-
-    if (!scan_parse_cursor(x, 2, &o.cursor) || !hash_for_reading(x, &r)) return -1;
-    if (!r.e) {
-        scan_reply(x, 0, 0);
-        return 0;
-    }
-    if (!scan_parse_options(x, 3, SCAN_NOVALUES, &o)) return -1;
-    cursor = o.cursor;
-    steps = scan_steps(&o);
-    do {
-        cursor = hash_scan(r.e, cursor, hash_now(x), scan_visit, &s);
-    } while (cursor && steps-- > 0 && s.seen < (uint64_t)o.count);
-    scan_reply(x, cursor, o.novalues ? s.n : s.n * 2);
-    for (size_t i = 0; i < s.n; i++) {
-        reply_value(&x->r, s.found[i].field);
-        if (!o.novalues) reply_value(&x->r, s.found[i].value);
-    }
-    mem_free(s.found);
-    return 0;
+    return scan_value(x, TYPE_HASH, SCAN_NOVALUES, scan_step);
 }
 
 /* ---------------------------------------------------------------- rows */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/commands/scan_options.h"
 
+#include "protocol/encode.h"
+
 static bool bad_cursor(struct call *x) {
     reply_err(x, "ERR invalid cursor");
     return false;
@@ -58,4 +60,40 @@ void scan_reply(struct call *x, uint64_t cursor, size_t n) {
     reply_array(&x->r, 2);
     reply_bulk_int(&x->r, (int64_t)cursor);
     reply_array(&x->r, n);
+}
+
+/* ---------------------------------------------------------------- values */
+
+bool scan_item(struct scan_walk *w, struct slice name) {
+    w->seen++;
+    return scan_matches(&w->o, name);
+}
+
+void scan_found(struct scan_walk *w, struct slice element) {
+    encode_arg(&w->found, element);
+    w->n++;
+}
+
+int scan_value(struct call *x, enum type_id type, unsigned allowed, scan_step_fn step) {
+    struct scan_walk w = {.x = x};
+    uint64_t cursor, steps;
+    struct ref r;
+
+    if (!scan_parse_cursor(x, 2, &w.o.cursor)) return -1;
+    r = lookup_read(x, 1);
+    if (!check_type(x, &r, type)) return -1;
+    if (!r.e) {
+        scan_reply(x, 0, 0);
+        return 0;
+    }
+    if (!scan_parse_options(x, 3, allowed, &w.o)) return -1;
+    cursor = w.o.cursor;
+    steps = scan_steps(&w.o);
+    do {
+        cursor = step(r.e, cursor, &w);
+    } while (cursor && steps-- > 0 && w.seen < (uint64_t)w.o.count);
+    scan_reply(x, cursor, w.n);
+    reply_raw(&x->r, w.found.p, w.found.n);
+    bytes_release(&w.found);
+    return 0;
 }

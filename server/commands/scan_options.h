@@ -42,6 +42,24 @@ static inline uint64_t scan_steps(const struct scan_options *o) {
     return o->count < INT64_MAX / 10 ? (uint64_t)o->count * 10 : INT64_MAX;
 }
 
+/* One call of HSCAN, SSCAN or ZSCAN: argument 1 is the key, 2 the cursor. */
+struct scan_walk {
+    struct call *x;
+    struct scan_options o;
+    struct bytes found; /* elements as they are replied; their number must be known first */
+    size_t n, seen;     /* elements in `found`; items that came by */
+};
+
+/* Visits some items of a value with scan_item(); the type's own way of doing it. */
+typedef uint64_t (*scan_step_fn)(const struct entry *e, uint64_t cursor, struct scan_walk *w);
+
+/* Parses, looks up, walks and answers. */
+int scan_value(struct call *x, enum type_id type, unsigned allowed, scan_step_fn step);
+
+/* An item came by. True if it is wanted: scan_found() follows for each of its elements. */
+bool scan_item(struct scan_walk *w, struct slice name);
+void scan_found(struct scan_walk *w, struct slice element);
+
 /* The next cursor and the head of an array, which n elements are to follow. */
 void scan_reply(struct call *x, uint64_t cursor, size_t n);
 

@@ -123,46 +123,20 @@ static int cmd_smembers(struct call *x) {
 
 /* ---------------------------------------------------------------- SSCAN */
 
-struct scan {
-    const struct scan_options *o;
-    struct lp_value *found;
-    size_t n, cap, seen;
-};
-
 static void scan_visit(struct lp_value member, void *arg) {
-    struct scan *s = arg;
-    char text[NUM_I64_MAX];
+    struct scan_walk *w = arg;
+    char buf[NUM_I64_MAX];
+    struct slice text = lp_value_text(member, buf);
 
-    s->seen++;
-    if (!scan_matches(s->o, lp_value_text(member, text))) return;
-    if (s->n == s->cap) {
-        s->cap = s->cap ? s->cap * 2 : 16;
-        s->found = mem_realloc(s->found, s->cap * sizeof *s->found);
-    }
-    s->found[s->n++] = member;
+    if (scan_item(w, text)) scan_found(w, text);
+}
+
+static uint64_t scan_step(const struct entry *e, uint64_t cursor, struct scan_walk *w) {
+    return set_scan(e, cursor, scan_visit, w);
 }
 
 static int cmd_sscan(struct call *x) {
-    struct scan_options o;
-    struct scan s = {.o = &o};
-    uint64_t cursor, steps;
-    struct ref r;
-
-    if (!scan_parse_cursor(x, 2, &o.cursor) || !set_for_reading(x, 1, &r)) return -1;
-    if (!r.e) {
-        scan_reply(x, 0, 0);
-        return 0;
-    }
-    if (!scan_parse_options(x, 3, 0, &o)) return -1;
-    cursor = o.cursor;
-    steps = scan_steps(&o);
-    do {
-        cursor = set_scan(r.e, cursor, scan_visit, &s);
-    } while (cursor && steps-- > 0 && s.seen < (uint64_t)o.count);
-    scan_reply(x, cursor, s.n);
-    for (size_t i = 0; i < s.n; i++) reply_value(&x->r, s.found[i]);
-    mem_free(s.found);
-    return 0;
+    return scan_value(x, TYPE_SET, 0, scan_step);
 }
 
 /* ---------------------------------------------------------------- rows */

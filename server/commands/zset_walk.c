@@ -58,44 +58,21 @@ static int cmd_zrandmember(struct call *x) {
 
 /* ---------------------------------------------------------------- ZSCAN */
 
-struct scan {
-    const struct scan_options *o;
-    struct bytes found; /* as they are replied; their number must be known first */
-    size_t n, seen;
-};
-
 static void scan_visit(struct slice member, double score, void *arg) {
     char text[NUM_DOUBLE_MAX];
-    struct scan *s = arg;
+    struct scan_walk *w = arg;
 
-    s->seen++;
-    if (!scan_matches(s->o, member)) return;
-    encode_arg(&s->found, member);
-    encode_arg(&s->found, slice_of(text, (size_t)num_format_double(text, score)));
-    s->n++;
+    if (!scan_item(w, member)) return;
+    scan_found(w, member);
+    scan_found(w, slice_of(text, (size_t)num_format_double(text, score)));
+}
+
+static uint64_t scan_step(const struct entry *e, uint64_t cursor, struct scan_walk *w) {
+    return zset_scan(e, cursor, scan_visit, w);
 }
 
 static int cmd_zscan(struct call *x) {
-    struct scan_options o;
-    struct scan s = {.o = &o};
-    uint64_t cursor, steps;
-    struct ref r;
-
-    if (!scan_parse_cursor(x, 2, &o.cursor) || !zset_for_reading(x, 1, &r)) return -1;
-    if (!r.e) {
-        scan_reply(x, 0, 0);
-        return 0;
-    }
-    if (!scan_parse_options(x, 3, 0, &o)) return -1;
-    cursor = o.cursor;
-    steps = scan_steps(&o);
-    do {
-        cursor = zset_scan(r.e, cursor, scan_visit, &s);
-    } while (cursor && steps-- > 0 && s.seen < (uint64_t)o.count);
-    scan_reply(x, cursor, 2 * s.n);
-    reply_raw(&x->r, s.found.p, s.found.n);
-    bytes_release(&s.found);
-    return 0;
+    return scan_value(x, TYPE_ZSET, 0, scan_step);
 }
 
 /* ---------------------------------------------------------------- rows */
