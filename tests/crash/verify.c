@@ -101,7 +101,7 @@ static int keys_of(const struct model *m) {
 static int verify_one(struct journal *j, int conn, int *keys) {
     static struct found f[SLOTS];
     struct model m;
-    char db[8];
+    char db[12];
     int wrong = 0;
 
     snprintf(db, sizeof db, "%d", model_db(conn));
@@ -125,7 +125,7 @@ static int verify_one(struct journal *j, int conn, int *keys) {
 
 /* Keys in all databases. */
 static int count_keys(void) {
-    char db[8];
+    char db[12];
     int n = 0;
 
     for (int i = 0; i < DB_COUNT; i++) {
