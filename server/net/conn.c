@@ -456,7 +456,7 @@ static void conn_cron(struct conn *c) {
 
     if (c->fd < 0) return;
     if (c->n->v->timeout && idle_ms > c->n->v->timeout * 1000 && c->s.state == SESSION_ACTIVE &&
-        !c->s.subscriber) {
+        !c->s.subscriber && !(c->s.flags & SESSION_MONITOR)) {
         log_verbose("Closing idle client");
         conn_shut(c);
         return;
