@@ -28,8 +28,8 @@ def works(*words):
         return False
 
 
-def has_node():
-    return bool(shutil.which("node")) and os.path.isdir(os.path.join(NODE, "node_modules", "ioredis"))
+def has_node(package="ioredis"):
+    return bool(shutil.which("node")) and os.path.isdir(os.path.join(NODE, "node_modules", package))
 
 
 # name, is it there, what installs it, the command line (the port is added behind the script)
@@ -41,6 +41,8 @@ CLIENTS = [
     ("npm ioredis, redis", has_node,
      ["npm", "install", "--silent", "--prefix", NODE, "ioredis", "redis"],
      ["node", "node_clients.mjs"], [NODE]),
+    ("npm bullmq", lambda: has_node("bullmq"),
+     ["npm", "install", "--silent", "--prefix", NODE, "bullmq"], ["node", "bullmq.mjs"], [NODE]),
 ]
 
 
