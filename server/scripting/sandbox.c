@@ -149,6 +149,26 @@ static int safe_insert(lua_State *L) {
     return 0;
 }
 
+static int64_t whole_arg(lua_State *L, int at, double otherwise) {
+    double v = luaL_optnumber(L, at, otherwise);
+
+    return v > INT32_MIN && v < INT32_MAX ? (int64_t)v : luaL_argerror(L, at, "out of range");
+}
+
+/* Lua's own counts in an int, which overflows. */
+static int safe_unpack(lua_State *L) {
+    int64_t from, to;
+
+    luaL_checktype(L, 1, LUA_TTABLE);
+    from = whole_arg(L, 2, 1);
+    to = whole_arg(L, 3, (double)lua_objlen(L, 1));
+    if (from > to) return 0;
+    if (to - from >= LUAI_MAXCSTACK || !lua_checkstack(L, (int)(to - from + 1)))
+        return luaL_error(L, "too many results to unpack");
+    for (int64_t i = from; i <= to; i++) lua_rawgeti(L, 1, (int)i);
+    return (int)(to - from + 1);
+}
+
 /* The function that argument 1 names, itself or as a level of the stack: pushed. */
 static void push_function_arg(lua_State *L) {
     lua_Debug ar;
@@ -196,32 +216,37 @@ static int safe_loadstring(lua_State *L) {
     return load_text(L, p, n, luaL_optstring(L, 2, p));
 }
 
-/* The pieces that argument 1 gives, in one: they are collected in a table. */
+enum { PIECES_MAX = 1024 * 1024 };
+
+/* The next piece of what argument 1 gives; the one that is being read is kept at place 3. */
+static const char *next_piece(lua_State *L, void *arg, size_t *n) {
+    int *pieces = arg;
+    const char *p;
+
+    luaL_checkstack(L, 2, "too many nested functions");
+    lua_pushvalue(L, 1);
+    lua_call(L, 0, 1);
+    *n = 0;
+    if (lua_isnil(L, -1)) return NULL;
+    if (!lua_isstring(L, -1)) luaL_error(L, "reader function must return a string");
+    lua_replace(L, 3);
+    p = lua_tolstring(L, 3, n);
+    if (*n && *pieces == 0 && p[0] == LUA_SIGNATURE[0])
+        luaL_error(L, "attempt to load chunk with wrong mode");
+    if (++*pieces > PIECES_MAX) luaL_error(L, "chunk has too many pieces");
+    return p;
+}
+
 static int safe_load(lua_State *L) {
-    const char *chunk = luaL_optstring(L, 2, "=(load)"), *p;
-    size_t n;
-    luaL_Buffer b;
+    const char *chunk = luaL_optstring(L, 2, "=(load)");
     int pieces = 0;
 
     luaL_checktype(L, 1, LUA_TFUNCTION);
-    lua_settop(L, 2);
-    lua_newtable(L);
-    for (;;) {
-        lua_pushvalue(L, 1);
-        lua_call(L, 0, 1);
-        if (lua_isnil(L, -1)) break;
-        if (!lua_isstring(L, -1)) return luaL_error(L, "reader function must return a string");
-        if (lua_objlen(L, -1) == 0) break;
-        lua_rawseti(L, 3, ++pieces);
-    }
-    luaL_buffinit(L, &b);
-    for (int i = 1; i <= pieces; i++) {
-        lua_rawgeti(L, 3, i);
-        luaL_addvalue(&b);
-    }
-    luaL_pushresult(&b);
-    p = lua_tolstring(L, -1, &n);
-    return load_text(L, p, n, chunk);
+    lua_settop(L, 3);
+    if (lua_load(L, next_piece, &pieces, chunk) == 0) return 1;
+    lua_pushnil(L);
+    lua_insert(L, -2);
+    return 2;
 }
 
 /* ---------------------------------------------------------------- others with a difference */
@@ -344,6 +369,7 @@ static void replace_functions(lua_State *L) {
                                        {"getmetatable", safe_getmetatable},
                                        {"setmetatable", safe_setmetatable},
                                        {"setfenv", safe_setfenv},
+                                       {"unpack", safe_unpack},
                                        {"loadstring", safe_loadstring},
                                        {"load", safe_load},
                                        {"pcall", text_pcall},

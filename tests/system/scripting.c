@@ -59,6 +59,8 @@ Test(scripting, one_script_leaves_nothing_to_the_next) {
         "local m = getmetatable(_G); m.__index = nil",
         "getmetatable(newproxy(true)).__gc = error",
         "return loadstring(string.dump(function() return 1 end))()",
+        "local d = string.dump(function() return 1 end) return load(function() return d end)()",
+        "return load(function() return 1 end)()",
     };
 
     for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) {
@@ -105,6 +107,9 @@ Test(scripting, bad_input_of_libraries_is_an_error) {
         "local t = {} t[1] = t return cjson.encode(t)",
         "return ('x'):rep(30000):match(('x?'):rep(30000))",
         "local function f() return f() + 1 end return f()",
+        "return unpack({}, -2147483647, 2147483646)",
+        "return unpack({}, 2^31)",
+        "return unpack({}, 1, 1e6)",
     };
 
     for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) {
