@@ -36,7 +36,7 @@ FILE_SUITES := 'golden=tests/golden/replay.py' 'facts=tests/facts/facts.py' \
     'real files=tests/files/load.py' 'rdb files=tests/files/rdb.py' 'damaged files=tests/files/crash.py' \
     'damaged marks=tests/files/marks.py' 'crash points=tests/steps/steps.py'
 OTHER_SUITES := 'interop=tests/interop/interop.py' 'redis-cli=tests/interop/clients.py' 'clients=tests/clients/clients.py' \
-    'fuzz restore=tests/fuzz/restore.py --rounds 40' 'fuzz files=tests/fuzz/files.py --rounds 2000' \
+    'fuzz restore=tests/fuzz/restore.py --rounds 40' 'fuzz files=tests/fuzz/files.py --rounds 2000' 'fuzz scripts=tests/fuzz/scripts.py --rounds 20' \
     'differential=tests/differential/differential.py --worlds 12 --seconds 60' 'reload=tests/differential/reload.py' \
     'faults=tests/faults/faults.py' 'kill -9=tests/crash/crash.py --rounds 6'
 
@@ -69,7 +69,7 @@ differential: all
 test-in-flavour: all $(UNIT_BINS) $(T)/kit-self $(T)/system-tests $(T)/crash-client
 	@$(RUN) $(UNIT_SUITES) $(SYSTEM_SUITE) $(FILE_SUITES) \
 	    'interop=tests/interop/interop.py --rounds 6' 'kill -9=tests/crash/crash.py --rounds 2' \
-	    'fuzz restore=tests/fuzz/restore.py --rounds 20' 'fuzz files=tests/fuzz/files.py --rounds 500'
+	    'fuzz restore=tests/fuzz/restore.py --rounds 20' 'fuzz files=tests/fuzz/files.py --rounds 500' 'fuzz scripts=tests/fuzz/scripts.py --rounds 20'
 
 # tsan: only ordinary programs; Criterion's sandbox does not start under it. A report of the
 # thread sanitizer in a server's log fails the suite that ran the server.

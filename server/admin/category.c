@@ -76,6 +76,7 @@ uint32_t command_categories(const struct command_slot *s) {
 
     if (!s->row->fn) return cats; /* only its subcommands can be called */
     if (is_exception(top->name, &own)) return cats | own;
+    if (s->row->flags & CMD_RUNS_SCRIPT) cats &= ~BIT(READ); /* what it reads, its commands read */
     return cats | of_group(s->row->group);
 }
 

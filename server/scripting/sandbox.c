@@ -129,6 +129,14 @@ static int safe_setmetatable(lua_State *L) {
     return 1;
 }
 
+static int64_t whole_arg(lua_State *L, int at, double otherwise) {
+    double v = luaL_optnumber(L, at, otherwise);
+
+    return v > INT32_MIN && v < INT32_MAX ? (int64_t)v : luaL_argerror(L, at, "out of range");
+}
+
+enum { INSERT_MIN = -1024 * 1024 }; /* everything from there on is moved */
+
 static int safe_insert(lua_State *L) {
     int end, at;
 
@@ -136,7 +144,9 @@ static int safe_insert(lua_State *L) {
     if (is_view(L, 1)) return refuse_raw(L);
     at = end = (int)lua_objlen(L, 1) + 1;
     if (lua_gettop(L) == 3) {
-        at = luaL_checkint(L, 2);
+        luaL_checknumber(L, 2);
+        at = (int)whole_arg(L, 2, 0);
+        luaL_argcheck(L, at >= INSERT_MIN, 2, "out of range");
         if (at > end) end = at;
         for (int i = end; i > at; i--) {
             lua_rawgeti(L, 1, i - 1);
@@ -147,12 +157,6 @@ static int safe_insert(lua_State *L) {
     }
     lua_rawseti(L, 1, at);
     return 0;
-}
-
-static int64_t whole_arg(lua_State *L, int at, double otherwise) {
-    double v = luaL_optnumber(L, at, otherwise);
-
-    return v > INT32_MIN && v < INT32_MAX ? (int64_t)v : luaL_argerror(L, at, "out of range");
 }
 
 /* Lua's own counts in an int, which overflows. */

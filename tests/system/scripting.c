@@ -109,6 +109,8 @@ Test(scripting, bad_input_of_libraries_is_an_error) {
         "local function f() return f() + 1 end return f()",
         "return unpack({}, -2147483647, 2147483646)",
         "return unpack({}, 2^31)",
+        "return table.insert({1, 2, 3}, 2^31, 1)",
+        "return table.insert({1, 2, 3}, -2^31, 1)",
         "return unpack({}, 1, 1e6)",
     };
 

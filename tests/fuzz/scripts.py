@@ -1,0 +1,112 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""scripts - sends random scripts: calls of every function that scripts have, with arguments that do
+not suit them. Each gets an answer, nothing ends the server, and nothing of them is left behind.
+
+  scripts.py [--rounds 20] [--seed 1]      a round: 500 scripts
+"""
+import argparse
+import os
+import random
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
+from resp import Closed  # noqa: E402
+from server import SERVER, Failed, Server  # noqa: E402
+
+BATCH = 500
+VALUES = """1 -1 0 1e10 1e308 -1e308 0/0 1/0 2^31 2^53 -2^63 nil true false '' 'x' '\\0\\255' {} {1,2,3}
+{a=1} {1,nil,3} ARGV[1] KEYS redis string cjson.null string.rep('a',1000) _G '%d%s' {map={a=1}}
+{double=1.5} {err='x'} {ok='y'} {set={a=true}} {big_number='1'} {verbatim_string={format='txt',string='s'}}
+{verbatim_string=1} '(a*(.)%w(%s*))' (function()return(1)end) coroutine.create(function()end)""".split()
+LIBRARIES = {
+    "cjson": "encode decode encode_sparse_array encode_max_depth decode_max_depth new "
+             "encode_number_precision encode_invalid_numbers decode_invalid_numbers",
+    "cmsgpack": "pack unpack unpack_one unpack_limit",
+    "struct": "pack unpack size",
+    "bit": "tobit bnot band bor bxor lshift rshift arshift rol ror bswap tohex",
+    "string": "byte char dump find format gmatch gsub len lower match rep reverse sub upper",
+    "table": "concat insert maxn remove sort getn foreach",
+    "math": "abs floor random randomseed fmod max",
+    "redis": "error_reply status_reply sha1hex log setresp set_repl acl_check_cmd",
+    "coroutine": "create resume running status wrap yield",
+}
+FUNCTIONS = [lib + "." + f for lib, names in LIBRARIES.items() for f in names.split()] + (
+    "tostring tonumber type pairs ipairs next select unpack rawget rawset rawequal setmetatable "
+    "getmetatable setfenv getfenv pcall xpcall error assert load loadstring newproxy gcinfo").split()
+COMMANDS = ["'set','k',ARGV[1]", "'get','k'", "'hset','h','f','v'", "'hgetall','h'", "'zadd','z',1.5,'m'",
+            "'zrange','z',0,-1,'withscores'", "'lrange','l',0,-1", "'rpush','l',1,2", "'sadd','s','a'",
+            "'smembers','s'", "'del','k'", "'xadd','x','*','a','b'", "'xrange','x','-','+'", "'keys','*'",
+            "'xinfo','stream','x'", "'select',1", "'command','count'", "'blpop','q',0", "'flushall'"]
+LETTERS = b'{}[]",:tnI<>!bBhHlLsxcid0123456789u\\'
+UNCHANGED = ("return {string.upper('a'), type(redis.call), tostring(rawget(_G, 'x')), "
+             "tostring(string.x), cjson.encode({1})}")
+
+
+class Maker:
+    def __init__(self, rng):
+        self.rng = rng
+
+    def text(self):
+        codes = [self.rng.choice([0, 255, self.rng.randrange(256), self.rng.choice(LETTERS)])
+                 for _ in range(self.rng.randrange(12))]
+        return "'%s'" % "".join("\\%d" % c for c in codes)
+
+    def value(self, depth=0):
+        kind, more = self.rng.random(), lambda n: [self.value(depth + 1) for _ in range(n)]
+        if depth > 3 or kind < 0.25:
+            return self.rng.choice(VALUES)
+        if kind < 0.35:
+            return self.text()
+        if kind < 0.45:
+            return "redis.%s(%s)" % (self.rng.choice(["call", "pcall"]), self.rng.choice(COMMANDS))
+        if kind < 0.5:
+            return "{%s}" % ",".join(more(self.rng.randrange(4)))
+        if kind < 0.55:
+            return "(%s)%s(%s)" % (*more(1), self.rng.choice(["..", "+", "==", "<", "^"]), *more(1))
+        return "%s(%s)" % (self.rng.choice(FUNCTIONS), ",".join(more(self.rng.randrange(4))))
+
+    def script(self):
+        parts = ["redis.setresp(3)"] if self.rng.random() < 0.2 else []
+        for _ in range(self.rng.randrange(4)):
+            parts.append("pcall(function() return %s end)" % self.value())
+        return " ".join(parts + ["return " + self.value()])
+
+
+def attempt(server, maker, rounds):
+    conns = [server.conn(proto=2), server.conn(proto=3)]
+    for n in range(rounds * BATCH):
+        script = maker.script()
+        try:
+            conns[n % 2].ask("EVAL", script, "1", "k", "v")
+        except (Closed, TimeoutError, OSError) as e:
+            return "%s: %s" % (type(e).__name__, script)
+        if n % BATCH == BATCH - 1:
+            left = conns[0].ask("EVAL", UNCHANGED, "0")
+            if left != ["*", [["$", "A"], ["$", "function"], ["$", "nil"], ["$", "nil"], ["$", "[1]"]]]:
+                return "something was left behind: %r" % (left,)
+    return None
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    p.add_argument("--rounds", type=int, default=20)
+    p.add_argument("--seed", type=int, default=int(time.time()))
+    a = p.parse_args()
+    try:
+        with Server(program=SERVER) as server:
+            wrong = attempt(server, Maker(random.Random(a.seed)), a.rounds)
+            if not wrong:
+                server.stop()
+    except Failed as e:
+        wrong = str(e)
+    if wrong:
+        print("seed %d: %s" % (a.seed, wrong))
+    print("fuzz scripts: %d passed, %d failed" % (a.rounds - bool(wrong), bool(wrong)))
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
