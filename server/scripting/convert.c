@@ -276,8 +276,11 @@ static bool write_special(lua_State *L, struct reply *r, int script_resp) {
     return true;
 }
 
+/* A table that holds itself twice would have more elements than there is memory. */
+#define REPLY_MAX (512ull << 20)
+
 static void write_table(lua_State *L, struct reply *r, int script_resp) {
-    if (!lua_checkstack(L, 8)) {
+    if (out_pending(r->out) > REPLY_MAX || !lua_checkstack(L, 8)) {
         reply_error_text(r, "ERR reached lua stack limit", 27);
         return;
     }
