@@ -26,8 +26,7 @@ static int check_flags(struct call *x, unsigned flags, bool read_only) {
         return reply_err(x, "ERR Can not execute a script with write flag using *_ro command.");
     if (call_refusal(x->e, CMD_WRITE, why)) return reply_err(x, why);
     if (!(flags & SCRIPT_ALLOW_OOM) && call_refusal(x->e, CMD_DENYOOM, why))
-        return reply_err(x, "OOM allow-oom flag is not set on the script, can not run it when "
-                            "used memory > 'maxmemory'");
+        return reply_err(x, why);
     return 0;
 }
 
