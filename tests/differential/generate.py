@@ -10,6 +10,7 @@ from templates import FAMILIES
 
 TOKEN = re.compile(r"<[^|<>]*(?:\|[^<>]*>?)*>(?= |$)|\[[^\]]*\]|\([^)]*\)\+|\S+")
 TYPES = "slhSzyxpg"
+ANY = TYPES.replace("y", "")  # what is in y keeps its equal scores
 PER_TYPE = 5  # keys that mostly hold one type
 
 INTS = [0, 1, -1, 2, 3, 7, 10, 63, 64, 100, 127, 128, 255, 256, 511, 512, 513, 4095, 4096, 32767,
@@ -42,7 +43,7 @@ class Generator:
     def key(self, kind):
         r = self.rng
         if kind == "?" or r.random() < 0.04:
-            kind = r.choice(TYPES)
+            kind = r.choice(ANY)
         n = r.randrange(PER_TYPE)
         if r.random() < 0.01:
             return r.choice(["", "\x00\xff\r\n", "k" * 300])
