@@ -279,11 +279,13 @@ void app_run(struct app *a) {
     loop_run(&a->loop);
 }
 
-/* SAVE, or save points in the configuration and no NOSAVE. */
+/* SAVE, or save points in the configuration and no NOSAVE. What is still being loaded is not saved
+ * over the file that it comes from. */
 static bool save_before_exit(struct app *a, unsigned flags) {
     struct rdb_saver *s = &a->engine.saver;
     struct err e;
 
+    if (a->engine.loading) return true;
     rdb_saver_cancel(s);
     if (!(flags & CONF_SHUTDOWN_SAVE) && (flags & CONF_SHUTDOWN_NOSAVE || a->v->save.n == 0))
         return true;

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Snapshots over the wire: who saves when, and what a start makes of the file.
+ */
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/kit/ask.h"
+#include "tests/kit/server.h"
+
+TestSuite(snapshots, .fini = kit_end);
+
+Test(snapshots, a_stop_while_one_is_loaded_leaves_it_as_it_was) {
+    struct server *s = server_run("--enable-debug-command", "yes", NULL);
+    redisContext *c = ask_open(s);
+    char *digest;
+
+    EXPECT(c, "+OK", "DEBUG POPULATE 1000000");
+    digest = strdup(ask(c, "DEBUG DIGEST"));
+    EXPECT(c, "+OK", "SAVE");
+    server_kill(s);
+    server_launch(s, "--port", "auto", "--save", "1 1", NULL);
+    server_wait_log(s, "Server initialized");
+    server_signal(s, SIGTERM);
+    server_start(s, "--enable-debug-command", "yes", NULL);
+    cr_assert_str_eq(ask(ask_open(s), "DEBUG DIGEST"), digest);
+    free(digest);
+}
+
+Test(snapshots, a_stop_saves_where_save_points_are) {
+    struct server *s = server_run("--save", "3600 1", NULL);
+
+    EXPECT(ask_open(s), "+OK", "SET k v");
+    cr_assert_eq(server_signal(s, SIGTERM), 0);
+    server_start(s, NULL);
+    EXPECT(ask_open(s), "$v", "GET k");
+}
