@@ -116,16 +116,23 @@ static int move_single_file(int dirfd, const struct aof_names *n, struct err *e)
     return io_sync_dir(dirfd, e);
 }
 
+/* A file of the working directory, for reading. */
+static int open_beside(const struct aof_names *n, const char *file, struct err *e) {
+    int dir = io_open_dir(n->dir, false, e), fd;
+
+    if (dir < 0) return -1;
+    fd = io_open_read(dir, file, e);
+    close(dir);
+    return fd;
+}
+
 /* An RDB part that cannot be read is found out before anything is moved. */
 static int check_rdb_part(const struct aof_names *n, struct err *e) {
     struct rdb_read o = {.rules = {.list = {.fill = -2}}, .checksum = true, .ndbs = INT_MAX};
-    int dir = io_open_dir(n->dir, false, e), fd, rc = 0;
+    int fd = open_beside(n, n->filename, e), rc = 0;
     struct rdb_report r;
     struct err why;
 
-    if (dir < 0) return -1;
-    fd = io_open_read(dir, n->filename, e);
-    close(dir);
     if (fd < 0) return -1;
     if (rdb_is_one(fd, 0) && rdb_read(fd, &o, &(struct rdb_sink){0}, NULL, &r, &why) < 0)
         rc = err_set(e, EILSEQ, "AOF '%s' its RDB part: %.300s", n->filename, why.text);
@@ -217,15 +224,13 @@ static int on_preamble(void *arg, int fd, uint64_t *end, struct err *e) {
 
 static const struct aof_reader_ops reader_ops = {on_command, NULL, on_progress, on_preamble};
 
-/* There is no log yet, but a snapshot: its data is what the log begins with. */
+/* There is no log yet, but a snapshot: its data is what the log begins with. Nothing is written
+ * here, so that a snapshot that is refused leaves no trace. */
 static int import_snapshot(const struct aof_load_options *o, struct err *e) {
+    int fd = open_beside(&o->names, o->names.dbfilename, e), rc;
     uint64_t end;
-    int fd, rc;
 
-    if (take_lock(o, e) < 0) return -1;
-    fd = open(o->names.dbfilename, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return err_set(e, errno, "cannot open '%s': %s", o->names.dbfilename, strerror(errno));
+    if (fd < 0) return -1;
     log_notice("There is no append only file, but '%s': importing it", o->names.dbfilename);
     rc = o->rdb(o->arg, fd, false, &end, e);
     close(fd);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/app.h"
 
+#include "persistence/io.h"
 #include "server/admin/admin.h"
 #include "server/exec/blocking.h"
 #include "server/exec/snapshot.h"
@@ -15,7 +16,6 @@
 #include "storage/base/rng.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -148,14 +148,15 @@ int app_reload_log(struct app *a, struct err *e) {
 static int load_snapshot(struct app *a) {
     uint64_t began_us = clock_mono_us(), end;
     struct err e;
-    int fd, rc;
+    int dirfd, fd, rc;
 
     if (!a->v->dbfilename) return 0;
-    fd = open(a->v->dbfilename, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 && errno == ENOENT) return 0;
+    dirfd = io_open_dir(".", false, &e);
+    fd = dirfd < 0 ? -1 : io_open_read(dirfd, a->v->dbfilename, &e);
+    if (dirfd >= 0) close(dirfd);
+    if (fd < 0 && e.code == ENOENT) return 0;
     if (fd < 0) {
-        log_warning("Fatal error: can't open the RDB file %s for reading: %s", a->v->dbfilename,
-                    strerror(errno));
+        log_warning("Fatal error: can't open the RDB file for reading: %s", e.text);
         return -1;
     }
     a->engine.loading = true;
