@@ -197,7 +197,10 @@ class Generator:
 
     @staticmethod
     def must_stay(words):
-        """What would wait, or give a key a few milliseconds, if another number stood there."""
+        """What would wait, or give a key a few milliseconds, if another number stood there, or
+        give the members of a key y different scores."""
+        if words[0] == "ZADD" and words[1][:1] == "y":
+            return True
         timed = {"EX", "PX", "EXAT"} & {w.upper() for w in words}
         return timed or "0.001" in (words[-1], words[1:2] and words[1]) or any(
             x in words[0].lower() for x in ("expire", "setex"))
