@@ -92,24 +92,47 @@ static bool job_collect(struct aof *a) {
     return true;
 }
 
-static int publish_manifest(struct aof_job *job) {
+/* ---------------------------------------------------------------- steps */
+
+int aof_publish_manifest(int dirfd, const char *stem, const struct aof_manifest *m, struct err *e) {
     char name[AOF_NAME_MAX + 16];
     struct bytes text = {0};
     int rc;
 
-    aof_manifest_name(job->stem, name);
-    aof_manifest_format(&job->manifest, &text);
-    rc = io_replace(job->a->dirfd, name, bytes_slice(&text), &job->err);
+    aof_manifest_name(stem, name);
+    aof_manifest_format(m, &text);
+    rc = io_replace(dirfd, name, bytes_slice(&text), e);
     bytes_release(&text);
     return rc;
 }
 
+int aof_creation_begins(int dirfd, struct err *e) {
+    int fd = io_create(dirfd, AOF_CREATING, e);
+
+    if (fd < 0) return -1;
+    close(fd);
+    return io_sync_dir(dirfd, e);
+}
+
+int aof_creation_ends(int dirfd, struct err *e) {
+    if (!io_exists(dirfd, AOF_CREATING)) return 0;
+    if (io_unlink(dirfd, AOF_CREATING, e) < 0) return -1;
+    return io_sync_dir(dirfd, e);
+}
+
+static int publish_manifest(struct aof_job *job) {
+    return aof_publish_manifest(job->a->dirfd, job->stem, &job->manifest, &job->err);
+}
+
 /* PREPARE: the new increment exists durably before a manifest names it. For a rewrite the manifest
- * is published right away: an empty last increment is legal, whatever happens next. */
+ * is published right away: an empty last increment is legal, whatever happens next. Where no log
+ * was before, nothing will name the files until PUBLISH: `.creating` says so. */
 static int run_prepare(struct aof_job *job) {
+    bool first = job->manifest.n == 0;
     const struct aof_file *f = aof_manifest_add_incr(&job->manifest, job->stem);
     int dirfd = job->a->dirfd, rc = -1;
 
+    if (first && aof_creation_begins(dirfd, &job->err) < 0) return -1;
     snprintf(job->incr, sizeof job->incr, "%s", f->name);
     /* What an attempt that failed has left: while enabling or recovering it may still be written
      * to, and no manifest names it; in a rewrite it may be named, and is truncated. */
@@ -164,7 +187,7 @@ static int run_publish(struct aof_job *job) {
     log_notice("Creating AOF base file %s", f->name);
     aof_manifest_retire_incrs(&job->manifest, job->purpose == RW_FOR_SIZE ? 1 : 0);
     if (job->purpose != RW_FOR_SIZE) aof_manifest_add_incr(&job->manifest, job->stem);
-    if (publish_manifest(job) < 0) return -1;
+    if (publish_manifest(job) < 0 || aof_creation_ends(dirfd, &job->err) < 0) return -1;
     if (!job->keep_history) remove_history(job);
     return 0;
 }

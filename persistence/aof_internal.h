@@ -90,6 +90,14 @@ void aof_rewrite_fork(struct aof *a); /* at a hand-over, in RW_FORK */
 void aof_rewrite_abort(struct aof *a, const char *why);
 void aof_remove_temps(int dirfd);
 
+/* `m` becomes the manifest of the log named `stem`, durably. Any thread. */
+int aof_publish_manifest(int dirfd, const char *stem, const struct aof_manifest *m, struct err *e);
+
+/* Around the making of a log where there was none (AOF_CREATING). The end must not be forgotten: a
+ * manifest that is lost later would be taken for one that never was. Any thread. */
+int aof_creation_begins(int dirfd, struct err *e);
+int aof_creation_ends(int dirfd, struct err *e);
+
 /* Opens and locks the directory when the log was off at the start, and takes over the manifest of a
  * log that is about to be replaced. Does nothing if it is open. */
 int aof_open_directory(struct aof *a, struct err *e);

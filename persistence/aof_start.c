@@ -46,15 +46,7 @@ static int lock_directory(void *arg, struct err *e) {
 }
 
 static int publish(struct aof *a, struct err *e) {
-    char name[AOF_NAME_MAX + 16];
-    struct bytes text = {0};
-    int rc;
-
-    aof_manifest_name(a->o.names.filename, name);
-    aof_manifest_format(&a->manifest, &text);
-    rc = io_replace(a->dirfd, name, bytes_slice(&text), e);
-    bytes_release(&text);
-    return rc;
+    return aof_publish_manifest(a->dirfd, a->o.names.filename, &a->manifest, e);
 }
 
 static int make_increment(struct aof *a, struct err *e) {
@@ -68,21 +60,6 @@ static int make_increment(struct aof *a, struct err *e) {
     }
     log_notice("Creating AOF incr file %s on server start", f->name);
     return fd;
-}
-
-static int creation_begins(struct aof *a, struct err *e) {
-    int fd = io_create(a->dirfd, AOF_CREATING, e);
-
-    if (fd < 0) return -1;
-    close(fd);
-    return io_sync_dir(a->dirfd, e);
-}
-
-/* Must not stay behind: a manifest that is lost later would be taken for one that never was. */
-static int creation_ends(struct aof *a, struct err *e) {
-    if (!io_exists(a->dirfd, AOF_CREATING)) return 0;
-    if (io_unlink(a->dirfd, AOF_CREATING, e) < 0) return -1;
-    return io_sync_dir(a->dirfd, e);
 }
 
 const struct rdb_save *aof_rdb_options(const struct aof *a, struct rdb_save *o) {
@@ -102,12 +79,12 @@ static int create_log(struct aof *a, struct err *e) {
     int fd;
 
     rw.file = base->name;
-    if (creation_begins(a, e) < 0) return -1;
+    if (aof_creation_begins(a->dirfd, e) < 0) return -1;
     log_notice("Creating AOF base file %s on server start", base->name);
     if (aof_rewrite_write(&rw, -1, e) < 0) return -1;
     fd = make_increment(a, e);
     if (fd < 0) return -1;
-    if (publish(a, e) < 0 || creation_ends(a, e) < 0) {
+    if (publish(a, e) < 0 || aof_creation_ends(a->dirfd, e) < 0) {
         close(fd);
         return -1;
     }
@@ -205,7 +182,7 @@ int aof_start(struct aof *a, const struct aof_load_options *options, struct err 
     if (loaded.manifest.n == 0)
         rc = create_log(a, e);
     else
-        rc = creation_ends(a, e) < 0 ? -1 : open_log(a, &loaded, e);
+        rc = aof_creation_ends(a->dirfd, e) < 0 ? -1 : open_log(a, &loaded, e);
     aof_loaded_release(&loaded);
     if (rc < 0) return -1;
     aof_enter(a, AOF_ON, "start");

@@ -47,6 +47,22 @@ def drive(server, acked, tag):
         return False
 
 
+def enable(server, acked, tag):
+    """The log is switched on while the server runs; what is acknowledged after that counts."""
+    try:
+        c = Conn(server.port, timeout=10)
+        c.call("SET", "%s:before" % tag, 1)
+        c.call("CONFIG", "SET", "appendonly", "yes")
+        wait_for(lambda: b"aof_state:on" in c.call("INFO", "persistence"), "on", 15, 0.001)
+        acked["%s:before" % tag] = "1"
+        c.call("SET", "%s:after" % tag, 2)
+        acked["%s:after" % tag] = "2"
+        c.close()
+        return True
+    except (Closed, OSError, ReplyError):
+        return False
+
+
 def contents(server):
     c = Conn(server.port, timeout=10)
     got = {k.decode(): c.call("GET", k).decode() for k in c.call("KEYS", "*")}
@@ -54,11 +70,12 @@ def contents(server):
     return got
 
 
-def crash_at(n, dir, acked):
+def crash_at(n, dir, acked, work):
     """One life that ends before its n-th call, one that looks at what is left. True: n was reached."""
-    s = Server(*POLICY, dir=dir, env={"STET_IO_FAULT": "crash=%d" % n}, start=False)
+    policy = POLICY if work is drive else ("--appendonly", "no", *POLICY[2:])
+    s = Server(*policy, dir=dir, env={"STET_IO_FAULT": "crash=%d" % n}, start=False)
     s.spawn()
-    ended = drive(s, acked, "n%d" % n) if s.wait_ready() else False
+    ended = work(s, acked, "n%d" % n) if s.wait_ready() else False
     crashed = not ended and wait_for(lambda: s.proc.poll() is not None, "end", 5)
     s.kill() if s.proc.poll() is None else None
     s = Server(*POLICY, dir=dir)
@@ -77,7 +94,7 @@ def crash_at(n, dir, acked):
     return bool(crashed)
 
 
-def run(fresh, last):
+def run(fresh, last, work):
     """Crashes at 1..last; with a fresh directory each time, or one that lives through all."""
     acked, dir, reached = {}, None, 0
     for n in range(1, last + 1):
@@ -85,7 +102,7 @@ def run(fresh, last):
             if dir:
                 shutil.rmtree(dir, ignore_errors=True)
             dir, acked = tempfile.mkdtemp(prefix="stet-steps-"), {}
-        if not crash_at(n, dir, acked):
+        if not crash_at(n, dir, acked, work):
             break
         reached = n
     shutil.rmtree(dir, ignore_errors=True)
@@ -95,10 +112,11 @@ def run(fresh, last):
 def main():
     failed, passed = 0, 0
     most = int(sys.argv[1]) if len(sys.argv) > 1 else 70
-    for fresh in (True, False):
+    for fresh, work, what in ((True, drive, "fresh log"), (False, drive, "same log"),
+                              (True, enable, "log enabled")):
         try:
-            n = run(fresh, most)
-            print("steps: %d crash points, %s: nothing lost" % (n, "fresh log" if fresh else "same log"))
+            n = run(fresh, most, work)
+            print("steps: %d crash points, %s: nothing lost" % (n, what))
             passed += 1
         except Failed as e:
             print("steps: %s" % e)
