@@ -56,7 +56,7 @@ ALL_CFLAGS += -DSTET_SYSTEMD
 endif
 
 objs = $(patsubst %.c,$(O)/%.o,$(wildcard $(1)/*.c))
-PROGRAMS := $(BIN)/stet-server $(BIN)/stet-check-aof
+PROGRAMS := $(BIN)/stet-server $(BIN)/stet-check-aof $(BIN)/stet-check-rdb
 
 all: $(PROGRAMS)
 
@@ -78,6 +78,9 @@ $(BIN)/stet-server: $(call objs,server) $(ALL_LIBS)
 	$(LINK) -o $@ $^ $(SYS_LIBS)
 
 $(BIN)/stet-check-aof: $(O)/tools/check_aof.o $(call libs_for,persistence)
+	$(LINK) -o $@ $^ $(SYS_LIBS)
+
+$(BIN)/stet-check-rdb: $(O)/tools/check_rdb.o $(call libs_for,persistence)
 	$(LINK) -o $@ $^ $(SYS_LIBS)
 
 # ---------------------------------------------------------------- tests

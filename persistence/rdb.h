@@ -78,6 +78,15 @@ struct rdb_key {
     int64_t idle_s;    /* -1: not said */
     int freq;          /* 0..255, -1: not said */
     uint64_t at;       /* offset in the file where it begins */
+    uint8_t type;      /* as the file has it */
+};
+
+/* A value that does not hold. */
+struct rdb_damage {
+    const struct rdb_key *key;
+    struct slice name;
+    uint64_t content_at; /* where the value begins, behind its key */
+    const struct err *e;
 };
 
 /* Who gets what is read. A function that returns -1 has set `e` and ends the reading. Any may be
@@ -91,24 +100,58 @@ struct rdb_sink {
     int (*key)(void *arg, const struct rdb_key *k, struct entry *e, struct err *err);
     /* A library of functions. */
     int (*function)(void *arg, struct slice code, struct err *e);
+    /* The keys that follow are in this database. */
+    void (*select)(void *arg, int db);
+    /* Data of a module that belongs to no key, passed over. */
+    void (*module_aux)(void *arg, uint64_t id);
+    /* A key whose value is a module's, passed over (`skip_modules`). */
+    void (*passed)(void *arg, const struct rdb_key *k, struct slice key);
+    /* A value does not hold: true if the reading is to go on at *next. */
+    bool (*damaged)(void *arg, const struct rdb_damage *d, uint64_t *next);
     /* Now and then: so many bytes of the file are used up, of so many. */
     void (*progress)(void *arg, uint64_t done, uint64_t total);
 };
 
 struct rdb_read {
     struct rdb_rules rules;
-    bool checksum;  /* rdbchecksum: compare it, if there is one */
-    int ndbs;       /* a higher number of a database is an error */
-    uint64_t start; /* where in the file it begins */
+    bool checksum;     /* rdbchecksum: compare it, if there is one */
+    bool skip_modules; /* values of modules are passed over, not an error */
+    int ndbs;          /* a higher number of a database is an error */
+    uint64_t start;    /* where in the file it begins */
+};
+
+/* What was being read; the names that redis-check-rdb gives them are in tools/check_rdb.c. */
+enum rdb_doing {
+    RDB_DOING_START,
+    RDB_DOING_TYPE,
+    RDB_DOING_EXPIRE,
+    RDB_DOING_KEY,
+    RDB_DOING_VALUE,
+    RDB_DOING_SUM,
+    RDB_DOING_LENGTH,
+    RDB_DOING_AUX,
+    RDB_DOING_MODULE_AUX,
+    RDB_DOING_FUNCTION
+};
+
+enum rdb_sum {
+    RDB_SUM_NONE, /* the version has none, or it was not reached */
+    RDB_SUM_OFF,  /* the file was written without one */
+    RDB_SUM_GOOD,
+    RDB_SUM_WRONG
 };
 
 /* What was read, as far as it was. */
 struct rdb_report {
     int version;
-    uint64_t at; /* how far the reading got; in the file, behind the checksum if all is well */
+    uint64_t at; /* how far the reading got (in the functions of a sink too); in the file, behind
+                    the checksum if all is well */
     uint64_t value_at; /* where the key that was read last began */
     uint64_t keys, skipped_functions, skipped_modules, empty_keys;
     int64_t created; /* aux ctime, unix seconds; 0: not said */
+    enum rdb_doing doing;
+    int type; /* of the value that was under way, -1: none, 0 before the first */
+    enum rdb_sum sum;
 };
 
 /* Reads one RDB from a file that can be read at any offset; what follows it is left alone

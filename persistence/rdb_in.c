@@ -42,17 +42,41 @@ void rdb_in_release(struct rdb_in *in) {
     bytes_release(&in->unpacked);
 }
 
-bool rdb_in_fail(struct rdb_in *in, const char *fmt, ...) {
+__attribute__((format(printf, 3, 0))) static bool fault(struct rdb_in *in, int code,
+                                                        const char *fmt, va_list ap) {
     char text[256];
-    va_list ap;
 
     if (in->failed) return false;
-    va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    err_set(in->e, EINVAL, "offset %llu: %s", (unsigned long long)rdb_in_at(in), text);
+    err_set(in->e, code, "offset %llu: %s", (unsigned long long)rdb_in_at(in), text);
     in->failed = true;
     return false;
+}
+
+bool rdb_in_fail(struct rdb_in *in, const char *fmt, ...) {
+    va_list ap;
+
+    va_start(ap, fmt);
+    fault(in, EINVAL, fmt, ap);
+    va_end(ap);
+    return false;
+}
+
+bool rdb_in_fault(struct rdb_in *in, int code, const char *fmt, ...) {
+    va_list ap;
+
+    va_start(ap, fmt);
+    fault(in, code, fmt, ap);
+    va_end(ap);
+    return false;
+}
+
+bool rdb_in_seek(struct rdb_in *in, uint64_t at) {
+    if (at > in->size || in->fd < 0) return false;
+    in->p = in->end = in->summed = in->buf;
+    in->end_at = at;
+    in->failed = in->empty = false;
+    return true;
 }
 
 uint64_t rdb_in_sum(struct rdb_in *in) {
@@ -100,8 +124,8 @@ static bool need(struct rdb_in *in, uint64_t n) {
     if (in->failed) return false;
     if (n <= (uint64_t)(in->end - in->p)) return true;
     if (n > rdb_in_left(in))
-        return rdb_in_fail(in, "%llu bytes should follow, but there are %llu",
-                           (unsigned long long)n, (unsigned long long)rdb_in_left(in));
+        return rdb_in_fault(in, ENODATA, "%llu bytes should follow, but there are %llu",
+                            (unsigned long long)n, (unsigned long long)rdb_in_left(in));
     return refill(in, (size_t)n);
 }
 
@@ -178,7 +202,8 @@ bool rdb_in_len(struct rdb_in *in, uint64_t *n) {
 bool rdb_in_count(struct rdb_in *in, uint64_t least, uint64_t *n) {
     if (!rdb_in_len(in, n)) return false;
     if (*n <= rdb_in_left(in) / least) return true;
-    return rdb_in_fail(in, "%llu elements can't be in what is left", (unsigned long long)*n);
+    return rdb_in_fault(in, ENODATA, "%llu elements can't be in what is left",
+                        (unsigned long long)*n);
 }
 
 /* ---------------------------------------------------------------- strings */
@@ -201,8 +226,7 @@ static bool take_compressed(struct rdb_in *in, struct slice *s) {
     const uint8_t *p;
 
     if (!rdb_in_len(in, &packed) || !rdb_in_len(in, &n)) return false;
-    if (packed > rdb_in_left(in) || packed == 0)
-        return rdb_in_fail(in, "a compressed string of %llu bytes", (unsigned long long)packed);
+    if (packed == 0) return rdb_in_fail(in, "a compressed string of 0 bytes");
     if (n == 0 || n > UINT32_MAX || n > packed * LZF_RATIO + LZF_SLACK)
         return rdb_in_fail(in, "%llu compressed bytes can't become %llu",
                            (unsigned long long)packed, (unsigned long long)n);
@@ -231,8 +255,20 @@ bool rdb_in_string(struct rdb_in *in, struct slice *s) {
     return true;
 }
 
-bool rdb_in_skip_string(struct rdb_in *in) {
-    struct slice ignored;
+bool rdb_in_skip(struct rdb_in *in, uint64_t n) {
+    if (!in->failed && n > rdb_in_left(in)) return need(in, n);
+    for (; n > CHUNK / 2; n -= CHUNK / 2)
+        if (!rdb_in_take(in, CHUNK / 2)) return false;
+    return rdb_in_take(in, (size_t)n);
+}
 
-    return rdb_in_string(in, &ignored);
+bool rdb_in_skip_string(struct rdb_in *in) {
+    uint64_t n, unpacked;
+    bool coded;
+
+    if (!take_len(in, &n, &coded)) return false;
+    if (!coded) return rdb_in_skip(in, n);
+    if (n <= RDB_INT32) return rdb_in_skip(in, n == RDB_INT8 ? 1 : n == RDB_INT16 ? 2 : 4);
+    if (n != RDB_LZF) return rdb_in_fail(in, "a string of an unknown form");
+    return rdb_in_len(in, &n) && rdb_in_len(in, &unpacked) && rdb_in_skip(in, n);
 }

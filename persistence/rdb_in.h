@@ -49,6 +49,15 @@ static inline uint64_t rdb_in_left(const struct rdb_in *in) {
 /* Keeps the first error, with the offset; returns false. */
 __attribute__((format(printf, 2, 3))) bool rdb_in_fail(struct rdb_in *in, const char *fmt, ...);
 
+/* The same with another code than EINVAL: ENODATA where the source ends too soon, ENOTSUP for a
+ * version or a type that is not known, EPROTO for no RDB at all, EBADMSG for the checksum. */
+__attribute__((format(printf, 3, 4))) bool rdb_in_fault(struct rdb_in *in, int code,
+                                                        const char *fmt, ...);
+
+/* Goes on at another offset, whatever failed before; files only. The checksum means nothing from
+ * then on. */
+bool rdb_in_seek(struct rdb_in *in, uint64_t at);
+
 /* n bytes side by side. */
 const uint8_t *rdb_in_take(struct rdb_in *in, size_t n);
 
@@ -61,6 +70,9 @@ bool rdb_in_len(struct rdb_in *in, uint64_t *n);
 bool rdb_in_count(struct rdb_in *in, uint64_t least, uint64_t *n);
 
 bool rdb_in_string(struct rdb_in *in, struct slice *s);
+
+/* Passes over n bytes, or a string, without looking at them. */
+bool rdb_in_skip(struct rdb_in *in, uint64_t n);
 bool rdb_in_skip_string(struct rdb_in *in);
 
 /* The checksum of everything before what comes next. */

@@ -25,9 +25,16 @@ struct read {
     struct err *e;
     struct rdb_key next; /* of the key to come */
     struct bytes key;
-    bool in_value; /* an error is one of this key's */
+    unsigned type;       /* of the value under way */
+    uint64_t content_at; /* where it begins, behind the key */
+    bool in_value;       /* an error is one of this key's */
     bool done;
 };
+
+/* The sink is about to be told of what ends here. */
+static void note_place(struct read *r) {
+    r->report->at = rdb_in_at(&r->in);
+}
 
 /* A function of the sink has said no. */
 static bool stopped(struct read *r) {
@@ -48,15 +55,16 @@ static bool take_header(struct read *r) {
 
     if (!p) return false;
     if (memcmp(p, "REDIS", 5) != 0)
-        return rdb_in_fail(&r->in, "no RDB file: it does not begin with 'REDIS'");
+        return rdb_in_fault(&r->in, EPROTO, "no RDB file: it does not begin with 'REDIS'");
     for (int i = 5; i < RDB_HEADER_BYTES; i++) {
-        if (p[i] < '0' || p[i] > '9') return rdb_in_fail(&r->in, "a header without a version");
+        if (p[i] < '0' || p[i] > '9')
+            return rdb_in_fault(&r->in, ENOTSUP, "a header without a version");
         version = version * 10 + (p[i] - '0');
     }
     r->report->version = version;
     if (version >= 1 && version <= RDB_VERSION_MAX) return true;
-    return rdb_in_fail(&r->in, "RDB version %d, and this server reads 1 to %d", version,
-                       RDB_VERSION_MAX);
+    return rdb_in_fault(&r->in, ENOTSUP, "RDB version %d, and this server reads 1 to %d", version,
+                        RDB_VERSION_MAX);
 }
 
 /* ---------------------------------------------------------------- opcodes */
@@ -71,6 +79,7 @@ static bool take_aux(struct read *r) {
     bytes_append(&r->key, name.p, name.n);
     name = bytes_slice(&r->key);
     if (!rdb_in_string(&r->in, &value)) return false;
+    note_place(r);
     if (slice_is(name, "ctime") && num_parse_i64(value.p, value.n, &v)) r->report->created = v;
     if (r->sink->aux && r->sink->aux(r->arg, name, value, r->e) < 0) return stopped(r);
     return true;
@@ -95,6 +104,8 @@ static bool take_select(struct read *r) {
         return rdb_in_fail(&r->in, "database %llu, and there are %d ('databases')",
                            (unsigned long long)db, r->o->ndbs);
     r->next.db = (int)db;
+    note_place(r);
+    if (r->sink->select) r->sink->select(r->arg, (int)db);
     return true;
 }
 
@@ -143,35 +154,16 @@ static bool take_function(struct read *r) {
     return r->sink->function(r->arg, code, r->e) == 0 || stopped(r);
 }
 
-/* Data of a module: it says of itself what each part is, so it can be skipped. */
-static bool skip_module(struct read *r) {
-    uint64_t part, ignored;
-
-    for (;;) {
-        if (!rdb_in_len(&r->in, &part)) return false;
-        switch (part) {
-        case RDB_PART_EOF: return true;
-        case RDB_PART_INT:
-        case RDB_PART_UINT:
-            if (!rdb_in_len(&r->in, &ignored)) return false;
-            break;
-        case RDB_PART_FLOAT:
-        case RDB_PART_DOUBLE:
-            if (!rdb_in_take(&r->in, part == RDB_PART_FLOAT ? 4 : 8)) return false;
-            break;
-        case RDB_PART_STRING:
-            if (!rdb_in_skip_string(&r->in)) return false;
-            break;
-        default: return rdb_in_fail(&r->in, "data of a module that can't be told apart");
-        }
-    }
-}
-
 static bool take_module_aux(struct read *r) {
-    uint64_t ignored;
+    uint64_t id, when[2];
 
     r->report->skipped_modules++;
-    return rdb_in_len(&r->in, &ignored) && skip_module(r);
+    /* The first part says when it was saved. */
+    if (!rdb_in_len(&r->in, &id) || !rdb_in_len(&r->in, &when[0]) || !rdb_in_len(&r->in, &when[1]))
+        return false;
+    note_place(r);
+    if (r->sink->module_aux) r->sink->module_aux(r->arg, id);
+    return rdb_skip_module(&r->in);
 }
 
 static bool take_slot_info(struct read *r) {
@@ -188,48 +180,98 @@ static bool take_end(struct read *r) {
     r->done = true;
     if (r->report->version < SUM_VERSION) return true;
     if (!rdb_in_u64(&r->in, &want)) return false;
-    if (!r->o->checksum || want == 0 || want == sum) return true;
-    return rdb_in_fail(&r->in, "the checksum is %016llx, but the file says %016llx",
-                       (unsigned long long)sum, (unsigned long long)want);
+    r->report->sum = want == 0 ? RDB_SUM_OFF : want == sum ? RDB_SUM_GOOD : RDB_SUM_WRONG;
+    if (!r->o->checksum || r->report->sum != RDB_SUM_WRONG) return true;
+    return rdb_in_fault(&r->in, EBADMSG, "the checksum is %016llx, but the file says %016llx",
+                        (unsigned long long)sum, (unsigned long long)want);
 }
 
 /* ---------------------------------------------------------------- keys */
 
-static bool take_key(struct read *r, unsigned type) {
-    struct slice key;
+/* The value of a module, where these are passed over. */
+static bool skip_module_value(struct read *r) {
+    uint64_t id;
+
+    r->report->skipped_modules++;
+    r->report->keys++;
+    if (!rdb_in_len(&r->in, &id) || !rdb_skip_module(&r->in)) return false;
+    note_place(r);
+    if (r->sink->passed) r->sink->passed(r->arg, &r->next, bytes_slice(&r->key));
+    return true;
+}
+
+static bool take_value(struct read *r) {
     struct entry *e;
 
+    if (r->type == RDB_MODULE_2 && r->o->skip_modules) return skip_module_value(r);
+    e = rdb_take_value(&r->in, r->type, bytes_slice(&r->key), r->next.expire_ms, &r->o->rules);
+    if (!e && !r->in.empty) return false;
+    if (!e) {
+        r->in.empty = r->in.failed = false; /* Redis had a time in which it wrote such ones */
+        r->report->empty_keys++;
+        return true;
+    }
+    r->report->keys++;
+    note_place(r);
+    if (!r->sink->key) {
+        entry_free(e);
+    } else if (r->sink->key(r->arg, &r->next, e, r->e) < 0) {
+        r->in_value = false;
+        return stopped(r);
+    }
+    return true;
+}
+
+static bool take_key(struct read *r, unsigned type) {
+    struct slice key;
+
+    if (!rdb_reads_type(type))
+        return rdb_in_fault(&r->in, ENOTSUP, "a value of the unknown type %u", type);
+    r->report->doing = RDB_DOING_KEY;
+    r->report->type = (int)type;
     if (!rdb_in_string(&r->in, &key)) return false;
     bytes_clear(&r->key);
     bytes_room(&r->key, key.n + 1); /* not NULL for an empty one */
     bytes_append(&r->key, key.p, key.n);
+    r->report->doing = RDB_DOING_VALUE;
+    r->type = type;
     r->in_value = true;
-    e = rdb_take_value(&r->in, type, bytes_slice(&r->key), r->next.expire_ms, &r->o->rules);
-    if (!e && !r->in.empty) return false;
+    r->content_at = rdb_in_at(&r->in);
+    r->next.at = r->report->value_at;
+    r->next.type = (uint8_t)type;
+    if (!take_value(r)) return false;
     r->in_value = false;
-    if (!e) {
-        r->in.empty = r->in.failed = false; /* Redis had a time in which it wrote such ones */
-        r->report->empty_keys++;
-    } else {
-        r->report->keys++;
-        r->next.at = r->report->value_at;
-        if (!r->sink->key)
-            entry_free(e);
-        else if (r->sink->key(r->arg, &r->next, e, r->e) < 0)
-            return stopped(r);
-    }
+    r->report->type = -1;
     next_key(r);
     if (r->sink->progress && (r->report->keys % REPORT_KEYS == 0 || key.n > 1 << 20))
         r->sink->progress(r->arg, rdb_in_at(&r->in), r->in.size);
     return true;
 }
 
+/* What an opcode begins. */
+static const uint8_t doing[] = {
+    [RDB_SLOT_INFO - RDB_SLOT_INFO] = RDB_DOING_LENGTH,
+    [RDB_FUNCTION - RDB_SLOT_INFO] = RDB_DOING_FUNCTION,
+    [RDB_FUNCTION_EARLY - RDB_SLOT_INFO] = RDB_DOING_FUNCTION,
+    [RDB_MODULE_AUX - RDB_SLOT_INFO] = RDB_DOING_MODULE_AUX,
+    [RDB_IDLE - RDB_SLOT_INFO] = RDB_DOING_TYPE,
+    [RDB_FREQ - RDB_SLOT_INFO] = RDB_DOING_TYPE,
+    [RDB_AUX - RDB_SLOT_INFO] = RDB_DOING_AUX,
+    [RDB_RESIZE - RDB_SLOT_INFO] = RDB_DOING_LENGTH,
+    [RDB_EXPIRE_MS - RDB_SLOT_INFO] = RDB_DOING_EXPIRE,
+    [RDB_EXPIRE_S - RDB_SLOT_INFO] = RDB_DOING_EXPIRE,
+    [RDB_SELECT - RDB_SLOT_INFO] = RDB_DOING_LENGTH,
+    [RDB_EOF - RDB_SLOT_INFO] = RDB_DOING_SUM,
+};
+
 static bool take_one(struct read *r) {
     uint8_t code;
 
     if (r->next.expire_ms == ENTRY_NO_EXPIRE && r->next.idle_s < 0 && r->next.freq < 0)
         r->report->value_at = rdb_in_at(&r->in);
+    r->report->doing = RDB_DOING_TYPE;
     if (!rdb_in_byte(&r->in, &code)) return false;
+    if (code >= RDB_SLOT_INFO) r->report->doing = doing[code - RDB_SLOT_INFO];
     switch (code) {
     case RDB_AUX: return take_aux(r);
     case RDB_RESIZE: return take_resize(r);
@@ -265,6 +307,21 @@ static void name_key(struct read *r) {
     bytes_release(&text);
 }
 
+/* Goes on behind a value that does not hold, if the sink knows where that is. */
+static bool pass_over(struct read *r) {
+    struct rdb_damage d = {&r->next, bytes_slice(&r->key), r->content_at, r->e};
+    uint64_t next;
+
+    if (!r->in_value || !r->sink->damaged) return false;
+    note_place(r);
+    name_key(r);
+    r->in_value = false;
+    if (!r->sink->damaged(r->arg, &d, &next) || !rdb_in_seek(&r->in, next)) return false;
+    r->report->type = -1;
+    next_key(r);
+    return true;
+}
+
 int rdb_read(int fd, const struct rdb_read *o, const struct rdb_sink *sink, void *arg,
              struct rdb_report *out, struct err *e) {
     struct read r = {.o = o, .sink = sink, .arg = arg, .report = out, .e = e};
@@ -274,7 +331,7 @@ int rdb_read(int fd, const struct rdb_read *o, const struct rdb_sink *sink, void
     if (rdb_in_file(&r.in, fd, o->start, e) < 0) return -1;
     next_key(&r);
     ok = take_header(&r);
-    while (ok && !r.done) ok = take_one(&r);
+    while (ok && !r.done) ok = take_one(&r) || pass_over(&r);
     out->at = rdb_in_at(&r.in);
     if (!ok) name_key(&r);
     if (sink->progress) sink->progress(arg, out->at, r.in.size);

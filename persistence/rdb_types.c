@@ -303,6 +303,10 @@ int rdb_oldest_version(const struct entry *e) {
     return RDB_TIMED_VERSION;
 }
 
+bool rdb_reads_type(unsigned type) {
+    return type < RDB_TYPES && (readers[type] || type == RDB_MODULE || type == RDB_MODULE_2);
+}
+
 struct entry *rdb_take_value(struct rdb_in *in, unsigned type, struct slice key, int64_t expire_ms,
                              const struct rdb_rules *rules) {
     struct rdb_want w = {type, key, expire_ms, rules};

@@ -23,6 +23,17 @@ void rdb_put_value(struct rdb_out *o, const struct entry *e);
 struct entry *rdb_take_value(struct rdb_in *in, unsigned type, struct slice key, int64_t expire_ms,
                              const struct rdb_rules *rules);
 
+/* Whether such a type byte can stand before a key. */
+bool rdb_reads_type(unsigned type);
+
+/* rdb_skip.c: passes over what follows without looking at more than lengths. */
+bool rdb_skip_value(struct rdb_in *in, unsigned type);
+bool rdb_skip_module(struct rdb_in *in);
+
+/* From the beginning of a record on: whether the rest of the file has the structure of one, up to
+ * the end and the checksum (which is not compared) and no further. */
+bool rdb_skip_rest(struct rdb_in *in, int version);
+
 /* Fails with `empty` set; returns NULL. */
 struct entry *rdb_in_empty(struct rdb_in *in);
 

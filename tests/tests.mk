@@ -33,7 +33,7 @@ UNIT_SUITES := $(foreach l,$(UNIT_LAYERS),'unit $(l)=$(T)/unit-$(l) $(CRITERION)
     'unit testkit=$(T)/kit-self $(CRITERION)'
 SYSTEM_SUITE := 'system=$(T)/system-tests $(CRITERION)'
 FILE_SUITES := 'golden=tests/golden/replay.py' 'facts=tests/facts/facts.py' \
-    'real files=tests/files/load.py' 'rdb files=tests/files/rdb.py' 'damaged files=tests/files/crash.py' \
+    'real files=tests/files/load.py' 'rdb files=tests/files/rdb.py' 'check rdb=tests/files/check_rdb.py' 'damaged files=tests/files/crash.py' \
     'damaged marks=tests/files/marks.py' 'crash points=tests/steps/steps.py'
 OTHER_SUITES := 'interop=tests/interop/interop.py' 'redis-cli=tests/interop/clients.py' 'clients=tests/clients/clients.py' \
     'fuzz restore=tests/fuzz/restore.py --rounds 40' 'fuzz files=tests/fuzz/files.py --rounds 2000' 'fuzz scripts=tests/fuzz/scripts.py --rounds 20' \
