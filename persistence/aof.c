@@ -146,8 +146,12 @@ void aof_begin_file(struct aof *a, uint64_t file_offset, uint64_t previous_id) {
     if (a->checksum) push_line(a, line, aof_mark_header(line, &a->epoch, previous_id));
 }
 
-void aof_hand_over(struct aof *a) {
+void aof_push_out(struct aof *a) {
     if (a->buf.n) aof_close_batch(a);
+}
+
+void aof_hand_over(struct aof *a) {
+    aof_push_out(a);
     if (a->rw == RW_FORK) aof_rewrite_fork(a);
 }
 

@@ -101,6 +101,9 @@ void aof_append_group(struct aof *a, int db, int last_db, const struct bytes *re
 /* Called before the loop waits: the batch goes to the writer; a fork that is due happens. */
 void aof_hand_over(struct aof *a);
 
+/* The batch goes to the writer, and nothing else: while a command is being executed. */
+void aof_push_out(struct aof *a);
+
 /* After hooks.wake: looks at what the threads have done. */
 void aof_on_wake(struct aof *a);
 

@@ -36,15 +36,20 @@ static void seed(struct app *a) {
 
 static void on_stop_signal(evutil_socket_t sig, short what, void *arg) {
     struct app *a = arg;
-    bool is_int = sig == SIGINT;
-    unsigned how = is_int ? a->v->shutdown_on_sigint : a->v->shutdown_on_sigterm;
 
     (void)what;
-    if (a->stopping) {
+    if (a->stopping || a->stop_signal) {
         log_warning("You insist... exiting now.");
         _exit(1);
     }
-    log_warning("Received %s scheduling shutdown...", is_int ? "SIGINT" : "SIGTERM");
+    log_warning("Received %s scheduling shutdown...", sig == SIGINT ? "SIGINT" : "SIGTERM");
+    a->stop_signal = sig;
+}
+
+static void obey_stop_signal(struct app *a) {
+    unsigned how = a->stop_signal == SIGINT ? a->v->shutdown_on_sigint : a->v->shutdown_on_sigterm;
+
+    a->stop_signal = 0;
     app_shutdown(a, how);
 }
 
@@ -195,6 +200,7 @@ static void before_wait(void *arg) {
     struct app *a = arg;
 
     a->engine.stats.loop_cycles++;
+    if (a->stop_signal) obey_stop_signal(a);
     if (a->engine.loading) {
         net_flush(&a->net);
         return;
@@ -208,6 +214,26 @@ static void before_wait(void *arg) {
     net_flush(&a->net);
 }
 
+/* While a script runs: see engine_serve_within. What was appended before it began goes to the log,
+ * but nothing may look at the data set as a whole. */
+static void serve_within(void *arg) {
+    struct app *a = arg;
+
+    aof_push_out(a->aof);
+    loop_look(&a->loop);
+    net_serve_within(&a->net);
+    if (a->stop_signal && !scripting_end(&a->engine) && !a->told_to_wait) {
+        log_warning("A script that has written runs: the shutdown waits for its end.");
+        a->told_to_wait = true;
+    }
+}
+
+static void after_wait(void *arg) {
+    struct app *a = arg;
+
+    net_serve(&a->net);
+}
+
 static void on_wake(void *arg) {
     struct app *a = arg;
 
@@ -218,6 +244,8 @@ static void build(struct app *a) {
     CHECK(loop_init(&a->loop) == 0);
     app_wire(a);
     loop_before_wait(&a->loop, before_wait, a);
+    loop_after_wait(&a->loop, after_wait, a);
+    a->engine.hooks.serve_within = serve_within;
     loop_on_wake(&a->loop, on_wake, a);
     a->blocked.fn = on_blocked_deadline;
     a->blocked.arg = a;
@@ -308,6 +336,8 @@ bool app_shutdown(struct app *a, unsigned flags) {
     }
     if (!save_before_exit(a, flags)) return false;
     a->stopping = true;
+    if (a->engine.busy)
+        exit(app_finish(a)); /* what the script did was not logged, and is dropped */
     loop_stop(&a->loop);
     return true;
 }
@@ -323,13 +353,17 @@ int app_finish(struct app *a) {
 
     log_warning("User requested shutdown...");
     net_stop_listening(&a->net);
-    engine_before_wait(&a->engine);
+    if (a->engine.busy)
+        aof_push_out(a->aof);
+    else
+        engine_before_wait(&a->engine);
     if (aof_phase(a->aof) == AOF_ON) aof_want_sync(a->aof);
     net_close_all(&a->net, deadline);
     ok = aof_stop(a->aof, deadline);
     if (!ok) log_warning("Not everything could be made durable before the exit");
     process_stopping(a->v);
 #ifdef STET_DCHECK
+    if (a->engine.busy) return ok ? 0 : 1;
     scripting_stop(&a->engine);
     engine_release(&a->engine); /* so that what a leak checker reports is a leak */
     net_release(&a->net);

@@ -28,6 +28,8 @@ struct app {
     char executable[4096];
     char listeners[1024]; /* lines of INFO */
     bool stopping, cron_paused;
+    int stop_signal; /* came and is not dealt with yet */
+    bool told_to_wait;
     int64_t last_expire_ms;
     uint64_t last_poll_ns; /* while loading */
     int argc;

@@ -40,6 +40,8 @@ static int cmd_shutdown(struct call *x) {
         reply_ok(&x->r);
         return 0;
     }
+    if (x->e->busy && !(flags & ADMIN_SHUTDOWN_NOSAVE))
+        return reply_err(x, engine_busy_error(x->e));
     if (!app->shutdown || !app->shutdown(app->arg, flags, x->s))
         return reply_err(x, "ERR Errors trying to SHUTDOWN. Check logs.");
     return 0;

@@ -31,6 +31,7 @@ struct pending {
 };
 
 struct group {
+    struct request_args *args;
     struct pending v[GROUP];
     size_t n, bytes; /* commands; what they take of the input */
     bool bad;        /* behind them stands something that is no command */
@@ -40,8 +41,9 @@ struct group {
 
 /* ---------------------------------------------------------------- parsing ahead */
 
-static void prepare(struct engine *e, struct session *s, struct pending *p) {
-    const struct slice *argv = e->args.v + p->req.first;
+static void prepare(struct engine *e, struct session *s, const struct slice *args,
+                    struct pending *p) {
+    const struct slice *argv = args + p->req.first;
     int first;
 
     p->cmd = command_resolve(&e->commands, (int)p->req.argc, argv, &p->unknown_sub);
@@ -61,11 +63,12 @@ static void parse_group(struct engine *e, struct session *s, char *in, size_t n,
 
     g->n = g->bytes = g->need = 0;
     g->bad = false;
-    e->args.n = 0;
+    g->args = e->busy ? &e->args_within : &e->args;
+    g->args->n = 0;
     while (g->n < most && g->bytes < n) {
         struct pending *p = &g->v[g->n];
         enum request_result rc = request_parse(in + g->bytes, n - g->bytes, &limits, &s->partial,
-                                               &e->args, &p->req, &g->need, &g->error);
+                                               g->args, &p->req, &g->need, &g->error);
 
         if (rc == REQUEST_BAD) g->bad = true;
         if (rc != REQUEST_READY) break;
@@ -75,7 +78,7 @@ static void parse_group(struct engine *e, struct session *s, char *in, size_t n,
             p->cmd = NULL;
             p->has_hash = false;
         } else {
-            prepare(e, s, p);
+            prepare(e, s, g->args->v, p);
         }
         g->n++;
     }
@@ -188,6 +191,8 @@ static int pass_gates(struct call *x, bool unknown_sub) {
     if (flags & (CMD_DENYOOM | CMD_WRITE) && call_refusal(x->e, flags, why)) return refuse(x, why);
     if (x->s->subscriber && x->s->resp == 2 && !(flags & CMD_IN_SUBSCRIBED))
         return refuse_subscriber(x);
+    if (__builtin_expect(x->e->busy, 0) && !(flags & CMD_ALLOW_BUSY))
+        return refuse(x, engine_busy_error(x->e));
     return 0;
 }
 
@@ -320,10 +325,34 @@ int call_scripted(struct call *outer, struct command_slot *cmd, int argc, const 
     return run_inner(outer, cmd, argc, argv, &to);
 }
 
+static void count_run(struct call *x) {
+    x->e->stats.commands++;
+    x->s->commands++;
+}
+
+/* While another command is being executed: what is allowed then changes nothing that is logged,
+ * and what the other one has not logged yet is left alone. */
+static void run_within(struct call *x, bool unknown_sub) {
+    uint64_t from = x->s->out.end;
+
+    if (pass_gates(x, unknown_sub) < 0)
+        multi_fail(x->s);
+    else if (multi_queues(x))
+        multi_queue(x);
+    else
+        x->cmd->row->fn(x);
+    count_run(x);
+    apply_reply_mode(x, from);
+}
+
 static void run(struct call *x, bool unknown_sub, uint64_t *clock_ns) {
     struct engine *e = x->e;
     uint64_t from = x->s->out.end;
 
+    if (__builtin_expect(e->busy, 0)) {
+        run_within(x, unknown_sub);
+        return;
+    }
     x->dirty_before = e->dirty;
     push_run(&e->pushes, x->s);
     if (pass_gates(x, unknown_sub) < 0) {
@@ -334,10 +363,7 @@ static void run(struct call *x, bool unknown_sub, uint64_t *clock_ns) {
         execute(x, clock_ns);
         x->s->last_cmd = x->cmd;
     }
-    if (!x->again) {
-        e->stats.commands++;
-        x->s->commands++;
-    }
+    if (!x->again) count_run(x);
     apply_reply_mode(x, from);
     if (x->need && x->need > aof_safe(e->aof, e->gate.level))
         session_add_gate(x->s, from, x->need, e->gate.level);
@@ -385,7 +411,7 @@ static size_t run_group(struct engine *e, struct session *s, char *in, struct gr
         x = (struct call){.e = e,
                           .s = s,
                           .cmd = p->cmd,
-                          .argv = e->args.v + p->req.first,
+                          .argv = g->args->v + p->req.first,
                           .argc = (int)p->req.argc,
                           .db = &e->ks.dbs[s->db],
                           .r = {&s->out, s->resp},
@@ -398,7 +424,7 @@ static size_t run_group(struct engine *e, struct session *s, char *in, struct gr
             return p->offset + p->req.bytes;
         }
         run(&x, p->unknown_sub, clock_ns);
-        blocking_serve(e);
+        if (!e->busy) blocking_serve(e);
     }
     return g->bytes;
 }
@@ -409,7 +435,7 @@ size_t engine_feed(struct engine *e, struct session *s, char *in, size_t n, size
     size_t used = 0;
 
     *need = 1;
-    clock_refresh(); /* the loop's own reading is from before it waited */
+    if (!e->busy) clock_refresh(); /* the loop's own reading is from before it waited */
     s->active_ms = clock_cached_ms();
     while (used < n && s->state == SESSION_ACTIVE) {
         size_t took;

@@ -40,6 +40,7 @@ void engine_release(struct engine *e) {
     out_pool_release(&e->out_pool);
     bytes_release(&e->effects.buf);
     mem_free(e->args.v);
+    mem_free(e->args_within.v);
     mem_free(e->parked);
 }
 
@@ -102,6 +103,18 @@ static void resume_parked(struct engine *e) {
         session_enter(s, SESSION_ACTIVE);
         s->ops->resume(s);
     }
+}
+
+void engine_serve_within(struct engine *e, enum engine_busy why) {
+    e->busy = why;
+    if (e->hooks.serve_within) e->hooks.serve_within(e->hooks.arg);
+}
+
+const char *engine_busy_error(const struct engine *e) {
+    return e->busy == BUSY_FUNCTION ? "BUSY Redis is busy running a script. You can only call "
+                                      "FUNCTION KILL or SHUTDOWN NOSAVE."
+                                    : "BUSY Redis is busy running a script. You can only call "
+                                      "SCRIPT KILL or SHUTDOWN NOSAVE.";
 }
 
 void engine_unpause(struct engine *e) {

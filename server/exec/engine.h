@@ -64,10 +64,14 @@ struct script_figures {
     uint64_t evicted;
 };
 
+/* What has been running for so long that clients no longer wait for it in silence. */
+enum engine_busy { BUSY_NOT, BUSY_SCRIPT, BUSY_FUNCTION };
+
 /* Up-calls, set by server/app.c. Each may be NULL. */
 struct engine_hooks {
     void (*event)(void *arg, enum event_class cls, const char *event, struct slice key, int db);
     void (*shutdown)(void *arg, unsigned flags, struct session *by);
+    void (*serve_within)(void *arg); /* see engine_serve_within */
     void *arg;
 };
 
@@ -114,8 +118,9 @@ struct engine {
 
     /* effects of the command under way, to be logged */
     struct effects effects;
-    struct request_args args;
+    struct request_args args, args_within; /* the second while the first is in use */
 
+    enum engine_busy busy;
     struct engine_stats stats;
     struct aof_histogram gate_wait; /* how long replies waited for the log */
     struct error_stat errors[ERROR_STATS_MAX];
@@ -156,6 +161,14 @@ void engine_on_log_progress(struct engine *e);
 
 /* Deletes keys that are due for at most budget_us; true if some are left. */
 bool engine_expire_some(struct engine *e, uint64_t budget_us);
+
+/* From inside a command that takes long, at a point where the data set is whole: other clients are
+ * read and answered, most of them that the server is busy (`why`). Nothing is executed that could
+ * change the data set, or end the session whose command this is. */
+void engine_serve_within(struct engine *e, enum engine_busy why);
+
+/* The error that they get. */
+const char *engine_busy_error(const struct engine *e);
 
 /* Ends a pause; those who wait go on before the loop waits. */
 void engine_unpause(struct engine *e);

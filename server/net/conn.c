@@ -19,7 +19,6 @@
 #include <unistd.h>
 
 enum {
-    READ_BYTES = 64 * 1024,       /* of the shared buffer */
     READ_LARGE_MAX = 1024 * 1024, /* at once, where a large argument is known to come */
     IOV_MAX_USED = 64,
     GATED_PER_TURN = 16,
@@ -31,7 +30,8 @@ enum where { NOWHERE, TO_FLUSH, GATED, WRITE_BLOCKED, DEAD };
 struct conn {
     struct session s; /* first: a session is its connection */
     struct net *n;
-    struct list link; /* in the list that `where` names */
+    struct list link;  /* in the list that `where` names */
+    struct list ready; /* in net.readable */
     struct event read_event;
     struct event *write_event; /* made when a write did not get through at once */
     struct bytes in;           /* input that is not used up yet */
@@ -39,6 +39,7 @@ struct conn {
     int fd;                    /* -1: closed */
     uint8_t where;
     bool reading;
+    bool feeding; /* a command of it is being executed: it must not go away, nor say anything */
 };
 
 static struct conn *conn_of(struct session *s) {
@@ -59,6 +60,7 @@ static void move_to(struct conn *c, enum where where) {
 static void conn_shut(struct conn *c) {
     if (c->fd < 0) return;
     event_del(&c->read_event);
+    list_remove(&c->ready);
     if (c->write_event) event_free(c->write_event);
     c->write_event = NULL;
     close(c->fd);
@@ -69,6 +71,7 @@ static void conn_shut(struct conn *c) {
 
 static void stop_reading(struct conn *c) {
     if (c->reading) event_del(&c->read_event);
+    list_remove(&c->ready);
     c->reading = false;
 }
 
@@ -220,10 +223,20 @@ static void note_gate_opened(struct conn *c) {
     c->s.gated_since_us = 0;
 }
 
+/* Within a command: what its connection has may be half a reply, and what others were told by it
+ * has no gate yet. */
+static bool must_keep_still(const struct conn *c) {
+    return c->n->within && (c->feeding || !list_empty(&c->s.told));
+}
+
 /* Writes what may leave, then puts the connection where it belongs. */
 static void conn_flush(struct conn *c) {
     size_t budget = WRITE_MAX, may;
 
+    if (must_keep_still(c)) {
+        move_to(c, NOWHERE); /* who is still feeding or told something is woken at its end */
+        return;
+    }
     while ((may = session_sendable(&c->s)) > 0 && budget > 0) {
         note_gate_opened(c);
         size_t part = may < budget ? may : budget;
@@ -258,6 +271,7 @@ static void free_dead(struct net *n) {
     list_each_safe (it, next, &n->dead) {
         struct conn *c = list_entry(it, struct conn, link);
 
+        if (c->feeding) continue;
         list_remove(&c->link);
         if (n->cron_at == &c->s) n->cron_at = NULL;
         bytes_release(&c->in);
@@ -312,6 +326,15 @@ static void after_feed(struct conn *c) {
     }
 }
 
+static size_t feed(struct conn *c, char *in, size_t n) {
+    size_t used;
+
+    c->feeding = true;
+    used = engine_feed(c->n->e, &c->s, in, n, &c->need);
+    c->feeding = false;
+    return used;
+}
+
 static void feed_kept(struct conn *c) {
     size_t used;
 
@@ -320,7 +343,7 @@ static void feed_kept(struct conn *c) {
         after_feed(c);
         return;
     }
-    used = engine_feed(c->n->e, &c->s, c->in.p, c->in.n, &c->need);
+    used = feed(c, c->in.p, c->in.n);
     bytes_consume(&c->in, used);
     if (c->in.n == 0) bytes_release(&c->in);
     after_feed(c);
@@ -328,7 +351,7 @@ static void feed_kept(struct conn *c) {
 
 /* Feeds from the shared buffer and keeps what is left over. */
 static void feed_fresh(struct conn *c, size_t n) {
-    size_t used = engine_feed(c->n->e, &c->s, c->n->rbuf, n, &c->need);
+    size_t used = feed(c, c->n->rbuf, n);
 
     if (used < n && c->fd >= 0) {
         size_t want = c->need > n - used && c->need < READ_LARGE_MAX ? c->need : n - used;
@@ -348,17 +371,15 @@ static size_t room_to_read(struct conn *c) {
         if (c->in.cap - c->in.n < READ_LARGE_MAX) bytes_room(&c->in, c->in.n + READ_LARGE_MAX);
         return READ_LARGE_MAX;
     }
-    return missing > READ_BYTES / 4 ? missing : READ_BYTES / 4;
+    return missing > NET_READ_BYTES / 4 ? missing : NET_READ_BYTES / 4;
 }
 
-static void on_readable(evutil_socket_t fd, short what, void *arg) {
-    struct conn *c = arg;
+static void read_some(struct conn *c) {
     bool kept = c->in.n > 0;
-    size_t room = kept ? room_to_read(c) : READ_BYTES;
+    size_t room = kept ? room_to_read(c) : NET_READ_BYTES;
     char *to = kept ? bytes_room(&c->in, room) : c->n->rbuf;
-    ssize_t got = read(fd, to, room);
+    ssize_t got = read(c->fd, to, room);
 
-    (void)what;
     c->n->e->stats.reads++;
     if (got <= 0) {
         if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
@@ -373,6 +394,35 @@ static void on_readable(evutil_socket_t fd, short what, void *arg) {
     }
     c->in.n += (size_t)got;
     feed_kept(c);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg) {
+    struct conn *c = arg;
+
+    (void)fd;
+    (void)what;
+    if (list_empty(&c->ready)) list_append(&c->n->readable, &c->ready);
+}
+
+void net_serve(struct net *n) {
+    while (!list_empty(&n->readable)) {
+        struct conn *c = list_entry(n->readable.next, struct conn, ready);
+
+        list_remove(&c->ready);
+        if (!c->feeding) read_some(c); /* else it will be said again that it is readable */
+    }
+}
+
+void net_serve_within(struct net *n) {
+    char *outer = n->rbuf;
+
+    if (!n->rbuf_within) n->rbuf_within = mem_alloc(NET_READ_BYTES);
+    n->rbuf = n->rbuf_within;
+    n->within = true;
+    net_serve(n);
+    net_flush(n);
+    n->within = false;
+    n->rbuf = outer;
 }
 
 /* ---------------------------------------------------------------- accepting */
@@ -436,6 +486,8 @@ void net_accept(struct net *n, int fd, bool is_unix) {
     if (is_unix) c->s.flags |= SESSION_UNIX;
     c->n = n;
     list_init(&c->link);
+    list_init(&c->ready);
+    c->feeding = false;
     c->write_event = NULL;
     c->in = (struct bytes){0};
     c->need = 1;

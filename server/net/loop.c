@@ -64,7 +64,7 @@ static void on_wake_event(evutil_socket_t fd, short what, void *arg) {
 
     (void)fd;
     (void)what;
-    if (l->on_wake) l->on_wake(l->on_wake_arg);
+    l->woken = true;
 }
 
 void loop_on_wake(struct loop *l, void (*fn)(void *arg), void *arg) {
@@ -102,10 +102,22 @@ void loop_release(struct loop *l) {
     heap_release(&l->timers);
 }
 
+static void add_step(struct loop_steps *s, void (*fn)(void *arg), void *arg) {
+    CHECK(s->n < LOOP_STEPS_MAX);
+    s->v[s->n].fn = fn;
+    s->v[s->n++].arg = arg;
+}
+
+static void run_steps(const struct loop_steps *s) {
+    for (unsigned i = 0; i < s->n; i++) s->v[i].fn(s->v[i].arg);
+}
+
 void loop_before_wait(struct loop *l, void (*fn)(void *arg), void *arg) {
-    CHECK(l->nsteps < LOOP_STEPS_MAX);
-    l->before_wait[l->nsteps].fn = fn;
-    l->before_wait[l->nsteps++].arg = arg;
+    add_step(&l->before_wait, fn, arg);
+}
+
+void loop_after_wait(struct loop *l, void (*fn)(void *arg), void *arg) {
+    add_step(&l->after_wait, fn, arg);
 }
 
 void loop_hurry(struct loop *l) {
@@ -119,12 +131,17 @@ void loop_stop(struct loop *l) {
 static void turn(struct loop *l, bool wait) {
     l->hurry = false;
     run_due_timers(l);
-    for (unsigned i = 0; i < l->nsteps; i++) l->before_wait[i].fn(l->before_wait[i].arg);
+    run_steps(&l->before_wait);
     if (l->stop) return;
     arm(l);
     event_base_loop(l->base, wait && !l->hurry ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK);
     l->cycles++;
     clock_refresh();
+    if (l->woken) {
+        l->woken = false;
+        if (l->on_wake) l->on_wake(l->on_wake_arg);
+    }
+    run_steps(&l->after_wait);
 }
 
 void loop_run(struct loop *l) {
@@ -135,4 +152,8 @@ void loop_run(struct loop *l) {
 void loop_poll(struct loop *l) {
     clock_refresh();
     turn(l, false);
+}
+
+void loop_look(struct loop *l) {
+    event_base_loop(l->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
 }

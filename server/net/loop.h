@@ -2,7 +2,9 @@
  *
  * loop - the event loop: libevent for descriptors, a heap of deadlines for time.
  *
- * One turn is: before_wait (an ordered list of functions), then one event_base_loop(EVLOOP_ONCE).
+ * One turn is: before_wait (an ordered list of functions), one event_base_loop(EVLOOP_ONCE),
+ * after_wait (another list). What libevent calls only notes what there is to do; it is done after
+ * the wait, so that work which takes long can have a look at what has come meanwhile: loop_look.
  * Deadlines stand on storage/base/clock, so a virtual clock moves them; libevent's one timer is
  * armed to the nearest. Main thread only, but for loop_wake().
  */
@@ -30,20 +32,23 @@ struct loop {
     int wake_fd;
     void (*on_wake)(void *arg);
     void *on_wake_arg;
-    struct {
-        void (*fn)(void *arg);
-        void *arg;
-    } before_wait[LOOP_STEPS_MAX];
-    unsigned nsteps;
+    struct loop_steps {
+        struct {
+            void (*fn)(void *arg);
+            void *arg;
+        } v[LOOP_STEPS_MAX];
+        unsigned n;
+    } before_wait, after_wait;
     struct heap timers;
     uint64_t armed_us; /* what `tick` is set to, 0: not */
-    bool stop, hurry;
+    bool stop, hurry, woken;
     uint64_t cycles, busy_us; /* turns; time spent outside waiting */
 };
 
 int loop_init(struct loop *l);
 void loop_release(struct loop *l);
 void loop_before_wait(struct loop *l, void (*fn)(void *arg), void *arg);
+void loop_after_wait(struct loop *l, void (*fn)(void *arg), void *arg);
 
 /* `fn` runs on the main thread soon after loop_wake(), which any thread may call. */
 void loop_on_wake(struct loop *l, void (*fn)(void *arg), void *arg);
@@ -61,5 +66,9 @@ void loop_stop(struct loop *l);
 
 /* One turn that does not wait (while loading). */
 void loop_poll(struct loop *l);
+
+/* Lets libevent note what has come, and does nothing about it. Also within a turn, but not from
+ * what libevent calls. */
+void loop_look(struct loop *l);
 
 #endif

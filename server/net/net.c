@@ -14,12 +14,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { RBUF_BYTES = 64 * 1024, ACCEPTS_PER_TURN = 1000 };
+enum { ACCEPTS_PER_TURN = 1000 };
 
 void net_init(struct net *n, struct loop *loop, struct engine *e) {
-    *n = (struct net){.loop = loop, .e = e, .v = e->v, .rbuf = mem_alloc(RBUF_BYTES)};
+    *n = (struct net){.loop = loop, .e = e, .v = e->v, .rbuf = mem_alloc(NET_READ_BYTES)};
     n->maxclients = e->v->maxclients;
     n->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    list_init(&n->readable);
     list_init(&n->to_flush);
     list_init(&n->gated);
     list_init(&n->released);
@@ -29,7 +30,8 @@ void net_init(struct net *n, struct loop *loop, struct engine *e) {
 void net_release(struct net *n) {
     if (n->spare_fd >= 0) close(n->spare_fd);
     mem_free(n->rbuf);
-    n->rbuf = NULL;
+    mem_free(n->rbuf_within);
+    n->rbuf = n->rbuf_within = NULL;
 }
 
 /* No descriptor is left: the client is taken with the spare one and sent away, so that it knows,

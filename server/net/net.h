@@ -6,6 +6,9 @@
  * output only while some waits. So an idle connection costs its struct and nothing else. Output is
  * written once a turn, in net_flush(), after the log was handed over: what a closed gate holds back
  * stays until the log makes progress. Main thread only.
+ *
+ * A script that takes long lets the others have a word: net_serve_within(), from inside the command
+ * of one connection. That one is left alone meanwhile.
  */
 #ifndef STET_NET_NET_H
 #define STET_NET_NET_H
@@ -13,7 +16,10 @@
 #include "server/exec/engine.h"
 #include "server/net/loop.h"
 
-enum { NET_LISTENERS_MAX = 2 * CONF_BIND_MAX + 2 };
+enum {
+    NET_LISTENERS_MAX = 2 * CONF_BIND_MAX + 2,
+    NET_READ_BYTES = 64 * 1024, /* of the shared buffer */
+};
 
 struct net {
     struct loop *loop;
@@ -26,10 +32,12 @@ struct net {
         char name[80]; /* for INFO: "name=tcp,bind=127.0.0.1,port=6379" */
     } listener[NET_LISTENERS_MAX];
     size_t nlisteners;
-    int port;           /* what TCP is bound to, 0: none */
-    int64_t maxclients; /* what the configuration and the limit of open files allow */
-    int spare_fd;       /* given up for a moment to turn somebody away when files run out */
-    char *rbuf;
+    int port;                 /* what TCP is bound to, 0: none */
+    int64_t maxclients;       /* what the configuration and the limit of open files allow */
+    int spare_fd;             /* given up for a moment to turn somebody away when files run out */
+    char *rbuf, *rbuf_within; /* the second while the first is in use: net_serve_within */
+    bool within;
+    struct list readable; /* have input to read */
     struct list to_flush; /* have output to look at */
     struct list gated;    /* what they have waits for the log */
     struct list released; /* were gated when the log last moved; not looked at since */
@@ -48,6 +56,12 @@ int net_listen(struct net *n, struct err *e);
 /* CONFIG SET port / bind: opens the new ones first, then closes the old. */
 int net_relisten(struct net *n, struct err *e);
 void net_stop_listening(struct net *n);
+
+/* Every turn, after the wait: reads what has come and executes it. */
+void net_serve(struct net *n);
+
+/* The same, and net_flush, while a command is being executed. */
+void net_serve_within(struct net *n);
 
 /* Every turn, last: writes what may leave. */
 void net_flush(struct net *n);

@@ -125,6 +125,67 @@ static void reply_script_error(lua_State *L, struct call *x, const char *name) {
     bytes_release(&text);
 }
 
+/* ---------------------------------------------------------------- the endless ones */
+
+enum { LOOK_EVERY = 100000 /* instructions; about a millisecond */ };
+
+static void on_count(lua_State *L, lua_Debug *ar);
+
+/* From now on every instruction fails, so that no pcall of the script gets around it. */
+static void raise_killed(struct scripting *sc, lua_State *L) {
+    lua_sethook(L, on_count, LUA_MASKCOUNT, 1);
+    lua_sethook(sc->L, on_count, LUA_MASKCOUNT, 1);
+    api_raise(L, "Script killed by user with SCRIPT KILL...");
+}
+
+static void note_slow(const struct scripting *sc, uint64_t ms) {
+    log_warning("Slow script detected: '%s' runs for %llu milliseconds. While it goes on, clients "
+                "get BUSY; %s KILL ends it if it has not written yet.",
+                sc->run.name, (unsigned long long)ms, sc->run.is_function ? "FUNCTION" : "SCRIPT");
+}
+
+/* Called now and then while a script runs, between two instructions of Lua: no command is under way
+ * but the script's own. */
+static void on_count(lua_State *L, lua_Debug *ar) {
+    struct scripting *sc = scripting_of(L);
+    struct run *run = &sc->run;
+    int64_t limit_ms = sc->e->v->busy_reply_threshold;
+    uint64_t now = clock_real_ns(), ms;
+
+    (void)ar;
+    if (!run->outer) return;
+    if (run->killed) raise_killed(sc, L);
+    if (!run->began_ns) run->began_ns = now;
+    ms = (now - run->began_ns) / 1000000;
+    if (limit_ms == 0 || ms < (uint64_t)limit_ms) return;
+    if (!sc->e->busy) note_slow(sc, ms);
+    engine_serve_within(sc->e, run->is_function ? BUSY_FUNCTION : BUSY_SCRIPT);
+    if (run->killed) raise_killed(sc, L);
+}
+
+bool scripting_end(struct engine *e) {
+    struct run *run = &e->scripting->run;
+
+    if (!run->outer || run->wrote) return false;
+    run->killed = true;
+    return true;
+}
+
+int script_kill(struct call *x, bool function) {
+    struct run *run = &x->e->scripting->run;
+
+    if (!run->outer) return reply_err(x, "NOTBUSY No scripts in execution right now.");
+    if (run->wrote)
+        return reply_err(x, "UNKILLABLE Sorry the script already executed write commands against "
+                            "the dataset. You can either wait the script termination or kill the "
+                            "server in a hard way using the SHUTDOWN NOSAVE command.");
+    if (run->is_function != function) return reply_err(x, engine_busy_error(x->e));
+    run->killed = true;
+    log_notice("The script '%s' is ended on demand.", run->name);
+    reply_ok(&x->r);
+    return 0;
+}
+
 /* ---------------------------------------------------------------- running */
 
 static void push_list(lua_State *L, const struct slice *v, int n) {
@@ -179,6 +240,7 @@ int script_run(struct call *x, struct run run) {
     sc->run.outer = x;
     sc->run.resp = 2;
     srand48_r(0, &sc->random);
+    lua_sethook(L, on_count, LUA_MASKCOUNT, LOOK_EVERY);
     lua_pushvalue(L, AT_INVOKE);
     if (lua_pcall(L, 0, 1, 0) == 0) {
         ok = lua_toboolean(L, -1);
@@ -189,6 +251,7 @@ int script_run(struct call *x, struct run run) {
     }
     lua_settop(L, AT_TOP);
     sc->run.outer = NULL;
+    x->e->busy = BUSY_NOT;
     x->s->db = db;
     return ok ? 0 : -1;
 }

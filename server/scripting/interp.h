@@ -61,6 +61,8 @@ struct run {
     bool is_function; /* gets keys and arguments as parameters */
     int resp;         /* of replies to redis.call */
     bool wrote;
+    bool killed;
+    uint64_t began_ns; /* about: taken at the first look at the clock */
 };
 
 enum { SCRIPT_BUCKETS = 1024 };
@@ -88,6 +90,9 @@ struct scripting *scripting_of(lua_State *L);
 
 /* interp.c: runs `run.ref` as sc->run says; answers x. */
 int script_run(struct call *x, struct run run);
+
+/* SCRIPT KILL and FUNCTION KILL: answers x. */
+int script_kill(struct call *x, bool function);
 
 /* Compiles; the function's reference, or LUA_NOREF and the error's text in `why`. */
 int script_compile(struct scripting *sc, const char *chunk, struct slice code, struct bytes *why);

@@ -11,6 +11,10 @@
 void scripting_start(struct engine *e);
 void scripting_stop(struct engine *e);
 
+/* Ends the script under way as SCRIPT KILL does, from engine_serve_within. False: there is none, or
+ * it has written and can only be waited for. */
+bool scripting_end(struct engine *e);
+
 void scripting_register(struct command_registry *r);
 
 #endif

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * A script that does not end: what others get meanwhile, how it is ended, and what of it stays.
+ */
+#include <criterion/criterion.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+
+#include "tests/kit/ask.h"
+#include "tests/kit/server.h"
+
+TestSuite(busy, .fini = kit_end);
+
+#define BUSY                                                                                       \
+    "-BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
+#define SOON ASK_AOF, "--busy-reply-threshold", "50"
+
+static bool is_busy(void *c) {
+    return strcmp(ask(c, "PING"), BUSY) == 0;
+}
+
+/* Sends the script from one connection, and waits until another is told that it runs. */
+static void begin(redisContext *runs, redisContext *other, const char *script) {
+    redisAppendCommand(runs, "EVAL %s 0", script);
+    for (int done = 0; !done;) redisBufferWrite(runs, &done);
+    cr_assert(kit_wait(is_busy, other, 20));
+}
+
+static bool is_readable(const redisContext *c) {
+    struct pollfd p = {.fd = c->fd, .events = POLLIN};
+
+    return poll(&p, 1, 0) == 1;
+}
+
+Test(busy, a_script_that_only_reads_can_be_ended) {
+    static const char *const endless[] = {
+        "while true do end",
+        "while true do redis.call('GET', 'x') end",
+        "while true do pcall(function() while true do end end) end",
+        "coroutine.wrap(function() while true do end end)()",
+        "table.sort({1, 2, 3, 4}, function(a, b) while true do end end)",
+        "string.gsub('x', '.', function() while true do end end)",
+    };
+    struct server *s = server_run(SOON, NULL);
+    redisContext *a = ask_open(s), *b = ask_open(s);
+
+    for (size_t i = 0; i < sizeof endless / sizeof *endless; i++) {
+        begin(a, b, endless[i]);
+        EXPECT(b, BUSY, "SET x 1");
+        EXPECT(b, "+OK", "SCRIPT KILL");
+        cr_assert(strncmp(ask_next(a), "-ERR Script killed by user with SCRIPT KILL...", 46) == 0);
+        EXPECT(b, "+PONG", "PING");
+        EXPECT(a, "+PONG", "PING");
+    }
+    EXPECT(b, "-NOTBUSY No scripts in execution right now.", "SCRIPT KILL");
+}
+
+Test(busy, what_is_refused_fails_a_transaction) {
+    struct server *s = server_run(SOON, NULL);
+    redisContext *a = ask_open(s), *b = ask_open(s);
+
+    begin(a, b, "while true do end");
+    EXPECT(b, "+OK", "MULTI");
+    EXPECT(b, BUSY, "SET x 1");
+    EXPECT_PREFIX(b, "-EXECABORT Transaction discarded because of: BUSY", "EXEC");
+    EXPECT(b, "+OK", "WATCH x");
+    EXPECT(b, "+OK", "UNWATCH");
+    EXPECT_PREFIX(b, "-ERR unknown command 'nosuch'", "nosuch");
+    EXPECT(b, BUSY, "SHUTDOWN");
+    EXPECT(b, BUSY, "SHUTDOWN SAVE");
+    EXPECT(b, "+RESET", "RESET");
+    EXPECT(b, "+OK", "SCRIPT KILL");
+}
+
+/* The arguments of what runs, and what stands behind it in the pipeline, are the shared buffer's;
+ * others are read while they are in use. */
+Test(busy, the_pipeline_goes_on_where_it_was) {
+    struct server *s = server_run(SOON, NULL);
+    redisContext *a = ask_open(s), *b = ask_open(s);
+    char text[4096];
+
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    redisAppendCommand(a, "SET before 1");
+    redisAppendCommand(a, "EVAL %s 0 %s", "while true do end return 1", "argument");
+    redisAppendCommand(a, "SET after 2");
+    redisAppendCommand(a, "MGET before after");
+    for (int done = 0; !done;) redisBufferWrite(a, &done);
+    cr_assert(kit_wait(is_busy, b, 20));
+    for (int i = 0; i < 100; i++) EXPECT(b, BUSY, "SET %s %s", text, text);
+    EXPECT(b, "+OK", "SCRIPT KILL");
+    EXPECT_NEXT(a, "+OK");
+    cr_assert(strncmp(ask_next(a), "-ERR Script killed", 18) == 0);
+    EXPECT_NEXT(a, "+OK");
+    EXPECT_NEXT(a, "[$1 $2]");
+}
+
+Test(busy, a_script_that_has_written_is_waited_for) {
+    struct server *s = server_run(SOON, NULL);
+    redisContext *a = ask_open(s), *b = ask_open(s);
+
+    begin(a, b,
+          "redis.call('set', 'w', 1) local n = 0 "
+          "for i = 1, 1e8 do n = n + 1 end redis.call('set', 'w', 2) return 7");
+    EXPECT_PREFIX(b, "-UNKILLABLE ", "SCRIPT KILL");
+    EXPECT_NEXT(a, ":7");
+    EXPECT(b, "$2", "GET w");
+    server_kill(s);
+    server_start(s, SOON, NULL);
+    b = ask_open(s);
+    EXPECT(b, "$2", "GET w");
+}
+
+/* Nothing that a script did shows before the script is logged. */
+Test(busy, what_it_tells_others_waits_for_its_end) {
+    struct server *s = server_run(SOON, NULL);
+    redisContext *a = ask_open(s), *b = ask_open(s), *sub = ask_open(s);
+
+    EXPECT(sub, "[$subscribe $news :1]", "SUBSCRIBE news");
+    begin(a, b, "redis.call('publish', 'news', 'x') while true do end");
+    redisAppendCommand(sub, "PING");
+    for (int done = 0; !done;) redisBufferWrite(sub, &done);
+    for (int i = 0; i < 20; i++) EXPECT(b, BUSY, "PING");
+    cr_assert_not(is_readable(sub));
+    EXPECT(b, "+OK", "SCRIPT KILL");
+    EXPECT_NEXT(sub, "[$message $news $x]");
+    EXPECT_NEXT(sub, BUSY);
+}
+
+Test(busy, shutdown_leaves_nothing_of_it) {
+    struct server *s = server_run(SOON, NULL);
+    redisContext *a = ask_open(s), *b = ask_open(s);
+
+    EXPECT(b, "+OK", "SET kept 1");
+    begin(a, b, "redis.call('set', 'w', 1) while true do end");
+    EXPECT(b, "(closed)", "SHUTDOWN NOSAVE");
+    cr_assert_eq(server_wait_exit(s), 0);
+    EXPECT_NEXT(a, "(closed)");
+    server_start(s, SOON, NULL);
+    b = ask_open(s);
+    EXPECT(b, "[$1 (nil)]", "MGET kept w");
+}
+
+Test(busy, a_signal_ends_what_has_not_written) {
+    struct server *s = server_run(SOON, NULL);
+    redisContext *a = ask_open(s), *b = ask_open(s);
+
+    EXPECT(b, "+OK", "SET kept 1");
+    begin(a, b, "while true do end");
+    cr_assert_eq(server_signal(s, SIGTERM), 0);
+    server_start(s, SOON, NULL);
+    EXPECT(ask_open(s), "$1", "GET kept");
+}
+
+Test(busy, without_a_threshold_nobody_is_told) {
+    struct server *s = server_run("--busy-reply-threshold", "0", NULL);
+    redisContext *a = ask_open(s), *b = ask_open(s);
+
+    redisAppendCommand(a, "EVAL %s 0", "for i = 1, 5e7 do end return 1");
+    for (int done = 0; !done;) redisBufferWrite(a, &done);
+    EXPECT(b, "+PONG", "PING");
+    EXPECT_NEXT(a, ":1");
+}
