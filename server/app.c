@@ -3,6 +3,7 @@
 
 #include "persistence/io.h"
 #include "server/admin/admin.h"
+#include "server/exec/access.h"
 #include "server/exec/blocking.h"
 #include "server/exec/snapshot.h"
 #include "server/process.h"
@@ -209,6 +210,8 @@ static void before_wait(void *arg) {
         a->last_expire_ms = clock_cached_ms();
         if (engine_expire_some(&a->engine, 500)) loop_hurry(&a->loop);
     }
+    access_tick(&a->engine);
+    if (evict_more(&a->engine)) loop_hurry(&a->loop);
     engine_before_wait(&a->engine);
     watch_blocked(a);
     net_flush(&a->net);

@@ -4,6 +4,7 @@
  */
 #include "server/app.h"
 
+#include "server/exec/access.h"
 #include "server/exec/call.h"
 #include "storage/base/clock.h"
 #include "storage/base/log.h"
@@ -39,7 +40,7 @@ static void run(void *arg) {
 
     loop_timer_set(&a->loop, &a->cron, clock_mono_us() + 1000000 / (hz ? hz : 10));
     if (a->cron_paused) return;
-    e->lru_clock = (uint32_t)(clock_cached_ms() / 1000) & 0xffffff;
+    access_tick(e);
     if (used > e->stats.peak_memory) e->stats.peak_memory = used;
     if (engine_expire_some(e, 1000)) loop_hurry(&a->loop);
     aof_cron(a->aof);

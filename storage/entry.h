@@ -35,9 +35,10 @@ enum { ENTRY_EMBED_MAX = 1024 }; /* longer values get a blob */
 struct entry {
     uint8_t type; /* enum type_id */
     uint8_t flags;
-    uint8_t key_len;   /* of short keys */
-    uint8_t access[3]; /* LRU clock in seconds, or LFU: minutes (16 bits) and counter */
-    uint16_t val_len;  /* of embedded values */
+    uint8_t key_len;          /* of short keys */
+    uint8_t access[3];        /* LRU clock in seconds, or LFU: minutes (16 bits) and counter */
+    uint16_t val_len : 11;    /* of embedded values */
+    uint16_t access_fine : 5; /* LRU: 32nds of a second */
     char data[];
 };
 

@@ -3,6 +3,7 @@
 
 #include "storage/base/check.h"
 #include "storage/base/mem.h"
+#include "storage/base/rng.h"
 
 #include <string.h>
 
@@ -377,6 +378,28 @@ size_t expiry_take_due(struct expiry *x, int64_t now_ms, void **out, size_t max)
         else
             drop_child(x, &path, path.depth - 1, 0);
     }
+    return n;
+}
+
+/* Leaves are more than half full as a rule, so choosing a child at each level is fair enough. */
+void *expiry_random(const struct expiry *x) {
+    const struct expiry_node *node = x->root;
+
+    if (!node) return NULL;
+    while (node->height) node = ((const struct inner *)node)->child[rng_below(node->n)];
+    return ((const struct leaf *)node)->item[rng_below(node->n)];
+}
+
+size_t expiry_sample_next(const struct expiry *x, size_t max, void **out) {
+    struct path path;
+    const struct leaf *leaf;
+    size_t n, at;
+
+    if (!x->root) return 0;
+    leaf = first_leaf(x, &path);
+    n = leaf->node.n < max ? leaf->node.n : max;
+    at = rng_below(leaf->node.n);
+    for (size_t i = 0; i < n; i++) out[i] = leaf->item[(at + i) % leaf->node.n];
     return n;
 }
 

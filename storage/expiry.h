@@ -43,6 +43,12 @@ size_t expiry_count_due(const struct expiry *x, int64_t now_ms);
  * leaves first; returns how many. 0 means that nothing is due. Their time stays in the items. */
 size_t expiry_take_due(struct expiry *x, int64_t now_ms, void **out, size_t max);
 
+/* Some item, every one with nearly the same probability; NULL if there is none. */
+void *expiry_random(const struct expiry *x);
+
+/* Up to `max` items, at random, of the few hundred that are due first. */
+size_t expiry_sample_next(const struct expiry *x, size_t max, void **out);
+
 /* Mean of the times to live of a sample, in ms; 0 without items. */
 int64_t expiry_avg_ttl(const struct expiry *x, int64_t now_ms);
 

@@ -4,7 +4,7 @@
 #include "storage/base/clock.h"
 #include "storage/base/rng.h"
 
-enum { COUNTER_AT_FIRST = ACCESS_FREQUENCY_AT_FIRST, COUNTER_MAX = 255 };
+enum { COUNTER_AT_FIRST = ACCESS_FREQUENCY_AT_FIRST, COUNTER_MAX = 255, ACCESS_FINE = 32 };
 
 uint16_t access_minutes_now(void) {
     return (uint16_t)(clock_cached_ms() / 60000);
@@ -39,10 +39,25 @@ void access_count_first(struct entry *key) {
     set(key, COUNTER_AT_FIRST);
 }
 
-uint32_t access_idle_s(const struct engine *e, const struct entry *key) {
-    uint32_t at = key->access[0] | (uint32_t)key->access[1] << 8 | (uint32_t)key->access[2] << 16;
+void access_tick(struct engine *e) {
+    uint64_t ms = (uint64_t)clock_cached_ms();
 
-    return (e->lru_clock - at) & 0xffffff;
+    e->lru_clock = (uint32_t)(ms / 1000) & 0xffffff;
+    e->lru_fine = (uint8_t)(ms % 1000 * ACCESS_FINE / 1000);
+}
+
+static uint32_t last_use(const struct entry *key) {
+    return key->access[0] | (uint32_t)key->access[1] << 8 | (uint32_t)key->access[2] << 16;
+}
+
+uint32_t access_idle_fine(const struct engine *e, const struct entry *key) {
+    uint32_t now = e->lru_clock * ACCESS_FINE + e->lru_fine;
+
+    return (now - (last_use(key) * ACCESS_FINE + key->access_fine)) & ((ACCESS_FINE << 24) - 1);
+}
+
+uint32_t access_idle_s(const struct engine *e, const struct entry *key) {
+    return (e->lru_clock - last_use(key)) & 0xffffff;
 }
 
 void access_set(const struct engine *e, struct entry *key, int64_t idle_s, int frequency) {
@@ -57,4 +72,5 @@ void access_set(const struct engine *e, struct entry *key, int64_t idle_s, int f
     key->access[0] = (uint8_t)at;
     key->access[1] = (uint8_t)(at >> 8);
     key->access[2] = (uint8_t)(at >> 16);
+    key->access_fine = 0;
 }

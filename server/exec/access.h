@@ -2,7 +2,8 @@
  *
  * access - when, or how often, a key was used: three bytes of its entry.
  *
- *   LRU policies (and none): the engine's clock in seconds
+ *   LRU policies (and none): the engine's clock in seconds, and five more bits of 32nds: under load
+ *                            a cache may turn over several times a second
  *   LFU policies:            minutes of the last decay (two bytes), a counter (the third)
  *
  * The counter rises ever more rarely the higher it is, and falls by one every lfu-decay-time
@@ -32,8 +33,12 @@ uint16_t access_minutes_now(void);
 /* How often it was used, on a scale of 0 to 255, as of now. */
 unsigned access_frequency(const struct engine *e, const struct entry *key);
 
-/* For how many seconds it was not used. */
+/* For how many seconds it was not used; and in 32nds. */
 uint32_t access_idle_s(const struct engine *e, const struct entry *key);
+uint32_t access_idle_fine(const struct engine *e, const struct entry *key);
+
+/* Sets the engine's clock. */
+void access_tick(struct engine *e);
 
 void access_count(const struct engine *e, struct entry *key);
 void access_count_first(struct entry *key);
@@ -45,6 +50,7 @@ static inline void access_note_time(const struct engine *e, struct entry *key) {
     key->access[0] = (uint8_t)e->lru_clock;
     key->access[1] = (uint8_t)(e->lru_clock >> 8);
     key->access[2] = (uint8_t)(e->lru_clock >> 16);
+    key->access_fine = e->lru_fine;
 }
 
 /* The key was used. */

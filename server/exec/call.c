@@ -129,19 +129,21 @@ void all_touched(struct engine *e) {
     multi_all_touched(e);
 }
 
-/* An entry past its time is gone, whoever looks: it is removed, and its removal logged beside
- * whatever the command itself is logged as. */
-static void tell_expired(struct engine *e, const struct ref *r) {
-    bool lazy = e->v->lazyfree_lazy_expire;
-
+void key_vanishes(struct engine *e, const struct ref *r, enum event_class cls, const char *event,
+                  bool lazy) {
     if (aof_logs(aof_phase(e->aof))) {
         struct slice argv[] = {lazy ? SLICE("UNLINK") : SLICE("DEL"), r->key};
 
         encode_command(effects_begin(e, r->db->id), 2, argv);
     }
-    if (e->hooks.event) e->hooks.event(e->hooks.arg, EVENT_EXPIRED, "expired", r->key, r->db->id);
-    e->stats.expired++;
+    if (e->hooks.event) e->hooks.event(e->hooks.arg, cls, event, r->key, r->db->id);
     key_touched(e, r->db, r->key, r->hash);
+}
+
+/* An entry past its time is gone. */
+static void tell_expired(struct engine *e, const struct ref *r) {
+    key_vanishes(e, r, EVENT_EXPIRED, "expired", e->v->lazyfree_lazy_expire);
+    e->stats.expired++;
 }
 
 static void expire_now(struct engine *e, struct ref *r) {

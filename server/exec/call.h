@@ -131,6 +131,11 @@ void key_event(struct call *x, const struct ref *r, enum event_class cls, const 
 /* Removes the key; `lazy`: large values are freed on another thread. Does not call key_changed. */
 void key_delete(struct call *x, struct ref *r, bool lazy);
 
+/* The server itself removes the key, whoever looks: its removal is logged, as an effect beside
+ * whatever the command under way is logged as, and told. The caller deletes it after this. */
+void key_vanishes(struct engine *e, const struct ref *r, enum event_class cls, const char *event,
+                  bool lazy);
+
 /* ---------------------------------------------------------------- the log */
 
 /* Adds one command to what is logged for this call, instead of the command as received. */

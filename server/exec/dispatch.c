@@ -123,11 +123,6 @@ static int refuse_subcommand(struct call *x) {
     return reply_errf(x, "ERR unknown subcommand '%.*s'. Try %s HELP.", (int)n, x->argv[1].p, name);
 }
 
-/* What waits to be written to the log is not the data set's, as Redis counts. */
-static bool out_of_memory(const struct engine *e) {
-    return e->v->maxmemory && mem_used() > aof_backlog(e->aof) + e->v->maxmemory;
-}
-
 /* Who relies on snapshots is told when there are none any more. */
 static const char *save_refusal(const struct engine *e) {
     if (e->saver.last_ok || !e->v->stop_writes_on_bgsave_error || e->v->save.n == 0) return NULL;
@@ -141,7 +136,7 @@ static const char *save_refusal(const struct engine *e) {
 bool call_refusal(const struct engine *e, uint32_t flags, char text[CALL_REFUSAL_MAX]) {
     const char *why = flags & CMD_WRITE ? aof_refusal(e->aof) : NULL;
 
-    if (flags & CMD_DENYOOM && out_of_memory(e)) {
+    if (flags & CMD_DENYOOM && evict_is_stuck(e)) {
         snprintf(text, CALL_REFUSAL_MAX, "OOM command not allowed when used memory > 'maxmemory'.");
         return true;
     }
@@ -173,6 +168,14 @@ static int refuse_arity(struct call *x) {
     return refuse(x, text);
 }
 
+/* What goes to make room counts as a change that this command made. */
+static void make_room(struct call *x) {
+    uint32_t flags = x->cmd->row->flags;
+
+    if (!(flags & (CMD_DENYOOM | CMD_WRITE | CMD_RUNS_SCRIPT | CMD_IN_MULTI))) return;
+    if (evict_some(x->e) && x->e->gate.level != AOF_LEVEL_NONE) x->need = aof_appended(x->e->aof);
+}
+
 /* 0: go on; -1: answered. */
 static int pass_gates(struct call *x, bool unknown_sub) {
     char why[CALL_REFUSAL_MAX];
@@ -188,6 +191,7 @@ static int pass_gates(struct call *x, bool unknown_sub) {
         return refuse(x, "LOADING Redis is loading the dataset in memory");
     if (flags & CMD_NO_MULTI && multi_is_open(x->s))
         return refuse(x, "ERR Command not allowed inside a transaction");
+    if (__builtin_expect(x->e->v->maxmemory != 0, 0)) make_room(x);
     if (flags & (CMD_DENYOOM | CMD_WRITE) && call_refusal(x->e, flags, why)) return refuse(x, why);
     if (x->s->subscriber && x->s->resp == 2 && !(flags & CMD_IN_SUBSCRIBED))
         return refuse_subscriber(x);

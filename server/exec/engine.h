@@ -10,6 +10,7 @@
 #include "persistence/rdb_saver.h"
 #include "server/exec/command.h"
 #include "server/exec/effects.h"
+#include "server/exec/evict.h"
 #include "server/exec/gate.h"
 #include "server/exec/interest.h"
 #include "server/exec/latency.h"
@@ -111,6 +112,8 @@ struct engine {
     struct pushes pushes;
     struct tracking tracking;
 
+    struct evictions evictions;
+
     struct slowlog slowlog;
     struct latency latency;
     struct session **monitors;
@@ -125,9 +128,10 @@ struct engine {
     struct aof_histogram gate_wait; /* how long replies waited for the log */
     struct error_stat errors[ERROR_STATS_MAX];
     size_t nerrors;
-    uint64_t dirty;     /* changes since the last save */
-    uint32_t lru_clock; /* seconds, 24 bits */
-    bool replaying;     /* the log is being read back */
+    uint64_t dirty;       /* changes since the last save */
+    uint32_t lru_clock;   /* seconds, 24 bits */
+    uint8_t lru_fine : 5; /* and 32nds */
+    bool replaying;       /* the log is being read back */
     bool loading;
     bool active_expire; /* DEBUG SET-ACTIVE-EXPIRE */
     uint64_t loading_done, loading_total;

@@ -172,20 +172,30 @@ static void segment_rebuild(struct table *t, struct table_segment *s, unsigned n
 }
 
 /* The slot that holds `entry`, found by its address. */
-static struct table_bucket *segment_locate(struct table_segment *s, const void *entry,
+/* NULL: it is not here. */
+static struct table_bucket *segment_search(struct table_segment *s, const void *entry,
                                            uint64_t hash, unsigned *slot) {
     uint64_t want = slot_of(entry, hash);
     unsigned i = home_of(s, hash);
 
-    for (;; i = next_bucket(s, i)) {
+    for (unsigned left = s->nbuckets; left > 0; left--, i = next_bucket(s, i)) {
         struct table_bucket *b = &s->buckets[i];
 
         for (unsigned m = tags_equal(b, tag_of(hash)); m; m &= m - 1) {
             *slot = (unsigned)__builtin_ctz(m);
             if (b->slot[*slot] == want) return b;
         }
-        CHECK(b->overflow); /* the entry is not in this table */
+        if (!b->overflow) return NULL;
     }
+    return NULL;
+}
+
+static struct table_bucket *segment_locate(struct table_segment *s, const void *entry,
+                                           uint64_t hash, unsigned *slot) {
+    struct table_bucket *b = segment_search(s, entry, hash, slot);
+
+    CHECK(b);
+    return b;
 }
 
 /* ---------------------------------------------------------------- the directory */
@@ -322,6 +332,12 @@ void *table_find(const struct table *t, struct slice key, uint64_t hash) {
         if (!b->overflow) return NULL;
     }
     return NULL;
+}
+
+bool table_holds(const struct table *t, const void *entry, uint64_t hash) {
+    unsigned slot;
+
+    return t->dir && segment_search(t->dir[dir_index(t, hash)], entry, hash, &slot);
 }
 
 void table_insert(struct table *t, void *entry, uint64_t hash) {
@@ -468,6 +484,19 @@ void *table_random(const struct table *t) {
 
         if (b->tag[k]) return entry_of(b->slot[k]);
     }
+}
+
+size_t table_sample_bucket(const struct table *t, void **out) {
+    const struct table_segment *s = t->dir[dir_index(t, rng_u64())];
+    const struct table_bucket *b = &s->buckets[rng_below(s->nbuckets)];
+    size_t n = 0;
+
+    for (unsigned k = 0; k < TABLE_SLOTS; k++) {
+        if (!b->tag[k]) continue;
+        out[n] = entry_of(b->slot[k]);
+        __builtin_prefetch(out[n++]);
+    }
+    return n;
 }
 
 /* Of the entries that pass by, lets through n. */

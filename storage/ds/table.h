@@ -108,6 +108,13 @@ size_t table_next(const struct table *t, struct table_iter *it, size_t max, void
 /* Some entry, every one with nearly the same probability; NULL if there is none. */
 void *table_random(const struct table *t);
 
+/* The entries of one bucket, each with nearly the same probability: how many, often none. Cheaper
+ * than as many calls of table_random. `out` has room for TABLE_SLOTS; the table is not empty. */
+size_t table_sample_bucket(const struct table *t, void **out);
+
+/* True if the table holds an entry of this hash at this address, which is not looked at. */
+bool table_holds(const struct table *t, const void *entry, uint64_t hash);
+
 /* Visits n different entries, any set of n with nearly the same probability; n <= count. `visit`
  * must not change the table. */
 void table_sample(const struct table *t, size_t n, table_visit_fn visit, void *arg);

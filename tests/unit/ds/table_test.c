@@ -351,3 +351,33 @@ Test(table, removing_what_is_not_there_is_a_bug, .signal = SIGABRT) {
     put(1);
     table_remove(&table, &other, hash_of(2));
 }
+
+Test(table, a_bucket_taken_at_random_may_be_any) {
+    const size_t n = 5000, draws = 200000;
+    void *found[TABLE_SLOTS];
+    size_t seen = 0, never = 0;
+
+    for (size_t id = 0; id < n; id++) put(id);
+    for (size_t i = 0; i < draws / TABLE_SLOTS; i++) {
+        size_t got = table_sample_bucket(&table, found);
+
+        for (size_t k = 0; k < got; k++) ((struct item *)found[k])->seen++;
+        seen += got;
+    }
+    for (size_t id = 0; id < n; id++) never += there[id]->seen == 0;
+    cr_assert_gt(seen, draws / 2);
+    cr_assert_leq(never, 2, "%zu", never);
+}
+
+Test(table, holds_goes_by_address_and_hash) {
+    struct item elsewhere = {.id = 3};
+
+    cr_assert_not(table_holds(&table, &elsewhere, hash_of(3)));
+    for (size_t id = 0; id < 1000; id++) put(id);
+    for (size_t id = 0; id < 1000; id++)
+        cr_assert(table_holds(&table, there[id], hash_of(id)), "%zu", id);
+    cr_assert_not(table_holds(&table, &elsewhere, hash_of(3)));
+    cr_assert_not(table_holds(&table, there[3], hash_of(4)));
+    table_remove(&table, there[3], hash_of(3));
+    cr_assert_not(table_holds(&table, there[3], hash_of(3)));
+}

@@ -251,3 +251,27 @@ Test(expiry, few_items_take_little_memory) {
     cr_assert_leq(x.mem_bytes, 2048);
     take_due(99);
 }
+
+Test(expiry, some_item_at_random_may_be_any) {
+    static unsigned seen[KEYS];
+    int never = 0;
+
+    cr_assert_null(expiry_random(&x));
+    for (int i = 0; i < 3000; i++) add(i, (int64_t)rng_below(1000000) + 1);
+    for (int i = 0; i < 60000; i++) seen[index_of(expiry_random(&x))]++;
+    for (int i = 0; i < 3000; i++) never += seen[i] == 0;
+    cr_assert_leq(never, 3, "%d", never);
+}
+
+Test(expiry, a_sample_of_the_next_is_of_the_next) {
+    void *found[10];
+
+    cr_assert_eq(expiry_sample_next(&x, 10, found), 0);
+    for (int i = 0; i < 5000; i++) add(i, i + 1);
+    for (int round = 0; round < 100; round++) {
+        cr_assert_eq(expiry_sample_next(&x, 10, found), 10);
+        for (int i = 0; i < 10; i++) cr_assert_lt(index_of(found[i]), 600);
+    }
+    for (int i = 3; i < 5000; i++) drop(i);
+    cr_assert_eq(expiry_sample_next(&x, 10, found), 3);
+}
