@@ -225,13 +225,13 @@ static void append_keys(const struct engine *e, struct bytes *out) {
     bytes_printf(out,
                  "expired_subkeys:%llu\r\nexpired_keys:%llu\r\nexpired_stale_perc:0.00\r\n"
                  "expired_time_cap_reached_count:%llu\r\nexpire_cycle_cpu_milliseconds:%llu\r\n"
-                 "evicted_keys:%llu\r\nevicted_clients:0\r\nevicted_scripts:%llu\r\n"
+                 "evicted_keys:%llu\r\nevicted_clients:%llu\r\nevicted_scripts:%llu\r\n"
                  "total_eviction_exceeded_time:%llu\r\ncurrent_eviction_exceeded_time:%llu\r\n"
                  "keyspace_hits:%llu\r\nkeyspace_misses:%llu\r\n",
                  (ull)s->expired_fields, (ull)s->expired, (ull)s->expired_time_cap,
-                 (ull)s->expire_cycle_us / 1000, (ull)s->evicted, (ull)e->scripts.evicted,
-                 (ull)evict_exceeded_us(e, true) / 1000, (ull)evict_exceeded_us(e, false) / 1000,
-                 (ull)s->hits, (ull)s->misses);
+                 (ull)s->expire_cycle_us / 1000, (ull)s->evicted, (ull)s->evicted_clients,
+                 (ull)e->scripts.evicted, (ull)evict_exceeded_us(e, true) / 1000,
+                 (ull)evict_exceeded_us(e, false) / 1000, (ull)s->hits, (ull)s->misses);
 }
 
 static void append_loop(const struct engine *e, struct bytes *out) {

@@ -28,7 +28,7 @@ struct call;
 struct engine_stats {
     uint64_t commands, connections, rejected_connections;
     uint64_t net_in, net_out, reads, writes;
-    uint64_t hits, misses, expired, expired_fields, expired_time_cap, evicted;
+    uint64_t hits, misses, expired, expired_fields, expired_time_cap, evicted, evicted_clients;
     uint64_t error_replies, unexpected_errors;
     uint64_t query_limit_closes, output_limit_closes;
     uint64_t loop_cycles, loop_us, command_us;

@@ -1,8 +1,5 @@
-/* SPDX-License-Identifier: BSD-3-Clause
- *
- * conn - one client connection: reading, feeding the engine, writing, closing.
- */
-#include "server/net/net.h"
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/net/conn.h"
 
 #include "storage/base/check.h"
 #include "storage/base/clock.h"
@@ -11,42 +8,15 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <event2/event_struct.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-enum {
-    READ_LARGE_MAX = 1024 * 1024, /* at once, where a large argument is known to come */
-    IOV_MAX_USED = 64,
-    GATED_PER_TURN = 16,
-    WRITE_MAX = 1024 * 1024, /* per connection and turn, so that others get theirs */
-};
+enum { READ_LARGE_MAX = 1024 * 1024 /* at once, where a large argument is known to come */ };
 
-enum where { NOWHERE, TO_FLUSH, GATED, WRITE_BLOCKED, DEAD };
-
-struct conn {
-    struct session s; /* first: a session is its connection */
-    struct net *n;
-    struct list link;  /* in the list that `where` names */
-    struct list ready; /* in net.readable */
-    struct event read_event;
-    struct event *write_event; /* made when a write did not get through at once */
-    struct bytes in;           /* input that is not used up yet */
-    size_t need;               /* bytes of `in` before feeding again makes sense */
-    int fd;                    /* -1: closed */
-    uint8_t where;
-    bool reading;
-    bool feeding; /* a command of it is being executed: it must not go away, nor say anything */
-};
-
-static struct conn *conn_of(struct session *s) {
-    return (struct conn *)s;
-}
-
-static void move_to(struct conn *c, enum where where) {
+void conn_move_to(struct conn *c, enum where where) {
     if (c->where == where) return;
     if (c->where == DEAD) return;
     list_remove(&c->link);
@@ -56,8 +26,7 @@ static void move_to(struct conn *c, enum where where) {
     if (where == DEAD) list_append(&c->n->dead, &c->link);
 }
 
-/* The descriptor goes at once; the struct at the end of the turn, as callers may still hold it. */
-static void conn_shut(struct conn *c) {
+void conn_shut(struct conn *c) {
     if (c->fd < 0) return;
     event_del(&c->read_event);
     list_remove(&c->ready);
@@ -65,8 +34,10 @@ static void conn_shut(struct conn *c) {
     c->write_event = NULL;
     close(c->fd);
     c->fd = -1;
+    c->n->clients_bytes -= c->counted;
+    c->counted = 0;
     if (c->s.state != SESSION_CLOSING) session_enter(&c->s, SESSION_CLOSING);
-    move_to(c, DEAD);
+    conn_move_to(c, DEAD);
 }
 
 static void stop_reading(struct conn *c) {
@@ -82,13 +53,12 @@ static void start_reading(struct conn *c) {
 
 /* ---------------------------------------------------------------- what sessions ask for */
 
-static void shut_if_over_limit(struct conn *c);
-
 static void wake(struct session *s) {
     struct conn *c = conn_of(s);
 
-    shut_if_over_limit(c);
-    if (c->where == NOWHERE) move_to(c, TO_FLUSH);
+    conn_enforce_output_limit(c);
+    if (c->fd >= 0) conn_count_memory(c);
+    if (c->where == NOWHERE) conn_move_to(c, TO_FLUSH);
 }
 
 static void close_session(struct session *s, bool after_reply) {
@@ -148,173 +118,15 @@ static void describe(const struct session *s, struct session_wire *out) {
 
 static const struct session_ops conn_ops = {wake, resume, close_session, describe};
 
-/* ---------------------------------------------------------------- writing */
-
-static bool over_output_limit(struct conn *c) {
-    enum conf_class class = c->s.subscriber ? CONF_CLASS_PUBSUB : CONF_CLASS_NORMAL;
-    const struct conf_output_limit *l = &c->n->v->client_output_buffer_limit.of[class];
-    size_t mem = c->s.out.mem_bytes;
-    uint64_t now;
-
-    if (l->hard_bytes && mem > l->hard_bytes) return true;
-    if (!l->soft_bytes || mem <= l->soft_bytes) {
-        c->s.soft_limit_since_ms = 0;
-        return false;
-    }
-    now = clock_mono_us() / 1000;
-    if (!c->s.soft_limit_since_ms) c->s.soft_limit_since_ms = now;
-    return now - c->s.soft_limit_since_ms > (uint64_t)l->soft_seconds * 1000;
-}
-
-static void shut_if_over_limit(struct conn *c) {
-    if (c->fd < 0 || !over_output_limit(c)) return;
-    c->n->e->stats.output_limit_closes++;
-    log_warning("Client id=%llu scheduled to be closed ASAP for overcoming of output buffer "
-                "limits.",
-                (unsigned long long)c->s.id);
-    conn_shut(c);
-}
-
-static void on_writable(evutil_socket_t fd, short what, void *arg) {
-    struct conn *c = arg;
-
-    (void)fd;
-    (void)what;
-    event_free(c->write_event);
-    c->write_event = NULL;
-    c->where = NOWHERE;
-    move_to(c, TO_FLUSH);
-}
-
-static void wait_writable(struct conn *c) {
-    move_to(c, WRITE_BLOCKED);
-    if (c->write_event) return;
-    c->write_event = event_new(c->n->loop->base, c->fd, EV_WRITE, on_writable, c);
-    event_add(c->write_event, NULL);
-}
-
-/* Sends up to `limit` bytes; what was sent, or -1: wait or closed. */
-static ssize_t send_some(struct conn *c, size_t limit) {
-    struct iovec iov[IOV_MAX_USED];
-    int n = out_peek(&c->s.out, iov, IOV_MAX_USED, limit);
-    ssize_t sent;
-
-    if (n == 1)
-        sent = write(c->fd, iov[0].iov_base, iov[0].iov_len);
-    else
-        sent = writev(c->fd, iov, n);
-    c->n->e->stats.writes++;
-    if (sent >= 0) {
-        out_consume(&c->s.out, (size_t)sent);
-        c->s.bytes_out += (uint64_t)sent;
-        c->n->e->stats.net_out += (uint64_t)sent;
-        return sent;
-    }
-    if (errno == EAGAIN || errno == EINTR)
-        wait_writable(c);
-    else
-        conn_shut(c);
-    return -1;
-}
-
-static void note_gate_opened(struct conn *c) {
-    if (!c->s.gated_since_us) return;
-    aof_histogram_add(&c->n->e->gate_wait, clock_real_ns() / 1000 - c->s.gated_since_us);
-    c->s.gated_since_us = 0;
-}
-
-/* Within a command: what its connection has may be half a reply, and what others were told by it
- * has no gate yet. */
-static bool must_keep_still(const struct conn *c) {
-    return c->n->within && (c->feeding || !list_empty(&c->s.told));
-}
-
-/* Writes what may leave, then puts the connection where it belongs. */
-static void conn_flush(struct conn *c) {
-    size_t budget = WRITE_MAX, may;
-
-    if (must_keep_still(c)) {
-        move_to(c, NOWHERE); /* who is still feeding or told something is woken at its end */
-        return;
-    }
-    while ((may = session_sendable(&c->s)) > 0 && budget > 0) {
-        note_gate_opened(c);
-        size_t part = may < budget ? may : budget;
-        ssize_t sent = send_some(c, part);
-
-        if (sent < 0) {
-            if (c->fd >= 0) shut_if_over_limit(c);
-            return;
-        }
-        if ((size_t)sent < part && may == part) {
-            wait_writable(c);
-            return;
-        }
-        budget -= (size_t)sent;
-    }
-    if (may > 0) {
-        move_to(c, TO_FLUSH); /* the rest next turn */
-        return;
-    }
-    if (out_pending(&c->s.out) > 0) {
-        if (!c->s.gated_since_us) c->s.gated_since_us = clock_real_ns() / 1000;
-        move_to(c, GATED);
-        shut_if_over_limit(c);
-    } else if (c->s.state == SESSION_CLOSING) {
-        conn_shut(c);
-    } else {
-        move_to(c, NOWHERE);
-    }
-}
-
-static void free_dead(struct net *n) {
-    list_each_safe (it, next, &n->dead) {
-        struct conn *c = list_entry(it, struct conn, link);
-
-        if (c->feeding) continue;
-        list_remove(&c->link);
-        if (n->cron_at == &c->s) n->cron_at = NULL;
-        bytes_release(&c->in);
-        session_release(&c->s);
-        mem_free(c);
-    }
-}
-
-/* The log moved: who waited for it may go. A sync lets many go at once; they leave a few a turn, so
- * that a client that never waited does not stand behind all of them. */
-static void release_gated(struct net *n) {
-    uint64_t written = aof_safe(n->e->aof, AOF_LEVEL_WRITTEN);
-    uint64_t synced = aof_safe(n->e->aof, AOF_LEVEL_SYNCED);
-    int left = GATED_PER_TURN;
-
-    if (written != n->seen_written || synced != n->seen_synced) {
-        n->seen_written = written;
-        n->seen_synced = synced;
-        list_splice(&n->released, &n->gated);
-    }
-    while (!list_empty(&n->released) && left > 0) {
-        struct conn *c = list_entry(n->released.next, struct conn, link);
-
-        list_remove(&c->link);
-        list_append(&n->gated, &c->link);
-        if (session_sendable(&c->s) == 0) continue;
-        conn_flush(c);
-        left--;
-    }
-    if (!list_empty(&n->released)) loop_hurry(n->loop);
-}
-
-void net_flush(struct net *n) {
-    release_gated(n);
-    list_each_safe (it, next, &n->to_flush) conn_flush(list_entry(it, struct conn, link));
-    if (!list_empty(&n->to_flush)) loop_hurry(n->loop);
-    free_dead(n);
+bool conn_is(const struct session *s) {
+    return s->ops == &conn_ops;
 }
 
 /* ---------------------------------------------------------------- reading */
 
 static void after_feed(struct conn *c) {
     if (c->fd < 0) return;
+    conn_count_memory(c);
     if (out_pending(&c->s.out) > 0) wake(&c->s);
     if (c->s.state == SESSION_PARKED) stop_reading(c);
     if (c->in.n > c->n->max_in) c->n->max_in = c->in.n;
@@ -488,6 +300,7 @@ void net_accept(struct net *n, int fd, bool is_unix) {
     list_init(&c->link);
     list_init(&c->ready);
     c->feeding = false;
+    c->counted = 0;
     c->write_event = NULL;
     c->in = (struct bytes){0};
     c->need = 1;
@@ -513,7 +326,7 @@ static void conn_cron(struct conn *c) {
         conn_shut(c);
         return;
     }
-    shut_if_over_limit(c);
+    conn_enforce_output_limit(c);
     if (c->fd >= 0 && idle_ms > 2000 && c->in.cap > IN_IDLE_BYTES && c->in.cap > c->in.n * 4) {
         c->in.p = mem_realloc(c->in.p, c->in.n ? c->in.n : 1);
         c->in.cap = c->in.n ? c->in.n : 1;
@@ -529,10 +342,23 @@ void net_cron(struct net *n) {
         struct list *next = it->next;
         struct session *s = list_entry(it, struct session, link);
 
-        if (s->ops == &conn_ops) conn_cron(conn_of(s));
+        if (conn_is(s)) conn_cron(conn_of(s));
         it = next;
     }
     n->cron_at = it == head ? NULL : list_entry(it, struct session, link);
+}
+
+void conn_free_dead(struct net *n) {
+    list_each_safe (it, next, &n->dead) {
+        struct conn *c = list_entry(it, struct conn, link);
+
+        if (c->feeding) continue;
+        list_remove(&c->link);
+        if (n->cron_at == &c->s) n->cron_at = NULL;
+        bytes_release(&c->in);
+        session_release(&c->s);
+        mem_free(c);
+    }
 }
 
 void net_close_all(struct net *n, int deadline_ms) {
@@ -548,7 +374,7 @@ void net_close_all(struct net *n, int deadline_ms) {
     list_each_safe (it, next, &n->e->sessions) {
         struct session *s = list_entry(it, struct session, link);
 
-        if (s->ops == &conn_ops) conn_shut(conn_of(s));
+        if (conn_is(s)) conn_shut(conn_of(s));
     }
-    free_dead(n);
+    conn_free_dead(n);
 }

@@ -43,6 +43,8 @@ struct net {
     struct list released; /* were gated when the log last moved; not looked at since */
     struct list dead;     /* closed; freed at the end of the turn */
     uint64_t seen_written, seen_synced; /* the log's positions when `gated` was last looked at */
+    uint64_t clients_bytes; /* what connections hold; counted while maxmemory-clients is set */
+    int64_t clients_limit;  /* maxmemory-clients as it was when the count began */
     struct session *cron_at;
     uint64_t max_in, max_out; /* largest seen recently, for INFO clients */
     char unix_path[108];

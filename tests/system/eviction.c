@@ -169,3 +169,36 @@ Test(eviction, a_lower_limit_is_reached_without_being_asked) {
     ask_wait_info(c, "current_eviction_exceeded_time", "0");
     cr_assert(is_within_limit(c));
 }
+
+/* ---------------------------------------------------------------- clients */
+
+/* A client whose input takes two megabytes. */
+static redisContext *greedy(struct server *s) {
+    redisContext *c = ask_open(s);
+    static char part[2 << 20];
+
+    redisAppendFormattedCommand(c, "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$9000000\r\n", 36);
+    for (int done = 0; !done;) redisBufferWrite(c, &done);
+    redisAppendFormattedCommand(c, part, sizeof part);
+    for (int done = 0; !done;)
+        if (redisBufferWrite(c, &done) != REDIS_OK) break;
+    return c;
+}
+
+Test(eviction, the_client_that_holds_most_has_to_go) {
+    struct server *s = server_run(NULL, NULL);
+    redisContext *c = ask_open(s), *kept, *gone;
+
+    EXPECT(c, "+OK", "CLIENT NO-EVICT on");
+    kept = ask_open(s);
+    EXPECT(kept, "+PONG", "PING");
+    gone = greedy(s);
+    EXPECT(c, "+OK", "CONFIG SET maxmemory-clients 1mb");
+    ask_wait_info(c, "evicted_clients", "1");
+    cr_assert_str_eq(ask_next(gone), "(closed)");
+    EXPECT(kept, "+PONG", "PING");
+    greedy(s);
+    ask_wait_info(c, "evicted_clients", "2");
+    EXPECT(c, "+OK", "CONFIG SET maxmemory-clients 0");
+    EXPECT(kept, "+PONG", "PING");
+}

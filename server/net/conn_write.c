@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * conn_write - what may leave, and when: once a turn, up to the first closed gate.
+ */
+#include "server/net/conn.h"
+
+#include "storage/base/clock.h"
+#include "storage/base/mem.h"
+
+#include <errno.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+enum {
+    IOV_MAX_USED = 64,
+    GATED_PER_TURN = 16,
+    WRITE_MAX = 1024 * 1024, /* per connection and turn, so that others get theirs */
+};
+
+static void on_writable(evutil_socket_t fd, short what, void *arg) {
+    struct conn *c = arg;
+
+    (void)fd;
+    (void)what;
+    event_free(c->write_event);
+    c->write_event = NULL;
+    c->where = NOWHERE;
+    conn_move_to(c, TO_FLUSH);
+}
+
+static void wait_writable(struct conn *c) {
+    conn_move_to(c, WRITE_BLOCKED);
+    if (c->write_event) return;
+    c->write_event = event_new(c->n->loop->base, c->fd, EV_WRITE, on_writable, c);
+    event_add(c->write_event, NULL);
+}
+
+/* Sends up to `limit` bytes; what was sent, or -1: wait or closed. */
+static ssize_t send_some(struct conn *c, size_t limit) {
+    struct iovec iov[IOV_MAX_USED];
+    int n = out_peek(&c->s.out, iov, IOV_MAX_USED, limit);
+    ssize_t sent;
+
+    if (n == 1)
+        sent = write(c->fd, iov[0].iov_base, iov[0].iov_len);
+    else
+        sent = writev(c->fd, iov, n);
+    c->n->e->stats.writes++;
+    if (sent >= 0) {
+        out_consume(&c->s.out, (size_t)sent);
+        c->s.bytes_out += (uint64_t)sent;
+        c->n->e->stats.net_out += (uint64_t)sent;
+        return sent;
+    }
+    if (errno == EAGAIN || errno == EINTR)
+        wait_writable(c);
+    else
+        conn_shut(c);
+    return -1;
+}
+
+static void note_gate_opened(struct conn *c) {
+    if (!c->s.gated_since_us) return;
+    aof_histogram_add(&c->n->e->gate_wait, clock_real_ns() / 1000 - c->s.gated_since_us);
+    c->s.gated_since_us = 0;
+}
+
+/* Within a command: what its connection has may be half a reply, and what others were told by it
+ * has no gate yet. */
+static bool must_keep_still(const struct conn *c) {
+    return c->n->within && (c->feeding || !list_empty(&c->s.told));
+}
+
+/* Writes what may leave, then puts the connection where it belongs. */
+static void flush_output(struct conn *c) {
+    size_t budget = WRITE_MAX, may;
+
+    if (must_keep_still(c)) {
+        conn_move_to(c, NOWHERE); /* who is still feeding or told something is woken at its end */
+        return;
+    }
+    while ((may = session_sendable(&c->s)) > 0 && budget > 0) {
+        note_gate_opened(c);
+        size_t part = may < budget ? may : budget;
+        ssize_t sent = send_some(c, part);
+
+        if (sent < 0) {
+            if (c->fd >= 0) conn_enforce_output_limit(c);
+            return;
+        }
+        if ((size_t)sent < part && may == part) {
+            wait_writable(c);
+            return;
+        }
+        budget -= (size_t)sent;
+    }
+    if (may > 0) {
+        conn_move_to(c, TO_FLUSH); /* the rest next turn */
+        return;
+    }
+    if (out_pending(&c->s.out) > 0) {
+        if (!c->s.gated_since_us) c->s.gated_since_us = clock_real_ns() / 1000;
+        conn_move_to(c, GATED);
+        conn_enforce_output_limit(c);
+    } else if (c->s.state == SESSION_CLOSING) {
+        conn_shut(c);
+    } else {
+        conn_move_to(c, NOWHERE);
+    }
+}
+
+static void conn_flush(struct conn *c) {
+    flush_output(c);
+    if (c->fd >= 0) conn_count_memory(c);
+}
+
+/* The log moved: who waited for it may go. A sync lets many go at once; they leave a few a turn, so
+ * that a client that never waited does not stand behind all of them. */
+static void release_gated(struct net *n) {
+    uint64_t written = aof_safe(n->e->aof, AOF_LEVEL_WRITTEN);
+    uint64_t synced = aof_safe(n->e->aof, AOF_LEVEL_SYNCED);
+    int left = GATED_PER_TURN;
+
+    if (written != n->seen_written || synced != n->seen_synced) {
+        n->seen_written = written;
+        n->seen_synced = synced;
+        list_splice(&n->released, &n->gated);
+    }
+    while (!list_empty(&n->released) && left > 0) {
+        struct conn *c = list_entry(n->released.next, struct conn, link);
+
+        list_remove(&c->link);
+        list_append(&n->gated, &c->link);
+        if (session_sendable(&c->s) == 0) continue;
+        conn_flush(c);
+        left--;
+    }
+    if (!list_empty(&n->released)) loop_hurry(n->loop);
+}
+
+void net_flush(struct net *n) {
+    if (!n->within) conn_enforce_clients_limit(n);
+    release_gated(n);
+    list_each_safe (it, next, &n->to_flush) conn_flush(list_entry(it, struct conn, link));
+    if (!list_empty(&n->to_flush)) loop_hurry(n->loop);
+    conn_free_dead(n);
+}
