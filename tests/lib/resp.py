@@ -70,11 +70,21 @@ class Conn:
             self._more()
 
     def _exactly(self, n):
-        while len(self.buf) - self.pos < n + 2:
-            self._more()
+        if len(self.buf) - self.pos < n + 2:
+            self._rest_of(n + 2)
         data = self.buf[self.pos:self.pos + n]
         self.pos += n + 2
         return data
+
+    def _rest_of(self, n):
+        """All of a long text at once: adding to one piece by piece takes for ever."""
+        pieces, have = [self.buf[self.pos:]], len(self.buf) - self.pos
+        while have < n:
+            self.buf, self.pos = b"", 0
+            self._more()
+            pieces.append(self.buf)
+            have += len(self.buf)
+        self.buf, self.pos = b"".join(pieces), 0
 
     def read(self):
         """The next message as a node. Raises Closed, TimeoutError or ValueError."""
