@@ -47,6 +47,7 @@ static void run(void *arg) {
     save_if_due(a);
     net_cron(&a->net);
     admin_cron(e);
+    links_cron(&e->links, clock_mono_us());
     log_follow_file();
 }
 

@@ -122,6 +122,7 @@ static int apply_events(void *arg, const struct conf_values *v, struct err *e) {
 
     (void)e;
     a->engine.hooks.arg = a;
+    a->engine.hooks.wake = aof_wake;
     a->engine.hooks.event = v->notify_keyspace_events.flags ? on_event : NULL;
     return 0;
 }

@@ -238,8 +238,8 @@ static int cmd_client_unblock(struct call *x) {
         return reply_err(x, "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
     if (!arg_int(x, 2, &id)) return -1;
     s = client_by_id(x->e, (uint64_t)id);
-    reply_int(&x->r, s && s->blocked);
-    if (s && s->blocked) unblock(s->blocked, error);
+    reply_int(&x->r, s && s->blocked && can_unblock(s->blocked));
+    if (s && s->blocked && can_unblock(s->blocked)) unblock(s->blocked, error);
     return 0;
 }
 

@@ -262,7 +262,7 @@ void info_stats(struct engine *e, struct bytes *out) {
     append_keys(e, out);
     bytes_printf(out,
                  "pubsub_channels:%zu\r\npubsub_patterns:%zu\r\npubsubshard_channels:%zu\r\n"
-                 "latest_fork_usec:%llu\r\ntotal_forks:%llu\r\nmigrate_cached_sockets:0\r\n"
+                 "latest_fork_usec:%llu\r\ntotal_forks:%llu\r\nmigrate_cached_sockets:%zu\r\n"
                  "slave_expires_tracked_keys:0\r\nactive_defrag_hits:0\r\n"
                  "active_defrag_misses:0\r\nactive_defrag_key_hits:0\r\n"
                  "active_defrag_key_misses:0\r\ntotal_active_defrag_time:0\r\n"
@@ -272,7 +272,7 @@ void info_stats(struct engine *e, struct bytes *out) {
                  "dump_payload_sanitizations:0\r\n",
                  e->pubsub.topics[PUBSUB_CHANNEL].count, e->pubsub.topics[PUBSUB_PATTERN].count,
                  e->pubsub.topics[PUBSUB_SHARD].count, (ull)s->last_fork_us, (ull)s->forks,
-                 e->tracking.keys.count, e->tracking.nitems, e->tracking.nprefixes,
+                 e->links.n, e->tracking.keys.count, e->tracking.nitems, e->tracking.nprefixes,
                  (ull)s->unexpected_errors, (ull)s->error_replies);
     append_loop(e, out);
 }

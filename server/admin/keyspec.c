@@ -221,11 +221,29 @@ static bool range_of(const struct keyspec *k, int argc, const struct slice *argv
     return *first <= *last && *last < argc;
 }
 
+/* MIGRATE has one key, or those behind KEYS; what stands behind AUTH and AUTH2 is no such word. */
+static int keys_of_migrate(int argc, const struct slice *argv, struct key_use *out, int max) {
+    int first = 3, last = 3, n = 0;
+
+    for (int i = 6; i < argc; i++) {
+        if (is_at(argc, argv, i, "auth")) i++;
+        if (is_at(argc, argv, i, "auth2")) i += 2;
+        if (!is_at(argc, argv, i, "keys")) continue;
+        first = i + 1;
+        last = argv[3].n == 0 ? argc - 1 : i;
+        break;
+    }
+    for (; first <= last; first++, n++)
+        if (n < max) out[n] = (struct key_use){first, KEY_RW | KEY_ACCESS | KEY_DELETE};
+    return n;
+}
+
 int keyspec_keys(const struct command *c, int argc, const struct slice *argv, struct key_use *out,
                  int max) {
     struct keyspec specs[KEYSPECS_MAX];
     int nspecs = keyspec_parse(c, specs), n = 0;
 
+    if (strcmp(c->name, "migrate") == 0) return keys_of_migrate(argc, argv, out, max);
     for (int i = 0; i < nspecs; i++) {
         const struct keyspec *k = &specs[i];
         int begin = begin_of(k, argc, argv), first, last;

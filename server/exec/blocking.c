@@ -140,6 +140,7 @@ static void drop(struct engine *e, struct blocked *b) {
     list_remove(&b->link);
     e->nblocked--;
     b->s->blocked = NULL;
+    if (b->job) b->job_free(b->job);
     mem_free(b->argv);
     mem_free(b->waits);
     mem_free(b);
@@ -236,10 +237,23 @@ void blocked_check_time(struct engine *e, uint64_t now_us) {
         unblock(heap_entry(first, struct blocked, deadline), NULL);
 }
 
-void blocked_check_progress(struct engine *e) {
-    list_each_safe (it, next, &e->blocked) {
+/* One of those that are ready, NULL: none is. */
+static struct blocked *find_ready(const struct engine *e) {
+    list_each (it, &e->blocked) {
         struct blocked *b = list_entry(it, struct blocked, link);
 
-        if (b->ready && b->ready(b)) unblock(b, NULL);
+        if (b->ready && b->ready(b)) return b;
+    }
+    return NULL;
+}
+
+void blocked_check_progress(struct engine *e) {
+    struct blocked *b;
+
+    while ((b = find_ready(e))) {
+        if (!b->cmd)
+            unblock(b, NULL);
+        else if (call_again(b))
+            end(e, b);
     }
 }

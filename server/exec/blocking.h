@@ -29,12 +29,15 @@ struct blocked {
     struct session *s;
     struct heap_node deadline; /* monotonic microseconds; not in the heap: waits for ever */
 
-    /* Who waits for progress: `ready` is asked after every one. NULL: waits for keys. */
+    /* Who waits for progress: `ready` is asked after every one. NULL: waits for keys. With `cmd`
+     * the command runs once more then (x->again), and goes on waiting if it sets x->waits. */
     bool (*ready)(const struct blocked *b);
     /* The answer when it is ready, or when the time is up. */
     void (*answer)(struct blocked *b, struct reply *r);
     uint64_t position; /* for `ready` */
     int64_t args[2];
+    void *job; /* what it waits for, if that is somebody's own (MIGRATE) */
+    void (*job_free)(void *job);
     uint64_t need; /* position that even an answer of "nothing" waits for */
 
     /* Who waits for keys. */
@@ -88,6 +91,11 @@ void blocked_forget(struct engine *e, struct session *s);
 
 /* Ends a client's waiting as if its time were up, or with an error if `error` is not NULL. */
 void unblock(struct blocked *b, const char *error);
+
+/* Whether that can be done: there is an answer for it. */
+static inline bool can_unblock(const struct blocked *b) {
+    return b->answer || b->time_up;
+}
 
 /* Something was done to a key: who waits for it will try again. */
 void blocking_touched(struct engine *e, struct interest *k);

@@ -116,11 +116,13 @@ void key_touched(struct engine *e, const struct db *db, struct slice key, uint64
 
     tracking_changed(e, key, hash);
     if (!k) return;
+    k->touched++;
     blocking_touched(e, k);
     multi_touched(k);
 }
 
 static void visit_touched(void *interest, void *e) {
+    ((struct interest *)interest)->touched++;
     blocking_touched(e, interest);
 }
 
@@ -221,6 +223,9 @@ void key_changed(struct call *x, const struct ref *r, enum event_class cls, cons
 }
 
 void key_changed_quietly(struct call *x, const struct ref *r) {
+    struct interest *k = interest_find(&x->e->interests, r->db->id, r->key, r->hash);
+
+    if (k) k->touched++;
     x->e->dirty++;
     gate_changed(&x->e->gate, r->hash);
 }

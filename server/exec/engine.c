@@ -14,6 +14,7 @@ void engine_init(struct engine *e, struct conf *conf, struct aof *aof) {
     e->started_ms = clock_wall_ms();
     list_init(&e->sessions);
     blocking_init(e);
+    links_init(&e->links);
     interests_init(&e->interests, e->ks.ndbs);
     pubsub_init(&e->pubsub);
     push_init(e);
@@ -28,6 +29,7 @@ void engine_release(struct engine *e) {
     CHECK(list_empty(&e->sessions));
     blocking_release(e);
     interests_release(&e->interests);
+    links_release(&e->links);
     pubsub_release(&e->pubsub);
     push_release(e);
     tracking_release(e);

@@ -20,6 +20,7 @@
 #include "server/exec/session.h"
 #include "server/exec/slowlog.h"
 #include "server/exec/tracking.h"
+#include "server/exec/transfer.h"
 #include "storage/base/heap.h"
 
 struct call;
@@ -73,6 +74,7 @@ struct engine_hooks {
     void (*event)(void *arg, enum event_class cls, const char *event, struct slice key, int db);
     void (*shutdown)(void *arg, unsigned flags, struct session *by);
     void (*serve_within)(void *arg); /* see engine_serve_within */
+    void (*wake)(void *arg); /* from any thread: engine_on_log_progress is to be called soon */
     void *arg;
 };
 
@@ -104,6 +106,7 @@ struct engine {
     size_t nblocked;
     bool serving; /* waiting clients are trying again */
     struct interests interests;
+    struct links links; /* to other servers */
 
     struct scripting *scripting; /* see server/scripting */
     struct script_figures scripts;

@@ -37,6 +37,8 @@ struct interest *interest_get(struct interests *all, int db, struct slice key) {
     k->hash = hash;
     k->db = db;
     k->pinned = false;
+    k->holds = 0;
+    k->touched = 0;
     k->n = key.n;
     memcpy(k->key, key.p, key.n);
     table_insert(&all->of_db[db], k, hash);
@@ -45,7 +47,7 @@ struct interest *interest_get(struct interests *all, int db, struct slice key) {
 }
 
 void interest_drop(struct interests *all, struct interest *k) {
-    if (k->pinned || !list_empty(&k->waits) || !list_empty(&k->watches)) return;
+    if (k->pinned || k->holds || !list_empty(&k->waits) || !list_empty(&k->watches)) return;
     list_remove(&k->ready);
     table_remove(&all->of_db[k->db], k, k->hash);
     all->n--;

@@ -16,7 +16,9 @@ struct interest {
     struct list ready;   /* in engine.ready while its waiters are to try again */
     uint64_t hash;
     int db;
-    bool pinned; /* it stays, whoever loses interest */
+    bool pinned;      /* it stays, whoever loses interest */
+    uint32_t holds;   /* who only wants to know whether it is touched (MIGRATE) */
+    uint64_t touched; /* how often it was */
     size_t n;
     char key[];
 };

@@ -64,6 +64,7 @@ static const struct change changes[] = {
     {"SET a 1", "RENAME a a", 0, ""},
     {"SET a 1;SET b 1", "RENAMENX a b", 0, ""},
     {"SET a 1", "DUMP a", 0, ""},
+    {"", "MIGRATE localhost 1 k 0 10", 0, "keymiss:k"},
     {"", "RESTORE a 0 " FIVE, 1, "new:a restore:a"},
     {"SET a 1", "RESTORE a 0 " FIVE, 0, ""},
     {"SET a 1", "RESTORE a 0 " FIVE " REPLACE", 1, "new:a restore:a"},

@@ -1,0 +1,251 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""migrate - MIGRATE between stet and redis-server in both directions, and from stet to stet: values
+of every type arrive, replies and errors are Redis', other clients are served meanwhile, and no write
+to a key on the move is lost.
+
+  migrate.py [--only NAME]
+"""
+import argparse
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
+from contents import snapshot  # noqa: E402
+from resp import ReplyError, encode  # noqa: E402
+from server import SERVER, Failed, Server, is_stet  # noqa: E402
+
+REDIS = "/usr/bin/redis-server"
+
+
+def check(what, got, want):
+    if got != want:
+        raise Failed("%s: %r, should be %r" % (what, got, want))
+
+
+def ask(conn, *args):
+    try:
+        return conn.call(*args)
+    except ReplyError as e:
+        return str(e)
+
+
+def contents(conn):
+    """Times that are left are moved, so a time may be off by some milliseconds."""
+    return {key: (v["type"], v["value"], v["expire_ms"] is None) for key, v in snapshot(conn).items()}
+
+
+def fill(conn):
+    conn.call("SET", "str", "x" * 300)
+    conn.call("SET", "int", 12345)
+    conn.call("SET", "timed", "v", "PX", 3600000)
+    for i in range(3):
+        conn.call("RPUSH", "list", "a%d" % i, i)
+    for i in range(600):
+        conn.call("RPUSH", "biglist", "element-%d" % i * 5)
+        conn.call("SADD", "bigset", "member-%d" % i)
+        conn.call("ZADD", "bigzset", str(i * 1.5), "m%d" % i)
+        conn.call("HSET", "bighash", "f%d" % i, i)
+    conn.call("SADD", "ints", 1, 2, 300)
+    conn.call("SADD", "set", "a", "b")
+    conn.call("ZADD", "zset", 1, "a", "2.5", "b")
+    conn.call("HSET", "hash", "f", "v", "g", 1)
+    conn.call("XADD", "stream", "1-1", "f", "v")
+    conn.call("XGROUP", "CREATE", "stream", "g", 0)
+    conn.call("XREADGROUP", "GROUP", "g", "c", "STREAMS", "stream", ">")
+    conn.call("SET", b"bin\x00\r\n\xff", b"\x00\r\n\xff")
+    return sorted(conn.call("KEYS", "*"))
+
+
+def there_and_back(a_program, b_program):
+    with Server(program=a_program) as a, Server(program=b_program) as b:
+        ca, cb, pa, pb = a.conn(), b.conn(), a.port, b.port
+        keys = fill(ca)
+        before = contents(ca)
+        check("move", ca.call("MIGRATE", "127.0.0.1", pb, "", 0, 5000, "KEYS", *keys), b"OK")
+        check("left", ca.call("DBSIZE"), 0)
+        after = contents(cb)
+        check("contents", after, before)
+        check("copy", cb.call("MIGRATE", "127.0.0.1", pa, "str", 3, 5000, "COPY"), b"OK")
+        check("copied", cb.call("EXISTS", "str"), 1)
+        check("back", cb.call("MIGRATE", "127.0.0.1", pa, "", 0, 5000, "REPLACE", "KEYS", *keys), b"OK")
+        check("contents", contents(ca)[3, "str"], before[0, "str"])
+        ca.call("SELECT", 3)
+        ca.call("FLUSHDB")
+        ca.call("SELECT", 0)
+        check("contents", contents(ca), before)
+        ttl = ca.call("PTTL", "timed")
+        if not 3500000 < ttl <= 3600000:
+            raise Failed("PTTL is %d" % ttl)
+
+
+def replies():
+    """Line for line what redis-server says."""
+    with Server() as a, Server(program=REDIS) as b, Server(program=REDIS) as t:
+        ca, cb, ct, pt = a.conn(), b.conn(), t.conn(), t.port
+        for setup in (("SET", "a", 1), ("SET", "b", 2), ("SET", "c", 3)):
+            ca.call(*setup), cb.call(*setup)
+        ct.call("SET", "b", "there")
+        here = "127.0.0.1"
+        for args in ((here, pt, "none", 0, 100), (here, pt, "a", 0, 100, "FOO"), (here, pt, "a", "x", 100),
+                     (here, pt, "a", 0, "x"), (here, "x", "a", 0, 100), (here, 1, "a", 0, 100),
+                     (here, pt, "a", 99, 100), (here, pt, "a", 0, 100, "AUTH"),
+                     (here, pt, "a", 0, 100, "AUTH2", "u"), (here, pt, "a", 0, 100, "AUTH", "x"),
+                     (here, pt, "a", 0, 100, "KEYS", "a"), ("no.invalid", pt, "a", 0, 100),
+                     (here, pt, "none", "x", "x", "FOO"), (here, pt, "", 0, 100, "KEYS"),
+                     (here, pt, "b", 0, 100), (here, pt, "", 0, 100), (here, pt),
+                     (here, pt, "", 0, 100, "KEYS", "a", "b", "none", "c")):
+            said = []
+            for c in (ca, cb):
+                ct.call("DEL", "a", "c")
+                said.append(ask(c, "MIGRATE", *args))
+            check(str(args), *said)
+            check("left", sorted(ca.call("KEYS", "*")), sorted(cb.call("KEYS", "*")))
+        check("cached", *(c.info("stats")["migrate_cached_sockets"] for c in (ca, cb)))
+        ct.call("CONFIG", "SET", "requirepass", "secret")
+        for args in ((), ("AUTH", "no"), ("AUTH", "secret"), ("AUTH2", "default", "secret")):
+            ca.call("SET", "k", 1), cb.call("SET", "k", 1)
+            line = ("MIGRATE", here, pt, "k", 0, 100, "REPLACE", *args)
+            check(str(args), ask(ca, *line), ask(cb, *line))
+
+
+def a_closed_link_is_replaced():
+    with Server() as a, Server(program=REDIS) as t:
+        c, d = a.conn(), t.conn()
+        for i in range(2):
+            c.call("SET", "k%d" % i, i)
+            check("move", ask(c, "MIGRATE", "127.0.0.1", t.port, "k%d" % i, 0, 1000), b"OK")
+            d.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        check("there", d.call("DBSIZE"), 2)
+
+
+def others_are_served():
+    """While the other side is silent; and the time-out ends it."""
+    with Server() as a, socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        c, d = a.conn(), a.conn()
+        c.call("SET", "k", 1)
+        c.send(encode(["MIGRATE", "127.0.0.1", silent.getsockname()[1], "k", 0, 1500]))
+        began, slowest = time.time(), 0
+        while time.time() - began < 1:
+            at = time.time()
+            d.call("INCR", "n")
+            slowest = max(slowest, time.time() - at)
+        if slowest > .3:
+            raise Failed("a client waited for %.3f s" % slowest)
+        check("silent", c.read(), ["-", "IOERR error or timeout reading to target instance"])
+        check("kept", c.call("GET", "k"), b"1")
+
+
+def no_write_is_lost():
+    """Counters that are incremented while they move: the sum of both sides is what was acknowledged
+    (a client counts on where the key went)."""
+    with Server("--appendonly", "yes") as a, Server() as b:
+        ca, stop, counts, pb = a.conn(), threading.Event(), {}, b.port
+        keys = ["k%d" % i for i in range(20)]
+        for k in keys:
+            ca.call("HSET", k, *[x for i in range(300) for x in ("f%d" % i, "v" * 50)])
+
+        def write(conn):
+            while not stop.is_set():
+                for k in keys:
+                    got = ask(conn, "HINCRBY", k, "n", 1)
+                    counts.setdefault(k, []).append(got)
+
+        w = threading.Thread(target=write, args=(a.conn(),))
+        w.start()
+        time.sleep(.2)
+        said = ask(ca, "MIGRATE", "127.0.0.1", pb, "", 0, 5000, "KEYS", *keys)
+        time.sleep(.1)
+        stop.set()
+        w.join()
+        cb = b.conn()
+        for k in keys:
+            here, there = ca.call("HGET", k, "n"), cb.call("HGET", k, "n")
+            # Values rise by one; where a 1 stands again, the key had gone. All before is there.
+            told = counts[k]
+            again = [i for i, v in enumerate(told) if v == 1][1:]
+            moved = told[again[0] - 1] if again else None
+            if moved is not None and int(there) != moved:
+                raise Failed("%s: %r there, %r was told" % (k, there, moved))
+            if int(here or 0) != (told[-1] if again or here else 0):
+                raise Failed("%s: %r here, %r was told (%s)" % (k, here, told[-1], said))
+        before = {k: ca.call("HGETALL", k) for k in keys}
+        a.kill()
+        a.start()
+        c = a.conn()
+        check("log", {k: c.call("HGETALL", k) for k in keys}, before)
+
+
+def deleted_meanwhile():
+    """A key that is deleted while it moves is not left on the other side; and a client that goes
+    away leaves its keys."""
+    with Server() as a, Server() as b:
+        ca, cb, d, pb = a.conn(), b.conn(), a.conn(), b.port
+        b.proc.send_signal(signal.SIGSTOP)
+        ca.call("SET", "k", 1)
+        ca.send(encode(["MIGRATE", "127.0.0.1", pb, "k", 0, 5000]))
+        time.sleep(.2)
+        check("unblock", d.call("CLIENT", "UNBLOCK", waiting_id(d)), 0)
+        d.call("DEL", "k")
+        b.proc.send_signal(signal.SIGCONT)
+        check("move", ca.read(), ["+", "OK"])
+        check("gone", cb.call("EXISTS", "k"), 0)
+        d.call("SET", "j", 1)
+        b.proc.send_signal(signal.SIGSTOP)
+        ca.send(encode(["MIGRATE", "127.0.0.1", pb, "j", 0, 5000]))
+        time.sleep(.2)
+        ca.close()
+        b.proc.send_signal(signal.SIGCONT)
+        time.sleep(.2)
+        check("kept", d.call("GET", "j"), b"1")
+        check("in MULTI", [ask(d, "MULTI"), ask(d, "MIGRATE", "127.0.0.1", pb, "j", 0, 100)], [b"OK", b"QUEUED"])
+        if "MIGRATE waits" not in str(ask(d, "EXEC")):
+            raise Failed("MIGRATE in a transaction")
+
+
+def waiting_id(d):
+    for line in d.call("CLIENT", "LIST").decode().splitlines():
+        if "cmd=migrate" in line:
+            return line.split()[0][3:]
+    raise Failed("nobody waits")
+
+
+CASES = {
+    "stet to redis": lambda: there_and_back(SERVER, REDIS),
+    "redis to stet": lambda: there_and_back(REDIS, SERVER),
+    "stet to stet": lambda: there_and_back(SERVER, SERVER),
+    "replies": replies,
+    "closed link": a_closed_link_is_replaced,
+    "others": others_are_served,
+    "writes": no_write_is_lost,
+    "deleted": deleted_meanwhile,
+}
+
+
+def main():
+    a = argparse.ArgumentParser()
+    a.add_argument("--only")
+    a = a.parse_args()
+    failed = passed = 0
+    for name, case in CASES.items():
+        if a.only and a.only != name or not is_stet(SERVER):
+            continue
+        try:
+            case()
+            passed += 1
+        except (Failed, ReplyError, OSError) as e:
+            failed += 1
+            print("%s: %s" % (name, str(e)[:2000]))
+    print("migrate: %d passed, %d failed" % (passed, failed))
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
