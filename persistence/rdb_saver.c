@@ -6,6 +6,8 @@
 #include "storage/base/clock.h"
 #include "storage/base/log.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
@@ -131,6 +133,31 @@ int rdb_saver_start(struct rdb_saver *s, uint64_t changes) {
 
 void rdb_saver_schedule(struct rdb_saver *s) {
     if (s->phase == RDB_SAVER_IDLE) enter(s, RDB_SAVER_SCHEDULED);
+}
+
+/* "temp-123.rdb" with the number of no process. */
+static bool is_left_over(const char *name) {
+    int end = 0;
+    long pid;
+
+    if (sscanf(name, "temp-%ld.rdb%n", &pid, &end) != 1 || end == 0 || name[end]) return false;
+    return pid > 0 && kill((pid_t)pid, 0) < 0 && errno == ESRCH;
+}
+
+void rdb_saver_remove_temps(void) {
+    int dirfd = io_open_dir(".", false, NULL);
+    DIR *d = dirfd < 0 ? NULL : fdopendir(dirfd);
+
+    if (!d) {
+        if (dirfd >= 0) close(dirfd);
+        return;
+    }
+    for (struct dirent *ent; (ent = readdir(d));) {
+        if (!is_left_over(ent->d_name)) continue;
+        log_notice("Removing '%s', which a save that did not end has left", ent->d_name);
+        io_unlink(dirfd, ent->d_name, NULL);
+    }
+    closedir(d);
 }
 
 /* A child that was killed leaves its file behind. */

@@ -40,6 +40,10 @@ struct rdb_saver {
 void rdb_saver_init(struct rdb_saver *s, const struct keyspace *ks,
                     const struct rdb_saver_hooks *h);
 
+/* Removes what saves that did not end have left in the working directory: the names say whose they
+ * were, and processes that are still there keep theirs. */
+void rdb_saver_remove_temps(void);
+
 /* Writes the file now. 0, or -1 with the reason. */
 int rdb_saver_save(struct rdb_saver *s, uint64_t changes, struct err *e);
 

@@ -296,6 +296,7 @@ int app_start(struct app *a, struct conf *conf, int argc, char **argv) {
     watch_signals(a);
     app_describe_listeners(a);
     log_notice("Server initialized");
+    rdb_saver_remove_temps();
     if (a->v->appendonly ? load(a) < 0 : load_snapshot(a) < 0) return -1;
     app_cron_start(a);
     if (process_ready(a->v, a->net.port, &e) < 0) {

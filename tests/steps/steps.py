@@ -63,6 +63,30 @@ def enable(server, acked, tag):
         return False
 
 
+def snapshots(server, acked, tag):
+    """SAVE and BGSAVE, and BGSAVE with SAVE's file in its place; what they saved counts."""
+    try:
+        c = Conn(server.port, timeout=10)
+        for i, how in enumerate(("SAVE", "BGSAVE", "SAVE", "BGSAVE")):
+            c.call("SET", "%s:%d" % (tag, i), i)
+            c.call(how)
+            if how == "BGSAVE":
+                wait_for(lambda: b"rdb_bgsave_in_progress:0" in c.call("INFO", "persistence"),
+                         "BGSAVE", 15, 0.001)
+                if b"rdb_last_bgsave_status:ok" not in c.call("INFO", "persistence"):
+                    continue  # the child ended before its call: then nothing is promised
+            acked.update({"%s:%d" % (tag, k): str(k) for k in range(i + 1)})
+        c.close()
+        return True
+    except (Closed, OSError, ReplyError):
+        return False
+
+
+def imported(server, acked, tag):
+    """Served once the snapshot beside it was imported: nothing is left to be done but writes."""
+    return drive(server, acked, tag)
+
+
 def contents(server):
     c = Conn(server.port, timeout=10)
     got = {k.decode(): c.call("GET", k).decode() for k in c.call("KEYS", "*")}
@@ -70,15 +94,30 @@ def contents(server):
     return got
 
 
+def with_snapshot(dir, acked):
+    """A snapshot beside which there is no log yet."""
+    with Server("--appendonly", "no", dir=dir) as s:
+        c = Conn(s.port, timeout=10)
+        for i in range(50):
+            c.call("SET", "old:%d" % i, i)
+            acked["old:%d" % i] = str(i)
+        c.call("SAVE")
+        c.close()
+        s.stop()
+
+
 def crash_at(n, dir, acked, work):
     """One life that ends before its n-th call, one that looks at what is left. True: n was reached."""
-    policy = POLICY if work is drive else ("--appendonly", "no", *POLICY[2:])
+    off = ("--appendonly", "no", *POLICY[2:])
+    policy = POLICY if work in (drive, imported) else off
+    if work is imported and not acked:
+        with_snapshot(dir, acked)
     s = Server(*policy, dir=dir, env={"STET_IO_FAULT": "crash=%d" % n}, start=False)
     s.spawn()
     ended = work(s, acked, "n%d" % n) if s.wait_ready() else False
     crashed = not ended and wait_for(lambda: s.proc.poll() is not None, "end", 5)
     s.kill() if s.proc.poll() is None else None
-    s = Server(*POLICY, dir=dir)
+    s = Server(*(off if work is snapshots else POLICY), dir=dir)
     got = contents(s)
     lost = {k: v for k, v in acked.items() if got.get(k) != v}
     if lost:
@@ -88,8 +127,11 @@ def crash_at(n, dir, acked, work):
         raise Failed("crash before call %d: unknown keys %s" % (n, strange[:5]))
     acked.update(got)
     s.kill()
-    left = [f for f in os.listdir(os.path.join(dir, "appendonlydir")) if f.startswith("temp-")]
-    if any(f.startswith("temp-rewriteaof") for f in left):
+    left = [f for f in os.listdir(dir) if f.startswith("temp-")]
+    if work is not snapshots:
+        left += [f for f in os.listdir(os.path.join(dir, "appendonlydir"))
+                 if f.startswith("temp-rewriteaof")]
+    if left:
         raise Failed("temporary files stay behind: %s" % left)
     return bool(crashed)
 
@@ -113,7 +155,9 @@ def main():
     failed, passed = 0, 0
     most = int(sys.argv[1]) if len(sys.argv) > 1 else 70
     for fresh, work, what in ((True, drive, "fresh log"), (False, drive, "same log"),
-                              (True, enable, "log enabled")):
+                              (True, enable, "log enabled"), (True, snapshots, "snapshots"),
+                              (False, snapshots, "snapshots over snapshots"),
+                              (True, imported, "snapshot imported")):
         try:
             n = run(fresh, most, work)
             print("steps: %d crash points, %s: nothing lost" % (n, what))
