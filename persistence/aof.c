@@ -213,6 +213,7 @@ void aof_on_wake(struct aof *a) {
             aof_rewrite_abort(a, "a sync failed");
     }
     aof_rewrite_step(a);
+    aof_backup_step(a);
 }
 
 /* Vouches for what an idle log holds, so that damage to it can be told from a torn tail. */
@@ -328,7 +329,7 @@ void aof_get_info(struct aof *a, struct aof_info *out) {
     *out = a->info;
     out->phase = a->phase;
     out->enabled = a->phase != AOF_OFF;
-    out->rewrite_in_progress = a->rw != RW_IDLE;
+    out->rewrite_in_progress = a->rw != RW_IDLE && a->purpose != RW_FOR_BACKUP;
     out->rewrite_scheduled = a->scheduled;
     out->current_rewrite_sec =
         a->rw == RW_IDLE ? -1 : (int64_t)((now - a->rewrite_began_us) / 1000000);

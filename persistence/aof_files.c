@@ -56,7 +56,7 @@ static void *job_run(void *arg) {
     return NULL;
 }
 
-static bool job_start(struct aof *a, int (*run)(struct aof_job *)) {
+bool aof_job_start(struct aof *a, int (*run)(struct aof_job *)) {
     struct aof_job *job = &a->job;
     sigset_t all, old;
     int rc;
@@ -85,7 +85,7 @@ static bool job_start(struct aof *a, int (*run)(struct aof_job *)) {
     return false;
 }
 
-static bool job_collect(struct aof *a) {
+bool aof_job_collect(struct aof *a) {
     if (!a->job.active || !atomic_load(&a->job.done)) return false;
     pthread_join(a->job.thread, NULL);
     a->job.active = false;
@@ -124,6 +124,12 @@ static int publish_manifest(struct aof_job *job) {
     return aof_publish_manifest(job->a->dirfd, job->stem, &job->manifest, &job->err);
 }
 
+/* The manifest names the new increment before there is anything else: an empty last one is legal.
+ */
+static bool is_named_first(enum rewrite_purpose p) {
+    return p == RW_FOR_SIZE || p == RW_FOR_BACKUP;
+}
+
 /* PREPARE: the new increment exists durably before a manifest names it. For a rewrite the manifest
  * is published right away: an empty last increment is legal, whatever happens next. Where no log
  * was before, nothing will name the files until PUBLISH: `.creating` says so. */
@@ -136,20 +142,20 @@ static int run_prepare(struct aof_job *job) {
     snprintf(job->incr, sizeof job->incr, "%s", f->name);
     /* What an attempt that failed has left: while enabling or recovering it may still be written
      * to, and no manifest names it; in a rewrite it may be named, and is truncated. */
-    if (job->purpose != RW_FOR_SIZE && io_exists(dirfd, f->name) &&
+    if (!is_named_first(job->purpose) && io_exists(dirfd, f->name) &&
         io_unlink(dirfd, f->name, &job->err) < 0)
         return -1;
     job->fd = io_create(dirfd, f->name, &job->err);
     if (job->fd < 0) return -1;
     if (io_sync(job->fd, &job->err) < 0) goto out;
     if (io_sync_dir(dirfd, &job->err) < 0) goto out;
-    if (job->purpose == RW_FOR_SIZE && publish_manifest(job) < 0) goto out;
+    if (is_named_first(job->purpose) && publish_manifest(job) < 0) goto out;
     rc = 0;
 out:
     if (rc < 0) {
         close(job->fd);
         job->fd = -1;
-        if (job->purpose != RW_FOR_SIZE) io_unlink(dirfd, job->incr, NULL);
+        if (!is_named_first(job->purpose)) io_unlink(dirfd, job->incr, NULL);
     }
     return rc;
 }
@@ -205,6 +211,11 @@ static void back_off(struct aof *a) {
 static void rewrite_ended(struct aof *a, bool ok, const char *why) {
     uint64_t now = clock_real_ns() / 1000;
 
+    if (a->purpose == RW_FOR_BACKUP) {
+        rw_enter(a, RW_IDLE, ok ? "done" : why);
+        aof_backup_rotated(a, ok ? NULL : why);
+        return;
+    }
     a->info.last_rewrite_sec = (int64_t)((now - a->rewrite_began_us) / 1000000);
     a->info.last_rewrite_ok = ok;
     a->info.consecutive_failures = ok ? 0 : a->info.consecutive_failures + 1;
@@ -238,11 +249,17 @@ int aof_open_directory(struct aof *a, struct err *e) {
     return 0;
 }
 
+static const char *const purpose_name[] = {[RW_FOR_SIZE] = "rewrite",
+                                           [RW_FOR_ENABLE] = "enable",
+                                           [RW_FOR_RECOVERY] = "recovery",
+                                           [RW_FOR_BACKUP] = "backup"};
+
 bool aof_rewrite_begin(struct aof *a, enum rewrite_purpose purpose) {
     struct err e;
 
     if (a->rw != RW_IDLE || a->job.active) return false;
-    if (!a->h.may_fork(a->h.arg)) return false;
+    if (purpose != RW_FOR_BACKUP && !a->h.may_fork(a->h.arg)) return false;
+    if (purpose == RW_FOR_SIZE && aof_backup_busy(a)) return false;
     a->purpose = purpose;
     a->base_tmp[0] = '\0';
     a->rewrite_began_us = clock_real_ns() / 1000;
@@ -252,12 +269,9 @@ bool aof_rewrite_begin(struct aof *a, enum rewrite_purpose purpose) {
         back_off(a);
         return false;
     }
-    if (!job_start(a, run_prepare)) return false;
-    a->info.rewrites++;
-    rw_enter(a, RW_PREPARE,
-             purpose == RW_FOR_SIZE     ? "rewrite"
-             : purpose == RW_FOR_ENABLE ? "enable"
-                                        : "recovery");
+    if (!aof_job_start(a, run_prepare)) return false;
+    if (purpose != RW_FOR_BACKUP) a->info.rewrites++;
+    rw_enter(a, RW_PREPARE, purpose_name[purpose]);
     return true;
 }
 
@@ -288,12 +302,16 @@ void aof_rewrite_fork(struct aof *a) {
     CHECK(a->rw == RW_FORK && a->buf.n == 0);
     if (a->purpose != RW_FOR_RECOVERY) {
         aof_writer_get_state(a->w, &a->st);
-        a->incr_bytes_before += a->purpose == RW_FOR_SIZE ? a->st.file_bytes : 0;
+        a->incr_bytes_before += is_named_first(a->purpose) ? a->st.file_bytes : 0;
         aof_writer_switch(a->w, a->incr_fd);
         a->incr_fd = -1;
     }
     a->fork_position = a->appended;
     aof_begin_file(a, 0, 0);
+    if (a->purpose == RW_FOR_BACKUP) {
+        rewrite_ended(a, true, "");
+        return;
+    }
     if (child_start(&a->child, run_child, a, &e) < 0) {
         rewrite_ended(a, false, e.text);
         return;
@@ -313,9 +331,10 @@ static void prepare_ended(struct aof *a) {
     if (job->rc < 0) {
         rewrite_ended(a, false, job->err.text);
     } else {
-        log_notice("Creating AOF incr file %s on background rewrite", job->incr);
+        log_notice("Creating AOF incr file %s on %s", job->incr,
+                   a->purpose == RW_FOR_BACKUP ? "backup" : "background rewrite");
         a->incr_fd = job->fd;
-        if (a->purpose == RW_FOR_SIZE) {
+        if (is_named_first(a->purpose)) {
             aof_manifest_release(&a->manifest);
             a->manifest = job->manifest;
             job->manifest = (struct aof_manifest){0};
@@ -332,7 +351,7 @@ static void child_ended(struct aof *a, int status) {
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
         log_notice("Background AOF rewrite terminated with success");
         rw_enter(a, RW_PUBLISH, "the base is written");
-        if (!job_start(a, run_publish)) rewrite_ended(a, false, "no thread");
+        if (!aof_job_start(a, run_publish)) rewrite_ended(a, false, "no thread");
     } else if (WIFSIGNALED(status)) {
         char why[64];
 
@@ -390,9 +409,9 @@ static void watch_child(struct aof *a) {
 }
 
 void aof_rewrite_step(struct aof *a) {
-    if (a->rw == RW_PREPARE && job_collect(a)) prepare_ended(a);
+    if (a->rw == RW_PREPARE && aof_job_collect(a)) prepare_ended(a);
     if (a->rw == RW_CHILD) watch_child(a);
-    if (a->rw == RW_PUBLISH && job_collect(a)) publish_ended(a);
+    if (a->rw == RW_PUBLISH && aof_job_collect(a)) publish_ended(a);
 }
 
 /* Ends a rewrite wherever it stands. A job cannot be called back: it is waited for. */

@@ -7,11 +7,13 @@
 #define STET_PERSISTENCE_AOF_INTERNAL_H
 
 #include "persistence/aof.h"
+#include "persistence/aof_backup.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum rewrite_purpose { RW_FOR_SIZE, RW_FOR_ENABLE, RW_FOR_RECOVERY };
+/* For a backup the log only goes to a new increment; there is no child. */
+enum rewrite_purpose { RW_FOR_SIZE, RW_FOR_ENABLE, RW_FOR_RECOVERY, RW_FOR_BACKUP };
 
 /* A step that waits for the disk, on a thread of its own; the main thread collects it. */
 struct aof_job {
@@ -30,7 +32,8 @@ struct aof_job {
     char incr[AOF_NAME_MAX]; /* RW_FOR_ENABLE, RW_FOR_RECOVERY: made, not yet in the manifest */
     int fd;                  /* of the new increment */
     bool keep_history;
-    uint64_t base_bytes;
+    uint64_t base_bytes; /* of a backup: all of it */
+    char backup_dir[BACKUP_DIR_MAX], backup_id[BACKUP_ID_MAX];
 };
 
 struct aof {
@@ -69,6 +72,8 @@ struct aof {
     uint64_t rewrite_began_us, retry_at_us;
     uint64_t keys_at_fork;
 
+    struct aof_backup backup;
+
     /* figures */
     struct aof_writer_state st;
     struct aof_info info;
@@ -97,6 +102,15 @@ int aof_publish_manifest(int dirfd, const char *stem, const struct aof_manifest 
  * manifest that is lost later would be taken for one that never was. Any thread. */
 int aof_creation_begins(int dirfd, struct err *e);
 int aof_creation_ends(int dirfd, struct err *e);
+
+bool aof_job_start(struct aof *a, int (*run)(struct aof_job *));
+bool aof_job_collect(struct aof *a); /* true once: it has ended */
+
+/* aof_backup.c */
+void aof_backup_step(struct aof *a); /* called from cron and on wake */
+
+/* The log has gone to a new increment; or it could not (`error`). */
+void aof_backup_rotated(struct aof *a, const char *error);
 
 /* Opens and locks the directory when the log was off at the start, and takes over the manifest of a
  * log that is about to be replaced. Does nothing if it is open. */

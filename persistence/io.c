@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "persistence/io.h"
 
+#include "storage/base/mem.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -14,6 +16,8 @@
 
 static struct { atomic_int delay_ms, code, count, short_bytes; } faults[IO_OPS];
 static atomic_long crash_in;
+
+enum { COPY_BYTES = 1 << 20 };
 
 /* What is to happen at this call: 0, or the errno to fail with. */
 static int fault_point(enum io_op op) {
@@ -57,8 +61,8 @@ void io_fault_crash_at(long n) {
 }
 
 static int parse_one_fault(const char *spec, struct err *e) {
-    static const char *const names[IO_OPS] = {"open",   "write",    "sync",   "rename",
-                                              "unlink", "truncate", "syncdir"};
+    static const char *const names[IO_OPS] = {"open",   "write",    "sync",    "rename",
+                                              "unlink", "truncate", "syncdir", "link"};
     struct io_fault f = {.count = -1};
     int op = 0;
     size_t n = strcspn(spec, ":");
@@ -199,6 +203,29 @@ int io_unlink(int dirfd, const char *name, struct err *e) {
     if (fails(IO_UNLINK) || unlinkat(dirfd, name, 0) < 0)
         return err_set(e, errno, "can't remove '%s': %s", name, strerror(errno));
     return 0;
+}
+
+int io_copy(int dirfd, const char *name, int to, struct err *e) {
+    int from = io_open_read(dirfd, name, e), fd = from < 0 ? -1 : io_create(to, name, e), rc = -1;
+    char *buf = mem_alloc(COPY_BYTES);
+    ssize_t n = -1;
+
+    for (off_t at = 0; fd >= 0; at += n) {
+        n = io_read_at(from, buf, COPY_BYTES, at, e);
+        if (n <= 0 || io_write_all(fd, buf, (size_t)n, NULL, e) < 0) break;
+    }
+    if (fd >= 0 && n == 0) rc = io_sync(fd, e);
+    mem_free(buf);
+    if (from >= 0) close(from);
+    if (fd >= 0) close(fd);
+    return rc;
+}
+
+int io_link(int dirfd, const char *name, int to, struct err *e) {
+    if (!fails(IO_LINK) && linkat(dirfd, name, to, name, 0) == 0) return 0;
+    if (errno == EXDEV || errno == EPERM || errno == EMLINK || errno == EOPNOTSUPP)
+        return io_copy(dirfd, name, to, e);
+    return err_set(e, errno, "can't link '%s': %s", name, strerror(errno));
 }
 
 int io_sync_dir(int dirfd, struct err *e) {

@@ -15,7 +15,17 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum io_op { IO_OPEN, IO_WRITE, IO_SYNC, IO_RENAME, IO_UNLINK, IO_TRUNCATE, IO_SYNC_DIR, IO_OPS };
+enum io_op {
+    IO_OPEN,
+    IO_WRITE,
+    IO_SYNC,
+    IO_RENAME,
+    IO_UNLINK,
+    IO_TRUNCATE,
+    IO_SYNC_DIR,
+    IO_LINK,
+    IO_OPS
+};
 
 /* Makes the directory (its parent synced) if it is not there, and opens it. -1 on failure. */
 int io_open_dir(const char *path, bool create, struct err *e);
@@ -31,6 +41,11 @@ int io_sync(int fd, struct err *e); /* fdatasync */
 int io_truncate(int fd, off_t size, struct err *e);
 int io_rename(int dirfd, const char *from, const char *to, struct err *e);
 int io_unlink(int dirfd, const char *name, struct err *e);
+
+/* The file in another directory, under the same name: a copy of its own, synced; or a hard link
+ * where that can be had, else a copy. */
+int io_copy(int dirfd, const char *name, int to, struct err *e);
+int io_link(int dirfd, const char *name, int to, struct err *e);
 int io_sync_dir(int dirfd, struct err *e);
 int64_t io_size(int fd, struct err *e);
 bool io_exists(int dirfd, const char *name);

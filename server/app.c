@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/app.h"
 
+#include "persistence/aof_backup.h"
 #include "persistence/io.h"
 #include "server/admin/admin.h"
 #include "server/exec/access.h"
@@ -119,6 +120,22 @@ static struct aof_load_options load_options(struct app *a) {
                                      .command = on_load_command,
                                      .rdb = on_load_rdb,
                                      .arg = a};
+}
+
+/* --restore-from: the log's directory is made from a backup. */
+static int restore(struct app *a) {
+    struct aof_options o = app_aof_options(a->v);
+    struct err e;
+
+    if (!a->v->restore_from) return 0;
+    if (!a->v->appendonly)
+        err_set(&e, EINVAL,
+                "'restore-from' restores the append-only file: it needs 'appendonly "
+                "yes'");
+    else if (aof_backup_restore(a->v->restore_from, &o.names, &e) == 0)
+        return 0;
+    log_warning("%s", e.text);
+    return -1;
 }
 
 static int load(struct app *a) {
@@ -297,6 +314,7 @@ int app_start(struct app *a, struct conf *conf, int argc, char **argv) {
     app_describe_listeners(a);
     log_notice("Server initialized");
     rdb_saver_remove_temps();
+    if (restore(a) < 0) return -1;
     if (a->v->appendonly ? load(a) < 0 : load_snapshot(a) < 0) return -1;
     app_cron_start(a);
     if (process_ready(a->v, a->net.port, &e) < 0) {

@@ -5,6 +5,7 @@
 #include "server/app.h"
 
 #include "server/exec/access.h"
+#include "server/exec/blocking.h"
 #include "server/exec/call.h"
 #include "storage/base/clock.h"
 #include "storage/base/log.h"
@@ -44,6 +45,7 @@ static void run(void *arg) {
     if (used > e->stats.peak_memory) e->stats.peak_memory = used;
     if (engine_expire_some(e, 1000)) loop_hurry(&a->loop);
     aof_cron(a->aof);
+    if (e->nblocked) blocked_check_progress(e);
     save_if_due(a);
     net_cron(&a->net);
     admin_cron(e);

@@ -17,6 +17,7 @@ void admin_register(struct command_registry *r) {
     command_registry_add(r, memory_commands);
     command_registry_add(r, lolwut_commands);
     command_registry_add(r, save_commands);
+    command_registry_add(r, backup_commands);
 }
 
 struct admin_app *app_of(const struct engine *e) {

@@ -20,6 +20,7 @@ extern const struct command latency_commands[];
 extern const struct command memory_commands[];
 extern const struct command lolwut_commands[];
 extern const struct command save_commands[];
+extern const struct command backup_commands[];
 
 /* Never NULL: an engine without an application (unit tests) has an empty one. */
 struct admin_app *app_of(const struct engine *e);

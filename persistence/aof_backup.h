@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * aof_backup - copies of the log as it was at one moment, made of hard links while the server goes
+ * on; and a start from one.
+ *
+ *   IDLE --start--> STARTING --> OPEN --seal--> ROTATING --> LINKING --> IDLE
+ *                                OPEN --abort, or the time is over--> REMOVING --> IDLE
+ *   IDLE --remove--> REMOVING --> IDLE
+ *
+ *   STARTING   a thread makes `<dir>/<id>.partial` and links what no longer grows: the base and all
+ *              increments but the last, so that whoever copies them elsewhere can begin
+ *   OPEN       the server goes on, rewrites included
+ *   ROTATING   the log goes to a new increment: what is in the old ones ends at this position
+ *   LINKING    a thread links what is missing, removes what a rewrite has made useless, writes the
+ *              manifest, and gives the directory its name `<dir>/<id>`
+ *   A step that fails, or a log that is no longer on, leads back to OPEN or IDLE with the reason.
+ *
+ * A directory without `.partial` is whole and durable. It is a log like any other: Redis loads it
+ * too. Files are copied where they can't be linked (another file system). Main thread only, but for
+ * what the header says of threads.
+ */
+#ifndef STET_PERSISTENCE_AOF_BACKUP_H
+#define STET_PERSISTENCE_AOF_BACKUP_H
+
+#include "persistence/aof_load.h"
+
+enum aof_backup_phase {
+    BACKUP_IDLE,
+    BACKUP_STARTING,
+    BACKUP_OPEN,
+    BACKUP_ROTATING,
+    BACKUP_LINKING,
+    BACKUP_REMOVING,
+    BACKUP_PHASES
+};
+
+enum { BACKUP_DIR_MAX = 2048, BACKUP_ID_MAX = 64 };
+
+struct aof_backup {
+    enum aof_backup_phase phase;
+    bool waits; /* STARTING, LINKING, REMOVING: the thread is not there yet */
+    char dir[BACKUP_DIR_MAX], id[BACKUP_ID_MAX];
+    int64_t started_ms, ends_ms; /* wall clock; ends_ms 0: it may take as long as it likes */
+    uint64_t position;           /* of the switch: the backup ends there */
+    bool failed;                 /* the last step; `why` says how */
+    char why[512];
+    /* the last one that was sealed */
+    char last_id[BACKUP_ID_MAX];
+    uint64_t last_position, last_bytes;
+    int64_t last_ms;
+};
+
+extern const char *const aof_backup_phase_name[BACKUP_PHASES];
+
+struct aof;
+
+/* Each begins a step, which goes on by itself (aof_backup_busy); -1: it can't be done now. */
+int aof_backup_start(struct aof *a, const char *dir, int64_t ttl_ms, struct err *e);
+int aof_backup_seal(struct aof *a, struct err *e);
+int aof_backup_abort(struct aof *a, struct err *e);
+
+/* Removes a backup, sealed or not; "": all that were never sealed. */
+int aof_backup_remove(struct aof *a, const char *dir, const char *id, struct err *e);
+
+bool aof_backup_busy(const struct aof *a);
+const struct aof_backup *aof_backup_state(const struct aof *a);
+
+/* One backup of a directory. */
+struct aof_backup_entry {
+    const char *id;
+    bool sealed;
+    int64_t when_ms; /* when it last changed */
+    uint64_t bytes, files;
+};
+
+/* Shows what is in a directory, in no order; nothing if there is no such directory. */
+void aof_backup_each(const char *dir, void (*see)(void *arg, const struct aof_backup_entry *b),
+                     void *arg);
+
+/* At start, before the log is looked at: makes the log's directory from a backup. Every file is
+ * read and checked first; refused where there are data files already. */
+int aof_backup_restore(const char *from, const struct aof_names *to, struct err *e);
+
+#endif

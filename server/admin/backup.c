@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * backup - BACKUP: copies of the log made of hard links while the server goes on, see
+ * persistence/aof_backup.h. What waits for the disk is done elsewhere; the client waits for it.
+ */
+#include "persistence/aof_backup.h"
+#include "server/admin/rows.h"
+#include "server/exec/blocking.h"
+
+static bool is_ready(const struct blocked *b) {
+    return !aof_backup_busy(b->s->e->aof);
+}
+
+/* The step that this client waited for went well, or the error is answered. */
+static bool went_well(const struct blocked *b, struct reply *r) {
+    const struct aof_backup *k = aof_backup_state(b->s->e->aof);
+    char text[600];
+    int n;
+
+    if (!k->failed) return true;
+    n = snprintf(text, sizeof text, "ERR BACKUP: %s", k->why);
+    engine_count_error(b->s->e, text);
+    reply_error_text(r, text, (size_t)n);
+    return false;
+}
+
+static int wait_for_step(struct call *x, int rc, const struct err *e,
+                         void (*answer)(struct blocked *b, struct reply *r)) {
+    struct blocked b = {.ready = is_ready, .answer = answer};
+
+    if (rc < 0) return reply_errf(x, "ERR BACKUP: %s", e->text);
+    block_on_progress(x, &b, 0);
+    return 0;
+}
+
+/* ---------------------------------------------------------------- START, SEAL, ABORT, CLEANUP */
+
+static void answer_start(struct blocked *b, struct reply *r) {
+    if (went_well(b, r)) reply_bulk_str(r, aof_backup_state(b->s->e->aof)->id);
+}
+
+static int cmd_backup_start(struct call *x) {
+    const struct conf_values *v = x->e->v;
+    struct err e;
+    int rc = aof_backup_start(x->e->aof, v->backup_dir, v->backup_ttl * 1000, &e);
+
+    return wait_for_step(x, rc, &e, answer_start);
+}
+
+static void put_text(struct reply *r, const char *name, const char *value) {
+    reply_bulk_str(r, name);
+    reply_bulk_str(r, value);
+}
+
+static void put_number(struct reply *r, const char *name, int64_t value) {
+    reply_bulk_str(r, name);
+    reply_int(r, value);
+}
+
+static void answer_seal(struct blocked *b, struct reply *r) {
+    const struct aof_backup *k = aof_backup_state(b->s->e->aof);
+
+    if (!went_well(b, r)) return;
+    reply_map(r, 4);
+    put_text(r, "id", k->last_id);
+    put_text(r, "directory", k->dir);
+    put_number(r, "position", (int64_t)k->last_position);
+    put_number(r, "bytes", (int64_t)k->last_bytes);
+}
+
+static int cmd_backup_seal(struct call *x) {
+    struct err e;
+    int rc = aof_backup_seal(x->e->aof, &e);
+
+    return wait_for_step(x, rc, &e, answer_seal);
+}
+
+static void answer_ok(struct blocked *b, struct reply *r) {
+    if (went_well(b, r)) reply_ok(r);
+}
+
+static int cmd_backup_abort(struct call *x) {
+    struct err e;
+    int rc = aof_backup_abort(x->e->aof, &e);
+
+    return wait_for_step(x, rc, &e, answer_ok);
+}
+
+static int cmd_backup_cleanup(struct call *x) {
+    char id[BACKUP_ID_MAX];
+    struct err e;
+    int rc;
+
+    if (x->argc > 3) return reply_subcommand_err(x);
+    snprintf(id, sizeof id, "%.*s", x->argc > 2 ? (int)x->argv[2].n : 0,
+             x->argc > 2 ? x->argv[2].p : "");
+    rc = aof_backup_remove(x->e->aof, x->e->v->backup_dir, id, &e);
+    return wait_for_step(x, rc, &e, answer_ok);
+}
+
+/* ---------------------------------------------------------------- STATUS, LIST */
+
+static int cmd_backup_status(struct call *x) {
+    const struct aof_backup *k = aof_backup_state(x->e->aof);
+    struct reply *r = &x->r;
+    bool open = k->phase != BACKUP_IDLE;
+
+    reply_map(r, 9);
+    put_text(r, "state", aof_backup_phase_name[k->phase]);
+    put_text(r, "id", open ? k->id : "");
+    put_text(r, "directory", k->dir);
+    put_number(r, "started", open ? k->started_ms : 0);
+    put_number(r, "ends", open ? k->ends_ms : 0);
+    put_text(r, "last-error", k->failed ? k->why : "");
+    put_text(r, "last-id", k->last_id);
+    put_number(r, "last-position", (int64_t)k->last_position);
+    put_number(r, "last-sealed", k->last_ms);
+    return 0;
+}
+
+struct listing {
+    struct reply *r; /* NULL: they are only counted */
+    size_t n;
+};
+
+static void see(void *arg, const struct aof_backup_entry *b) {
+    struct listing *l = arg;
+
+    l->n++;
+    if (!l->r) return;
+    reply_map(l->r, 5);
+    put_text(l->r, "id", b->id);
+    put_text(l->r, "state", b->sealed ? "sealed" : "partial");
+    put_number(l->r, "changed", b->when_ms);
+    put_number(l->r, "files", (int64_t)b->files);
+    put_number(l->r, "bytes", (int64_t)b->bytes);
+}
+
+static int cmd_backup_list(struct call *x) {
+    const char *dir = x->e->v->backup_dir;
+    struct listing count = {0}, shown = {.r = &x->r};
+
+    if (dir) aof_backup_each(dir, see, &count);
+    reply_array(&x->r, count.n);
+    if (count.n) aof_backup_each(dir, see, &shown);
+    return 0;
+}
+
+static int cmd_backup_help(struct call *x) {
+    static const char *const lines[] = {
+        "START",
+        "    Begin a backup in the directory 'backup-dir': what no longer grows is linked there.",
+        "SEAL",
+        "    End it at this moment: it is complete, consistent and durable then.",
+        "ABORT",
+        "    Give it up.",
+        "STATUS",
+        "    What is under way, and how the last one went.",
+        "LIST",
+        "    The backups of the directory.",
+        "CLEANUP [<id>]",
+        "    Remove a backup, or all that were never sealed.",
+        NULL,
+    };
+
+    reply_help(x, lines);
+    return 0;
+}
+
+/* ---------------------------------------------------------------- rows */
+
+#define STEP (CMD_ADMIN | CMD_NOSCRIPT | CMD_NO_MULTI)
+
+/* clang-format off */
+static const struct command backup_subcommands[] = {
+    {"start", 2, STEP, "server", {0, 0, 0}, cmd_backup_start, "8.10.0", "Begins a backup."},
+    {"seal", 2, STEP, "server", {0, 0, 0}, cmd_backup_seal, "8.10.0", "Completes a backup."},
+    {"abort", 2, STEP, "server", {0, 0, 0}, cmd_backup_abort, "8.10.0", "Gives up a backup."},
+    {"cleanup", -2, STEP, "server", {0, 0, 0}, cmd_backup_cleanup, "8.10.0", "Removes backups.",
+     .grammar = "[id]"},
+    {"status", 2, CMD_ADMIN | CMD_NOSCRIPT, "server", {0, 0, 0}, cmd_backup_status, "8.10.0",
+     "Tells how a backup goes on."},
+    {"list", 2, CMD_ADMIN | CMD_NOSCRIPT, "server", {0, 0, 0}, cmd_backup_list, "8.10.0",
+     "Lists the backups there are."},
+    {"help", 2, CMD_HELP, "server", {0, 0, 0}, cmd_backup_help, "8.10.0",
+     "Explains the subcommands."},
+    {0},
+};
+
+const struct command backup_commands[] = {
+    {"backup", -2, 0, "server", {0, 0, 0}, NULL, "8.10.0", "Copies of the append-only file.",
+     .subcommands = backup_subcommands},
+    {0},
+};
+/* clang-format on */

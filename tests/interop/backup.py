@@ -1,0 +1,239 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""backup - BACKUP under load, with rewrites in between, and at every crash point; what was sealed is
+whole, loads in redis-server and by --restore-from, and holds what was there when it was sealed.
+
+  backup.py [--only NAME]
+"""
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+import threading
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
+from resp import Closed, ReplyError  # noqa: E402
+from server import SERVER, Failed, Server, is_stet, rewrite_done, wait_for, wait_info  # noqa: E402
+
+REDIS = "/usr/bin/redis-server"
+LOG = ["--appendonly", "yes", "--enable-debug-command", "yes"]
+
+
+def check(what, got, want):
+    if got != want:
+        raise Failed("%s: %r, should be %r" % (what, got, want))
+
+
+def ask(conn, *args):
+    try:
+        return conn.call(*args)
+    except ReplyError as e:
+        return str(e)
+
+
+def fields(flat):
+    return {k.decode(): v if isinstance(v, int) else v.decode() for k, v in zip(flat[::2], flat[1::2])}
+
+
+def state(conn):
+    return fields(conn.call("BACKUP", "STATUS"))
+
+
+def restored(from_dir, program=SERVER, *args):
+    """A server that was started from a backup."""
+    if is_stet(program):
+        return Server(*LOG, "--restore-from", from_dir, *args, program=program)
+    dir = tempfile.mkdtemp()
+    shutil.copytree(from_dir, os.path.join(dir, "appendonlydir"))
+    return Server(*LOG, *args, program=program, dir=dir)
+
+
+class Writer:
+    """Counts up as fast as it is answered."""
+
+    def __init__(self, server):
+        self.conn, self.n, self.stop = server.conn(), 0, threading.Event()
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def run(self):
+        while not self.stop.is_set():
+            self.n = self.conn.call("INCR", "n")
+
+    def end(self):
+        self.stop.set()
+        self.thread.join()
+
+
+def under_load():
+    with Server(*LOG) as s:
+        c = s.conn()
+        c.call("DEBUG", "POPULATE", 20000, "key", 100)
+        c.call("BGREWRITEAOF")
+        rewrite_done(c)
+        w = Writer(s)
+        sealed = []
+        for rewrite in (False, True, False):
+            id = c.call("BACKUP", "START").decode()
+            check("state", state(c)["state"], "open")
+            time.sleep(.1)
+            if rewrite:
+                c.call("BGREWRITEAOF")
+                rewrite_done(c)
+            low = w.n
+            told = fields(c.call("BACKUP", "SEAL"))
+            sealed.append((os.path.join(s.dir, told["directory"], id), low, w.n + 1))
+            check("state", state(c)["state"], "idle")
+        time.sleep(.1)
+        w.end()
+        check("list", len(c.call("BACKUP", "LIST")), 3)
+        for path, low, high in sealed:
+            before = {f: os.path.getsize(os.path.join(path, f)) for f in os.listdir(path)}
+            for program in (SERVER, REDIS):
+                with restored(path, program) as r:
+                    d = r.conn()
+                    n = int(d.call("GET", "n"))
+                    if not low <= n <= high:
+                        raise Failed("%d is not in %d..%d" % (n, low, high))
+                    check("keys", d.call("DBSIZE"), 20001)
+                    d.call("SET", "later", 1)
+                    if not is_stet(program):
+                        shutil.rmtree(r.dir)
+            check("untouched", {f: os.path.getsize(os.path.join(path, f)) for f in os.listdir(path)},
+                  before)
+        last = os.path.basename(sealed[-1][0])
+        check("cleanup", c.call("BACKUP", "CLEANUP", last), b"OK")
+        check("list", len(c.call("BACKUP", "LIST")), 2)
+        s.stop()
+        s.start()
+        check("goes on", int(s.conn().call("GET", "n")), w.n)
+
+
+def errors():
+    with Server("--appendonly", "no") as s:
+        if "not on" not in ask(s.conn(), "BACKUP", "START"):
+            raise Failed("a backup without a log")
+    with Server(*LOG, "--backup-ttl", "1") as s:
+        c, d = s.conn(), s.conn()
+        for word in ("SEAL", "ABORT"):
+            if "no backup was started" not in ask(c, "BACKUP", word):
+                raise Failed("%s: %r" % (word, ask(c, "BACKUP", word)))
+        c.call("BACKUP", "START")
+        if "seal it or abort it" not in ask(d, "BACKUP", "START"):
+            raise Failed("two at once")
+        check("abort", c.call("BACKUP", "ABORT"), b"OK")
+        check("list", c.call("BACKUP", "LIST"), [])
+        c.call("BACKUP", "START")
+        check("partial", len(c.call("BACKUP", "LIST")), 1)
+        wait_for(lambda: state(c)["state"] == "idle", "the time to be over", 10)
+        check("list", c.call("BACKUP", "LIST"), [])
+        if "was not sealed in time" not in s.log():
+            raise Failed("nothing is said of it")
+        for id in ("..", "backup-/../x", "nothing"):
+            if "is no backup" not in ask(c, "BACKUP", "CLEANUP", id):
+                raise Failed("CLEANUP %s: %r" % (id, ask(c, "BACKUP", "CLEANUP", id)))
+        c.call("BACKUP", "START")
+        s.kill()
+        s.start()
+        c = s.conn()
+        check("left over", len(c.call("BACKUP", "LIST")), 1)
+        check("cleanup", c.call("BACKUP", "CLEANUP"), b"OK")
+        check("list", c.call("BACKUP", "LIST"), [])
+        s.stop()
+
+
+def refused():
+    """A start that would lose something, or that has nothing whole to begin with."""
+    with Server(*LOG) as s:
+        c = s.conn()
+        for i in range(100):
+            c.call("SET", "k%d" % i, "x" * 100)
+        c.call("BACKUP", "START")
+        told = fields(c.call("BACKUP", "SEAL"))
+        path = os.path.join(s.dir, told["directory"], told["id"])
+        s.stop()
+
+        def refuses(why, from_dir, *args, dir=None):
+            r = Server(*LOG, "--restore-from", from_dir, *args, dir=dir, start=False)
+            r.spawn()
+            if r.wait_ready():
+                r.close()
+                raise Failed("%s: started" % why)
+            if why not in r.log():
+                raise Failed("%s: %s" % (why, r.log()[-400:]))
+            r.close()
+        refuses("there is data already", path, dir=s.dir)
+        refuses("can't open", path + "x")
+        refuses("there is no 'appendonly.aof.manifest'", s.dir)
+        refuses("needs 'appendonly yes'", path, "--appendonly", "no")
+        last = [f for f in os.listdir(path) if "incr" in f][-1]
+        with open(os.path.join(path, last), "r+b") as f:
+            f.seek(2000)
+            f.write(b"!!!!")
+        refuses("is damaged", path)
+
+
+def crash_points():
+    """A crash before each call of START and SEAL: the log is whole, and so is what looks sealed."""
+    n = 0
+    while True:
+        n += 1
+        with Server(*LOG, "--appendfsync", "always") as s:
+            c = s.conn()
+            c.call("SET", "before", 1)
+            c.close()
+            s.stop()
+            s.env = {"STET_IO_FAULT": "crash=%d" % n}
+            s.spawn()
+            done = False
+            if s.wait_ready():
+                try:
+                    c = s.conn()
+                    c.call("BACKUP", "START")
+                    c.call("SET", "between", 1)
+                    c.call("BACKUP", "SEAL")
+                    c.call("SET", "after", 1)
+                    done = True
+                except (Closed, OSError, ReplyError):
+                    pass
+            s.kill()
+            s.env = {}
+            s.start()
+            c = s.conn()
+            check("before", c.call("GET", "before"), b"1")
+            for b in map(fields, c.call("BACKUP", "LIST")):
+                if b["state"] != "sealed":
+                    continue
+                with restored(os.path.join(s.dir, "backups", b["id"])) as r:
+                    check("call %d" % n, sorted(r.conn().call("KEYS", "*")), [b"before", b"between"])
+            if done:
+                print("backup: %d crash points" % (n - 1))
+                return
+
+
+CASES = {"under load": under_load, "errors": errors, "refused": refused, "crash points": crash_points}
+
+
+def main():
+    a = argparse.ArgumentParser()
+    a.add_argument("--only")
+    a = a.parse_args()
+    failed = passed = 0
+    for name, case in CASES.items():
+        if a.only and a.only != name or not is_stet(SERVER):
+            continue
+        try:
+            case()
+            passed += 1
+        except (Failed, ReplyError, OSError) as e:
+            failed += 1
+            print("%s: %s" % (name, str(e)[:2000]))
+    print("backup: %d passed, %d failed" % (passed, failed))
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
