@@ -5,6 +5,7 @@
 #include "persistence/io.h"
 #include "server/admin/admin.h"
 #include "server/exec/access.h"
+#include "server/exec/acl_file.h"
 #include "server/exec/blocking.h"
 #include "server/exec/snapshot.h"
 #include "server/process.h"
@@ -300,7 +301,7 @@ int app_start(struct app *a, struct conf *conf, int argc, char **argv) {
         snprintf(a->executable, sizeof a->executable, "%s", argv[0]);
     seed(a);
     build(a);
-    if (rename_commands(a) < 0) return -1;
+    if (rename_commands(a) < 0 || acl_start(&a->engine) < 0) return -1;
     process_log_start(conf, argc, argv);
     process_oom_score(a->v, false);
     process_set_thp(a->v->disable_thp);

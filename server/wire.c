@@ -271,6 +271,7 @@ void app_wire(struct app *a) {
     a->aof = aof_new(&a->engine.ks, &o, &h);
     engine_init(&a->engine, a->conf, a->aof);
     rdb_saver_init(&a->engine.saver, &a->engine.ks, &s);
+    a->engine.hooks.describe = admin_describe;
     scripting_start(&a->engine);
     fill_admin(a);
     apply_events(a, a->v, NULL);

@@ -5,6 +5,7 @@
 #include "storage/base/mem.h"
 
 void admin_register(struct command_registry *r) {
+    command_registry_add(r, acl_commands);
     command_registry_add(r, connection_commands);
     command_registry_add(r, client_commands);
     command_registry_add(r, config_commands);

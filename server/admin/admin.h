@@ -68,6 +68,9 @@ void admin_register(struct command_registry *r);
 /* Ten times a second: takes the samples behind the rates and the memory peak. */
 void admin_cron(struct engine *e);
 
+/* engine_hooks.describe. */
+void admin_describe(const struct call *x, struct bytes *out);
+
 /* The text of INFO (CRLF lines) for crash reports and the log; `sections` may be "everything". */
 void admin_info(struct engine *e, const struct slice *sections, size_t n, struct bytes *out);
 

@@ -47,13 +47,19 @@ static void append_client(struct bytes *b, const struct session *s, const struct
     bytes_printf(b,
                  " db=%d sub=%zu psub=%zu ssub=%zu multi=%d qbuf=%zu qbuf-free=%zu argv-mem=0"
                  " multi-mem=%zu rbs=%d rbp=0 obl=%zu oll=0 omem=%zu tot-mem=%zu events=%s cmd=%s"
-                 " user=default redir=%lld resp=%d lib-name=%s lib-ver=%s\n",
+                 " user=%s redir=%lld resp=%d lib-name=%s lib-ver=%s\n",
                  s->db, pubsub_count(s, PUBSUB_CHANNEL), pubsub_count(s, PUBSUB_PATTERN),
                  pubsub_count(s, PUBSUB_SHARD), multi_is_open(s) ? s->multi->n : -1, w.query_bytes,
                  w.query_free, s->multi ? s->multi->bytes : 0, s->out.last ? OUT_CHUNK : 0,
                  out_pending(&s->out), s->out.mem_bytes, session_mem(s) + w.query_cap, w.events,
-                 last ? last->name : "NULL", s->tracker ? (long long)s->tracker->redirect_id : -1LL,
-                 s->resp, or_empty(s->lib_name), or_empty(s->lib_ver));
+                 last ? last->name : "NULL", s->user->name,
+                 s->tracker ? (long long)s->tracker->redirect_id : -1LL, s->resp,
+                 or_empty(s->lib_name), or_empty(s->lib_ver));
+}
+
+void admin_describe(const struct call *x, struct bytes *out) {
+    append_client(out, x->s, x);
+    if (out->n) out->n--;
 }
 
 static int cmd_client_info(struct call *x) {
@@ -134,6 +140,7 @@ struct kill_filter {
     int64_t id, max_age;              /* 0: any */
     enum client_type type;            /* CLIENT_TYPES: any */
     const struct slice *addr, *laddr; /* NULL: any */
+    const struct acl_user *user;      /* NULL: any */
     bool skip_me;
 };
 
@@ -161,8 +168,8 @@ static int parse_kill_pair(struct call *x, int i, struct kill_filter *f) {
     } else if (arg_is(x, i, "laddr")) {
         f->laddr = value;
     } else if (arg_is(x, i, "user")) {
-        if (!slice_eq(*value, SLICE("default")))
-            return reply_errf(x, "ERR No such user '%.*s'", (int)value->n, value->p);
+        f->user = acl_find(x->e, *value);
+        if (!f->user) return reply_errf(x, "ERR No such user '%.*s'", (int)value->n, value->p);
     } else if (arg_is(x, i, "skipme") && slice_is(*value, "yes")) {
         f->skip_me = true;
     } else if (arg_is(x, i, "skipme") && slice_is(*value, "no")) {
@@ -179,6 +186,7 @@ static bool kill_matches(const struct call *x, const struct kill_filter *f,
 
     if (s->state == SESSION_CLOSING) return false;
     if (f->skip_me && s == x->s) return false;
+    if (f->user && s->user != f->user) return false;
     if (f->id && s->id != (uint64_t)f->id) return false;
     if (f->type != CLIENT_TYPES && type_of(s) != f->type) return false;
     if (f->max_age && (x->now_ms - s->created_ms) / 1000 < f->max_age) return false;

@@ -2,9 +2,9 @@
  *
  * command - the COMMAND command: what commands there are, and what their rows say.
  */
-#include "server/admin/category.h"
+#include "server/exec/category.h"
 #include "server/admin/docs.h"
-#include "server/admin/keyspec.h"
+#include "server/exec/keyspec.h"
 #include "server/admin/rows.h"
 #include "storage/base/glob.h"
 #include "storage/base/mem.h"

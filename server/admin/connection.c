@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * connection - AUTH, HELLO, RESET, QUIT: what a client says about itself before it says anything
- * else. There is one user, "default", until there is an ACL.
+ * else.
  */
 #include "server/admin/rows.h"
 #include "storage/base/mem.h"
@@ -16,26 +16,9 @@
     "<proto> AUTH <user> <pass> option can be used to authenticate the client and select the "     \
     "RESP protocol version at the same time"
 
-/* Takes the same time whatever of the guess is right; only the guess' length shows. */
-static bool same_secret(struct slice guess, struct slice secret) {
-    unsigned char differ = guess.n != secret.n;
-
-    for (size_t i = 0; i < guess.n; i++)
-        differ |= (unsigned char)(guess.p[i] ^ (secret.n ? secret.p[i % secret.n] : 1));
-    return !differ;
-}
-
 /* 0, or -1 with the error answered. */
 static int authenticate(struct call *x, struct slice user, struct slice password) {
-    bool ok = slice_eq(user, SLICE("default"));
-
-    if (engine_requires_auth(x->e)) ok &= same_secret(password, slice_str(x->e->v->requirepass));
-    if (ok) {
-        x->s->flags |= SESSION_AUTHENTICATED;
-        return 0;
-    }
-    x->e->stats.auth_denied++;
-    return reply_err(x, ERR_WRONGPASS);
+    return acl_authenticate(x, user, password) ? 0 : reply_err(x, ERR_WRONGPASS);
 }
 
 static int cmd_auth(struct call *x) {
@@ -46,7 +29,7 @@ static int cmd_auth(struct call *x) {
     if (x->argc == 3) {
         rc = authenticate(x, x->argv[1], x->argv[2]);
     } else {
-        if (!engine_requires_auth(x->e)) return reply_err(x, ERR_NO_PASSWORD_SET);
+        if (x->e->acl.standard->no_password) return reply_err(x, ERR_NO_PASSWORD_SET);
         rc = authenticate(x, SLICE("default"), x->argv[1]);
     }
     if (rc == 0) reply_ok(&x->r);
@@ -108,7 +91,7 @@ static int cmd_hello(struct call *x) {
 
     if (parse_hello(x, &h) < 0) return -1;
     if (h.has_auth && authenticate(x, h.user, h.password) < 0) return -1;
-    if (!(x->s->flags & SESSION_AUTHENTICATED)) return reply_err(x, ERR_HELLO_NOAUTH);
+    if (!acl_is_served(x->s)) return reply_err(x, ERR_HELLO_NOAUTH);
     if (h.has_name) client_rename(x->s, h.name);
     if (h.proto) {
         x->s->resp = (uint8_t)h.proto;

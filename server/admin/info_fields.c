@@ -247,12 +247,13 @@ static void append_loop(const struct engine *e, struct bytes *out) {
                  "eventloop_duration_sum:%llu\r\neventloop_duration_cmd_sum:%llu\r\n"
                  "instantaneous_eventloop_cycles_per_sec:%llu\r\n"
                  "instantaneous_eventloop_duration_usec:%llu\r\n"
-                 "acl_access_denied_auth:%llu\r\nacl_access_denied_cmd:0\r\n"
-                 "acl_access_denied_key:0\r\nacl_access_denied_channel:0\r\n",
+                 "acl_access_denied_auth:%llu\r\nacl_access_denied_cmd:%llu\r\n"
+                 "acl_access_denied_key:%llu\r\nacl_access_denied_channel:%llu\r\n",
                  (ull)s->reads, (ull)s->writes, (ull)s->query_limit_closes,
                  (ull)s->output_limit_closes, (ull)s->loop_cycles, (ull)s->loop_us,
                  (ull)s->command_us, (ull)cycles, (ull)(cycles ? us / cycles : 0),
-                 (ull)s->auth_denied);
+                 (ull)s->auth_denied, (ull)s->command_denied, (ull)s->key_denied,
+                 (ull)s->channel_denied);
 }
 
 void info_stats(struct engine *e, struct bytes *out) {

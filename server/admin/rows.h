@@ -8,6 +8,7 @@
 #include "server/admin/admin.h"
 #include "server/exec/call.h"
 
+extern const struct command acl_commands[];
 extern const struct command connection_commands[];
 extern const struct command client_commands[];
 extern const struct command config_commands[];

@@ -48,6 +48,15 @@ static bool parse_limit(struct call *x, int i, struct options *o) {
     return arg_int(x, i, &o->offset) && arg_int(x, i + 1, &o->count);
 }
 
+/* Keys that a pattern names are not among the arguments: only who may read all of them may say
+ * so. */
+static bool may_look_up(struct call *x, struct slice pattern, const char *option) {
+    if (!memchr(pattern.p, '*', pattern.n)) return true;
+    if (acl_reads_everything(x->s->user, x->cmd, x->argc, x->argv)) return true;
+    reply_errf(x, "ERR %s option of SORT denied due to insufficient ACL permissions.", option);
+    return false;
+}
+
 /* The words from argv[2] on. False: an error was answered. */
 static bool parse(struct call *x, bool may_store, struct options *o) {
     *o = (struct options){.count = -1};
@@ -68,7 +77,9 @@ static bool parse(struct call *x, bool may_store, struct options *o) {
             o->store = x->argv[++i];
         } else if (arg_is(x, i, "by") && left >= 1) {
             o->by = x->argv[++i];
+            if (!may_look_up(x, o->by, "BY")) return false;
         } else if (arg_is(x, i, "get") && left >= 1) {
+            if (!may_look_up(x, SLICE("*"), "GET")) return false;
             o->get[o->ngets++] = ++i;
         } else {
             reply_err(x, ERR_SYNTAX);

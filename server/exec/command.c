@@ -42,6 +42,12 @@ void command_registry_add(struct command_registry *r, const struct command *rows
     }
 }
 
+/* Given once, so that what was said of a command stays said of it. */
+static void give_id(struct command_registry *r, struct command_slot *s) {
+    if (s->id == 0) s->id = ++r->last_id;
+    for (unsigned i = 0; i < s->nsub; i++) give_id(r, &s->sub[i]);
+}
+
 void command_registry_seal(struct command_registry *r) {
     unsigned size = 512;
 
@@ -54,6 +60,7 @@ void command_registry_seal(struct command_registry *r) {
         unsigned at;
 
         if (s->row->subcommands && !s->sub) add_subcommands(s);
+        give_id(r, s);
         if (!s->name[0]) continue; /* renamed away */
         at = hash_name(s->name, strlen(s->name)) & r->mask;
         while (r->index[at]) at = (at + 1) & r->mask;

@@ -73,6 +73,7 @@ struct command_slot {
     char name[48];                     /* "config|get", "get" */
     struct command_slot *sub;          /* the subcommands' slots */
     unsigned nsub;
+    unsigned id; /* from 1; the ACL's */
     uint64_t calls, ns, rejected, failed;
     uint64_t *latency; /* histogram of its times (observe.h), NULL until its first call */
 };
@@ -80,6 +81,7 @@ struct command_slot {
 struct command_registry {
     struct command_slot *slots; /* in the order of registration */
     unsigned n, cap;
+    unsigned last_id;
     uint16_t *index; /* open hash of names; rebuilt by command_registry_seal */
     unsigned mask;
 };

@@ -57,7 +57,7 @@ static void prepare(struct engine *e, struct session *s, const struct slice *arg
 }
 
 static void parse_group(struct engine *e, struct session *s, char *in, size_t n, struct group *g) {
-    struct request_limits limits = {e->v->proto_max_bulk_len, s->flags & SESSION_AUTHENTICATED};
+    struct request_limits limits = {e->v->proto_max_bulk_len, acl_is_served(s)};
     /* Before AUTH each command may change what the next one is allowed to be. */
     size_t most = limits.authenticated ? GROUP : 1;
 
@@ -176,6 +176,19 @@ static void make_room(struct call *x) {
     if (evict_some(x->e) && x->e->gate.level != AOF_LEVEL_NONE) x->need = aof_appended(x->e->aof);
 }
 
+static bool may_run(struct call *x) {
+    struct bytes why = {0}, text = {0};
+    enum acl_scene scene = multi_is_open(x->s) ? ACL_IN_MULTI : ACL_AT_TOP;
+
+    if (__builtin_expect(x->s->user->total, 1)) return true;
+    if (acl_judge(x, x->cmd, x->argc, x->argv, scene, &why) == ACL_OK) return true;
+    bytes_printf(&text, "NOPERM %s", bytes_cstr(&why));
+    refuse(x, text.p);
+    bytes_release(&why);
+    bytes_release(&text);
+    return false;
+}
+
 /* 0: go on; -1: answered. */
 static int pass_gates(struct call *x, bool unknown_sub) {
     char why[CALL_REFUSAL_MAX];
@@ -185,12 +198,13 @@ static int pass_gates(struct call *x, bool unknown_sub) {
     if (unknown_sub) return refuse_subcommand(x);
     if (!command_arity_ok(x->cmd->row, x->argc)) return refuse_arity(x);
     flags = x->cmd->row->flags;
-    if (!(x->s->flags & SESSION_AUTHENTICATED) && !(flags & CMD_NO_AUTH))
+    if (!(flags & CMD_NO_AUTH) && !acl_is_served(x->s))
         return refuse(x, "NOAUTH Authentication required.");
-    if (x->e->loading && !(flags & CMD_LOADING))
-        return refuse(x, "LOADING Redis is loading the dataset in memory");
     if (flags & CMD_NO_MULTI && multi_is_open(x->s))
         return refuse(x, "ERR Command not allowed inside a transaction");
+    if (!may_run(x)) return -1;
+    if (x->e->loading && !(flags & CMD_LOADING))
+        return refuse(x, "LOADING Redis is loading the dataset in memory");
     if (__builtin_expect(x->e->v->maxmemory != 0, 0)) make_room(x);
     if (flags & (CMD_DENYOOM | CMD_WRITE) && call_refusal(x->e, flags, why)) return refuse(x, why);
     if (x->s->subscriber && x->s->resp == 2 && !(flags & CMD_IN_SUBSCRIBED))
@@ -492,6 +506,7 @@ void engine_replay_begin(struct engine *e) {
     e->replaying = true;
     session_init(&log_session, e, &log_ops);
     log_session.flags |= SESSION_AUTHENTICATED;
+    log_session.user = e->acl.everybody;
 }
 
 void engine_replay_end(struct engine *e) {

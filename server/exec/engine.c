@@ -23,6 +23,7 @@ void engine_init(struct engine *e, struct conf *conf, struct aof *aof) {
     gate_init(&e->gate, aof);
     rdb_saver_init(&e->saver, &e->ks, &(struct rdb_saver_hooks){0});
     command_registry_seal(&e->commands);
+    acl_init(e);
 }
 
 void engine_release(struct engine *e) {
@@ -30,6 +31,7 @@ void engine_release(struct engine *e) {
     blocking_release(e);
     interests_release(&e->interests);
     links_release(&e->links);
+    acl_release(e);
     pubsub_release(&e->pubsub);
     push_release(e);
     tracking_release(e);
@@ -54,10 +56,6 @@ void engine_forget_session(struct engine *e, struct session *s) {
     push_forget(e, s);
     for (size_t i = 0; i < e->nparked; i++)
         if (e->parked[i] == s) e->parked[i--] = e->parked[--e->nparked];
-}
-
-bool engine_requires_auth(const struct engine *e) {
-    return e->v->requirepass && e->v->requirepass[0];
 }
 
 void engine_count_error(struct engine *e, const char *text) {

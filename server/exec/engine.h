@@ -8,6 +8,7 @@
 
 #include "conf/conf.h"
 #include "persistence/rdb_saver.h"
+#include "server/exec/acl.h"
 #include "server/exec/command.h"
 #include "server/exec/effects.h"
 #include "server/exec/evict.h"
@@ -33,7 +34,8 @@ struct engine_stats {
     uint64_t error_replies, unexpected_errors;
     uint64_t query_limit_closes, output_limit_closes;
     uint64_t loop_cycles, loop_us, command_us;
-    uint64_t auth_denied, forks, last_fork_us;
+    uint64_t auth_denied, command_denied, key_denied, channel_denied;
+    uint64_t forks, last_fork_us;
     uint64_t expire_cycle_us;
     uint64_t peak_memory;
 };
@@ -75,6 +77,8 @@ struct engine_hooks {
     void (*shutdown)(void *arg, unsigned flags, struct session *by);
     void (*serve_within)(void *arg); /* see engine_serve_within */
     void (*wake)(void *arg); /* from any thread: engine_on_log_progress is to be called soon */
+    /* The line of CLIENT LIST for the call's client, without its line end. */
+    void (*describe)(const struct call *x, struct bytes *out);
     void *arg;
 };
 
@@ -111,6 +115,7 @@ struct engine {
     struct scripting *scripting; /* see server/scripting */
     struct script_figures scripts;
 
+    struct acl acl;
     struct pubsub pubsub;
     struct pushes pushes;
     struct tracking tracking;
@@ -145,8 +150,6 @@ struct engine {
 
 void engine_init(struct engine *e, struct conf *conf, struct aof *aof);
 void engine_release(struct engine *e);
-
-bool engine_requires_auth(const struct engine *e);
 
 /* A session goes away: nothing of the engine points to it any more. */
 void engine_forget_session(struct engine *e, struct session *s);

@@ -152,11 +152,29 @@ static int cmd_unwatch(struct call *x) {
     return 0;
 }
 
+/* The rules may have changed since it was queued, even by what stands before it. */
+static bool may_still_run(struct call *x, const struct queued *q) {
+    enum acl_verdict v;
+
+    if (__builtin_expect(x->s->user->total, 1)) return true;
+    v = acl_judge(x, q->cmd, q->argc, q->argv, ACL_IN_MULTI, NULL);
+    if (v == ACL_OK) return true;
+    reply_errf(x,
+               "NOPERM ACLs rules changed between the moment the transaction was accumulated and "
+               "the EXEC call. This command is no longer allowed for the following reason: %s",
+               v == ACL_NO_COMMAND ? "no permission to execute the command or subcommand"
+               : v == ACL_NO_KEY   ? "no permission to touch the specified keys"
+                                   : "no permission to access one of the channels used as "
+                                     "arguments to the command");
+    return false;
+}
+
 /* Runs what was queued. The queue is the caller's by now: a command of it may end the session. */
 static void run_queue(struct call *x, struct multi *m) {
     reply_array(&x->r, (size_t)m->n);
     effect_none(x);
-    for (int i = 0; i < m->n; i++) call_inner(x, m->v[i].cmd, m->v[i].argc, m->v[i].argv);
+    for (int i = 0; i < m->n; i++)
+        if (may_still_run(x, &m->v[i])) call_inner(x, m->v[i].cmd, m->v[i].argc, m->v[i].argv);
 }
 
 static int cmd_exec(struct call *x) {

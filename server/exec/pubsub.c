@@ -145,6 +145,15 @@ bool pubsub_first(const struct session *s, enum pubsub_kind kind, struct slice *
     return true;
 }
 
+bool pubsub_all(const struct session *s,
+                bool (*is)(void *arg, enum pubsub_kind kind, struct slice name), void *arg) {
+    for (int k = 0; s->subscriber && k < PUBSUB_KINDS; k++)
+        list_each (it, &s->subscriber->in_order[k])
+            if (!is(arg, k, topic_name(list_entry(it, struct subscription, of_session)->topic)))
+                return false;
+    return true;
+}
+
 size_t pubsub_count(const struct session *s, enum pubsub_kind kind) {
     return s->subscriber ? s->subscriber->of[kind].count : 0;
 }

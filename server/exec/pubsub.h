@@ -51,6 +51,10 @@ void pubsub_forget(struct session *s);
 /* The name that the session subscribed to first; false: none. */
 bool pubsub_first(const struct session *s, enum pubsub_kind kind, struct slice *name);
 
+/* Whether `is` is true of everything that the session has subscribed to. */
+bool pubsub_all(const struct session *s,
+                bool (*is)(void *arg, enum pubsub_kind kind, struct slice name), void *arg);
+
 size_t pubsub_count(const struct session *s, enum pubsub_kind kind);
 size_t pubsub_mem(const struct session *s);
 

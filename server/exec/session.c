@@ -32,7 +32,7 @@ void session_init(struct session *s, struct engine *e, const struct session_ops 
     list_init(&s->resuming);
     list_init(&s->told);
     s->created_ms = s->active_ms = clock_cached_ms();
-    if (!engine_requires_auth(e)) s->flags |= SESSION_AUTHENTICATED;
+    acl_begin_session(s);
     list_append(&e->sessions, &s->link);
     e->nsessions++;
 }
@@ -60,7 +60,7 @@ void session_reset(struct session *s) {
     mem_free(s->name);
     s->name = NULL;
     s->flags &= SESSION_UNIX | SESSION_LOCAL;
-    if (!engine_requires_auth(s->e)) s->flags |= SESSION_AUTHENTICATED;
+    acl_begin_session(s);
 }
 
 void session_add_gate(struct session *s, uint64_t from, uint64_t position, enum aof_level level) {

@@ -42,6 +42,7 @@ struct engine;
 struct command_slot;
 
 struct session_wire;
+struct acl_user;
 struct multi;
 struct subscriber;
 struct tracker;
@@ -85,6 +86,7 @@ struct session {
     struct session_gate *gates;
     uint32_t ngates, gates_cap;
     const struct command_slot *last_cmd;
+    struct acl_user *user;                        /* never NULL */
     int64_t created_ms, active_ms;                /* wall clock */
     uint64_t soft_limit_since_ms, gated_since_us; /* 0: not so */
     char *name, *lib_name, *lib_ver;              /* NULL: not set */

@@ -64,6 +64,19 @@ static const char *collect_args(struct scripting *sc, lua_State *L, int argc) {
 
 #define READ_ONLY_SCRIPT "Write commands are not allowed from read-only scripts."
 
+/* The script may do what its client may. */
+static bool may_run(struct scripting *sc, const struct command_slot *cmd, int argc,
+                    char why[CALL_REFUSAL_MAX + 1]) {
+    struct call *x = sc->run.outer;
+    struct bytes text = {0};
+
+    if (__builtin_expect(x->s->user->total, 1)) return true;
+    if (acl_judge(x, cmd, argc, sc->argv, ACL_IN_SCRIPT, &text) == ACL_OK) return true;
+    snprintf(why, CALL_REFUSAL_MAX + 1, "ACL failure in script: %s", bytes_cstr(&text));
+    bytes_release(&text);
+    return false;
+}
+
 /* Why the command may not run now; NULL: it may. */
 static const char *refusal(struct scripting *sc, const struct command_slot *cmd, int argc) {
     static char why[CALL_REFUSAL_MAX + 1];
@@ -73,6 +86,7 @@ static const char *refusal(struct scripting *sc, const struct command_slot *cmd,
     if (!command_arity_ok(cmd->row, argc))
         return "Wrong number of args calling Redis command from script";
     if (flags & CMD_NOSCRIPT) return "This Redis command is not allowed from script";
+    if (!may_run(sc, cmd, argc, why)) return why;
     if (run->flags & SCRIPT_NO_WRITES && flags & (CMD_WRITE | CMD_MAY_REPLICATE))
         return READ_ONLY_SCRIPT;
     if (!(flags & (CMD_WRITE | CMD_DENYOOM))) return NULL;
@@ -242,17 +256,19 @@ static int api_debug(lua_State *L) {
     return 0;
 }
 
-/* Everybody may do everything. */
 static int api_acl_check(lua_State *L) {
     struct scripting *sc = scripting_of(L);
+    const struct call *x = sc->run.outer;
     int argc = lua_gettop(L);
     const char *why = collect_args(sc, L, argc);
+    const struct command_slot *cmd;
     bool unknown_sub;
 
     if (why) return api_raise(L, why);
-    if (!command_resolve(&sc->e->commands, argc, sc->argv, &unknown_sub) || unknown_sub)
-        return api_raise(L, "Invalid command passed to redis.acl_check_cmd()");
-    lua_pushboolean(L, true);
+    if (!x) return api_raise(L, "redis.acl_check_cmd can only be called inside a script");
+    cmd = command_resolve(&sc->e->commands, argc, sc->argv, &unknown_sub);
+    if (!cmd || unknown_sub) return api_raise(L, "Invalid command passed to redis.acl_check_cmd()");
+    lua_pushboolean(L, acl_check(x->s->user, cmd, argc, sc->argv, NULL) == ACL_OK);
     return 1;
 }
 

@@ -24,10 +24,10 @@ from server import COMPAT, SERVER, Server  # noqa: E402
 
 FAMILIES = ("strings,bits,generic,connection,config,command,protocol,arity,lists,hashes,sets,zsets,"
             "streams,hyperloglog,geo,sort,hash_field_expiry,additions74,transactions,blocking,"
-            "pubsub,keyspace_notifications,scripting")
+            "pubsub,keyspace_notifications,scripting,acl")
 # Times relative to now of two commands must fall into one millisecond: these are tried again.
 HASTY = {"hash_field_expiry-h003": 10}
-# Cases that go on with what a command did that is not there yet (SYNC, ACL).
+# Cases that go on with what a command did that is not there yet (SYNC).
 LATER = {"scripting-h004"}
 CLEAN = ["FLUSHALL"], ["FUNCTION", "FLUSH"], ["SCRIPT", "FLUSH"]
 

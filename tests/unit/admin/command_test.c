@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "admin_help.h"
-#include "server/admin/category.h"
+#include "server/exec/category.h"
 #include "server/admin/docs.h"
-#include "server/admin/keyspec.h"
+#include "server/exec/keyspec.h"
 
 #include <criterion/criterion.h>
 

@@ -74,7 +74,8 @@ Test(dispatch, an_unknown_command_is_repeated_up_to_128_bytes_and_so_are_its_arg
 }
 
 Test(dispatch, before_auth_only_what_is_allowed_runs) {
-    one.flags &= (uint16_t)~SESSION_AUTHENTICATED;
+    acl_set_standard_password(&engine, "secret");
+    session_reset(&one);
     cr_assert_str_eq(say("GET k"), "-NOAUTH Authentication required.\r\n");
     cr_assert_str_eq(say("PING"), "+PONG\r\n");
     cr_assert_str_eq(say("GET"), "-ERR wrong number of arguments for 'get' command\r\n");

@@ -10,8 +10,8 @@
  *          the row's `keys` gives as first, last and step.
  *   begin  @2          from argument 2 on
  *          STREAMS@1   behind the word STREAMS, looked for from argument 1 on (-2: from the end)
- *          ?           it takes more than a rule to say; ?STORE the same, but we know: behind the
- *                      last STORE
+ *          ?           it takes more than a rule to say; ?STORE the same, but we know: behind
+ *                      SORT's last STORE
  *   find   ..0         up to the beginning plus this; below 0 it counts from the end of argv
  *          ..-1/2      the same, every second argument; ..-1/1%2 only the first half of these
  *          #0+1        so many as argument begin+0 says, the first of them at begin+1
@@ -25,8 +25,8 @@
  *
  * A row with keys but without `key_specs` means "RO access".
  */
-#ifndef STET_ADMIN_KEYSPEC_H
-#define STET_ADMIN_KEYSPEC_H
+#ifndef STET_EXEC_KEYSPEC_H
+#define STET_EXEC_KEYSPEC_H
 
 #include "server/exec/command.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "server/admin/category.h"
+#include "server/exec/category.h"
 
 #define BIT(cat) (1u << CAT_##cat)
 

@@ -3,8 +3,8 @@
  * category - the ACL categories of a command. They follow from its flags and its group; the few
  * that do not stand in a table.
  */
-#ifndef STET_ADMIN_CATEGORY_H
-#define STET_ADMIN_CATEGORY_H
+#ifndef STET_EXEC_CATEGORY_H
+#define STET_EXEC_CATEGORY_H
 
 #include "server/exec/command.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "server/admin/keyspec.h"
+#include "server/exec/keyspec.h"
 
 #include "storage/base/check.h"
 #include "storage/base/num.h"
@@ -181,11 +181,20 @@ static bool is_word(struct slice arg, struct slice word) {
     return arg.n == word.n && strncasecmp(arg.p, word.p, arg.n) == 0;
 }
 
-/* What no rule tells but we know: the argument behind the last such word; -1: there is none. */
+/* What no rule tells but we know: the argument of the last STORE of SORT, whose other options may
+ * have an argument of that name. -1: there is none. */
 static int behind_last(const struct keyspec *k, int argc, const struct slice *argv) {
-    for (int i = argc - 2; k->keyword.n && i > 1; i--)
-        if (is_word(argv[i], k->keyword)) return i + 1;
-    return -1;
+    int found = -1;
+
+    for (int i = 2; k->keyword.n && i < argc; i++) {
+        if (is_at(argc, argv, i, "limit"))
+            i += 2;
+        else if (is_at(argc, argv, i, "by") || is_at(argc, argv, i, "get"))
+            i++;
+        else if (is_word(argv[i], k->keyword) && i + 1 < argc)
+            found = ++i;
+    }
+    return found;
 }
 
 /* The argument where the search begins, -1 if there is none. */

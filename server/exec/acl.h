@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * acl - the users of the server, which of them a session is, and what happens to sessions when
+ * their user changes.
+ *
+ * Every session has a user, always: "default" after connecting. A user stays where he is in memory
+ * as long as he exists; changing him replaces what he consists of. Sessions of a user who is
+ * deleted become those of `nobody`, who may do nothing, and are closed. The log that is read back
+ * and scripts without a client run as `everybody`.
+ *
+ * The fast path: who may do everything is asked one thing, `user->total`.
+ */
+#ifndef STET_EXEC_ACL_H
+#define STET_EXEC_ACL_H
+
+#include "server/exec/acl_log.h"
+#include "storage/base/err.h"
+
+struct call;
+struct engine;
+struct session;
+
+/* In the order of their names. */
+struct acl_users {
+    struct acl_user **v;
+    size_t n;
+};
+
+struct acl {
+    struct acl_terms terms;
+    struct acl_users users;
+    struct acl_user *standard, *everybody, *nobody; /* "default"; see above */
+    struct acl_log log;
+};
+
+/* After the commands are registered. The default user may do everything; requirepass is his
+ * password. */
+void acl_init(struct engine *e);
+void acl_release(struct engine *e);
+
+/* ---------------------------------------------------------------- users */
+
+struct acl_user *acl_users_find(const struct acl_users *all, struct slice name);
+
+/* Takes `u` over; -1: there is one of that name, and `u` is not taken. */
+int acl_users_add(struct acl_users *all, struct acl_user *u);
+void acl_users_release(struct acl_users *all);
+
+struct acl_user *acl_find(const struct engine *e, struct slice name);
+
+/* Users as redis-server sets them up: on, no password, all rights. */
+struct acl_user *acl_user_new_standard(const struct acl_terms *terms);
+
+/* Makes or changes a user by rules: all of them, or none and `why` says which was wrong and what
+ * about it, in Redis' words. */
+int acl_set_user(struct engine *e, struct slice name, const struct slice *rules, size_t n,
+                 struct bytes *why);
+
+/* False: there is none. The default user cannot be deleted. */
+bool acl_delete_user(struct engine *e, struct slice name);
+
+/* All users become these, which are taken over. The default user is as in `all`, or as new. */
+void acl_replace_users(struct engine *e, struct acl_users *all);
+
+/* CONFIG SET requirepass; NULL or "": none. */
+void acl_set_standard_password(struct engine *e, const char *password);
+
+/* A client that has not authenticated itself is not served: the default user has a password, or is
+ * off. */
+bool acl_asks_for_password(const struct engine *e);
+
+/* ---------------------------------------------------------------- sessions */
+
+/* As after connecting. */
+void acl_begin_session(struct session *s);
+
+/* The call's client becomes the user; false: unknown, off, or another password; that is noted. */
+bool acl_authenticate(struct call *x, struct slice name, struct slice password);
+
+/* The session is served: it has authenticated itself, or need not. */
+bool acl_is_served(const struct session *s);
+
+/* ---------------------------------------------------------------- the check of one call */
+
+/* Whether the call's client may run `cmd`. A refusal is noted in the log and the counters; `out`
+ * (may be NULL) gets the text of the answer without its code. For users who may not do everything:
+ * ask `user->total` first. */
+enum acl_verdict acl_judge(struct call *x, const struct command_slot *cmd, int argc,
+                           const struct slice *argv, enum acl_scene scene, struct bytes *out);
+
+#endif
