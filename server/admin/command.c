@@ -2,10 +2,10 @@
  *
  * command - the COMMAND command: what commands there are, and what their rows say.
  */
-#include "server/exec/category.h"
 #include "server/admin/docs.h"
-#include "server/exec/keyspec.h"
 #include "server/admin/rows.h"
+#include "server/exec/category.h"
+#include "server/exec/keyspec.h"
 #include "storage/base/glob.h"
 #include "storage/base/mem.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "admin_help.h"
-#include "server/exec/category.h"
 #include "server/admin/docs.h"
+#include "server/exec/category.h"
 #include "server/exec/keyspec.h"
 
 #include <criterion/criterion.h>
