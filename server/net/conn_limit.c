@@ -9,12 +9,16 @@
 
 /* ---------------------------------------------------------------- output */
 
+/* What a client that is not authenticated may leave unread, in bytes; as Redis. */
+enum { UNAUTHENTICATED_OUT_MAX = 17 * 1024 };
+
 static bool over_output_limit(struct conn *c) {
     enum conf_class class = c->s.subscriber ? CONF_CLASS_PUBSUB : CONF_CLASS_NORMAL;
     const struct conf_output_limit *l = &c->n->v->client_output_buffer_limit.of[class];
     size_t mem = c->s.out.mem_bytes;
     uint64_t now;
 
+    if (!acl_is_served(&c->s)) return out_pending(&c->s.out) > UNAUTHENTICATED_OUT_MAX;
     if (l->hard_bytes && mem > l->hard_bytes) return true;
     if (!l->soft_bytes || mem <= l->soft_bytes) {
         c->s.soft_limit_since_ms = 0;
