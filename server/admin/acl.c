@@ -95,7 +95,7 @@ static int cmd_acl_list(struct call *x) {
     for (size_t i = 0; i < all->n; i++) {
         struct bytes line = {0};
 
-        acl_user_describe(all->v[i], &line);
+        acl_user_describe(all->v[i], ACL_SHOWN, &line);
         reply_bulk(&x->r, line.p, line.n);
         bytes_release(&line);
     }

@@ -118,7 +118,7 @@ int acl_file_parse(struct slice text, const char *name, const struct acl_terms *
 
 void acl_file_text(const struct acl_users *all, struct bytes *out) {
     for (size_t i = 0; i < all->n; i++) {
-        acl_user_describe(all->v[i], out);
+        acl_user_describe(all->v[i], ACL_WRITTEN, out);
         bytes_append_char(out, '\n');
     }
 }
@@ -296,7 +296,7 @@ static void emit_lines(void *arg, conf_emit_fn emit, void *ctx) {
     for (size_t i = 0; i < e->acl.users.n && !has_file(e); i++) {
         struct bytes line = {0};
 
-        acl_user_describe(e->acl.users.v[i], &line);
+        acl_user_describe(e->acl.users.v[i], ACL_WRITTEN, &line);
         emit(ctx, bytes_slice(&line));
         bytes_release(&line);
     }

@@ -93,6 +93,8 @@ static void copy_patterns(struct acl_patterns *to, const struct acl_patterns *fr
 struct acl_selector *acl_selector_copy(const struct acl_selector *from) {
     struct acl_selector *s = mem_dup(from, sizeof *from);
 
+    s->rules = NULL; /* there may be room without anything in it */
+    s->first_args = NULL;
     if (s->nrules) s->rules = mem_alloc(s->nrules * sizeof *s->rules);
     for (size_t i = 0; i < s->nrules; i++) s->rules[i] = mem_strdup(from->rules[i]);
     if (s->nfirst_args) s->first_args = mem_alloc(s->nfirst_args * sizeof *s->first_args);
@@ -335,12 +337,21 @@ void acl_selector_commands(const struct acl_selector *s, struct bytes *out) {
     for (size_t i = 0; i < s->nrules; i++) bytes_printf(out, " %s", s->rules[i]);
 }
 
-void acl_selector_keys(const struct acl_selector *s, struct bytes *out) {
+static void put_keys(const struct acl_selector *s, enum acl_form form, struct bytes *out) {
     static const char *const signs[] = {"", "%R~", "%W~", "~"};
 
     if (s->keys.all) bytes_append_str(out, "~*");
-    for (size_t i = 0; i < s->keys.n; i++)
-        bytes_printf(out, "%s%s%s", i ? " " : "", signs[s->keys.v[i].access], s->keys.v[i].glob);
+    for (size_t i = 0; i < s->keys.n; i++) {
+        const struct acl_pattern *p = &s->keys.v[i];
+        bool every = p->access == (ACL_READ | ACL_WRITE) && strcmp(p->glob, "*") == 0;
+
+        bytes_printf(out, "%s%s%s", i ? " " : "",
+                     every && form == ACL_WRITTEN ? "%RW~" : signs[p->access], p->glob);
+    }
+}
+
+void acl_selector_keys(const struct acl_selector *s, struct bytes *out) {
+    put_keys(s, ACL_SHOWN, out);
 }
 
 void acl_selector_channels(const struct acl_selector *s, struct bytes *out) {
@@ -349,9 +360,9 @@ void acl_selector_channels(const struct acl_selector *s, struct bytes *out) {
         bytes_printf(out, "%s&%s", i ? " " : "", s->channels.v[i].glob);
 }
 
-void acl_selector_describe(const struct acl_selector *s, struct bytes *out) {
+void acl_selector_describe(const struct acl_selector *s, enum acl_form form, struct bytes *out) {
     if (s->keys.all || s->keys.n) {
-        acl_selector_keys(s, out);
+        put_keys(s, form, out);
         bytes_append_char(out, ' ');
     }
     if (!s->channels.all) bytes_append_str(out, "resetchannels ");

@@ -69,8 +69,11 @@ void acl_selector_commands(const struct acl_selector *s, struct bytes *out);
 void acl_selector_keys(const struct acl_selector *s, struct bytes *out);
 void acl_selector_channels(const struct acl_selector *s, struct bytes *out);
 
-/* All three, as rules that lead to this selector. */
-void acl_selector_describe(const struct acl_selector *s, struct bytes *out);
+/* All three, as rules that lead to this selector. As it is shown, a pattern "*" for reading and
+ * writing looks like allkeys, and what stands behind it could not be read back: what is kept in a
+ * file is ACL_WRITTEN. */
+enum acl_form { ACL_SHOWN, ACL_WRITTEN };
+void acl_selector_describe(const struct acl_selector *s, enum acl_form form, struct bytes *out);
 
 /* Nothing is forbidden, whatever commands may come to exist. */
 static inline bool acl_selector_is_total(const struct acl_selector *s) {

@@ -260,7 +260,7 @@ int acl_user_flags(const struct acl_user *u, const char *out[ACL_FLAGS_MAX]) {
     return n;
 }
 
-void acl_user_describe(const struct acl_user *u, struct bytes *out) {
+void acl_user_describe(const struct acl_user *u, enum acl_form form, struct bytes *out) {
     const char *flags[ACL_FLAGS_MAX];
     int nflags = acl_user_flags(u, flags);
 
@@ -268,10 +268,10 @@ void acl_user_describe(const struct acl_user *u, struct bytes *out) {
     for (int i = 0; i < nflags; i++) bytes_printf(out, " %s", flags[i]);
     for (size_t i = 0; i < u->npasswords; i++) bytes_printf(out, " #%s", u->passwords[i]);
     bytes_append_char(out, ' ');
-    acl_selector_describe(u->selectors[0], out);
+    acl_selector_describe(u->selectors[0], form, out);
     for (size_t i = 1; i < u->nselectors; i++) {
         bytes_append_str(out, " (");
-        acl_selector_describe(u->selectors[i], out);
+        acl_selector_describe(u->selectors[i], form, out);
         bytes_append_char(out, ')');
     }
 }

@@ -40,7 +40,7 @@ int acl_rules_each(const struct slice *words, size_t n, acl_rule_fn fn, void *ar
 bool acl_user_knows(const struct acl_user *u, struct slice password);
 
 /* "user NAME on #1234 ~* resetchannels -@all +get (~a resetchannels -@all)" */
-void acl_user_describe(const struct acl_user *u, struct bytes *out);
+void acl_user_describe(const struct acl_user *u, enum acl_form form, struct bytes *out);
 
 /* The names of the flags that are set; how many. */
 enum { ACL_FLAGS_MAX = 3 };

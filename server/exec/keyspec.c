@@ -235,12 +235,15 @@ static int keys_of_migrate(int argc, const struct slice *argv, struct key_use *o
     int first = 3, last = 3, n = 0;
 
     for (int i = 6; i < argc; i++) {
-        if (is_at(argc, argv, i, "auth")) i++;
-        if (is_at(argc, argv, i, "auth2")) i += 2;
-        if (!is_at(argc, argv, i, "keys")) continue;
-        first = i + 1;
-        last = argv[3].n == 0 ? argc - 1 : i;
-        break;
+        if (is_at(argc, argv, i, "auth")) {
+            i++;
+        } else if (is_at(argc, argv, i, "auth2")) {
+            i += 2;
+        } else if (is_at(argc, argv, i, "keys")) {
+            first = i + 1;
+            last = argv[3].n == 0 ? argc - 1 : i;
+            break;
+        }
     }
     for (; first <= last; first++, n++)
         if (n < max) out[n] = (struct key_use){first, KEY_RW | KEY_ACCESS | KEY_DELETE};

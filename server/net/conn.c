@@ -282,7 +282,7 @@ void net_accept(struct net *n, int fd, bool is_unix) {
         refuse(n, fd, "-ERR max number of clients reached\r\n");
         return;
     }
-    if (n->v->protected_mode && !acl_asks_for_password(n->e) && !local) {
+    if (n->v->protected_mode && n->e->acl.standard->no_password && !local) {
         refuse(n, fd,
                "-DENIED Redis is running in protected mode: no password is set for the default "
                "user, so only connections from the loopback interface and unix sockets are served. "

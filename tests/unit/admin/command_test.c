@@ -113,6 +113,25 @@ Test(keyspec, a_keyword_and_half_of_what_follows) {
     cr_expect_eq(keys_of(&c, "x COUNT 2", use), 0);
 }
 
+Test(keyspec, sort_and_migrate_are_read_as_they_read_themselves) {
+    static const struct command sort = {"sort", -2, .keys = {1, 1, 1},
+                                        .key_specs = "RO access; ?STORE? OW update"};
+    static const struct command migrate = {"migrate", -6, .key_specs = "@3..0 RW"};
+    struct slice argv[] = {SLICE("migrate"), SLICE("h"), SLICE("1"),    SLICE(""),
+                           SLICE("0"),       SLICE("9"), SLICE("auth"), SLICE("auth2"),
+                           SLICE("keys"),    SLICE("a"), SLICE("keys"), SLICE("b")};
+    struct key_use out[16];
+
+    cr_expect_eq(keys_of(&sort, "sort k store a get store limit 0 1", out), 2);
+    cr_expect_eq(out[1].at, 3);
+    cr_expect_eq(keys_of(&sort, "sort k store by STORE d", out), 2);
+    cr_expect_eq(out[1].at, 5);
+    cr_expect_eq(keyspec_keys(&migrate, 12, argv, out, 16), 3);
+    cr_expect_eq(out[0].at, 9);
+    cr_expect_eq(keys_of(&migrate, "migrate h 1 k 0 9 copy", out), 1);
+    cr_expect_eq(out[0].at, 3);
+}
+
 Test(keyspec, flags_may_follow_from_arguments) {
     struct command c = {
         .name = "set", .keys = {1, 1, 1}, .key_specs = "RW access update variable_flags"};
