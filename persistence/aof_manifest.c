@@ -192,3 +192,15 @@ void aof_manifest_drop_history(struct aof_manifest *m) {
         if (m->files[i].type != AOF_HISTORY) m->files[to++] = m->files[i];
     m->n = to;
 }
+
+bool aof_manifest_drop_stray(struct aof_manifest *m, char name[AOF_NAME_MAX]) {
+    const struct aof_file *last = aof_manifest_last_incr(m), *before = NULL;
+
+    for (const struct aof_file *f = m->files; f < last; f++)
+        if (f->type == AOF_INCR) before = f;
+    if (!before || last->seq == before->seq + 1) return false;
+    memcpy(name, last->name, AOF_NAME_MAX);
+    m->incr_seq = before->seq;
+    m->n = (size_t)(last - m->files);
+    return true;
+}

@@ -14,6 +14,7 @@
 #include "storage/base/bytes.h"
 #include "storage/base/err.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum aof_file_type { AOF_BASE = 'b', AOF_INCR = 'i', AOF_HISTORY = 'h' };
@@ -53,5 +54,9 @@ struct aof_file *aof_manifest_set_base(struct aof_manifest *m, const char *stem,
 /* Turns every increment but the last `keep` into history. */
 void aof_manifest_retire_incrs(struct aof_manifest *m, size_t keep);
 void aof_manifest_drop_history(struct aof_manifest *m);
+
+/* Takes out the last increment if its number does not follow the one before it, and keeps its name
+ * in `name`; false: it does. */
+bool aof_manifest_drop_stray(struct aof_manifest *m, char name[AOF_NAME_MAX]);
 
 #endif

@@ -125,8 +125,31 @@ static int fill_empty_base(struct aof *a, struct err *e) {
     return io_sync_dir(a->dirfd, e);
 }
 
+/* Appends to a new increment. */
+static int open_new(struct aof *a, struct err *e) {
+    int fd = make_increment(a, e);
+
+    if (fd < 0 || publish(a, e) < 0) return -1;
+    aof_writer_restart(a->w, fd, 0, a->appended);
+    aof_begin_file(a, 0, 0);
+    return 0;
+}
+
+/* An empty increment behind a gap was accepted: with data in it, it would not be the next time. */
+static int leave_strays(struct aof *a, bool *left, struct err *e) {
+    char name[AOF_NAME_MAX];
+
+    *left = false;
+    while (aof_manifest_drop_stray(&a->manifest, name)) {
+        *left = true;
+        if (publish(a, e) < 0 || io_unlink(a->dirfd, name, e) < 0) return -1;
+    }
+    return 0;
+}
+
 static int open_log(struct aof *a, struct aof_loaded *l, struct err *e) {
     const struct aof_file *f;
+    bool left_some;
     uint64_t size = l->last.size;
     int fd;
 
@@ -138,14 +161,9 @@ static int open_log(struct aof *a, struct aof_loaded *l, struct err *e) {
     a->info.base_size = l->base_bytes;
     a->incr_bytes_before = l->total_bytes - l->base_bytes;
     if (drop_history(a, e) < 0 || fill_empty_base(a, e) < 0) return -1;
+    if (leave_strays(a, &left_some, e) < 0) return -1;
     f = aof_manifest_last_incr(&a->manifest);
-    if (!f) {
-        fd = make_increment(a, e);
-        if (fd < 0 || publish(a, e) < 0) return -1;
-        aof_writer_restart(a->w, fd, 0, a->appended);
-        aof_begin_file(a, 0, 0);
-        return 0;
-    }
+    if (!f || left_some) return open_new(a, e);
     fd = io_open_append(a->dirfd, f->name, e);
     if (fd < 0) return -1;
     /* What was read back may still be in the page cache only; from here on it counts as safe. */

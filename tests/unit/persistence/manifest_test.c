@@ -171,3 +171,20 @@ Test(manifest, a_rewrite_turns_files_into_history_and_counts_on) {
     aof_manifest_release(&m);
     aof_manifest_release(&copy);
 }
+
+Test(manifest, increments_behind_a_gap_are_taken_out) {
+    struct aof_manifest m;
+    char name[AOF_NAME_MAX];
+
+    cr_assert_eq(aof_manifest_parse(&m, "m",
+                                    SLICE("file a.2.incr.aof seq 2 type i\n"
+                                          "file a.3.incr.aof seq 3 type i\n"
+                                          "file a.9.incr.aof seq 9 type i\n"),
+                                    NULL),
+                 0);
+    cr_assert(aof_manifest_drop_stray(&m, name));
+    cr_expect_str_eq(name, "a.9.incr.aof");
+    cr_expect_not(aof_manifest_drop_stray(&m, name));
+    cr_expect_str_eq(aof_manifest_add_incr(&m, "a")->name, "a.4.incr.aof");
+    aof_manifest_release(&m);
+}
