@@ -128,11 +128,19 @@ static void visit(void *entry, void *arg) {
     if (w->progress.keys_done % REPORT_KEYS == 0 || w->rw->key_delay_us > 0) report(w);
 }
 
+static void write_libraries(struct base *w) {
+    for (const struct library *l = w->rw->ks->libraries; l; l = l->next) {
+        bytes_append_str(&w->buf, "*3\r\n$8\r\nFUNCTION\r\n$4\r\nLOAD\r\n");
+        encode_arg(&w->buf, l->code);
+    }
+}
+
 static int write_all(struct base *w) {
     char text[NUM_I64_MAX];
 
     if (write_header(w) < 0) return -1;
     batch_begin(w);
+    write_libraries(w);
     for (int i = 0; i < w->rw->ks->ndbs; i++) {
         const struct db *db = &w->rw->ks->dbs[i];
 

@@ -177,6 +177,9 @@ struct rdb_load {
     uint8_t lfu_first;    /* the frequency of keys of which none is said */
     void (*progress)(void *arg, uint64_t done, uint64_t total);
     void *arg;
+    /* Takes a library of functions; NULL: they are skipped. */
+    int (*library)(void *arg, struct slice code, bool replace, struct err *e);
+    void *library_arg;
 };
 
 struct rdb_loaded {
@@ -202,5 +205,16 @@ enum rdb_restored { RDB_RESTORED, RDB_BAD_SUM, RDB_BAD_DATA, RDB_EMPTY };
  * does not match. RDB_EMPTY: a value without elements, or of fields that are all due. */
 enum rdb_restored rdb_restore(struct slice payload, struct slice key, int64_t expire_ms,
                               const struct rdb_rules *rules, struct entry **out, int *version);
+
+/* ---------------------------------------------------------------- libraries of functions */
+
+/* Appends the libraries as FUNCTION DUMP tells them. */
+void rdb_dump_libraries(struct bytes *out, const struct library *first, bool compress);
+
+/* Calls `each` for every library of such a payload until it returns -1. -1: it did, or the payload
+ * is none; `e` has what a client is told. */
+int rdb_restore_libraries(struct slice payload,
+                          int (*each)(void *arg, struct slice code, struct err *e), void *arg,
+                          struct err *e);
 
 #endif

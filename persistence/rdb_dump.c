@@ -1,19 +1,25 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * rdb_dump - one value as DUMP and RESTORE carry it: type, value, version 2, checksum 8.
+ * rdb_dump - one value as DUMP and RESTORE carry it: type, value, version 2, checksum 8; and the
+ * libraries of functions, of which a payload holds any number.
  */
 #include "persistence/rdb_types.h"
 #include "storage/base/crc.h"
 
+#include <errno.h>
+
+static void put_footer(struct rdb_out *o, int version) {
+    rdb_out_byte(o, (uint8_t)version);
+    rdb_out_byte(o, (uint8_t)(version >> 8));
+    rdb_out_u64(o, crc64(0, o->buf.p, o->buf.n));
+}
+
 void rdb_dump(struct bytes *out, const struct entry *e, bool compress) {
     struct rdb_out o = {.fd = -1, .compress = compress};
-    int version = rdb_oldest_version(e);
 
     rdb_out_byte(&o, (uint8_t)rdb_type_of(e));
     rdb_put_value(&o, e);
-    rdb_out_byte(&o, (uint8_t)version);
-    rdb_out_byte(&o, (uint8_t)(version >> 8));
-    rdb_out_u64(&o, crc64(0, o.buf.p, o.buf.n));
+    put_footer(&o, rdb_oldest_version(e));
     bytes_append(out, o.buf.p, o.buf.n);
     rdb_out_release(&o);
 }
@@ -52,4 +58,49 @@ enum rdb_restored rdb_restore(struct slice payload, struct slice key, int64_t ex
     rdb_in_release(&in);
     *out = e;
     return e ? RDB_RESTORED : empty ? RDB_EMPTY : RDB_BAD_DATA;
+}
+
+/* ---------------------------------------------------------------- libraries */
+
+void rdb_put_libraries(struct rdb_out *o, const struct library *l) {
+    for (; l; l = l->next) {
+        rdb_out_byte(o, RDB_FUNCTION);
+        rdb_out_string(o, l->code);
+    }
+}
+
+void rdb_dump_libraries(struct bytes *out, const struct library *first, bool compress) {
+    struct rdb_out o = {.fd = -1, .compress = compress};
+
+    rdb_put_libraries(&o, first);
+    put_footer(&o, RDB_PLAIN_VERSION);
+    bytes_append(out, o.buf.p, o.buf.n);
+    rdb_out_release(&o);
+}
+
+static int take_library(struct rdb_in *in, int (*each)(void *arg, struct slice code, struct err *e),
+                        void *arg, struct err *e) {
+    struct slice code;
+    uint8_t type;
+
+    if (!rdb_in_byte(in, &type)) return err_set(e, EINVAL, "can not read data type");
+    if (type == RDB_FUNCTION_EARLY)
+        return err_set(e, EINVAL, "Pre-GA function format not supported");
+    if (type != RDB_FUNCTION) return err_set(e, EINVAL, "given type is not a function");
+    if (!rdb_in_string(in, &code)) return err_set(e, EINVAL, "Failed loading library code");
+    return each(arg, code, e);
+}
+
+int rdb_restore_libraries(struct slice payload,
+                          int (*each)(void *arg, struct slice code, struct err *e), void *arg,
+                          struct err *e) {
+    struct rdb_in in;
+    int rc = 0;
+
+    if (payload_version(payload) == 0)
+        return err_set(e, EINVAL, "DUMP payload version or checksum are wrong");
+    rdb_in_memory(&in, slice_of(payload.p, payload.n - RDB_FOOTER_BYTES), NULL);
+    while (rc == 0 && rdb_in_left(&in) > 0) rc = take_library(&in, each, arg, e);
+    rdb_in_release(&in);
+    return rc;
 }

@@ -88,6 +88,12 @@ static int on_key(void *arg, const struct rdb_key *k, struct entry *e, struct er
     return l->n < AHEAD ? 0 : insert_oldest(l, err);
 }
 
+static int on_function(void *arg, struct slice code, struct err *e) {
+    struct load *l = arg;
+
+    return l->o->library(l->o->library_arg, code, l->o->merge, e);
+}
+
 static void on_progress(void *arg, uint64_t done, uint64_t total) {
     struct load *l = arg;
 
@@ -95,7 +101,10 @@ static void on_progress(void *arg, uint64_t done, uint64_t total) {
 }
 
 int rdb_load(int fd, const struct rdb_load *o, struct rdb_loaded *out, struct err *e) {
-    static const struct rdb_sink sink = {.size = on_size, .key = on_key, .progress = on_progress};
+    const struct rdb_sink sink = {.size = on_size,
+                                  .key = on_key,
+                                  .function = o->library ? on_function : NULL,
+                                  .progress = on_progress};
     struct load l = {.o = o, .out = out};
     struct rdb_read read = o->read;
     int rc;

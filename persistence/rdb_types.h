@@ -50,6 +50,9 @@ struct rdb_want {
 /* A string that is a listpack, checked; NULL: failed. The caller's. */
 struct listpack *rdb_take_listpack(struct rdb_in *in);
 
+/* rdb_dump.c */
+void rdb_put_libraries(struct rdb_out *o, const struct library *first);
+
 void rdb_put_pack(struct rdb_out *o, const struct pack *p);
 
 /* rdb_pairs.c */

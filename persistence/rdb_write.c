@@ -140,6 +140,7 @@ int rdb_write(const struct rdb_save *o, int fd, struct rdb_saved *saved, struct 
                              .e = e};
     put_header(&s, version);
     put_aux_fields(&s);
+    rdb_put_libraries(&s.out, o->ks->libraries);
     for (int i = 0; i < o->ks->ndbs; i++)
         if (o->ks->dbs[i].keys.count) put_db(&s, &o->ks->dbs[i]);
     put_end(&s);

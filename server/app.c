@@ -161,7 +161,7 @@ int app_reload_log(struct app *a, struct err *e) {
     struct aof_load_options l = load_options(a);
     int rc;
 
-    for (int i = 0; i < a->engine.ks.ndbs; i++) db_clear(&a->engine.ks.dbs[i], false);
+    snapshot_forget(&a->engine);
     engine_replay_begin(&a->engine);
     rc = aof_read_again(a->aof, &l, e);
     engine_replay_end(&a->engine);

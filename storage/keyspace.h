@@ -22,9 +22,16 @@ struct db {
     int id;
 };
 
+/* A library of functions as a snapshot tells it. It belongs to who compiled it. */
+struct library {
+    struct library *next;
+    struct slice code;
+};
+
 struct keyspace {
     struct db *dbs;
     int ndbs;
+    struct library *libraries; /* in order of name; they belong to no database */
 };
 
 #define DB_KEEP_EXPIRE INT64_C(-2)

@@ -57,8 +57,7 @@ static int reload(struct call *x, const struct reload *o, int dirfd, struct err 
         log_warning("DEBUG RELOAD: '%s': %s", e->v->dbfilename, err->text);
         return reply_err(x, "ERR Error trying to save the DB, check server logs.");
     }
-    if (o->flush)
-        for (int i = 0; i < e->ks.ndbs; i++) db_clear(&e->ks.dbs[i], false);
+    if (o->flush) snapshot_forget(e);
     if (load_file(e, dirfd, o->merge, err) < 0) {
         log_warning("DEBUG RELOAD: '%s': %s", e->v->dbfilename, err->text);
         return reply_err(x, "ERR Error trying to load the RDB dump, check server logs.");

@@ -25,6 +25,7 @@
 #include "storage/base/heap.h"
 
 struct call;
+struct engine;
 
 /* Counters of INFO stats; CONFIG RESETSTAT clears them. */
 struct engine_stats {
@@ -71,6 +72,12 @@ struct script_figures {
 /* What has been running for so long that clients no longer wait for it in silence. */
 enum engine_busy { BUSY_NOT, BUSY_SCRIPT, BUSY_FUNCTION };
 
+/* Libraries of functions that come with the data set. */
+struct library_hooks {
+    int (*load)(void *engine, struct slice code, bool replace, struct err *e);
+    void (*clear)(struct engine *e);
+};
+
 /* Up-calls, set by server/app.c. Each may be NULL. */
 struct engine_hooks {
     void (*event)(void *arg, enum event_class cls, const char *event, struct slice key, int db);
@@ -114,6 +121,7 @@ struct engine {
 
     struct scripting *scripting; /* see server/scripting */
     struct script_figures scripts;
+    struct library_hooks libraries; /* what compiles those of ks.libraries; set there */
 
     struct acl acl;
     struct pubsub pubsub;

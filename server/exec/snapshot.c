@@ -5,6 +5,11 @@
 #include "storage/base/clock.h"
 #include "storage/base/mem.h"
 
+void snapshot_forget(struct engine *e) {
+    for (int i = 0; i < e->ks.ndbs; i++) db_clear(&e->ks.dbs[i], false);
+    if (e->libraries.clear) e->libraries.clear(e);
+}
+
 struct rdb_rules snapshot_rules(const struct conf_values *v) {
     return (struct rdb_rules){
         .hash = {v->hash_max_listpack_entries, v->hash_max_listpack_value, HASH_ALL},
@@ -42,5 +47,7 @@ struct rdb_load snapshot_load(struct engine *e, bool drop_due) {
         .lru_clock = e->lru_clock,
         .lfu_minutes = access_minutes_now(),
         .lfu_first = ACCESS_FREQUENCY_AT_FIRST,
+        .library = e->libraries.load,
+        .library_arg = e,
     };
 }

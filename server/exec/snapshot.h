@@ -9,6 +9,9 @@
 #include "persistence/rdb.h"
 #include "server/exec/engine.h"
 
+/* Everything that the data set holds goes away, nobody is told. */
+void snapshot_forget(struct engine *e);
+
 struct rdb_rules snapshot_rules(const struct conf_values *v);
 
 /* Everything but aof_base and progress. */

@@ -47,7 +47,7 @@ struct script *script_find(struct scripting *sc, const uint8_t sha[SHA1_BYTES]) 
 
 /* ---------------------------------------------------------------- the first line */
 
-static unsigned flag_of(struct slice word) {
+unsigned script_flag(struct slice name) {
     static const struct {
         const char *name;
         unsigned flag;
@@ -58,7 +58,7 @@ static unsigned flag_of(struct slice word) {
                  {"allow-cross-slot-keys", SCRIPT_CROSS_SLOT}};
 
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
-        if (slice_eq(word, slice_str(flags[i].name))) return flags[i].flag;
+        if (slice_eq(name, slice_str(flags[i].name))) return flags[i].flag;
     return 0;
 }
 
@@ -75,7 +75,7 @@ static struct slice cut_word(struct slice *text, char at) {
 static int parse_flags(struct call *x, struct slice list, unsigned *flags) {
     while (list.n) {
         struct slice word = cut_word(&list, ',');
-        unsigned flag = flag_of(word);
+        unsigned flag = script_flag(word);
 
         if (word.n == 0) continue;
         if (!flag)

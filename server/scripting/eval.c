@@ -2,7 +2,7 @@
  *
  * eval - EVAL and its relatives, SCRIPT.
  */
-#include "server/scripting/interp.h"
+#include "server/scripting/functions.h"
 
 /* ---------------------------------------------------------------- EVAL */
 
@@ -17,8 +17,7 @@ static int count_keys(struct call *x) {
     return (int)n;
 }
 
-/* What a script's flags promise is checked before it begins. */
-static int check_flags(struct call *x, unsigned flags, bool read_only) {
+int script_check_flags(struct call *x, unsigned flags, bool read_only) {
     char why[CALL_REFUSAL_MAX];
 
     if (flags & SCRIPT_COMPAT || flags & SCRIPT_NO_WRITES) return 0;
@@ -39,7 +38,7 @@ static int run_cached(struct call *x, struct script *s, int nkeys, bool read_onl
                       .args = x->argv + 3 + nkeys,
                       .nargs = x->argc - 3 - nkeys};
 
-    if (check_flags(x, s->flags, read_only) < 0) return -1;
+    if (script_check_flags(x, s->flags, read_only) < 0) return -1;
     return script_run(x, run);
 }
 
@@ -215,4 +214,5 @@ const struct command eval_commands[] = {
 
 void scripting_register(struct command_registry *r) {
     command_registry_add(r, eval_commands);
+    command_registry_add(r, function_commands);
 }

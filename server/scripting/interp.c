@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "server/scripting/interp.h"
+#include "server/scripting/functions.h"
 
 #include "storage/base/check.h"
 #include "storage/base/log.h"
@@ -204,13 +204,13 @@ static int invoke(lua_State *L) {
 
     lua_pushvalue(L, lua_upvalueindex(1)); /* 1: on error */
     lua_rawgeti(L, LUA_REGISTRYINDEX, run->ref);
-    lua_pushvalue(L, lua_upvalueindex(2)); /* the view */
-    lua_setfenv(L, -2);
-    if (run->is_function) {
+    if (run->is_function) { /* its environment is its library's */
         push_list(L, run->keys, run->nkeys);
         push_list(L, run->args, run->nargs);
         nargs = 2;
     } else {
+        lua_pushvalue(L, lua_upvalueindex(2)); /* the view */
+        lua_setfenv(L, -2);
         lua_pushvalue(L, lua_upvalueindex(4));
         push_list(L, run->keys, run->nkeys);
         lua_rawset(L, lua_upvalueindex(3));
@@ -276,7 +276,7 @@ static int on_error(lua_State *L) {
         lua_replace(L, 1);
     }
     lua_settop(L, 1);
-    if (!known) return 1;
+    if (!known || ar.what[0] == 'C') return 1;
     lua_pushliteral(L, "source");
     lua_pushstring(L, ar.source);
     lua_rawset(L, 1);
@@ -303,6 +303,7 @@ void scripting_start(struct engine *e) {
     CHECK(L);
     lua_atpanic(L, on_panic);
     sandbox_open(L);
+    library_open(L);
     lua_pushliteral(L, "KEYS");
     lua_pushliteral(L, "ARGV");
     lua_pushcfunction(L, on_error);
@@ -313,6 +314,7 @@ void scripting_start(struct engine *e) {
     lua_pushvalue(L, AT_ARGV);
     lua_pushcclosure(L, invoke, 5);
     CHECK(lua_gettop(L) == AT_TOP);
+    functions_start(sc);
 }
 
 void scripting_stop(struct engine *e) {
@@ -320,6 +322,7 @@ void scripting_stop(struct engine *e) {
 
     if (!sc) return;
     script_flush(sc);
+    functions_stop(sc);
     lua_close(sc->L);
     out_release(&sc->out);
     bytes_release(&sc->flat);

@@ -20,9 +20,12 @@
 
 /* What stands where on the main stack, always. */
 enum {
-    AT_GLOBALS = 1, /* what scripts read their globals from; they see a protected view of it */
-    AT_VIEW,        /* that view: the environment of every script */
-    AT_KEYS,        /* the name "KEYS" */
+    AT_GLOBALS = 1,      /* what scripts read their globals from; they see a protected view of it */
+    AT_VIEW,             /* that view: the environment of every script */
+    AT_FUNCTION_GLOBALS, /* the same for functions of libraries */
+    AT_FUNCTION_META,    /* the metatable of their view */
+    AT_LOAD,             /* runs the code of a library: see library.c */
+    AT_KEYS,             /* the name "KEYS" */
     AT_ARGV,
     AT_ON_ERROR, /* makes an error a table with its place */
     AT_INVOKE,   /* script_invoke */
@@ -65,6 +68,17 @@ struct run {
     uint64_t began_ns; /* about: taken at the first look at the clock */
 };
 
+struct function_library;
+struct function_set;
+
+/* The library that is being loaded. */
+struct library_loading {
+    struct function_library *library;
+    struct slice code;
+    uint64_t deadline_ns; /* 0: none */
+    bool compiled;
+};
+
 enum { SCRIPT_BUCKETS = 1024 };
 
 struct scripting {
@@ -74,6 +88,8 @@ struct scripting {
     struct script *buckets[SCRIPT_BUCKETS];
     struct list aged;
     size_t naged;
+    struct function_set *functions;
+    struct library_loading *loading; /* NULL: none */
 
     struct out out;     /* what a command answers to the script */
     struct bytes flat;  /* the same in one piece, if it is not */
@@ -104,11 +120,15 @@ bool script_parse_hex(struct slice hex, uint8_t sha[SHA1_BYTES]);
 /* Compiles and keeps; NULL: answered with an error. */
 struct script *script_add(struct call *x, struct slice body, const uint8_t sha[SHA1_BYTES],
                           bool evictable);
+unsigned script_flag(struct slice name); /* 0: there is none of that name */
 void script_keep(struct scripting *sc, struct script *s);
 void script_flush(struct scripting *sc);
 
 /* sandbox.c: fills the fixed places of the stack; leaves globals as scripts may see them. */
 void sandbox_open(lua_State *L);
+
+/* Makes reading what is not in the table on top an error. */
+void sandbox_complain(lua_State *L);
 
 /* Replaces the table on top by a view of it that cannot be changed. */
 void sandbox_protect(lua_State *L);
@@ -118,6 +138,9 @@ void api_open(lua_State *L);
 
 /* Raises a table {err=...}; a text without a code gets ERR. */
 int api_raise(lua_State *L, const char *text);
+
+/* eval.c: what a script's flags promise is checked before it begins. -1: answered. */
+int script_check_flags(struct call *x, unsigned flags, bool read_only);
 
 /* convert.c */
 void convert_to_lua(struct scripting *sc, lua_State *L); /* what is in sc->out, pushed */

@@ -54,6 +54,13 @@ static int missing_global(lua_State *L) {
                       name ? name : luaL_typename(L, 2));
 }
 
+void sandbox_complain(lua_State *L) {
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, missing_global);
+    lua_setfield(L, -2, "__index");
+    lua_setmetatable(L, -2);
+}
+
 void sandbox_protect(lua_State *L) {
     lua_newtable(L); /* the view */
     lua_createtable(L, 0, 3);
@@ -443,10 +450,7 @@ void sandbox_open(lua_State *L) {
     open_all(L);
     protect_libraries(L);
     lua_pushvalue(L, LUA_GLOBALSINDEX);
-    lua_createtable(L, 0, 1);
-    lua_pushcfunction(L, missing_global);
-    lua_setfield(L, -2, "__index");
-    lua_setmetatable(L, -2);
+    sandbox_complain(L);
     lua_pushvalue(L, AT_GLOBALS);
     sandbox_protect(L);
     lua_pushvalue(L, AT_VIEW);

@@ -202,6 +202,9 @@ def fill(conn, rng):
     conn.call("RPUSH", "list:wide", *[b"e" * 5000] * 20)
     conn.call("PFADD", "hll", *range(100))
     fill_stream(conn, rng)
+    for name in ("one", "two"):
+        conn.call("FUNCTION", "LOAD", "#!lua name=%s\nredis.register_function('f_%s', function() "
+                  "return '%s' end)" % (name, name, name * 300))
     conn.call("SELECT", 9)
     conn.call("SET", "other db", "v")
     conn.call("SELECT", 0)
@@ -222,8 +225,14 @@ def fill_stream(conn, rng):
     conn.call("XGROUP", "CREATECONSUMER", "stream", "h", "nobody")
 
 
+def libraries(conn):
+    return sorted(conn.call("FUNCTION", "LIST", "WITHCODE"))
+
+
 def compare(a, b):
     wrong = differences(snapshot(a), snapshot(b), 0, encodings=False)
+    if libraries(a) != libraries(b) or b.call("FCALL", "f_two", 0) != b"two" * 300:
+        wrong.append("libraries: %r" % libraries(b))
     da, db = details(a), details(b)
     wrong += ["%r: %r, should be %r" % (k, db.get(k), da[k]) for k in da if da[k] != db.get(k)]
     return wrong
@@ -248,6 +257,7 @@ def by_dump(make, other, rng):
             cb.call("SELECT", db)
             ttl = ca.call("PEXPIRETIME", key)
             cb.call("RESTORE", key, max(ttl, 0), ca.call("DUMP", key), "ABSTTL")
+        cb.call("FUNCTION", "RESTORE", ca.call("FUNCTION", "DUMP"))
         return compare(ca, cb)
 
 

@@ -38,6 +38,7 @@ static void end(void) {
 
 TestSuite(rdb_bytes, .init = begin, .fini = end);
 TestSuite(rdb_values, .init = begin, .fini = end);
+TestSuite(rdb_libraries, .init = begin, .fini = end);
 TestSuite(rdb_files, .init = begin, .fini = end);
 
 /* What was written so far becomes the source. */
@@ -434,4 +435,74 @@ Test(rdb_files, a_save_that_fails_leaves_the_old_file_and_no_temporary_one) {
         io_fault_reset();
     }
     cr_expect_eq(publish(&save), 0);
+}
+
+/* ---------------------------------------------------------------- libraries of functions */
+
+static struct bytes codes;
+
+static int on_code(void *arg, struct slice code, struct err *e) {
+    (void)arg;
+    bytes_append(&codes, code.p, code.n);
+    return code.n && code.p[0] == 'x' ? err_set(e, EINVAL, "no x") : 0;
+}
+
+static int restore_libraries(struct slice payload) {
+    bytes_clear(&codes);
+    return rdb_restore_libraries(payload, on_code, NULL, &err);
+}
+
+Test(rdb_libraries, go_through_a_payload) {
+    struct library two = {NULL, SLICE("two;")}, one = {&two, SLICE("one;")};
+    struct bytes b = {0};
+
+    rdb_dump_libraries(&b, &one, true);
+    cr_assert_eq(restore_libraries(bytes_slice(&b)), 0);
+    cr_assert_str_eq(bytes_cstr(&codes), "one;two;");
+    b.p[1] ^= 1;
+    cr_assert_eq(restore_libraries(bytes_slice(&b)), -1);
+    cr_assert_str_eq(err.text, "DUMP payload version or checksum are wrong");
+    bytes_clear(&b);
+    rdb_dump_libraries(&b, NULL, true);
+    cr_assert_eq(restore_libraries(bytes_slice(&b)), 0);
+    cr_assert_eq(codes.n, 0);
+    two.code = SLICE("x");
+    bytes_clear(&b);
+    rdb_dump_libraries(&b, &two, true);
+    cr_assert_eq(restore_libraries(bytes_slice(&b)), -1);
+    cr_assert_str_eq(err.text, "no x");
+    bytes_release(&b);
+}
+
+Test(rdb_libraries, anything_else_is_refused) {
+    static const struct {
+        struct slice body;
+        const char *why;
+    } cases[] = {{SLICE("\xf6\x01x"), "Pre-GA function format not supported"},
+                 {SLICE("\x00\x01x"), "given type is not a function"},
+                 {SLICE("\xf5\x40"), "Failed loading library code"},
+                 {SLICE("\xf5\x09x"), "Failed loading library code"}};
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        rdb_out_release(&out);
+        out = (struct rdb_out){.fd = -1};
+        rdb_out_raw(&out, cases[i].body.p, cases[i].body.n);
+        rdb_out_raw(&out, "\x0a", 2);
+        rdb_out_u64(&out, crc64(0, out.buf.p, out.buf.n));
+        cr_expect_eq(restore_libraries(bytes_slice(&out.buf)), -1);
+        cr_expect_str_eq(err.text, cases[i].why);
+    }
+}
+
+Test(rdb_libraries, stand_in_a_file_before_the_keys) {
+    struct library l = {NULL, SLICE("code")};
+    struct rdb_loaded loaded;
+
+    ks.libraries = &l;
+    fill(3);
+    cr_assert_eq(publish(&save), 0);
+    cr_assert_eq(load(0, &loaded), 0);
+    cr_assert_eq(loaded.keys, keyspace_count(&ks));
+    cr_assert_eq(loaded.report.skipped_functions, 1);
+    ks.libraries = NULL;
 }
