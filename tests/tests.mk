@@ -60,7 +60,7 @@ crash: all $(T)/crash-client
 	@$(TEST_ENV) tests/crash/crash.py --rounds $(ROUNDS)
 
 clients: all
-	@$(TEST_ENV) tests/clients/clients.py --install
+	@$(TEST_ENV) STET_JOBS=10000 tests/clients/clients.py --install
 
 differential: all
 	@$(TEST_ENV) tests/differential/differential.py --seconds $(SECONDS) --seed $(SEED)

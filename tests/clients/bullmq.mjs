@@ -8,11 +8,12 @@ import { once } from "node:events";
 const require = createRequire(process.argv[3] + "/");
 const { Queue, Worker, QueueEvents, FlowProducer } = require("bullmq");
 const connection = { host: "127.0.0.1", port: Number(process.argv[2]), maxRetriesPerRequest: null };
+const jobs = Number(process.env.STET_JOBS ?? 1000);
 const ends = [];
 const opened = (x) => (ends.push(x), x);
 
 async function until(what, ok) {
-  for (let i = 0; i < 500; i++) {
+  for (let i = 0; i < 2500; i++) {
     if (await ok()) return;
     await new Promise((r) => setTimeout(r, 20));
   }
@@ -22,11 +23,11 @@ async function until(what, ok) {
 async function manyJobs() {
   const q = opened(new Queue("many", { connection }));
   const seen = new Set();
-  await q.addBulk(Array.from({ length: 1000 }, (_, i) => ({ name: "n", data: { i } })));
+  await q.addBulk(Array.from({ length: jobs }, (_, i) => ({ name: "n", data: { i } })));
   const w = opened(new Worker("many", async (job) => (seen.add(job.data.i), job.data.i * 2),
     { connection, concurrency: 20 }));
-  await until("1000 jobs", async () => (await q.getCompletedCount()) === 1000);
-  assert.equal(seen.size, 1000);
+  await until(jobs + " jobs", async () => (await q.getCompletedCount()) === jobs);
+  assert.equal(seen.size, jobs);
   await w.close();
 }
 

@@ -3,9 +3,11 @@
 """clients - the ordinary use of real client libraries, each a script of its own beside this one.
 
   clients.py             those that are installed; the others are left out
+  clients.py rq          only those with this in their names
   clients.py --install   installs what is missing first (apt-get, npm), where that is possible
 
-The npm packages are kept in build/clients, or stand where $STET_NODE_MODULES says.
+The npm packages are kept in build/clients, or stand where $STET_NODE_MODULES says. $STET_JOBS is
+how many jobs bullmq's queue gets (1000).
 """
 import os
 import shutil
@@ -17,8 +19,9 @@ sys.path[:0] = [os.path.join(HERE, "..", "lib")]
 from server import ROOT, Server  # noqa: E402
 
 NODE = os.environ.get("STET_NODE_MODULES", os.path.join(ROOT, "build", "clients"))
-PYTHON = "/usr/bin/python3"  # Debian's, which finds Debian's packages
-SECONDS = 60
+PYTHON, RUBY = "/usr/bin/python3", "/usr/bin/ruby"  # Debian's, which find Debian's packages
+APT = ["apt-get", "install", "-y", "-qq"]
+SECONDS = 120
 
 
 def works(*words):
@@ -28,21 +31,39 @@ def works(*words):
         return False
 
 
-def has_node(package="ioredis"):
-    return bool(shutil.which("node")) and os.path.isdir(os.path.join(NODE, "node_modules", package))
+def has_node(*packages):
+    return bool(shutil.which("node")) and all(
+        os.path.isdir(os.path.join(NODE, "node_modules", p)) for p in packages)
+
+
+def has_php():
+    return works("php", "-r", "exit(class_exists('Redis') ? 0 : 1);")
 
 
 # name, is it there, what installs it, the command line (the port is added behind the script)
 CLIENTS = [
     ("python3-redis", lambda: works(PYTHON, "-c", "import redis"),
-     ["apt-get", "install", "-y", "-qq", "python3-redis"], [PYTHON, "python_redis.py"], []),
-    ("php-redis", lambda: works("php", "-r", "exit(class_exists('Redis') ? 0 : 1);"),
-     ["apt-get", "install", "-y", "-qq", "php-cli", "php-redis"], ["php", "php_redis.php"], []),
-    ("npm ioredis, redis", has_node,
+     [*APT, "python3-redis"], [PYTHON, "python_redis.py"], []),
+    ("php-redis", has_php, [*APT, "php-cli", "php-redis"], ["php", "php_redis.php"], []),
+    ("npm ioredis, redis", lambda: has_node("ioredis", "redis"),
      ["npm", "install", "--silent", "--prefix", NODE, "ioredis", "redis"],
      ["node", "node_clients.mjs"], [NODE]),
     ("npm bullmq", lambda: has_node("bullmq"),
      ["npm", "install", "--silent", "--prefix", NODE, "bullmq"], ["node", "bullmq.mjs"], [NODE]),
+    ("npm redlock, rate-limiter-flexible", lambda: has_node("redlock", "rate-limiter-flexible"),
+     ["npm", "install", "--silent", "--prefix", NODE, "ioredis", "redlock",
+      "rate-limiter-flexible"], ["node", "locks.mjs"], [NODE]),
+    ("npm connect-redis, express-session", lambda: has_node("connect-redis", "express-session"),
+     ["npm", "install", "--silent", "--prefix", NODE, "redis", "connect-redis", "express-session",
+      "express"], ["node", "sessions.mjs"], [NODE]),
+    ("php-redis sessions", has_php, [*APT, "php-cli", "php-redis"], ["php", "php_sessions.php"],
+     []),
+    ("python3-rq", lambda: works(PYTHON, "-c", "import rq"), [*APT, "python3-rq"],
+     [PYTHON, "rq_jobs.py"], []),
+    ("python3-celery", lambda: works(PYTHON, "-c", "import celery, redis"),
+     [*APT, "python3-celery", "python3-redis"], [PYTHON, "celery_tasks.py"], []),
+    ("ruby-sidekiq", lambda: works(RUBY, "-e", "require 'sidekiq'"), [*APT, "ruby-sidekiq"],
+     [RUBY, "sidekiq_jobs.rb"], []),
 ]
 
 
@@ -54,7 +75,10 @@ def install(command):
 
 def main():
     passed = failed = left_out = 0
+    only = [a for a in sys.argv[1:] if not a.startswith("-")]
     for name, there, how, command, more in CLIENTS:
+        if only and not any(o in name for o in only):
+            continue
         if not there() and "--install" in sys.argv:
             install(how)
         if not there():
