@@ -198,7 +198,7 @@ static int pass_gates(struct call *x, bool unknown_sub) {
     if (unknown_sub) return refuse_subcommand(x);
     if (!command_arity_ok(x->cmd->row, x->argc)) return refuse_arity(x);
     flags = x->cmd->row->flags;
-    if (!(flags & CMD_NO_AUTH) && !acl_is_served(x->s))
+    if (!(x->s->flags & SESSION_AUTHENTICATED) && !(flags & CMD_NO_AUTH) && !acl_is_served(x->s))
         return refuse(x, "NOAUTH Authentication required.");
     if (flags & CMD_NO_MULTI && multi_is_open(x->s))
         return refuse(x, "ERR Command not allowed inside a transaction");
