@@ -5,6 +5,8 @@
 
 #include <fcntl.h>
 #include <malloc.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +17,7 @@
 #include <jemalloc/jemalloc.h>
 #endif
 
-enum { MEM_THREADS_MAX = 64 };
+enum { MEM_THREADS_MAX = 64 }; /* at a time */
 
 _Noreturn static void out_of_memory(size_t n) {
     fprintf(stderr, "Out of memory allocating %zu bytes\n", n);
@@ -23,34 +25,91 @@ _Noreturn static void out_of_memory(size_t n) {
 }
 
 #ifdef STET_JEMALLOC
-/* jemalloc keeps two counters per thread and tells where they are. The slots are written once,
- * by their thread, and read by anyone; a counter that is a moment old does no harm. */
+/* jemalloc keeps two counters per thread and tells where they are. Each thread has a slot for them
+ * while it lives; when it ends, what it counted is added to `ended`. A counter that is a moment old
+ * does no harm, but one of a thread that is gone must not be looked at: who reads says so in
+ * `readers`, and who ends waits until nobody does. */
 struct thread_counters {
     uint64_t *allocated, *freed;
+    atomic_bool used;
 };
 
+enum { PATIENCE = 10000 }; /* a forked child may find `ending` set by a thread that it has not */
+
 static struct thread_counters threads[MEM_THREADS_MAX];
-static atomic_int thread_count;
+static struct { _Atomic uint64_t allocated, freed; } ended;
+static atomic_int readers, ending, slots; /* `slots`: how many were ever in use at once */
+static pthread_key_t at_exit;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void thread_ends(void *arg) {
+    struct thread_counters *t = arg;
+
+    atomic_fetch_add(&ending, 1);
+    while (atomic_load(&readers) > 0) sched_yield();
+    atomic_fetch_add(&ended.allocated, *t->allocated);
+    atomic_fetch_add(&ended.freed, *t->freed);
+    t->allocated = t->freed = NULL;
+    atomic_store(&t->used, false);
+    atomic_fetch_sub(&ending, 1);
+}
+
+static void make_key(void) {
+    CHECK(pthread_key_create(&at_exit, thread_ends) == 0);
+}
 
 void mem_thread_init(void) {
     size_t n = sizeof(uint64_t *);
-    int slot = atomic_fetch_add(&thread_count, 1);
+    struct thread_counters *t = threads;
 
-    CHECK(slot < MEM_THREADS_MAX);
-    mallctl("thread.allocatedp", &threads[slot].allocated, &n, NULL, 0);
-    mallctl("thread.deallocatedp", &threads[slot].freed, &n, NULL, 0);
+    pthread_once(&once, make_key);
+    if (pthread_getspecific(at_exit)) return;
+    while (atomic_exchange(&t->used, true)) CHECK(++t < threads + MEM_THREADS_MAX);
+    for (int n_slots = atomic_load(&slots); n_slots <= t - threads;)
+        if (atomic_compare_exchange_weak(&slots, &n_slots, (int)(t - threads) + 1)) break;
+    mallctl("thread.allocatedp", &t->allocated, &n, NULL, 0);
+    mallctl("thread.deallocatedp", &t->freed, &n, NULL, 0);
+    pthread_setspecific(at_exit, t);
+}
+
+static void begin_reading(void) {
+    for (int i = 0; i < PATIENCE; i++) {
+        atomic_fetch_add(&readers, 1);
+        if (atomic_load(&ending) == 0) return;
+        atomic_fetch_sub(&readers, 1);
+        sched_yield();
+    }
+    atomic_fetch_add(&readers, 1);
 }
 
 size_t mem_used(void) {
-    uint64_t in = 0, out = 0;
-    int n = atomic_load(&thread_count);
+    uint64_t in, out;
+    int n = atomic_load(&slots);
 
+    begin_reading();
+    in = atomic_load(&ended.allocated);
+    out = atomic_load(&ended.freed);
     for (int i = 0; i < n; i++) {
-        if (!threads[i].allocated || !threads[i].freed) continue;
-        in += __atomic_load_n(threads[i].allocated, __ATOMIC_RELAXED);
-        out += __atomic_load_n(threads[i].freed, __ATOMIC_RELAXED);
+        const struct thread_counters *t = &threads[i];
+
+        if (!t->allocated || !t->freed) continue;
+        in += __atomic_load_n(t->allocated, __ATOMIC_RELAXED);
+        out += __atomic_load_n(t->freed, __ATOMIC_RELAXED);
     }
+    atomic_fetch_sub(&readers, 1);
     return in > out ? in - out : 0;
+}
+
+void mem_same_arena_as(unsigned arena) {
+    mallctl("thread.arena", NULL, NULL, &arena, sizeof arena);
+}
+
+unsigned mem_arena(void) {
+    unsigned arena = 0;
+    size_t n = sizeof arena;
+
+    mallctl("thread.arena", &arena, &n, NULL, 0);
+    return arena;
 }
 
 static size_t stat_of(const char *name) {
@@ -97,6 +156,14 @@ const char *mem_allocator_name(void) {
 static atomic_size_t in_use;
 
 void mem_thread_init(void) {}
+
+void mem_same_arena_as(unsigned arena) {
+    (void)arena;
+}
+
+unsigned mem_arena(void) {
+    return 0;
+}
 
 size_t mem_used(void) {
     return atomic_load_explicit(&in_use, memory_order_relaxed);

@@ -6,7 +6,8 @@
  * before they come here. What is in use is read from jemalloc's per-thread counters, so an
  * allocation pays nothing for being counted; builds without jemalloc (sanitizers) count by hand.
  *
- * Each thread that allocates calls mem_thread_init() once, before its first allocation.
+ * Each thread that allocates calls mem_thread_init() before its first allocation; what it counted
+ * stays counted when it ends.
  */
 #ifndef STET_BASE_MEM_H
 #define STET_BASE_MEM_H
@@ -15,6 +16,11 @@
 #include <stdint.h>
 
 void mem_thread_init(void);
+
+/* A thread that allocates what another one will use and free takes its memory from where that one
+ * does: else the holes that are left later are nobody's. */
+unsigned mem_arena(void);
+void mem_same_arena_as(unsigned arena);
 
 void *mem_alloc(size_t n);  /* n > 0; not cleared */
 void *mem_calloc(size_t n); /* cleared */

@@ -236,6 +236,26 @@ Test(mem, what_all_threads_use_is_counted) {
     mem_free(NULL);
 }
 
+Test(mem, threads_that_ended_count_and_leave_room_for_others) {
+    enum { THREADS = 300, BYTES = 1 << 20 };
+    void *p[THREADS];
+    size_t before;
+
+    mem_thread_init();
+    before = mem_used();
+    for (int i = 0; i < THREADS; i++) {
+        pthread_t id;
+
+        cr_assert_eq(pthread_create(&id, NULL, use_memory, &p[i]), 0);
+        pthread_join(id, NULL);
+        if (i >= 3) mem_free(p[i - 3]);
+        cr_assert_lt(mem_used(), before + 4 * BYTES + 100000);
+    }
+    cr_expect_geq(mem_used(), before + 3 * BYTES);
+    for (int i = THREADS - 3; i < THREADS; i++) mem_free(p[i]);
+    cr_expect_lt(mem_used(), before + 100000);
+}
+
 Test(mem, the_system_knows_our_size) {
     cr_expect_gt(mem_rss(), 1 << 20);
     cr_expect_eq(mem_usable(NULL), 0);
