@@ -236,6 +236,10 @@ int conf_set(struct conf *c, const struct slice *pairs, size_t npairs, bool loca
 /* The value must not be shown in logs, MONITOR and so on. */
 bool conf_is_sensitive(struct slice name);
 
+/* The value of aof-history-keep: a size ("512mb") or a time ("90s", "30min", "12h", "7d"); the
+ * other is 0 then. False: it is neither. */
+bool conf_history_keep(const char *text, uint64_t *bytes, int64_t *ms);
+
 /* CONFIG SET of it is to be refused while the data set is being loaded. */
 bool conf_denied_while_loading(struct slice name);
 

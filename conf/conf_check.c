@@ -5,6 +5,7 @@
  * A rule sees the new value in place and may correct it (hz) or refuse it.
  */
 #include "conf/conf_impl.h"
+#include "storage/base/num.h"
 
 #include <ctype.h>
 
@@ -91,6 +92,30 @@ static int check_defrag(const struct conf_assign *a) {
     return 0;
 }
 
+bool conf_history_keep(const char *text, uint64_t *bytes, int64_t *ms) {
+    static const struct {
+        const char *unit;
+        int64_t ms;
+    } units[] = {{"ms", 1}, {"s", 1000}, {"min", 60000}, {"h", 3600000}, {"d", 86400000}};
+    size_t digits = strspn(text, "0123456789");
+
+    *bytes = 0;
+    *ms = 0;
+    for (size_t i = 0; digits && i < sizeof units / sizeof *units; i++)
+        if (strcasecmp(text + digits, units[i].unit) == 0)
+            return num_parse_i64(text, digits, ms) && !__builtin_mul_overflow(*ms, units[i].ms, ms);
+    return num_parse_size(text, strlen(text), bytes);
+}
+
+static int check_history_keep(const struct conf_assign *a) {
+    uint64_t bytes;
+    int64_t ms;
+
+    if (conf_history_keep(a->v->aof_history_keep, &bytes, &ms)) return 0;
+    return err_set(a->e, CONF_ERR_VALUE,
+                   "argument must be a size (512mb) or a time (90s, 30min, 12h, 7d)");
+}
+
 static const struct {
     const char *name;
     int (*check)(const struct conf_assign *a);
@@ -105,6 +130,7 @@ static const struct {
     {"cluster-announce-hostname", check_hostname},
     {"cluster-announce-human-nodename", check_nodename},
     {"activedefrag", check_defrag},
+    {"aof-history-keep", check_history_keep},
 };
 
 int conf_check(const struct conf_assign *a) {

@@ -42,7 +42,7 @@ struct aof_options {
     struct aof_names names; /* copied */
     enum aof_fsync policy;
     bool checksum, timestamps, load_truncated, rewrite_incremental_fsync, no_fsync_on_rewrite;
-    bool keep_history; /* aof-disable-auto-gc */
+    struct aof_keep keep; /* aof-disable-auto-gc, aof-history-keep */
     int auto_percentage;
     uint64_t auto_min_size;
     bool rdb_preamble;         /* the base is an RDB; needs hooks.rdb */

@@ -65,7 +65,7 @@ bool aof_job_start(struct aof *a, int (*run)(struct aof_job *)) {
     job->run = run;
     job->a = a;
     job->purpose = a->purpose;
-    job->keep_history = a->o.keep_history;
+    job->keep = a->o.keep;
     job->err = (struct err){0};
     atomic_store(&job->done, false);
     snprintf(job->stem, sizeof job->stem, "%s", a->o.names.filename);
@@ -160,12 +160,9 @@ out:
     return rc;
 }
 
+/* If the second publishing fails, the next start drops the names. */
 static void remove_history(struct aof_job *job) {
-    for (size_t i = 0; i < job->manifest.n; i++)
-        if (job->manifest.files[i].type == AOF_HISTORY)
-            io_unlink(job->a->dirfd, job->manifest.files[i].name, NULL);
-    aof_manifest_drop_history(&job->manifest);
-    publish_manifest(job); /* if this fails, the next start drops the names */
+    if (aof_history_prune(job->a->dirfd, &job->manifest, &job->keep)) publish_manifest(job);
 }
 
 static bool is_rdb(int dirfd, const char *name) {
@@ -194,7 +191,7 @@ static int run_publish(struct aof_job *job) {
     aof_manifest_retire_incrs(&job->manifest, job->purpose == RW_FOR_SIZE ? 1 : 0);
     if (job->purpose != RW_FOR_SIZE) aof_manifest_add_incr(&job->manifest, job->stem);
     if (publish_manifest(job) < 0 || aof_creation_ends(dirfd, &job->err) < 0) return -1;
-    if (!job->keep_history) remove_history(job);
+    remove_history(job);
     return 0;
 }
 
@@ -282,6 +279,7 @@ static int run_child(void *arg, int report_fd) {
                              .file = a->base_tmp,
                              .checksum = a->o.checksum,
                              .incremental_fsync = a->o.rewrite_incremental_fsync,
+                             .position = a->fork_position,
                              .key_delay_us = a->o.key_save_delay_us};
     struct rdb_save rdb;
     struct err e;

@@ -31,7 +31,7 @@ struct aof_job {
     char base_tmp[AOF_NAME_MAX];
     char incr[AOF_NAME_MAX]; /* RW_FOR_ENABLE, RW_FOR_RECOVERY: made, not yet in the manifest */
     int fd;                  /* of the new increment */
-    bool keep_history;
+    struct aof_keep keep;
     uint64_t base_bytes; /* of a backup: all of it */
     char backup_dir[BACKUP_DIR_MAX], backup_id[BACKUP_ID_MAX];
 };

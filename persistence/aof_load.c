@@ -200,6 +200,10 @@ struct load {
     struct aof_loaded *out;
     uint64_t done, total; /* bytes */
     struct err command_error;
+    struct aof_manifest
+        list;     /* the files that are read: what is in use, or what leads to `until` */
+    bool stopped; /* `until` was reached */
+    bool in_base; /* all of it is wanted: it was chosen for that */
 };
 
 static int on_command(void *arg, size_t argc, const struct slice *argv, struct err *e) {
@@ -222,7 +226,18 @@ static int on_preamble(void *arg, int fd, uint64_t *end, struct err *e) {
     return l->o->rdb(l->o->arg, fd, true, end, e);
 }
 
-static const struct aof_reader_ops reader_ops = {on_command, NULL, on_progress, on_preamble};
+static bool on_wanted(void *arg, const struct aof_report *r, uint64_t end, int64_t ms) {
+    const struct load *l = arg;
+    const struct aof_moment *to = &l->o->until;
+
+    if (l->stopped) return false;
+    if (!to->given || l->in_base) return true;
+    if (to->by_time) return ms <= to->ms; /* 0: it belongs to what was before it */
+    return !r->has_header || aof_position_at(&r->epoch, end) <= to->position;
+}
+
+static const struct aof_reader_ops reader_ops = {
+    .command = on_command, .wanted = on_wanted, .progress = on_progress, .preamble = on_preamble};
 
 /* There is no log yet, but a snapshot: its data is what the log begins with. Nothing is written
  * here, so that a snapshot that is refused leaves no trace. */
@@ -238,7 +253,7 @@ static int import_snapshot(const struct aof_load_options *o, struct err *e) {
 }
 
 static int check_files(struct load *l, const char *dirname, struct err *e) {
-    const struct aof_manifest *m = &l->out->manifest;
+    const struct aof_manifest *m = &l->list;
 
     for (size_t i = 0; i < m->n; i++) {
         const struct aof_file *f = &m->files[i];
@@ -361,17 +376,32 @@ int aof_manifest_check_gaps(int dirfd, const struct aof_manifest *m, const char 
 }
 
 static bool rest_is_empty(const struct load *l, size_t i) {
-    const struct aof_manifest *m = &l->out->manifest;
+    const struct aof_manifest *m = &l->list;
 
     for (i++; i < m->n; i++)
         if (!aof_is_header_only(l->dirfd, m->files[i].name)) return false;
     return true;
 }
 
+/* Behind the moment nothing matters; a torn end is the end. No file is cut. */
+static int judge_history(const struct load *l, size_t i, const struct aof_report *r,
+                         struct err *e) {
+    const struct aof_file *f = &l->list.files[i];
+
+    if (l->stopped || r->stopped) return 0;
+    if (r->verdict == AOF_TORN && f->type == AOF_INCR && rest_is_empty(l, i)) {
+        log_warning("AOF '%s' is good up to offset %llu only: %s", f->name,
+                    (unsigned long long)r->good, r->why);
+        return 0;
+    }
+    return refuse(l, f, r, e);
+}
+
 static int judge_file(struct load *l, size_t i, const struct aof_report *r, struct err *e) {
-    const struct aof_file *f = &l->out->manifest.files[i];
+    const struct aof_file *f = &l->list.files[i];
 
     if (r->verdict == AOF_WHOLE) return 0;
+    if (l->o->until.given) return judge_history(l, i, r, e);
     if (r->verdict == AOF_TORN && f->type == AOF_INCR && l->o->load_truncated &&
         rest_is_empty(l, i))
         return cut_tail(l, f, r, e);
@@ -407,6 +437,12 @@ static int check_empty_base(const struct load *l, const struct aof_file *base, b
     return 0;
 }
 
+/* A base begins with the position where it was made; its own bytes are none of the log's. */
+static void note_base(struct aof_loaded *out, const struct aof_report *r) {
+    if (r->epoch.position > out->next_position) out->next_position = r->epoch.position;
+    if (r->epoch.epoch >= out->next_epoch) out->next_epoch = r->epoch.epoch + 1;
+}
+
 static void note_end(struct aof_loaded *out, const struct aof_report *r) {
     if (r->has_header) {
         uint64_t end = aof_position_at(&r->epoch, r->size);
@@ -418,20 +454,40 @@ static void note_end(struct aof_loaded *out, const struct aof_report *r) {
     }
 }
 
+/* Commands of which nobody says when they were executed can't be told to be early enough. */
+static int check_times(const struct load *l, const struct aof_file *f, const struct aof_report *r,
+                       struct err *e) {
+    if (!l->o->until.given || !l->o->until.by_time || l->stopped) return 0;
+    if (f->type != AOF_INCR || r->commands == 0 || r->last_ms) return 0;
+    return err_set(e, ERANGE,
+                   "the append only file '%s' carries no times: it can't be recovered "
+                   "to one",
+                   f->name);
+}
+
 static int read_one(struct load *l, size_t i, bool *has_data, struct err *e) {
-    struct aof_file *f = &l->out->manifest.files[i];
+    struct aof_file *f = &l->list.files[i];
     uint64_t began = clock_real_ns();
     struct aof_report r;
     int fd = io_open_read(l->dirfd, f->name, e);
 
     if (fd < 0) return -1;
+    l->in_base = f->type == AOF_BASE && strcmp(f->name, l->o->names.filename) != 0;
     aof_read_file(fd, &reader_ops, l, &r);
     close(fd);
     l->done += r.size;
     l->out->commands += r.commands;
     if (f->type == AOF_INCR) *has_data |= r.has_data;
-    note_end(l->out, &r);
+    if (f->type == AOF_BASE && r.has_header)
+        note_base(l->out, &r);
+    else
+        note_end(l->out, &r);
     if (judge_file(l, i, &r, e) < 0) return -1;
+    if (check_times(l, f, &r, e) < 0) return -1;
+    if (r.stopped && !l->stopped)
+        log_notice("AOF '%s': everything up to offset %llu is wanted", f->name,
+                   (unsigned long long)r.stopped_at);
+    l->stopped |= r.stopped;
     if (r.size > r.good) {
         r.size = r.good;
         if (f->type == AOF_BASE) l->out->base_bytes = r.good;
@@ -440,6 +496,19 @@ static int read_one(struct load *l, size_t i, bool *has_data, struct err *e) {
     log_notice("DB loaded from %s file %s: %.3f seconds", f->type == AOF_BASE ? "base" : "incr",
                f->name, (double)(clock_real_ns() - began) / 1e9);
     return 0;
+}
+
+static int list_files(struct load *l, struct err *e) {
+    struct err why;
+
+    if (!l->o->until.given) {
+        aof_manifest_copy(&l->list, &l->out->manifest);
+        aof_manifest_drop_history(&l->list);
+        return 0;
+    }
+    if (aof_history_select(l->dirfd, &l->out->manifest, &l->o->until, &l->list, &why) == 0)
+        return 0;
+    return err_set(e, why.code, "can't recover to the given moment: %.400s", why.text);
 }
 
 int aof_load(int dirfd, const struct aof_load_options *o, struct aof_loaded *out, struct err *e) {
@@ -451,16 +520,20 @@ int aof_load(int dirfd, const struct aof_load_options *o, struct aof_loaded *out
     if (find_log(dirfd, o, &out->manifest, &out->imported, e) < 0) goto fail;
     if (out->imported) return import_snapshot(o, e);
     if (out->manifest.n == 0) return 0;
+    if (list_files(&l, e) < 0) goto fail;
     if (check_files(&l, o->names.dirname, e) < 0) goto fail;
-    for (size_t i = 0; i < out->manifest.n; i++) {
-        if (out->manifest.files[i].type == AOF_HISTORY) continue;
+    for (size_t i = 0; i < l.list.n; i++)
         if (read_one(&l, i, &has_data, e) < 0) goto fail;
-    }
-    if (check_empty_base(&l, aof_manifest_base(&out->manifest), has_data, e) < 0) goto fail;
+    if (check_empty_base(&l, aof_manifest_base(&l.list), has_data, e) < 0) goto fail;
     log_notice("DB loaded from append only file: %.3f seconds",
                (double)(clock_real_ns() - began) / 1e9);
+    if (o->until.given && !l.stopped)
+        log_notice("The append only file ends before the moment it is recovered to");
+    out->cut_short = o->until.given;
+    aof_manifest_release(&l.list);
     return 0;
 fail:
+    aof_manifest_release(&l.list);
     aof_manifest_release(&out->manifest);
     return -1;
 }

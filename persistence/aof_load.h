@@ -9,7 +9,7 @@
 #ifndef STET_PERSISTENCE_AOF_LOAD_H
 #define STET_PERSISTENCE_AOF_LOAD_H
 
-#include "persistence/aof_manifest.h"
+#include "persistence/aof_history.h"
 #include "persistence/aof_reader.h"
 
 struct aof_names {
@@ -21,7 +21,9 @@ struct aof_names {
 
 struct aof_load_options {
     struct aof_names names;
-    bool load_truncated; /* aof-load-truncated */
+    bool load_truncated;     /* aof-load-truncated */
+    struct aof_moment until; /* nothing later is loaded, and no file is changed; the log has to go
+                              * on in new files then */
     int (*command)(void *arg, size_t argc, const struct slice *argv, struct err *e);
     /* `done` of `total` bytes of the log are read. May be NULL. */
     void (*progress)(void *arg, uint64_t done, uint64_t total);
@@ -38,6 +40,7 @@ struct aof_load_options {
 struct aof_loaded {
     struct aof_manifest manifest; /* empty: there was no log */
     bool imported;                /* but a snapshot, which is loaded now */
+    bool cut_short;               /* not all was loaded (`until`): go on in new files */
     struct aof_report last;       /* of the last increment */
     uint64_t total_bytes, base_bytes;
     uint64_t next_position; /* above every position that was ever given out */

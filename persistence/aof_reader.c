@@ -371,6 +371,12 @@ static enum outcome deliver(struct reader *rd) {
     uint64_t offset = rd->w.base + rd->w.unit;
     struct err e;
 
+    if (rd->ops->wanted && !rd->r->stopped &&
+        !rd->ops->wanted(rd->arg, rd->r, rd->w.base + rd->w.at, rd->unit_ms)) {
+        rd->r->stopped = true;
+        rd->r->stopped_at = offset;
+    }
+    if (rd->r->stopped) return OUT_UNIT;
     if (rd->unit_ms && rd->ops->time) rd->ops->time(rd->arg, offset, rd->unit_ms);
     for (size_t i = 0; i < rd->ncmds; i++) {
         const struct parsed *c = &rd->cmds[i];

@@ -37,6 +37,8 @@ struct aof_report {
     bool unmarked;   /* something without marks stands behind the last mark */
     struct aof_epoch epoch;
     int64_t last_ms; /* latest time that a mark or #TS line gave, 0: none */
+    bool stopped;    /* at `stopped_at`, because no more was wanted */
+    uint64_t stopped_at;
 };
 
 struct aof_reader_ops {
@@ -44,6 +46,9 @@ struct aof_reader_ops {
     int (*command)(void *arg, size_t argc, const struct slice *argv, struct err *e);
     /* Before the commands of a unit that carries a time. May be NULL. */
     void (*time)(void *arg, uint64_t offset, int64_t ms);
+    /* Whether a unit that ends at offset `end` is still to be delivered, and its time (0: it
+     * carries none). False: neither it nor what follows; that is only read. May be NULL. */
+    bool (*wanted)(void *arg, const struct aof_report *r, uint64_t end, int64_t ms);
     /* Now and then, with the offset reached. May be NULL. */
     void (*progress)(void *arg, uint64_t offset);
     /* The file begins as an RDB does: reads that, and says in *end where the commands begin. -1

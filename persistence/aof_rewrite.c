@@ -92,6 +92,7 @@ static int write_header(struct base *w) {
     if (!w->rw->checksum) return 0;
     rng_system(&w->epoch.id, sizeof w->epoch.id);
     w->epoch.epoch = 1;
+    w->epoch.position = w->rw->position;
     w->epoch.ms = clock_wall_ms();
     w->buf.n = aof_mark_header(bytes_room(&w->buf, AOF_MARK_MAX), &w->epoch, 0);
     return put_out(w);
@@ -170,6 +171,7 @@ static int write_rdb(struct base *w) {
 
     o.ks = w->rw->ks;
     o.aof_base = true;
+    o.aof_position = w->rw->position;
     o.incremental_fsync = w->rw->incremental_fsync;
     o.key_delay_us = w->rw->key_delay_us;
     o.progress = on_rdb_progress;

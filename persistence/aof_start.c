@@ -69,17 +69,20 @@ const struct rdb_save *aof_rdb_options(const struct aof *a, struct rdb_save *o) 
 }
 
 /* A directory without a log: a base of what is in memory (nothing, unless a snapshot was imported),
- * an empty increment, the manifest. */
-static int create_log(struct aof *a, struct err *e) {
+ * an empty increment, the manifest. `anew`: a manifest names the files of another log meanwhile. */
+static int create_log(struct aof *a, bool anew, struct err *e) {
     struct rdb_save rdb;
-    struct aof_rewrite rw = {
-        .ks = a->ks, .dirfd = a->dirfd, .checksum = a->o.checksum, .rdb = aof_rdb_options(a, &rdb)};
+    struct aof_rewrite rw = {.ks = a->ks,
+                             .dirfd = a->dirfd,
+                             .checksum = a->o.checksum,
+                             .position = a->appended,
+                             .rdb = aof_rdb_options(a, &rdb)};
     const struct aof_file *base =
         aof_manifest_set_base(&a->manifest, a->o.names.filename, rw.rdb ? "rdb" : "aof");
     int fd;
 
     rw.file = base->name;
-    if (aof_creation_begins(a->dirfd, e) < 0) return -1;
+    if (!anew && aof_creation_begins(a->dirfd, e) < 0) return -1;
     log_notice("Creating AOF base file %s on server start", base->name);
     if (aof_rewrite_write(&rw, -1, e) < 0) return -1;
     fd = make_increment(a, e);
@@ -93,6 +96,30 @@ static int create_log(struct aof *a, struct err *e) {
     return 0;
 }
 
+/* The log was loaded up to some moment: it goes on in files of its own. What was there stays, and
+ * so does its manifest, under another name: in its place it brings everything back. */
+static int leave_past(struct aof *a, struct aof_loaded *l, struct err *e) {
+    char name[AOF_NAME_MAX + 64];
+    struct bytes text = {0};
+    int rc;
+
+    snprintf(name, sizeof name, "%s.manifest.before-%lld", a->o.names.filename,
+             (long long)clock_wall_ms());
+    aof_manifest_format(&l->manifest, &text);
+    rc = io_replace(a->dirfd, name, bytes_slice(&text), e);
+    bytes_release(&text);
+    a->manifest.base_seq = l->manifest.base_seq;
+    a->manifest.incr_seq = l->manifest.incr_seq;
+    a->next_epoch = l->next_epoch;
+    a->appended = a->payload_end = l->next_position;
+    if (rc == 0) rc = create_log(a, true, e);
+    if (rc == 0)
+        log_warning("The log goes on in new files from position %llu. The old ones are kept, and "
+                    "their manifest as '%s'",
+                    (unsigned long long)a->appended, name);
+    return rc;
+}
+
 /* True if what was read ends as we would have ended it, so that the file simply goes on. */
 static bool goes_on(const struct aof *a, const struct aof_loaded *l) {
     if (!a->o.checksum) return !l->last.has_header && !l->cut_bytes;
@@ -101,15 +128,7 @@ static bool goes_on(const struct aof *a, const struct aof_loaded *l) {
 
 /* What a crash left between the publishing of a manifest and the removal of what it replaced. */
 static int drop_history(struct aof *a, struct err *e) {
-    size_t before = a->manifest.n;
-
-    if (a->o.keep_history) return 0;
-    for (size_t i = 0; i < a->manifest.n; i++)
-        if (a->manifest.files[i].type == AOF_HISTORY &&
-            io_exists(a->dirfd, a->manifest.files[i].name))
-            io_unlink(a->dirfd, a->manifest.files[i].name, NULL);
-    aof_manifest_drop_history(&a->manifest);
-    return a->manifest.n == before ? 0 : publish(a, e);
+    return aof_history_prune(a->dirfd, &a->manifest, &a->o.keep) ? publish(a, e) : 0;
 }
 
 /* An empty base that was accepted gets contents, so that it can be told from one that was lost. */
@@ -198,7 +217,9 @@ int aof_start(struct aof *a, const struct aof_load_options *options, struct err 
     if (lock_directory(a, e) < 0) return -1;
     aof_remove_temps(a->dirfd);
     if (loaded.manifest.n == 0)
-        rc = create_log(a, e);
+        rc = create_log(a, false, e);
+    else if (loaded.cut_short)
+        rc = leave_past(a, &loaded, e);
     else
         rc = aof_creation_ends(a->dirfd, e) < 0 ? -1 : open_log(a, &loaded, e);
     aof_loaded_release(&loaded);

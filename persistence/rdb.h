@@ -33,6 +33,7 @@ struct rdb_save {
     bool checksum;             /* rdbchecksum; without it the checksum is written as 0 */
     bool incremental_fsync;    /* rdb-save-incremental-fsync: every 4 MB */
     bool aof_base;             /* what the aux field of that name says */
+    uint64_t aof_position;     /* of a base: in the log; the aux field "aof-position" */
     bool lru, lfu;             /* write idle times, or frequencies (one of them at the most) */
     uint32_t lru_clock;        /* seconds, 24 bits; for idle times */
     uint16_t lfu_minutes;      /* the clock of LFU; for frequencies */

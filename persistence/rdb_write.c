@@ -46,6 +46,7 @@ static void put_aux_fields(struct save *s) {
     put_aux_int(s, "ctime", clock_wall_ms() / 1000);
     put_aux_int(s, "used-mem", (int64_t)s->o->used_memory);
     put_aux_int(s, "aof-base", s->o->aof_base);
+    if (s->o->aof_base) put_aux_int(s, "aof-position", (int64_t)s->o->aof_position);
 }
 
 /* ---------------------------------------------------------------- keys */

@@ -123,6 +123,15 @@ static struct aof_load_options load_options(struct app *a) {
                                      .arg = a};
 }
 
+/* --recover-to: only what was logged up to then is loaded. */
+static int set_moment(const struct app *a, struct aof_load_options *l) {
+    const char *to = a->v->recover_to;
+
+    if (!to || aof_moment_parse(to, &l->until)) return 0;
+    log_warning("'recover-to' is a time in milliseconds or a position of the log, not '%s'", to);
+    return -1;
+}
+
 /* --restore-from: the log's directory is made from a backup. */
 static int restore(struct app *a) {
     struct aof_options o = app_aof_options(a->v);
@@ -144,6 +153,7 @@ static int load(struct app *a) {
     struct err e;
     int rc;
 
+    if (set_moment(a, &l) < 0) return -1;
     l.progress = on_load_progress;
     a->engine.loading = true;
     a->engine.loading_began_ms = clock_wall_ms();
@@ -316,6 +326,10 @@ int app_start(struct app *a, struct conf *conf, int argc, char **argv) {
     log_notice("Server initialized");
     rdb_saver_remove_temps();
     if (restore(a) < 0) return -1;
+    if (a->v->recover_to && !a->v->appendonly) {
+        log_warning("'recover-to' is about the append-only file: it needs 'appendonly yes'");
+        return -1;
+    }
     if (a->v->appendonly ? load(a) < 0 : load_snapshot(a) < 0) return -1;
     app_cron_start(a);
     if (process_ready(a->v, a->net.port, &e) < 0) {

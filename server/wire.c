@@ -23,6 +23,13 @@ static enum aof_fsync fsync_of(int conf) {
     }
 }
 
+static struct aof_keep history_keep(const struct conf_values *v) {
+    struct aof_keep keep = {.all = v->aof_disable_auto_gc};
+
+    conf_history_keep(v->aof_history_keep, &keep.bytes, &keep.ms);
+    return keep;
+}
+
 struct aof_options app_aof_options(const struct conf_values *v) {
     return (struct aof_options){
         .names = {v->dir.path, v->appenddirname, v->appendfilename, v->dbfilename},
@@ -32,7 +39,7 @@ struct aof_options app_aof_options(const struct conf_values *v) {
         .load_truncated = v->aof_load_truncated,
         .rewrite_incremental_fsync = v->aof_rewrite_incremental_fsync,
         .no_fsync_on_rewrite = v->no_appendfsync_on_rewrite,
-        .keep_history = v->aof_disable_auto_gc,
+        .keep = history_keep(v),
         .auto_percentage = (int)v->auto_aof_rewrite_percentage,
         .auto_min_size = v->auto_aof_rewrite_min_size,
         .rdb_preamble = v->aof_use_rdb_preamble,
@@ -174,6 +181,7 @@ static void register_appliers(struct app *a) {
                                             "aof-rewrite-incremental-fsync",
                                             "no-appendfsync-on-rewrite",
                                             "aof-disable-auto-gc",
+                                            "aof-history-keep",
                                             "auto-aof-rewrite-percentage",
                                             "auto-aof-rewrite-min-size",
                                             "dbfilename",

@@ -133,7 +133,8 @@ static int on_preamble(void *arg, int fd, uint64_t *end, struct err *e) {
     return 0;
 }
 
-static const struct aof_reader_ops ops = {on_command, on_time, NULL, on_preamble};
+static const struct aof_reader_ops ops = {
+    .command = on_command, .time = on_time, .preamble = on_preamble};
 
 static bool confirmed(const struct check *c) {
     char answer[8];

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * aof_history - the files that a log was made of before: which are kept, and which of them lead to
+ * a moment in the past.
+ *
+ * A base says at which position of the log it was made, and an increment at which it begins (their
+ * headers; an RDB in the aux field "aof-position"). A base and the increments from its position on,
+ * up to the next base's, are a generation; the increments go on where the last one ended, so any
+ * base leads to every later moment. Files that do not say their position (of Redis, or of
+ * `aof-checksum no`) are no use as history.
+ *
+ * Any thread, as long as nobody changes the files.
+ */
+#ifndef STET_PERSISTENCE_AOF_HISTORY_H
+#define STET_PERSISTENCE_AOF_HISTORY_H
+
+#include "persistence/aof_manifest.h"
+
+/* How much history stays when a rewrite has replaced it. */
+struct aof_keep {
+    bool all;       /* aof-disable-auto-gc */
+    uint64_t bytes; /* at most so many; 0: see ms */
+    int64_t ms;     /* what is needed to go back so far; 0 (and no bytes): nothing */
+};
+
+/* Removes the history that is not to be kept, from the disk and from the manifest (which the caller
+ * publishes). True if the manifest has changed. */
+bool aof_history_prune(int dirfd, struct aof_manifest *m, const struct aof_keep *keep);
+
+/* A moment: everything that was logged up to this position, or up to this time. */
+struct aof_moment {
+    bool given;
+    bool by_time;
+    uint64_t position;
+    int64_t ms; /* unix time */
+};
+
+/* "1700000000000" (100000000000 or more: milliseconds), "12345" or "position:12345". */
+bool aof_moment_parse(const char *text, struct aof_moment *to);
+
+/* The base and the increments, in order, that lead to a moment. -1: nothing does. */
+int aof_history_select(int dirfd, const struct aof_manifest *m, const struct aof_moment *to,
+                       struct aof_manifest *out, struct err *e);
+
+#endif

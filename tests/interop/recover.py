@@ -1,0 +1,234 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""recover - --recover-to over several files: every moment of a recorded life comes back, by time and
+by position; the old files stay, the log goes on; aof-history-keep keeps what it says and no more; a
+crash at every step leaves the old log or the new one. Redis loads the directory all along.
+
+  recover.py [--only NAME]
+"""
+import argparse
+import os
+import random
+import shutil
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
+from contents import strings  # noqa: E402
+from resp import Closed, ReplyError  # noqa: E402
+from server import SERVER, Failed, Server, is_stet, rewrite_done  # noqa: E402
+
+REDIS = "/usr/bin/redis-server"
+LOG = ["--appendonly", "yes", "--appendfsync", "always"]
+
+
+def check(what, got, want):
+    if got != want:
+        raise Failed("%s: %r, should be %r" % (what, got, want))
+
+
+def ask(conn, *args):
+    try:
+        return conn.call(*args)
+    except ReplyError as e:
+        return str(e)
+
+
+def position(conn):
+    return int(conn.info("persistence")["aof_appended_position"])
+
+
+class Life:
+    """A server that lives through writes and rewrites; what it held at several moments."""
+
+    def __init__(self, keep, moments=12, rdb="yes", steps=3):
+        self.dir, self.moments = tempfile.mkdtemp(prefix="stet-recover-"), []
+        self.args = [*LOG, "--aof-history-keep", keep, "--aof-use-rdb-preamble", rdb]
+        rng = random.Random(7)
+        with Server(*self.args, dir=self.dir) as s:
+            c = s.conn()
+            for i in range(moments):
+                for _ in range(rng.randrange(1, 40)):
+                    k = "k%d" % rng.randrange(30)
+                    rng.choice((lambda: c.call("INCR", k), lambda: c.call("SET", k, rng.randrange(99)),
+                                lambda: c.call("DEL", k)))()
+                if i % 4 == 1:
+                    c.call("MULTI"), c.call("SET", "m", i), c.call("INCR", "n"), c.call("EXEC")
+                time.sleep(.03)
+                self.moments.append((int(time.time() * 1000), position(c), strings(c)))
+                time.sleep(.03)
+                if i % steps == steps - 1:
+                    c.call("BGREWRITEAOF")
+                    rewrite_done(c)
+            s.stop()
+
+    def copy(self):
+        to = tempfile.mkdtemp(prefix="stet-recover-")
+        shutil.copytree(self.dir, to, dirs_exist_ok=True)
+        return to
+
+    def names(self, dir=None):
+        return sorted(x for x in os.listdir(os.path.join(dir or self.dir, "appendonlydir"))
+                      if x.endswith((".aof", ".rdb")))
+
+
+def recovered(life, to, *args):
+    return Server(*LOG, "--aof-history-keep", "1gb", "--recover-to", to, *args, dir=life.copy())
+
+
+def every_moment(rdb):
+    life = Life("1gb", rdb=rdb)
+    for i, (ms, pos, want) in enumerate(life.moments):
+        for to in (str(ms), "position:%d" % pos):
+            with recovered(life, to) as s:
+                c = s.conn()
+                check("moment %d, %s" % (i, to), strings(c), want)
+                c.call("SET", "later", 1)
+                before = life.names()
+                check("old files", [x for x in before if x not in life.names(s.dir)], [])
+                check("stop", s.stop(), 0)
+                s.start(*LOG)
+                check("later", strings(s.conn()), {**want, (0, b"later"): (b"1", -1)})
+                s.kill()
+            if i % 5 == 0 and to.startswith("pos"):
+                with Server("--appendonly", "yes", program=REDIS, dir=s.dir) as r:
+                    check("redis", r.conn().call("GET", "later"), b"1")
+            shutil.rmtree(s.dir)
+    with Server("--appendonly", "yes", program=REDIS, dir=life.dir) as r:
+        check("redis loads the history's directory", strings(r.conn()), life.moments[-1][2])
+    # The way back: the old manifest in its place.
+    ms, _, _ = life.moments[2]
+    life2 = Life("1gb")
+    with recovered(life2, str(life2.moments[2][0])) as s:
+        s.stop()
+        folder = os.path.join(s.dir, "appendonlydir")
+        old = [x for x in os.listdir(folder) if ".before-" in x]
+        check("one old manifest", len(old), 1)
+        os.rename(os.path.join(folder, old[0]), os.path.join(folder, "appendonly.aof.manifest"))
+        s.start(*LOG)
+        check("back again", strings(s.conn()), life2.moments[-1][2])
+        shutil.rmtree(s.dir)
+
+
+def refusals():
+    life = Life("1gb")
+    with_little = Life("0")
+
+    def refuses(why, life, to, *args):
+        s = Server(*LOG, "--recover-to", to, *args, dir=life.copy(), start=False)
+        before = life.names(s.dir)
+        s.spawn()
+        if s.wait_ready():
+            s.close()
+            raise Failed("started: %s" % why)
+        if why not in s.log():
+            raise Failed("%s: %s" % (why, s.log()[-500:]))
+        check("untouched", life.names(s.dir), before)
+        s.close()
+        shutil.rmtree(s.dir)
+    refuses("is a time in milliseconds", life, "yesterday")
+    refuses("go back to", life, "1000000000000")
+    refuses("go back to", with_little, str(with_little.moments[0][0]))
+    refuses("needs 'appendonly yes'", life, "5", "--appendonly", "no")
+    broken = life.copy()
+    gone = [x for x in life.names() if x.endswith(".2.incr.aof")][0]
+    os.unlink(os.path.join(broken, "appendonlydir", gone))
+    life.dir, whole = broken, life.dir
+    refuses("are not all there", life, str(life.moments[0][0]))
+    life.dir = whole
+    # A second start with the same option does not take back what came after the first.
+    with recovered(life, str(life.moments[4][0])) as s:
+        s.conn().call("SET", "later", 1)
+        s.stop()
+        s.spawn()
+        if s.wait_ready() or "go back to" not in s.log():
+            raise Failed("recovered twice: %s" % s.log()[-300:])
+        shutil.rmtree(s.dir)
+
+
+def history():
+    """Kept by bytes, by time, or not at all; and dropped when the setting says so."""
+    check("none", len(Life("0").names()), 2)
+    check("all", len(Life("1gb").names()) > 6, True)
+    check("by time", len(Life("1h").names()) > 6, True)
+    life = Life("1gb")
+    sizes = [os.path.getsize(os.path.join(life.dir, "appendonlydir", x)) for x in life.names()]
+    few = Life(str(sum(sizes) // 2))
+    kept = [os.path.getsize(os.path.join(few.dir, "appendonlydir", x)) for x in few.names()]
+    if not 2 < len(kept) < len(sizes):
+        raise Failed("%d files of %d stay" % (len(kept), len(sizes)))
+    with Server(*LOG, dir=few.dir) as s:
+        check("contents", strings(s.conn()), few.moments[-1][2])
+        check("dropped at start", len(few.names()), 2)
+        if "argument must be a size" not in ask(s.conn(), "CONFIG", "SET", "aof-history-keep", "x"):
+            raise Failed("a bad value")
+    short = Life("100ms")
+    if len(short.names()) > 7:
+        raise Failed("kept for 100 ms: %r" % short.names())
+
+
+def of_redis():
+    """A log that redis-server wrote, with its own annotations of time."""
+    with Server("--appendonly", "yes", "--aof-timestamp-enabled", "yes", program=REDIS) as r:
+        c, moments = r.conn(), []
+        for i in range(3):
+            c.call("SET", "k", i)
+            moments.append((int(time.time() * 1000), strings(c)))
+            time.sleep(2.1)
+        r.kill()
+        for ms, want in moments:
+            to = tempfile.mkdtemp()
+            shutil.copytree(r.dir, to, dirs_exist_ok=True)
+            with Server(*LOG, "--recover-to", str(ms + 1000), dir=to) as s:
+                check("at %d" % ms, strings(s.conn()), want)
+            shutil.rmtree(to)
+
+
+def crash_points():
+    life = Life("1gb", moments=6)
+    ms, _, want = life.moments[2]
+    for n in range(1, 200):
+        s = Server(*LOG, "--recover-to", str(ms), dir=life.copy(), env={"STET_IO_FAULT": "crash=%d" % n},
+                   start=False)
+        s.spawn()
+        done = s.wait_ready()
+        s.kill()
+        s.env = {}
+        s.start(*LOG)
+        got = strings(s.conn())
+        s.kill()
+        shutil.rmtree(s.dir)
+        if got not in (want, life.moments[-1][2]) or done and got != want:
+            raise Failed("crash before call %d: %r" % (n, got))
+        if done:
+            print("recover: %d crash points" % (n - 1))
+            return
+
+
+CASES = {"every moment": lambda: every_moment("yes"), "every moment, bases of commands":
+         lambda: every_moment("no"), "refusals": refusals, "history": history, "of redis": of_redis,
+         "crash points": crash_points}
+
+
+def main():
+    a = argparse.ArgumentParser()
+    a.add_argument("--only")
+    a = a.parse_args()
+    failed = passed = 0
+    for name, case in CASES.items():
+        if a.only and a.only != name or not is_stet(SERVER):
+            continue
+        try:
+            case()
+            passed += 1
+        except (Failed, ReplyError, Closed, OSError) as e:
+            failed += 1
+            print("%s: %s" % (name, str(e)[:1500]))
+    print("recover: %d passed, %d failed" % (passed, failed))
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
