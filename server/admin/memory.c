@@ -105,8 +105,8 @@ static int cmd_memory_stats(struct call *x) {
     field(x, "clients.normal", u.clients);
     field(x, "cluster.links", 0);
     field(x, "aof.buffer", u.aof_buffer);
-    field(x, "lua.caches", 0);
-    field(x, "functions.caches", 0);
+    field(x, "lua.caches", x->e->scripts.cached_bytes);
+    field(x, "functions.caches", x->e->scripts.function_bytes);
     reply_dbs(x);
     field(x, "overhead.total", u.overhead);
     field(x, "keys.count", keys);

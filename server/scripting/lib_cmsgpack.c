@@ -240,9 +240,6 @@ static void get_coded(lua_State *L, struct reader *r, uint8_t code) {
     case 0xc0: lua_pushnil(L); return;
     case 0xc2:
     case 0xc3: lua_pushboolean(L, code == 0xc3); return;
-    case 0xc4:
-    case 0xc5:
-    case 0xc6: get_string(L, r, take_uint(L, r, 1 << (code - 0xc4))); return;
     case 0xca: get_float(L, r, 4); return;
     case 0xcb: get_float(L, r, 8); return;
     case 0xcc:

@@ -72,7 +72,7 @@ static void set_mode(lua_State *L, struct layout *l, char code) {
         if (l->align == 0 || l->align & (l->align - 1))
             luaL_error(L, "alignment is not a power of 2");
         return;
-    default: luaL_error(L, "invalid format option '%c'", code);
+    default: luaL_argerror(L, 1, lua_pushfstring(L, "invalid format option '%c'", code));
     }
 }
 

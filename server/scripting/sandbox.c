@@ -284,10 +284,7 @@ static int text_pcall(lua_State *L) {
 static int short_pattern(lua_State *L) {
     if (lua_isstring(L, 2) && lua_objlen(L, 2) > PATTERN_MAX)
         return luaL_error(L, "pattern too complex");
-    lua_pushvalue(L, lua_upvalueindex(1));
-    lua_insert(L, 1);
-    lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
-    return lua_gettop(L);
+    return lua_tocfunction(L, lua_upvalueindex(1))(L); /* so that errors name the script's line */
 }
 
 static int bounded_rep(lua_State *L) {

@@ -6,7 +6,7 @@
   differential.py --seed 7 --world 12 --show 5   only the world that found something
 
 A world is a few hundred commands on an empty data set with its own settings (thresholds of the
-encodings), in RESP2 or RESP3; at its end, and now and then, the whole data sets are compared. A
+encodings), in RESP2 or RESP3, every third one of scripts; at its end, and now and then, the whole data sets are compared. A
 world depends on the seed and its number only, so it can be run again alone.
 """
 import argparse
@@ -22,6 +22,7 @@ from contents import differences, snapshot  # noqa: E402
 from generate import Generator  # noqa: E402
 from judge import RANDOM, excuse, same  # noqa: E402
 from resp import Closed, encode  # noqa: E402
+from scripts import Scripts  # noqa: E402
 from server import Failed, Server  # noqa: E402
 
 ORACLE = os.environ.get("STET_ORACLE", "/usr/bin/redis-server")
@@ -46,12 +47,14 @@ class World:
         self.rng = random.Random("%d/%d" % (seed, number))
         self.number, self.report = number, report
         self.generator = Generator("%d:%d" % (seed, number), known)
+        self.scripts = Scripts(self.generator) if number % 3 == 2 and "fcall" in known else None
         self.proto = self.rng.choice([2, 3])
         self.conns = [s.conn(proto=self.proto) for s in servers]
         self.readers = [s.conn() for s in servers]
         settings = {k: self.rng.choice(v) for k, v in SETTINGS.items()}
         for c in self.readers:
             c.call("FLUSHALL")
+            c.call("FUNCTION", "FLUSH")
             for k, v in settings.items():
                 c.call("CONFIG", "SET", k, v)
         self.history = []
@@ -61,10 +64,7 @@ class World:
         while at < commands:
             batch = []
             while len(batch) < BATCH:
-                words = self.generator.command()
-                batch.append(words)
-                if words[0].lower() == "spop" and len(words) > 1:
-                    batch.append(["DEL", words[1]])
+                batch += self.next()
             self.batch(batch)
             at += len(batch)
             if at % every < BATCH:
@@ -73,6 +73,14 @@ class World:
         for c in self.conns + self.readers:
             c.close()
         return at
+
+    def next(self):
+        if self.scripts:
+            return self.scripts.commands()
+        words = self.generator.command()
+        if words[0].lower() == "spop" and len(words) > 1:
+            return [words, ["DEL", words[1]]]
+        return [words]
 
     def batch(self, batch):
         raw = b"".join(encode(w) for w in batch)
@@ -89,8 +97,11 @@ class World:
                 self.differ(words, replies)
                 differed.update(words[1:])
         for c in self.readers:  # what differs once would differ for ever
-            for key in differed:
-                c.call("DEL", key)
+            if differed and self.scripts:
+                c.call("FLUSHALL")
+            else:
+                for key in differed:
+                    c.call("DEL", key)
 
     def differ(self, words, replies):
         name = excuse(words, *replies)

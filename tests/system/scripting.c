@@ -153,3 +153,15 @@ Test(scripting, only_the_last_scripts_of_eval_are_kept) {
     cr_assert(strstr(r->str, "evicted_scripts:100\r\n"));
     freeReplyObject(r);
 }
+
+/* Found by scripts from a grammar. */
+Test(scripting, errors_of_libraries_are_those_of_redis) {
+    redisContext *c = ask_open(server_run(NULL, NULL));
+
+    EXPECT_PREFIX(c, "-ERR user_script:1: malformed pattern (missing ']') script: ", "EVAL %s 0",
+                  "return ('a'):find('[')");
+    EXPECT(c, "[(nil) $bad argument #1 to '?' (invalid format option 'z')]", "EVAL %s 0",
+           "return {pcall(struct.pack, 'z', 1)}");
+    EXPECT(c, "[(nil) $Bad data format in input.]", "EVAL %s 0",
+           "return {pcall(cmsgpack.unpack, '\\196\\1x')}");
+}
