@@ -31,6 +31,11 @@ async function ioredis() {
     for await (const some of r.scanStream({ count: 100 })) keys.push(...some);
     assert.equal(keys.length, await r.dbsize());
     assert.deepEqual(await r.pipeline().get('s').llen('l').exec(), [[null, 'v'], [null, 2]]);
+    assert.equal(await r.acl('SETUSER', 'app', 'on', '>secret', '~app:*', '+@all'), 'OK');
+    const app = new Redis({ port, username: 'app', password: 'secret' });
+    assert.equal(await app.set('app:k', 'v'), 'OK');
+    await assert.rejects(app.get('k'), /^ReplyError: NOPERM No permissions to access a key/);
+    app.disconnect();
     r.disconnect();
     waits.disconnect();
 }
@@ -54,6 +59,14 @@ async function nodeRedis(RESP) {
     assert.deepEqual(await c.multi().set('t', '1').incr('t').exec(), ['OK', 2]);
     assert.equal(await c.lPush('l', ['a', 'b']), 2);
     assert.deepEqual(await c.lPopCount('l', 5), ['b', 'a']);
+    await c.aclSetUser('app', ['on', '>secret', '~app:*', '+@all']);
+    const app = createClient({ socket: { port }, RESP, username: 'app', password: 'secret' });
+    await app.connect();
+    assert.equal(await app.aclWhoAmI(), 'app');
+    assert.deepEqual((await c.aclGetUser('app')).flags, ['on', 'sanitize-payload']);
+    await assert.rejects(app.get('k'), /NOPERM No permissions to access a key/);
+    assert.equal(await c.aclDelUser('app'), 1);
+    app.destroy();
     c.destroy();
 }
 

@@ -97,10 +97,32 @@ def waiting(r):
     assert got == [(b"queue", b"job")]
 
 
+def users(r):
+    assert r.acl_setuser("app", enabled=True, passwords=["+secret"], keys=["app:*"],
+                         categories=["+@read"], commands=["+set", "-config"])
+    user = r.acl_getuser("app")
+    assert user["enabled"] and user["categories"][-1] == "+@read", user
+    app = redis.Redis(port=PORT, username="app", password="secret")
+    assert app.set("app:k", "v") and app.get("app:k") == b"v"
+    for refused in (lambda: app.get("k"), lambda: app.delete("app:k")):
+        try:
+            refused()
+            assert False
+        except redis.exceptions.NoPermissionError:
+            pass
+    try:
+        redis.Redis(port=PORT, username="app", password="no").ping()
+        assert False
+    except redis.exceptions.ResponseError:
+        pass
+    assert [e["reason"] for e in r.acl_log()] == ["auth", "command", "key"]
+    assert r.acl_deluser("app") == 1 and r.acl_users() == ["default"]
+
+
 def main():
     r = redis.Redis(port=PORT)
     r.flushall()
-    for part in (strings, lists, hashes, sets, zsets, streams, others, transactions, waiting):
+    for part in (strings, lists, hashes, sets, zsets, streams, others, transactions, waiting, users):
         part(r)
 
 

@@ -190,6 +190,15 @@ Test(acl, a_script_may_do_what_its_client_may) {
            "return {redis.acl_check_cmd('get','mine'), redis.acl_check_cmd('get','x'),"
            "redis.acl_check_cmd('del','mine')}");
     EXPECT_PREFIX(u, "-NOPERM User u has no permissions to run the 'evalsha'", "EVALSHA x 0");
+    EXPECT(c, "$lib", "FUNCTION LOAD %s",
+           "#!lua name=lib\nredis.register_function('f', function(k, a) return "
+           "redis.call('get', a[1]) end)");
+    EXPECT(u, "-NOPERM User u has no permissions to run the 'fcall' command", "FCALL f 0 secret");
+    EXPECT(c, "+OK", "ACL SETUSER u +fcall");
+    EXPECT_PREFIX(u, "-ERR ACL failure in script: No permissions to access a key",
+                  "FCALL f 0 secret");
+    EXPECT(u, NO_KEY, "FCALL f 1 secret mine");
+    EXPECT(u, "$v", "FCALL f 1 mine mine");
     EXPECT(c, "$hidden", "GET secret");
 }
 
