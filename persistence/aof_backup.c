@@ -375,12 +375,12 @@ void aof_backup_each(const char *dir, void (*see)(void *arg, const struct aof_ba
 
     if (!d) return;
     for (const struct dirent *ent; (ent = readdir(d));) {
-        size_t n = strlen(ent->d_name), tail = sizeof PARTIAL - 1;
+        size_t n = strnlen(ent->d_name, BACKUP_ID_MAX), tail = sizeof PARTIAL - 1;
         struct aof_backup_entry b = {.sealed = true};
         char id[BACKUP_ID_MAX];
 
         if (strncmp(ent->d_name, "backup-", 7) != 0 || n >= sizeof id) continue;
-        snprintf(id, sizeof id, "%s", ent->d_name);
+        memcpy(id, ent->d_name, n + 1);
         if (n > tail && strcmp(id + n - tail, PARTIAL) == 0) {
             id[n - tail] = '\0';
             b.sealed = false;
