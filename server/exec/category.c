@@ -74,7 +74,7 @@ uint32_t command_categories(const struct command_slot *s) {
     const struct command *top = s->parent ? s->parent->row : s->row;
     uint32_t cats = of_flags(s->row->flags), own;
 
-    if (s->row->subcommands) return cats; /* only they can be called */
+    if (s->row->subcommands && s->row->arity == -2) return cats; /* only they can be called */
     if (is_exception(top->name, &own)) return cats | own;
     if (s->row->flags & CMD_RUNS_SCRIPT) cats &= ~BIT(READ); /* what it reads, its commands read */
     return cats | of_group(s->row->group);
