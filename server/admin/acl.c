@@ -22,9 +22,10 @@ static int cmd_acl_setuser(struct call *x) {
     for (int i = 3; i < x->argc; i++) arg_is_secret(x, i);
     if (!acl_is_word(x->argv[2]))
         return reply_err(x, "ERR Usernames can't contain spaces or null characters");
+    bytes_append_str(&why, "ERR ");
     rc = acl_set_user(x->e, x->argv[2], x->argv + 3, (size_t)x->argc - 3, &why);
     if (rc < 0)
-        reply_errf(x, "ERR %s", bytes_cstr(&why));
+        reply_err(x, bytes_cstr(&why));
     else
         reply_ok(&x->r);
     bytes_release(&why);
@@ -122,9 +123,10 @@ static int cmd_acl_load(struct call *x) {
     int rc;
 
     if (!x->e->v->aclfile[0]) return reply_err(x, ERR_NO_ACL_FILE);
+    bytes_append_str(&why, "ERR ");
     rc = acl_load(x->e, &why);
     if (rc < 0)
-        reply_errf(x, "ERR %s", why.p);
+        reply_err(x, bytes_cstr(&why));
     else
         reply_ok(&x->r);
     bytes_release(&why);

@@ -98,6 +98,7 @@ int acl_file_parse(struct slice text, const char *name, const struct acl_terms *
                    struct acl_users *out, struct bytes *errors) {
     struct reading r = {.name = name, .terms = terms, .errors = errors};
     struct words w = {0};
+    size_t before = errors->n;
 
     while (text.n) {
         const char *end = memchr(text.p, '\n', text.n);
@@ -111,7 +112,7 @@ int acl_file_parse(struct slice text, const char *name, const struct acl_terms *
         text = slice_of(text.p + n, text.n - n);
     }
     mem_free(w.v);
-    if (errors->n == 0) return 0;
+    if (errors->n == before) return 0;
     acl_users_release(out);
     return -1;
 }

@@ -203,6 +203,28 @@ static const char *apply_category(struct acl_selector *s, const struct acl_terms
     return NULL;
 }
 
+/* Commands of Redis that are not here (any more, or yet): files of users that name them are to be
+ * read, and written back as they were. The rule has no effect. */
+static bool is_of_redis(struct slice name) {
+    static const char *const names[] = {"asking",    "cluster",  "failover",  "module",
+                                        "psync",     "readonly", "readwrite", "replconf",
+                                        "replicaof", "slaveof",  "sync"};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (slice_is(name, names[i])) return true;
+    return false;
+}
+
+static const char *note_absent(struct acl_selector *s, const struct acl_terms *terms,
+                               struct slice rule, bool allow) {
+    const char *bar = rule.n ? memchr(rule.p, '|', rule.n) : NULL;
+    struct slice head = {rule.p, bar ? (size_t)(bar - rule.p) : rule.n};
+
+    if (!is_of_redis(head) || acl_find_command(terms->commands, head)) return ACL_ERR_UNKNOWN;
+    note_rule(s, rule, allow);
+    return NULL;
+}
+
 /* +config|get, +select|0 */
 static const char *allow_with_bar(struct acl_selector *s, const struct acl_terms *terms,
                                   struct slice rule) {
@@ -211,7 +233,7 @@ static const char *allow_with_bar(struct acl_selector *s, const struct acl_terms
     struct slice word = slice_of(bar + 1, rule.n - head.n - 1);
     struct command_slot *cmd = acl_find_command(terms->commands, head);
 
-    if (!cmd) return ACL_ERR_UNKNOWN;
+    if (!cmd) return note_absent(s, terms, rule, true);
     if (cmd->parent) return ERR_FIRST_ARG_OF_SUB;
     if (word.n == 0) return ACL_ERR_SYNTAX;
     if (cmd->nsub) {
@@ -235,7 +257,7 @@ static const char *apply_command(struct acl_selector *s, const struct acl_terms 
     if (rule.n && rule.p[0] == '@') return apply_category(s, terms, rule, allow);
     if (allow && rule.n && memchr(rule.p, '|', rule.n)) return allow_with_bar(s, terms, rule);
     cmd = acl_find_command(terms->commands, rule);
-    if (!cmd) return ACL_ERR_UNKNOWN;
+    if (!cmd) return note_absent(s, terms, rule, allow);
     set_command(s, cmd, allow);
     note_rule(s, rule, allow);
     return NULL;

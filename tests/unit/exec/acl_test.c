@@ -75,6 +75,8 @@ Test(acl, rules_are_shown_in_the_order_given) {
     is_shown("&a allchannels", OFF "&* -@all");
     is_shown("(~a +get) (&x)", OFF "resetchannels -@all (~a resetchannels -@all +get) "
                                    "(resetchannels &x -@all)");
+    is_shown("+@all -replicaof -cluster|reset", OFF "resetchannels +@all -replicaof "
+                                                    "-cluster|reset");
     is_shown("( ~a (~b +get )", OFF "resetchannels -@all (~b resetchannels -@all +get)");
     is_shown("( ~a +get ) clearselectors", OFF "resetchannels -@all");
     is_shown("on nopass skip-sanitize-payload", "on nopass skip-sanitize-payload resetchannels "
