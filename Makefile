@@ -27,6 +27,9 @@ VERSION  := 0.1.0
 GITSHA   := $(shell git rev-parse --short=8 HEAD 2>/dev/null || echo 00000000)
 LZF_CFLAGS := $(shell pkg-config --cflags liblzf 2>/dev/null)
 LUA_CFLAGS := $(shell pkg-config --cflags lua5.1 2>/dev/null)
+# Linked into the program where it can be: a call of Lua's interface is then a call.
+LUA_ARCHIVE := $(shell $(CC) -print-file-name=liblua5.1.a)
+LUA_LIB  := $(if $(findstring /,$(LUA_ARCHIVE)),$(LUA_ARCHIVE),-llua5.1)
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(OPT) -I. $(LZF_CFLAGS) $(LUA_CFLAGS) -fPIE -pthread -MMD -MP $(CFLAGS)
 LINK     = $(CC) $(OPT) -pie -rdynamic -pthread $(LDFLAGS)
 
@@ -49,7 +52,7 @@ reverse = $(if $(1),$(call reverse,$(wordlist 2,99,$(1))) $(firstword $(1)))
 libs_for = $(patsubst %,$(O)/lib%.a,$(call reverse,$(call below,$(1),$(LIB_ORDER))))
 ALL_LIBS := $(patsubst %,$(O)/lib%.a,$(call reverse,$(LIB_ORDER)))
 
-SYS_LIBS := -levent_core -lisal -llzf -llua5.1 -lm $(LIBS_$(FLAVOUR))
+SYS_LIBS := -levent_core -lisal -llzf $(LUA_LIB) -lm $(LIBS_$(FLAVOUR))
 ifeq ($(shell pkg-config --exists libsystemd 2>/dev/null && echo yes),yes)
 SYS_LIBS += -lsystemd
 ALL_CFLAGS += -DSTET_SYSTEMD

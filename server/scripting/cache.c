@@ -16,22 +16,23 @@ static struct script **bucket_of(struct scripting *sc, const uint8_t sha[SHA1_BY
     return &sc->buckets[h % SCRIPT_BUCKETS];
 }
 
-static int digit(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-}
+/* 1 more than what a digit stands for. */
+static const uint8_t digits[256] = {
+    ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+    ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+    ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16};
 
 bool script_parse_hex(struct slice hex, uint8_t sha[SHA1_BYTES]) {
-    if (hex.n != SHA1_HEX) return false;
-    for (int i = 0; i < SHA1_BYTES; i++) {
-        int high = digit(hex.p[2 * i]), low = digit(hex.p[2 * i + 1]);
+    const uint8_t *p = (const uint8_t *)hex.p;
+    bool all = hex.n == SHA1_HEX;
 
-        if (high < 0 || low < 0) return false;
-        sha[i] = (uint8_t)(high << 4 | low);
+    for (int i = 0; all && i < SHA1_BYTES; i++) {
+        uint8_t high = digits[p[2 * i]], low = digits[p[2 * i + 1]];
+
+        all = high && low;
+        sha[i] = (uint8_t)((high - 1) << 4 | (low - 1));
     }
-    return true;
+    return all;
 }
 
 struct script *script_find(struct scripting *sc, const uint8_t sha[SHA1_BYTES]) {
@@ -151,16 +152,18 @@ struct script *script_add(struct call *x, struct slice body, const uint8_t sha[S
     struct slice code = body;
     struct bytes why = {0};
     struct script *s;
+    bool sets_global;
     unsigned flags;
     int ref;
 
     if (parse_shebang(x, &code, &flags) < 0) return NULL;
-    ref = script_compile(sc, "@user_script", code, &why);
+    ref = script_compile(sc, "@user_script", code, &sets_global, &why);
     if (ref == LUA_NOREF) {
         reply_errf(x, "ERR Error compiling script (new function): %s", bytes_cstr(&why));
         bytes_release(&why);
         return NULL;
     }
+    if (!sets_global) flags |= SCRIPT_DIRECT;
     s = mem_alloc(sizeof *s + body.n);
     *s = (struct script){.flags = flags, .ref = ref, .evictable = evictable, .n = body.n};
     memcpy(s->sha, sha, SHA1_BYTES);

@@ -49,6 +49,7 @@ struct compiling {
     const char *chunk;
     struct slice code;
     int ref;
+    bool sets_global;
 };
 
 /* A chunk that begins with ESC would be taken for compiled code, which nobody checks. */
@@ -58,12 +59,14 @@ static int compile_protected(lua_State *L) {
     if (c->code.n && c->code.p[0] == LUA_SIGNATURE[0])
         return luaL_error(L, "attempt to load chunk with wrong mode");
     if (luaL_loadbuffer(L, c->code.p, c->code.n, c->chunk) != 0) return lua_error(L);
+    c->sets_global = bytecode_sets_global(L);
     c->ref = luaL_ref(L, LUA_REGISTRYINDEX);
     return 0;
 }
 
-int script_compile(struct scripting *sc, const char *chunk, struct slice code, struct bytes *why) {
-    struct compiling c = {chunk, code, LUA_NOREF};
+int script_compile(struct scripting *sc, const char *chunk, struct slice code, bool *sets_global,
+                   struct bytes *why) {
+    struct compiling c = {chunk, code, LUA_NOREF, true};
     lua_State *L = sc->L;
 
     if (lua_cpcall(L, compile_protected, &c) != 0) {
@@ -73,6 +76,7 @@ int script_compile(struct scripting *sc, const char *chunk, struct slice code, s
         lua_settop(L, AT_TOP);
         return LUA_NOREF;
     }
+    *sets_global = c.sets_global;
     return c.ref;
 }
 
@@ -209,7 +213,7 @@ static int invoke(lua_State *L) {
         push_list(L, run->args, run->nargs);
         nargs = 2;
     } else {
-        lua_pushvalue(L, lua_upvalueindex(2)); /* the view */
+        lua_pushvalue(L, lua_upvalueindex(run->flags & SCRIPT_DIRECT ? 3 : 2));
         lua_setfenv(L, -2);
         lua_pushvalue(L, lua_upvalueindex(4));
         push_list(L, run->keys, run->nkeys);

@@ -39,6 +39,7 @@ enum script_flags {
     SCRIPT_NO_CLUSTER = 1 << 3,
     SCRIPT_CROSS_SLOT = 1 << 4,
     SCRIPT_COMPAT = 1 << 5, /* without a shebang: commands are checked one by one */
+    SCRIPT_DIRECT = 1 << 6, /* assigns to no global: reads them without the view */
 };
 
 struct script {
@@ -111,7 +112,11 @@ int script_run(struct call *x, struct run run);
 int script_kill(struct call *x, bool function);
 
 /* Compiles; the function's reference, or LUA_NOREF and the error's text in `why`. */
-int script_compile(struct scripting *sc, const char *chunk, struct slice code, struct bytes *why);
+int script_compile(struct scripting *sc, const char *chunk, struct slice code, bool *sets_global,
+                   struct bytes *why);
+
+/* bytecode.c: whether the function on top assigns to a global, or one within it. */
+bool bytecode_sets_global(lua_State *L);
 
 /* cache.c */
 struct script *script_find(struct scripting *sc, const uint8_t sha[SHA1_BYTES]);

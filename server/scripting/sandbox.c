@@ -206,6 +206,15 @@ static int safe_setfenv(lua_State *L) {
     return 1;
 }
 
+/* Who reads globals without a view is shown the view all the same. */
+static int safe_getfenv(lua_State *L) {
+    int n = lua_tocfunction(L, lua_upvalueindex(1))(L);
+
+    if (!lua_rawequal(L, -1, lua_upvalueindex(2))) return n;
+    lua_pushvalue(L, lua_upvalueindex(3));
+    return 1;
+}
+
 /* ---------------------------------------------------------------- loading text only */
 
 static int load_text(lua_State *L, const char *p, size_t n, const char *chunk) {
@@ -279,6 +288,38 @@ static int text_pcall(lua_State *L) {
             lua_pop(L, 1);
     }
     return lua_gettop(L);
+}
+
+enum { EXACT_DIGITS = 15 };
+
+/* What most scripts ask for is a short whole number; Lua's own asks strtod(). */
+static bool whole_number(const char *p, size_t n, double *v) {
+    bool minus = n && *p == '-';
+    int64_t sum = 0;
+
+    if (n - minus == 0 || n - minus > EXACT_DIGITS) return false;
+    for (size_t i = minus; i < n; i++) {
+        if (p[i] < '0' || p[i] > '9') return false;
+        sum = sum * 10 + (p[i] - '0');
+    }
+    *v = (double)sum;
+    if (minus) *v = -*v;
+    return true;
+}
+
+static int quick_tonumber(lua_State *L) {
+    size_t len;
+    const char *p;
+    double v;
+
+    if (lua_gettop(L) == 1 && lua_type(L, 1) == LUA_TSTRING) {
+        p = lua_tolstring(L, 1, &len);
+        if (whole_number(p, len, &v)) {
+            lua_pushnumber(L, v);
+            return 1;
+        }
+    }
+    return lua_tocfunction(L, lua_upvalueindex(1))(L);
 }
 
 static int short_pattern(lua_State *L) {
@@ -385,6 +426,9 @@ static void replace_functions(lua_State *L) {
                                        {NULL, NULL}};
 
     for (const luaL_Reg *f = globals; f->name; f++) lua_register(L, f->name, f->func);
+    lua_getglobal(L, "tonumber");
+    lua_pushcclosure(L, quick_tonumber, 1);
+    lua_setglobal(L, "tonumber");
     lua_getglobal(L, "next");
     lua_pushcclosure(L, safe_pairs, 1);
     lua_setglobal(L, "pairs");
@@ -452,6 +496,11 @@ void sandbox_open(lua_State *L) {
     sandbox_protect(L);
     lua_pushvalue(L, AT_VIEW);
     lua_setfield(L, AT_GLOBALS, "_G");
+    lua_getfield(L, AT_GLOBALS, "getfenv");
+    lua_pushvalue(L, AT_GLOBALS);
+    lua_pushvalue(L, AT_VIEW);
+    lua_pushcclosure(L, safe_getfenv, 3);
+    lua_setfield(L, AT_GLOBALS, "getfenv");
     lua_pushvalue(L, AT_VIEW);
     lua_replace(L, LUA_GLOBALSINDEX);
 }

@@ -46,6 +46,11 @@ Test(scripting, one_script_leaves_nothing_to_the_next) {
     redisContext *c = ask_open(server_run(NULL, NULL));
     static const char *const tries[] = {
         "rawset(_G, 'x', 1)",
+        "rawset(getfenv(1), 'x', 1)",
+        "rawset(getfenv(function() end), 'x', 1)",
+        "loadstring('x = 1')()",
+        "local f = function() x = 1 end f()",
+        "coroutine.wrap(function() rawset(getfenv(1), 'x', 1) end)()",
         "rawset(string, 'x', 1)",
         "getmetatable('').__index.x = 1",
         "getmetatable('').__metatable = nil",
