@@ -267,6 +267,41 @@ class Run:
         user.close()
         self.compare_log(trail)
 
+    def compare_sessions(self, rng, name, trail):
+        """Whose connections end when channels are taken away, or the user is deleted."""
+        self.admin.ask("ACL", "SETUSER", name, "on", "nopass", "+subscribe", "+psubscribe", "+auth",
+                       "+ssubscribe", "+ping")
+        users = [Pair(self.servers) for _ in range(4)]
+        for u in users:
+            self.same("AUTH", u.ask("AUTH", name, "x"), trail)
+            self.same("PING", u.ask("PING"), trail)
+            kind = rng.choice(["SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE", "PING"])
+            names = PATTERNS if kind == "PSUBSCRIBE" else CHANNELS
+            words = [kind] + ([rng.choice(names)] if kind != "PING" else [])
+            trail.append(words)
+            self.same(" ".join(words), u.ask(*words), trail)
+        words = ["ACL", "SETUSER", name, "resetchannels", "clearselectors"]
+        words += rng.sample(["&news*", "&n*", "&news", "&n1", "&other", "&*", "(&n*)"], 3)
+        if rng.random() < 0.2:
+            words = ["ACL", "DELUSER", name]
+        trail.append(words)
+        self.same(" ".join(words), self.admin.ask(*words), trail)
+        for u in users:
+            self.asked += 1
+            open_ = [self.is_open(c) for c in u.conns]
+            if open_[0] != open_[1]:
+                self.differ("open afterwards", open_[0], open_[1], trail)
+            u.close()
+
+    @staticmethod
+    def is_open(c):
+        try:
+            c.send(encode(["PING"]))
+            c.read()
+            return True
+        except Closed:
+            return False
+
     def compare_log(self, trail):
         logs = []
         for reply in self.admin.ask("ACL", "LOG", "100"):
@@ -291,6 +326,7 @@ class Run:
         self.compare_shown("u", trail)
         self.compare_rights(rng, "u", trail)
         self.compare_use(rng, "u", trail)
+        self.compare_sessions(rng, "u", trail)
 
 
 def main():

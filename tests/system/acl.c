@@ -326,6 +326,36 @@ Test(acl, a_file_is_saved_and_loaded) {
     EXPECT(ask_open(s), "[$bob $default]", "ACL USERS");
 }
 
+Test(acl, a_save_that_fails_leaves_the_file) {
+    STET_ONLY();
+    static const char *const faults[] = {"write:code=28,count=1,short=10", "sync:code=5,count=1",
+                                         "rename:code=28,count=1"};
+    static const char users[] = "user default on nopass ~* &* +@all\nuser bob off\n";
+
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
+        struct server *s = server_new();
+        redisContext *c;
+        char *text;
+
+        server_write_file(s, "users.acl", users);
+        setenv("STET_IO_FAULT", faults[i], 1);
+        server_start(s, "--aclfile", "users.acl", "--save", "", NULL);
+        unsetenv("STET_IO_FAULT");
+        c = ask_open(s);
+        EXPECT(c, "+OK", "ACL SETUSER eve");
+        EXPECT(c,
+               "-ERR There was an error trying to save the ACLs. Please check the server logs for "
+               "more information",
+               "ACL SAVE");
+        text = server_read_file(s, "users.acl");
+        cr_expect_str_eq(text, users);
+        free(text);
+        EXPECT(c, "+OK", "ACL SAVE");
+        EXPECT(c, "+OK", "ACL LOAD");
+        EXPECT(c, "[$bob $default $eve]", "ACL USERS");
+    }
+}
+
 Test(acl, a_broken_file_keeps_the_server_from_starting) {
     static const char *const broken[][2] = {
         {"users bob", "users.acl:1 should start with user keyword followed by the username."},
