@@ -66,6 +66,7 @@ int rdb_publish(const struct rdb_save *o, int dirfd, const char *name, const cha
 /* In which form the values that are read are kept; and what is due. The limits of listpacks are
  * those of the parameters named so. */
 struct rdb_rules {
+    bool skip_sum;          /* of a payload of DUMP: it is not compared */
     struct hash_rules hash; /* now_ms means nothing */
     struct set_rules set;
     struct zset_rules zset;

@@ -55,6 +55,11 @@ static int debug_set_active_expire(struct call *x) {
     return ok(x);
 }
 
+static int debug_skip_sums(struct call *x) {
+    x->e->skip_sums = number_arg(x, 2) != 0;
+    return ok(x);
+}
+
 static int debug_pause_cron(struct call *x) {
     const struct admin_app *app = app_of(x->e);
 
@@ -188,7 +193,8 @@ static const struct subcommand {
     {"SET-ACTIVE-EXPIRE", 3, 3, debug_set_active_expire, "(0|1)",
      "Whether keys are deleted that are due but not asked for."},
     {"SET-DISABLE-DENY-SCRIPTS", 3, 3, ok, "(0|1)", "Accepted without effect."},
-    {"SET-SKIP-CHECKSUM-VALIDATION", 3, 3, ok, "(0|1)", "Accepted without effect."},
+    {"SET-SKIP-CHECKSUM-VALIDATION", 3, 3, debug_skip_sums, "(0|1)",
+     "Whether the checksums of RDB files and of RESTORE's payloads are looked over."},
     {"SLEEP", 3, 3, debug_sleep, "<seconds>", "Stop serving anybody for so long."},
     {"STRINGMATCH-LEN", 4, 4, debug_stringmatch_len, "<pattern> <text>",
      "Whether the pattern matches the text."},

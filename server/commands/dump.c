@@ -80,6 +80,7 @@ static bool parse_when(struct call *x, struct restore *o) {
 static bool read_payload(struct call *x, const struct restore *o, struct entry **e, int *version) {
     struct rdb_rules rules = snapshot_rules(x->e->v);
 
+    rules.skip_sum = x->e->skip_sums;
     switch (rdb_restore(x->argv[3], x->argv[1], o->when_ms, &rules, e, version)) {
     case RDB_RESTORED: return true;
     case RDB_BAD_SUM: reply_err(x, "ERR DUMP payload version or checksum are wrong"); return false;
@@ -95,7 +96,7 @@ static void log_restore(struct call *x, const struct restore *o, const struct en
     struct bytes payload = {0};
     int argc = 4;
     int64_t number = o->idle_s >= 0 ? o->idle_s : o->freq;
-    bool anew = version > rdb_oldest_version(e);
+    bool anew = version > rdb_oldest_version(e) || x->e->skip_sums;
 
     if (!anew && (o->absolute || o->when_ms == ENTRY_NO_EXPIRE) && o->replace) return;
     if (anew) rdb_dump(&payload, e, x->e->v->rdbcompression);

@@ -150,6 +150,7 @@ struct engine {
     bool replaying;       /* the log is being read back */
     bool loading;
     bool active_expire; /* DEBUG SET-ACTIVE-EXPIRE */
+    bool skip_sums;     /* DEBUG SET-SKIP-CHECKSUM-VALIDATION */
     uint64_t loading_done, loading_total;
     uint64_t loaded_keys, loaded_due; /* of the RDB that was read last: kept; their time was over */
     int64_t loading_began_ms;

@@ -39,7 +39,7 @@ struct rdb_save snapshot_save(const struct engine *e) {
 
 struct rdb_load snapshot_load(struct engine *e, bool drop_due) {
     return (struct rdb_load){
-        .read = {.rules = snapshot_rules(e->v), .checksum = e->v->rdbchecksum},
+        .read = {.rules = snapshot_rules(e->v), .checksum = e->v->rdbchecksum && !e->skip_sums},
         .ks = &e->ks,
         .drop_due_ms = drop_due ? clock_wall_ms() : 0,
         .lru = access_is_lru(e->v),

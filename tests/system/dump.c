@@ -112,3 +112,21 @@ Test(dump, a_reload_changes_nothing) {
     freeReplyObject(before);
     freeReplyObject(after);
 }
+
+Test(dump, a_checksum_can_be_looked_over) {
+    struct server *s = server_run("--enable-debug-command", "yes", "--appendonly", "yes", NULL);
+    redisContext *c = ask_open(s);
+    redisReply *r;
+
+    EXPECT(c, "+OK", "SET k v");
+    r = dump(c, "k");
+    r->str[r->len - 1] ^= 1;
+    EXPECT(c, "-ERR DUMP payload version or checksum are wrong", "RESTORE a 0 %b", BIN(r));
+    EXPECT(c, "+OK", "DEBUG SET-SKIP-CHECKSUM-VALIDATION 1");
+    EXPECT(c, "+OK", "RESTORE a 0 %b REPLACE", BIN(r));
+    EXPECT(c, "+OK", "DEBUG SET-SKIP-CHECKSUM-VALIDATION 0");
+    EXPECT(c, "-ERR DUMP payload version or checksum are wrong", "RESTORE b 0 %b", BIN(r));
+    freeReplyObject(r);
+    if (server_is_stet()) c = ask_through_restarts(s, c); /* Redis logs what it can't read again */
+    EXPECT(c, "$v", "GET a");
+}
