@@ -147,9 +147,11 @@ static int on_key(void *arg, const struct rdb_key *k, struct entry *e, struct er
 
 static int on_function(void *arg, struct slice code, struct err *e) {
     struct bytes *copy = mem_calloc(sizeof *copy);
+    const struct load *l = arg;
 
     bytes_append(copy, code.p, code.n);
-    return add(arg, (struct item){.kind = ITEM_LIBRARY, .code = copy}, e);
+    return add(arg,
+               (struct item){.kind = ITEM_LIBRARY, .code = copy, .at = l->out->report.value_at}, e);
 }
 
 static void on_progress(void *arg, uint64_t done, uint64_t total) {
@@ -200,6 +202,13 @@ static int insert(struct load *l, const struct item *it, struct err *err) {
     return 0;
 }
 
+static int accept_library(struct load *l, const struct item *it, struct err *e) {
+    struct err why;
+
+    if (l->o->library(l->o->library_arg, bytes_slice(it->code), l->o->merge, &why) == 0) return 0;
+    return err_set(e, why.code, "offset %llu: %.400s", (unsigned long long)it->at, why.text);
+}
+
 static int accept(struct load *l, const struct item *it, struct err *e) {
     struct db *db = &l->o->ks->dbs[it->db];
 
@@ -208,8 +217,7 @@ static int accept(struct load *l, const struct item *it, struct err *e) {
     case ITEM_SIZE:
         if (db->keys.count == 0 && it->keys) table_reserve(&db->keys, it->keys);
         return 0;
-    case ITEM_LIBRARY:
-        return l->o->library(l->o->library_arg, bytes_slice(it->code), l->o->merge, e);
+    case ITEM_LIBRARY: return accept_library(l, it, e);
     }
     return 0;
 }

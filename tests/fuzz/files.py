@@ -22,11 +22,14 @@ MODULE_AUX = b"\xf7\x81" + struct.pack(">Q", 12345) + b"\x02\x02\x05" + string(b
     b"\x04" + struct.pack("<d", 1.5) + b"\x03\0\0\0\0\x01\x05\x00"
 
 
+LIBRARY = b"#!lua name=x\nredis.register_function('f', function() return 1 end)"
+
+
 def whole_file(rng):
     """One with every opcode and some values."""
     out = b"REDIS%04d" % rng.choice((1, 9, 10, 11, 12))
     out += b"\xfa" + string(b"redis-ver") + string(b"7.2.4") + b"\xfa" + string(b"ctime") + b"\xc2abcd"
-    out += MODULE_AUX + b"\xf5" + string(b"#!lua name=x\n") + b"\xfe\x00\xfb\x0a\x02"
+    out += MODULE_AUX + b"\xf5" + string(LIBRARY) + b"\xfe\x00\xfb\x0a\x02"
     out += b"\xf4" + length(5) + length(10) + length(0)
     values = corpus()
     for i in range(rng.randrange(1, 12)):
