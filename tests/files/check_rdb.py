@@ -115,7 +115,7 @@ def same_up_to_the_value(mine, other):
     a, b = plain(mine[1]), plain(other[1])
     if a == b:
         return True
-    if "ziplist" in other[1] or "zipmap" in other[1]:
+    if re.search("ziplist|zipmap", other[1], re.I):
         a, b = b, a
     if "--- RDB ERROR DETECTED ---" not in a:
         return False
@@ -156,7 +156,8 @@ def damaged_files(dir, rounds, rng):
             if os.path.exists(out):
                 salvaged += 1
                 keys = int(re.search(r"(\d+) keys written", text).group(1))
-                if run(TOOL, out)[0] or not load(conn, s.dir, out):
+                good = load(conn, s.dir, out) or "library of functions" in s.log().splitlines()[-1]
+                if run(TOOL, out)[0] or not good:
                     wrong.append("round %d: what was salvaged does not load: %s" % (i, text[-600:]))
                 elif keys < told["keys"] - (0 if told["valid"] else 1):
                     wrong.append("round %d: %d keys salvaged of %d" % (i, keys, told["keys"]))
