@@ -95,10 +95,25 @@ static const char *refusal(struct scripting *sc, const struct command_slot *cmd,
     return call_refusal(sc->e, flags, why + 1) ? why : NULL;
 }
 
+static struct command_slot *resolve(struct scripting *sc, int argc, bool *unknown_sub) {
+    struct slice name = sc->argv[0];
+    struct known_command *k = &sc->known[(uintptr_t)name.p / 16 % KNOWN_COMMANDS];
+    struct command_slot *cmd;
+
+    *unknown_sub = false;
+    if (k->at == name.p && k->n == name.n && memcmp(k->name, name.p, name.n) == 0) return k->slot;
+    cmd = command_resolve(&sc->e->commands, argc, sc->argv, unknown_sub);
+    if (cmd && !cmd->sub && !cmd->parent && name.n <= sizeof k->name) {
+        *k = (struct known_command){.at = name.p, .n = name.n, .slot = cmd};
+        memcpy(k->name, name.p, name.n);
+    }
+    return cmd;
+}
+
 /* The command that the arguments name, or NULL and why it may not run. */
 static struct command_slot *find_command(struct scripting *sc, int argc, const char **why) {
     bool unknown_sub;
-    struct command_slot *cmd = command_resolve(&sc->e->commands, argc, sc->argv, &unknown_sub);
+    struct command_slot *cmd = resolve(sc, argc, &unknown_sub);
 
     if (!cmd || unknown_sub) {
         *why = "Unknown Redis command called from script";

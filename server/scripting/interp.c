@@ -209,10 +209,14 @@ static int invoke(lua_State *L) {
     lua_pushvalue(L, lua_upvalueindex(1)); /* 1: on error */
     lua_rawgeti(L, LUA_REGISTRYINDEX, run->ref);
     if (run->is_function) { /* its environment is its library's */
+        lua_pushvalue(L, lua_upvalueindex(6));
+        lua_replace(L, LUA_GLOBALSINDEX); /* of code that is loaded while it runs */
         push_list(L, run->keys, run->nkeys);
         push_list(L, run->args, run->nargs);
         nargs = 2;
     } else {
+        lua_pushvalue(L, lua_upvalueindex(2));
+        lua_replace(L, LUA_GLOBALSINDEX);
         lua_pushvalue(L, lua_upvalueindex(run->flags & SCRIPT_DIRECT ? 3 : 2));
         lua_setfenv(L, -2);
         lua_pushvalue(L, lua_upvalueindex(4));
@@ -316,7 +320,8 @@ void scripting_start(struct engine *e) {
     lua_pushvalue(L, AT_GLOBALS);
     lua_pushvalue(L, AT_KEYS);
     lua_pushvalue(L, AT_ARGV);
-    lua_pushcclosure(L, invoke, 5);
+    lua_pushvalue(L, AT_FUNCTION_VIEW);
+    lua_pushcclosure(L, invoke, 6);
     CHECK(lua_gettop(L) == AT_TOP);
     functions_start(sc);
 }

@@ -23,9 +23,10 @@ enum {
     AT_GLOBALS = 1,      /* what scripts read their globals from; they see a protected view of it */
     AT_VIEW,             /* that view: the environment of every script */
     AT_FUNCTION_GLOBALS, /* the same for functions of libraries */
-    AT_FUNCTION_META,    /* the metatable of their view */
-    AT_LOAD,             /* runs the code of a library: see library.c */
-    AT_KEYS,             /* the name "KEYS" */
+    AT_FUNCTION_VIEW,
+    AT_FUNCTION_META, /* the metatable of that view */
+    AT_LOAD,          /* runs the code of a library: see library.c */
+    AT_KEYS,          /* the name "KEYS" */
     AT_ARGV,
     AT_ON_ERROR, /* makes an error a table with its place */
     AT_INVOKE,   /* script_invoke */
@@ -82,6 +83,17 @@ struct library_loading {
 
 enum { SCRIPT_BUCKETS = 1024 };
 
+/* Commands that scripts have called, by where Lua keeps the name: what stands there is compared,
+ * for it may be another string by now. */
+struct known_command {
+    const char *at;
+    size_t n;
+    char name[24];
+    struct command_slot *slot; /* of a command without subcommands */
+};
+
+enum { KNOWN_COMMANDS = 64 };
+
 struct scripting {
     struct engine *e;
     lua_State *L;
@@ -99,6 +111,7 @@ struct scripting {
     char *digits;
     int argv_cap;
     struct drand48_data random;
+    struct known_command known[KNOWN_COMMANDS];
 };
 
 struct scripting *scripting_of(lua_State *L);

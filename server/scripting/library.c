@@ -365,8 +365,8 @@ void library_open(lua_State *L) {
     sandbox_protect(L); /* the view */
     lua_pushvalue(L, -1);
     lua_setfield(L, AT_FUNCTION_GLOBALS, "_G");
-    lua_getmetatable(L, -1);
-    lua_insert(L, -2); /* AT_FUNCTION_META */
+    lua_getmetatable(L, -1); /* AT_FUNCTION_META */
+    lua_pushvalue(L, AT_FUNCTION_VIEW);
     lua_pushvalue(L, AT_FUNCTION_META);
     push_loading_globals(L);
     lua_pushcclosure(L, run_code, 3); /* AT_LOAD */

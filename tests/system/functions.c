@@ -77,11 +77,14 @@ Test(functions, leave_nothing_behind) {
                                         "string.x = 1",
                                         "return KEYS",
                                         "setmetatable(_G, {})",
+                                        "return loadstring('return KEYS')()",
+                                        "loadstring('x = 1')()",
                                         "redis.register_function('g', redis.log)",
                                         "return redis.call('fcall', 'f', 0)",
                                         "return redis.call('function', 'flush')"};
     char code[256];
 
+    EXPECT(c, "$k", "EVAL %s 1 k", "return KEYS[1]");
     for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) {
         redisReply *r;
 
