@@ -400,7 +400,10 @@ int app_finish(struct app *a) {
     if (!ok) log_warning("Not everything could be made durable before the exit");
     process_stopping(a->v);
 #ifdef STET_DCHECK
-    if (a->engine.busy) return ok ? 0 : 1;
+    if (a->engine.busy) { /* a script is in the middle of it */
+        snapshot_forget(&a->engine);
+        return ok ? 0 : 1;
+    }
     scripting_stop(&a->engine);
     engine_release(&a->engine); /* so that what a leak checker reports is a leak */
     net_release(&a->net);
