@@ -2,7 +2,6 @@
 #include "server/exec/acl.h"
 
 #include "server/exec/call.h"
-#include "server/exec/multi.h"
 #include "storage/base/check.h"
 #include "storage/base/mem.h"
 

@@ -14,6 +14,8 @@
 #define NOT_CHANGED                                                                                \
     "WARNING: ACL errors detected, no change to the previously active ACL rules was performed"
 
+#define NO_NAME SLICE("\"\"")
+
 /* ---------------------------------------------------------------- one line */
 
 struct words {
@@ -65,9 +67,10 @@ static bool apply_rule(void *arg, struct slice rule) {
 }
 
 static void read_user(struct reading *r, const struct words *w, struct acl_users *out) {
+    struct slice name = slice_eq(w->v[1], NO_NAME) ? SLICE("") : w->v[1];
     struct slice open;
 
-    r->u = acl_user_new(w->v[1], r->terms);
+    r->u = acl_user_new(name, r->terms);
     if (acl_rules_each(w->v + 2, w->n - 2, apply_rule, r, &open) < 0)
         bytes_printf(r->errors, "%s:%zu: Unmatched parenthesis in selector definition.", r->name,
                      r->line);
@@ -291,14 +294,34 @@ static int take_lines(struct engine *e, size_t *lines) {
     return 0;
 }
 
+/* The words of a line of users as words of the configuration, where quotes mean something. */
+static void append_words(struct slice line, struct bytes *out) {
+    struct words w = {0};
+
+    split(line, &w);
+    for (size_t i = 0; i < w.n; i++) {
+        bool plain = slice_eq(w.v[i], NO_NAME);
+
+        if (!plain) plain = !memchr(w.v[i].p, '"', w.v[i].n) && !memchr(w.v[i].p, '\'', w.v[i].n);
+        if (i) bytes_append_char(out, ' ');
+        if (plain)
+            bytes_append(out, w.v[i].p, w.v[i].n);
+        else
+            bytes_append_quoted(out, w.v[i]);
+    }
+    mem_free(w.v);
+}
+
 static void emit_lines(void *arg, conf_emit_fn emit, void *ctx) {
     const struct engine *e = arg;
 
     for (size_t i = 0; i < e->acl.users.n && !has_file(e); i++) {
-        struct bytes line = {0};
+        struct bytes text = {0}, line = {0};
 
-        acl_user_describe(e->acl.users.v[i], ACL_WRITTEN, &line);
+        acl_user_describe(e->acl.users.v[i], ACL_WRITTEN, &text);
+        append_words(bytes_slice(&text), &line);
         emit(ctx, bytes_slice(&line));
+        bytes_release(&text);
         bytes_release(&line);
     }
 }

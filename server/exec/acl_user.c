@@ -273,7 +273,7 @@ void acl_user_describe(const struct acl_user *u, enum acl_form form, struct byte
     const char *flags[ACL_FLAGS_MAX];
     int nflags = acl_user_flags(u, flags);
 
-    bytes_printf(out, "user %s", u->name);
+    bytes_printf(out, "user %s", form == ACL_WRITTEN && !u->name[0] ? "\"\"" : u->name);
     for (int i = 0; i < nflags; i++) bytes_printf(out, " %s", flags[i]);
     for (size_t i = 0; i < u->npasswords; i++) bytes_printf(out, " #%s", u->passwords[i]);
     bytes_append_char(out, ' ');

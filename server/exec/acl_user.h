@@ -39,7 +39,8 @@ int acl_rules_each(const struct slice *words, size_t n, acl_rule_fn fn, void *ar
 /* The password is one of the user's, or he needs none. Always takes as long as for all of them. */
 bool acl_user_knows(const struct acl_user *u, struct slice password);
 
-/* "user NAME on #1234 ~* resetchannels -@all +get (~a resetchannels -@all)" */
+/* "user NAME on #1234 ~* resetchannels -@all +get (~a resetchannels -@all)"; a name without a
+ * character is written as "". */
 void acl_user_describe(const struct acl_user *u, enum acl_form form, struct bytes *out);
 
 /* The names of the flags that are set; how many. */

@@ -381,7 +381,7 @@ Test(acl, a_broken_file_keeps_the_server_from_starting) {
 Test(acl, users_of_the_configuration_file_are_written_back) {
     struct server *s = server_new();
     redisContext *c;
-    char *text;
+    char *text, *before;
 
     server_write_file(s, "redis.conf",
                       "save \"\"\n# people\nuser bob on nopass +get ~b\nuser eve off\n# end\n");
@@ -390,10 +390,17 @@ Test(acl, users_of_the_configuration_file_are_written_back) {
     EXPECT(c, "[$bob $default $eve]", "ACL USERS");
     EXPECT(c, "+OK", "ACL SETUSER bob -get +@read");
     EXPECT(c, ":1", "ACL DELUSER eve");
+    EXPECT(c, "+OK", "ACL SETUSER q\"'\\ ~%s &x\"", "a\"b'c\\x41");
+    EXPECT(c, "+OK", "ACL SETUSER %s off", "");
     EXPECT(c, "+OK", "CONFIG REWRITE");
+    before = strdup(ask(c, "ACL LIST"));
     text = server_read_file(s, "redis.conf");
-    cr_expect(has(text, "# people\nuser bob on nopass sanitize-payload ~b resetchannels -@all -get "
-                        "+@read\nuser default on nopass sanitize-payload ~* &* +@all\n# end\n"),
+    server_stop(s);
+    server_start(s, server_path(s, "redis.conf"), NULL);
+    EXPECT(ask_open(s), before, "ACL LIST");
+    free(before);
+    cr_expect(has(text, "user bob on nopass sanitize-payload ~b resetchannels -@all -get "
+                        "+@read\nuser default on nopass sanitize-payload ~* &* +@all\n"),
               "%s", text);
     free(text);
 }

@@ -381,6 +381,12 @@ Test(acl, a_file_is_taken_as_a_whole_or_not_at_all) {
                      "-@all +set)\nuser b off sanitize-payload resetchannels -@all\n"
                      "user default off sanitize-payload resetchannels -@all\n");
     acl_users_release(&all);
+    set("", "on");
+    bytes_clear(&text);
+    acl_file_text(&engine.acl.users, &text);
+    cr_assert_eq(acl_file_parse(bytes_slice(&text), "f", &engine.acl.terms, &all, &errors), 0);
+    cr_expect(acl_users_find(&all, SLICE(""))->on, "a name of nothing is written, too");
+    acl_users_release(&all);
     cr_assert_eq(acl_file_parse(SLICE("user a on\nuser b +nosuch foo\nbar\nuser a\nuser c (+get"),
                                 "f", &engine.acl.terms, &all, &errors),
                  -1);
