@@ -14,6 +14,9 @@
 enum {
     RDB_HEADER_BYTES = 9, /* "REDIS", four digits */
     RDB_SUM_BYTES = 8,
+    RDB_FRAME_WORD = 5, /* "$EOF:", a mark, CR LF; before the header of a stream */
+    RDB_MARK_BYTES = 40,
+    RDB_FRAME_BYTES = RDB_FRAME_WORD + RDB_MARK_BYTES + 2,
     RDB_SUM_SINCE = 5,     /* the version */
     RDB_FOOTER_BYTES = 10, /* of DUMP: version, checksum */
     RDB_PLAIN_VERSION = 10,

@@ -85,6 +85,11 @@ uint64_t rdb_in_sum(struct rdb_in *in) {
     return in->crc;
 }
 
+void rdb_in_sum_anew(struct rdb_in *in) {
+    in->crc = 0;
+    in->summed = in->p;
+}
+
 /* Reads on until n bytes are at hand. */
 static bool refill(struct rdb_in *in, size_t n) {
     size_t have = (size_t)(in->end - in->p);

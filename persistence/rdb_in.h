@@ -75,7 +75,8 @@ bool rdb_in_string(struct rdb_in *in, struct slice *s);
 bool rdb_in_skip(struct rdb_in *in, uint64_t n);
 bool rdb_in_skip_string(struct rdb_in *in);
 
-/* The checksum of everything before what comes next. */
+/* The checksum of everything before what comes next; and: it begins here. */
 uint64_t rdb_in_sum(struct rdb_in *in);
+void rdb_in_sum_anew(struct rdb_in *in);
 
 #endif

@@ -25,9 +25,11 @@ struct read {
     struct err *e;
     struct rdb_key next; /* of the key to come */
     struct bytes key;
-    unsigned type;       /* of the value under way */
-    uint64_t content_at; /* where it begins, behind the key */
-    bool in_value;       /* an error is one of this key's */
+    unsigned type;             /* of the value under way */
+    uint64_t content_at;       /* where it begins, behind the key */
+    bool in_value;             /* an error is one of this key's */
+    char mark[RDB_MARK_BYTES]; /* what follows the end of a stream */
+    bool framed;
     bool done;
 };
 
@@ -49,10 +51,26 @@ static void next_key(struct read *r) {
 
 /* ---------------------------------------------------------------- header */
 
+/* A server that sends a snapshot without knowing its length says in front which 40 bytes will stand
+ * behind it. `p`: the first RDB_HEADER_BYTES. */
+static bool take_frame(struct read *r, const uint8_t *p) {
+    const size_t have = RDB_HEADER_BYTES - RDB_FRAME_WORD;
+
+    memcpy(r->mark, p + RDB_FRAME_WORD, have);
+    p = rdb_in_take(&r->in, RDB_FRAME_BYTES - RDB_HEADER_BYTES);
+    if (!p) return false;
+    memcpy(r->mark + have, p, RDB_MARK_BYTES - have);
+    rdb_in_sum_anew(&r->in);
+    r->framed = true;
+    return true;
+}
+
 static bool take_header(struct read *r) {
     const uint8_t *p = rdb_in_take(&r->in, RDB_HEADER_BYTES);
     int version = 0;
 
+    if (p && memcmp(p, "$EOF:", RDB_FRAME_WORD) == 0)
+        p = take_frame(r, p) ? rdb_in_take(&r->in, RDB_HEADER_BYTES) : NULL;
     if (!p) return false;
     if (memcmp(p, "REDIS", 5) != 0)
         return rdb_in_fault(&r->in, EPROTO, "no RDB file: it does not begin with 'REDIS'");
@@ -174,16 +192,25 @@ static bool take_slot_info(struct read *r) {
     return true;
 }
 
-static bool take_end(struct read *r) {
+static bool take_sum(struct read *r) {
     uint64_t want, sum = rdb_in_sum(&r->in);
 
-    r->done = true;
     if (r->report->version < SUM_VERSION) return true;
     if (!rdb_in_u64(&r->in, &want)) return false;
     r->report->sum = want == 0 ? RDB_SUM_OFF : want == sum ? RDB_SUM_GOOD : RDB_SUM_WRONG;
     if (!r->o->checksum || r->report->sum != RDB_SUM_WRONG) return true;
     return rdb_in_fault(&r->in, EBADMSG, "the checksum is %016llx, but the file says %016llx",
                         (unsigned long long)sum, (unsigned long long)want);
+}
+
+static bool take_end(struct read *r) {
+    const uint8_t *p;
+
+    r->done = true;
+    if (!take_sum(r) || !r->framed) return !r->in.failed;
+    p = rdb_in_take(&r->in, RDB_MARK_BYTES);
+    return p && (memcmp(p, r->mark, RDB_MARK_BYTES) == 0 ||
+                 rdb_in_fail(&r->in, "the mark behind the end is another than in front"));
 }
 
 /* ---------------------------------------------------------------- keys */

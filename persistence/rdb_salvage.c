@@ -11,7 +11,13 @@
 enum { COPY_BYTES = 256 * 1024 };
 
 int rdb_salvage_begin(struct rdb_salvage *s, int from, int dirfd, const char *name, struct err *e) {
+    char head[RDB_FRAME_WORD];
+
     *s = (struct rdb_salvage){.from = from, .dirfd = dirfd, .name = name};
+    /* What is written is a file, not a stream. */
+    if (io_read_at(from, head, sizeof head, 0, NULL) == sizeof head &&
+        memcmp(head, "$EOF:", sizeof head) == 0)
+        s->copied = RDB_FRAME_BYTES;
     if (io_exists(dirfd, name)) return err_set(e, EEXIST, "'%s' is there already", name);
     s->out = (struct rdb_out){.fd = io_create(dirfd, name, e), .sum = true, .e = e};
     return s->out.fd < 0 ? -1 : 0;

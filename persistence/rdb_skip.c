@@ -152,6 +152,7 @@ static bool skip_record(struct rdb_in *in, unsigned code) {
 }
 
 bool rdb_skip_rest(struct rdb_in *in, int version) {
+    uint64_t n;
     uint8_t code;
 
     for (;;) {
@@ -159,5 +160,6 @@ bool rdb_skip_rest(struct rdb_in *in, int version) {
         if (code == RDB_EOF) break;
         if (!skip_record(in, code)) return false;
     }
-    return rdb_in_left(in) == (version < RDB_SUM_SINCE ? 0 : RDB_SUM_BYTES);
+    n = version < RDB_SUM_SINCE ? 0 : RDB_SUM_BYTES;
+    return rdb_in_left(in) == n || rdb_in_left(in) == n + RDB_MARK_BYTES; /* a stream's */
 }

@@ -506,3 +506,65 @@ Test(rdb_libraries, stand_in_a_file_before_the_keys) {
     cr_assert_eq(loaded.report.skipped_functions, 1);
     ks.libraries = NULL;
 }
+
+/* ---------------------------------------------------------------- streams; passing over */
+
+#define MARK "0123456789abcdef0123456789abcdef01234567"
+
+static void publish_framed(const char *behind) {
+    int dir = io_open_dir(".", false, NULL), fd = io_create(dir, "d.rdb", NULL);
+
+    cr_assert_eq(write(fd, "$EOF:" MARK "\r\n", 47), 47);
+    cr_assert_eq(rdb_write(&save, fd, NULL, &err), 0);
+    cr_assert_eq(write(fd, behind, 40), 40);
+    close(fd);
+    close(dir);
+}
+
+Test(rdb_files, a_stream_ends_with_the_mark_that_it_announced) {
+    struct rdb_loaded loaded;
+
+    fill(50);
+    publish_framed(MARK);
+    cr_assert_eq(load(0, &loaded), 0, "%s", err.text);
+    cr_expect_eq(loaded.keys, 100);
+    cr_expect_eq(loaded.report.at, help_read("d.rdb").n);
+    cr_expect_eq(loaded.report.sum, RDB_SUM_GOOD);
+    keyspace_release(&back);
+    keyspace_init(&back, 16);
+    publish_framed("X123456789abcdef0123456789abcdef01234567");
+    cr_expect_eq(load(0, &loaded), -1);
+    cr_expect(strstr(err.text, "the mark behind the end"), "%s", err.text);
+}
+
+/* Packed and not. */
+static struct entry *sample(int type, int n) {
+    struct slice key = SLICE("k"), s;
+    struct entry *e = type == 0   ? entry_new_string(key, SLICE("value"), ENTRY_NO_EXPIRE, 0)
+                      : type == 1 ? hash_new(key)
+                                  : set_new(key, SLICE("m"), 1, &rules.set);
+    char text[32];
+
+    for (int i = 0; i < n; i++) {
+        s = slice_of(text, (size_t)snprintf(text, sizeof text, "m%d", i));
+        if (type == 1) hash_set(e, s, s, false, &rules.hash);
+        if (type == 2) set_add(e, s, &rules.set);
+    }
+    return e;
+}
+
+Test(rdb_values, passing_over_ends_where_reading_ends) {
+    for (int type = 0; type < 3; type++)
+        for (int n = 1; n < 2000; n = n * 3 + 1) {
+            struct entry *e = sample(type, n);
+
+            rdb_out_release(&out);
+            out = (struct rdb_out){.fd = -1, .compress = n % 2};
+            rdb_put_value(&out, e);
+            rdb_out_raw(&out, "tail", 4);
+            turn();
+            cr_expect(rdb_skip_value(&in, rdb_type_of(e)), "type %d, %d", type, n);
+            cr_expect_eq(rdb_in_left(&in), 4, "type %d, %d", type, n);
+            entry_free(e);
+        }
+}
