@@ -250,7 +250,8 @@ static void trim(struct call *x, struct ref *r, struct range keep) {
     struct ql_limits lim = list_limits(x);
     size_t len = listval_len(r->e), behind = len - keep.from - keep.n;
 
-    if (keep.n == len) {
+    if (keep.n == len) { /* told as if it were a change, but there is nothing to log */
+        key_touched(x->e, r->db, r->key, r->hash);
         key_event(x, r, EVENT_LIST, "ltrim");
         return;
     }

@@ -346,7 +346,7 @@ static int cmd_xsetid(struct call *x) {
     s->last_id = o.id;
     if (o.added != -1) s->entries_added = (uint64_t)o.added;
     if (!stream_id_is_zero(o.max_deleted)) s->max_deleted_id = o.max_deleted;
-    key_changed(x, &r, EVENT_STREAM, "xsetid");
+    key_changed_inside(x, &r, EVENT_STREAM, "xsetid");
     reply_ok(&x->r);
     return 0;
 }

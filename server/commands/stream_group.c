@@ -70,9 +70,11 @@ static int cmd_create(struct call *x) {
     if (!group_id(x, s, &id)) return -1;
     if (s && stream_group_find(s, x->argv[3]))
         return reply_err(x, "BUSYGROUP Consumer Group name already exists");
-    if (!s) s = make_stream(x, &r);
-    stream_group_add(s, x->argv[3], id, o.read);
-    key_changed(x, &r, EVENT_STREAM, "xgroup-create");
+    stream_group_add(s ? s : make_stream(x, &r), x->argv[3], id, o.read);
+    if (s)
+        key_changed_inside(x, &r, EVENT_STREAM, "xgroup-create");
+    else
+        key_changed(x, &r, EVENT_STREAM, "xgroup-create");
     reply_ok(&x->r);
     return 0;
 }
@@ -88,7 +90,7 @@ static int cmd_setid(struct call *x) {
     if (!group_id(x, s, &id)) return -1;
     g->last_id = id;
     g->entries_read = o.read;
-    key_changed(x, &r, EVENT_STREAM, "xgroup-setid");
+    key_changed_inside(x, &r, EVENT_STREAM, "xgroup-setid");
     reply_ok(&x->r);
     return 0;
 }
@@ -101,7 +103,7 @@ static int cmd_destroy(struct call *x) {
     if (!find_for_change(x, &r, &s, &g, false)) return -1;
     if (g) {
         stream_group_remove(s, g);
-        key_changed(x, &r, EVENT_STREAM, "xgroup-destroy");
+        key_changed_inside(x, &r, EVENT_STREAM, "xgroup-destroy");
     }
     reply_int(&x->r, g != NULL);
     return 0;
@@ -119,7 +121,7 @@ static int cmd_createconsumer(struct call *x) {
     is_new = !stream_consumer_find(g, x->argv[4]);
     if (is_new) {
         stream_consumer_add(g, x->argv[4], x->now_ms);
-        key_changed(x, &r, EVENT_STREAM, "xgroup-createconsumer");
+        key_changed_inside(x, &r, EVENT_STREAM, "xgroup-createconsumer");
     }
     reply_int(&x->r, is_new);
     return 0;

@@ -109,7 +109,7 @@ struct stream_consumer *need_consumer(struct call *x, const struct ref *r, struc
     }
     EFFECT(x, SLICE("XGROUP"), SLICE("CREATECONSUMER"), r->key, stream_group_name(g), name);
     c = stream_consumer_add(g, name, x->now_ms);
-    key_changed(x, r, EVENT_STREAM, "xgroup-createconsumer");
+    key_changed_inside(x, r, EVENT_STREAM, "xgroup-createconsumer");
     return c;
 }
 

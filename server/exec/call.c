@@ -230,6 +230,15 @@ void key_changed_quietly(struct call *x, const struct ref *r) {
     gate_changed(&x->e->gate, r->hash);
 }
 
+void key_changed_inside(struct call *x, const struct ref *r, enum event_class cls,
+                        const char *event) {
+    struct interest *k = interest_find(&x->e->interests, r->db->id, r->key, r->hash);
+
+    key_changed_quietly(x, r);
+    if (k) blocking_touched(x->e, k);
+    key_event(x, r, cls, event);
+}
+
 void key_event(struct call *x, const struct ref *r, enum event_class cls, const char *event) {
     struct engine *e = x->e;
 

@@ -117,6 +117,11 @@ void key_changed(struct call *x, const struct ref *r, enum event_class cls, cons
 /* The same for a change of which nobody is told and for which nobody waits (XACK, XCLAIM). */
 void key_changed_quietly(struct call *x, const struct ref *r);
 
+/* The same for a change of what is not read as the key's contents (groups of a stream): waiting
+ * clients and subscribers are told, WATCH and tracking are not. */
+void key_changed_inside(struct call *x, const struct ref *r, enum event_class cls,
+                        const char *event);
+
 /* The same for who has an eye on the key, without counting a change; and for all keys at once. */
 void key_touched(struct engine *e, const struct db *db, struct slice key, uint64_t hash);
 void all_touched(struct engine *e);

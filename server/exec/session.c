@@ -59,7 +59,8 @@ void session_reset(struct session *s) {
     s->resp = 2;
     mem_free(s->name);
     s->name = NULL;
-    s->flags &= SESSION_UNIX | SESSION_LOCAL;
+    s->flags &=
+        SESSION_UNIX | SESSION_LOCAL | SESSION_REPLY_SKIP; /* the last one for this very command */
     acl_begin_session(s);
 }
 
