@@ -470,13 +470,13 @@ static int expect_no_data(const struct aof_names *to, struct err *e) {
     return 0;
 }
 
-/* The log goes on in the last increment, and what is damaged in others may be cut: only the base,
- * which nobody writes to, may be the same file as the backup's. */
+/* The log goes on in the last increment, and what is damaged in others may be cut, as in a base
+ * that is an old single file: only another base may be the same file as the backup's. */
 static int take_files(int from, int to, const struct aof_manifest *m, struct err *e) {
     for (size_t i = 0; i < m->n; i++) {
         const char *name = m->files[i].name;
-        int rc =
-            m->files[i].type == AOF_BASE ? io_link(from, name, to, e) : io_copy(from, name, to, e);
+        bool unchanged = m->files[i].type == AOF_BASE && strstr(name, ".base.");
+        int rc = unchanged ? io_link(from, name, to, e) : io_copy(from, name, to, e);
 
         if (rc < 0) return -1;
     }

@@ -59,7 +59,15 @@ static int on_aux(void *arg, struct slice name, struct slice value, struct err *
     return 0;
 }
 
-/* What the file says of itself stands in front of the first key. */
+/* What the file says of itself stands in front of the first database. */
+static int on_size(void *arg, int db, uint64_t keys, uint64_t expires, struct err *e) {
+    (void)arg;
+    (void)db;
+    (void)keys;
+    (void)expires;
+    return err_set(e, ECANCELED, "enough");
+}
+
 static int on_key(void *arg, const struct rdb_key *k, struct entry *e, struct err *err) {
     (void)arg;
     (void)k;
@@ -68,7 +76,7 @@ static int on_key(void *arg, const struct rdb_key *k, struct entry *e, struct er
 }
 
 static void look_at(int fd, struct part *p) {
-    static const struct rdb_sink sink = {.aux = on_aux, .key = on_key};
+    static const struct rdb_sink sink = {.aux = on_aux, .size = on_size, .key = on_key};
     struct rdb_read o = {.rules = {.hash = {.now_ms = HASH_ALL}, .list = {.fill = -2}},
                          .ndbs = INT_MAX};
     struct aof_epoch h;
