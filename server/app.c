@@ -200,6 +200,9 @@ static int load_snapshot(struct app *a) {
     close(fd);
     if (rc < 0) {
         log_warning("%s", e.text);
+        log_warning("'stet-check-rdb %s' says more; with --salvage OUT it writes what is readable "
+                    "into a new file",
+                    a->v->dbfilename);
         log_warning("Fatal error loading the DB, check server logs. Exiting.");
         return -1;
     }
