@@ -237,12 +237,15 @@ void blocked_check_time(struct engine *e, uint64_t now_us) {
         unblock(heap_entry(first, struct blocked, deadline), NULL);
 }
 
-/* One of those that are ready, NULL: none is. */
-static struct blocked *find_ready(const struct engine *e) {
-    list_each (it, &e->blocked) {
+/* Answers those that are ready, up to the first whose command runs again: it may end the waiting of
+ * others. NULL: all were looked at. */
+static struct blocked *answer_ready(struct engine *e) {
+    list_each_safe (it, next, &e->blocked) {
         struct blocked *b = list_entry(it, struct blocked, link);
 
-        if (b->ready && b->ready(b)) return b;
+        if (!b->ready || !b->ready(b)) continue;
+        if (b->cmd) return b;
+        unblock(b, NULL);
     }
     return NULL;
 }
@@ -250,10 +253,6 @@ static struct blocked *find_ready(const struct engine *e) {
 void blocked_check_progress(struct engine *e) {
     struct blocked *b;
 
-    while ((b = find_ready(e))) {
-        if (!b->cmd)
-            unblock(b, NULL);
-        else if (call_again(b))
-            end(e, b);
-    }
+    while ((b = answer_ready(e)))
+        if (call_again(b)) end(e, b);
 }
