@@ -19,6 +19,12 @@ void admin_register(struct command_registry *r) {
     command_registry_add(r, lolwut_commands);
     command_registry_add(r, save_commands);
     command_registry_add(r, backup_commands);
+    command_registry_add(r, cluster_commands);
+    command_registry_add(r, module_commands);
+}
+
+bool admin_is_allowed(const struct call *x, int64_t who) {
+    return who == CONF_ACCESS_YES || (who == CONF_ACCESS_LOCAL && x->s->flags & SESSION_LOCAL);
 }
 
 struct admin_app *app_of(const struct engine *e) {

@@ -221,16 +221,8 @@ static int debug_help(struct call *x) {
     return 0;
 }
 
-static bool is_allowed(const struct call *x) {
-    switch (x->e->v->enable_debug_command) {
-    case CONF_ACCESS_YES: return true;
-    case CONF_ACCESS_LOCAL: return x->s->flags & SESSION_LOCAL;
-    default: return false;
-    }
-}
-
 static int cmd_debug(struct call *x) {
-    if (!is_allowed(x))
+    if (!admin_is_allowed(x, x->e->v->enable_debug_command))
         return reply_err(x, "ERR DEBUG command not allowed. If the enable-debug-command option is "
                             "set to \"local\", you can run it from a local connection, otherwise "
                             "you need to set this option in the configuration file, and then "

@@ -8,6 +8,9 @@
 #include "server/admin/admin.h"
 #include "server/exec/call.h"
 
+/* enable-debug-command and its like: `who` is the parameter's value. */
+bool admin_is_allowed(const struct call *x, int64_t who);
+
 extern const struct command acl_commands[];
 extern const struct command connection_commands[];
 extern const struct command client_commands[];
@@ -22,6 +25,8 @@ extern const struct command memory_commands[];
 extern const struct command lolwut_commands[];
 extern const struct command save_commands[];
 extern const struct command backup_commands[];
+extern const struct command cluster_commands[];
+extern const struct command module_commands[];
 
 /* Never NULL: an engine without an application (unit tests) has an empty one. */
 struct admin_app *app_of(const struct engine *e);
