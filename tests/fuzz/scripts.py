@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 """scripts - sends random scripts: calls of every function that scripts have, with arguments that do
-not suit them. Each gets an answer, nothing ends the server, and nothing of them is left behind.
+not suit them; and libraries of functions, mutated or through mutated payloads. Each gets an answer,
+nothing ends the server, and nothing of them is left behind.
 
   scripts.py [--rounds 20] [--seed 1]      a round: 500 scripts
 """
@@ -13,6 +14,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
+from payloads import mutate, seal  # noqa: E402
 from resp import Closed  # noqa: E402
 from server import SERVER, Failed, Server  # noqa: E402
 
@@ -75,12 +77,39 @@ class Maker:
         return " ".join(parts + ["return " + self.value()])
 
 
+    def library(self):
+        name = self.rng.choice("abc")
+        code = ("#!lua name=l%s\nlocal kept = {}\nredis.register_function('f%s', function(KEYS, ARGV) "
+                "kept[#kept + 1] = ARGV[1] %s end)\nredis.register_function{function_name = 'g%s', "
+                "flags = {'no-writes'}, callback = function() return kept end}" % (
+                    name, name, self.script(), name)).encode("latin-1")
+        if self.rng.random() < 0.3:
+            code = mutate(self.rng, code, [code, b"redis.register_function('a', redis.log)\n"])
+        return [["FUNCTION", "LOAD", "REPLACE", code], ["FCALL", "f" + name, "1", "k", "v"],
+                ["FCALL_RO", "g" + name, "0"]]
+
+    def payload(self, dump):
+        body = mutate(self.rng, dump[:-10] or b"\xf5\x01x", [dump, b"\xf5\xf6#!lua name=x\n"])
+        return [["FUNCTION", "RESTORE", seal(body, 10), self.rng.choice(["FLUSH", "REPLACE", "APPEND"])],
+                ["FUNCTION", "LIST", "WITHCODE"]]
+
+
+def libraries(conn, maker):
+    """Libraries come, mutated or not, and go through mutated payloads."""
+    for words in maker.library():
+        conn.ask(*words)
+    for words in maker.payload(conn.call("FUNCTION", "DUMP")):
+        conn.ask(*words)
+
+
 def attempt(server, maker, rounds):
     conns = [server.conn(proto=2), server.conn(proto=3)]
     for n in range(rounds * BATCH):
         script = maker.script()
         try:
             conns[n % 2].ask("EVAL", script, "1", "k", "v")
+            if n % 10 == 0:
+                libraries(conns[n // 10 % 2], maker)
         except (Closed, TimeoutError, OSError) as e:
             return "%s: %s" % (type(e).__name__, script)
         if n % BATCH == BATCH - 1:
