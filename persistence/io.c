@@ -29,7 +29,7 @@ static int fault_point(enum io_op op) {
     if (delay > 0) {
         struct timespec ts = {delay / 1000, delay % 1000 * 1000000L};
 
-        nanosleep(&ts, NULL);
+        while (nanosleep(&ts, &ts) < 0 && errno == EINTR) continue;
     }
     if (atomic_load_explicit(&faults[op].code, memory_order_relaxed) == 0) return 0;
     if (atomic_load(&faults[op].count) == 0) return 0;

@@ -12,6 +12,7 @@
 #include "storage/base/num.h"
 #include "storage/base/rng.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -75,7 +76,7 @@ static int debug_sleep(struct call *x) {
     if (seconds > 0 && seconds < 1e9) {
         t.tv_sec = (time_t)seconds;
         t.tv_nsec = (long)((seconds - (double)t.tv_sec) * 1e9);
-        nanosleep(&t, NULL);
+        while (nanosleep(&t, &t) < 0 && errno == EINTR) continue;
         clock_refresh();
     }
     return ok(x);

@@ -131,14 +131,10 @@ static void reply_script_error(lua_State *L, struct call *x, const char *name) {
 
 /* ---------------------------------------------------------------- the endless ones */
 
-enum { LOOK_EVERY = 100000 /* instructions; about a millisecond */ };
-
-static void on_count(lua_State *L, lua_Debug *ar);
-
 /* From now on every instruction fails, so that no pcall of the script gets around it. */
 static void raise_killed(struct scripting *sc, lua_State *L) {
-    lua_sethook(L, on_count, LUA_MASKCOUNT, 1);
-    lua_sethook(sc->L, on_count, LUA_MASKCOUNT, 1);
+    lua_sethook(L, script_on_count, LUA_MASKCOUNT, 1);
+    lua_sethook(sc->L, script_on_count, LUA_MASKCOUNT, 1);
     api_raise(L, "Script killed by user with SCRIPT KILL...");
 }
 
@@ -150,7 +146,7 @@ static void note_slow(const struct scripting *sc, uint64_t ms) {
 
 /* Called now and then while a script runs, between two instructions of Lua: no command is under way
  * but the script's own. */
-static void on_count(lua_State *L, lua_Debug *ar) {
+void script_on_count(lua_State *L, lua_Debug *ar) {
     struct scripting *sc = scripting_of(L);
     struct run *run = &sc->run;
     int64_t limit_ms = sc->e->v->busy_reply_threshold;
@@ -159,12 +155,14 @@ static void on_count(lua_State *L, lua_Debug *ar) {
     (void)ar;
     if (!run->outer) return;
     if (run->killed) raise_killed(sc, L);
-    if (!run->began_ns) run->began_ns = now;
+    if (!run->began_ns) run->began_ns = now - run->ticks * WATCH_TICK_US * 1000ull;
     ms = (now - run->began_ns) / 1000000;
-    if (limit_ms == 0 || ms < (uint64_t)limit_ms) return;
-    if (!sc->e->busy) note_slow(sc, ms);
-    engine_serve_within(sc->e, run->is_function ? BUSY_FUNCTION : BUSY_SCRIPT);
-    if (run->killed) raise_killed(sc, L);
+    if (limit_ms > 0 && ms >= (uint64_t)limit_ms) {
+        if (!sc->e->busy) note_slow(sc, ms);
+        engine_serve_within(sc->e, run->is_function ? BUSY_FUNCTION : BUSY_SCRIPT);
+        if (run->killed) raise_killed(sc, L);
+    }
+    watch_again(sc, L);
 }
 
 bool scripting_end(struct engine *e) {
@@ -248,7 +246,7 @@ int script_run(struct call *x, struct run run) {
     sc->run.outer = x;
     sc->run.resp = 2;
     srand48_r(0, &sc->random);
-    lua_sethook(L, on_count, LUA_MASKCOUNT, LOOK_EVERY);
+    watch_begin(sc);
     lua_pushvalue(L, AT_INVOKE);
     if (lua_pcall(L, 0, 1, 0) == 0) {
         ok = lua_toboolean(L, -1);
@@ -330,6 +328,7 @@ void scripting_stop(struct engine *e) {
     struct scripting *sc = e->scripting;
 
     if (!sc) return;
+    watch_stop();
     script_flush(sc);
     functions_stop(sc);
     lua_close(sc->L);

@@ -67,7 +67,8 @@ struct run {
     int resp;         /* of replies to redis.call */
     bool wrote;
     bool killed;
-    uint64_t began_ns; /* about: taken at the first look at the clock */
+    volatile unsigned ticks; /* of the processor's time, since it began: see watch.c */
+    uint64_t began_ns;       /* about: taken at the first look at the clock */
 };
 
 struct function_library;
@@ -120,6 +121,20 @@ struct scripting *scripting_of(lua_State *L);
 
 /* interp.c: runs `run.ref` as sc->run says; answers x. */
 int script_run(struct call *x, struct run run);
+
+/* Called between two instructions, now and then. */
+void script_on_count(lua_State *L, lua_Debug *ar);
+
+/* watch.c: from the beginning of a script on, script_on_count is called if it runs long. */
+enum { WATCH_INSTRUCTIONS = 100000 /* about a millisecond */, WATCH_TICK_US = 10000 };
+void watch_begin(struct scripting *sc);
+void watch_stop(void);
+
+/* At the end of script_on_count. */
+void watch_again(struct scripting *sc, lua_State *L);
+
+/* The same for a coroutine, at once. */
+void watch_coroutine(lua_State *co);
 
 /* SCRIPT KILL and FUNCTION KILL: answers x. */
 int script_kill(struct call *x, bool function);

@@ -383,6 +383,22 @@ static int steady_seed(lua_State *L) {
     return 0;
 }
 
+static int watched_create(lua_State *L) {
+    int n = lua_tocfunction(L, lua_upvalueindex(1))(L);
+
+    watch_coroutine(lua_tothread(L, -1));
+    return n;
+}
+
+static int watched_wrap(lua_State *L) {
+    int n = lua_tocfunction(L, lua_upvalueindex(1))(L);
+
+    lua_getupvalue(L, -1, 1);
+    watch_coroutine(lua_tothread(L, -1));
+    lua_pop(L, 1);
+    return n;
+}
+
 /* ---------------------------------------------------------------- putting it together */
 
 static void open_library(lua_State *L, const char *name, lua_CFunction open) {
@@ -409,6 +425,12 @@ static void guard_patterns(lua_State *L) {
     lua_pushcfunction(L, bounded_rep);
     lua_setfield(L, -2, "rep");
     lua_pop(L, 1);
+}
+
+static void replace_field(lua_State *L, const char *name, lua_CFunction f) {
+    lua_getfield(L, -1, name);
+    lua_pushcclosure(L, f, 1);
+    lua_setfield(L, -2, name);
 }
 
 static void replace_functions(lua_State *L) {
@@ -440,7 +462,10 @@ static void replace_functions(lua_State *L) {
     lua_setfield(L, -2, "random");
     lua_pushcfunction(L, steady_seed);
     lua_setfield(L, -2, "randomseed");
-    lua_pop(L, 2);
+    lua_getglobal(L, "coroutine");
+    replace_field(L, "create", watched_create);
+    replace_field(L, "wrap", watched_wrap);
+    lua_pop(L, 3);
 }
 
 static void open_all(lua_State *L) {
