@@ -10,6 +10,7 @@
 
 #include <signal.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 static struct scripting *volatile watched; /* the interpreter; signals have no other argument */
 
@@ -17,6 +18,7 @@ static void on_tick(int sig) {
     struct scripting *sc = watched;
 
     (void)sig;
+    if (gettid() != getpid()) return; /* the interpreter is the main thread's */
     if (!sc || !sc->run.outer || ++sc->run.ticks < 2) return;
     lua_sethook(sc->L, script_on_count, LUA_MASKCOUNT, 1);
 }
