@@ -6,6 +6,7 @@ whole, loads in redis-server and by --restore-from, and holds what was there whe
   backup.py [--only NAME]
 """
 import argparse
+import atexit
 import os
 import shutil
 import sys
@@ -47,6 +48,7 @@ def restored(from_dir, program=SERVER, *args):
     if is_stet(program):
         return Server(*LOG, "--restore-from", from_dir, *args, program=program)
     dir = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, dir, ignore_errors=True)
     shutil.copytree(from_dir, os.path.join(dir, "appendonlydir"))
     return Server(*LOG, *args, program=program, dir=dir)
 

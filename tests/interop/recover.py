@@ -7,6 +7,7 @@ crash at every step leaves the old log or the new one. Redis loads the directory
   recover.py [--only NAME]
 """
 import argparse
+import atexit
 import os
 import random
 import shutil
@@ -22,6 +23,13 @@ from server import SERVER, Failed, Server, is_stet, rewrite_done  # noqa: E402
 
 REDIS = "/usr/bin/redis-server"
 LOG = ["--appendonly", "yes", "--appendfsync", "always"]
+
+
+def fresh_dir():
+    """Goes when the program ends."""
+    dir = tempfile.mkdtemp(prefix="stet-recover-")
+    atexit.register(shutil.rmtree, dir, ignore_errors=True)
+    return dir
 
 
 def check(what, got, want):
@@ -44,7 +52,7 @@ class Life:
     """A server that lives through writes and rewrites; what it held at several moments."""
 
     def __init__(self, keep, moments=12, rdb="yes", steps=3):
-        self.dir, self.moments = tempfile.mkdtemp(prefix="stet-recover-"), []
+        self.dir, self.moments = fresh_dir(), []
         self.args = [*LOG, "--aof-history-keep", keep, "--aof-use-rdb-preamble", rdb]
         rng = random.Random(7)
         with Server(*self.args, dir=self.dir) as s:
@@ -65,7 +73,7 @@ class Life:
             s.stop()
 
     def copy(self):
-        to = tempfile.mkdtemp(prefix="stet-recover-")
+        to = fresh_dir()
         shutil.copytree(self.dir, to, dirs_exist_ok=True)
         return to
 
@@ -179,7 +187,7 @@ def of_redis():
             time.sleep(2.1)
         r.kill()
         for ms, want in moments:
-            to = tempfile.mkdtemp()
+            to = fresh_dir()
             shutil.copytree(r.dir, to, dirs_exist_ok=True)
             with Server(*LOG, "--recover-to", str(ms + 1000), dir=to) as s:
                 check("at %d" % ms, strings(s.conn()), want)
