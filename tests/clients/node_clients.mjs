@@ -61,6 +61,7 @@ async function nodeRedis(RESP) {
     assert.deepEqual(await c.lPopCount('l', 5), ['b', 'a']);
     await c.aclSetUser('app', ['on', '>secret', '~app:*', '+@all']);
     const app = createClient({ socket: { port }, RESP, username: 'app', password: 'secret' });
+    app.on('error', () => {}); // its connection ends with its user
     await app.connect();
     assert.equal(await app.aclWhoAmI(), 'app');
     assert.deepEqual((await c.aclGetUser('app')).flags, ['on', 'sanitize-payload']);
