@@ -170,6 +170,7 @@ void unblock(struct blocked *b, const char *error) {
     } else {
         b->time_up(&r);
     }
+    session_silence(s, from);
     if (b->cmd) b->cmd->calls++;
     if (b->need > aof_safe(e->aof, e->gate.level))
         session_add_gate(s, from, b->need, e->gate.level);

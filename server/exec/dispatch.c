@@ -273,14 +273,15 @@ static void propagate(struct call *x) {
     if (changed) x->need = aof_appended(e->aof);
 }
 
+/* A client that waits has not been answered: what it asked to be silent about is still to come. */
 static void apply_reply_mode(struct call *x, uint64_t from) {
     struct session *s = x->s;
 
     if (__builtin_expect(
             !(s->flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP | SESSION_REPLY_SKIP_NEXT)), 1))
         return;
-    if (s->flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP)) out_truncate(&s->out, from);
-    s->flags &= (uint16_t)~SESSION_REPLY_SKIP;
+    if (x->waits) return;
+    session_silence(s, from);
     if (s->flags & SESSION_REPLY_SKIP_NEXT) {
         s->flags &= (uint16_t)~SESSION_REPLY_SKIP_NEXT;
         s->flags |= SESSION_REPLY_SKIP;

@@ -64,6 +64,11 @@ void session_reset(struct session *s) {
     acl_begin_session(s);
 }
 
+void session_silence(struct session *s, uint64_t from) {
+    if (s->flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP)) out_truncate(&s->out, from);
+    s->flags &= (uint16_t)~SESSION_REPLY_SKIP;
+}
+
 void session_add_gate(struct session *s, uint64_t from, uint64_t position, enum aof_level level) {
     struct session_gate *last = s->ngates ? &s->gates[s->ngates - 1] : NULL;
 

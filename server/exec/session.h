@@ -108,6 +108,9 @@ void session_reset(struct session *s);
 
 void session_enter(struct session *s, enum session_state to);
 
+/* CLIENT REPLY OFF or SKIP: the reply from stream offset `from` on is not sent. */
+void session_silence(struct session *s, uint64_t from);
+
 /* Output from stream offset `from` on waits for `position`. */
 void session_add_gate(struct session *s, uint64_t from, uint64_t position, enum aof_level level);
 
