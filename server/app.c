@@ -306,6 +306,36 @@ static int rename_commands(struct app *a) {
     return 0;
 }
 
+static int fail_listening(const struct app *a, const struct err *e) {
+    bool tcp = a->net.port == 0 && (a->v->port != 0 || a->v->port_auto);
+    bool tls = !tcp && a->net.tls_port == 0 && a->v->tls_port != 0;
+
+    log_warning("Failed listening on port %d (%s), aborting. (%s)",
+                (int)(tls ? a->v->tls_port : a->v->port),
+                tcp   ? "tcp"
+                : tls ? "tls"
+                      : "unix",
+                e->text);
+    return -1;
+}
+
+static int listen_first(struct app *a) {
+    struct err e;
+
+    if (net_configure_tls(&a->net, true) < 0) {
+        log_warning("Failed to configure TLS. Check logs for more info.");
+        return -1;
+    }
+    return net_listen(&a->net, &e) == 0 ? 0 : fail_listening(a, &e);
+}
+
+/* The lines that tools wait for. */
+static void tell_ready(const struct app *a) {
+    if (a->net.port) log_notice("Ready to accept connections tcp");
+    if (a->v->unixsocket && a->v->unixsocket[0]) log_notice("Ready to accept connections unix");
+    if (a->net.tls_port) log_notice("Ready to accept connections tls");
+}
+
 int app_start(struct app *a, struct conf *conf, int argc, char **argv) {
     struct err e;
 
@@ -319,10 +349,7 @@ int app_start(struct app *a, struct conf *conf, int argc, char **argv) {
     process_oom_score(a->v, false);
     process_set_thp(a->v->disable_thp);
     a->net.maxclients = process_allow_clients(a->v->maxclients);
-    if (net_listen(&a->net, &e) < 0) {
-        log_warning("Failed listening on port %d (tcp), aborting. (%s)", (int)a->v->port, e.text);
-        return -1;
-    }
+    if (listen_first(a) < 0) return -1;
     if (a->v->port_auto) conf_set_bound_port(conf, a->net.port);
     watch_signals(a);
     app_describe_listeners(a);
@@ -335,12 +362,11 @@ int app_start(struct app *a, struct conf *conf, int argc, char **argv) {
     }
     if (a->v->appendonly ? load(a) < 0 : load_snapshot(a) < 0) return -1;
     app_cron_start(a);
-    if (process_ready(a->v, a->net.port, &e) < 0) {
+    if (process_ready(a->v, a->admin.tcp_port, &e) < 0) {
         log_warning("%s", e.text);
         return -1;
     }
-    if (a->net.port) log_notice("Ready to accept connections tcp");
-    if (a->v->unixsocket && a->v->unixsocket[0]) log_notice("Ready to accept connections unix");
+    tell_ready(a);
     return 0;
 }
 

@@ -26,7 +26,7 @@ struct app {
     struct admin_app admin;
     char run_id[RUN_ID_CHARS + 1];
     char executable[4096];
-    char listeners[1024]; /* lines of INFO */
+    char listeners[4096]; /* lines of INFO */
     bool stopping, cron_paused;
     int stop_signal; /* came and is not dealt with yet */
     bool told_to_wait;

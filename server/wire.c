@@ -12,6 +12,7 @@
 #include "storage/base/log.h"
 #include "storage/base/rng.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -163,12 +164,49 @@ static int apply_process(void *arg, const struct conf_values *v, struct err *e) 
     return 0;
 }
 
-static int apply_listen(void *arg, const struct conf_values *v, struct err *e) {
-    struct app *a = arg;
+static int listen_again(struct app *a, unsigned kinds) {
+    struct err e;
 
-    if (net_relisten(&a->net, e) < 0) return -1;
-    if (v->port_auto) conf_set_bound_port(a->conf, a->net.port);
+    if (net_relisten(&a->net, kinds, &e) < 0) return -1;
+    if (a->v->port_auto) conf_set_bound_port(a->conf, a->net.port);
     app_describe_listeners(a);
+    return 0;
+}
+
+static int apply_port(void *arg, const struct conf_values *v, struct err *e) {
+    (void)v;
+    if (listen_again(arg, 1u << NET_TCP) == 0) return 0;
+    return err_set(e, EADDRINUSE, "Unable to listen on this port. Check server logs.");
+}
+
+static int apply_bind(void *arg, const struct conf_values *v, struct err *e) {
+    (void)v;
+    if (listen_again(arg, 1u << NET_TCP | 1u << NET_TLS) == 0) return 0;
+    return err_set(e, EADDRNOTAVAIL, "Failed to bind to specified addresses.");
+}
+
+static int configure_tls(struct app *a, bool again, struct err *e) {
+    if (net_configure_tls(&a->net, again) == 0) return 0;
+    return err_set(e, EINVAL, "Unable to update TLS configuration. Check server logs.");
+}
+
+static int apply_tls(void *arg, const struct conf_values *v, struct err *e) {
+    (void)v;
+    return configure_tls(arg, true, e);
+}
+
+static int apply_tls_port(void *arg, const struct conf_values *v, struct err *e) {
+    (void)v;
+    if (configure_tls(arg, false, e) < 0) return -1;
+    if (listen_again(arg, 1u << NET_TLS) == 0) return 0;
+    return err_set(e, EADDRINUSE, "Unable to listen on this port. Check server logs.");
+}
+
+static int apply_title(void *arg, const struct conf_values *v, struct err *e) {
+    const struct app *a = arg;
+
+    (void)e;
+    process_set_title(v, a->admin.tcp_port);
     return 0;
 }
 
@@ -187,6 +225,25 @@ static void register_appliers(struct app *a) {
                                             "dbfilename",
                                             "rdb-key-save-delay",
                                             "dir"};
+    /* Not tls-auth-clients: that is looked at when a client comes. */
+    static const char *const tls_names[] = {"tls-cert-file",
+                                            "tls-key-file",
+                                            "tls-key-file-pass",
+                                            "tls-client-cert-file",
+                                            "tls-client-key-file",
+                                            "tls-client-key-file-pass",
+                                            "tls-dh-params-file",
+                                            "tls-ca-cert-file",
+                                            "tls-ca-cert-dir",
+                                            "tls-protocols",
+                                            "tls-ciphers",
+                                            "tls-ciphersuites",
+                                            "tls-prefer-server-ciphers",
+                                            "tls-session-caching",
+                                            "tls-session-cache-size",
+                                            "tls-session-cache-timeout",
+                                            "tls-replication",
+                                            "tls-cluster"};
 
     for (size_t i = 0; i < sizeof aof_names / sizeof *aof_names; i++)
         conf_on_apply(a->conf, aof_names[i], apply_aof, a);
@@ -195,26 +252,34 @@ static void register_appliers(struct app *a) {
     conf_on_apply(a->conf, "maxclients", apply_process, a);
     conf_on_apply(a->conf, "oom-score-adj", apply_process, a);
     conf_on_apply(a->conf, "oom-score-adj-values", apply_process, a);
-    conf_on_apply(a->conf, "port", apply_listen, a);
-    conf_on_apply(a->conf, "bind", apply_listen, a);
-    conf_on_apply(a->conf, "proc-title-template", apply_listen, a);
+    conf_on_apply(a->conf, "port", apply_port, a);
+    conf_on_apply(a->conf, "bind", apply_bind, a);
+    conf_on_apply(a->conf, "tls-port", apply_tls_port, a);
+    for (size_t i = 0; i < sizeof tls_names / sizeof *tls_names; i++)
+        conf_on_apply(a->conf, tls_names[i], apply_tls, a);
+    conf_on_apply(a->conf, "proc-title-template", apply_title, a);
 }
 
+static void describe_ports(const struct app *a, enum net_kind kind, const char *name, int port,
+                           struct bytes *out) {
+    if (!port) return;
+    bytes_printf(out, "listener%d:name=%s", (int)kind, name);
+    for (size_t i = 0; i < a->v->bind.n; i++) bytes_printf(out, ",bind=%s", a->v->bind.addr[i]);
+    bytes_printf(out, ",port=%d\r\n", port);
+}
+
+/* A kind of listener has its own number, whatever else there is. */
 void app_describe_listeners(struct app *a) {
     struct bytes b = {0};
-    int n = 0;
 
-    a->admin.tcp_port = a->net.port;
-    if (a->net.port) {
-        bytes_printf(&b, "listener%d:name=tcp", n++);
-        for (size_t i = 0; i < a->v->bind.n; i++) bytes_printf(&b, ",bind=%s", a->v->bind.addr[i]);
-        bytes_printf(&b, ",port=%d\r\n", a->net.port);
-    }
+    a->admin.tcp_port = a->net.port ? a->net.port : a->net.tls_port;
+    describe_ports(a, NET_TCP, "tcp", a->net.port, &b);
     if (a->v->unixsocket && a->v->unixsocket[0])
-        bytes_printf(&b, "listener%d:name=unix,bind=%s\r\n", n, a->v->unixsocket);
+        bytes_printf(&b, "listener%d:name=unix,bind=%s\r\n", NET_UNIX, a->v->unixsocket);
+    describe_ports(a, NET_TLS, "tls", a->net.tls_port, &b);
     snprintf(a->listeners, sizeof a->listeners, "%s", bytes_cstr(&b));
     bytes_release(&b);
-    process_set_title(a->v, a->net.port);
+    process_set_title(a->v, a->admin.tcp_port);
 }
 
 /* ---------------------------------------------------------------- hooks of admin commands */

@@ -8,7 +8,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -23,6 +22,7 @@ void conn_move_to(struct conn *c, enum where where) {
     c->where = (uint8_t)where;
     if (where == TO_FLUSH) list_append(&c->n->to_flush, &c->link);
     if (where == GATED) list_append(&c->n->gated, &c->link);
+    if (where == HANDSHAKE) list_append(&c->n->handshaking, &c->link);
     if (where == DEAD) list_append(&c->n->dead, &c->link);
 }
 
@@ -32,6 +32,8 @@ void conn_shut(struct conn *c) {
     list_remove(&c->ready);
     if (c->write_event) event_free(c->write_event);
     c->write_event = NULL;
+    if (c->tls) tls_close(c->tls);
+    c->tls = NULL;
     close(c->fd);
     c->fd = -1;
     c->n->clients_bytes -= c->counted;
@@ -49,6 +51,20 @@ static void stop_reading(struct conn *c) {
 static void start_reading(struct conn *c) {
     if (!c->reading && c->fd >= 0) event_add(&c->read_event, NULL);
     c->reading = c->fd >= 0;
+    if (c->tls) conn_read_on(c);
+}
+
+void conn_note_readable(struct conn *c) {
+    if (!c->reading || !list_empty(&c->ready)) return;
+    list_append(c->where == HANDSHAKE ? &c->n->greeting : &c->n->readable, &c->ready);
+}
+
+/* The descriptor does not tell of what OpenSSL has already read from it. Next turn, so that others
+ * get theirs. */
+void conn_read_on(struct conn *c) {
+    if (!c->tls->more || !c->reading || !list_empty(&c->ready)) return;
+    list_append(&c->n->read_on, &c->ready);
+    loop_hurry(c->n->loop);
 }
 
 /* ---------------------------------------------------------------- what sessions ask for */
@@ -64,7 +80,7 @@ static void wake(struct session *s) {
 static void close_session(struct session *s, bool after_reply) {
     struct conn *c = conn_of(s);
 
-    if (!after_reply) {
+    if (!after_reply || c->where == HANDSHAKE) {
         conn_shut(c);
         return;
     }
@@ -82,7 +98,7 @@ static void resume(struct session *s) {
     feed_kept(c);
 }
 
-static void address_text(const struct conn *c, bool peer, char *out, size_t size) {
+void conn_address(const struct conn *c, bool peer, char *out, size_t size) {
     struct sockaddr_storage ss;
     socklen_t n = sizeof ss;
     char ip[INET6_ADDRSTRLEN];
@@ -112,8 +128,8 @@ static void describe(const struct session *s, struct session_wire *out) {
     *out = (struct session_wire){.fd = c->fd, .query_bytes = c->in.n, .query_cap = c->in.cap};
     out->query_free = c->in.cap - c->in.n;
     out->events = c->write_event ? "rw" : "r";
-    address_text(c, true, out->addr, sizeof out->addr);
-    address_text(c, false, out->laddr, sizeof out->laddr);
+    conn_address(c, true, out->addr, sizeof out->addr);
+    conn_address(c, false, out->laddr, sizeof out->laddr);
 }
 
 static const struct session_ops conn_ops = {wake, resume, close_session, describe};
@@ -136,6 +152,7 @@ static void after_feed(struct conn *c) {
                     (unsigned long long)c->s.id, c->in.n);
         conn_shut(c);
     }
+    if (c->tls) conn_read_on(c);
 }
 
 static size_t feed(struct conn *c, char *in, size_t n) {
@@ -190,11 +207,14 @@ static void read_some(struct conn *c) {
     bool kept = c->in.n > 0;
     size_t room = kept ? room_to_read(c) : NET_READ_BYTES;
     char *to = kept ? bytes_room(&c->in, room) : c->n->rbuf;
-    ssize_t got = read(c->fd, to, room);
+    ssize_t got = c->tls ? tls_read(c->tls, to, room) : read(c->fd, to, room);
 
     c->n->e->stats.reads++;
     if (got <= 0) {
-        if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+        if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
+            if (c->tls && c->tls->read_waits == TLS_WAIT_WRITE) conn_await_writable(c);
+            return;
+        }
         conn_shut(c); /* the peer is gone, and with it what it would have been told */
         return;
     }
@@ -213,16 +233,29 @@ static void on_readable(evutil_socket_t fd, short what, void *arg) {
 
     (void)fd;
     (void)what;
-    if (list_empty(&c->ready)) list_append(&c->n->readable, &c->ready);
+    conn_note_readable(c);
+}
+
+static void read_tls(struct conn *c) {
+    bool held_up = c->where == WRITE_BLOCKED && c->tls->write_waits == TLS_WAIT_READ;
+
+    read_some(c);
+    if (held_up && c->fd >= 0) conn_move_to(c, TO_FLUSH);
 }
 
 void net_serve(struct net *n) {
+    list_splice(&n->readable, &n->read_on);
     while (!list_empty(&n->readable)) {
         struct conn *c = list_entry(n->readable.next, struct conn, ready);
 
         list_remove(&c->ready);
-        if (!c->feeding) read_some(c); /* else it will be said again that it is readable */
+        if (c->feeding) continue; /* it will be said again that it is readable */
+        if (c->tls)
+            read_tls(c);
+        else
+            read_some(c);
     }
+    conn_greet(n);
 }
 
 void net_serve_within(struct net *n) {
@@ -237,65 +270,10 @@ void net_serve_within(struct net *n) {
     n->rbuf = outer;
 }
 
-/* ---------------------------------------------------------------- accepting */
+struct conn *conn_new(struct net *n, int fd) {
+    struct conn *c = mem_alloc(sizeof *c);
 
-static void refuse(struct net *n, int fd, const char *text) {
-    ssize_t rc = write(fd, text, strlen(text));
-
-    (void)rc; /* it is only a courtesy */
-    close(fd);
-    n->e->stats.rejected_connections++;
-}
-
-static bool is_loopback(int fd) {
-    struct sockaddr_storage ss;
-    socklen_t n = sizeof ss;
-
-    if (getpeername(fd, (struct sockaddr *)&ss, &n) < 0) return false;
-    if (ss.ss_family == AF_UNIX) return true;
-    if (ss.ss_family == AF_INET)
-        return ntohl(((struct sockaddr_in *)&ss)->sin_addr.s_addr) >> 24 == 127;
-    if (ss.ss_family == AF_INET6) {
-        const struct in6_addr *a = &((struct sockaddr_in6 *)&ss)->sin6_addr;
-
-        return IN6_IS_ADDR_LOOPBACK(a) || (IN6_IS_ADDR_V4MAPPED(a) && a->s6_addr[12] == 127);
-    }
-    return false;
-}
-
-static void tune_tcp(const struct net *n, int fd) {
-    int on = 1, idle = (int)n->v->tcp_keepalive, interval = idle / 3 ? idle / 3 : 1, count = 3;
-
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (!idle) return;
-    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
-}
-
-void net_accept(struct net *n, int fd, bool is_unix) {
-    bool local = is_loopback(fd);
-    struct conn *c;
-
-    if (n->e->nsessions >= (size_t)n->maxclients) {
-        refuse(n, fd, "-ERR max number of clients reached\r\n");
-        return;
-    }
-    if (n->v->protected_mode && n->e->acl.standard->no_password && !local) {
-        refuse(n, fd,
-               "-DENIED Redis is running in protected mode: no password is set for the default "
-               "user, so only connections from the loopback interface and unix sockets are served. "
-               "To serve others, set a password (requirepass), or turn protected mode off with "
-               "'CONFIG SET protected-mode no' from this host, with 'protected-mode no' in the "
-               "configuration file, or with '--protected-mode no'.\r\n");
-        return;
-    }
-    if (!is_unix) tune_tcp(n, fd);
-    c = mem_alloc(sizeof *c);
     session_init(&c->s, n->e, &conn_ops);
-    if (local) c->s.flags |= SESSION_LOCAL;
-    if (is_unix) c->s.flags |= SESSION_UNIX;
     c->n = n;
     list_init(&c->link);
     list_init(&c->ready);
@@ -304,12 +282,14 @@ void net_accept(struct net *n, int fd, bool is_unix) {
     c->write_event = NULL;
     c->in = (struct bytes){0};
     c->need = 1;
+    c->tls = NULL;
     c->fd = fd;
     c->where = NOWHERE;
     c->reading = true;
     event_assign(&c->read_event, n->loop->base, fd, EV_READ | EV_PERSIST, on_readable, c);
     event_add(&c->read_event, NULL);
     n->e->stats.connections++;
+    return c;
 }
 
 /* ---------------------------------------------------------------- now and then */
@@ -346,6 +326,7 @@ void net_cron(struct net *n) {
         it = next;
     }
     n->cron_at = it == head ? NULL : list_entry(it, struct session, link);
+    conn_enforce_handshake_time(n);
 }
 
 void conn_free_dead(struct net *n) {

@@ -2,7 +2,8 @@
  *
  * conn - one client connection, shared by the files conn*.c; nobody else includes this.
  *
- *   conn.c        its life: accepting, reading, feeding the engine, closing
+ *   conn.c        its life: reading, feeding the engine, closing
+ *   conn_accept.c its beginning: who is let in, the handshake of TLS
  *   conn_write.c  what may leave, and when
  *   conn_limit.c  how much it may hold: output limits, maxmemory-clients
  */
@@ -10,21 +11,24 @@
 #define STET_NET_CONN_H
 
 #include "server/net/net.h"
+#include "server/net/tls.h"
 
 #include <event2/event_struct.h>
 
-enum where { NOWHERE, TO_FLUSH, GATED, WRITE_BLOCKED, DEAD };
+/* HANDSHAKE: of TLS; nothing is read for the session, and nothing of it is sent. */
+enum where { NOWHERE, HANDSHAKE, TO_FLUSH, GATED, WRITE_BLOCKED, DEAD };
 
 struct conn {
     struct session s; /* first: a session is its connection */
     struct net *n;
     struct list link;  /* in the list that `where` names */
-    struct list ready; /* in net.readable */
+    struct list ready; /* in net.readable, .read_on or .greeting */
     struct event read_event;
     struct event *write_event; /* made when a write did not get through at once */
     struct bytes in;           /* input that is not used up yet */
     size_t need;               /* bytes of `in` before feeding again makes sense */
     size_t counted;            /* its part of net.clients_bytes */
+    struct tls_conn *tls;      /* NULL: the bytes are as they are */
     int fd;                    /* -1: closed */
     uint8_t where;
     bool reading;
@@ -41,11 +45,36 @@ bool conn_is(const struct session *s);
 /* Into the list of that name; a dead one stays dead. */
 void conn_move_to(struct conn *c, enum where where);
 
+/* On an accepted descriptor, which is its own from now on; reading begins. */
+struct conn *conn_new(struct net *n, int fd);
+
 /* The descriptor goes at once; the struct at the end of the turn, as callers may still hold it. */
 void conn_shut(struct conn *c);
 
+/* "ADDRESS:PORT" of the peer, or of this end; "?:0" if there is none. */
+void conn_address(const struct conn *c, bool peer, char *out, size_t size);
+
+/* Its descriptor has something to read, or may go on with what needed it to be writable. */
+void conn_note_readable(struct conn *c);
+
+/* What the descriptor does not tell of is read next turn; only over TLS. */
+void conn_read_on(struct conn *c);
+
 /* At the end of a turn: the structs of those that are dead. */
 void conn_free_dead(struct net *n);
+
+/* ---------------------------------------------------------------- conn_accept.c */
+
+/* Handshakes that can go on do so, a few a turn: each costs about a millisecond. */
+void conn_greet(struct net *n);
+
+/* Those that take too long end. */
+void conn_enforce_handshake_time(struct net *n);
+
+/* ---------------------------------------------------------------- conn_write.c */
+
+/* Asks to be told once the descriptor is writable. */
+void conn_await_writable(struct conn *c);
 
 /* ---------------------------------------------------------------- conn_limit.c */
 

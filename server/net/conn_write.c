@@ -24,15 +24,19 @@ static void on_writable(evutil_socket_t fd, short what, void *arg) {
     (void)what;
     event_free(c->write_event);
     c->write_event = NULL;
-    c->where = NOWHERE;
-    conn_move_to(c, TO_FLUSH);
+    if (c->where == WRITE_BLOCKED) conn_move_to(c, TO_FLUSH);
+    if (c->tls && c->tls->read_waits == TLS_WAIT_WRITE) conn_note_readable(c);
+}
+
+void conn_await_writable(struct conn *c) {
+    if (c->write_event) return;
+    c->write_event = event_new(c->n->loop->base, c->fd, EV_WRITE, on_writable, c);
+    event_add(c->write_event, NULL);
 }
 
 static void wait_writable(struct conn *c) {
     conn_move_to(c, WRITE_BLOCKED);
-    if (c->write_event) return;
-    c->write_event = event_new(c->n->loop->base, c->fd, EV_WRITE, on_writable, c);
-    event_add(c->write_event, NULL);
+    conn_await_writable(c);
 }
 
 /* Sends up to `limit` bytes; what was sent, or -1: wait or closed. */
@@ -41,7 +45,9 @@ static ssize_t send_some(struct conn *c, size_t limit) {
     int n = out_peek(&c->s.out, iov, IOV_MAX_USED, limit);
     ssize_t sent;
 
-    if (n == 1)
+    if (c->tls)
+        sent = tls_writev(c->tls, iov, n);
+    else if (n == 1)
         sent = write(c->fd, iov[0].iov_base, iov[0].iov_len);
     else
         sent = writev(c->fd, iov, n);
@@ -52,7 +58,9 @@ static ssize_t send_some(struct conn *c, size_t limit) {
         c->n->e->stats.net_out += (uint64_t)sent;
         return sent;
     }
-    if (errno == EAGAIN || errno == EINTR)
+    if (errno == EAGAIN && c->tls && c->tls->write_waits == TLS_WAIT_READ)
+        conn_move_to(c, WRITE_BLOCKED); /* reading goes on by itself, and then this */
+    else if (errno == EAGAIN || errno == EINTR)
         wait_writable(c);
     else
         conn_shut(c);

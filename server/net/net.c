@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/net/net.h"
 
+#include "server/net/tls.h"
 #include "storage/base/log.h"
 #include "storage/base/mem.h"
 
@@ -21,6 +22,9 @@ void net_init(struct net *n, struct loop *loop, struct engine *e) {
     n->maxclients = e->v->maxclients;
     n->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     list_init(&n->readable);
+    list_init(&n->read_on);
+    list_init(&n->handshaking);
+    list_init(&n->greeting);
     list_init(&n->to_flush);
     list_init(&n->gated);
     list_init(&n->released);
@@ -29,6 +33,7 @@ void net_init(struct net *n, struct loop *loop, struct engine *e) {
 
 void net_release(struct net *n) {
     if (n->spare_fd >= 0) close(n->spare_fd);
+    tls_free(n->tls);
     mem_free(n->rbuf);
     mem_free(n->rbuf_within);
     n->rbuf = n->rbuf_within = NULL;
@@ -49,11 +54,11 @@ static void turn_away(struct net *n, int lfd) {
 
 static void on_accept(evutil_socket_t lfd, short what, void *arg) {
     struct net *n = arg;
-    bool is_unix = false;
+    enum net_kind kind = NET_TCP;
 
     (void)what;
     for (size_t i = 0; i < n->nlisteners; i++)
-        if (n->listener[i].fd == lfd) is_unix = n->listener[i].is_unix;
+        if (n->listener[i].fd == lfd) kind = (enum net_kind)n->listener[i].kind;
     for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
         int fd = accept4(lfd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
@@ -64,26 +69,26 @@ static void on_accept(evutil_socket_t lfd, short what, void *arg) {
                 log_warning("Error accepting a client connection: %s", strerror(errno));
             return;
         }
-        net_accept(n, fd, is_unix);
+        net_accept(n, fd, kind);
     }
 }
 
-static void add_listener(struct net *n, int fd, bool is_unix) {
+static void add_listener(struct net *n, int fd, enum net_kind kind) {
     size_t i = n->nlisteners++;
 
     n->listener[i].fd = fd;
-    n->listener[i].is_unix = is_unix;
+    n->listener[i].kind = (uint8_t)kind;
     n->listener[i].event = event_new(n->loop->base, fd, EV_READ | EV_PERSIST, on_accept, n);
     event_add(n->listener[i].event, NULL);
 }
 
-static int open_one(const struct addrinfo *ai, int backlog) {
-    int on = 1, fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), code;
+static int open_one(const struct sockaddr *a, socklen_t len, int backlog) {
+    int on = 1, fd = socket(a->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), code;
 
     if (fd < 0) return -1;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (ai->ai_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-    if (bind(fd, ai->ai_addr, ai->ai_addrlen) == 0 && listen(fd, backlog) == 0) return fd;
+    if (a->sa_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    if (bind(fd, a, len) == 0 && listen(fd, backlog) == 0) return fd;
     code = errno;
     close(fd);
     errno = code;
@@ -100,7 +105,7 @@ static int bound_port(int fd) {
 }
 
 /* 0 bound, 1 left out (an address of a kind this host does not have, or marked '-'), -1 failed. */
-static int bind_tcp(struct net *n, const char *addr, int *port, struct err *e) {
+static int bind_one(struct net *n, enum net_kind kind, const char *addr, int *port, struct err *e) {
     bool optional = addr[0] == '-';
     const char *host = addr + optional;
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *list = NULL;
@@ -116,7 +121,7 @@ static int bind_tcp(struct net *n, const char *addr, int *port, struct err *e) {
         if (optional) return 1;
         return err_set(e, EADDRNOTAVAIL, "bind: %s: %s", host, gai_strerror(rc));
     }
-    fd = open_one(list, (int)n->v->tcp_backlog);
+    fd = open_one(list->ai_addr, list->ai_addrlen, (int)n->v->tcp_backlog);
     code = errno;
     freeaddrinfo(list);
     if (fd < 0) {
@@ -125,17 +130,18 @@ static int bind_tcp(struct net *n, const char *addr, int *port, struct err *e) {
         return err_set(e, code, "bind: %s:%d: %s", host, *port, strerror(code));
     }
     if (*port == 0) *port = bound_port(fd);
-    add_listener(n, fd, false);
+    add_listener(n, fd, kind);
     return 0;
 }
 
-static int listen_tcp(struct net *n, struct err *e) {
-    int port = (int)n->v->port;
+/* All addresses of `bind`, for TCP or for TLS. */
+static int listen_ports(struct net *n, enum net_kind kind, struct err *e) {
+    int port = (int)(kind == NET_TLS ? n->v->tls_port : n->v->port);
     size_t bound = 0;
 
-    if (port == 0 && !n->v->port_auto) return 0;
+    if (port == 0 && !(kind == NET_TCP && n->v->port_auto)) return 0;
     for (size_t i = 0; i < n->v->bind.n; i++) {
-        int rc = bind_tcp(n, n->v->bind.addr[i], &port, e);
+        int rc = bind_one(n, kind, n->v->bind.addr[i], &port, e);
 
         if (rc < 0) {
             log_warning("Warning: Could not create server TCP listening socket %s", e->text);
@@ -145,7 +151,7 @@ static int listen_tcp(struct net *n, struct err *e) {
     }
     if (bound == 0 && n->v->bind.n > 0)
         return err_set(e, EADDRNOTAVAIL, "no address could be bound");
-    if (bound) n->port = port;
+    if (bound) *(kind == NET_TLS ? &n->tls_port : &n->port) = port;
     return 0;
 }
 
@@ -169,48 +175,91 @@ static int listen_unix(struct net *n, struct err *e) {
         return err_set(e, code, "unixsocket '%s': %s", path, strerror(code));
     }
     if (n->v->unixsocketperm) chmod(path, (mode_t)n->v->unixsocketperm);
-    add_listener(n, fd, true);
+    add_listener(n, fd, NET_UNIX);
     return 0;
 }
 
 int net_listen(struct net *n, struct err *e) {
-    if (listen_tcp(n, e) < 0 || listen_unix(n, e) < 0) {
-        net_stop_listening(n);
-        return -1;
-    }
-    return 0;
-}
-
-static void close_listeners(struct net *n, size_t from, size_t to) {
-    for (size_t i = from; i < to; i++) {
-        event_free(n->listener[i].event);
-        close(n->listener[i].fd);
-    }
-    memmove(n->listener + from, n->listener + to, (n->nlisteners - to) * sizeof n->listener[0]);
-    n->nlisteners -= to - from;
-}
-
-int net_relisten(struct net *n, struct err *e) {
-    size_t keep = 0, old;
-
-    /* Unix sockets stay; TCP ones are closed first, since new addresses may overlap old ones. */
-    for (size_t i = 0; i < n->nlisteners; i++)
-        if (n->listener[i].is_unix)
-            n->listener[keep++] = n->listener[i];
-        else {
-            event_free(n->listener[i].event);
-            close(n->listener[i].fd);
-        }
-    n->nlisteners = old = keep;
-    n->port = 0;
-    if (listen_tcp(n, e) == 0) return 0;
-    close_listeners(n, old, n->nlisteners);
+    if (listen_ports(n, NET_TCP, e) == 0 && listen_ports(n, NET_TLS, e) == 0 &&
+        listen_unix(n, e) == 0)
+        return 0;
+    net_stop_listening(n);
     return -1;
+}
+
+/* Where listeners stood, for the case that the new ones cannot. */
+struct stand {
+    struct sockaddr_storage at[NET_LISTENERS_MAX];
+    socklen_t len[NET_LISTENERS_MAX];
+    enum net_kind kind[NET_LISTENERS_MAX];
+    size_t n;
+};
+
+static void note_stand(struct stand *was, const struct net_listener *l) {
+    was->len[was->n] = sizeof was->at[0];
+    was->kind[was->n] = (enum net_kind)l->kind;
+    if (getsockname(l->fd, (struct sockaddr *)&was->at[was->n], &was->len[was->n]) == 0) was->n++;
+}
+
+/* `kinds` has a bit for each; `was` may be NULL. */
+static void close_kinds(struct net *n, unsigned kinds, struct stand *was) {
+    size_t keep = 0;
+
+    for (size_t i = 0; i < n->nlisteners; i++) {
+        struct net_listener *l = &n->listener[i];
+
+        if (!(kinds & 1u << l->kind)) {
+            n->listener[keep++] = *l;
+            continue;
+        }
+        if (was) note_stand(was, l);
+        event_free(l->event);
+        close(l->fd);
+    }
+    n->nlisteners = keep;
+}
+
+static void stand_again(struct net *n, const struct stand *was) {
+    for (size_t i = 0; i < was->n; i++) {
+        int fd = open_one((struct sockaddr *)&was->at[i], was->len[i], (int)n->v->tcp_backlog);
+
+        if (fd < 0)
+            log_warning("Can't listen again where it was before: %s", strerror(errno));
+        else
+            add_listener(n, fd, was->kind[i]);
+    }
+}
+
+int net_relisten(struct net *n, unsigned kinds, struct err *e) {
+    int port = n->port, tls_port = n->tls_port;
+    struct stand was = {.n = 0};
+
+    /* Closed first, since new addresses may overlap old ones. */
+    close_kinds(n, kinds, &was);
+    if (kinds & 1u << NET_TCP) n->port = 0;
+    if (kinds & 1u << NET_TLS) n->tls_port = 0;
+    if ((!(kinds & 1u << NET_TCP) || listen_ports(n, NET_TCP, e) == 0) &&
+        (!(kinds & 1u << NET_TLS) || listen_ports(n, NET_TLS, e) == 0))
+        return 0;
+    close_kinds(n, kinds, NULL);
+    stand_again(n, &was);
+    n->port = port;
+    n->tls_port = tls_port;
+    return -1;
+}
+
+int net_configure_tls(struct net *n, bool again) {
+    if (!tls_is_wanted(n->v)) {
+        if (n->tls) tls_forget_settings(n->tls);
+        return 0;
+    }
+    if (!n->tls) n->tls = tls_new();
+    return tls_is_ready(n->tls) && !again ? 0 : tls_configure(n->tls, n->v);
 }
 
 void net_stop_listening(struct net *n) {
     bool had_unix = n->unix_path[0] != '\0';
 
-    close_listeners(n, 0, n->nlisteners);
+    close_kinds(n, 1u << NET_TCP | 1u << NET_TLS | 1u << NET_UNIX, NULL);
     if (had_unix) unlink(n->unix_path);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * net - listening sockets and client connections over TCP and unix sockets.
+ * net - listening sockets and client connections over TCP, unix sockets and TLS.
  *
  * Reads go into one shared buffer; a connection owns input only while a command is incomplete, and
  * output only while some waits. So an idle connection costs its struct and nothing else. Output is
@@ -16,6 +16,9 @@
 #include "server/exec/engine.h"
 #include "server/net/loop.h"
 
+/* In the order of INFO's listener lines. */
+enum net_kind { NET_TCP, NET_UNIX, NET_TLS };
+
 enum {
     NET_LISTENERS_MAX = 2 * CONF_BIND_MAX + 2,
     NET_READ_BYTES = 64 * 1024, /* of the shared buffer */
@@ -25,23 +28,25 @@ struct net {
     struct loop *loop;
     struct engine *e;
     const struct conf_values *v;
-    struct {
+    struct net_listener {
         int fd;
         struct event *event;
-        bool is_unix;
-        char name[80]; /* for INFO: "name=tcp,bind=127.0.0.1,port=6379" */
+        uint8_t kind; /* enum net_kind */
     } listener[NET_LISTENERS_MAX];
     size_t nlisteners;
-    int port;                 /* what TCP is bound to, 0: none */
+    int port, tls_port;       /* what TCP and TLS are bound to, 0: none */
+    struct tls *tls;          /* NULL: never asked for */
     int64_t maxclients;       /* what the configuration and the limit of open files allow */
     int spare_fd;             /* given up for a moment to turn somebody away when files run out */
     char *rbuf, *rbuf_within; /* the second while the first is in use: net_serve_within */
     bool within;
     struct list readable; /* have input to read */
-    struct list to_flush; /* have output to look at */
-    struct list gated;    /* what they have waits for the log */
-    struct list released; /* were gated when the log last moved; not looked at since */
-    struct list dead;     /* closed; freed at the end of the turn */
+    struct list read_on;  /* have some that the descriptor does not tell of: for the next turn */
+    struct list handshaking, greeting; /* in order of arrival; of these, who can go on */
+    struct list to_flush;              /* have output to look at */
+    struct list gated;                 /* what they have waits for the log */
+    struct list released;              /* were gated when the log last moved; not looked at since */
+    struct list dead;                  /* closed; freed at the end of the turn */
     uint64_t seen_written, seen_synced; /* the log's positions when `gated` was last looked at */
     uint64_t clients_bytes; /* what connections hold; counted while maxmemory-clients is set */
     int64_t clients_limit;  /* maxmemory-clients as it was when the count began */
@@ -52,12 +57,18 @@ struct net {
 
 void net_init(struct net *n, struct loop *loop, struct engine *e);
 
-/* Opens what `bind`, `port` and `unixsocket` ask for. */
+/* Opens what `bind`, `port`, `tls-port` and `unixsocket` ask for. */
 int net_listen(struct net *n, struct err *e);
 
-/* CONFIG SET port / bind: opens the new ones first, then closes the old. */
-int net_relisten(struct net *n, struct err *e);
+/* CONFIG SET port, tls-port, bind: the listeners of these kinds (1u << NET_TCP...; not NET_UNIX) as
+ * the configuration is now. -1: logged, and all are where they were. */
+int net_relisten(struct net *n, unsigned kinds, struct err *e);
 void net_stop_listening(struct net *n);
+
+/* What the tls- parameters say holds for connections from now on; files are read if there are no
+ * settings yet, or `again`. While TLS is not asked for there are none. -1: logged, and everything
+ * is as it was. */
+int net_configure_tls(struct net *n, bool again);
 
 /* Every turn, after the wait: reads what has come and executes it. */
 void net_serve(struct net *n);
@@ -76,7 +87,7 @@ void net_close_all(struct net *n, int deadline_ms);
 
 void net_release(struct net *n);
 
-/* conn.c */
-void net_accept(struct net *n, int fd, bool is_unix);
+/* conn_accept.c */
+void net_accept(struct net *n, int fd, enum net_kind kind);
 
 #endif

@@ -254,7 +254,8 @@ Test(protocol, client_output_buffer_limit_closes_who_does_not_read) {
 
     EXPECT(other, ":1000000", "SETRANGE big 999999 x");
     open_to(&c, s);
-    for (int i = 0; i < 100; i++) send_text(&c, "GET big\r\n");
+    for (int i = 0; i < 100 && resp_send(&c, "GET big\r\n", 9) == 0; i++) {
+    } /* it may be closed before the last one */
     ask_wait_info(other, "connected_clients", "1");
     server_wait_log(s, "for overcoming of output buffer limits");
     EXPECT(other, "+PONG", "PING");

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * openssl - the functions of libssl and libcrypto, found when TLS is first asked for.
+ *
+ * The libraries are not linked: mapping and relocating them costs each start 1 to 2 ms and 1.8 MB,
+ * and most servers never use them. The headers are those of the build; the library is the one with
+ * the same interface number. Header macros that are calls of SSL_CTX_ctrl() and the like are spelt
+ * out by the user of this table.
+ */
+#ifndef STET_NET_OPENSSL_H
+#define STET_NET_OPENSSL_H
+
+#include "storage/base/err.h"
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+
+#define OPENSSL_FUNCTIONS(X)                                                                       \
+    X(BIO_free)                                                                                    \
+    X(BIO_new_file)                                                                                \
+    X(ERR_clear_error)                                                                             \
+    X(ERR_error_string_n)                                                                          \
+    X(ERR_get_error)                                                                               \
+    X(EVP_PKEY_free)                                                                               \
+    X(PEM_read_bio_Parameters)                                                                     \
+    X(SSL_CTX_ctrl)                                                                                \
+    X(SSL_CTX_free)                                                                                \
+    X(SSL_CTX_load_verify_locations)                                                               \
+    X(SSL_CTX_new)                                                                                 \
+    X(SSL_CTX_set0_tmp_dh_pkey)                                                                    \
+    X(SSL_CTX_set_cipher_list)                                                                     \
+    X(SSL_CTX_set_ciphersuites)                                                                    \
+    X(SSL_CTX_set_default_passwd_cb)                                                               \
+    X(SSL_CTX_set_default_passwd_cb_userdata)                                                      \
+    X(SSL_CTX_set_num_tickets)                                                                     \
+    X(SSL_CTX_set_options)                                                                         \
+    X(SSL_CTX_set_timeout)                                                                         \
+    X(SSL_CTX_use_PrivateKey_file)                                                                 \
+    X(SSL_CTX_use_certificate_chain_file)                                                          \
+    X(SSL_do_handshake)                                                                            \
+    X(SSL_free)                                                                                    \
+    X(SSL_get_error)                                                                               \
+    X(SSL_has_pending)                                                                             \
+    X(SSL_new)                                                                                     \
+    X(SSL_read_ex)                                                                                 \
+    X(SSL_set_accept_state)                                                                        \
+    X(SSL_set_fd)                                                                                  \
+    X(SSL_set_session_id_context)                                                                  \
+    X(SSL_set_verify)                                                                              \
+    X(SSL_shutdown)                                                                                \
+    X(SSL_write_ex)                                                                                \
+    X(TLS_client_method)                                                                           \
+    X(TLS_server_method)
+
+struct openssl {
+#define X(name) __typeof__(name) *name;
+    OPENSSL_FUNCTIONS(X)
+#undef X
+};
+
+/* All NULL until openssl_load(), constant after it. */
+extern struct openssl openssl;
+
+/* May be called again. */
+int openssl_load(struct err *e);
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * tls_private - shared by tls.c (connections) and tls_settings.c; nobody else includes this.
+ */
+#ifndef STET_NET_TLS_PRIVATE_H
+#define STET_NET_TLS_PRIVATE_H
+
+#include "server/net/openssl.h"
+#include "server/net/tls.h"
+
+struct tls {
+    SSL_CTX *ctx;                /* for new connections; NULL: no settings yet */
+    char gather[TLS_RECORD_MAX]; /* small pieces on their way into one record */
+};
+
+/* What OpenSSL first complained of since its list of errors was last empty; empties the list. */
+void tls_take_error(char *text, size_t size);
+
+#endif
