@@ -288,7 +288,6 @@ struct conn *conn_new(struct net *n, int fd) {
     c->reading = true;
     event_assign(&c->read_event, n->loop->base, fd, EV_READ | EV_PERSIST, on_readable, c);
     event_add(&c->read_event, NULL);
-    n->e->stats.connections++;
     return c;
 }
 

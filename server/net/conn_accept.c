@@ -98,7 +98,10 @@ void net_accept(struct net *n, int fd, enum net_kind kind) {
     c = conn_new(n, fd);
     if (local) c->s.flags |= SESSION_LOCAL;
     if (kind == NET_UNIX) c->s.flags |= SESSION_UNIX;
-    if (tls) begin_handshake(c, tls);
+    if (tls)
+        begin_handshake(c, tls);
+    else
+        n->e->stats.connections++;
 }
 
 /* ---------------------------------------------------------------- handshakes */
@@ -120,6 +123,7 @@ static void end_handshake(struct conn *c) {
         c->s.ops->close(&c->s, true);
         return;
     }
+    c->n->e->stats.connections++;
     conn_read_on(c);
 }
 

@@ -147,7 +147,10 @@ static int load_dh(SSL_CTX *ctx, const char *file) {
     EVP_PKEY *params;
     BIO *in;
 
-    if (!is_set(file)) return 0;
+    if (!is_set(file)) {
+        openssl.SSL_CTX_ctrl(ctx, SSL_CTRL_SET_DH_AUTO, 1, NULL);
+        return 0;
+    }
     in = openssl.BIO_new_file(file, "r");
     if (!in) {
         log_warning("Failed to load %s: %s", file, strerror(errno));
