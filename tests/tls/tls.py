@@ -506,6 +506,7 @@ def ssl_hello():
 def maxclients_counts_handshakes():
     with TlsServer(CERTS, PAIR, *NO_AUTH, "--maxclients", "5") as s:
         plain = s.conn()
+        wait_info(plain, "connected_clients", lambda v: v == "1", "clients")
         held = [socket.create_connection(("127.0.0.1", s.tls_port)) for _ in range(4)]
         wait_info(plain, "connected_clients", lambda v: v == "5", "clients")
         assert refused(s.tls_port, context(CERTS))
