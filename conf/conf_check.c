@@ -15,6 +15,12 @@ static int check_hz(const struct conf_assign *a) {
     return 0;
 }
 
+/* A smaller backlog is good for nothing. */
+static int check_backlog(const struct conf_assign *a) {
+    if (a->v->repl_backlog_size < 16384) a->v->repl_backlog_size = 16384;
+    return 0;
+}
+
 static int check_basename(const struct conf_assign *a) {
     if (strchr(a->argv[0].p, '/'))
         return err_set(a->e, CONF_ERR_VALUE, "%s can't be a path, just a %s", a->row->name,
@@ -121,6 +127,7 @@ static const struct {
     int (*check)(const struct conf_assign *a);
 } checks[] = {
     {"hz", check_hz},
+    {"repl-backlog-size", check_backlog},
     {"dbfilename", check_basename},
     {"appendfilename", check_basename_given},
     {"appenddirname", check_basename_given},

@@ -58,6 +58,9 @@ static bool is_exception(const char *name, uint32_t *cats) {
         {"role", BIT(ADMIN) | BIT(DANGEROUS)},
         {"wait", BIT(CONNECTION)},
         {"waitaof", BIT(CONNECTION)},
+        {"asking", BIT(CONNECTION)},
+        {"readonly", BIT(CONNECTION)},
+        {"readwrite", BIT(CONNECTION)},
         {"sort", BIT(LIST) | BIT(SET) | BIT(SORTEDSET)},
         {"sort_ro", BIT(LIST) | BIT(SET) | BIT(SORTEDSET)},
     };

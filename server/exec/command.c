@@ -18,7 +18,7 @@ static void slot_init(struct command_slot *s, const struct command *row,
                       const struct command_slot *parent) {
     *s = (struct command_slot){.row = row, .parent = parent};
     if (parent)
-        snprintf(s->name, sizeof s->name, "%.20s|%.20s", parent->name, row->name);
+        snprintf(s->name, sizeof s->name, "%.20s|%.26s", parent->name, row->name);
     else
         snprintf(s->name, sizeof s->name, "%.40s", row->name);
 }
