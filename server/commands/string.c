@@ -7,9 +7,10 @@
  */
 #include "server/commands/commands.h"
 #include "server/commands/support.h"
+#include "storage/base/mem.h"
 #include "storage/base/num.h"
 
-/* ---------------------------------------------------------------- options of SET and GETEX */
+/* ---------------------------------------------------------------- options of SET and its like */
 
 enum {
     OPT_NX = 1 << 0,
@@ -21,8 +22,12 @@ enum {
     OPT_PX = 1 << 6,
     OPT_EXAT = 1 << 7,
     OPT_PXAT = 1 << 8,
+    OPT_IFEQ = 1 << 9,
+    OPT_IFNE = 1 << 10,
+    OPT_COMPARE = OPT_IFEQ | OPT_IFNE,
     OPT_TIME = OPT_EX | OPT_PX | OPT_EXAT | OPT_PXAT,
-    OPT_OF_SET = OPT_NX | OPT_XX | OPT_GET | OPT_KEEPTTL | OPT_TIME,
+    OPT_OF_MSETEX = OPT_NX | OPT_XX | OPT_KEEPTTL | OPT_TIME,
+    OPT_OF_SET = OPT_OF_MSETEX | OPT_GET | OPT_COMPARE,
     OPT_OF_GETEX = OPT_PERSIST | OPT_TIME,
 };
 
@@ -30,8 +35,10 @@ static const struct option {
     const char *word;
     unsigned bit, excludes;
 } options[] = {
-    {"nx", OPT_NX, OPT_XX},
-    {"xx", OPT_XX, OPT_NX},
+    {"nx", OPT_NX, OPT_XX | OPT_COMPARE},
+    {"xx", OPT_XX, OPT_NX | OPT_COMPARE},
+    {"ifeq", OPT_IFEQ, OPT_NX | OPT_XX | OPT_COMPARE},
+    {"ifne", OPT_IFNE, OPT_NX | OPT_XX | OPT_COMPARE},
     {"get", OPT_GET, 0},
     {"keepttl", OPT_KEEPTTL, OPT_TIME | OPT_PERSIST},
     {"persist", OPT_PERSIST, OPT_TIME | OPT_KEEPTTL},
@@ -43,7 +50,8 @@ static const struct option {
 
 struct string_options {
     unsigned set;
-    int time_arg; /* with one of OPT_TIME */
+    int time_arg;    /* with one of OPT_TIME */
+    int compare_arg; /* with one of OPT_COMPARE */
 };
 
 static const struct option *option_of(struct slice word, unsigned allowed) {
@@ -58,12 +66,14 @@ static bool parse_options(struct call *x, int i, unsigned allowed, struct string
     for (; i < x->argc; i++) {
         const struct option *opt = option_of(x->argv[i], allowed);
 
-        if (!opt || opt->excludes & o->set || (opt->bit & OPT_TIME && i + 1 == x->argc)) {
+        if (!opt || opt->excludes & o->set ||
+            (opt->bit & (OPT_TIME | OPT_COMPARE) && i + 1 == x->argc)) {
             reply_err(x, ERR_SYNTAX);
             return false;
         }
         o->set |= opt->bit;
         if (opt->bit & OPT_TIME) o->time_arg = ++i;
+        if (opt->bit & OPT_COMPARE) o->compare_arg = ++i;
     }
     return true;
 }
@@ -88,8 +98,22 @@ static void set_until(struct call *x, struct ref *r, struct slice value, int64_t
            slice_of(text, (size_t)num_format_i64(text, when_ms)));
 }
 
-/* SET key value GET is logged without GET. */
-static void log_set_without_get(struct call *x, const struct string_options *o) {
+/* Whether the key is as NX, XX, IFEQ or IFNE want it: a string, if it is to be compared. A key that
+ * is missing is different from every value. */
+static bool condition_holds(const struct call *x, const struct string_options *o,
+                            const struct ref *r) {
+    bool same;
+
+    if (o->set & OPT_NX) return !r->e;
+    if (o->set & OPT_XX) return r->e;
+    if (!(o->set & OPT_COMPARE)) return true;
+    same = r->e && slice_eq(entry_string(r->e), x->argv[o->compare_arg]);
+    return same == !!(o->set & OPT_IFEQ);
+}
+
+/* SET key value with options that decided whether it is done, or what is answered, is logged
+ * without them. */
+static void log_plain_set(struct call *x, const struct string_options *o) {
     struct slice argv[5] = {SLICE("SET"), x->argv[1], x->argv[2]};
     int argc = 3;
 
@@ -114,8 +138,9 @@ static int set_with_options(struct call *x) {
             reply_null(&x->r);
     } else {
         r = lookup_write(x, 1);
+        if (o.set & OPT_COMPARE && !check_type(x, &r, TYPE_STRING)) return -1;
     }
-    if ((o.set & OPT_NX && r.e) || (o.set & OPT_XX && !r.e)) {
+    if (!condition_holds(x, &o, &r)) {
         if (!(o.set & OPT_GET)) reply_null(&x->r);
         return 0;
     }
@@ -124,7 +149,7 @@ static int set_with_options(struct call *x) {
     } else {
         store_string(x, &r, x->argv[2], o.set & OPT_KEEPTTL ? DB_KEEP_EXPIRE : ENTRY_NO_EXPIRE, 0);
         key_changed(x, &r, EVENT_STRING, "set");
-        if (o.set & OPT_GET) log_set_without_get(x, &o);
+        if (o.set & (OPT_GET | OPT_COMPARE)) log_plain_set(x, &o);
     }
     if (!(o.set & OPT_GET)) reply_ok(&x->r);
     return 0;
@@ -301,6 +326,89 @@ static int cmd_msetnx(struct call *x) {
     return 0;
 }
 
+/* Where the pairs of MSETEX end; 0: answered with an error. */
+static int msetex_end(struct call *x) {
+    int64_t n;
+
+    if (!arg_int_range(x, 1, 1, INT32_MAX, &n, "ERR invalid numkeys value")) return 0;
+    if (n <= (x->argc - 2) / 2) return 2 + 2 * (int)n;
+    reply_err(x, "ERR wrong number of key-value pairs");
+    return 0;
+}
+
+/* Logged as an MSET if nothing but values is set, else as one SET a key. */
+static void msetex_pairs(struct call *x, int end, const struct string_options *o, int64_t when_ms) {
+    int64_t expire_ms = o->set & OPT_KEEPTTL ? DB_KEEP_EXPIRE : ENTRY_NO_EXPIRE;
+
+    for (int i = 2; i < end; i += 2) {
+        struct ref r = lookup_write(x, i);
+
+        if (o->set & OPT_TIME) {
+            set_until(x, &r, x->argv[i + 1], when_ms);
+            continue;
+        }
+        store_string(x, &r, x->argv[i + 1], expire_ms, 0);
+        key_changed(x, &r, EVENT_STRING, "set");
+        if (o->set & OPT_KEEPTTL) EFFECT(x, SLICE("SET"), r.key, x->argv[i + 1], SLICE("KEEPTTL"));
+    }
+    if (!(o->set & (OPT_TIME | OPT_KEEPTTL))) {
+        struct slice *argv = mem_alloc((size_t)(end - 1) * sizeof *argv);
+
+        argv[0] = SLICE("MSET");
+        memcpy(argv + 1, x->argv + 2, (size_t)(end - 2) * sizeof *argv);
+        effect(x, end - 1, argv);
+        mem_free(argv);
+    }
+}
+
+static int cmd_msetex(struct call *x) {
+    int64_t when_ms = ENTRY_NO_EXPIRE;
+    struct string_options o;
+    int end = msetex_end(x);
+    bool holds = true;
+
+    if (!end || !parse_options(x, end, OPT_OF_MSETEX, &o) || !parse_time(x, &o, &when_ms))
+        return -1;
+    for (int i = 2; i < end && holds && o.set & (OPT_NX | OPT_XX); i += 2) {
+        struct ref r = lookup_write(x, i);
+
+        holds = condition_holds(x, &o, &r);
+    }
+    if (holds) msetex_pairs(x, end, &o, when_ms);
+    reply_int(&x->r, holds);
+    return 0;
+}
+
+/* ---------------------------------------------------------------- DELEX, DELIFEQ */
+
+/* Deletes the key if it is there and as the options say. */
+static int delete_if(struct call *x, const struct string_options *o) {
+    struct ref r = lookup_write(x, 1);
+    bool doit;
+
+    if (o->set & OPT_COMPARE && !check_type(x, &r, TYPE_STRING)) return -1;
+    doit = r.e && condition_holds(x, o, &r);
+    if (doit) {
+        key_delete(x, &r, x->e->v->lazyfree_lazy_user_del);
+        key_changed(x, &r, EVENT_GENERIC, "del");
+        EFFECT(x, SLICE("DEL"), r.key);
+    }
+    reply_int(&x->r, doit);
+    return 0;
+}
+
+static int cmd_delex(struct call *x) {
+    struct string_options o;
+
+    if (x->argc != 2 && x->argc != 4)
+        return reply_errf(x, "ERR wrong number of arguments for '%s' command", x->cmd->name);
+    return parse_options(x, 2, OPT_COMPARE, &o) ? delete_if(x, &o) : -1;
+}
+
+static int cmd_delifeq(struct call *x) {
+    return delete_if(x, &(struct string_options){.set = OPT_IFEQ, .compare_arg = 2});
+}
+
 /* ---------------------------------------------------------------- rows */
 
 #define W (CMD_WRITE | CMD_DENYOOM)
@@ -309,6 +417,14 @@ static int cmd_msetnx(struct call *x) {
 
 /* clang-format off */
 const struct command string_commands[] = {
+    {"delex", -2, CMD_WRITE | F, "string", {1, 1, 1}, cmd_delex, "8.4.0",
+     "Deletes a key, if one wishes only with a certain value or without it.",
+     .grammar = "key@0 [condition(IFEQ=value|IFNE=value)]",
+     .key_specs = "RM delete"},
+    {"delifeq", 3, CMD_WRITE | F, "string", {1, 1, 1}, cmd_delifeq, "9.0.0",
+     "Deletes a key if it holds a certain string.",
+     .grammar = "key@0 value",
+     .key_specs = "RM access delete"},
     {"get", 2, R | F, "string", {1, 1, 1}, cmd_get, "1.0.0", "Gives the string stored at a key.",
      .grammar = "key@0"},
     {"getdel", 2, CMD_WRITE | F, "string", {1, 1, 1}, cmd_getdel, "6.2.0",
@@ -331,6 +447,13 @@ const struct command string_commands[] = {
     {"mset", -3, W, "string", {1, -1, 2}, cmd_mset, "1.0.1", "Stores strings at several keys.",
      .grammar = "data{key@0 value}+",
      .key_specs = "OW update",
+     .tips = "request_policy:multi_shard response_policy:all_succeeded"},
+    {"msetex", -4, W | CMD_MOVABLE_KEYS, "string", {0, 0, 0}, cmd_msetex, "8.4.0",
+     "Stores strings at several keys, all with the same condition and time to live.",
+     .grammar = "numkeys:int data{key@0 value}+ [condition(NX|XX)] "
+                "[expiration(EX=seconds:int|PX=milliseconds:int|EXAT=unix-time-seconds:time|"
+                "PXAT=unix-time-milliseconds:time|KEEPTTL)]",
+     .key_specs = "@1#0+1/2 OW update",
      .tips = "request_policy:multi_shard response_policy:all_succeeded"},
     {"msetnx", -3, W, "string", {1, -1, 2}, cmd_msetnx, "1.0.1",
      "Stores strings at several keys, but only if none of the keys exists.",

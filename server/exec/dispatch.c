@@ -295,7 +295,7 @@ static void tell_all_changed(struct engine *e) {
 
 static int execute(struct call *x, uint64_t *clock_ns) {
     struct engine *e = x->e;
-    uint64_t now;
+    uint64_t now, from = x->r.out->end;
     int rc;
 
     if (__builtin_expect(e->nmonitors > 0, 0)) monitor_show_before(x);
@@ -304,7 +304,7 @@ static int execute(struct call *x, uint64_t *clock_ns) {
     propagate(x);
     if (x->all_changed && e->dirty != x->dirty_before) tell_all_changed(e);
     if (x->all_changed) tracking_all_changed(e);
-    observe(x, now - *clock_ns, rc);
+    observe(x, now - *clock_ns, x->r.out->end - from, rc);
     *clock_ns = now;
     if (x->cmd->row->flags & CMD_WHOLE_KEYSPACE && e->gate.level != AOF_LEVEL_NONE)
         x->need = aof_appended(e->aof);

@@ -19,7 +19,7 @@ void engine_init(struct engine *e, struct conf *conf, struct aof *aof) {
     pubsub_init(&e->pubsub);
     push_init(e);
     tracking_init(e);
-    slowlog_init(&e->slowlog);
+    for (int i = 0; i < COMMAND_LOGS; i++) slowlog_init(&e->logs[i]);
     gate_init(&e->gate, aof);
     rdb_saver_init(&e->saver, &e->ks, &(struct rdb_saver_hooks){0});
     command_registry_seal(&e->commands);
@@ -35,7 +35,7 @@ void engine_release(struct engine *e) {
     pubsub_release(&e->pubsub);
     push_release(e);
     tracking_release(e);
-    slowlog_trim(&e->slowlog, 0);
+    for (int i = 0; i < COMMAND_LOGS; i++) slowlog_trim(&e->logs[i], 0);
     latency_release(&e->latency);
     mem_free(e->monitors);
     keyspace_release(&e->ks);

@@ -130,7 +130,7 @@ struct engine {
 
     struct evictions evictions;
 
-    struct slowlog slowlog;
+    struct slowlog logs[COMMAND_LOGS];
     struct latency latency;
     struct session **monitors;
     size_t nmonitors;

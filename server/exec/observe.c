@@ -21,7 +21,34 @@ static void note_slow(struct call *x, uint64_t ns) {
 
     latency_note(e, flags & CMD_FAST ? "fast-command" : "command", ns / 1000);
     if (ns >= slow_ns(e->v->slowlog_log_slower_than) && !(flags & CMD_SKIP_SLOWLOG))
-        slowlog_add(&e->slowlog, x, ns / 1000, (size_t)e->v->slowlog_max_len);
+        slowlog_add(&e->logs[LOG_SLOW], x, ns / 1000, (size_t)e->v->slowlog_max_len);
+}
+
+/* What was received, or about that much of what stood in a transaction or in a line. */
+static size_t request_bytes(const struct call *x) {
+    size_t n = x->raw.n;
+
+    if (n || x->scripted) return n;
+    for (int i = 0; i < x->argc; i++) n += x->argv[i].n;
+    return n;
+}
+
+/* -1 as a limit is the largest number there is. */
+static void note_large(struct call *x, size_t reply_bytes) {
+    const struct conf_values *v = x->e->v;
+    size_t request = request_bytes(x);
+
+    if (__builtin_expect(request < (uint64_t)v->commandlog_request_larger_than &&
+                             reply_bytes < (uint64_t)v->commandlog_reply_larger_than,
+                         1))
+        return;
+    if (x->cmd->row->flags & CMD_SKIP_SLOWLOG) return;
+    if (request >= (uint64_t)v->commandlog_request_larger_than)
+        slowlog_add(&x->e->logs[LOG_LARGE_REQUEST], x, request,
+                    (size_t)v->commandlog_large_request_max_len);
+    if (reply_bytes >= (uint64_t)v->commandlog_reply_larger_than)
+        slowlog_add(&x->e->logs[LOG_LARGE_REPLY], x, reply_bytes,
+                    (size_t)v->commandlog_large_reply_max_len);
 }
 
 /* A command that waits is counted when it is over. */
@@ -35,13 +62,14 @@ static void count(struct command_slot *c, uint64_t ns, int rc) {
     c->latency[units ? 64 - __builtin_clzl(units) : 0]++;
 }
 
-void observe(struct call *x, uint64_t ns, int rc) {
+void observe(struct call *x, uint64_t ns, size_t reply_bytes, int rc) {
     struct engine *e = x->e;
     uint64_t least = slow_ns(e->v->slowlog_log_slower_than), other = latency_ns(e->v);
 
     if (__builtin_expect(e->nmonitors > 0, 0)) monitor_show_after(x);
     if (x->waits) return;
     count(x->cmd, ns, rc);
+    note_large(x, reply_bytes);
     if (other < least) least = other;
     if (__builtin_expect(ns >= least, 0)) note_slow(x, ns);
 }

@@ -49,7 +49,7 @@ static void copy_args(struct slow_entry *t, const struct call *x) {
     for (int i = 0; i < t->argc; i++) bytes_release(&text[i]);
 }
 
-void slowlog_add(struct slowlog *l, const struct call *x, uint64_t us, size_t max) {
+void slowlog_add(struct slowlog *l, const struct call *x, uint64_t cost, size_t max) {
     struct slow_entry *t;
     struct session_wire wire;
 
@@ -57,7 +57,7 @@ void slowlog_add(struct slowlog *l, const struct call *x, uint64_t us, size_t ma
     x->s->ops->describe(x->s, &wire);
     t = mem_alloc(sizeof *t);
     *t = (struct slow_entry){.id = l->next_id++,
-                             .us = us,
+                             .cost = cost,
                              .at_s = clock_wall_ms() / 1000,
                              .addr = mem_strdup(x->scripted ? "?:0" : wire.addr),
                              .name = mem_strdup(x->s->name && !x->scripted ? x->s->name : "")};

@@ -60,6 +60,44 @@ Test(strings, set_takes_its_options) {
     EXPECT(c, ":100", "TTL k");
 }
 
+/* Logged in forms that older servers know: redis-server loads what stands in the log. */
+Test(strings, newer_conditions_are_logged_as_what_they_did) {
+    struct server *s = server_run("--appendonly", "yes", "--appendfsync", "always", NULL);
+    redisContext *c = ask_open(s);
+    char *log;
+
+    EXPECT(c, "+OK", "SET k v");
+    EXPECT(c, "+OK", "SET k w IFEQ v");
+    EXPECT(c, "(nil)", "SET k x IFEQ v");
+    EXPECT(c, "$w", "SET k x IFNE v GET");
+    EXPECT(c, "-ERR syntax error", "SET k x IFEQ v NX");
+    EXPECT(c, "-ERR syntax error", "SET k x IFEQ");
+    EXPECT(c, ":1", "MSETEX 2 a 1 b 2 NX PXAT 33177117420000");
+    EXPECT(c, ":1", "MSETEX 2 b 3 a 3 XX KEEPTTL");
+    EXPECT(c, ":1", "MSETEX 2 d 4 e 4");
+    EXPECT(c, ":0", "MSETEX 2 d 5 f 5 XX");
+    EXPECT(c, "-ERR wrong number of key-value pairs", "MSETEX 3 d 5 f 5");
+    EXPECT(c, "-ERR invalid numkeys value", "MSETEX 0 d 5");
+    EXPECT(c, "-ERR syntax error", "MSETEX 1 d 5 f 5");
+    EXPECT(c, ":0", "DELIFEQ d 5");
+    EXPECT(c, ":1", "DELIFEQ d 4");
+    EXPECT(c, ":0", "DELEX e IFNE 4");
+    EXPECT(c, ":1", "DELEX e IFEQ 4");
+    EXPECT(c, ":1", "SADD set m");
+    EXPECT(c, "-WRONGTYPE Operation against a key holding the wrong kind of value",
+           "DELIFEQ set m");
+    EXPECT(c, ":1", "DELEX set");
+    server_kill(s);
+    log = server_read_file(s, "appendonlydir/appendonly.aof.1.incr.aof");
+    cr_assert(!strstr(log, "MSETEX") && !strstr(log, "IF") && !strstr(log, "DELEX"));
+    free(log);
+    server_start(s, "--appendonly", "yes", NULL);
+    c = ask_open(s);
+    EXPECT(c, "[$x $3 $3 (nil) (nil)]", "MGET k a b d e");
+    EXPECT(c, ":33177117420000", "PEXPIRETIME a");
+    EXPECT(c, ":3", "DBSIZE");
+}
+
 Test(strings, bits_do_their_work) {
     redisContext *c = ask_open(server_run(NULL, NULL));
 

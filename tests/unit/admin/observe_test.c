@@ -35,6 +35,35 @@ Test(observe, the_slow_log_keeps_the_newest) {
     ASK("SLOWLOG GET", "*0|");
 }
 
+Test(observe, large_requests_and_replies_have_their_logs) {
+    h = help_new("--commandlog-request-larger-than 100 --commandlog-reply-larger-than 100 "
+                 "--commandlog-large-reply-max-len 1 --slowlog-log-slower-than -1");
+    ASK("COMMANDLOG LEN large-request", ":0|");
+    help_ask(&h->a,
+             "CLIENT SETNAME "
+             "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
+    ASK("COMMANDLOG LEN large-request", ":1|");
+    ASK("COMMANDLOG LEN large-reply", ":0|");
+    help_ask(&h->a, "CLIENT LIST");
+    help_ask(&h->a, "CLIENT INFO");
+    ASK("COMMANDLOG LEN LARGE-REPLY", ":1|");
+    has(help_ask(&h->a, "COMMANDLOG GET -1 large-reply"), "*2|$6|CLIENT|$4|INFO|");
+    has(help_ask(&h->a, "COMMANDLOG GET 1 large-request"), "*3|$6|CLIENT|$7|SETNAME|$80|xxx");
+    ASK("COMMANDLOG LEN slow", ":0|");
+    ASK("COMMANDLOG RESET large-request", "+OK|");
+    ASK("COMMANDLOG LEN large-request", ":0|");
+    ASK("COMMANDLOG GET x slow", "-ERR count should be greater than or equal to -1|");
+    ASK("COMMANDLOG GET -2 slow", "-ERR count should be greater than or equal to -1|");
+    ASK("COMMANDLOG LEN fast",
+        "-ERR type should be one of the following: slow, large-request, large-reply|");
+    ASK("COMMANDLOG LEN", "-ERR wrong number of arguments for 'commandlog|len' command|");
+    ASK("CONFIG SET commandlog-execution-slower-than 0", "+OK|");
+    ASK("SLOWLOG RESET", "+OK|");
+    ASK("COMMANDLOG LEN slow", ":1|");
+    help_ask(&h->a, "CONFIG SET commandlog-large-reply-max-len 0");
+    help_ask(&h->a, "CONFIG SET commandlog-reply-larger-than -1");
+}
+
 Test(observe, long_arguments_are_shortened_and_secrets_left_out) {
     char words[600] = "ECHO ";
     const char *got;
