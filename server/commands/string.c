@@ -420,7 +420,7 @@ const struct command string_commands[] = {
     {"delex", -2, CMD_WRITE | F, "string", {1, 1, 1}, cmd_delex, "8.4.0",
      "Deletes a key, if one wishes only with a certain value or without it.",
      .grammar = "key@0 [condition(IFEQ=value|IFNE=value)]",
-     .key_specs = "RM delete"},
+     .key_specs = "RM access delete variable_flags (without access if there is no condition)"},
     {"delifeq", 3, CMD_WRITE | F, "string", {1, 1, 1}, cmd_delifeq, "9.0.0",
      "Deletes a key if it holds a certain string.",
      .grammar = "key@0 value",

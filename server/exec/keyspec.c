@@ -142,11 +142,18 @@ static bool is_at(int argc, const struct slice *argv, int i, const char *word) {
     return i < argc && slice_is(argv[i], word);
 }
 
-/* SET only reads with GET. */
+/* SET only reads with GET, or to compare. */
 static unsigned flags_of_set(int argc, const struct slice *argv) {
     for (int i = 3; i < argc; i++)
-        if (slice_is(argv[i], "get")) return KEY_RW | KEY_ACCESS | KEY_UPDATE;
+        if (slice_is(argv[i], "get") || slice_is(argv[i], "ifeq") || slice_is(argv[i], "ifne"))
+            return KEY_RW | KEY_ACCESS | KEY_UPDATE;
     return KEY_OW | KEY_UPDATE;
+}
+
+/* DELEX tells of the value if there is a condition. */
+static unsigned flags_of_delex(int argc, const struct slice *argv) {
+    (void)argv;
+    return KEY_RM | KEY_DELETE | (argc > 2 ? KEY_ACCESS : 0);
 }
 
 /* BITFIELD only writes with SET or INCRBY; what cannot be understood might. */
@@ -167,7 +174,7 @@ static unsigned flags_of(const struct command *c, const struct keyspec *k, int a
     static const struct {
         const char *name;
         unsigned (*flags)(int argc, const struct slice *argv);
-    } table[] = {{"set", flags_of_set}, {"bitfield", flags_of_bitfield}};
+    } table[] = {{"set", flags_of_set}, {"bitfield", flags_of_bitfield}, {"delex", flags_of_delex}};
 
     if (!(k->flags & KEY_VARIABLE_FLAGS)) return k->flags;
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)

@@ -141,6 +141,13 @@ Test(keyspec, flags_may_follow_from_arguments) {
     cr_expect_eq(use[0].flags, KEY_OW | KEY_UPDATE);
     cr_assert_eq(keys_of(&c, "set k v get", use), 1);
     cr_expect_eq(use[0].flags, KEY_RW | KEY_ACCESS | KEY_UPDATE);
+    cr_assert_eq(keys_of(&c, "set k v ifeq w", use), 1);
+    cr_expect_eq(use[0].flags, KEY_RW | KEY_ACCESS | KEY_UPDATE);
+    c.name = "delex";
+    cr_assert_eq(keys_of(&c, "delex k", use), 1);
+    cr_expect_eq(use[0].flags, KEY_RM | KEY_DELETE);
+    cr_assert_eq(keys_of(&c, "delex k ifne v", use), 1);
+    cr_expect_eq(use[0].flags, KEY_RM | KEY_DELETE | KEY_ACCESS);
 }
 
 Test(command, getkeys_says_what_is_wrong) {
