@@ -2,15 +2,15 @@
  *
  * client - the CLIENT command: who is connected, what they are called, and how to get rid of them.
  */
+#include "server/admin/client_filter.h"
 #include "server/admin/rows.h"
 #include "server/exec/blocking.h"
 #include "server/exec/multi.h"
 #include "storage/base/mem.h"
-#include "storage/base/num.h"
 
 /* ---------------------------------------------------------------- one line a client */
 
-static void append_flags(struct bytes *b, const struct session *s) {
+void client_flags(struct bytes *b, const struct session *s) {
     size_t before = b->n;
 
     if (s->flags & SESSION_MONITOR) bytes_append_char(b, 'O');
@@ -43,7 +43,7 @@ static void append_client(struct bytes *b, const struct session *s, const struct
                  (unsigned long long)s->id, w.addr, w.laddr, w.fd, or_empty(s->name),
                  (long long)(x->now_ms - s->created_ms) / 1000,
                  (long long)(x->now_ms - s->active_ms) / 1000);
-    append_flags(b, s);
+    client_flags(b, s);
     bytes_printf(b,
                  " db=%d sub=%zu psub=%zu ssub=%zu multi=%d qbuf=%zu qbuf-free=%zu argv-mem=0"
                  " multi-mem=%zu rbs=%d rbp=0 obl=%zu oll=0 omem=%zu tot-mem=%zu events=%s cmd=%s"
@@ -73,23 +73,6 @@ static int cmd_client_info(struct call *x) {
 
 /* ---------------------------------------------------------------- choosing clients */
 
-enum client_type { TYPE_NORMAL, TYPE_MASTER, TYPE_REPLICA, TYPE_PUBSUB, CLIENT_TYPES };
-
-/* CLIENT_TYPES with an error reply if argument i names no type. */
-static enum client_type type_arg(struct call *x, int i) {
-    static const char *const names[] = {"normal", "master", "replica", "pubsub"};
-
-    for (int t = 0; t < CLIENT_TYPES; t++)
-        if (arg_is(x, i, names[t])) return t;
-    if (arg_is(x, i, "slave")) return TYPE_REPLICA;
-    reply_errf(x, "ERR Unknown client type '%.*s'", (int)x->argv[i].n, x->argv[i].p);
-    return CLIENT_TYPES;
-}
-
-static enum client_type type_of(const struct session *s) {
-    return s->subscriber ? TYPE_PUBSUB : TYPE_NORMAL;
-}
-
 struct session *client_by_id(const struct engine *e, uint64_t id) {
     list_each (it, &e->sessions) {
         struct session *s = list_entry(it, struct session, link);
@@ -99,6 +82,7 @@ struct session *client_by_id(const struct engine *e, uint64_t id) {
     return NULL;
 }
 
+/* CLIENT LIST ID alone: in the order of the arguments. */
 static int list_ids(struct call *x, struct bytes *b) {
     for (int i = 3; i < x->argc; i++) {
         struct session *s;
@@ -111,24 +95,27 @@ static int list_ids(struct call *x, struct bytes *b) {
     return 0;
 }
 
+/* Whether a filter follows the numbers of CLIENT LIST ID. */
+static bool only_ids(const struct call *x) {
+    if (x->argc < 4 || !arg_is(x, 2, "id")) return false;
+    for (int i = 3; i < x->argc; i++)
+        if (client_filter_named(x->argv[i])) return false;
+    return true;
+}
+
 static int cmd_client_list(struct call *x) {
-    enum client_type type = CLIENT_TYPES;
+    struct client_filter f = {0};
     struct bytes b = {0};
     int rc = 0;
 
-    if (x->argc > 3 && arg_is(x, 2, "id")) {
+    if (only_ids(x)) {
         rc = list_ids(x, &b);
     } else {
-        if (x->argc == 4 && arg_is(x, 2, "type")) {
-            type = type_arg(x, 3);
-            if (type == CLIENT_TYPES) return -1;
-        } else if (x->argc != 2) {
-            return reply_err(x, ERR_SYNTAX);
-        }
+        if (!client_filter_parse(x, 2, &f)) return -1;
         list_each (it, &x->e->sessions) {
             const struct session *s = list_entry(it, struct session, link);
 
-            if (type == CLIENT_TYPES || type_of(s) == type) append_client(&b, s, x);
+            if (client_filter_matches(x, &f, s)) append_client(&b, s, x);
         }
     }
     if (rc == 0) reply_verbatim(&x->r, "txt", b.n ? b.p : "", b.n);
@@ -136,74 +123,14 @@ static int cmd_client_list(struct call *x) {
     return rc;
 }
 
-struct kill_filter {
-    int64_t id, max_age;              /* 0: any */
-    enum client_type type;            /* CLIENT_TYPES: any */
-    const struct slice *addr, *laddr; /* NULL: any */
-    const struct acl_user *user;      /* NULL: any */
-    bool skip_me;
-};
-
-/* The pair of words at i. Returns 0, or -1 with the error answered. */
-static int parse_kill_pair(struct call *x, int i, struct kill_filter *f) {
-    const struct slice *value = &x->argv[i + 1];
-
-    if (arg_is(x, i, "id"))
-        return arg_int_range(x, i + 1, 1, INT64_MAX, &f->id,
-                             "ERR client-id should be greater than 0")
-                   ? 0
-                   : -1;
-    if (arg_is(x, i, "maxage")) {
-        if (!arg_int_range(x, i + 1, INT64_MIN, INT64_MAX, &f->max_age,
-                           "ERR maxage is not an integer or out of range"))
-            return -1;
-        return f->max_age > 0 ? 0 : reply_err(x, "ERR maxage should be greater than 0");
-    }
-    if (arg_is(x, i, "type")) {
-        f->type = type_arg(x, i + 1);
-        return f->type == CLIENT_TYPES ? -1 : 0;
-    }
-    if (arg_is(x, i, "addr")) {
-        f->addr = value;
-    } else if (arg_is(x, i, "laddr")) {
-        f->laddr = value;
-    } else if (arg_is(x, i, "user")) {
-        f->user = acl_find(x->e, *value);
-        if (!f->user) return reply_errf(x, "ERR No such user '%.*s'", (int)value->n, value->p);
-    } else if (arg_is(x, i, "skipme") && slice_is(*value, "yes")) {
-        f->skip_me = true;
-    } else if (arg_is(x, i, "skipme") && slice_is(*value, "no")) {
-        f->skip_me = false;
-    } else {
-        return reply_err(x, ERR_SYNTAX);
-    }
-    return 0;
-}
-
-static bool kill_matches(const struct call *x, const struct kill_filter *f,
-                         const struct session *s) {
-    struct session_wire w;
-
-    if (s->state == SESSION_CLOSING) return false;
-    if (f->skip_me && s == x->s) return false;
-    if (f->user && s->user != f->user) return false;
-    if (f->id && s->id != (uint64_t)f->id) return false;
-    if (f->type != CLIENT_TYPES && type_of(s) != f->type) return false;
-    if (f->max_age && (x->now_ms - s->created_ms) / 1000 < f->max_age) return false;
-    if (!f->addr && !f->laddr) return true;
-    s->ops->describe(s, &w);
-    return (!f->addr || slice_eq(*f->addr, slice_str(w.addr))) &&
-           (!f->laddr || slice_eq(*f->laddr, slice_str(w.laddr)));
-}
-
-static int64_t kill_all(struct call *x, const struct kill_filter *f) {
+static int64_t kill_all(struct call *x, const struct client_filter *f) {
     int64_t killed = 0;
     bool me = false;
 
     list_each_safe (it, next, &x->e->sessions) {
         struct session *s = list_entry(it, struct session, link);
 
-        if (!kill_matches(x, f, s)) continue;
+        if (s->state == SESSION_CLOSING || !client_filter_matches(x, f, s)) continue;
         killed++;
         if (s == x->s)
             me = true;
@@ -215,19 +142,15 @@ static int64_t kill_all(struct call *x, const struct kill_filter *f) {
 }
 
 static int cmd_client_kill(struct call *x) {
-    struct kill_filter f = {.type = CLIENT_TYPES, .skip_me = true};
+    struct client_filter f = {.skip_me = true};
 
     if (x->argc == 3) { /* the old form: an address */
-        f.addr = &x->argv[2];
-        f.skip_me = false;
+        f = (struct client_filter){.given = {1u << BY_ADDR}, .when[0][BY_ADDR] = {2, 3}};
         if (kill_all(x, &f) == 0) return reply_err(x, "ERR No such client");
         reply_ok(&x->r);
         return 0;
     }
-    for (int i = 2; i < x->argc; i += 2) {
-        if (i + 1 == x->argc) return reply_err(x, ERR_SYNTAX);
-        if (parse_kill_pair(x, i, &f) < 0) return -1;
-    }
+    if (!client_filter_parse(x, 2, &f)) return -1;
     reply_int(&x->r, kill_all(x, &f));
     return 0;
 }
@@ -369,11 +292,15 @@ static int cmd_client_help(struct call *x) {
         "    Close the connection that comes from this address.",
         "KILL <filter> <value> [<filter> <value> ...]",
         "    Close every connection that all filters match, and say how many that were:",
-        "    ID <id>, ADDR <ip:port> (the peer's address), LADDR <ip:port> (ours), USER <name>,",
-        "    TYPE (NORMAL|MASTER|REPLICA|PUBSUB), MAXAGE <seconds> (connected at least so long),",
+        "    ID <id> [<id> ...], ADDR <ip:port> (the peer's address), LADDR <ip:port> (ours),",
+        "    IP <ip>, USER <name>, TYPE (NORMAL|MASTER|REPLICA|PUBSUB), NAME <name>,",
+        "    LIB-NAME <name>, LIB-VER <version>, DB <number>, FLAGS <letters> (all of them);",
+        "    each of these turned round with NOT- in front, as NOT-ID. IDLE <seconds> (without a",
+        "    command for at least so long), MAXAGE <seconds> (connected at least so long),",
         "    SKIPME (YES|NO) (whether to spare this connection; YES unless said otherwise).",
-        "LIST [TYPE (NORMAL|MASTER|REPLICA|PUBSUB) | ID <id> [<id> ...]]",
-        "    One line of fields for each connection.",
+        "LIST [<filter> <value> ...]",
+        "    One line of fields for each connection that all filters match; those of KILL, SKIPME",
+        "    being NO unless said otherwise.",
         "NO-EVICT (ON|OFF)",
         "    Never close this connection to save memory.",
         "NO-TOUCH (ON|OFF)",

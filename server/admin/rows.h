@@ -42,6 +42,9 @@ enum {
  */
 bool is_plain_name(struct slice text);
 
+/* The letters of CLIENT LIST's flags. */
+void client_flags(struct bytes *b, const struct session *s);
+
 /* NULL: nobody. */
 struct session *client_by_id(const struct engine *e, uint64_t id);
 

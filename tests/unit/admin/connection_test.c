@@ -94,6 +94,74 @@ Test(client, list_has_a_line_for_each_and_no_more) {
     help_free(h);
 }
 
+/* "ab", "a", "b" or "": whom a filter chooses. */
+static const char *chosen(struct help *h, const char *filter) {
+    static const char *const sets[] = {"", "a", "b", "ab"};
+    char words[200];
+    const char *got;
+
+    snprintf(words, sizeof words, "client list %s", filter);
+    got = help_ask(&h->a, words);
+    if (*got == '-') return got;
+    return sets[!!strstr(got, " name=a ") + 2 * !!strstr(got, " name=b ")];
+}
+
+Test(client, filters_choose_and_can_be_turned_round) {
+    static const char *const rows[][2] = {
+        {"id 1", "a"},
+        {"not-id 1", "b"},
+        {"not-id 1 2", ""},
+        {"id 1 2 name b", "b"},
+        {"type normal", "ab"},
+        {"not-type normal", ""},
+        {"user default", "ab"},
+        {"not-user default", ""},
+        {"name a", "a"},
+        {"not-name a", "b"},
+        {"lib-name x", "b"},
+        {"not-lib-name x", "a"},
+        {"lib-ver 1", "b"},
+        {"not-lib-ver 1", "a"},
+        {"db 3", "b"},
+        {"not-db 3", "a"},
+        {"flags N", "ab"},
+        {"flags x", ""},
+        {"not-flags x", "ab"},
+        {"skipme yes", "b"},
+        {"skipme no", "ab"},
+        {"idle 1000", ""},
+        {"maxage 1000", ""},
+        {"ip 9.9.9.9", ""},
+        {"not-ip 9.9.9.9 not-addr 9.9.9.9:1 not-laddr 9.9.9.9:1", "ab"},
+        {"db 3 name a", ""},
+        {"not-idle 3", "-ERR syntax error|"},
+        {"id", "-ERR syntax error|"},
+        {"nosuch x", "-ERR syntax error|"},
+        {"id 1 x", "-ERR Invalid client ID|"},
+        {"not-id x", "-ERR client-id should be greater than 0|"},
+        {"type x", "-ERR Unknown client type 'x'|"},
+        {"user x", "-ERR No such user 'x'|"},
+        {"db 16", "-ERR DB index is out of range|"},
+        {"idle x", "-ERR idle is not an integer or out of range|"},
+        {"maxage 0", "-ERR maxage should be greater than 0|"},
+        {"flags N?", "-ERR Unknown flags found in the provided filter: N?|"},
+        {"skipme x", "-ERR syntax error|"},
+    };
+    struct help *h = help_new(NULL);
+
+    help_ask(&h->a, "client setname a");
+    help_ask(&h->b, "client setname b");
+    help_ask(&h->b, "client setinfo lib-name x");
+    help_ask(&h->b, "client setinfo lib-ver 1");
+    help_ask(&h->b, "select 3");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        cr_expect_str_eq(chosen(h, rows[i][0]), rows[i][1], "%s: %s", rows[i][0],
+                         chosen(h, rows[i][0]));
+    cr_expect_str_eq(help_ask(&h->a, "client kill not-name a skipme no"), ":1|");
+    cr_expect(h->b.closed && !h->a.closed && !h->a.closes_after);
+    help_free(h);
+}
+
 Test(client, reply_skip_swallows_one_reply_and_off_all) {
     struct help *h = help_new(NULL);
 
