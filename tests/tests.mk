@@ -1,6 +1,9 @@
 # How the tests run; see tests/README.md. Test programs stand in $(O)/tests/.
 T := $(O)/tests
 
+# Its tests have an OpenSSL client at the other end.
+$(T)/unit-net: SYS_LIBS += -lssl -lcrypto
+
 $(T)/kit-self: $(call objs,tests/kit/self) $(call objs,tests/kit)
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ -lhiredis -lcriterion
