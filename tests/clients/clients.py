@@ -13,10 +13,12 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib")]
 from server import ROOT, Server  # noqa: E402
+from tls import Certs, TlsServer  # noqa: E402
 
 NODE = os.environ.get("STET_NODE_MODULES", os.path.join(ROOT, "build", "clients"))
 PYTHON, RUBY = "/usr/bin/python3", "/usr/bin/ruby"  # Debian's, which find Debian's packages
@@ -65,12 +67,33 @@ CLIENTS = [
     ("ruby-sidekiq", lambda: works(RUBY, "-e", "require 'sidekiq'"), [*APT, "ruby-sidekiq"],
      [RUBY, "sidekiq_jobs.rb"], []),
 ]
+OVER_TLS = {"python3-redis", "php-redis", "npm ioredis, redis"}  # these also so
 
 
 def install(command):
     os.makedirs(NODE, exist_ok=True)
     if not shutil.which(command[0]) or not works(*command):
         print("  not installed: %s" % " ".join(command))
+
+
+def run(command, more):
+    with Server() as s:
+        words = [command[0], os.path.join(HERE, command[1]), str(s.port), *more]
+        p = subprocess.run(words, capture_output=True, text=True, timeout=SECONDS)
+        s.stop()
+        return p
+
+
+def run_over_tls(command, more):
+    """With a certificate of its own, which the server wants."""
+    with tempfile.TemporaryDirectory() as dir:
+        certs = Certs(dir)
+        pair = certs.pair("server")
+        certs.pair("client")
+        with TlsServer(certs, pair) as s:
+            words = [command[0], os.path.join(HERE, command[1]), str(s.tls_port), *more]
+            return subprocess.run(words, capture_output=True, text=True, timeout=SECONDS,
+                                  env={**os.environ, "STET_TLS": dir})
 
 
 def main():
@@ -85,14 +108,13 @@ def main():
             print("  left out: %s is not installed" % name)
             left_out += 1
             continue
-        with Server() as s:
-            words = [command[0], os.path.join(HERE, command[1]), str(s.port), *more]
-            p = subprocess.run(words, capture_output=True, text=True, timeout=SECONDS)
-            s.stop()
-        if p.returncode:
-            print("FAIL %s\n%s%s" % (name, p.stdout[-2000:], p.stderr[-2000:]))
-        failed += p.returncode != 0
-        passed += p.returncode == 0
+        for way in [run, run_over_tls] if name in OVER_TLS else [run]:
+            p = way(command, more)
+            if p.returncode:
+                print("FAIL %s (%s)\n%s%s" % (name, way.__name__, p.stdout[-2000:],
+                                              p.stderr[-2000:]))
+            failed += p.returncode != 0
+            passed += p.returncode == 0
     print("clients: %d passed, %d failed, %d left out" % (passed, failed, left_out))
     return 1 if failed else 0
 

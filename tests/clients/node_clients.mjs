@@ -1,15 +1,24 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The ordinary use of the npm packages ioredis and redis. Arguments: the port, the directory that
-// has node_modules. Silent if all is well.
+// has node_modules. Silent if all is well. $STET_TLS: over TLS, with the certificates of this
+// directory.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
 const port = Number(process.argv[2]);
+const dir = process.env.STET_TLS;
+const tls = dir && {
+    ca: readFileSync(dir + '/ca.crt'),
+    cert: readFileSync(dir + '/client.crt'),
+    key: readFileSync(dir + '/client.key'),
+};
 const require = createRequire(process.argv[3] + '/');
 
 async function ioredis() {
     const Redis = require('ioredis');
-    const r = new Redis(port), waits = new Redis(port);
+    const at = tls ? { port, tls } : { port };
+    const r = new Redis(at), waits = new Redis(at);
     await r.flushall();
     assert.equal(await r.set('s', 'v', 'EX', 100), 'OK');
     assert.deepEqual(await r.mget('s', 'none'), ['v', null]);
@@ -32,7 +41,7 @@ async function ioredis() {
     assert.equal(keys.length, await r.dbsize());
     assert.deepEqual(await r.pipeline().get('s').llen('l').exec(), [[null, 'v'], [null, 2]]);
     assert.equal(await r.acl('SETUSER', 'app', 'on', '>secret', '~app:*', '+@all'), 'OK');
-    const app = new Redis({ port, username: 'app', password: 'secret' });
+    const app = new Redis({ ...at, username: 'app', password: 'secret' });
     assert.equal(await app.set('app:k', 'v'), 'OK');
     await assert.rejects(app.get('k'), /^ReplyError: NOPERM No permissions to access a key/);
     app.disconnect();
@@ -42,7 +51,8 @@ async function ioredis() {
 
 async function nodeRedis(RESP) {
     const { createClient } = require('redis');
-    const c = await createClient({ socket: { port }, RESP }).connect();
+    const socket = tls ? { port, tls: true, ...tls } : { port };
+    const c = await createClient({ socket, RESP }).connect();
     await c.flushAll();
     await c.set('s', 'v', { expiration: { type: 'EX', value: 100 } });
     assert.equal(await c.get('s'), 'v');
@@ -60,7 +70,7 @@ async function nodeRedis(RESP) {
     assert.equal(await c.lPush('l', ['a', 'b']), 2);
     assert.deepEqual(await c.lPopCount('l', 5), ['b', 'a']);
     await c.aclSetUser('app', ['on', '>secret', '~app:*', '+@all']);
-    const app = createClient({ socket: { port }, RESP, username: 'app', password: 'secret' });
+    const app = createClient({ socket, RESP, username: 'app', password: 'secret' });
     app.on('error', () => {}); // its connection ends with its user
     await app.connect();
     assert.equal(await app.aclWhoAmI(), 'app');

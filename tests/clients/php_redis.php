@@ -1,7 +1,22 @@
 <?php
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * The ordinary use of Debian's php-redis. Argument: the port. Silent if all is well. */
+ * The ordinary use of Debian's php-redis. Argument: the port. Silent if all is well. $STET_TLS: over
+ * TLS, with the certificates of this directory. */
+
+/* A connection of its own. */
+function open() {
+    global $argv;
+    $r = new Redis();
+    $dir = getenv('STET_TLS');
+    if ($dir)
+        $r->connect('tls://127.0.0.1', (int)$argv[1], 0, null, 0, 0, ['stream' => [
+            'cafile' => "$dir/ca.crt", 'local_cert' => "$dir/client.crt",
+            'local_pk' => "$dir/client.key", 'peer_name' => 'localhost']]);
+    else
+        $r->connect('127.0.0.1', (int)$argv[1]);
+    return $r;
+}
 
 function is($got, $want, $what) {
     if ($got !== $want) {
@@ -10,8 +25,7 @@ function is($got, $want, $what) {
     }
 }
 
-$r = new Redis();
-$r->connect('127.0.0.1', (int)$argv[1]);
+$r = open();
 $r->flushAll();
 is($r->set('s', 'v', ['nx', 'ex' => 100]), true, 'set');
 is($r->get('s'), 'v', 'get');

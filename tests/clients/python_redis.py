@@ -1,11 +1,21 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The ordinary use of Debian's python3-redis. Argument: the port. Silent if all is well."""
+"""The ordinary use of Debian's python3-redis. Argument: the port. Silent if all is well.
+$STET_TLS: over TLS, with the certificates of this directory."""
+import os
 import sys
 import threading
 
 import redis
 
 PORT = int(sys.argv[1])
+TLS = os.environ.get("STET_TLS")
+
+
+def client(**kw):
+    if TLS:
+        kw.update(ssl=True, ssl_ca_certs=TLS + "/ca.crt", ssl_certfile=TLS + "/client.crt",
+                  ssl_keyfile=TLS + "/client.key", ssl_check_hostname=True)
+    return redis.Redis(port=PORT, **kw)
 
 
 def strings(r):
@@ -88,7 +98,7 @@ def transactions(r):
 def waiting(r):
     got = []
     t = threading.Thread(target=lambda: got.append(
-        redis.Redis(port=PORT).blpop("queue", timeout=10)))
+        client().blpop("queue", timeout=10)))
     t.start()
     while r.info("clients")["blocked_clients"] == 0:
         pass
@@ -102,7 +112,7 @@ def users(r):
                          categories=["+@read"], commands=["+set", "-config"])
     user = r.acl_getuser("app")
     assert user["enabled"] and user["categories"][-1] == "+@read", user
-    app = redis.Redis(port=PORT, username="app", password="secret")
+    app = client(username="app", password="secret")
     assert app.set("app:k", "v") and app.get("app:k") == b"v"
     for refused in (lambda: app.get("k"), lambda: app.delete("app:k")):
         try:
@@ -111,7 +121,7 @@ def users(r):
         except redis.exceptions.NoPermissionError:
             pass
     try:
-        redis.Redis(port=PORT, username="app", password="no").ping()
+        client(username="app", password="no").ping()
         assert False
     except redis.exceptions.ResponseError:
         pass
@@ -120,7 +130,7 @@ def users(r):
 
 
 def main():
-    r = redis.Redis(port=PORT)
+    r = client()
     r.flushall()
     for part in (strings, lists, hashes, sets, zsets, streams, others, transactions, waiting, users):
         part(r)

@@ -31,8 +31,8 @@ class Certs:
         cert, key, request = (self.path(name + end) for end in (".crt", ".key", ".csr"))
         kind = ["rsa:2048"] if rsa else ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
         openssl("req", "-newkey", *kind, "-nodes", "-keyout", key, "-out", request, "-subj",
-                "/CN=" + subject)
-        openssl("x509", "-req", "-in", request, "-CA", self.ca, "-CAkey",
+                "/CN=" + subject, "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1")
+        openssl("x509", "-req", "-copy_extensions", "copyall", "-in", request, "-CA", self.ca, "-CAkey",
                 self.path(self.name + ".key"), "-CAcreateserial", "-out", cert, "-days", "2")
         return cert, key
 
