@@ -15,6 +15,14 @@ static int check_hz(const struct conf_assign *a) {
     return 0;
 }
 
+/* Two rounds of what winds it up have to fit in. */
+static int check_watchdog(const struct conf_assign *a) {
+    int64_t least = 2 * (1000 / (a->v->hz > 0 ? a->v->hz : 1));
+
+    if (a->v->watchdog_period && a->v->watchdog_period < least) a->v->watchdog_period = least;
+    return 0;
+}
+
 /* A smaller backlog is good for nothing. */
 static int check_backlog(const struct conf_assign *a) {
     if (a->v->repl_backlog_size < 16384) a->v->repl_backlog_size = 16384;
@@ -128,6 +136,7 @@ static const struct {
 } checks[] = {
     {"hz", check_hz},
     {"repl-backlog-size", check_backlog},
+    {"watchdog-period", check_watchdog},
     {"dbfilename", check_basename},
     {"appendfilename", check_basename_given},
     {"appenddirname", check_basename_given},

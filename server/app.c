@@ -11,6 +11,7 @@
 #include "server/process.h"
 #include "server/scripting/scripting.h"
 #include "server/version.h"
+#include "server/watchdog.h"
 #include "storage/base/check.h"
 #include "storage/base/clock.h"
 #include "storage/base/hash.h"
@@ -256,6 +257,7 @@ static void serve_within(void *arg) {
     aof_push_out(a->aof);
     loop_look(&a->loop);
     net_serve_within(&a->net);
+    watchdog_wind();
     if (a->stop_signal && !scripting_end(&a->engine) && !a->told_to_wait) {
         log_warning("A script that has written runs: the shutdown waits for its end.");
         a->told_to_wait = true;
@@ -340,6 +342,7 @@ int app_start(struct app *a, struct conf *conf, int argc, char **argv) {
     struct err e;
 
     *a = (struct app){.conf = conf, .v = conf_values(conf), .argc = argc, .argv = argv};
+    process_set_cpus(a->v->bio_cpulist, "bio-cpulist"); /* threads begin where their maker is */
     if (!realpath(argv[0], a->executable))
         snprintf(a->executable, sizeof a->executable, "%s", argv[0]);
     seed(a);
@@ -361,6 +364,10 @@ int app_start(struct app *a, struct conf *conf, int argc, char **argv) {
         return -1;
     }
     if (a->v->appendonly ? load(a) < 0 : load_snapshot(a) < 0) return -1;
+    if (a->v->server_cpulist)
+        process_set_cpus(a->v->server_cpulist, "server-cpulist");
+    else if (a->v->bio_cpulist)
+        process_set_cpus(NULL, "server-cpulist");
     app_cron_start(a);
     if (process_ready(a->v, a->admin.tcp_port, &e) < 0) {
         log_warning("%s", e.text);

@@ -7,6 +7,7 @@
 #include "server/exec/access.h"
 #include "server/exec/blocking.h"
 #include "server/exec/call.h"
+#include "server/watchdog.h"
 #include "storage/base/clock.h"
 #include "storage/base/log.h"
 #include "storage/base/mem.h"
@@ -40,6 +41,7 @@ static void run(void *arg) {
     uint64_t hz = (uint64_t)a->v->hz;
 
     loop_timer_set(&a->loop, &a->cron, clock_mono_us() + 1000000 / (hz ? hz : 10));
+    watchdog_wind();
     if (a->cron_paused) return;
     access_tick(e);
     if (used > e->stats.peak_memory) e->stats.peak_memory = used;
@@ -56,5 +58,6 @@ static void run(void *arg) {
 void app_cron_start(struct app *a) {
     a->cron.fn = run;
     a->cron.arg = a;
+    watchdog_set(a->v->watchdog_period);
     run(a);
 }

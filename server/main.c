@@ -84,6 +84,11 @@ int main(int argc, char **argv) {
     conf = conf_new();
     if (conf_load_args(conf, argc, argv, &e) < 0) return fail_configuration(conf);
     if (apply_fault_spec() < 0 || open_log(conf_values(conf)) < 0) return 1;
+    if (process_set_collation(conf_values(conf)->locale_collate, &e) < 0 &&
+        conf_values(conf)->locale_collate[0]) {
+        log_warning("%s", e.text); /* an environment without its locale is no reason not to start */
+        return 1;
+    }
     if (process_daemonize(conf_values(conf), &e) < 0) {
         log_warning("%s", e.text);
         return 1;

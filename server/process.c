@@ -6,10 +6,13 @@
 #include "storage/base/log.h"
 #include "storage/base/mem.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <execinfo.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <locale.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -155,6 +158,53 @@ void process_set_thp(bool disable) {
         log_warning("Can't disable transparent huge pages: %s", strerror(errno));
 }
 
+/* A number and what stands behind it; -1: there is none. */
+static long cpu_number(const char **p) {
+    char *end;
+    long n = isdigit((unsigned char)**p) ? strtol(*p, &end, 10) : -1;
+
+    if (n >= 0) *p = end;
+    return n;
+}
+
+/* "0-3,6", "0-7:2" */
+static bool parse_cpus(const char *p, cpu_set_t *set) {
+    CPU_ZERO(set);
+    for (;; p++) {
+        long from = cpu_number(&p), to = from, step = 1;
+
+        if (*p == '-') p++, to = cpu_number(&p);
+        if (*p == ':') p++, step = cpu_number(&p);
+        if (from < 0 || to < from || to >= CPU_SETSIZE || step < 1 || (*p && *p != ','))
+            return false;
+        for (long i = from; i <= to; i += step) CPU_SET((size_t)i, set);
+        if (!*p) return true;
+    }
+}
+
+void process_set_cpus(const char *list, const char *parameter) {
+    static cpu_set_t before;
+    static bool known;
+    cpu_set_t set;
+
+    if (!list && !known) return;
+    if (!known) known = sched_getaffinity(0, sizeof before, &before) == 0;
+    if (!list)
+        set = before;
+    else if (!parse_cpus(list, &set)) {
+        log_warning("%s: '%s' is no list of CPUs", parameter, list);
+        return;
+    }
+    if (sched_setaffinity(0, sizeof set, &set) < 0)
+        log_warning("%s: can't run on CPUs '%s': %s", parameter, list ? list : "of before",
+                    strerror(errno));
+}
+
+int process_set_collation(const char *locale, struct err *e) {
+    if (setlocale(LC_COLLATE, locale)) return 0;
+    return err_set(e, EINVAL, "Failed to configure LOCALE for invalid locale name.");
+}
+
 /* ---------------------------------------------------------------- start and stop */
 
 int process_daemonize(const struct conf_values *v, struct err *e) {
@@ -251,31 +301,37 @@ void process_stopping(const struct conf_values *v) {
 
 enum { FRAMES_MAX = 64 };
 
-static void put(const char *text) {
+void process_write(const char *text) {
     ssize_t rc = write(log_fd(), text, strlen(text));
 
     (void)rc; /* there is nobody left to tell */
 }
 
-static void write_stack(void) {
+void process_write_stack(void) {
     void *frames[FRAMES_MAX];
     int n = backtrace(frames, FRAMES_MAX);
 
-    put("\n------ STACK TRACE ------\nBacktrace:\n");
+    process_write("\n------ STACK TRACE ------\nBacktrace:\n");
     backtrace_symbols_fd(frames, n, log_fd());
+}
+
+void process_warm_stack(void) {
+    void *frame[1];
+
+    backtrace(frame, 1);
 }
 
 static void report_begin(void) {
     char line[160];
 
-    put("\n\n=== REDIS BUG REPORT START: Cut & paste starting from here ===\n");
+    process_write("\n\n=== REDIS BUG REPORT START: Cut & paste starting from here ===\n");
     snprintf(line, sizeof line, "stet %s (%s), Redis %s, pid %d\n", stet_version, stet_git_sha,
              CONF_REDIS_VERSION, (int)getpid());
-    put(line);
+    process_write(line);
 }
 
 static void report_end(void) {
-    put("\n=== REDIS BUG REPORT END. ===\n\n");
+    process_write("\n=== REDIS BUG REPORT END. ===\n\n");
 }
 
 static void on_crash(int sig, siginfo_t *info, void *context) {
@@ -285,12 +341,12 @@ static void on_crash(int sig, siginfo_t *info, void *context) {
     report_begin();
     snprintf(line, sizeof line, "Redis %s crashed by signal: %d, si_code: %d\n", CONF_REDIS_VERSION,
              sig, info->si_code);
-    put(line);
+    process_write(line);
     if (sig == SIGSEGV || sig == SIGBUS) {
         snprintf(line, sizeof line, "Accessing address: %p\n", info->si_addr);
-        put(line);
+        process_write(line);
     }
-    write_stack();
+    process_write_stack();
     report_end();
     signal(sig, SIG_DFL);
     raise(sig);
@@ -300,10 +356,10 @@ static void on_failed_check(const char *file, int line, const char *what) {
     char text[512];
 
     report_begin();
-    put("=== ASSERTION FAILED ===\n");
+    process_write("=== ASSERTION FAILED ===\n");
     snprintf(text, sizeof text, "==> %s:%d '%s' is not true\n", file, line, what);
-    put(text);
-    write_stack();
+    process_write(text);
+    process_write_stack();
     report_end();
 }
 
@@ -311,9 +367,8 @@ void process_catch_crashes(void) {
     static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
     struct sigaction sa = {.sa_sigaction = on_crash,
                            .sa_flags = SA_NODEFER | SA_RESETHAND | SA_SIGINFO};
-    void *warm[1];
 
-    backtrace(warm, 1); /* loads what it needs now, while memory can be allocated */
+    process_warm_stack();
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) sigaction(signals[i], &sa, NULL);
     check_set_dump(on_failed_check);
 }

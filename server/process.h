@@ -27,9 +27,22 @@ void process_oom_score(const struct conf_values *v, bool is_child);
 int64_t process_allow_clients(int64_t maxclients);
 void process_set_thp(bool disable);
 
+/* Binds the calling thread to CPUs as "0-3,6" or "0-7:2" (every second) names them. NULL: to those
+ * that it had before the first call. */
+void process_set_cpus(const char *list, const char *parameter);
+
+/* SORT ALPHA's order; "" is the environment's. 0, or -1. */
+int process_set_collation(const char *locale, struct err *e);
+
 /* Serving begins: pid file, port file, notification. */
 int process_ready(const struct conf_values *v, int port, struct err *e);
 void process_stopping(const struct conf_values *v);
+
+/* For signal handlers: text, and the stack of the thread, to where the log goes. The warming up is
+ * done before: it loads what the stack needs while memory can be allocated. */
+void process_write(const char *text);
+void process_write_stack(void);
+void process_warm_stack(void);
 
 /* SIGSEGV and the like leave a report in the log before they end the process. */
 void process_catch_crashes(void);

@@ -9,6 +9,7 @@
 #include "server/process.h"
 #include "server/scripting/scripting.h"
 #include "server/version.h"
+#include "server/watchdog.h"
 #include "storage/base/log.h"
 #include "storage/base/rng.h"
 
@@ -61,14 +62,25 @@ static void in_child(void *arg) {
     struct app *a = arg;
 
     for (size_t i = 0; i < a->net.nlisteners; i++) close(a->net.listener[i].fd);
-    process_set_child_title("stet-aof-rewrite");
     process_oom_score(a->v, true);
+}
+
+static void in_rewriting_child(void *arg) {
+    const struct app *a = arg;
+
+    in_child(arg);
+    if (a->v->aof_rewrite_cpulist)
+        process_set_cpus(a->v->aof_rewrite_cpulist, "aof-rewrite-cpulist");
+    process_set_child_title("stet-aof-rewrite");
 }
 
 /* ---------------------------------------------------------------- snapshots */
 
 static void in_saving_child(void *arg) {
+    const struct app *a = arg;
+
     in_child(arg);
+    if (a->v->bgsave_cpulist) process_set_cpus(a->v->bgsave_cpulist, "bgsave-cpulist");
     process_set_child_title("stet-rdb-bgsave");
 }
 
@@ -210,6 +222,18 @@ static int apply_title(void *arg, const struct conf_values *v, struct err *e) {
     return 0;
 }
 
+static int apply_watchdog(void *arg, const struct conf_values *v, struct err *e) {
+    (void)arg;
+    (void)e;
+    watchdog_set(v->watchdog_period);
+    return 0;
+}
+
+static int apply_collation(void *arg, const struct conf_values *v, struct err *e) {
+    (void)arg;
+    return process_set_collation(v->locale_collate, e);
+}
+
 static void register_appliers(struct app *a) {
     static const char *const aof_names[] = {"appendonly",
                                             "appendfsync",
@@ -248,6 +272,8 @@ static void register_appliers(struct app *a) {
     for (size_t i = 0; i < sizeof aof_names / sizeof *aof_names; i++)
         conf_on_apply(a->conf, aof_names[i], apply_aof, a);
     conf_on_apply(a->conf, "notify-keyspace-events", apply_events, a);
+    conf_on_apply(a->conf, "locale-collate", apply_collation, a);
+    conf_on_apply(a->conf, "watchdog-period", apply_watchdog, a);
     conf_on_apply(a->conf, "loglevel", apply_log, a);
     conf_on_apply(a->conf, "maxclients", apply_process, a);
     conf_on_apply(a->conf, "oom-score-adj", apply_process, a);
@@ -325,7 +351,7 @@ static void fill_admin(struct app *a) {
 void app_wire(struct app *a) {
     struct aof_options o = app_aof_options(a->v);
     struct aof_hooks h = {.wake = aof_wake,
-                          .on_fork = in_child,
+                          .on_fork = in_rewriting_child,
                           .may_fork = may_fork,
                           .latency = latency,
                           .rdb = rdb_options,

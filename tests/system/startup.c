@@ -4,7 +4,9 @@
  */
 #include <criterion/criterion.h>
 #include <dirent.h>
+#include <glob.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -304,6 +306,72 @@ Test(startup, a_crash_leaves_a_report) {
     says(s, "REDIS BUG REPORT START");
     says(s, "crashed by signal: 11");
     says(s, "STACK TRACE");
+}
+
+Test(startup, the_watchdog_tells_where_the_server_hangs) {
+    struct server *s = server_run("--enable-debug-command", "yes", NULL);
+    redisContext *c = ask_open(s);
+    char *log;
+
+    EXPECT(c, "+OK", "DEBUG SLEEP 0.3");
+    EXPECT(c, "+OK", "CONFIG SET watchdog-period 10");
+    EXPECT(c, "[$watchdog-period $200]", "CONFIG GET watchdog-period");
+    log = server_log(s);
+    cr_assert(!strstr(log, "WATCHDOG"));
+    free(log);
+    EXPECT(c, "+OK", "DEBUG SLEEP 0.6");
+    says(s, "--- WATCHDOG TIMER EXPIRED ---");
+    says(s, "STACK TRACE");
+    EXPECT(c, "+OK", "CONFIG SET watchdog-period 0");
+    EXPECT(c, "+OK", "DEBUG SLEEP 0.3");
+    log = server_log(s);
+    cr_assert(!strstr(strstr(log, "WATCHDOG") + 1, "WATCHDOG"));
+    free(log);
+}
+
+/* What /proc says of the process's main thread and of the others. */
+static void runs_on(const struct server *s, bool main_thread, const char *cpus) {
+    char pattern[64];
+    glob_t g;
+
+    snprintf(pattern, sizeof pattern, "/proc/%d/task/*/status", (int)server_pid(s));
+    cr_assert_eq(glob(pattern, 0, NULL, &g), 0);
+    for (size_t i = 0; i < g.gl_pathc; i++) {
+        bool is_main = atoi(strstr(g.gl_pathv[i], "task/") + 5) == (int)server_pid(s);
+        char line[256], want[64];
+        FILE *f = is_main == main_thread ? fopen(g.gl_pathv[i], "r") : NULL;
+
+        snprintf(want, sizeof want, "Cpus_allowed_list:\t%s\n", cpus);
+        while (f && fgets(line, sizeof line, f))
+            if (strncmp(line, "Cpus_allowed_list", 17) == 0) cr_expect_str_eq(line, want);
+        if (f) fclose(f);
+    }
+    globfree(&g);
+}
+
+Test(startup, threads_run_where_they_are_told) {
+    cpu_set_t set;
+
+    if (sched_getaffinity(0, sizeof set, &set) < 0 || !CPU_ISSET(0, &set) || !CPU_ISSET(1, &set))
+        cr_skip_test("needs CPUs 0 and 1");
+    struct server *s =
+        server_run("--appendonly", "yes", "--server-cpulist", "0", "--bio-cpulist", "1", NULL);
+    runs_on(s, true, "0");
+    runs_on(s, false, "1");
+}
+
+Test(startup, a_locale_must_exist) {
+    struct server *s = server_run("--locale-collate", "C", NULL);
+    redisContext *c = ask_open(s);
+
+    EXPECT(c,
+           "-ERR CONFIG SET failed (possibly related to argument 'locale-collate') - Failed to "
+           "configure LOCALE for invalid locale name.",
+           "CONFIG SET locale-collate xx_NO");
+    EXPECT(c, "[$locale-collate $C]", "CONFIG GET locale-collate");
+    s = server_new();
+    server_launch(s, "--port", "0", "--locale-collate", "xx_NO", NULL);
+    cr_assert_eq(server_wait_exit(s), 1);
 }
 
 Test(startup, systemd_is_told_when_it_is_ready) {
