@@ -352,6 +352,12 @@ static void on_crash(int sig, siginfo_t *info, void *context) {
     raise(sig);
 }
 
+static bool exit_on_panic;
+
+void process_exit_on_panic(bool on) {
+    exit_on_panic = on;
+}
+
 static void on_failed_check(const char *file, int line, const char *what) {
     char text[512];
 
@@ -361,6 +367,7 @@ static void on_failed_check(const char *file, int line, const char *what) {
     process_write(text);
     process_write_stack();
     report_end();
+    if (exit_on_panic) _exit(1);
 }
 
 void process_catch_crashes(void) {

@@ -47,4 +47,7 @@ void process_warm_stack(void);
 /* SIGSEGV and the like leave a report in the log before they end the process. */
 void process_catch_crashes(void);
 
+/* use-exit-on-panic: a check that fails ends the process by exit(1) instead of abort(). */
+void process_exit_on_panic(bool on);
+
 #endif

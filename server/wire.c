@@ -222,6 +222,13 @@ static int apply_title(void *arg, const struct conf_values *v, struct err *e) {
     return 0;
 }
 
+static int apply_panic(void *arg, const struct conf_values *v, struct err *e) {
+    (void)arg;
+    (void)e;
+    process_exit_on_panic(v->use_exit_on_panic);
+    return 0;
+}
+
 static int apply_watchdog(void *arg, const struct conf_values *v, struct err *e) {
     (void)arg;
     (void)e;
@@ -274,6 +281,7 @@ static void register_appliers(struct app *a) {
     conf_on_apply(a->conf, "notify-keyspace-events", apply_events, a);
     conf_on_apply(a->conf, "locale-collate", apply_collation, a);
     conf_on_apply(a->conf, "watchdog-period", apply_watchdog, a);
+    conf_on_apply(a->conf, "use-exit-on-panic", apply_panic, a);
     conf_on_apply(a->conf, "loglevel", apply_log, a);
     conf_on_apply(a->conf, "maxclients", apply_process, a);
     conf_on_apply(a->conf, "oom-score-adj", apply_process, a);

@@ -15,8 +15,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { ACCEPTS_PER_TURN = 1000 };
-
 void net_init(struct net *n, struct loop *loop, struct engine *e) {
     *n = (struct net){.loop = loop, .e = e, .v = e->v, .rbuf = mem_alloc(NET_READ_BYTES)};
     n->maxclients = e->v->maxclients;
@@ -59,7 +57,7 @@ static void on_accept(evutil_socket_t lfd, short what, void *arg) {
     (void)what;
     for (size_t i = 0; i < n->nlisteners; i++)
         if (n->listener[i].fd == lfd) kind = (enum net_kind)n->listener[i].kind;
-    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+    for (int64_t i = 0; i < n->v->max_new_connections_per_cycle; i++) {
         int fd = accept4(lfd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
         if (fd < 0) {
@@ -73,9 +71,18 @@ static void on_accept(evutil_socket_t lfd, short what, void *arg) {
     }
 }
 
+/* Its connections have the mark too. It needs rights; without them there is none. */
+static void mark(int fd, const struct conf_values *v) {
+    uint32_t id = (uint32_t)v->socket_mark_id;
+
+    if (id && setsockopt(fd, SOL_SOCKET, SO_MARK, &id, sizeof id) < 0)
+        log_warning("Can't set socket-mark-id: %s", strerror(errno));
+}
+
 static void add_listener(struct net *n, int fd, enum net_kind kind) {
     size_t i = n->nlisteners++;
 
+    if (kind != NET_UNIX) mark(fd, n->v);
     n->listener[i].fd = fd;
     n->listener[i].kind = (uint8_t)kind;
     n->listener[i].event = event_new(n->loop->base, fd, EV_READ | EV_PERSIST, on_accept, n);

@@ -308,6 +308,17 @@ Test(startup, a_crash_leaves_a_report) {
     says(s, "STACK TRACE");
 }
 
+Test(startup, a_failed_check_may_exit) {
+    struct server *s = server_run("--enable-debug-command", "yes", NULL);
+    redisContext *c = ask_open(s);
+
+    EXPECT(c, "+OK", "CONFIG SET use-exit-on-panic yes");
+    EXPECT(c, "(closed)", "DEBUG ASSERT");
+    cr_assert_eq(server_wait_exit(s), 1);
+    says(s, "ASSERTION FAILED");
+    says(s, "STACK TRACE");
+}
+
 Test(startup, the_watchdog_tells_where_the_server_hangs) {
     struct server *s = server_run("--enable-debug-command", "yes", NULL);
     redisContext *c = ask_open(s);
