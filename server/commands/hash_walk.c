@@ -12,6 +12,7 @@
 struct answer {
     struct call *x;
     bool values;
+    const struct entry *e;
 };
 
 static void answer_visit(const struct hash_item *item, void *arg) {
@@ -23,8 +24,15 @@ static void answer_visit(const struct hash_item *item, void *arg) {
     if (a->values) reply_value(r, item->value);
 }
 
+static void pick_fields(size_t n, void *arg) {
+    struct answer *a = arg;
+
+    hash_pick(a->e, hash_now(a->x), n, answer_visit, a);
+}
+
 static int random_fields(struct call *x) {
-    struct answer a = {x, x->argc > 3};
+    struct answer a = {x, x->argc > 3, NULL};
+    uint64_t from = x->r.out->end;
     int64_t count, now_ms = hash_now(x);
     size_t n, len;
     struct ref r;
@@ -40,10 +48,9 @@ static int random_fields(struct call *x) {
     if (len == 0 || (count > 0 && n > len)) n = len;
     reply_array(&x->r, a.values && x->r.resp == 2 ? n * 2 : n);
     if (n == 0) return 0;
-    if (count < 0)
-        hash_pick(r.e, now_ms, n, answer_visit, &a);
-    else
-        hash_sample(r.e, now_ms, n, answer_visit, &a);
+    a.e = r.e;
+    if (count < 0) return reply_picks(x, from, n, pick_fields, &a);
+    hash_sample(r.e, now_ms, n, answer_visit, &a);
     return 0;
 }
 

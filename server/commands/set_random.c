@@ -11,7 +11,19 @@ static void reply_visited(struct lp_value member, void *reply) {
 
 /* ---------------------------------------------------------------- SRANDMEMBER */
 
+struct picking {
+    struct reply *to;
+    const struct entry *e;
+};
+
+static void pick_members(size_t n, void *arg) {
+    const struct picking *p = arg;
+
+    set_pick(p->e, n, reply_visited, p->to);
+}
+
 static int random_members(struct call *x) {
+    uint64_t from = x->r.out->end;
     int64_t count;
     struct ref r;
     size_t n, len;
@@ -22,10 +34,8 @@ static int random_members(struct call *x) {
     if (len == 0 || (count > 0 && n > len)) n = len;
     reply_array(&x->r, n);
     if (n == 0) return 0;
-    if (count < 0)
-        set_pick(r.e, n, reply_visited, &x->r);
-    else
-        set_sample(r.e, n, reply_visited, &x->r);
+    if (count < 0) return reply_picks(x, from, n, pick_members, &(struct picking){&x->r, r.e});
+    set_sample(r.e, n, reply_visited, &x->r);
     return 0;
 }
 

@@ -69,6 +69,43 @@ bool arg_random_count(struct call *x, int i, int64_t *count) {
     return false;
 }
 
+/* ---------------------------------------------------------------- picks */
+
+/* What the reply of this one command may be. */
+static uint64_t reply_max(const struct call *x) {
+    const struct conf_values *v = x->e->v;
+    uint64_t hard = v->client_output_buffer_limit.of[CONF_CLASS_NORMAL].hard_bytes;
+
+    if (x->scripted || hard == 0 || hard > (uint64_t)v->proto_max_bulk_len)
+        return (uint64_t)v->proto_max_bulk_len;
+    return hard;
+}
+
+int reply_picks(struct call *x, uint64_t from, size_t n, void (*pick)(size_t n, void *arg),
+                void *arg) {
+    enum { SHORTEST = 6, PART_MAX = 65536, PART_BYTES = 1024 * 1024 };
+    uint64_t max = reply_max(x);
+    size_t part = 1;
+    bool fits = n <= max / SHORTEST;
+
+    while (fits && n > 0) {
+        uint64_t at = x->r.out->end;
+
+        if (part > n) part = n;
+        pick(part, arg);
+        n -= part;
+        fits = x->r.out->end - from <= max;
+        if (x->r.out->end - at > PART_BYTES)
+            part = (part + 1) / 2;
+        else if (part < PART_MAX)
+            part *= 2;
+    }
+    if (fits) return 0;
+    out_truncate(x->r.out, from);
+    return reply_err(x, "ERR reply exceeds maximum allowed size (proto-max-bulk-len or "
+                        "client-output-buffer-limit)");
+}
+
 /* ---------------------------------------------------------------- keys */
 
 struct ref peek(struct call *x, int i) {

@@ -38,6 +38,12 @@ static inline void reply_value(struct reply *r, struct lp_value v) {
         reply_bulk_int(r, v.v);
 }
 
+/* `n` answers made by pick(n, arg), as many as the client likes to have, whatever there is. If they
+ * become more than a client may hold, they and what the reply has since `from` are taken back for
+ * an error. */
+int reply_picks(struct call *x, uint64_t from, size_t n, void (*pick)(size_t n, void *arg),
+                void *arg);
+
 /* False, and an error, if `s` is too long for an element of a listpack. */
 enum { ELEMENT_HEADROOM = 1024 };
 static inline bool check_element(struct call *x, struct slice s) {

@@ -12,6 +12,7 @@
 struct answer {
     struct call *x;
     bool scores;
+    const struct entry *e;
 };
 
 static void answer_visit(struct slice member, double score, void *arg) {
@@ -20,8 +21,15 @@ static void answer_visit(struct slice member, double score, void *arg) {
     zset_reply_member(a->x, member, score, a->scores);
 }
 
+static void pick_members(size_t n, void *arg) {
+    struct answer *a = arg;
+
+    zset_pick(a->e, n, answer_visit, a);
+}
+
 static int random_members(struct call *x) {
-    struct answer a = {x, x->argc > 3};
+    struct answer a = {x, x->argc > 3, NULL};
+    uint64_t from = x->r.out->end;
     size_t n, have;
     int64_t count;
     struct ref r;
@@ -36,15 +44,14 @@ static int random_members(struct call *x) {
     if (have == 0 || (count > 0 && n > have)) n = have;
     zset_reply_head(x, n, a.scores);
     if (n == 0) return 0;
-    if (count < 0)
-        zset_pick(r.e, n, answer_visit, &a);
-    else
-        zset_sample(r.e, n, answer_visit, &a);
+    a.e = r.e;
+    if (count < 0) return reply_picks(x, from, n, pick_members, &a);
+    zset_sample(r.e, n, answer_visit, &a);
     return 0;
 }
 
 static int cmd_zrandmember(struct call *x) {
-    struct answer a = {x, false};
+    struct answer a = {x, false, NULL};
     struct ref r;
 
     if (x->argc > 2) return random_members(x);

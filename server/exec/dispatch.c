@@ -443,6 +443,7 @@ static size_t run_group(struct engine *e, struct session *s, char *in, struct gr
             return p->offset + p->req.bytes;
         }
         run(&x, p->unknown_sub, clock_ns);
+        session_look_at_output(s);
         if (!e->busy) blocking_serve(e);
     }
     return g->bytes;

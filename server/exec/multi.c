@@ -10,6 +10,8 @@ struct watch {
     const struct entry *seen; /* what stood there, NULL: nothing */
 };
 
+enum { WATCH_SLOT_BYTES = 16 }; /* about, in the table of keys that somebody has an eye on */
+
 static struct multi *multi_of(struct session *s) {
     if (s->multi) return s->multi;
     s->multi = mem_calloc(sizeof *s->multi);
@@ -30,7 +32,7 @@ static void watch_key(struct call *x, const struct ref *r) {
     *w = (struct watch){.on = k, .s = x->s, .seen = r->e};
     list_append(&k->watches, &w->of_key);
     list_append(&m->watches, &w->of_session);
-    m->nwatched++;
+    m->watched_bytes += sizeof *w + sizeof *k + WATCH_SLOT_BYTES + r->key.n;
 }
 
 static void unwatch_all(struct session *s) {
@@ -45,7 +47,7 @@ static void unwatch_all(struct session *s) {
         mem_free(w);
     }
     list_init(&m->watches);
-    m->nwatched = 0;
+    m->watched_bytes = 0;
     m->broken = false;
 }
 
@@ -116,7 +118,7 @@ void multi_reset(struct session *s) {
 size_t multi_mem(const struct session *s) {
     if (!s->multi) return 0;
     return sizeof *s->multi + (size_t)s->multi->cap * sizeof *s->multi->v + s->multi->bytes +
-           (size_t)s->multi->nwatched * sizeof(struct watch);
+           s->multi->watched_bytes;
 }
 
 /* ---------------------------------------------------------------- commands */
@@ -173,8 +175,13 @@ static bool may_still_run(struct call *x, const struct queued *q) {
 static void run_queue(struct call *x, struct multi *m) {
     reply_array(&x->r, (size_t)m->n);
     effect_none(x);
-    for (int i = 0; i < m->n; i++)
+    for (int i = 0; i < m->n; i++) {
+        uint64_t from = x->s->out.end;
+
         if (may_still_run(x, &m->v[i])) call_inner(x, m->v[i].cmd, m->v[i].argc, m->v[i].argv);
+        session_look_at_output(x->s);
+        if (x->s->flags & SESSION_GONE) out_truncate(&x->s->out, from);
+    }
 }
 
 static int cmd_exec(struct call *x) {

@@ -31,8 +31,8 @@ struct multi {
     size_t bytes;        /* of all arguments */
     uint32_t flags;      /* those of all queued commands */
     struct list watches; /* struct watch */
-    int nwatched;
-    bool broken; /* a watched key has changed */
+    size_t watched_bytes; /* about, with what keeps the keys */
+    bool broken;          /* a watched key has changed */
 };
 
 extern const struct command multi_commands[];

@@ -12,6 +12,13 @@ struct subscription {
     struct session *s;
 };
 
+/* About, as if nobody else had subscribed to it. */
+static size_t subscription_mem(const struct topic *t) {
+    enum { SLOT_BYTES = 16 }; /* in the table of topics */
+
+    return sizeof(struct subscription) + sizeof *t + SLOT_BYTES + t->n;
+}
+
 /* ---------------------------------------------------------------- tables */
 
 static struct slice key_of_topic(const void *entry) {
@@ -83,6 +90,7 @@ static struct subscriber *subscriber_of(struct session *s) {
         table_init(&to->of[k], &subscription_ops);
         list_init(&to->in_order[k]);
     }
+    to->bytes = 0;
     return to;
 }
 
@@ -106,12 +114,14 @@ void pubsub_subscribe(struct session *s, enum pubsub_kind kind, struct slice nam
     list_append(&to->in_order[kind], &sub->of_session);
     table_insert(&to->of[kind], sub, hash);
     sub->topic->nsubscribers++;
+    to->bytes += subscription_mem(sub->topic);
 }
 
 static void drop_subscription(struct session *s, struct subscription *sub) {
     struct topic *t = sub->topic;
 
     table_remove(&s->subscriber->of[t->kind], sub, t->hash);
+    s->subscriber->bytes -= subscription_mem(t);
     list_remove(&sub->of_topic);
     list_remove(&sub->of_session);
     mem_free(sub);
@@ -162,10 +172,8 @@ size_t pubsub_mem(const struct session *s) {
     size_t n = 0;
 
     if (!s->subscriber) return 0;
-    for (int k = 0; k < PUBSUB_KINDS; k++)
-        n += s->subscriber->of[k].mem_bytes +
-             s->subscriber->of[k].count * sizeof(struct subscription);
-    return n + sizeof *s->subscriber;
+    for (int k = 0; k < PUBSUB_KINDS; k++) n += s->subscriber->of[k].mem_bytes;
+    return n + s->subscriber->bytes + sizeof *s->subscriber;
 }
 
 /* ---------------------------------------------------------------- messages */

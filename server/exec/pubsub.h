@@ -36,6 +36,7 @@ struct pubsub {
 struct subscriber {
     struct table of[PUBSUB_KINDS];      /* struct subscription, by name */
     struct list in_order[PUBSUB_KINDS]; /* the same */
+    size_t bytes;                       /* of all subscriptions, with what keeps their names */
 };
 
 void pubsub_init(struct pubsub *p);

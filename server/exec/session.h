@@ -35,6 +35,7 @@ enum session_flags {
     SESSION_UNIX = 1 << 6,
     SESSION_LOCAL = 1 << 7,   /* from a loopback address or a unix socket */
     SESSION_MONITOR = 1 << 8, /* it sees the commands of all clients */
+    SESSION_GONE = 1 << 9,    /* nothing it is told reaches anybody any more */
 };
 
 struct session;
@@ -116,6 +117,12 @@ void session_add_gate(struct session *s, uint64_t from, uint64_t position, enum 
 
 /* How many bytes of `out` may be sent now. Forgets gates that are open. */
 size_t session_sendable(struct session *s);
+
+/* To be called between commands: has the carrier look at output that has become much. */
+enum { SESSION_MUCH_OUTPUT = 1024 * 1024 };
+static inline void session_look_at_output(struct session *s) {
+    if (__builtin_expect(s->out.mem_bytes > SESSION_MUCH_OUTPUT, 0)) s->ops->wake(s);
+}
 
 /* Bytes held for this client. */
 size_t session_mem(const struct session *s);

@@ -39,6 +39,7 @@ void conn_shut(struct conn *c) {
     c->n->clients_bytes -= c->counted;
     c->counted = 0;
     if (c->s.state != SESSION_CLOSING) session_enter(&c->s, SESSION_CLOSING);
+    c->s.flags |= SESSION_GONE;
     conn_move_to(c, DEAD);
 }
 
