@@ -5,6 +5,9 @@
 #include "server/admin/rows.h"
 #include "storage/base/mem.h"
 
+/* Every write is compared with all prefixes of all clients. */
+enum { PREFIXES_MAX = 1024 };
+
 #define ERR_ENDS "Prefixes for a single client must not overlap."
 
 struct wanted {
@@ -51,6 +54,11 @@ static bool overlap(struct slice a, struct slice b) {
 }
 
 static int check_prefixes(struct call *x, const struct wanted *w) {
+    size_t have = 0;
+
+    for (struct slice b; have < PREFIXES_MAX && tracking_prefix(x->s, have, &b);) have++;
+    if (w->n > PREFIXES_MAX - have)
+        return reply_errf(x, "ERR A single client can have at most %d prefixes", PREFIXES_MAX);
     for (size_t i = 0; i < w->n; i++) {
         struct slice a = w->prefixes[i], b;
 

@@ -28,9 +28,9 @@ struct multi {
     enum multi_state state;
     struct queued *v;
     int n, cap;
-    size_t bytes;        /* of all arguments */
-    uint32_t flags;      /* those of all queued commands */
-    struct list watches; /* struct watch */
+    size_t bytes;         /* of all arguments */
+    uint32_t flags;       /* those of all queued commands */
+    struct list watches;  /* struct watch */
     size_t watched_bytes; /* about, with what keeps the keys */
     bool broken;          /* a watched key has changed */
 };

@@ -279,6 +279,16 @@ static bool write_special(lua_State *L, struct reply *r, int script_resp) {
 /* A table that holds itself twice would have more elements than there is memory. */
 #define REPLY_MAX (512ull << 20)
 
+/* The same string may stand in a table any number of times. */
+static void write_text(lua_State *L, struct reply *r) {
+    struct slice s = text_on_top(L);
+
+    if (out_pending(r->out) > REPLY_MAX)
+        reply_error_text(r, "ERR reply is too long", 21);
+    else
+        reply_bulk(r, s.p, s.n);
+}
+
 static void write_table(lua_State *L, struct reply *r, int script_resp) {
     if (out_pending(r->out) > REPLY_MAX || !lua_checkstack(L, 8)) {
         reply_error_text(r, "ERR reached lua stack limit", 27);
@@ -299,7 +309,7 @@ static void write_bool(struct reply *r, bool v, int script_resp) {
 /* Pops it. */
 static void write_value(lua_State *L, struct reply *r, int script_resp) {
     switch (lua_type(L, -1)) {
-    case LUA_TSTRING: reply_bulk(r, text_on_top(L).p, text_on_top(L).n); break;
+    case LUA_TSTRING: write_text(L, r); break;
     case LUA_TNUMBER: reply_int(r, cut(lua_tonumber(L, -1))); break;
     case LUA_TBOOLEAN: write_bool(r, lua_toboolean(L, -1), script_resp); break;
     case LUA_TTABLE: write_table(L, r, script_resp); break;

@@ -9,8 +9,9 @@
 
 /* What a script may make Lua allocate at once, and in all. Beyond it Lua raises "not enough
  * memory". */
-#define ALLOC_MAX (1ull << 30)
-#define TOTAL_MAX (4ull << 30)
+#define ALLOC_MAX (512ull << 20)
+#define TOTAL_MAX (2ull << 30)
+#define MUCH      (128ull << 20) /* what a script may leave for the collector to find */
 
 static void *lua_memory(void *arg, void *p, size_t was, size_t n) {
     struct scripting *sc = arg;
@@ -234,6 +235,16 @@ static int invoke(lua_State *L) {
     return 1;
 }
 
+/* Lua's collector goes by what it holds: it would let what one large script leaves behind stand in
+ * the way of all that follow. */
+static void collect_much(struct scripting *sc) {
+    const size_t *used = &sc->e->scripts.lua_bytes;
+
+    if (*used <= sc->collect_above) return;
+    lua_gc(sc->L, LUA_GCCOLLECT, 0);
+    sc->collect_above = *used > MUCH / 2 ? *used * 2 : MUCH;
+}
+
 int script_run(struct call *x, struct run run) {
     struct scripting *sc = x->e->scripting;
     lua_State *L = sc->L;
@@ -256,6 +267,7 @@ int script_run(struct call *x, struct run run) {
         ok = false;
     }
     lua_settop(L, AT_TOP);
+    collect_much(sc);
     sc->run.outer = NULL;
     x->e->busy = BUSY_NOT;
     x->s->db = db;
@@ -303,6 +315,7 @@ void scripting_start(struct engine *e) {
 
     sc->e = e;
     e->scripting = sc;
+    sc->collect_above = MUCH;
     list_init(&sc->aged);
     out_init(&sc->out, &e->out_pool);
     sc->L = L = lua_newstate(lua_memory, sc);

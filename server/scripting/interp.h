@@ -111,6 +111,8 @@ struct scripting {
     struct slice *argv; /* of a command, and room for the numbers in it */
     char *digits;
     int argv_cap;
+    size_t
+        collect_above; /* how much Lua may hold after a script before it has to look for garbage */
     struct drand48_data random;
     struct known_command known[KNOWN_COMMANDS];
 };

@@ -27,7 +27,7 @@ def main():
         at = time.monotonic()
         try:
             held = case()
-            print("ok   %s: %s (%.1f s)" % (name, held, time.monotonic() - at), flush=True)
+            print("held %s: %s (%.1f s)" % (name, held, time.monotonic() - at), flush=True)
             passed += 1
         except Exception:
             print("FAIL %s\n%s" % (name, traceback.format_exc()), flush=True)

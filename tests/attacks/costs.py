@@ -1,1 +1,279 @@
-CASES = {}
+# SPDX-License-Identifier: BSD-3-Clause
+"""costs - small requests that would cost much: patterns, collisions, deep or endless input to the
+libraries of scripts. Each is answered in its time, and the others are served.
+"""
+import random
+import time
+
+from target import Failed, Others, ReplyError, Target, check, encode
+
+SECONDS = 2  # for one request, on a busy machine
+
+
+def timed(c, *words):
+    at = time.monotonic()
+    try:
+        got = c.call(*words)
+    except ReplyError as e:
+        got = e
+    took = time.monotonic() - at
+    check(took < SECONDS, "%.100r took %.1f s" % (words, took))
+    return got, took
+
+
+# ---------------------------------------------------------------- patterns
+
+def patterns_that_explode():
+    """a*a*a*...b against aaaa...: backtracking once a star, never for each."""
+    with Target() as s, Others(s, 2000) as o:
+        c, worst = s.conn(), 0
+        name = "a" * 1000
+        c.pipeline([["SET", name, "v"], ["SADD", "set", name], ["HSET", "h", name, "v"],
+                    ["ZADD", "z", "1", name], ["CONFIG", "RESETSTAT"]])
+        stars = ["a*" * 100 + "b", "*a" * 300 + "*b", "*" * 5000 + "b", "[a-a]*" * 100 + "b", "?*" * 300 + "b",
+                 "\\a*" * 100 + "b", "[" * 1000, "[^" * 500, "*[" * 500, "\\" * 999, "[a-" * 300, "*?" * 499 + "*??b"]
+        listener = s.conn(proto=3)
+        for p in stars:
+            for words in (["KEYS", p], ["SCAN", "0", "MATCH", p, "COUNT", "100"], ["SSCAN", "set", "0", "MATCH", p],
+                          ["HSCAN", "h", "0", "MATCH", p], ["ZSCAN", "z", "0", "MATCH", p], ["PUBSUB", "CHANNELS", p],
+                          ["CONFIG", "GET", p], ["FUNCTION", "LIST", "LIBRARYNAME", p], ["COMMAND", "LIST", "FILTERBY",
+                                                                                          "PATTERN", p],
+                          ["PUBLISH", name, "x"], ["ACL", "SETUSER", "u", "on", "nopass", "resetkeys", "~" + p],
+                          ["ACL", "DRYRUN", "u", "GET", name]):
+                worst = max(worst, timed(c, *words)[1])
+            worst = max(worst, timed(listener, "PSUBSCRIBE", p)[1])
+    return "12 patterns, 13 places: worst %.0f ms; %s" % (worst * 1000, o)
+
+
+# ---------------------------------------------------------------- hashing
+
+def _djb(text):
+    h = 5381
+    for b in text:
+        h = (h * 33 + b) & 0xffffffff
+    return h
+
+
+def colliding(n):
+    """Texts that all have the same value under the unkeyed hashes of old (h * 33 + c, h * 31 + c)."""
+    pairs = ["Aa", "BB"], ["Ab", "BA"]  # 33: 'Ab' and 'BA' collide; 31: 'Aa' and 'BB'
+    for kind in pairs:
+        for i in range(n):
+            yield "".join(kind[i >> b & 1] for b in range(17))
+
+
+def _order():
+    with Target() as s:
+        c = s.conn()
+        c.pipeline([["SET", str(i), ""] for i in range(1000)])
+        return c.call("SCAN", 0, "COUNT", 10)[1]
+
+
+def keys_that_collide():
+    """As fast as ordinary ones: 200,000 of them in the key space, a hash, a set and channels."""
+    check(len({_djb(w.encode()) for w in list(colliding(4))[4:]}) == 1, "the texts do collide")
+    with Target() as s:
+        c, took = s.conn(), {}
+        words = list(colliding(100000))
+        rng = random.Random(3)
+        plain = ["".join(rng.choice("ABab") for _ in range(34)) for _ in words]
+        for name, keys in (("plain", plain), ("colliding", words)):
+            at = time.monotonic()
+            for i in range(0, len(keys), 1000):
+                part = keys[i:i + 1000]
+                c.pipeline([["SET", k, ""] for k in part] + [["SADD", "set:" + name] + part,
+                           ["HSET", "h:" + name] + [w for k in part for w in (k, "")],
+                           ["ZADD", "z:" + name] + [w for k in part for w in ("0", k)]])
+            took[name] = time.monotonic() - at
+        check(took["colliding"] < took["plain"] * 3, "%(colliding).1f s against %(plain).1f s" % took)
+    check(_order() != _order(), "two starts have one seed")
+    return "%(colliding).2f s for the colliding, %(plain).2f s for the others; another order at each start" % took
+
+
+# ---------------------------------------------------------------- scripts
+
+SCRIPTS = {
+    "cjson, arrays deep": "return cjson.decode(string.rep('[', 100000))",
+    "cjson, objects deep": "return cjson.decode(string.rep('{\"a\":', 100000))",
+    "cjson, tables deep": "local t = {} for i = 1, 100000 do t = {t} end return cjson.encode(t)",
+    "cjson, itself": "local t = {} t[1] = t return cjson.encode(t)",
+    "cjson, sparse": "return #cjson.encode({[1] = 1, [2^31] = 2})",
+    "cjson, sparse as asked": "cjson.encode_sparse_array(true, 0, 0) return #cjson.encode({[2^50] = 1})",
+    "cjson, depth as asked": "cjson.decode_max_depth(2^31 - 1) return cjson.decode(string.rep('[', 1000000))",
+    "cjson, encode depth as asked": "cjson.encode_max_depth(2^31-1) local t = {} for i = 1, 1000000 do t = {t} end "
+                                    "return cjson.encode(t)",
+    "cjson, precision": "cjson.encode_number_precision(400) return cjson.encode(1/3)",
+    "cjson, \\u at the end": "return cjson.decode('\"\\\\ud800')",
+    "cmsgpack, deep": "return cmsgpack.unpack(string.rep('\\145', 1000000))",
+    "cmsgpack, maps deep": "return cmsgpack.unpack(string.rep('\\129\\1', 100000))",
+    "cmsgpack, tables deep": "local t = {} for i = 1, 100000 do t = {t} end return #cmsgpack.pack(t)",
+    "cmsgpack, itself": "local t = {} t[1] = t return #cmsgpack.pack(t)",
+    "cmsgpack, long array": "return cmsgpack.unpack('\\221\\255\\255\\255\\255')",
+    "cmsgpack, long map": "return cmsgpack.unpack('\\223\\255\\255\\255\\255')",
+    "cmsgpack, long text": "return cmsgpack.unpack('\\219\\255\\255\\255\\255abc')",
+    "cmsgpack, bin": "return cmsgpack.unpack('\\198\\255\\255\\255\\255abc')",
+    "cmsgpack, offset": "return cmsgpack.unpack_limit('\\1\\2\\3', 2^31, -2^31)",
+    "cmsgpack, limit": "return cmsgpack.unpack_limit('\\1\\2\\3', -1, 2^53)",
+    "cmsgpack, unpack_one": "return cmsgpack.unpack_one('\\1\\2\\3', -1)",
+    "cmsgpack, much": "return #cmsgpack.pack(unpack({1,2,3}, 1, 7000))",
+    "struct, size": "return struct.pack('i2147483648', 1)",
+    "struct, size 2": "return struct.unpack('i99999999999999999999', 'x')",
+    "struct, align": "return struct.pack('!1073741824i', 1)",
+    "struct, c": "return struct.unpack('c2147483647', 'x')",
+    "struct, c0": "return struct.unpack('I4c0', '\\255\\255\\255\\255x')",
+    "struct, c0 wide": "return struct.unpack('>I8c0', '\\255\\255\\255\\255\\255\\255\\255\\255x')",
+    "struct, position": "return struct.unpack('I4', 'abcd', 2^31 + 1)",
+    "struct, position -": "return struct.unpack('I4', 'abcd', -2^31)",
+    "struct, position wraps": "return struct.unpack('I4', 'abcd', 2^32 - 3)",
+    "struct, padding": "return #struct.pack(string.rep('x', 10000000), 1)",
+    "struct, size of": "return struct.size('c2147483647c2147483647')",
+    "bit, hex": "return bit.tohex(1, -2^31)",
+    "bit, shifts": "return {bit.lshift(1, 2^31), bit.rshift(-1, -1), bit.rol(1, 2^53)}",
+    "rep": "return #string.rep('x', 2^33)",
+    "rep, negative": "return #string.rep('x', -2^31)",
+    "rep of rep": "local s = string.rep('x', 2^20) return #string.rep(s, 2^14)",
+    "doubling": "local s = 'x' for i = 1, 60 do s = s .. s end return #s",
+    "format": "return string.format('%2147483647d', 1)",
+    "format 99": "return #string.format('%99.99f', 1e308)",
+    "format many": "return string.format(string.rep('%d', 300), 1)",
+    "concat": "local s, t = string.rep('x', 2^24), {} for i = 1, 100 do t[i] = s end return #table.concat(t)",
+    "concat range": "return table.concat({}, 'x', 1, 2^31)",
+    "unpack": "return unpack({}, 1, 1e8)",
+    "unpack wraps": "return unpack({}, 0, 2^31 - 1)",
+    "unpack wraps 2": "return unpack({1,2,3}, -2, 2147483647)",
+    "insert": "local t = {} table.insert(t, 2^31, 1) return #t",
+    "pattern": "return string.find(string.rep('a', 30000), string.rep('a?', 4000) .. string.rep('a', 4000))",
+    "pattern deep": "return string.find(string.rep('x', 600), '.-.-b')",
+    "pattern captures": "return string.match('x', string.rep('()', 40))",
+    "pattern balanced": "return string.match(string.rep('(', 100000), '%b()')",
+    "pattern recursion": "return string.match(string.rep('a', 1000000), string.rep('(a', 5000))",
+    "gsub": "return #string.gsub(string.rep('x', 2^20), 'x', string.rep('y', 2^9))",
+    "parentheses": "return loadstring('return ' .. string.rep('(', 100000) .. '1')",
+    "blocks": "return loadstring(string.rep('do ', 100000))",
+    "recursion": "local function f() return 1 + f() end return f()",
+    "recursion in pcall": "local function f() return pcall(f) end return f()",
+    "pcall in C": "local f f = function() return pcall(function() error(f()) end) end return f()",
+    "coroutines": "local function f() return coroutine.wrap(f)() end return f()",
+    "gsub calls": "local function f() return (string.gsub('a', 'a', f)) end return f()",
+    "sort": "local t = {} for i = 1, 1000 do t[i] = i end table.sort(t, function() return true end)",
+    "error object": "error(setmetatable({}, {__tostring = function() error('x') end}))",
+    "many returns": "local t = {} for i = 1, 100000 do t[i] = i end return t",
+    "reply of one string": "local s, t = string.rep('x', 2^24), {} for i = 1, 10000 do t[i] = s end return t",
+    "reply itself": "local t = {} t[1] = t return t",
+    "reply deep": "local t = {} for i = 1, 100000 do t = {t} end return t",
+    "reply map deep": "redis.setresp(3) local t = {} for i = 1, 100000 do t = {map = {a = t}} end return t",
+    "call much": "local t = {} for i = 1, 1000000 do t[i] = 'x' end return redis.call('del', unpack(t, 1, 7999))",
+    "sha": "return redis.sha1hex(string.rep('x', 2^26))",
+    "log": "for i = 1, 10 do redis.log(3, string.rep('x', 2^20)) end",
+    "dump": "return string.dump(function() end)",
+    "bytecode": "return loadstring('\\27Lua' .. string.rep('\\0', 100))",
+    "metatable of strings": "getmetatable('').__index = {} return 1",
+    "globals": "setmetatable(_G, {}) return 1",
+    "environment": "setfenv(0, {}) return 1",
+    "getfenv": "getfenv(redis.call).x = 1 return 1",
+    "redis": "redis.call = nil return 1",
+    "rawset": "rawset(_G, 'x', 1) return 1",
+    "rawset redis": "rawset(redis, 'call', nil) return 1",
+    "files": "return {type(rawget(_G, 'io')), type(rawget(_G, 'require')), type(rawget(_G, 'dofile')), "
+             "type(rawget(_G, 'loadfile')), type(rawget(_G, 'package')), type(rawget(_G, 'debug')), "
+             "type((rawget(_G, 'os') or {}).execute), type((rawget(_G, 'os') or {}).getenv)}",
+    "newproxy": "local p = newproxy and newproxy(true) if p then getmetatable(p).__gc = function() error('x') end end "
+                "p = nil collectgarbage() return 1",
+}
+BLAMELESS = ("return {string.upper('a'), type(redis.call), tostring(rawget(_G, 'x')), type(cjson.encode), "
+             "tostring(getmetatable(_G) ~= nil), ('x'):upper()}")
+
+
+def scripts_that_cost():
+    """Deep, endless and lying input to everything that scripts can call; nothing is left behind."""
+    with Target("--busy-reply-threshold", "1000", "--maxmemory", "300mb") as s:
+        c, before = s.conn(timeout=120), s.rss()
+        good, worst, slow = c.call("EVAL", BLAMELESS, 0), 0, ""
+        s.forget_peak()
+        with Others(s, 20000) as o:  # nobody is served within one call of Lua's own
+            for name, script in SCRIPTS.items():
+                at = time.monotonic()
+                c = s.conn(timeout=120)
+                ended = _run(s, c, script)
+                c.close()
+                c = s.conn(timeout=120)
+                took = time.monotonic() - at
+                if took > worst:
+                    worst, slow = took, name
+                check(s.running(), name + " ended the server:\n" + s.log()[-2000:])
+                check(took < 20, "%s took %.1f s" % (name, took))
+                if name == "files":
+                    check(set(ended) == {b"nil"}, "a script reaches %r" % ended)
+                check(c.call("EVAL", BLAMELESS, 0) == good, "%s leaves something behind" % name)
+        peak = s.peak() - before
+        check(peak < 2500, "%.0f MB at the most" % peak)
+    return "%d scripts: worst %.1f s (%s), at the most %.0f MB more; %s" % (len(SCRIPTS), worst, slow, peak, o)
+
+
+def _run(s, c, script):
+    """The reply; what takes longer than 5 s is ended with SCRIPT KILL."""
+    c.send(encode(["EVAL", script, "0"]))
+    c.sock.settimeout(5)
+    try:
+        node = c.read()
+    except RecursionError:  # it is nested deeper than this reader goes
+        return None
+    except TimeoutError:
+        other = s.conn()
+        try:
+            other.ask("SCRIPT", "KILL")
+        except TimeoutError as e:
+            raise Failed("not to be ended: " + script) from e
+        other.close()
+        c.sock.settimeout(120)
+        node = c.read()
+    c.sock.settimeout(120)
+    return [x[1].encode() if isinstance(x[1], str) else x[1] for x in node[1]] if node[0] == "*" else node
+
+
+# ---------------------------------------------------------------- many words for little
+
+def words_without_end():
+    with Target() as s, Others(s, 3000) as o:
+        c, worst = s.conn(), (0, "")
+        before = s.rss()
+        for rules in (["(" + "~k " * 1000 + ")"] * 20, ["(" * 10000], ["(+get (~x))"], ["(" + "x" * 100000],
+                      ["~" + "*" * 100000], ["%" + "R" * 10000 + "~x"], ["+" + "|" * 10000], ["+a" * 10000],
+                      ["+@" + "x" * 100000], ["-" * 100000], ["~k%d" % i for i in range(3000)],
+                      ["&c%d" % i for i in range(3000)], [">" + "x" * 1000000] * 3, ["#" + "0" * 100000],
+                      ["+client|kill|id"], ["+get|x"], ["(" + "+get|x " * 100 + ")"], ["\x00"], ["%"], ["("], [")"], [""]):
+            worst = max(worst, (timed(c, "ACL", "SETUSER", "u", *rules)[1], "ACL SETUSER " + rules[0][:20]))
+        for words in (["ACL", "GETUSER", "u"], ["ACL", "LIST"], ["ACL", "CAT", "x" * 100000],
+                      ["ACL", "DRYRUN", "u"] + ["get"] * 100, ["ACL", "DELUSER"] + ["u"] * 10000,
+                      ["CLIENT", "SETNAME", "x" * 1000000], ["CLIENT", "SETINFO", "lib-name", "x" * 1000000],
+                      ["CLIENT", "TRACKING", "on", "BCAST"] + [w for i in range(100000) for w in ("PREFIX", "%06d" % i)],
+                      ["CLIENT", "TRACKING", "on", "BCAST"] + [w for i in range(1000) for w in ("PREFIX", "p%06d" % i)],
+                      ["CLIENT", "TRACKING", "on", "BCAST"] + [w for i in range(1000) for w in ("PREFIX", "q%06d" % i)],
+                      ["CLIENT", "TRACKINGINFO"], ["CLIENT", "TRACKING", "off"],
+                      ["CLIENT", "KILL", "ID", "1"] + ["SKIPME", "yes"] * 10000,
+                      ["CLIENT", "LIST", "ID"] + [str(i) for i in range(100000)],
+                      ["CLIENT", "NO-EVICT", "x" * 100000], ["COMMAND", "INFO"] + ["get"] * 10000,
+                      ["COMMAND", "DOCS"] + ["set"] * 2000, ["COMMAND", "GETKEYS"] + ["SORT"] + ["STORE"] * 100000,
+                      ["COMMAND", "GETKEYS", "MSET"] + ["k"] * 100000, ["CONFIG", "GET"] + ["*"] * 1000,
+                      ["CONFIG", "SET"] + ["maxmemory", "0"] * 1000, ["INFO"] + ["all"] * 1000,
+                      ["LATENCY", "HISTOGRAM"] + ["get"] * 10000, ["SORT", "l"] + ["GET", "#"] * 100000,
+                      ["SINTER"] + ["none"] * 100000, ["ZUNION", "100000"] + ["none"] * 100000,
+                      ["BITFIELD", "b"] + ["GET", "u1", "0"] * 100000, ["XREAD", "STREAMS"] + ["s"] * 50000 + ["0"] * 50000,
+                      ["PFCOUNT"] + ["none"] * 100000, ["GEOHASH", "none"] + ["m"] * 100000,
+                      ["LMPOP", "100000"] + ["none"] * 100000 + ["LEFT"], ["WATCH"] + ["k"] * 100000, ["UNWATCH"],
+                      ["SCRIPT", "EXISTS"] + ["x"] * 100000, ["FUNCTION", "RESTORE", "x" * 1000000],
+                      ["RESTORE", "r", "0", "\x0f" * 1000000], ["MEMORY", "USAGE", "none", "SAMPLES", "0"],
+                      ["OBJECT", "HELP"], ["HELLO", "3"] + ["SETNAME", "x"] * 10000, ["RESET"],
+                      ["LATENCY", "GRAPH", "x" * 10000], ["LOLWUT", "VERSION", "5", "1000", "1000", "1000"]):
+            worst = max(worst, (timed(c, *words)[1], " ".join(words[:2])))
+        grown = s.rss() - before
+        check(grown < 300, "%.0f MB more" % grown)
+    return "worst %.0f ms (%s), %.0f MB more; %s" % (worst[0] * 1000, worst[1], grown, o)
+
+
+CASES = {
+    "patterns that explode": patterns_that_explode,
+    "keys that collide": keys_that_collide,
+    "scripts that cost": scripts_that_cost,
+    "words without end": words_without_end,
+}

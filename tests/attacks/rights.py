@@ -1,1 +1,153 @@
-CASES = {}
+# SPDX-License-Identifier: BSD-3-Clause
+"""rights - what a user without rights, or a client out of order, tries: ways around ACL rules beyond
+those of tests/system/acl.c, and protocols changed in the middle.
+"""
+from target import Closed, Target, check, encode, refused
+
+SECRET = b"hidden-value"
+
+
+def _user(s, c, rules):
+    c.call("ACL", "SETUSER", "u", "reset", "on", ">pw", *rules)
+    u = s.stranger()
+    u.call("AUTH", "u", "pw")
+    return u
+
+
+def _said(u, words):
+    """What the user is told, whole, as text."""
+    try:
+        return repr(u.ask(*words)).encode("latin-1", "replace")
+    except Closed:
+        return b""
+
+
+def no_way_to_a_key():
+    """A user of `mine:*` tries everything that takes a key, a pattern or a payload: nothing of the
+    other keys is told, and none of them changes."""
+    names = ["secret:s", "secret:l", "secret:h", "secret:z", "secret:x"]
+    with Target() as s:
+        c = s.conn()
+        c.pipeline([["SET", "secret:s", SECRET], ["RPUSH", "secret:l", SECRET], ["HSET", "secret:h", "f", SECRET],
+                    ["ZADD", "secret:z", 1, SECRET], ["XADD", "secret:x", "1-1", "f", SECRET],
+                    ["RPUSH", "mine:ids", "secret:s", "s"], ["SET", "mine:s", "x"]])
+        digest = _digests(c, names)
+        u = _user(s, c, ["+@all", "-debug", "-flushall", "-flushdb", "-swapdb", "-acl", "-config", "-shutdown", "-client",
+                         "-migrate", "-monitor", "-reset", "-hello", "-auth", "-save", "-bgsave", "-backup",
+                         "-replicaof", "-slaveof", "-failover", "-module", "-quit", "~mine:*", "&mine:*"])
+        tries, told = 0, set()
+        rows = c.call("COMMAND")
+        for row in rows:
+            name = row[0].decode()
+            for key in names:
+                for words in _shapes(name, key):
+                    said = _said(u, words)
+                    tries += 1
+                    if SECRET in said and name not in ("keys", "scan", "randomkey"):
+                        told.add(b" ".join(str(w).encode() for w in words) + b" -> " + said[:80])
+        for words in (["SORT", "mine:ids", "BY", "*"], ["SORT", "mine:ids", "BY", "nosort", "GET", "*"],
+                      ["SORT", "mine:ids", "GET", "secret:*"], ["SORT_RO", "mine:ids", "GET", "*", "GET", "#"],
+                      ["EVAL", "return redis.call('get','secret:s')", 0],
+                      ["EVAL", "return redis.call('sort','mine:ids','by','nosort','get','*')", 0],
+                      ["EVAL", "return redis.call('eval','x',1,'secret:s')", 0],
+                      ["EVAL", "return redis.call('object','encoding','secret:s')", 0],
+                      ["COMMAND", "GETKEYS", "GET", "secret:s"], ["MEMORY", "USAGE", "secret:s"],
+                      ["LCS", "mine:s", "secret:s"], ["BITOP", "OR", "mine:o", "secret:s"],
+                      ["SINTERCARD", 2, "mine:s", "secret:s"], ["LMPOP", 2, "mine:none", "secret:l", "LEFT"],
+                      ["BLMPOP", "0.01", 2, "mine:none", "secret:l", "LEFT"], ["ZMPOP", 2, "mine:none", "secret:z", "MIN"],
+                      ["XREAD", "STREAMS", "mine:s", "secret:x", 0, 0], ["SMOVE", "secret:l", "mine:l", SECRET],
+                      ["RESTORE", "secret:s", 0, b"x", "REPLACE"], ["COPY", "secret:s", "mine:c", "DB", 1],
+                      ["GEORADIUS", "mine:g", 0, 0, 1, "m", "STORE", "secret:z"], ["SUBSCRIBE", "__keyspace@0__:secret:s"],
+                      ["PSUBSCRIBE", "*"], ["PSUBSCRIBE", "mine:?"], ["PUBSUB", "CHANNELS", "*"], ["SPUBLISH", "x", "y"],
+                      ["LATENCY", "HISTOGRAM"], ["SLOWLOG", "GET", 100], ["INFO", "everything"], ["ACL", "LOG"]):
+            said = _said(u, words)
+            tries += 1
+            if SECRET in said and words[0] != "SLOWLOG":
+                told.add(repr(words).encode() + b" -> " + said[:80])
+        check(not told, "the secret was told:\n" + b"\n".join(sorted(told)).decode())
+        now = _digests(c, names)
+        check(now == digest, "changed: %r" % [n for n, a, b in zip(names, digest, now) if a != b])
+    return "%d commands in vain" % tries
+
+
+def _shapes(name, key):
+    """The command with the key in every place where it may be taken for one."""
+    if name in ("subscribe", "psubscribe", "ssubscribe", "unsubscribe", "punsubscribe", "sunsubscribe", "multi", "exec",
+                "discard", "sync", "psync", "replconf", "select", "wait", "waitaof", "script", "function", "bgrewriteaof"):
+        return []
+    return [[name, key], [name, key, "x"], [name, "mine:s", key], [name, key, "0", "x"], [name, "mine:a", key, "mine:b"],
+            [name, "1", key], [name, "2", "mine:s", key], [name, "2", "mine:s", key, "LEFT"], [name, "1", key, "MIN"],
+            [name, "mine:d", "1", key], [name, "x", key, "0"], [name, "return redis.call('get', KEYS[1])", "1", key],
+            [name, "STREAMS", key, "0"], [name, "0.01", "1", key, "LEFT"], [name, key, "0.01"], [name, "usage", key],
+            [name, "encoding", key], [name, key, "f", "v"], [name, "OR", "mine:d", key], [name, "mine:s", "STORE", key],
+            [name, key, "0", "-1"], [name, key, "1", "x", "y"], [name, key, "-", "+"]]
+
+
+def _digests(c, names):
+    return [c.call("DUMP", n) for n in names]
+
+
+def nothing_before_auth():
+    """Every command with a few arguments, before AUTH: NOAUTH, or what may be asked by strangers."""
+    may = {"auth", "hello", "quit", "reset"}
+    with Target(password="secret") as s:
+        c, tries = s.conn(), 0
+        before = c.call("DBSIZE")
+        for row in c.call("COMMAND"):
+            name = row[0].decode()
+            for words in ([name], [name, "a"], [name, "a", "b"], [name, "a", "b", "c"], [name, "on", "b", "c", "d"]):
+                if name in may:
+                    continue
+                u = s.stranger()
+                node = u.ask(*words)
+                u.close()
+                tries += 1
+                text = str(node[1])
+                check(node[0] == "-" and ("NOAUTH" in text or "wrong number" in text or "unknown" in text),
+                      "%r got %r" % (words, node))
+        check(c.call("DBSIZE") == before, "something was written")
+    return "%d commands refused" % tries
+
+
+def out_of_order():
+    """Protocols changed in the middle, clients that end themselves, transactions cut short."""
+    with Target("--enable-debug-command", "yes") as s:
+        c = s.conn()
+        got = c.pipeline([["HELLO", 3], ["HGETALL", "none"], ["HELLO", 2], ["HGETALL", "none"], ["HELLO", 4],
+                          ["HELLO", 3, "SETNAME", "a b"], ["PING"]])
+        check(got[1] == {} and got[3] == [] and "NOPROTO" in str(got[4]) and got[6] == b"PONG", repr(got))
+        c.pipeline([["HELLO", 3], ["SUBSCRIBE", "a"]])
+        c.send(encode(["HELLO", 2]) + encode(["GET", "k"]) + encode(["PING"]) + encode(["HELLO", 3]) + encode(["GET", "k"]))
+        c.close()
+        for first in ([], ["MULTI"], ["SUBSCRIBE", "x"], ["MONITOR"], ["CLIENT", "TRACKING", "on"]):
+            for last in (["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "no"], ["CLIENT", "KILL", "TYPE", "pubsub",
+                         "SKIPME", "no"], ["QUIT"], ["RESET"], ["CLIENT", "REPLY", "OFF"], ["CLIENT", "PAUSE", "1"],
+                         ["EVAL", "return redis.call('client','kill','type','normal')", "0"], ["BLPOP", "none", "0"],
+                         ["DEBUG", "SLEEP", "0"], ["AUTH", "x", "y"], ["SHUTDOWN", "ABORT"], ["FLUSHALL"], ["SELECT", "99"]):
+                bad = s.conn(proto=3)
+                words = (encode(first) if first else b"") + encode(last) * 3
+                bad.send(words + encode(["EXEC"]) + encode(["GET", "k"]) * 50)
+                bad.close()
+        a, b = s.conn(), s.conn()
+        me = a.call("CLIENT", "ID")
+        a.send(encode(["CLIENT", "KILL", "ID", me, "SKIPME", "no"]) + encode(["SET", "after", "1"]))
+        check(a.read() == [":", 1], "its own end is told")
+        try:
+            a.read()
+            check(False, "it goes on")
+        except Closed:
+            pass
+        check(b.call("EXISTS", "after") == 0, "what stood behind its end was done")
+        d = s.conn(proto=3)  # blocked, and killed by another
+        d.send(encode(["BLPOP", "q", "0"]) + encode(["SET", "behind", "1"]))
+        b.call("CLIENT", "KILL", "ID", d and b.call("CLIENT", "LIST").split(b"id=")[-1].split(b" ")[0])
+        check(b.call("RPUSH", "q", "x") == 1 and b.call("LLEN", "q") == 1, "a dead client was served")
+        refused(b, "EVAL", "return redis.call('client','kill','id','1') and redis.call('subscribe','x')", 0)
+    return "70 sequences"
+
+
+CASES = {
+    "no way to a key": no_way_to_a_key,
+    "nothing before AUTH": nothing_before_auth,
+    "out of order": out_of_order,
+}

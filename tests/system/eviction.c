@@ -177,7 +177,7 @@ static redisContext *greedy(struct server *s) {
     redisContext *c = ask_open(s);
     static char part[2 << 20];
 
-    redisAppendFormattedCommand(c, "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$9000000\r\n", 36);
+    redisAppendFormattedCommand(c, "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$9000000\r\n", 30);
     for (int done = 0; !done;) redisBufferWrite(c, &done);
     redisAppendFormattedCommand(c, part, sizeof part);
     for (int done = 0; !done;)
