@@ -2,7 +2,7 @@
 """rights - what a user without rights, or a client out of order, tries: ways around ACL rules beyond
 those of tests/system/acl.c, and protocols changed in the middle.
 """
-from target import Closed, Target, check, encode, refused
+from target import Closed, Target, check, encode, refused, wait_for
 
 SECRET = b"hidden-value"
 
@@ -109,6 +109,22 @@ def nothing_before_auth():
     return "%d commands refused" % tries
 
 
+def _spared(s):
+    """A connection; those before it may still be ending all there are."""
+    while True:
+        try:
+            return s.conn(proto=3)
+        except Closed:
+            check(s.running(), "it is gone")
+
+
+def _alone(s):
+    try:
+        return int(_spared(s).info("clients")["connected_clients"]) <= 2
+    except Closed:
+        return False
+
+
 def out_of_order():
     """Protocols changed in the middle, clients that end themselves, transactions cut short."""
     with Target("--enable-debug-command", "yes") as s:
@@ -124,10 +140,11 @@ def out_of_order():
                          "SKIPME", "no"], ["QUIT"], ["RESET"], ["CLIENT", "REPLY", "OFF"], ["CLIENT", "PAUSE", "1"],
                          ["EVAL", "return redis.call('client','kill','type','normal')", "0"], ["BLPOP", "none", "0"],
                          ["DEBUG", "SLEEP", "0"], ["AUTH", "x", "y"], ["SHUTDOWN", "ABORT"], ["FLUSHALL"], ["SELECT", "99"]):
-                bad = s.conn(proto=3)
+                bad = _spared(s)
                 words = (encode(first) if first else b"") + encode(last) * 3
                 bad.send(words + encode(["EXEC"]) + encode(["GET", "k"]) * 50)
                 bad.close()
+        wait_for(lambda: _alone(s), "they are gone")
         a, b = s.conn(), s.conn()
         me = a.call("CLIENT", "ID")
         a.send(encode(["CLIENT", "KILL", "ID", me, "SKIPME", "no"]) + encode(["SET", "after", "1"]))

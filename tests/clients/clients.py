@@ -64,6 +64,10 @@ CLIENTS = [
      [PYTHON, "rq_jobs.py"], []),
     ("python3-celery", lambda: works(PYTHON, "-c", "import celery, redis"),
      [*APT, "python3-celery", "python3-redis"], [PYTHON, "celery_tasks.py"], []),
+    ("ruby-redis", lambda: works(RUBY, "-e", "require 'redis'"), [*APT, "ruby-redis"],
+     [RUBY, "ruby_redis.rb"], []),
+    ("prometheus-redis-exporter", lambda: bool(shutil.which("prometheus-redis-exporter")),
+     [*APT, "prometheus-redis-exporter"], [PYTHON, "exporter.py"], []),
     ("ruby-sidekiq", lambda: works(RUBY, "-e", "require 'sidekiq'"), [*APT, "ruby-sidekiq"],
      [RUBY, "sidekiq_jobs.rb"], []),
 ]
