@@ -258,4 +258,7 @@ void conf_on_rewrite(struct conf *c, const char *directive, conf_lines_fn fn, vo
  * by rename, and synced. */
 int conf_rewrite(struct conf *c, struct err *e);
 
+/* The same with a line for every parameter, the defaults too (for tests). */
+int conf_rewrite_all(struct conf *c, struct err *e);
+
 #endif

@@ -38,6 +38,7 @@ struct rewrite {
     struct rw_line *lines;
     size_t n;
     bool has_signature;
+    bool all;          /* what is as by default is wanted too */
     struct bytes tail; /* lines for the end */
 
     int option;           /* whose lines are being emitted */
@@ -98,7 +99,7 @@ static void put_line(void *ctx, struct slice line, bool wanted) {
         l->used = true;
         return;
     }
-    if (!wanted) return;
+    if (!wanted && !w->all) return;
     if (w->last) {
         bytes_append_char(&w->last->text, '\n');
         bytes_append(&w->last->text, line.p, line.n);
@@ -257,8 +258,8 @@ static void rewrite_release(struct rewrite *w) {
     bytes_release(&w->tail);
 }
 
-int conf_rewrite(struct conf *c, struct err *e) {
-    struct rewrite w = {.c = c};
+static int rewrite(struct conf *c, bool all, struct err *e) {
+    struct rewrite w = {.c = c, .all = all};
     struct bytes old = {0}, text = {0};
     char resolved[PATH_MAX];
     const char *target;
@@ -284,4 +285,12 @@ out:
     bytes_release(&old);
     bytes_release(&text);
     return rc;
+}
+
+int conf_rewrite(struct conf *c, struct err *e) {
+    return rewrite(c, false, e);
+}
+
+int conf_rewrite_all(struct conf *c, struct err *e) {
+    return rewrite(c, true, e);
 }

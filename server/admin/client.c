@@ -37,20 +37,25 @@ static const char *or_empty(const char *s) {
 static void append_client(struct bytes *b, const struct session *s, const struct call *x) {
     const struct command_slot *last = s == x->s ? x->cmd : s->last_cmd;
     struct session_wire w;
+    size_t args = 0;
 
     s->ops->describe(s, &w);
+    if (s == x->s) { /* the very command that asks is part of it, as everywhere */
+        for (int i = 0; i < x->argc; i++) args += x->argv[i].n;
+        w.query_bytes += x->raw.n;
+    }
     bytes_printf(b, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=",
                  (unsigned long long)s->id, w.addr, w.laddr, w.fd, or_empty(s->name),
                  (long long)(x->now_ms - s->created_ms) / 1000,
                  (long long)(x->now_ms - s->active_ms) / 1000);
     client_flags(b, s);
     bytes_printf(b,
-                 " db=%d sub=%zu psub=%zu ssub=%zu multi=%d qbuf=%zu qbuf-free=%zu argv-mem=0"
+                 " db=%d sub=%zu psub=%zu ssub=%zu multi=%d qbuf=%zu qbuf-free=%zu argv-mem=%zu"
                  " multi-mem=%zu rbs=%d rbp=0 obl=%zu oll=0 omem=%zu tot-mem=%zu events=%s cmd=%s"
                  " user=%s redir=%lld resp=%d lib-name=%s lib-ver=%s\n",
                  s->db, pubsub_count(s, PUBSUB_CHANNEL), pubsub_count(s, PUBSUB_PATTERN),
                  pubsub_count(s, PUBSUB_SHARD), multi_is_open(s) ? s->multi->n : -1, w.query_bytes,
-                 w.query_free, s->multi ? s->multi->bytes : 0, s->out.last ? OUT_CHUNK : 0,
+                 w.query_free, args, s->multi ? s->multi->bytes : 0, s->out.last ? OUT_CHUNK : 0,
                  out_pending(&s->out), s->out.mem_bytes, session_mem(s) + w.query_cap, w.events,
                  last ? last->name : "NULL", s->user->name,
                  s->tracker ? (long long)s->tracker->redirect_id : -1LL, s->resp,

@@ -91,6 +91,14 @@ static int debug_error(struct call *x) {
     return reply_errf(x, "%.*s", (int)x->argv[2].n, x->argv[2].p);
 }
 
+static int debug_config_rewrite(struct call *x) {
+    struct err err;
+
+    if (conf_rewrite_all(x->e->conf, &err) < 0)
+        return reply_errf(x, "ERR CONFIG-REWRITE-FORCE-ALL failed: %s", err.text);
+    return ok(x);
+}
+
 static int debug_change_repl_id(struct call *x) {
     struct admin_app *app = app_of(x->e);
 
@@ -159,6 +167,8 @@ static const struct subcommand {
      "Accepted without effect: the main thread does not write the log."},
     {"ASSERT", 2, 2, debug_assert, "", "End the process by an assertion that fails."},
     {"CHANGE-REPL-ID", 2, 2, debug_change_repl_id, "", "Take a new replication id."},
+    {"CONFIG-REWRITE-FORCE-ALL", 2, 2, debug_config_rewrite, "",
+     "As CONFIG REWRITE, with every parameter, the defaults too."},
     {"DICT-STATS", 3, 3, debug_htstats, NULL, NULL},
     {"DICT-RESIZING", 3, 3, ok, NULL, NULL},
     {"DIGEST", 2, 2, debug_digest, "", "A fingerprint of the whole data set, 40 digits."},

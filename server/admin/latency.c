@@ -99,6 +99,7 @@ static void append_graph(struct bytes *b, const struct latency_event *t, uint32_
             bytes_append_char(b, graph_cell(latency_at(t, i).ms, low, high, row));
         bytes_append_char(b, '\n');
     }
+    for (unsigned i = first; i < t->n; i++) bytes_append_char(b, ' ');
     bytes_append_char(b, '\n');
     for (size_t k = 0; k == 0 || k < longest; k++) {
         for (unsigned i = first; i < t->n; i++) {

@@ -132,6 +132,23 @@ Test(conf_rewrite, twice_gives_the_same_file) {
     conf_free(c);
 }
 
+Test(conf_rewrite, all_of_it_loads_to_the_same_values) {
+    struct conf *c = started("# a\nhz 20\n"), *again;
+
+    cr_assert_eq(conf_rewrite_all(c, NULL), 0);
+    cr_assert(strstr(help_read("a.conf"), "# a\nhz 20\n"));
+    cr_assert(strstr(help_read("a.conf"), "\nmaxmemory 0\n"));
+    cr_assert(strstr(help_read("a.conf"), "\nlist-max-listpack-size -2\n"));
+    again = help_args("a.conf");
+    cr_expect_str_eq(help_get(again, "hz"), "20");
+    cr_expect_str_eq(help_get(again, "save"), help_get(c, "save"));
+    cr_expect_str_eq(help_get(again, "bind"), help_get(c, "bind"));
+    cr_expect_str_eq(help_get(again, "client-output-buffer-limit"),
+                     help_get(c, "client-output-buffer-limit"));
+    conf_free(again);
+    conf_free(c);
+}
+
 Test(conf_rewrite, what_it_wrote_loads_to_the_same_values) {
     struct conf *c = started("bind 127.0.0.1\n"), *again;
 
