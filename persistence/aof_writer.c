@@ -21,6 +21,10 @@ enum {
     SLICE_NS = 100 * 1000,
     SPARE_BUFFER_MAX = 1 << 20,
     GROUP_BYTES_MAX = 256 * 1024, /* batches up to this together are copied into one write */
+    WRITER = 0,                   /* of the workers */
+    SYNCER = 1,
+    WORKERS = 3,
+    FLIGHTS = 64,
 };
 
 enum entry_kind { ENTRY_BATCH, ENTRY_SWITCH, ENTRY_POLICY };
@@ -35,19 +39,38 @@ struct entry {
     enum aof_fsync policy;
 };
 
+/* A thread. All are alike under `always`; otherwise the first writes and the second syncs. */
+struct worker {
+    struct aof_writer *w;
+    pthread_t thread;
+    pthread_cond_t work; /* something to do, restart, stop */
+    bool idle, timed;    /* waits; only for its second to pass */
+    bool syncing;
+    int fd, next_fd; /* its own open file, and one that takes its place; -1: none */
+};
+
+/* A sync under way, or one that is over and waits for those that began before it. */
+struct flight {
+    uint64_t upto;
+    bool done;
+};
+
 struct aof_writer {
     pthread_mutex_t mu;
-    pthread_cond_t work;     /* for the writer: entries, restart, stop */
-    pthread_cond_t sync;     /* for the sync thread: something to sync, stop */
     pthread_cond_t progress; /* written, synced or an error changed */
-    pthread_t writer_thread, sync_thread;
+    struct worker worker[WORKERS];
+    struct flight flight[FLIGHTS]; /* a ring, in the order in which they began */
+    uint64_t flights_begun, flights_over;
+    uint64_t begun; /* up to here there was a sync, or is one under way */
+    bool writing;   /* somebody is at the queue */
+    bool parallel;  /* every worker has an open file of its own */
     void (*wake)(void *arg);
     void *wake_arg;
     atomic_bool wake_pending;
 
     struct entry *first, **last;
     struct bytes spare, group;
-    bool writer_idle, sync_idle, sync_timed, stopping, abandon, hold;
+    bool stopping, abandon, hold;
     int fd;
     uint64_t generation; /* counts restarts: a sync of an older file says nothing */
     enum aof_fsync policy;
@@ -111,7 +134,8 @@ static int write_group(struct aof_writer *w, int fd, uint64_t start, struct slic
 }
 
 /* Writes until it is through, or the file is given up. With mu held on entry and return. */
-static void write_until_done(struct aof_writer *w, struct slice data, uint64_t end, bool payload) {
+static void write_until_done(struct worker *me, struct slice data, uint64_t end, bool payload) {
+    struct aof_writer *w = me->w;
     uint64_t generation = w->generation, start;
     size_t done = 0;
     int code;
@@ -123,7 +147,7 @@ static void write_until_done(struct aof_writer *w, struct slice data, uint64_t e
         if (end <= atomic_load(&w->written)) return; /* a restart has overtaken it */
         if (w->st.sync_error || fd < 0) {
             if (w->stopping) return;
-            pthread_cond_wait(&w->work, &w->mu);
+            pthread_cond_wait(&me->work, &w->mu);
             continue;
         }
         start = w->st.file_bytes;
@@ -134,7 +158,7 @@ static void write_until_done(struct aof_writer *w, struct slice data, uint64_t e
         w->st.write_error = code;
         announce(w);
         if (w->stopping && w->abandon) return;
-        timed_wait(&w->work, &w->mu, RETRY_MS * 1000);
+        timed_wait(&me->work, &w->mu, RETRY_MS * 1000);
     }
     w->st.write_error = 0;
     /* After a failed sync, or in a file that was replaced, bytes written mean nothing. */
@@ -147,51 +171,126 @@ static void write_until_done(struct aof_writer *w, struct slice data, uint64_t e
     atomic_store(&w->written, end);
 }
 
-/* One fdatasync of what is written so far. With mu held on entry and return. */
-static void sync_once(struct aof_writer *w, bool by_writer) {
-    uint64_t upto = atomic_load(&w->written), generation = w->generation;
-    /* While the sync thread works, the writer may switch files and close this one. */
-    int fd = by_writer ? w->fd : dup(w->fd);
-    uint64_t began = now_us(), took;
-    struct err e = {0};
-    int rc;
+/* The oldest syncs that are over are taken into account, up to one that is not. */
+static void land(struct aof_writer *w) {
+    while (w->flights_over < w->flights_begun && w->flight[w->flights_over % FLIGHTS].done) {
+        uint64_t upto = w->flight[w->flights_over++ % FLIGHTS].upto;
 
-    w->st.sync_started_us = w->last_sync_us = began;
-    w->st.oldest_unsynced_us = 0;
-    pthread_mutex_unlock(&w->mu);
-    rc = fd < 0 ? err_set(&e, errno, "dup") : io_sync(fd, &e);
-    if (fd >= 0 && !by_writer) close(fd);
-    pthread_mutex_lock(&w->mu);
-    w->st.sync_started_us = 0;
+        if (atomic_load(&w->synced) < upto) atomic_store(&w->synced, upto);
+    }
+}
+
+/* The file was replaced while this thread synced the old one. With mu held. */
+static void renew_file(struct worker *me) {
+    int old = me->fd;
+
+    if (me->next_fd < 0) return;
+    me->fd = me->next_fd;
+    me->next_fd = -1;
+    if (old < 0) return;
+    pthread_mutex_unlock(&me->w->mu);
+    close(old);
+    pthread_mutex_lock(&me->w->mu);
+}
+
+static uint64_t flights_in_the_air(const struct aof_writer *w) {
+    return w->flights_begun - w->flights_over;
+}
+
+static void note_sync(struct aof_writer *w, uint64_t began) {
+    uint64_t took = now_us() - began;
+
     w->st.syncs++;
-    took = now_us() - began;
     aof_histogram_add(&w->st.sync_time, took);
     if (took > w->slowest_sync_us) w->slowest_sync_us = took;
-    if (generation != w->generation) return;
-    if (rc < 0)
-        w->st.sync_error = e.code ? e.code : EIO;
-    else if (atomic_load(&w->synced) < upto)
-        atomic_store(&w->synced, upto);
-    pthread_cond_signal(&w->work);
-    announce(w);
+}
+
+/* One fdatasync of what is written so far. With mu held on entry and return.
+ *
+ * Several may be under way at once: the journal of a file system takes them together, and each
+ * costs less than it would alone. They count in the order in which they began, so that nothing is
+ * called synced behind one that failed. */
+static void sync_once(struct worker *me) {
+    struct aof_writer *w = me->w;
+    uint64_t generation = w->generation, began = now_us();
+    struct flight *f;
+    struct err e = {0};
+    int rc, fd;
+
+    while (flights_in_the_air(w) == FLIGHTS) pthread_cond_wait(&w->progress, &w->mu);
+    if (generation != w->generation || w->st.sync_error || w->fd < 0) return;
+    f = &w->flight[w->flights_begun++ % FLIGHTS];
+    *f = (struct flight){.upto = w->begun = atomic_load(&w->written)};
+    w->st.sync_started_us = w->last_sync_us = began;
+    w->st.oldest_unsynced_us = 0;
+    fd = me->fd >= 0 ? me->fd : dup(w->fd); /* the shared one may be closed meanwhile */
+    me->syncing = true;
+    pthread_mutex_unlock(&w->mu);
+    rc = fd < 0 ? err_set(&e, errno, "dup") : io_sync(fd, &e);
+    if (fd >= 0 && fd != me->fd) close(fd);
+    pthread_mutex_lock(&w->mu);
+    me->syncing = false;
+    note_sync(w, began);
+    if (generation == w->generation) {
+        if (rc < 0) w->st.sync_error = e.code ? e.code : EIO;
+        f->done = rc == 0;
+        if (!w->st.sync_error) land(w);
+        if (flights_in_the_air(w) == 0) w->st.sync_started_us = 0;
+        announce(w);
+    }
+    renew_file(me);
 }
 
 /* Syncs all of the old file; false if that cannot be any more. */
-static bool settle_old_file(struct aof_writer *w) {
-    while (w->fd >= 0 && atomic_load(&w->synced) < atomic_load(&w->written) && !w->st.sync_error)
-        sync_once(w, true);
+static bool settle_old_file(struct worker *me) {
+    struct aof_writer *w = me->w;
+
+    while (w->fd >= 0 && atomic_load(&w->synced) < atomic_load(&w->written) && !w->st.sync_error) {
+        if (w->begun < atomic_load(&w->written))
+            sync_once(me);
+        else
+            pthread_cond_wait(&w->progress, &w->mu);
+    }
     return !w->st.sync_error;
 }
 
-static void adopt_file(struct aof_writer *w, int fd, uint64_t size) {
-    int old = w->fd;
+/* Every thread gets an open file of its own, before anything is written to it: so each is told of
+ * a sync that fails. Returns in `old` what is to be closed, and how many. */
+static int open_for_workers(struct aof_writer *w, int *old) {
+    int n = 0;
 
+    w->parallel = w->fd >= 0;
+    for (int i = 0; i < WORKERS; i++) {
+        struct worker *o = &w->worker[i];
+        int fd = w->fd < 0 ? -1 : io_open_again(w->fd);
+
+        if (fd < 0) w->parallel = false;
+        if (o->next_fd >= 0) old[n++] = o->next_fd;
+        o->next_fd = -1;
+        if (o->syncing) {
+            o->next_fd = fd;
+        } else {
+            if (o->fd >= 0) old[n++] = o->fd;
+            o->fd = fd;
+        }
+    }
+    return n;
+}
+
+static void adopt_file(struct aof_writer *w, int fd, uint64_t size) {
+    int old[2 * WORKERS + 1], n;
+
+    old[0] = w->fd;
     w->fd = fd;
     w->generation++;
+    w->flights_begun = w->flights_over = 0;
+    w->begun = atomic_load(&w->written);
+    w->st.sync_started_us = 0;
     w->st.file_bytes = size;
-    if (old < 0) return;
+    n = 1 + open_for_workers(w, old + 1);
     pthread_mutex_unlock(&w->mu);
-    close(old);
+    for (int i = 0; i < n; i++)
+        if (old[i] >= 0) close(old[i]);
     pthread_mutex_lock(&w->mu);
 }
 
@@ -229,17 +328,19 @@ static struct entry *take_group(struct aof_writer *w) {
     return en;
 }
 
-static void run_entry(struct aof_writer *w, struct entry *en) {
+static void run_entry(struct worker *me, struct entry *en) {
+    struct aof_writer *w = me->w;
+
     switch (en->kind) {
     case ENTRY_BATCH:
-        write_until_done(w, bytes_slice(w->group.n ? &w->group : &en->data), en->end, en->payload);
+        write_until_done(me, bytes_slice(w->group.n ? &w->group : &en->data), en->end, en->payload);
         break;
     case ENTRY_POLICY:
         w->policy = en->policy;
-        pthread_cond_signal(&w->sync);
+        pthread_cond_signal(&w->worker[SYNCER].work);
         break;
     case ENTRY_SWITCH:
-        if (settle_old_file(w))
+        if (settle_old_file(me))
             adopt_file(w, en->fd, 0);
         else
             close(en->fd);
@@ -247,14 +348,16 @@ static void run_entry(struct aof_writer *w, struct entry *en) {
     }
 }
 
-/* With mu held: is there something for the sync thread to do right now? */
+/* ---------------------------------------------------------------- the threads */
+
+/* With mu held: is there something to sync right now, other than what was just written? */
 static bool sync_is_due(const struct aof_writer *w, uint64_t *wait_us) {
-    uint64_t written = atomic_load(&w->written), synced = atomic_load(&w->synced), age;
+    uint64_t age;
 
     *wait_us = 0;
-    if (w->fd < 0 || w->st.sync_error || written <= synced) return false;
-    if (w->wanted > synced) return true;
-    if (w->payload_end <= synced) return false;
+    if (w->fd < 0 || w->st.sync_error || atomic_load(&w->written) <= w->begun) return false;
+    if (w->wanted > w->begun) return true;
+    if (w->payload_end <= w->begun) return false;
     if (w->policy != AOF_FSYNC_EVERYSEC || w->hold) return false;
     age = now_us() - w->last_sync_us;
     if (age >= EVERYSEC_MS * 1000) return true;
@@ -278,69 +381,84 @@ static void ask_for_short_slices(void) {
     syscall(SYS_sched_setattr, 0, &attr, 0);
 }
 
+static void wake_all(struct aof_writer *w) {
+    for (int i = 0; i < WORKERS; i++) pthread_cond_signal(&w->worker[i].work);
+}
+
 /* With mu held. A thread that waits for its second to pass needs no signal. */
-static void wake_sync_thread(struct aof_writer *w) {
+static void wake_syncer(struct aof_writer *w) {
+    struct worker *o = &w->worker[SYNCER];
     uint64_t wait_us;
 
-    if (!w->sync_idle || w->sync_timed) return;
-    if (sync_is_due(w, &wait_us) || wait_us) pthread_cond_signal(&w->sync);
+    if (!o->idle || o->timed) return;
+    if (sync_is_due(w, &wait_us) || wait_us) pthread_cond_signal(&o->work);
 }
 
-static void *writer_run(void *arg) {
-    struct aof_writer *w = arg;
+/* Under `always` whoever is free writes what has come and syncs it, while others still sync what
+ * came before. */
+static bool may_write(const struct worker *me) {
+    const struct aof_writer *w = me->w;
 
-    mem_thread_init();
-    ask_for_short_slices();
-    pthread_mutex_lock(&w->mu);
-    for (;;) {
-        while (!w->first && !w->stopping) {
-            w->writer_idle = true;
-            pthread_cond_wait(&w->work, &w->mu);
-            w->writer_idle = false;
-        }
-        if (w->stopping && (w->abandon || !w->first)) break;
-        while (w->first && !(w->stopping && (w->abandon || w->st.sync_error || w->fd < 0))) {
-            struct entry *en = take_group(w);
+    if (w->writing || !w->first) return false;
+    return me == &w->worker[WRITER] || (w->policy == AOF_FSYNC_ALWAYS && w->parallel);
+}
 
-            run_entry(w, en);
-            entry_drop(w, en);
-        }
-        /* Under `always` whoever comes during this sync is written with the next group and covered
-         * by the next sync: one write and one sync a round, however many clients there are. */
-        if (w->policy == AOF_FSYNC_ALWAYS && w->payload_end > atomic_load(&w->synced) &&
-            w->fd >= 0 && !w->st.sync_error)
-            sync_once(w, true);
-        else
-            announce(w);
-        wake_sync_thread(w);
-        if (w->stopping && (w->st.sync_error || w->fd < 0)) break;
+static bool must_drop(const struct aof_writer *w) {
+    return w->stopping && (w->abandon || w->st.sync_error || w->fd < 0);
+}
+
+static void write_queue(struct worker *me) {
+    struct aof_writer *w = me->w;
+
+    w->writing = true;
+    while (w->first && !must_drop(w)) {
+        struct entry *en = take_group(w);
+
+        run_entry(me, en);
+        entry_drop(w, en);
     }
-    pthread_mutex_unlock(&w->mu);
-    return NULL;
+    w->writing = false;
+    if (w->policy == AOF_FSYNC_ALWAYS && w->payload_end > w->begun && w->fd >= 0 &&
+        !w->st.sync_error)
+        sync_once(me);
+    else
+        announce(w);
+    wake_syncer(w);
+    if (w->stopping) wake_all(w);
 }
 
-/* ---------------------------------------------------------------- the sync thread */
+static bool is_over(const struct worker *me) {
+    const struct aof_writer *w = me->w;
 
-static void *sync_run(void *arg) {
-    struct aof_writer *w = arg;
+    if (!w->stopping || w->writing) return false;
+    return me != &w->worker[WRITER] || !w->first || must_drop(w);
+}
+
+static void *worker_run(void *arg) {
+    struct worker *me = arg;
+    struct aof_writer *w = me->w;
 
     mem_thread_init();
     ask_for_short_slices();
     pthread_mutex_lock(&w->mu);
-    while (!w->stopping) {
-        uint64_t wait_us;
+    while (!is_over(me)) {
+        uint64_t wait_us = 0;
 
-        if (sync_is_due(w, &wait_us)) {
-            sync_once(w, false);
+        if (may_write(me)) {
+            write_queue(me);
             continue;
         }
-        w->sync_idle = true;
-        w->sync_timed = wait_us > 0;
+        if (me == &w->worker[SYNCER] && sync_is_due(w, &wait_us)) {
+            sync_once(me);
+            continue;
+        }
+        me->idle = true;
+        me->timed = wait_us > 0;
         if (wait_us)
-            timed_wait(&w->sync, &w->mu, wait_us);
+            timed_wait(&me->work, &w->mu, wait_us);
         else
-            pthread_cond_wait(&w->sync, &w->mu);
-        w->sync_idle = false;
+            pthread_cond_wait(&me->work, &w->mu);
+        me->idle = false;
     }
     pthread_mutex_unlock(&w->mu);
     return NULL;
@@ -364,16 +482,21 @@ struct aof_writer *aof_writer_new(void (*wake)(void *arg), void *arg) {
     struct aof_writer *w = mem_calloc(sizeof *w);
 
     pthread_mutex_init(&w->mu, NULL);
-    pthread_cond_init(&w->work, NULL);
-    pthread_cond_init(&w->sync, NULL);
     pthread_cond_init(&w->progress, NULL);
     w->wake = wake;
     w->wake_arg = arg;
     w->last = &w->first;
     w->fd = -1;
     w->policy = AOF_FSYNC_EVERYSEC;
-    w->writer_thread = start_thread(writer_run, w, "aof-writer");
-    w->sync_thread = start_thread(sync_run, w, "aof-sync");
+    for (int i = 0; i < WORKERS; i++) {
+        static const char *const names[] = {"aof-writer", "aof-sync", "aof-always", "aof-always"};
+        struct worker *o = &w->worker[i];
+
+        o->w = w;
+        o->fd = o->next_fd = -1;
+        pthread_cond_init(&o->work, NULL);
+        o->thread = start_thread(worker_run, o, names[i]);
+    }
     return w;
 }
 
@@ -381,12 +504,10 @@ void aof_writer_free(struct aof_writer *w, bool abandon) {
     pthread_mutex_lock(&w->mu);
     w->stopping = true;
     w->abandon = abandon;
-    pthread_cond_broadcast(&w->work);
-    pthread_cond_broadcast(&w->sync);
+    wake_all(w);
     pthread_cond_broadcast(&w->progress);
     pthread_mutex_unlock(&w->mu);
-    pthread_join(w->writer_thread, NULL);
-    pthread_join(w->sync_thread, NULL);
+    for (int i = 0; i < WORKERS; i++) pthread_join(w->worker[i].thread, NULL);
     while (w->first) {
         struct entry *en = w->first;
 
@@ -394,6 +515,10 @@ void aof_writer_free(struct aof_writer *w, bool abandon) {
         if (en->kind == ENTRY_SWITCH) close(en->fd);
         bytes_release(&en->data);
         mem_free(en);
+    }
+    for (int i = 0; i < WORKERS; i++) {
+        if (w->worker[i].fd >= 0) close(w->worker[i].fd);
+        if (w->worker[i].next_fd >= 0) close(w->worker[i].next_fd);
     }
     if (w->fd >= 0) close(w->fd);
     bytes_release(&w->spare);
@@ -404,7 +529,11 @@ void aof_writer_free(struct aof_writer *w, bool abandon) {
 static void enqueue(struct aof_writer *w, struct entry *en) {
     *w->last = en;
     w->last = &en->next;
-    if (w->writer_idle) pthread_cond_signal(&w->work);
+    for (int i = 0; i < WORKERS; i++) {
+        if (!w->worker[i].idle || !may_write(&w->worker[i])) continue;
+        pthread_cond_signal(&w->worker[i].work);
+        break;
+    }
 }
 
 void aof_writer_push(struct aof_writer *w, struct bytes *batch, uint64_t end, bool payload) {
@@ -464,21 +593,21 @@ void aof_writer_restart(struct aof_writer *w, int fd, uint64_t size, uint64_t po
     w->st.oldest_unsynced_us = 0;
     w->last_sync_us = now_us();
     adopt_file(w, fd, size);
-    pthread_cond_broadcast(&w->work);
+    wake_all(w);
     pthread_mutex_unlock(&w->mu);
 }
 
 void aof_writer_want_sync(struct aof_writer *w, uint64_t position) {
     pthread_mutex_lock(&w->mu);
     if (w->wanted < position) w->wanted = position;
-    pthread_cond_signal(&w->sync);
+    pthread_cond_signal(&w->worker[SYNCER].work);
     pthread_mutex_unlock(&w->mu);
 }
 
 void aof_writer_hold_sync(struct aof_writer *w, bool hold) {
     pthread_mutex_lock(&w->mu);
     w->hold = hold;
-    pthread_cond_signal(&w->sync);
+    pthread_cond_signal(&w->worker[SYNCER].work);
     pthread_mutex_unlock(&w->mu);
 }
 
@@ -519,7 +648,7 @@ bool aof_writer_wait_synced(struct aof_writer *w, uint64_t position, int deadlin
 
     pthread_mutex_lock(&w->mu);
     if (w->wanted < position) w->wanted = position;
-    pthread_cond_signal(&w->sync);
+    pthread_cond_signal(&w->worker[SYNCER].work);
     while (atomic_load(&w->synced) < position && !w->st.sync_error && (now = now_us()) < until)
         timed_wait(&w->progress, &w->mu, until - now);
     ok = atomic_load(&w->synced) >= position;

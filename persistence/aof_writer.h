@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * aof_writer - the two threads that own the append-only file's descriptor.
+ * aof_writer - the threads that own the append-only file's descriptor.
  *
- * The main thread pushes whole batches; the writer thread writes them in order, those that queued
- * up together with one write(2). Under `everysec` the sync thread calls fdatasync(2), so a sync
- * never holds up the next write. Under `always` the writer syncs what it has written itself: who
- * comes during a sync goes with the next write and the next sync, and no second thread has to be
- * woken. Shared, all under `mu`: the queue and the positions. The main thread never touches the
+ * The main thread pushes whole batches; they are written in order, those that queued up together
+ * with one write(2). Under `everysec` and `no` the first thread writes and the second calls
+ * fdatasync(2), so a sync never holds up the next write.
+ *
+ * Under `always` all are alike: whoever is free writes what has come, and syncs it, while others
+ * still sync what came before. Several syncs under way at once cost each less than it would cost
+ * alone (the journal takes them together), and nobody waits for a sync that began before he came.
+ * They count in the order in which they began. Each thread has an open file of its own, because the
+ * kernel tells a failed write-back once to each open file: a sync must not succeed because another
+ * one was told. Where that cannot be had (no /proc), one thread writes and syncs.
+ *
+ * Shared, all under `mu`: the queue and the positions. The main thread never touches the
  * descriptor.
  *
  * File switch, policy change and forced syncs are entries of the same queue, so each happens at an

@@ -134,6 +134,13 @@ static int open_file(int dirfd, const char *name, int flags, struct err *e) {
     return fd;
 }
 
+int io_open_again(int fd) {
+    char path[32];
+
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    return open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+}
+
 int io_create(int dirfd, const char *name, struct err *e) {
     return open_file(dirfd, name, O_RDWR | O_CREAT | O_TRUNC | O_APPEND, e);
 }

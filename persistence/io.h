@@ -38,6 +38,10 @@ int io_open_read(int dirfd, const char *name, struct err *e);
 int io_write_all(int fd, const void *p, size_t n, size_t *done, struct err *e);
 ssize_t io_read_at(int fd, void *p, size_t n, off_t at, struct err *e);
 int io_sync(int fd, struct err *e); /* fdatasync */
+
+/* Another open file of the same file: the kernel tells a failed sync to each of them, but only once
+ * each. -1: there is no way to have one. */
+int io_open_again(int fd);
 int io_truncate(int fd, off_t size, struct err *e);
 int io_rename(int dirfd, const char *from, const char *to, struct err *e);
 int io_unlink(int dirfd, const char *name, struct err *e);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * The writer's two threads: order, positions, policies, a disk that fails.
+ * The writer's threads: order, positions, policies, a disk that fails.
  */
 #include "log_help.h"
 
@@ -317,6 +317,76 @@ Test(writer, a_sync_that_fails_is_final_until_a_restart) {
     push("new;");
     cr_assert(aof_writer_wait_synced(w, end, 20000));
     cr_assert(slice_eq(help_read("two"), SLICE("new;")));
+}
+
+/* ---------------------------------------------------------------- always: several at once */
+
+enum { LONG_MS = 300 };
+
+static bool is_syncing(void *arg) {
+    (void)arg;
+    return state().sync_started_us != 0;
+}
+
+/* `first` is being synced, which takes long; `second` came later. */
+static void push_two(void) {
+    push("first;");
+    cr_assert(help_wait(is_syncing, NULL));
+    push("second;");
+}
+
+static bool is_synced_twice(void *arg) {
+    (void)arg;
+    return state().syncs >= 2;
+}
+
+Test(writer, under_always_a_sync_does_not_wait_for_another) {
+    aof_writer_set_policy(w, AOF_FSYNC_ALWAYS);
+    io_fault_set(IO_SYNC, (struct io_fault){.delay_ms = LONG_MS, .count = 2});
+    push_two();
+    WAIT_WRITTEN();
+    cr_assert_eq(aof_writer_synced(w), 0, "it is written while the first sync goes on");
+    WAIT_SYNCED();
+    cr_assert_leq(state().sync_time.max_us, 2 * LONG_MS * 1000);
+}
+
+Test(writer, syncs_count_in_the_order_in_which_they_began) {
+    aof_writer_set_policy(w, AOF_FSYNC_ALWAYS);
+    io_fault_set(IO_SYNC, (struct io_fault){.delay_ms = LONG_MS, .count = 1});
+    push_two();
+    cr_assert(help_wait(is_synced_once, &(unsigned){1}));
+    cr_assert_eq(aof_writer_synced(w), 0, "the second is over, and the first is not");
+    cr_assert_eq(state().syncs, 1);
+    WAIT_SYNCED();
+}
+
+Test(writer, nothing_counts_behind_a_sync_that_failed) {
+    aof_writer_set_policy(w, AOF_FSYNC_ALWAYS);
+    io_fault_set(IO_SYNC, (struct io_fault){.delay_ms = LONG_MS, .code = EIO, .count = 1});
+    push_two();
+    cr_assert(help_wait(is_synced_twice, NULL));
+    cr_assert_eq(state().sync_error, EIO);
+    cr_assert_eq(aof_writer_synced(w), 0);
+}
+
+Test(writer, a_file_that_was_replaced_is_let_go) {
+    char path[64], target[256];
+    int held = 0;
+
+    aof_writer_set_policy(w, AOF_FSYNC_ALWAYS);
+    push("first;");
+    WAIT_SYNCED();
+    aof_writer_switch(w, open_file("two"));
+    push("second;");
+    WAIT_SYNCED();
+    for (int fd = 3; fd < 100; fd++) {
+        ssize_t n;
+
+        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        n = readlink(path, target, sizeof target - 1);
+        if (n >= 4 && memcmp(target + n - 4, "/one", 4) == 0) held++;
+    }
+    cr_assert_eq(held, 0, "%d", held);
 }
 
 Test(writer, a_restart_drops_what_its_base_holds_and_keeps_the_rest) {
