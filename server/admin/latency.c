@@ -200,26 +200,27 @@ static int cmd_latency_doctor(struct call *x) {
 
 /* ---------------------------------------------------------------- HISTOGRAM */
 
-/* The upper ends of buckets have the precision of two digits, as with Redis. */
-static int64_t bucket_label(int i) {
+/* The upper ends of octaves have the precision of two digits, as with Redis. */
+static int64_t octave_label(int i) {
     return (int64_t)((UINT64_C(1024) << i) + (UINT64_C(8) << i) - 1) / 1000;
 }
 
 static void reply_histogram(struct call *x, const struct command_slot *c) {
-    uint64_t total = 0;
+    uint64_t counts[OBSERVE_OCTAVES] = {0}, total = 0;
     size_t n = 0;
 
-    for (int i = 0; i < OBSERVE_BUCKETS; i++) n += c->latency[i] > 0;
+    for (int i = 0; i < OBSERVE_BUCKETS; i++) counts[i / OBSERVE_PARTS] += c->latency[i];
+    for (int i = 0; i < OBSERVE_OCTAVES; i++) n += counts[i] > 0;
     reply_bulk_str(&x->r, c->name);
     reply_map(&x->r, 2);
     reply_bulk_str(&x->r, "calls");
     reply_int(&x->r, (int64_t)c->calls);
     reply_bulk_str(&x->r, "histogram_usec");
     reply_map(&x->r, n);
-    for (int i = 0; i < OBSERVE_BUCKETS; i++) {
-        if (c->latency[i] == 0) continue;
-        total += c->latency[i];
-        reply_int(&x->r, bucket_label(i));
+    for (int i = 0; i < OBSERVE_OCTAVES; i++) {
+        if (counts[i] == 0) continue;
+        total += counts[i];
+        reply_int(&x->r, octave_label(i));
         reply_int(&x->r, (int64_t)total);
     }
 }

@@ -52,14 +52,13 @@ static void note_large(struct call *x, size_t reply_bytes) {
 }
 
 /* A command that waits is counted when it is over. */
-static void count(struct command_slot *c, uint64_t ns, int rc) {
-    uint64_t units = ns >> 10;
-
+static void count(const struct engine *e, struct command_slot *c, uint64_t ns, int rc) {
     c->calls++;
     c->ns += ns;
     if (rc < 0) c->failed++;
+    if (!e->v->latency_tracking) return;
     if (!c->latency) c->latency = mem_calloc(OBSERVE_BUCKETS * sizeof *c->latency);
-    c->latency[units ? 64 - __builtin_clzl(units) : 0]++;
+    c->latency[observe_bucket(ns)]++;
 }
 
 void observe(struct call *x, uint64_t ns, size_t reply_bytes, int rc) {
@@ -68,7 +67,7 @@ void observe(struct call *x, uint64_t ns, size_t reply_bytes, int rc) {
 
     if (__builtin_expect(e->nmonitors > 0, 0)) monitor_show_after(x);
     if (x->waits) return;
-    count(x->cmd, ns, rc);
+    count(e, x->cmd, ns, rc);
     note_large(x, reply_bytes);
     if (other < least) least = other;
     if (__builtin_expect(ns >= least, 0)) note_slow(x, ns);

@@ -8,12 +8,27 @@
 
 #include "server/exec/call.h"
 
-/* Bucket 0 of a command's histogram holds what took less than 1024 ns, bucket i what took less than
- * twice as long as bucket i - 1. */
-enum { OBSERVE_BUCKETS = 55 };
+/* A command's histogram of times: octave 0 is what took less than 1024 ns, each further one goes up
+ * to twice as much; an octave has eight buckets of equal width. What took longer than 137 s is in
+ * the last one. */
+enum { OBSERVE_PARTS = 8, OBSERVE_OCTAVES = 28, OBSERVE_BUCKETS = OBSERVE_OCTAVES * OBSERVE_PARTS };
 
+static inline unsigned observe_bucket(uint64_t ns) {
+    uint64_t units = ns >> 7;
+    unsigned i, octave;
+
+    if (units < OBSERVE_PARTS) return (unsigned)units;
+    octave = 61 - (unsigned)__builtin_clzl(units);
+    i = octave * OBSERVE_PARTS + (units >> (octave - 1)) % OBSERVE_PARTS;
+    return i < OBSERVE_BUCKETS ? i : OBSERVE_BUCKETS - 1;
+}
+
+/* Where bucket i ends and the next one begins. */
 static inline double observe_bucket_us(int i) {
-    return i < 0 ? 0 : (double)(UINT64_C(1024) << i) / 1000;
+    uint64_t part = (uint64_t)(i + 1) % OBSERVE_PARTS, octave = (uint64_t)(i + 1) / OBSERVE_PARTS;
+
+    if (octave == 0) return (double)(part << 7) / 1000;
+    return (double)((OBSERVE_PARTS + part) << (octave - 1) << 7) / 1000;
 }
 
 /* It took `ns` and answered with so many bytes; `rc` is what its handler returned. */

@@ -4,8 +4,10 @@
  * replicas: ROLE, WAIT.
  */
 #include "admin_help.h"
+#include "server/exec/observe.h"
 
 #include <criterion/criterion.h>
+#include <stdlib.h>
 #include <string.h>
 
 static struct help *h;
@@ -97,6 +99,34 @@ Test(observe, latency_is_noted_above_its_threshold) {
     ASK("LATENCY RESET other", ":0|");
     ASK("LATENCY RESET", ":1|");
     ASK("LATENCY LATEST", "*0|");
+}
+
+Test(observe, buckets_have_an_eighth_of_their_octave) {
+    h = help_new(NULL);
+    for (int i = 0; i < OBSERVE_BUCKETS - 1; i++) {
+        uint64_t ends_ns = (uint64_t)(observe_bucket_us(i) * 1000 + 0.5);
+
+        cr_assert_eq(observe_bucket(ends_ns - 1), (unsigned)i);
+        cr_assert_eq(observe_bucket(ends_ns), (unsigned)i + 1);
+    }
+    cr_expect_eq(observe_bucket(1023), 7);
+    cr_expect_eq(observe_bucket(1024), 8);
+    cr_expect_eq(observe_bucket(UINT64_MAX), OBSERVE_BUCKETS - 1);
+    cr_expect_float_eq(observe_bucket_us(-1), 0, 0);
+}
+
+/* Within an eighth of what it took. */
+Test(observe, percentiles_tell_the_time) {
+    const char *at;
+
+    h = help_new("--enable-debug-command yes");
+    help_ask(&h->a, "DEBUG SLEEP 0.02");
+    at = strstr(help_ask(&h->a, "INFO latencystats"), "usec_debug:p50=");
+    cr_assert(at);
+    cr_expect(atof(at + 15) > 18000 && atof(at + 15) < 30000, "%s", at);
+    help_ask(&h->a, "CONFIG SET latency-tracking no");
+    help_ask(&h->a, "CLIENT ID");
+    ASK("LATENCY HISTOGRAM client", "*0|");
 }
 
 Test(observe, histograms_are_cumulative) {
