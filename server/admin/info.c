@@ -50,20 +50,14 @@ static void append_percentile_name(struct bytes *out, double p) {
     bytes_append(out, text, n);
 }
 
-/* The time below which `percent` of the calls lie, taken as spread evenly over their bucket. */
+/* The time that `percent` of the calls did not exceed: the end of the bucket, as with Redis. */
 static double time_at(const uint64_t *buckets, uint64_t total, double percent) {
     double rank = ceil(percent / 100 * (double)total), below = 0;
 
     if (rank < 1) rank = 1;
     for (int i = 0; i < OBSERVE_BUCKETS; i++) {
-        double n = (double)buckets[i];
-
-        if (n && below + n >= rank) {
-            double from = observe_bucket_us(i - 1), to = observe_bucket_us(i);
-
-            return from + (to - from) * (rank - below - 0.5) / n;
-        }
-        below += n;
+        below += (double)buckets[i];
+        if (below >= rank) return observe_bucket_us(i);
     }
     return 0;
 }

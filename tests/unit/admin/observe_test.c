@@ -115,7 +115,7 @@ Test(observe, buckets_have_an_eighth_of_their_octave) {
     cr_expect_float_eq(observe_bucket_us(-1), 0, 0);
 }
 
-/* Within an eighth of what it took. */
+/* What it took, and at most an eighth more. */
 Test(observe, percentiles_tell_the_time) {
     const char *at;
 
@@ -123,7 +123,7 @@ Test(observe, percentiles_tell_the_time) {
     help_ask(&h->a, "DEBUG SLEEP 0.02");
     at = strstr(help_ask(&h->a, "INFO latencystats"), "usec_debug:p50=");
     cr_assert(at);
-    cr_expect(atof(at + 15) > 18000 && atof(at + 15) < 30000, "%s", at);
+    cr_expect(atof(at + 15) > 20000 && atof(at + 15) < 30000, "%s", at);
     help_ask(&h->a, "CONFIG SET latency-tracking no");
     help_ask(&h->a, "CLIENT ID");
     ASK("LATENCY HISTOGRAM client", "*0|");
