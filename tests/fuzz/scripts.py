@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 """scripts - sends random scripts: calls of every function that scripts have, with arguments that do
-not suit them; and libraries of functions, mutated or through mutated payloads. Each gets an answer,
-nothing ends the server, and nothing of them is left behind.
+not suit them; libraries of functions, mutated or through mutated payloads; and for cmsgpack, cjson and
+struct what they wrote themselves, mutated. Each gets an answer, nothing ends the server, and nothing of
+them is left behind; what one of these libraries accepts of such input it can write and read again.
 
-  scripts.py [--rounds 20] [--seed 1]      a round: 500 scripts
+  scripts.py [--rounds 20] [--seed 1]      a round: 500 scripts, 500 inputs
 """
 import argparse
+import json
 import os
 import random
 import sys
@@ -47,6 +49,36 @@ UNCHANGED = ("return {string.upper('a'), type(redis.call), tostring(rawget(_G, '
              "tostring(string.x), cjson.encode({1})}")
 
 
+# Each input to each library; what is accepted is written and read again.
+AS_USUAL = """cjson.encode_max_depth(1000) cjson.decode_max_depth(1000) cjson.encode_sparse_array(false, 2, 10)
+cjson.encode_invalid_numbers(false) cjson.decode_invalid_numbers(true) cjson.encode_number_precision(14)
+"""
+READ = AS_USUAL + """local read = 0
+local function again(write, back, ok, ...)
+  if not ok or select('#', ...) == 0 then return end
+  read = read + 1
+  local written, text = pcall(write, ...)
+  if not written then return end
+  local good, value = pcall(back, text)
+  if not good and not tostring(value):find('nest') and not tostring(value):find('bytes') then
+    error('it does not read what it wrote: ' .. tostring(value)) end
+end
+for _, text in ipairs(ARGV) do
+  again(cmsgpack.pack, cmsgpack.unpack, pcall(cmsgpack.unpack, text))
+  pcall(cmsgpack.unpack_one, text, #text % 7)
+  pcall(cmsgpack.unpack_limit, text, #text % 5, #text % 3)
+  again(cjson.encode, cjson.decode, pcall(cjson.decode, text))
+  pcall(struct.unpack, text:sub(1, 12), text)
+  pcall(struct.unpack, KEYS[1], text, #text % 9)
+  pcall(struct.size, text)
+  pcall(struct.pack, text, 1, text, 2, text, 3)
+end
+return read"""
+WRITE = AS_USUAL + """local v = cjson.decode(ARGV[1])
+return {cmsgpack.pack(v), cmsgpack.pack(v, v, 1.5, -1, 'x', nil, true), cjson.encode(v), ARGV[1],
+  struct.pack('>I2i8c0s!4fxxd', 5, -7, 'abcde', 'zero', 1.5, 2.5), '>I2Bc0', '<!8dibH', 'I1c0l'}"""
+
+
 class Maker:
     def __init__(self, rng):
         self.rng = rng
@@ -77,6 +109,15 @@ class Maker:
         return " ".join(parts + ["return " + self.value()])
 
 
+    def json(self, depth=0):
+        kind = self.rng.randrange(8 if depth < 5 else 6)
+        if kind == 6:
+            return [self.json(depth + 1) for _ in range(self.rng.randrange(20))]
+        if kind == 7:
+            return {str(self.json(9)): self.json(depth + 1) for _ in range(self.rng.randrange(20))}
+        return self.rng.choice([0, -1, 2**31, -2**33, 1e300, 0.1, True, None, "", "x" * self.rng.choice([1, 31, 32, 256, 70000]),
+                                "\u00e9\u20ac\U0001f600\n\"", 127, 128, -32, -33, 65536])
+
     def library(self):
         name = self.rng.choice("abc")
         code = ("#!lua name=l%s\nlocal kept = {}\nredis.register_function('f%s', function(KEYS, ARGV) "
@@ -102,6 +143,14 @@ def libraries(conn, maker):
         conn.ask(*words)
 
 
+def inputs(conn, maker):
+    """50 of them; false if a library does not read what it wrote."""
+    rng, text = maker.rng, json.dumps([maker.json()])
+    good = [x[1].encode("latin-1") for x in conn.ask("EVAL", WRITE, "0", text)[1] if x[1]]
+    bad = [mutate(rng, rng.choice(good), good)[:100000] for _ in range(50)]
+    return conn.ask("EVAL", READ, "1", rng.choice(["i4", ">I8c0", "s", "!8d", "<Bc0s"]), *bad)[0] == ":"
+
+
 def attempt(server, maker, rounds):
     conns = [server.conn(proto=2), server.conn(proto=3)]
     for n in range(rounds * BATCH):
@@ -110,6 +159,8 @@ def attempt(server, maker, rounds):
             conns[n % 2].ask("EVAL", script, "1", "k", "v")
             if n % 10 == 0:
                 libraries(conns[n // 10 % 2], maker)
+            if n % 50 == 0 and not inputs(conns[n // 50 % 2], maker):
+                return "a library does not read what it wrote"
         except (Closed, TimeoutError, OSError) as e:
             return "%s: %s" % (type(e).__name__, script)
         if n % BATCH == BATCH - 1:
