@@ -533,6 +533,7 @@ def maxclients_counts_handshakes():
         held.pop().close()
         wait_info(plain, "connected_clients", lambda v: v == "4", "clients")
         assert ping(s.tls_port, context(CERTS)) == b"PONG"
+        wait_info(plain, "connected_clients", lambda v: v == "4", "clients")  # room for the last word
 
 
 def clients_in_their_handshake_can_be_killed():
