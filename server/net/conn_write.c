@@ -13,7 +13,7 @@
 
 enum {
     IOV_MAX_USED = 64,
-    GATED_PER_TURN = 16,
+    GATED_PER_TURN = 64,
     WRITE_MAX = 1024 * 1024, /* per connection and turn, so that others get theirs */
 };
 
