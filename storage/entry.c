@@ -69,7 +69,7 @@ struct entry *entry_rekey(const struct entry *e, struct slice key, int64_t expir
         to = entry_new_string(key, entry_string(e), expire_ms, e->flags);
     else
         to = entry_new_object(key, e->type, *entry_word(e), expire_ms, e->flags);
-    memcpy(to->access, e->access, sizeof to->access);
+    entry_take_access(to, e);
     return to;
 }
 
@@ -80,7 +80,7 @@ struct entry *entry_copy(const struct entry *e, struct slice key, int64_t expire
         to = entry_new_string(key, entry_string(e), expire_ms, e->flags);
     else
         to = entry_new_object(key, e->type, type_ops_of(e->type)->copy(e), expire_ms, e->flags);
-    memcpy(to->access, e->access, sizeof to->access);
+    entry_take_access(to, e);
     return to;
 }
 

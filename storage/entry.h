@@ -42,6 +42,12 @@ struct entry {
     char data[];
 };
 
+/* When the entry was used last, and how often: `to` takes it over from the one that it replaces. */
+static inline void entry_take_access(struct entry *to, const struct entry *from) {
+    memcpy(to->access, from->access, sizeof to->access);
+    to->access_fine = from->access_fine;
+}
+
 static inline size_t entry_head(const struct entry *e) {
     return sizeof *e + (e->flags & (ENTRY_EXPIRES | ENTRY_LONG_KEY));
 }

@@ -141,7 +141,7 @@ struct entry *db_set_string(struct db *db, struct slice key, uint64_t hash, stru
     if (expire_ms == DB_KEEP_EXPIRE) expire_ms = entry_expire(old);
     if (entry_expire(old) == expire_ms && entry_overwrite(old, value, flags)) return old;
     e = entry_new_string(key, value, expire_ms, flags);
-    memcpy(e->access, old->access, sizeof e->access);
+    entry_take_access(e, old);
     forget_parts(db, old);
     put_instead(db, old, e, hash);
     entry_free(old);
@@ -168,7 +168,7 @@ struct entry *db_resize_string(struct db *db, struct entry *e, uint64_t hash, si
         memcpy(b->data, entry_string(e).p, had);
         b = blob_resize(b, n);
         to = entry_new_object(entry_key(e), TYPE_STRING, b, entry_expire(e), e->flags);
-        memcpy(to->access, e->access, sizeof to->access);
+        entry_take_access(to, e);
         put_instead(db, e, to, hash);
         mem_free(e);
     } else {

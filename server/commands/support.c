@@ -135,7 +135,7 @@ void store_entry(struct call *x, struct ref *r, struct entry *e) {
     bool is_new = !r->e;
 
     if (!is_new) {
-        memcpy(e->access, r->e->access, sizeof e->access);
+        entry_take_access(e, r->e);
         key_delete(x, r, x->e->v->lazyfree_lazy_server_del);
     }
     db_add(r->db, e, r->hash);

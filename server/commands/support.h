@@ -99,12 +99,11 @@ static inline void store_string(struct call *x, struct ref *r, struct slice valu
         return;
     }
     if (!(r->e->flags & ENTRY_EMBEDDED) && x->e->v->lazyfree_lazy_server_del) {
-        uint8_t access[sizeof r->e->access];
+        struct entry was = *r->e; /* its header: the entry goes */
 
-        memcpy(access, r->e->access, sizeof access);
         set_aside(x, r, &expire_ms);
         r->e = db_set_string(r->db, r->key, r->hash, NULL, value, expire_ms, flags);
-        memcpy(r->e->access, access, sizeof access);
+        entry_take_access(r->e, &was);
         return;
     }
     r->e = db_set_string(r->db, r->key, r->hash, r->e, value, expire_ms, flags);

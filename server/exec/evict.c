@@ -18,12 +18,11 @@ static bool exceeded(const struct engine *e) {
 
 static void note_state(struct engine *e, enum evict_state state) {
     struct evictions *v = &e->evictions;
-    uint64_t now = clock_mono_us();
 
     v->state = state;
-    if (state != EVICT_FITS && !v->exceeded_since_us) v->exceeded_since_us = now;
+    if (state != EVICT_FITS && !v->exceeded_since_us) v->exceeded_since_us = clock_mono_us();
     if (state == EVICT_FITS && v->exceeded_since_us) {
-        v->exceeded_us += now - v->exceeded_since_us;
+        v->exceeded_us += clock_mono_us() - v->exceeded_since_us;
         v->exceeded_since_us = 0;
     }
 }
@@ -217,7 +216,7 @@ static enum evict_state evict_one(struct engine *e) {
 }
 
 bool evict_some(struct engine *e) {
-    uint64_t began_us, budget = budget_us(e);
+    uint64_t began_us, budget;
     enum evict_state state = EVICT_FITS;
     bool any = false;
 
@@ -227,6 +226,7 @@ bool evict_some(struct engine *e) {
         return false;
     }
     began_us = clock_real_ns() / 1000;
+    budget = budget_us(e);
     while (state == EVICT_FITS && exceeded(e)) {
         state = evict_one(e);
         if (state != EVICT_FITS) break;

@@ -95,7 +95,7 @@ Test(entry, rekey_takes_the_value_over) {
         struct entry *e = entry_new_string(SLICE("old"), value, 5, ENTRY_NOT_INT), *to;
         struct blob *b = entry_blob(e);
 
-        e->access[0] = 1, e->access[1] = 2, e->access[2] = 3;
+        e->access[0] = 1, e->access[1] = 2, e->access[2] = 3, e->access_fine = 21;
         to = entry_rekey(e, pattern(key_buf, 300, 4), ENTRY_NO_EXPIRE);
         mem_free(e);
         cr_assert(slice_eq(entry_key(to), pattern(key_buf, 300, 4)));
@@ -104,6 +104,7 @@ Test(entry, rekey_takes_the_value_over) {
         cr_assert_eq(entry_expire(to), ENTRY_NO_EXPIRE);
         cr_assert(to->flags & ENTRY_NOT_INT);
         cr_assert_arr_eq(to->access, "\1\2\3", 3);
+        cr_assert_eq(to->access_fine, 21);
         entry_free(to);
     }
 }
