@@ -12,15 +12,11 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib")]
+from cases import check  # noqa: E402
 from resp import Closed, Conn, ReplyError, encode  # noqa: E402
 from server import Failed, Server, wait_for  # noqa: E402
 
 MB = 1 << 20
-
-
-def check(ok, what):
-    if not ok:
-        raise Failed(what)
 
 
 class Target(Server):

@@ -15,20 +15,16 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
+from cases import check, run_words  # noqa: E402
 from contents import strings  # noqa: E402
 from disk import ALL, INCR, SHIM, TEMP, Sick  # noqa: E402
-from resp import Closed, ReplyError, encode  # noqa: E402
-from server import (CHECK_AOF, SERVER, TOOLS, Failed, is_stet, rewrite_done, wait_for,  # noqa: E402
+from resp import ReplyError, encode  # noqa: E402
+from server import (CHECK_AOF, SERVER, TOOLS, is_stet, rewrite_done, wait_for,  # noqa: E402
                     wait_info)
 
 LIMIT_MS = 50
 STET = is_stet(SERVER)
 CLIENT = os.path.join(TOOLS, "crash-client")
-
-
-def check(ok, what):
-    if not ok:
-        raise Failed(what)
 
 
 def now_ns():
@@ -304,20 +300,7 @@ def main():
     if not os.path.exists(SHIM):
         print("no %s (make builds it)" % SHIM)
         return 1
-    passed = failed = 0
-    for name, test in {**TESTS, **(STET_TESTS if STET else {})}.items():
-        if sys.argv[1:] and not any(w in name for w in sys.argv[1:]):
-            continue
-        try:
-            said = test()
-            passed += 1
-            if said:
-                print("%s: %s" % (name, said))
-        except (Failed, ReplyError, Closed, TimeoutError, OSError, KeyError) as e:
-            failed += 1
-            print("FAIL %s: %s %s" % (name, type(e).__name__, e))
-    print("faults: %d passed, %d failed" % (passed, failed))
-    return 1 if failed else 0
+    return run_words("faults", {**TESTS, **(STET_TESTS if STET else {})})
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ whole, loads in redis-server and by --restore-from, and holds what was there whe
 
   backup.py [--only NAME]
 """
-import argparse
 import atexit
 import os
 import shutil
@@ -16,23 +15,12 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
+from cases import ask, equal, run_only  # noqa: E402
 from resp import Closed, ReplyError  # noqa: E402
 from server import SERVER, Failed, Server, is_stet, rewrite_done, wait_for, wait_info  # noqa: E402
 
 REDIS = "/usr/bin/redis-server"
 LOG = ["--appendonly", "yes", "--enable-debug-command", "yes"]
-
-
-def check(what, got, want):
-    if got != want:
-        raise Failed("%s: %r, should be %r" % (what, got, want))
-
-
-def ask(conn, *args):
-    try:
-        return conn.call(*args)
-    except ReplyError as e:
-        return str(e)
 
 
 def fields(flat):
@@ -80,7 +68,7 @@ def under_load():
         sealed = []
         for rewrite in (False, True, False):
             id = c.call("BACKUP", "START").decode()
-            check("state", state(c)["state"], "open")
+            equal("state", state(c)["state"], "open")
             time.sleep(.1)
             if rewrite:
                 c.call("BGREWRITEAOF")
@@ -88,10 +76,10 @@ def under_load():
             low = w.n
             told = fields(c.call("BACKUP", "SEAL"))
             sealed.append((os.path.join(s.dir, told["directory"], id), low, w.n + 1))
-            check("state", state(c)["state"], "idle")
+            equal("state", state(c)["state"], "idle")
         time.sleep(.1)
         w.end()
-        check("list", len(c.call("BACKUP", "LIST")), 3)
+        equal("list", len(c.call("BACKUP", "LIST")), 3)
         for path, low, high in sealed:
             before = {f: os.path.getsize(os.path.join(path, f)) for f in os.listdir(path)}
             for program in (SERVER, REDIS):
@@ -100,18 +88,18 @@ def under_load():
                     n = int(d.call("GET", "n"))
                     if not low <= n <= high:
                         raise Failed("%d is not in %d..%d" % (n, low, high))
-                    check("keys", d.call("DBSIZE"), 20001)
+                    equal("keys", d.call("DBSIZE"), 20001)
                     d.call("SET", "later", 1)
                     if not is_stet(program):
                         shutil.rmtree(r.dir)
-            check("untouched", {f: os.path.getsize(os.path.join(path, f)) for f in os.listdir(path)},
+            equal("untouched", {f: os.path.getsize(os.path.join(path, f)) for f in os.listdir(path)},
                   before)
         last = os.path.basename(sealed[-1][0])
-        check("cleanup", c.call("BACKUP", "CLEANUP", last), b"OK")
-        check("list", len(c.call("BACKUP", "LIST")), 2)
+        equal("cleanup", c.call("BACKUP", "CLEANUP", last), b"OK")
+        equal("list", len(c.call("BACKUP", "LIST")), 2)
         s.stop()
         s.start()
-        check("goes on", int(s.conn().call("GET", "n")), w.n)
+        equal("goes on", int(s.conn().call("GET", "n")), w.n)
 
 
 def errors():
@@ -126,12 +114,12 @@ def errors():
         c.call("BACKUP", "START")
         if "seal it or abort it" not in ask(d, "BACKUP", "START"):
             raise Failed("two at once")
-        check("abort", c.call("BACKUP", "ABORT"), b"OK")
-        check("list", c.call("BACKUP", "LIST"), [])
+        equal("abort", c.call("BACKUP", "ABORT"), b"OK")
+        equal("list", c.call("BACKUP", "LIST"), [])
         c.call("BACKUP", "START")
-        check("partial", len(c.call("BACKUP", "LIST")), 1)
+        equal("partial", len(c.call("BACKUP", "LIST")), 1)
         wait_for(lambda: state(c)["state"] == "idle", "the time to be over", 10)
-        check("list", c.call("BACKUP", "LIST"), [])
+        equal("list", c.call("BACKUP", "LIST"), [])
         if "was not sealed in time" not in s.log():
             raise Failed("nothing is said of it")
         for id in ("..", "backup-/../x", "nothing"):
@@ -141,9 +129,9 @@ def errors():
         s.kill()
         s.start()
         c = s.conn()
-        check("left over", len(c.call("BACKUP", "LIST")), 1)
-        check("cleanup", c.call("BACKUP", "CLEANUP"), b"OK")
-        check("list", c.call("BACKUP", "LIST"), [])
+        equal("left over", len(c.call("BACKUP", "LIST")), 1)
+        equal("cleanup", c.call("BACKUP", "CLEANUP"), b"OK")
+        equal("list", c.call("BACKUP", "LIST"), [])
         s.stop()
 
 
@@ -205,12 +193,12 @@ def crash_points():
             s.env = {}
             s.start()
             c = s.conn()
-            check("before", c.call("GET", "before"), b"1")
+            equal("before", c.call("GET", "before"), b"1")
             for b in map(fields, c.call("BACKUP", "LIST")):
                 if b["state"] != "sealed":
                     continue
                 with restored(os.path.join(s.dir, "backups", b["id"])) as r:
-                    check("call %d" % n, sorted(r.conn().call("KEYS", "*")), [b"before", b"between"])
+                    equal("call %d" % n, sorted(r.conn().call("KEYS", "*")), [b"before", b"between"])
             if done:
                 print("backup: %d crash points" % (n - 1))
                 return
@@ -219,23 +207,5 @@ def crash_points():
 CASES = {"under load": under_load, "errors": errors, "refused": refused, "crash points": crash_points}
 
 
-def main():
-    a = argparse.ArgumentParser()
-    a.add_argument("--only")
-    a = a.parse_args()
-    failed = passed = 0
-    for name, case in CASES.items():
-        if a.only and a.only != name or not is_stet(SERVER):
-            continue
-        try:
-            case()
-            passed += 1
-        except (Failed, ReplyError, OSError) as e:
-            failed += 1
-            print("%s: %s" % (name, str(e)[:2000]))
-    print("backup: %d passed, %d failed" % (passed, failed))
-    return failed
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_only("backup", CASES))

@@ -6,7 +6,6 @@ to a key on the move is lost.
 
   migrate.py [--only NAME]
 """
-import argparse
 import os
 import signal
 import socket
@@ -16,23 +15,12 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
+from cases import ask, equal, run_only  # noqa: E402
 from contents import snapshot  # noqa: E402
-from resp import ReplyError, encode  # noqa: E402
-from server import SERVER, Failed, Server, is_stet  # noqa: E402
+from resp import encode  # noqa: E402
+from server import SERVER, Failed, Server  # noqa: E402
 
 REDIS = "/usr/bin/redis-server"
-
-
-def check(what, got, want):
-    if got != want:
-        raise Failed("%s: %r, should be %r" % (what, got, want))
-
-
-def ask(conn, *args):
-    try:
-        return conn.call(*args)
-    except ReplyError as e:
-        return str(e)
 
 
 def contents(conn):
@@ -67,18 +55,18 @@ def there_and_back(a_program, b_program):
         ca, cb, pa, pb = a.conn(), b.conn(), a.port, b.port
         keys = fill(ca)
         before = contents(ca)
-        check("move", ca.call("MIGRATE", "127.0.0.1", pb, "", 0, 5000, "KEYS", *keys), b"OK")
-        check("left", ca.call("DBSIZE"), 0)
+        equal("move", ca.call("MIGRATE", "127.0.0.1", pb, "", 0, 5000, "KEYS", *keys), b"OK")
+        equal("left", ca.call("DBSIZE"), 0)
         after = contents(cb)
-        check("contents", after, before)
-        check("copy", cb.call("MIGRATE", "127.0.0.1", pa, "str", 3, 5000, "COPY"), b"OK")
-        check("copied", cb.call("EXISTS", "str"), 1)
-        check("back", cb.call("MIGRATE", "127.0.0.1", pa, "", 0, 5000, "REPLACE", "KEYS", *keys), b"OK")
-        check("contents", contents(ca)[3, "str"], before[0, "str"])
+        equal("contents", after, before)
+        equal("copy", cb.call("MIGRATE", "127.0.0.1", pa, "str", 3, 5000, "COPY"), b"OK")
+        equal("copied", cb.call("EXISTS", "str"), 1)
+        equal("back", cb.call("MIGRATE", "127.0.0.1", pa, "", 0, 5000, "REPLACE", "KEYS", *keys), b"OK")
+        equal("contents", contents(ca)[3, "str"], before[0, "str"])
         ca.call("SELECT", 3)
         ca.call("FLUSHDB")
         ca.call("SELECT", 0)
-        check("contents", contents(ca), before)
+        equal("contents", contents(ca), before)
         ttl = ca.call("PTTL", "timed")
         if not 3500000 < ttl <= 3600000:
             raise Failed("PTTL is %d" % ttl)
@@ -104,14 +92,14 @@ def replies():
             for c in (ca, cb):
                 ct.call("DEL", "a", "c")
                 said.append(ask(c, "MIGRATE", *args))
-            check(str(args), *said)
-            check("left", sorted(ca.call("KEYS", "*")), sorted(cb.call("KEYS", "*")))
-        check("cached", *(c.info("stats")["migrate_cached_sockets"] for c in (ca, cb)))
+            equal(str(args), *said)
+            equal("left", sorted(ca.call("KEYS", "*")), sorted(cb.call("KEYS", "*")))
+        equal("cached", *(c.info("stats")["migrate_cached_sockets"] for c in (ca, cb)))
         ct.call("CONFIG", "SET", "requirepass", "secret")
         for args in ((), ("AUTH", "no"), ("AUTH", "secret"), ("AUTH2", "default", "secret")):
             ca.call("SET", "k", 1), cb.call("SET", "k", 1)
             line = ("MIGRATE", here, pt, "k", 0, 100, "REPLACE", *args)
-            check(str(args), ask(ca, *line), ask(cb, *line))
+            equal(str(args), ask(ca, *line), ask(cb, *line))
 
 
 def a_closed_link_is_replaced():
@@ -119,9 +107,9 @@ def a_closed_link_is_replaced():
         c, d = a.conn(), t.conn()
         for i in range(2):
             c.call("SET", "k%d" % i, i)
-            check("move", ask(c, "MIGRATE", "127.0.0.1", t.port, "k%d" % i, 0, 1000), b"OK")
+            equal("move", ask(c, "MIGRATE", "127.0.0.1", t.port, "k%d" % i, 0, 1000), b"OK")
             d.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-        check("there", d.call("DBSIZE"), 2)
+        equal("there", d.call("DBSIZE"), 2)
 
 
 def others_are_served():
@@ -139,8 +127,8 @@ def others_are_served():
             slowest = max(slowest, time.time() - at)
         if slowest > .3:
             raise Failed("a client waited for %.3f s" % slowest)
-        check("silent", c.read(), ["-", "IOERR error or timeout reading to target instance"])
-        check("kept", c.call("GET", "k"), b"1")
+        equal("silent", c.read(), ["-", "IOERR error or timeout reading to target instance"])
+        equal("kept", c.call("GET", "k"), b"1")
 
 
 def no_write_is_lost():
@@ -180,7 +168,7 @@ def no_write_is_lost():
         a.kill()
         a.start()
         c = a.conn()
-        check("log", {k: c.call("HGETALL", k) for k in keys}, before)
+        equal("log", {k: c.call("HGETALL", k) for k in keys}, before)
 
 
 def deleted_meanwhile():
@@ -192,11 +180,11 @@ def deleted_meanwhile():
         ca.call("SET", "k", 1)
         ca.send(encode(["MIGRATE", "127.0.0.1", pb, "k", 0, 5000]))
         time.sleep(.2)
-        check("unblock", d.call("CLIENT", "UNBLOCK", waiting_id(d)), 0)
+        equal("unblock", d.call("CLIENT", "UNBLOCK", waiting_id(d)), 0)
         d.call("DEL", "k")
         b.proc.send_signal(signal.SIGCONT)
-        check("move", ca.read(), ["+", "OK"])
-        check("gone", cb.call("EXISTS", "k"), 0)
+        equal("move", ca.read(), ["+", "OK"])
+        equal("gone", cb.call("EXISTS", "k"), 0)
         d.call("SET", "j", 1)
         b.proc.send_signal(signal.SIGSTOP)
         ca.send(encode(["MIGRATE", "127.0.0.1", pb, "j", 0, 5000]))
@@ -204,8 +192,8 @@ def deleted_meanwhile():
         ca.close()
         b.proc.send_signal(signal.SIGCONT)
         time.sleep(.2)
-        check("kept", d.call("GET", "j"), b"1")
-        check("in MULTI", [ask(d, "MULTI"), ask(d, "MIGRATE", "127.0.0.1", pb, "j", 0, 100)], [b"OK", b"QUEUED"])
+        equal("kept", d.call("GET", "j"), b"1")
+        equal("in MULTI", [ask(d, "MULTI"), ask(d, "MIGRATE", "127.0.0.1", pb, "j", 0, 100)], [b"OK", b"QUEUED"])
         if "MIGRATE waits" not in str(ask(d, "EXEC")):
             raise Failed("MIGRATE in a transaction")
 
@@ -229,23 +217,5 @@ CASES = {
 }
 
 
-def main():
-    a = argparse.ArgumentParser()
-    a.add_argument("--only")
-    a = a.parse_args()
-    failed = passed = 0
-    for name, case in CASES.items():
-        if a.only and a.only != name or not is_stet(SERVER):
-            continue
-        try:
-            case()
-            passed += 1
-        except (Failed, ReplyError, OSError) as e:
-            failed += 1
-            print("%s: %s" % (name, str(e)[:2000]))
-    print("migrate: %d passed, %d failed" % (passed, failed))
-    return failed
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_only("migrate", CASES))

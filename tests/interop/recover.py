@@ -6,7 +6,6 @@ crash at every step leaves the old log or the new one. Redis loads the directory
 
   recover.py [--only NAME]
 """
-import argparse
 import atexit
 import os
 import random
@@ -17,9 +16,9 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
+from cases import ask, equal, run_only  # noqa: E402
 from contents import strings  # noqa: E402
-from resp import Closed, ReplyError  # noqa: E402
-from server import SERVER, Failed, Server, is_stet, rewrite_done  # noqa: E402
+from server import Failed, Server, rewrite_done  # noqa: E402
 
 REDIS = "/usr/bin/redis-server"
 LOG = ["--appendonly", "yes", "--appendfsync", "always"]
@@ -30,18 +29,6 @@ def fresh_dir():
     dir = tempfile.mkdtemp(prefix="stet-recover-")
     atexit.register(shutil.rmtree, dir, ignore_errors=True)
     return dir
-
-
-def check(what, got, want):
-    if got != want:
-        raise Failed("%s: %r, should be %r" % (what, got, want))
-
-
-def ask(conn, *args):
-    try:
-        return conn.call(*args)
-    except ReplyError as e:
-        return str(e)
 
 
 def position(conn):
@@ -92,20 +79,20 @@ def every_moment(rdb):
         for to in (str(ms), "position:%d" % pos):
             with recovered(life, to) as s:
                 c = s.conn()
-                check("moment %d, %s" % (i, to), strings(c), want)
+                equal("moment %d, %s" % (i, to), strings(c), want)
                 c.call("SET", "later", 1)
                 before = life.names()
-                check("old files", [x for x in before if x not in life.names(s.dir)], [])
-                check("stop", s.stop(), 0)
+                equal("old files", [x for x in before if x not in life.names(s.dir)], [])
+                equal("stop", s.stop(), 0)
                 s.start(*LOG)
-                check("later", strings(s.conn()), {**want, (0, b"later"): (b"1", -1)})
+                equal("later", strings(s.conn()), {**want, (0, b"later"): (b"1", -1)})
                 s.kill()
             if i % 5 == 0 and to.startswith("pos"):
                 with Server("--appendonly", "yes", program=REDIS, dir=s.dir) as r:
-                    check("redis", r.conn().call("GET", "later"), b"1")
+                    equal("redis", r.conn().call("GET", "later"), b"1")
             shutil.rmtree(s.dir)
     with Server("--appendonly", "yes", program=REDIS, dir=life.dir) as r:
-        check("redis loads the history's directory", strings(r.conn()), life.moments[-1][2])
+        equal("redis loads the history's directory", strings(r.conn()), life.moments[-1][2])
     # The way back: the old manifest in its place.
     ms, _, _ = life.moments[2]
     life2 = Life("1gb")
@@ -113,10 +100,10 @@ def every_moment(rdb):
         s.stop()
         folder = os.path.join(s.dir, "appendonlydir")
         old = [x for x in os.listdir(folder) if ".before-" in x]
-        check("one old manifest", len(old), 1)
+        equal("one old manifest", len(old), 1)
         os.rename(os.path.join(folder, old[0]), os.path.join(folder, "appendonly.aof.manifest"))
         s.start(*LOG)
-        check("back again", strings(s.conn()), life2.moments[-1][2])
+        equal("back again", strings(s.conn()), life2.moments[-1][2])
         shutil.rmtree(s.dir)
 
 
@@ -133,7 +120,7 @@ def refusals():
             raise Failed("started: %s" % why)
         if why not in s.log():
             raise Failed("%s: %s" % (why, s.log()[-500:]))
-        check("untouched", life.names(s.dir), before)
+        equal("untouched", life.names(s.dir), before)
         s.close()
         shutil.rmtree(s.dir)
     refuses("is a time in milliseconds", life, "yesterday")
@@ -158,9 +145,9 @@ def refusals():
 
 def history():
     """Kept by bytes, by time, or not at all; and dropped when the setting says so."""
-    check("none", len(Life("0").names()), 2)
-    check("all", len(Life("1gb").names()) > 6, True)
-    check("by time", len(Life("1h").names()) > 6, True)
+    equal("none", len(Life("0").names()), 2)
+    equal("all", len(Life("1gb").names()) > 6, True)
+    equal("by time", len(Life("1h").names()) > 6, True)
     life = Life("1gb")
     sizes = [os.path.getsize(os.path.join(life.dir, "appendonlydir", x)) for x in life.names()]
     few = Life(str(sum(sizes) // 2))
@@ -168,8 +155,8 @@ def history():
     if not 2 < len(kept) < len(sizes):
         raise Failed("%d files of %d stay" % (len(kept), len(sizes)))
     with Server(*LOG, dir=few.dir) as s:
-        check("contents", strings(s.conn()), few.moments[-1][2])
-        check("dropped at start", len(few.names()), 2)
+        equal("contents", strings(s.conn()), few.moments[-1][2])
+        equal("dropped at start", len(few.names()), 2)
         if "argument must be a size" not in ask(s.conn(), "CONFIG", "SET", "aof-history-keep", "x"):
             raise Failed("a bad value")
     short = Life("100ms")
@@ -190,7 +177,7 @@ def of_redis():
             to = fresh_dir()
             shutil.copytree(r.dir, to, dirs_exist_ok=True)
             with Server(*LOG, "--recover-to", str(ms + 1000), dir=to) as s:
-                check("at %d" % ms, strings(s.conn()), want)
+                equal("at %d" % ms, strings(s.conn()), want)
             shutil.rmtree(to)
 
 
@@ -220,23 +207,5 @@ CASES = {"every moment": lambda: every_moment("yes"), "every moment, bases of co
          "crash points": crash_points}
 
 
-def main():
-    a = argparse.ArgumentParser()
-    a.add_argument("--only")
-    a = a.parse_args()
-    failed = passed = 0
-    for name, case in CASES.items():
-        if a.only and a.only != name or not is_stet(SERVER):
-            continue
-        try:
-            case()
-            passed += 1
-        except (Failed, ReplyError, Closed, OSError) as e:
-            failed += 1
-            print("%s: %s" % (name, str(e)[:1500]))
-    print("recover: %d passed, %d failed" % (passed, failed))
-    return failed
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_only("recover", CASES))

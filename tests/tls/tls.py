@@ -15,11 +15,11 @@ import sys
 import tempfile
 import threading
 import time
-import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib")]
-from resp import Closed, Conn, ReplyError, encode  # noqa: E402
+from cases import run_words  # noqa: E402
+from resp import Closed, encode  # noqa: E402
 from server import SERVER, Server, free_port, is_stet, wait_for, wait_info  # noqa: E402
 from tls import Certs, TlsConn, TlsServer, connect, context, server_args  # noqa: E402
 
@@ -676,31 +676,14 @@ def redis_cli_and_benchmark():
             assert code == 0 and out.count("requests per second") == 2 and "rror" not in out, out
 
 
-TESTS = [f for f in list(globals().values()) if getattr(f, "__module__", "") == "__main__"
-         and callable(f) and not isinstance(f, type) and f.__code__.co_argcount == 0
-         and f.__name__ not in ("ssl_hello", "own_address", "main")]
+TESTS = {f.__name__: f for f in list(globals().values())
+         if getattr(f, "__module__", "") == "__main__" and callable(f) and not isinstance(f, type)
+         and f.__code__.co_argcount == 0 and f.__name__ not in ("ssl_hello", "own_address")}
 # Redis resumes sessions made without a certificate, waits for ever for the end of a handshake, and
 # does all that are due in one go.
 ONLY_STET = {"a_session_is_no_way_around_a_certificate", "half_open_handshakes_end_by_themselves",
              "a_storm_of_handshakes_leaves_room_for_others"}
 
-
-def main():
-    passed = failed = 0
-    for test in TESTS:
-        if sys.argv[1:] and not any(w in test.__name__ for w in sys.argv[1:]):
-            continue
-        if test.__name__ in ONLY_STET and not is_stet(SERVER):
-            continue
-        try:
-            test()
-            passed += 1
-        except Exception:
-            failed += 1
-            print("FAIL %s\n%s" % (test.__name__, traceback.format_exc()[-1500:]))
-    print("tls: %d passed, %d failed" % (passed, failed))
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    left_out = () if is_stet(SERVER) else ONLY_STET
+    sys.exit(run_words("tls", {n: t for n, t in TESTS.items() if n not in left_out}))

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""cases - the named tests of a program: what they check with, and the loop that runs and counts them."""
+import argparse
+import sys
+import time
+import traceback
+
+from resp import ReplyError
+from server import SERVER, Failed, is_stet
+
+
+def check(ok, what):
+    if not ok:
+        raise Failed(what)
+
+
+def equal(what, got, want):
+    if got != want:
+        raise Failed("%s: %r, should be %r" % (what, got, want))
+
+
+def ask(conn, *args):
+    """The reply, the text of an error too."""
+    try:
+        return conn.call(*args)
+    except ReplyError as e:
+        return str(e)
+
+
+def run(suite, cases, before=""):
+    """Runs {name: function} and prints the counts; `before` stands before the names of those that
+    passed and had something to say. Returns the exit status."""
+    passed = failed = 0
+    for name, case in cases.items():
+        at = time.monotonic()
+        try:
+            said = case()
+            passed += 1
+            if said:
+                print("%s%s: %s (%.1f s)" % (before, name, said, time.monotonic() - at), flush=True)
+        except Exception as e:
+            failed += 1
+            where = "".join(traceback.format_tb(e.__traceback__)[1:])
+            print("FAIL %s: %s: %.2000s\n%s" % (name, type(e).__name__, e, where), flush=True)
+    print("%s: %d passed, %d failed" % (suite, passed, failed))
+    return 1 if failed else 0
+
+
+def run_words(suite, cases, before=""):
+    """run(), for `PROGRAM [WORD...]`: only the cases with one of the words in their names."""
+    words = sys.argv[1:]
+    return run(suite, {n: c for n, c in cases.items() if not words or any(w in n for w in words)}, before)
+
+
+def run_only(suite, cases):
+    """run(), for `PROGRAM [--only NAME]` and what only stet has."""
+    a = argparse.ArgumentParser()
+    a.add_argument("--only", choices=cases)
+    only = a.parse_args().only
+    return run(suite, {n: c for n, c in cases.items() if is_stet(SERVER) and only in (None, n)})
