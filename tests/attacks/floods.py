@@ -16,22 +16,31 @@ def many_files():
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
 
 
+def clients(conn):
+    return int(conn.info("clients")["connected_clients"])
+
+
+def taken(conn):
+    """Bytes that the server has read from its clients."""
+    return int(conn.info("stats")["total_net_input_bytes"])
+
+
 # ---------------------------------------------------------------- before AUTH
 
 def strangers_hold_little():
     """1000 unauthenticated connections, each with the most it may leave unfinished."""
     many_files()
     with Target(password="secret") as s, Others(s) as o:
-        s.conn().call("PING")
-        before = s.rss()
+        info = s.conn()
+        were, before = taken(info), s.rss()
         parts = [b"*10\r\n" + b"$16384\r\n" + b"x" * 16384 + b"\r\n" + b"$16384\r\n" + b"y" * 16383,
                  b"x" * 65000, b"*10\r\n$16384\r\n", b"*10\r\n" * 1]
         held = [s.stranger() for _ in range(1000)]
+        sent = len(held) // len(parts) * sum(map(len, parts))
         for i, c in enumerate(held):
             c.send(parts[i % len(parts)])
-        info = s.conn()
-        wait_for(lambda: int(info.info("clients")["connected_clients"]) >= 1002, "all are there")
-        time.sleep(0.3)
+        wait_for(lambda: clients(info) >= 1002, "all are there")
+        wait_for(lambda: taken(info) >= were + sent, "all is taken")
         grown = s.rss() - before
         check(grown < 100, "1000 strangers hold %.0f MB" % grown)
         for c in held:
@@ -90,7 +99,7 @@ def strangers_come_and_go():
                 c.send(b"AUTH wrong%d\r\n" % i)
             c.close()
         info = s.conn()
-        wait_for(lambda: int(info.info("clients")["connected_clients"]) <= 2, "all are gone")
+        wait_for(lambda: clients(info) <= 2, "all are gone")
         grown = s.rss() - before
         check(grown < 20, "%.0f MB more" % grown)
         log = info.call("ACL", "LOG")
@@ -154,7 +163,7 @@ def half_open():
             if i % 2:
                 c.sock.shutdown(socket.SHUT_WR)
             gone.append(c)
-        wait_for(lambda: int(info.info("clients")["connected_clients"]) <= 2, "they are closed", 30)
+        wait_for(lambda: clients(info) <= 2, "they are closed", 30)
     return "500 closed by `timeout`; %s" % o
 
 
@@ -198,7 +207,7 @@ def replies_never_read():
             bad.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             went, cut = pour(bad, command * max(1, 60000 // len(command)), 64 * MB)
             if not cut:
-                wait_for(lambda: int(c.info("clients")["connected_clients"]) <= 2, "it is cut off")
+                wait_for(lambda: clients(c) <= 2, "it is cut off")
         peak = s.peak() - before
         check(peak < 80, "%.0f MB at the most" % peak)
         c.call("MEMORY", "PURGE")
@@ -233,7 +242,7 @@ def _never_read(s, begin, source, seconds=60):
         d.call(*begin)
     s.forget_peak()
     before, end, i = s.rss(), time.monotonic() + seconds, 0
-    while int(c.info("clients")["connected_clients"]) > 2:
+    while clients(c) > 2:
         source(c, i)
         i += 1
         check(time.monotonic() < end, "they are still there")
@@ -305,7 +314,8 @@ def the_million_is_served():
                 c.read()
         subscribed = s.rss() - before
         c.close()
-        time.sleep(0.5)
+        info = s.conn()
+        wait_for(lambda: clients(info) <= 2, "it is gone")
         after = s.rss() - before
     return "RSS: queued +%.0f MB, watched +%.0f, subscribed +%.0f, afterwards +%.0f; %s" % (
         queued, watched, subscribed, after, o)

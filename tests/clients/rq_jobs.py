@@ -48,8 +48,11 @@ def main():
     assert late.id in ScheduledJobRegistry(queue=q).get_job_ids() and len(q) == 0
     scheduler = RQScheduler([q], connection=r, interval=1)
     scheduler.acquire_locks()
-    time.sleep(1.2)
-    scheduler.enqueue_scheduled_jobs()
+    end = time.monotonic() + 20
+    while not len(q):
+        assert time.monotonic() < end, "the job's time does not come"
+        time.sleep(0.05)
+        scheduler.enqueue_scheduled_jobs()
     worker.work(burst=True)
     assert late.result == 42
     q.enqueue(rq_jobs.add, 1, 1)

@@ -11,13 +11,12 @@ import shutil
 import sys
 import tempfile
 import threading
-import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
 from cases import ask, equal, run_only  # noqa: E402
 from resp import Closed, ReplyError  # noqa: E402
-from server import SERVER, Failed, Server, is_stet, rewrite_done, wait_for, wait_info  # noqa: E402
+from server import SERVER, Failed, Server, is_stet, rewrite_done, wait_for  # noqa: E402
 
 REDIS = "/usr/bin/redis-server"
 LOG = ["--appendonly", "yes", "--enable-debug-command", "yes"]
@@ -53,6 +52,11 @@ class Writer:
         while not self.stop.is_set():
             self.n = self.conn.call("INCR", "n")
 
+    def goes_on(self):
+        """Waits until it has written for a while from now."""
+        n = self.n
+        wait_for(lambda: self.n > n + 500, "writes")
+
     def end(self):
         self.stop.set()
         self.thread.join()
@@ -69,7 +73,7 @@ def under_load():
         for rewrite in (False, True, False):
             id = c.call("BACKUP", "START").decode()
             equal("state", state(c)["state"], "open")
-            time.sleep(.1)
+            w.goes_on()
             if rewrite:
                 c.call("BGREWRITEAOF")
                 rewrite_done(c)
@@ -77,7 +81,7 @@ def under_load():
             told = fields(c.call("BACKUP", "SEAL"))
             sealed.append((os.path.join(s.dir, told["directory"], id), low, w.n + 1))
             equal("state", state(c)["state"], "idle")
-        time.sleep(.1)
+        w.goes_on()
         w.end()
         equal("list", len(c.call("BACKUP", "LIST")), 3)
         for path, low, high in sealed:

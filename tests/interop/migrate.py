@@ -18,7 +18,7 @@ sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
 from cases import ask, equal, run_only  # noqa: E402
 from contents import snapshot  # noqa: E402
 from resp import encode  # noqa: E402
-from server import SERVER, Failed, Server  # noqa: E402
+from server import SERVER, Failed, Server, wait_for, wait_info  # noqa: E402
 
 REDIS = "/usr/bin/redis-server"
 
@@ -146,11 +146,15 @@ def no_write_is_lost():
                     got = ask(conn, "HINCRBY", k, "n", 1)
                     counts.setdefault(k, []).append(got)
 
+        def all_are_written(times):
+            n = len(counts.get(keys[-1], []))
+            wait_for(lambda: len(counts.get(keys[-1], [])) > n + times, "writes")
+
         w = threading.Thread(target=write, args=(a.conn(),))
         w.start()
-        time.sleep(.2)
+        all_are_written(50)
         said = ask(ca, "MIGRATE", "127.0.0.1", pb, "", 0, 5000, "KEYS", *keys)
-        time.sleep(.1)
+        all_are_written(2)
         stop.set()
         w.join()
         cb = b.conn()
@@ -179,7 +183,7 @@ def deleted_meanwhile():
         b.proc.send_signal(signal.SIGSTOP)
         ca.call("SET", "k", 1)
         ca.send(encode(["MIGRATE", "127.0.0.1", pb, "k", 0, 5000]))
-        time.sleep(.2)
+        wait_info(d, "blocked_clients", lambda v: v == "1", "clients")
         equal("unblock", d.call("CLIENT", "UNBLOCK", waiting_id(d)), 0)
         d.call("DEL", "k")
         b.proc.send_signal(signal.SIGCONT)
@@ -188,10 +192,12 @@ def deleted_meanwhile():
         d.call("SET", "j", 1)
         b.proc.send_signal(signal.SIGSTOP)
         ca.send(encode(["MIGRATE", "127.0.0.1", pb, "j", 0, 5000]))
-        time.sleep(.2)
+        wait_info(d, "blocked_clients", lambda v: v == "1", "clients")
         ca.close()
+        wait_info(d, "connected_clients", lambda v: v == "1", "clients")
         b.proc.send_signal(signal.SIGCONT)
-        time.sleep(.2)
+        wait_for(lambda: cb.call("EXISTS", "j"), "the key that was under way")
+        wait_info(cb, "connected_clients", lambda v: v == "1", "clients")  # its link is closed
         equal("kept", d.call("GET", "j"), b"1")
         equal("in MULTI", [ask(d, "MULTI"), ask(d, "MIGRATE", "127.0.0.1", pb, "j", 0, 100)], [b"OK", b"QUEUED"])
         if "MIGRATE waits" not in str(ask(d, "EXEC")):

@@ -129,7 +129,7 @@ def a_parked_client_goes_on_with_what_was_decrypted():
         c = TlsConn(s.tls_port, context(CERTS))
         assert plain.call("CLIENT", "PAUSE", "100000", "WRITE") == b"OK"
         c.send(b"".join(encode(["SET", "k%d" % i, "v" * 500]) for i in range(2000)))
-        time.sleep(0.05)
+        wait_info(plain, "blocked_clients", lambda v: v == "1", "clients")
         assert plain.call("CLIENT", "UNPAUSE") == b"OK"
         assert [c.read()[1] for _ in range(2000)] == ["OK"] * 2000
 
