@@ -69,6 +69,15 @@ const char *ask(redisContext *c, const char *format, ...) {
     return text_of(r);
 }
 
+void ask_send(redisContext *c, const char *format, ...) {
+    va_list args;
+
+    va_start(args, format);
+    cr_assert_eq(redisvAppendCommand(c, format, args), REDIS_OK);
+    va_end(args);
+    for (int done = 0; !done;) cr_assert_eq(redisBufferWrite(c, &done), REDIS_OK);
+}
+
 const char *ask_next(redisContext *c) {
     void *r = NULL;
 

@@ -19,8 +19,11 @@ redisContext *ask_open(struct server *s);
 /* The reply as text, "(closed)" if the connection is gone; valid until the next call. */
 const char *ask(redisContext *c, const char *format, ...);
 
-/* The next reply to what was sent with redisAppendCommand, or to a command that made the client
- * wait. */
+/* Sends a command without waiting for its reply, in one with what redisAppendCommand left. */
+void ask_send(redisContext *c, const char *format, ...);
+
+/* The next reply to what was sent with ask_send or redisAppendCommand, or to a command that made
+ * the client wait. */
 const char *ask_next(redisContext *c);
 
 /* Kills the server and starts it again from its log, twice: as the log stands, and after a rewrite;

@@ -219,8 +219,7 @@ Test(acl, rights_are_those_of_the_moment) {
            "arguments to the command]",
            "EXEC");
     w = as_user(s, c, "w", "+@all ~*");
-    redisAppendCommand(w, "BLPOP q 0");
-    while (redisBufferWrite(w, NULL) == REDIS_OK && w->obuf[0]) continue;
+    ask_send(w, "BLPOP q 0");
     ask_wait_info(c, "blocked_clients", "1");
     EXPECT(c, "+OK", "ACL SETUSER w -blpop");
     EXPECT(c, ":1", "RPUSH q v");

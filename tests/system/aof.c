@@ -51,6 +51,17 @@ static void is_filled(redisContext *c) {
     EXPECT(c, "+OK", "SELECT 0");
 }
 
+/* What is written now is there after a kill, beside what fill() made. Returns a new connection. */
+static redisContext *goes_on(struct server *s, redisContext *c, const char *key) {
+    EXPECT(c, "+OK", "SET %s 1", key);
+    server_kill(s);
+    server_start(s, AOF, NULL);
+    c = ask_open(s);
+    EXPECT(c, ":1", "DEL %s", key);
+    is_filled(c);
+    return c;
+}
+
 static void append_file(struct server *s, const char *name, const char *text) {
     FILE *f = fopen(server_path(s, name), "a");
 
@@ -127,6 +138,10 @@ Test(aof, names_follow_the_configuration) {
     EXPECT(ask_open(s), "$v", "GET k");
 }
 
+static bool history_is_gone(void *s) {
+    return !server_has_file(s, INCR_1) && !server_has_file(s, BASE_1);
+}
+
 Test(aof, a_rewrite_keeps_the_data_and_removes_history) {
     struct server *s = server_run(AOF, NULL);
     redisContext *c = ask_open(s);
@@ -134,19 +149,12 @@ Test(aof, a_rewrite_keeps_the_data_and_removes_history) {
     fill(c);
     EXPECT(c, "+Background append only file rewriting started", "BGREWRITEAOF");
     ask_wait_rewrite(c);
-    EXPECT(c, "+OK", "SET after 1");
     cr_assert_str_eq(server_read_file(s, MANIFEST),
                      "file appendonly.aof.2.base.aof seq 2 type b\n"
                      "file appendonly.aof.2.incr.aof seq 2 type i\n");
     server_wait_log(s, "Background AOF rewrite finished successfully");
-    for (int i = 0; i < 2000 && (server_has_file(s, INCR_1) || server_has_file(s, BASE_1)); i++)
-        usleep(1000); /* removed in the background */
-    cr_assert_not(server_has_file(s, INCR_1) || server_has_file(s, BASE_1));
-    server_kill(s);
-    server_start(s, AOF, NULL);
-    c = ask_open(s);
-    EXPECT(c, ":1", "DEL after");
-    is_filled(c);
+    cr_assert(kit_wait(history_is_gone, s, 20)); /* it is removed in the background */
+    goes_on(s, c, "after");
 }
 
 Test(aof, an_automatic_rewrite_starts_when_the_log_has_grown) {
@@ -219,6 +227,10 @@ Test(aof, a_killed_rewrite_is_reported_and_harms_nothing) {
     is_filled(ask_open(s));
 }
 
+static bool is_no_more(void *pid) {
+    return kill(*(pid_t *)pid, 0) != 0;
+}
+
 Test(aof, a_rewriting_child_dies_with_its_parent) {
     struct server *s = server_run(AOF, NULL);
     redisContext *c = ask_open(s);
@@ -229,8 +241,7 @@ Test(aof, a_rewriting_child_dies_with_its_parent) {
     EXPECT_PREFIX(c, "+Background", "BGREWRITEAOF");
     pid_t child = wait_child(s);
     server_kill(s);
-    for (int i = 0; i < 5000 && kill(child, 0) == 0; i++) usleep(1000);
-    cr_assert(kill(child, 0) != 0 || child_of(getpid()) == child);
+    cr_assert(kit_wait(is_no_more, &child, 5) || child_of(getpid()) == child);
     server_start(s, AOF, NULL);
     is_filled(ask_open(s));
     cr_assert_null(find(s, "temp-"), "temporary files go at the start");
@@ -244,12 +255,7 @@ Test(aof, appendonly_can_be_switched_at_run_time) {
     cr_assert_str_eq(ask_info(c, "aof_enabled"), "0");
     EXPECT(c, "+OK", "CONFIG SET appendonly yes");
     ask_wait_rewrite(c);
-    EXPECT(c, "+OK", "SET late 1");
-    server_kill(s);
-    server_start(s, AOF, NULL);
-    c = ask_open(s);
-    EXPECT(c, ":1", "DEL late");
-    is_filled(c);
+    c = goes_on(s, c, "late");
     EXPECT(c, "+OK", "CONFIG SET appendonly no");
     EXPECT(c, "+OK", "SET unlogged 1");
     EXPECT(c, "+OK", "CONFIG SET appendonly yes");
@@ -308,12 +314,7 @@ Test(aof, a_torn_tail_is_cut_and_the_next_write_survives) {
         server_start(s, AOF, NULL);
         redisContext *c = ask_open(s);
         is_filled(c);
-        EXPECT(c, "+OK", "SET next 1");
-        server_kill(s);
-        server_start(s, AOF, NULL);
-        c = ask_open(s);
-        EXPECT(c, ":1", "DEL next");
-        is_filled(c);
+        goes_on(s, c, "next");
         if (server_is_stet()) {
             char *cut = find(s, ".cut-");
             cr_assert(cut, "the cut bytes are kept");

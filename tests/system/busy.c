@@ -22,8 +22,7 @@ static bool is_busy(void *c) {
 
 /* Sends the script from one connection, and waits until another is told that it runs. */
 static void begin(redisContext *runs, redisContext *other, const char *script) {
-    redisAppendCommand(runs, "EVAL %s 0", script);
-    for (int done = 0; !done;) redisBufferWrite(runs, &done);
+    ask_send(runs, "EVAL %s 0", script);
     cr_assert(kit_wait(is_busy, other, 20));
 }
 
@@ -85,8 +84,7 @@ Test(busy, the_pipeline_goes_on_where_it_was) {
     redisAppendCommand(a, "SET before 1");
     redisAppendCommand(a, "EVAL %s 0 %s", "while true do end return 1", "argument");
     redisAppendCommand(a, "SET after 2");
-    redisAppendCommand(a, "MGET before after");
-    for (int done = 0; !done;) redisBufferWrite(a, &done);
+    ask_send(a, "MGET before after");
     cr_assert(kit_wait(is_busy, b, 20));
     for (int i = 0; i < 100; i++) EXPECT(b, BUSY, "SET %s %s", text, text);
     EXPECT(b, "+OK", "SCRIPT KILL");
@@ -119,8 +117,7 @@ Test(busy, what_it_tells_others_waits_for_its_end) {
 
     EXPECT(sub, "[$subscribe $news :1]", "SUBSCRIBE news");
     begin(a, b, "redis.call('publish', 'news', 'x') while true do end");
-    redisAppendCommand(sub, "PING");
-    for (int done = 0; !done;) redisBufferWrite(sub, &done);
+    ask_send(sub, "PING");
     for (int i = 0; i < 20; i++) EXPECT(b, BUSY, "PING");
     cr_assert_not(is_readable(sub));
     EXPECT(b, "+OK", "SCRIPT KILL");
@@ -157,8 +154,7 @@ Test(busy, without_a_threshold_nobody_is_told) {
     struct server *s = server_run("--busy-reply-threshold", "0", NULL);
     redisContext *a = ask_open(s), *b = ask_open(s);
 
-    redisAppendCommand(a, "EVAL %s 0", "for i = 1, 5e7 do end return 1");
-    for (int done = 0; !done;) redisBufferWrite(a, &done);
+    ask_send(a, "EVAL %s 0", "for i = 1, 5e7 do end return 1");
     EXPECT(b, "+PONG", "PING");
     EXPECT_NEXT(a, ":1");
 }

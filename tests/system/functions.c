@@ -187,12 +187,10 @@ static bool is_busy(void *arg) {
 Test(functions, that_do_not_end_are_ended) {
     struct server *s = server_run("--busy-reply-threshold", "10", NULL);
     redisContext *a = ask_open(s), *b = ask_open(s);
-    int done = 0;
 
     EXPECT(a, "$l", "FUNCTION LOAD %s",
            "#!lua name=l\nredis.register_function('f', function() while true do end end)");
-    redisAppendCommand(a, "FCALL f 1 key arg");
-    while (!done) redisBufferWrite(a, &done);
+    ask_send(a, "FCALL f 1 key arg");
     cr_assert(kit_wait(is_busy, b, 20));
     EXPECT_PREFIX(b, "[$running_script [$name $f $command [$FCALL $f $1 $key $arg] $duration_ms :",
                   "FUNCTION STATS");

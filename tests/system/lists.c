@@ -60,11 +60,9 @@ Test(lists, who_hangs_up_takes_nothing_along) {
     redisContext *waits = ask_open(s), *c = ask_open(s);
     struct redisContext *gone = redisConnect("127.0.0.1", server_port(s));
 
-    redisAppendCommand(gone, "BLPOP l 0");
-    redisAppendCommand(waits, "BLPOP l 0");
-    cr_assert_eq(redisBufferWrite(gone, NULL), REDIS_OK);
+    ask_send(gone, "BLPOP l 0");
     ask_wait_info(c, "blocked_clients", "1");
-    cr_assert_eq(redisBufferWrite(waits, NULL), REDIS_OK);
+    ask_send(waits, "BLPOP l 0");
     ask_wait_info(c, "blocked_clients", "2");
     redisFree(gone);
     ask_wait_info(c, "blocked_clients", "1");
@@ -84,8 +82,7 @@ Test(lists, are_there_after_a_restart) {
     EXPECT(c, ":1", "PEXPIREAT small 33177117420000");
     redisAppendCommand(waits, "BLMOVE small other LEFT RIGHT 0");
     EXPECT_NEXT(waits, "$1");
-    redisAppendCommand(waits, "BRPOPLPUSH none other 0");
-    cr_assert_eq(redisBufferWrite(waits, NULL), REDIS_OK);
+    ask_send(waits, "BRPOPLPUSH none other 0");
     ask_wait_info(c, "blocked_clients", "1");
     EXPECT(c, ":2", "LPUSH none x y");
     c = ask_through_restarts(s, c);

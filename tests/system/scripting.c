@@ -42,6 +42,15 @@ Test(scripting, effects_are_read_back_as_one) {
     EXPECT(c, "$1", "GET other");
 }
 
+static void all_are_errors(redisContext *c, const char *const *scripts, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        redisReply *r = redisCommand(c, "EVAL %s 0", scripts[i]);
+
+        cr_assert(r && r->type == REDIS_REPLY_ERROR, "%s", scripts[i]);
+        freeReplyObject(r);
+    }
+}
+
 Test(scripting, one_script_leaves_nothing_to_the_next) {
     redisContext *c = ask_open(server_run(NULL, NULL));
     static const char *const tries[] = {
@@ -68,12 +77,7 @@ Test(scripting, one_script_leaves_nothing_to_the_next) {
         "return load(function() return 1 end)()",
     };
 
-    for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) {
-        redisReply *r = redisCommand(c, "EVAL %s 0", tries[i]);
-
-        cr_assert(r && r->type == REDIS_REPLY_ERROR, "%s", tries[i]);
-        freeReplyObject(r);
-    }
+    all_are_errors(c, tries, sizeof tries / sizeof *tries);
     EXPECT(c, "[(nil) (nil) $A]", "EVAL %s 0",
            "return {rawget(_G, 'x') or false, string.x or false, ('a'):upper()}");
     EXPECT(c, ":1", "EVAL %s 0", "setfenv(1, {}) return 1");
@@ -119,12 +123,7 @@ Test(scripting, bad_input_of_libraries_is_an_error) {
         "return unpack({}, 1, 1e6)",
     };
 
-    for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) {
-        redisReply *r = redisCommand(c, "EVAL %s 0", tries[i]);
-
-        cr_assert(r && r->type == REDIS_REPLY_ERROR, "%s", tries[i]);
-        freeReplyObject(r);
-    }
+    all_are_errors(c, tries, sizeof tries / sizeof *tries);
     EXPECT(c, "$ffffffff", "EVAL %s 0", "return bit.tohex(-1, -2147483648):lower()");
     EXPECT(c, "[$x :3]", "EVAL %s 0", "return {struct.unpack('bc0', '\\1x')}");
     EXPECT(c, "+PONG", "PING");

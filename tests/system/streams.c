@@ -65,13 +65,10 @@ Test(streams, who_waits_gets_what_is_added) {
 
     EXPECT(c, "$1-0", "XADD s 1-0 f old");
     EXPECT(c, "+OK", "XGROUP CREATE s g $");
-    redisAppendCommand(reader, "XREAD BLOCK 0 STREAMS none s $ $");
-    redisAppendCommand(one, "XREADGROUP GROUP g one BLOCK 0 STREAMS s >");
-    redisAppendCommand(two, "XREADGROUP GROUP g two BLOCK 0 STREAMS s >");
-    cr_assert_eq(redisBufferWrite(reader, NULL), REDIS_OK);
-    cr_assert_eq(redisBufferWrite(one, NULL), REDIS_OK);
+    ask_send(reader, "XREAD BLOCK 0 STREAMS none s $ $");
+    ask_send(one, "XREADGROUP GROUP g one BLOCK 0 STREAMS s >");
     ask_wait_info(c, "blocked_clients", "2");
-    cr_assert_eq(redisBufferWrite(two, NULL), REDIS_OK);
+    ask_send(two, "XREADGROUP GROUP g two BLOCK 0 STREAMS s >");
     ask_wait_info(c, "blocked_clients", "3");
     EXPECT(c, "$2-0", "XADD s 2-0 f new");
     EXPECT_NEXT(reader, "[[$s [[$2-0 [$f $new]]]]]");
@@ -91,8 +88,7 @@ Test(streams, a_destroyed_group_wakes_its_consumers) {
     redisContext *waits = ask_open(s), *c = ask_open(s);
 
     EXPECT(c, "+OK", "XGROUP CREATE s g $ MKSTREAM");
-    redisAppendCommand(waits, "XREADGROUP GROUP g one BLOCK 0 STREAMS s >");
-    cr_assert_eq(redisBufferWrite(waits, NULL), REDIS_OK);
+    ask_send(waits, "XREADGROUP GROUP g one BLOCK 0 STREAMS s >");
     ask_wait_info(c, "blocked_clients", "1");
     EXPECT(c, ":1", "XGROUP DESTROY s g");
     EXPECT_NEXT(waits, "-NOGROUP No such key 's' or consumer group 'g' in XREADGROUP with GROUP "

@@ -90,11 +90,9 @@ Test(zsets, who_waits_is_served_by_whoever_adds) {
     redisContext *c = ask_open(s), *first = ask_open(s), *second = ask_open(s);
 
     redisAppendCommand(first, "BZPOPMIN y z 0");
-    redisAppendCommand(first, "BZPOPMAX z 0.01");
-    cr_assert_eq(redisBufferWrite(first, NULL), REDIS_OK);
+    ask_send(first, "BZPOPMAX z 0.01");
     ask_wait_info(c, "blocked_clients", "1");
-    redisAppendCommand(second, "BZMPOP 0 1 z MAX COUNT 5");
-    cr_assert_eq(redisBufferWrite(second, NULL), REDIS_OK);
+    ask_send(second, "BZMPOP 0 1 z MAX COUNT 5");
     ask_wait_info(c, "blocked_clients", "2");
     EXPECT(c, ":3", "ZADD z 1 a 2 b 3 c");
     EXPECT_NEXT(first, "[$z $a $1]");
@@ -123,8 +121,7 @@ Test(zsets, are_there_after_a_restart) {
     EXPECT(c, "[$part [[$member:0 $0]]]", "ZMPOP 1 part MIN");
     EXPECT(c, ":2", "GEOADD g 13.361389 38.115556 p 15.087269 37.502669 c");
     EXPECT(c, ":1", "GEOSEARCHSTORE near g FROMLONLAT 15 37 BYRADIUS 100 km STOREDIST");
-    redisAppendCommand(waits, "BZPOPMIN jobs 0");
-    cr_assert_eq(redisBufferWrite(waits, NULL), REDIS_OK);
+    ask_send(waits, "BZPOPMIN jobs 0");
     ask_wait_info(c, "blocked_clients", "1");
     EXPECT(c, ":2", "ZADD jobs 1 x 2 y");
     EXPECT_NEXT(waits, "[$jobs $x $1]");

@@ -50,19 +50,25 @@ Test(reader, a_whole_log_is_delivered_without_its_brackets) {
     made_release(&m);
 }
 
-Test(reader, torn_at_any_byte_a_log_with_marks_is_good_up_to_a_batch) {
-    struct made m = {.base = 100};
+/* Torn at any byte, it gives got_after[n] if n units are whole before it. */
+static void is_good_up_to_a_unit(const struct made *m, const char *const *got_after) {
     unsigned units;
 
-    make_unsynced(&m);
-    for (size_t at = 0; at <= m.b.n; at++) {
-        size_t good = made_good(&m, at, &units);
-        const char *got = read_bytes(slice_of(m.b.p, at), &r);
+    for (size_t at = 0; at <= m->b.n; at++) {
+        size_t good = made_good(m, at, &units);
+        const char *got = read_bytes(slice_of(m->b.p, at), &r);
 
         cr_assert_eq(r.verdict, good == at ? AOF_WHOLE : AOF_TORN, "at %zu: %s", at, r.why);
         cr_assert_eq(r.good, good, "at %zu", at);
-        cr_assert_str_eq(got, delivered[units]);
+        cr_assert_str_eq(got, got_after[units]);
     }
+}
+
+Test(reader, torn_at_any_byte_a_log_with_marks_is_good_up_to_a_batch) {
+    struct made m = {.base = 100};
+
+    make_unsynced(&m);
+    is_good_up_to_a_unit(&m, delivered);
     made_release(&m);
 }
 
@@ -82,17 +88,9 @@ Test(reader, torn_at_any_byte_a_log_without_marks_is_good_up_to_a_command) {
                                             "SELECT 0;SET a 1;SET b 2;SET c 3;",
                                             "SELECT 0;SET a 1;SET b 2;SET c 3;SET d 4;"};
     struct made m = {0};
-    unsigned units;
 
     make_plain(&m);
-    for (size_t at = 0; at <= m.b.n; at++) {
-        size_t good = made_good(&m, at, &units);
-        const char *got = read_bytes(slice_of(m.b.p, at), &r);
-
-        cr_assert_eq(r.verdict, good == at ? AOF_WHOLE : AOF_TORN, "at %zu: %s", at, r.why);
-        cr_assert_eq(r.good, good, "at %zu", at);
-        cr_assert_str_eq(got, got_after[units]);
-    }
+    is_good_up_to_a_unit(&m, got_after);
     cr_assert(r.unmarked && !r.has_header);
     cr_assert_eq(r.last_ms, INT64_C(1700000000000));
     made_release(&m);

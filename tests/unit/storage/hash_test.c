@@ -153,6 +153,11 @@ Test(hash, fields_with_times_stand_in_their_order) {
 }
 
 static void check_due_fields(void) {
+    set("a", "1");
+    set("b", "2");
+    set("c", "3");
+    hash_set_expire(h, SLICE("a"), 70);
+    hash_set_expire(h, SLICE("b"), 60);
     rules.now_ms = 70;
     cr_assert_null(get_at("a", 70));
     cr_assert_str_eq(get_at("a", 69), "1");
@@ -165,21 +170,11 @@ static void check_due_fields(void) {
 }
 
 Test(hash, due_fields_are_not_seen) {
-    set("a", "1");
-    set("b", "2");
-    set("c", "3");
-    hash_set_expire(h, SLICE("a"), 70);
-    hash_set_expire(h, SLICE("b"), 60);
     check_due_fields();
 }
 
 Test(hash, due_fields_of_a_table_are_not_seen) {
     rules.max_entries = 0;
-    set("a", "1");
-    set("b", "2");
-    set("c", "3");
-    hash_set_expire(h, SLICE("a"), 70);
-    hash_set_expire(h, SLICE("b"), 60);
     check_due_fields();
 }
 
