@@ -87,7 +87,7 @@ class Scripts:
             words = r.choice([["nosuch"], ["get"], ["set", "s1"], ["multi"], ["subscribe", "c"],
                               ["eval", "return 1", "0"], [""], ["get", "s1", "s2"]])
         args = [self.text(w) for w in words]
-        if len(args) > 1 and r.random() < 0.1:
+        if len(args) > 1 and r.random() < 0.1 and not self.g.must_stay(words):
             args[-1] = r.choice(WHOLE + ["true", "nil", "{}", "'x'"])
         return ", ".join(args)
 
