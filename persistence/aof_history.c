@@ -99,6 +99,14 @@ static void look_at(int fd, struct part *p) {
     }
 }
 
+bool aof_file_position(int fd, const struct aof_file *f, uint64_t *position) {
+    struct part p = {.f = f};
+
+    look_at(fd, &p);
+    *position = p.position;
+    return p.known;
+}
+
 static int by_seq(const void *a, const void *b) {
     int64_t x = ((const struct part *)a)->f->seq, y = ((const struct part *)b)->f->seq;
 

@@ -437,10 +437,14 @@ static int check_empty_base(const struct load *l, const struct aof_file *base, b
     return 0;
 }
 
-/* A base begins with the position where it was made; its own bytes are none of the log's. */
-static void note_base(struct aof_loaded *out, const struct aof_report *r) {
-    if (r->epoch.position > out->next_position) out->next_position = r->epoch.position;
-    if (r->epoch.epoch >= out->next_epoch) out->next_epoch = r->epoch.epoch + 1;
+/* A base says at which position it was made; its own bytes are none of the log's. */
+static void note_base(struct aof_loaded *out, const struct aof_report *r, int fd,
+                      const struct aof_file *f) {
+    uint64_t position;
+
+    if (aof_file_position(fd, f, &position) && position > out->next_position)
+        out->next_position = position;
+    if (r->has_header && r->epoch.epoch >= out->next_epoch) out->next_epoch = r->epoch.epoch + 1;
 }
 
 static void note_end(struct aof_loaded *out, const struct aof_report *r) {
@@ -474,14 +478,14 @@ static int read_one(struct load *l, size_t i, bool *has_data, struct err *e) {
     if (fd < 0) return -1;
     l->in_base = f->type == AOF_BASE && strcmp(f->name, l->o->names.filename) != 0;
     aof_read_file(fd, &reader_ops, l, &r);
+    if (f->type == AOF_BASE) note_base(l->out, &r, fd, f);
     close(fd);
     l->done += r.size;
     l->out->commands += r.commands;
-    if (f->type == AOF_INCR) *has_data |= r.has_data;
-    if (f->type == AOF_BASE && r.has_header)
-        note_base(l->out, &r);
-    else
+    if (f->type == AOF_INCR) {
+        *has_data |= r.has_data;
         note_end(l->out, &r);
+    }
     if (judge_file(l, i, &r, e) < 0) return -1;
     if (check_times(l, f, &r, e) < 0) return -1;
     if (r.stopped && !l->stopped)

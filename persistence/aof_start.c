@@ -122,8 +122,11 @@ static int leave_past(struct aof *a, struct aof_loaded *l, struct err *e) {
 
 /* True if what was read ends as we would have ended it, so that the file simply goes on. */
 static bool goes_on(const struct aof *a, const struct aof_loaded *l) {
-    if (!a->o.checksum) return !l->last.has_header && !l->cut_bytes;
-    return l->last.has_header && !l->last.unmarked && !l->cut_bytes;
+    const struct aof_report *r = &l->last;
+
+    if (!a->o.checksum) return !r->has_header && !l->cut_bytes;
+    return r->has_header && !r->unmarked && !l->cut_bytes &&
+           aof_position_at(&r->epoch, r->size) == a->appended;
 }
 
 /* What a crash left between the publishing of a manifest and the removal of what it replaced. */

@@ -37,3 +37,27 @@ Test(snapshots, a_stop_saves_where_save_points_are) {
     server_start(s, NULL);
     EXPECT(ask_open(s), "$v", "GET k");
 }
+
+/* The base of such a log is larger than all that was ever appended to it. */
+Test(snapshots, what_is_written_after_an_import_outlives_restarts) {
+    struct server *s = server_run("--enable-debug-command", "yes", NULL);
+    char key[32];
+
+    EXPECT(ask_open(s), "+OK", "DEBUG POPULATE 1000");
+    EXPECT(ask_open(s), "+OK", "SAVE");
+    for (int life = 0; life < 5; life++) {
+        redisContext *c;
+
+        server_kill(s);
+        server_start(s, "--appendonly", "yes", "--appendfsync", "always", NULL);
+        c = ask_open(s);
+        for (int i = 1; i < life; i++) {
+            snprintf(key, sizeof key, "GET life:%d", i);
+            cr_assert_str_eq(ask(c, key), "$there", "%s in life %d", key, life);
+        }
+        if (life == 0) continue; /* nothing is written in the first */
+        snprintf(key, sizeof key, "SET life:%d there", life);
+        EXPECT(c, "+OK", key);
+        cr_assert_null(strstr(server_log(s), "cut off"));
+    }
+}
