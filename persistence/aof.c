@@ -150,6 +150,17 @@ void aof_push_out(struct aof *a) {
     if (a->buf.n) aof_close_batch(a);
 }
 
+enum { OPEN_MAX = 64 * 1024 };
+
+bool aof_may_wait(const struct aof *a) {
+    return a->phase == AOF_ON && a->o.policy == AOF_FSYNC_ALWAYS && a->rw != RW_FORK &&
+           !a->st.sync_error && !a->st.write_error && a->buf.n < OPEN_MAX;
+}
+
+bool aof_is_syncing(const struct aof *a) {
+    return aof_writer_synced(a->w) < a->payload_end;
+}
+
 void aof_hand_over(struct aof *a) {
     aof_push_out(a);
     if (a->rw == RW_FORK) aof_rewrite_fork(a);
@@ -317,7 +328,7 @@ void aof_disable(struct aof *a) {
     aof_close_batch(a);
     aof_enter(a, AOF_OFF, "appendonly no");
     aof_writer_want_sync(a->w, a->appended);
-    aof_writer_switch(a->w, -1);
+    aof_writer_switch(a->w, -1, false);
     a->scheduled = false;
 }
 

@@ -101,6 +101,13 @@ void aof_append_group(struct aof *a, int db, int last_db, const struct bytes *re
 /* Called before the loop waits: the batch goes to the writer; a fork that is due happens. */
 void aof_hand_over(struct aof *a);
 
+/* Whether the batch may stay open a little: its clients wait for a sync of it anyway, so it is
+ * better to have few large ones. Only under `always`, and not without bound. */
+bool aof_may_wait(const struct aof *a);
+
+/* Something that was handed over is not synced yet: its end will be told. */
+bool aof_is_syncing(const struct aof *a);
+
 /* The batch goes to the writer, and nothing else: while a command is being executed. */
 void aof_push_out(struct aof *a);
 

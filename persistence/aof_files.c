@@ -301,7 +301,7 @@ void aof_rewrite_fork(struct aof *a) {
     if (a->purpose != RW_FOR_RECOVERY) {
         aof_writer_get_state(a->w, &a->st);
         a->incr_bytes_before += is_named_first(a->purpose) ? a->st.file_bytes : 0;
-        aof_writer_switch(a->w, a->incr_fd);
+        aof_writer_switch(a->w, a->incr_fd, a->o.checksum);
         a->incr_fd = -1;
     }
     a->fork_position = a->appended;
@@ -380,7 +380,7 @@ static void publish_ended(struct aof *a) {
     a->incr_bytes_before = 0;
     log_notice("Background AOF rewrite finished successfully");
     if (a->purpose == RW_FOR_RECOVERY) {
-        aof_writer_restart(a->w, a->incr_fd, 0, a->fork_position);
+        aof_writer_restart(a->w, a->incr_fd, 0, a->fork_position, a->o.checksum);
         a->incr_fd = -1;
         a->st.sync_error = a->st.write_error = 0;
         aof_enter(a, AOF_ON, "a new base and increment are durable");

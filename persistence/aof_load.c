@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "persistence/aof_load.h"
 
+#include "persistence/aof_room.h"
 #include "persistence/io.h"
 #include "persistence/rdb.h"
 #include "storage/base/clock.h"
@@ -337,6 +338,14 @@ static int refuse(const struct load *l, const struct aof_file *f, const struct a
     }
 }
 
+/* Room may stand behind the header: that was written, and the first batch was not. */
+static bool ends_at(int fd, uint64_t at) {
+    int64_t size = io_size(fd, NULL);
+    uint64_t end;
+
+    return size >= 0 && aof_room_find(fd, (uint64_t)size, &end) == 0 && end == at;
+}
+
 bool aof_is_header_only(int dirfd, const char *name) {
     static const struct aof_reader_ops look = {0};
     char head[AOF_MARK_MAX];
@@ -349,7 +358,7 @@ bool aof_is_header_only(int dirfd, const char *name) {
     if (got == 0) {
         empty = true;
     } else if (got > 0 && head[0] == '#' && (nl = memchr(head, '\n', (size_t)got)) &&
-               io_size(fd, NULL) == nl + 1 - head) {
+               ends_at(fd, (uint64_t)(nl + 1 - head))) {
         aof_read_file(fd, &look, NULL, &r);
         empty = r.verdict == AOF_WHOLE;
     }

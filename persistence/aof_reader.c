@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "persistence/aof_reader.h"
 
+#include "persistence/aof_room.h"
 #include "persistence/io.h"
 #include "protocol/request.h"
 #include "storage/base/check.h"
@@ -24,7 +25,7 @@ struct window {
     size_t n, cap;
     size_t unit, at; /* offsets in buf */
     uint64_t base;   /* offset in the file of buf[0] */
-    uint64_t end;    /* where the file's content ends: its size less trailing zeros */
+    uint64_t end;    /* where the file's content ends: its size less room and trailing zeros */
 };
 
 struct parsed {
@@ -286,6 +287,15 @@ static enum outcome take_batch(struct reader *rd) {
     }
 }
 
+/* Room with something behind it: another server appended that, to a file of ours which was not
+ * closed. If the file still ends in room nobody did, and a batch is missing here. */
+static enum outcome take_room(struct reader *rd) {
+    rd->r->room_inside = true;
+    if (rd->r->room == 0) return OUT_UNIT;
+    explain(rd, "room where a batch should be");
+    return OUT_BAD;
+}
+
 /* A '#' line between units: header, begin mark, synced mark, or somebody's annotation. */
 static enum outcome take_mark(struct reader *rd) {
     struct aof_report *r = rd->r;
@@ -319,6 +329,7 @@ static enum outcome take_mark(struct reader *rd) {
         rd->unit_ms = ms;
         return OUT_UNIT;
     }
+    if (r->has_header && aof_room_is_line(line)) return take_room(rd);
     /* Behind a mark nobody but us has written, and only #TS is an annotation; a begin mark in a
      * file without a header means that the header is damaged. */
     if (r->has_header ? !r->unmarked && !is_time(line) : slice_eq(line, SLICE("#{"))) {
@@ -463,17 +474,28 @@ static enum aof_verdict judge(struct reader *rd, enum outcome rc) {
 }
 
 /* Zeros at the end are no content: a file system may have grown the file before the data came. */
-static int find_content_end(struct window *w, uint64_t size) {
+static int skip_zeros(int fd, uint64_t *end) {
     char buf[4096];
 
-    w->end = size;
-    while (w->end > 0) {
-        size_t n = w->end < sizeof buf ? (size_t)w->end : sizeof buf;
+    while (*end > 0) {
+        size_t n = *end < sizeof buf ? (size_t)*end : sizeof buf;
 
-        if (io_read_at(w->fd, buf, n, (off_t)(w->end - n), NULL) != (ssize_t)n) return -1;
-        for (; n > 0; n--, w->end--)
+        if (io_read_at(fd, buf, n, (off_t)(*end - n), NULL) != (ssize_t)n) return -1;
+        for (; n > 0; n--, --*end)
             if (buf[n - 1] != 0) return 0;
     }
+    return 0;
+}
+
+/* Room is no content either; with zeros behind it the file was not left like that by us. */
+static int find_content_end(struct reader *rd, uint64_t size) {
+    struct window *w = &rd->w;
+    uint64_t zeros_from = size;
+
+    if (skip_zeros(w->fd, &zeros_from) < 0) return -1;
+    if (aof_room_find(w->fd, zeros_from, &w->end) < 0) return -1;
+    rd->r->room = zeros_from - w->end;
+    rd->r->size = zeros_from == size ? w->end : size;
     return 0;
 }
 
@@ -507,11 +529,10 @@ void aof_read_file(int fd, const struct aof_reader_ops *ops, void *arg, struct a
     enum outcome rc = OUT_END;
 
     *out = (struct aof_report){.verdict = AOF_UNREADABLE};
-    if (size < 0 || find_content_end(&rd.w, (uint64_t)size) < 0) {
+    if (size < 0 || find_content_end(&rd, (uint64_t)size) < 0) {
         snprintf(out->why, sizeof out->why, "can't be read");
         return;
     }
-    out->size = (uint64_t)size;
     if (window_need(&rd, 5) && memcmp(rd.w.buf, "REDIS", 5) == 0 && take_preamble(&rd) < 0)
         goto out;
     do {

@@ -26,9 +26,11 @@ enum aof_verdict {
 
 struct aof_report {
     enum aof_verdict verdict;
-    uint64_t size; /* of the file */
-    uint64_t good; /* end of the last good unit */
-    uint64_t at;   /* where the damage shows */
+    uint64_t size;    /* of the file, less the room at its end */
+    uint64_t good;    /* end of the last good unit */
+    uint64_t at;      /* where the damage shows */
+    uint64_t room;    /* bytes of room behind `size` (aof_room.h) */
+    bool room_inside; /* there is some in front of what another server appended */
     char why[256];
     uint64_t units, commands, lines;
     bool has_data; /* there is more than header lines */

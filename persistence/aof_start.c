@@ -91,7 +91,7 @@ static int create_log(struct aof *a, bool anew, struct err *e) {
         close(fd);
         return -1;
     }
-    aof_writer_restart(a->w, fd, 0, a->appended);
+    aof_writer_restart(a->w, fd, 0, a->appended, a->o.checksum);
     aof_begin_file(a, 0, 0);
     return 0;
 }
@@ -152,7 +152,7 @@ static int open_new(struct aof *a, struct err *e) {
     int fd = make_increment(a, e);
 
     if (fd < 0 || publish(a, e) < 0) return -1;
-    aof_writer_restart(a->w, fd, 0, a->appended);
+    aof_writer_restart(a->w, fd, 0, a->appended, a->o.checksum);
     aof_begin_file(a, 0, 0);
     return 0;
 }
@@ -185,16 +185,19 @@ static int open_log(struct aof *a, struct aof_loaded *l, struct err *e) {
     if (drop_history(a, e) < 0 || fill_empty_base(a, e) < 0) return -1;
     if (leave_strays(a, &left_some, e) < 0) return -1;
     f = aof_manifest_last_incr(&a->manifest);
-    if (!f || left_some) return open_new(a, e);
+    /* Room inside a file shows that it was not closed, unless the file ends in room. */
+    if (!f || left_some || l->last.room_inside) return open_new(a, e);
     fd = io_open_append(a->dirfd, f->name, e);
     if (fd < 0) return -1;
-    /* What was read back may still be in the page cache only; from here on it counts as safe. */
-    if (io_sync(fd, e) < 0) {
+    /* Room stands there after a crash. What was read back may still be in the page cache only; from
+     * here on it counts as safe. */
+    if ((io_size(fd, e) != (int64_t)size && io_truncate(fd, (off_t)size, e) < 0) ||
+        io_sync(fd, e) < 0) {
         close(fd);
         return -1;
     }
     a->incr_bytes_before = a->incr_bytes_before > size ? a->incr_bytes_before - size : 0;
-    aof_writer_restart(a->w, fd, size, a->appended);
+    aof_writer_restart(a->w, fd, size, a->appended, a->o.checksum);
     if (goes_on(a, l)) {
         a->checksum = a->o.checksum;
         a->epoch = l->last.epoch;

@@ -11,7 +11,9 @@
  * alone (the journal takes them together), and nobody waits for a sync that began before he came.
  * They count in the order in which they began. Each thread has an open file of its own, because the
  * kernel tells a failed write-back once to each open file: a sync must not succeed because another
- * one was told. Where that cannot be had (no /proc), one thread writes and syncs.
+ * one was told. Where that cannot be had (no /proc), one thread writes and syncs. Small groups are
+ * written into room that was made ahead (aof_room.h). Before a large one is appended, what stands
+ * in the room is synced and the rest of it cut off: so a power cut leaves no room between data.
  *
  * Shared, all under `mu`: the queue and the positions. The main thread never touches the
  * descriptor.
@@ -63,8 +65,9 @@ struct aof_writer *aof_writer_new(void (*wake)(void *arg), void *arg);
 void aof_writer_free(struct aof_writer *w, bool abandon);
 
 /* Takes over `fd` (append mode, `size` bytes long, everything in it synced) at `position`. Entries
- * of the queue that end at or before it are dropped; a failed sync is forgotten. */
-void aof_writer_restart(struct aof_writer *w, int fd, uint64_t size, uint64_t position);
+ * of the queue that end at or before it are dropped; a failed sync is forgotten. `room`: text that
+ * Redis skips may stand behind what is written (aof_room.h). */
+void aof_writer_restart(struct aof_writer *w, int fd, uint64_t size, uint64_t position, bool room);
 
 /* Moves the bytes of `batch` into the queue; `batch` gets an empty buffer back, with room where one
  * is to be had. `end` is the position behind them; `payload` is false for marks that say nothing
@@ -72,7 +75,7 @@ void aof_writer_restart(struct aof_writer *w, int fd, uint64_t size, uint64_t po
 void aof_writer_push(struct aof_writer *w, struct bytes *batch, uint64_t end, bool payload);
 
 /* From here on the log goes to `fd` (empty). The old file is synced and closed first. */
-void aof_writer_switch(struct aof_writer *w, int fd);
+void aof_writer_switch(struct aof_writer *w, int fd, bool room);
 void aof_writer_set_policy(struct aof_writer *w, enum aof_fsync policy);
 
 /* Asks for everything pushed so far to be synced soon, whatever the policy. */

@@ -138,7 +138,7 @@ int io_open_again(int fd) {
     char path[32];
 
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    return open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+    return open(path, O_WRONLY | O_CLOEXEC);
 }
 
 int io_create(int dirfd, const char *name, struct err *e) {
@@ -153,20 +153,24 @@ int io_open_read(int dirfd, const char *name, struct err *e) {
     return open_file(dirfd, name, O_RDONLY, e);
 }
 
-int io_write_all(int fd, const void *p, size_t n, size_t *done, struct err *e) {
-    const char *from = p;
+/* at < 0: where the descriptor stands. */
+static ssize_t write_some(int fd, const char *p, size_t n, off_t at) {
+    return at < 0 ? write(fd, p, n) : pwrite(fd, p, n, at);
+}
+
+static int write_through(int fd, const char *p, size_t n, off_t at, size_t *done, struct err *e) {
     size_t off = 0;
     int code = fault_point(IO_WRITE);
 
     if (code) {
         size_t part = (size_t)atomic_load(&faults[IO_WRITE].short_bytes);
-        ssize_t rc = part ? write(fd, from, part < n ? part : n) : 0;
+        ssize_t rc = part ? write_some(fd, p, part < n ? part : n, at) : 0;
 
         if (done) *done = rc > 0 ? (size_t)rc : 0;
         return err_set(e, code, "write: %s", strerror(code));
     }
     while (off < n) {
-        ssize_t rc = write(fd, from + off, n - off);
+        ssize_t rc = write_some(fd, p + off, n - off, at < 0 ? at : at + (off_t)off);
 
         if (rc > 0) {
             off += (size_t)rc;
@@ -177,6 +181,14 @@ int io_write_all(int fd, const void *p, size_t n, size_t *done, struct err *e) {
     }
     if (done) *done = off;
     return 0;
+}
+
+int io_write_all(int fd, const void *p, size_t n, size_t *done, struct err *e) {
+    return write_through(fd, p, n, -1, done, e);
+}
+
+int io_write_at(int fd, const void *p, size_t n, off_t at, size_t *done, struct err *e) {
+    return write_through(fd, p, n, at, done, e);
 }
 
 ssize_t io_read_at(int fd, void *p, size_t n, off_t at, struct err *e) {

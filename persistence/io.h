@@ -36,11 +36,14 @@ int io_open_read(int dirfd, const char *name, struct err *e);
 
 /* All bytes or -1; *done (may be NULL) says how many got through. */
 int io_write_all(int fd, const void *p, size_t n, size_t *done, struct err *e);
+
+/* The same at an offset. A descriptor in append mode writes at the end of the file all the same. */
+int io_write_at(int fd, const void *p, size_t n, off_t at, size_t *done, struct err *e);
 ssize_t io_read_at(int fd, void *p, size_t n, off_t at, struct err *e);
 int io_sync(int fd, struct err *e); /* fdatasync */
 
-/* Another open file of the same file: the kernel tells a failed sync to each of them, but only once
- * each. -1: there is no way to have one. */
+/* Another open file of the same file, not in append mode: the kernel tells a failed sync to each of
+ * them, but only once each. -1: there is no way to have one. */
 int io_open_again(int fd);
 int io_truncate(int fd, off_t size, struct err *e);
 int io_rename(int dirfd, const char *from, const char *to, struct err *e);

@@ -47,6 +47,19 @@ def drive(server, acked, tag):
         return False
 
 
+def rooms(server, acked, tag):
+    """Small writes, which go into room; a large one, which leaves it; small ones again."""
+    try:
+        c = Conn(server.port, timeout=10)
+        for i, size in enumerate([1] * 20 + [20000] + [1] * 34 + [20000]):
+            c.call("SET", "%s:%d" % (tag, i), "x" * size)
+            acked["%s:%d" % (tag, i)] = "x" * size
+        c.close()
+        return True
+    except (Closed, OSError, ReplyError):
+        return False
+
+
 def enable(server, acked, tag):
     """The log is switched on while the server runs; what is acknowledged after that counts."""
     try:
@@ -109,7 +122,7 @@ def with_snapshot(dir, acked):
 def crash_at(n, dir, acked, work):
     """One life that ends before its n-th call, one that looks at what is left. True: n was reached."""
     off = ("--appendonly", "no", *POLICY[2:])
-    policy = POLICY if work in (drive, imported) else off
+    policy = POLICY if work in (drive, rooms, imported) else off
     if work is imported and not acked:
         with_snapshot(dir, acked)
     s = Server(*policy, dir=dir, env={"STET_IO_FAULT": "crash=%d" % n}, start=False)
@@ -136,17 +149,17 @@ def crash_at(n, dir, acked, work):
     return bool(crashed)
 
 
-def run(fresh, last, work):
-    """Crashes at 1..last; with a fresh directory each time, or one that lives through all."""
+def run(fresh, calls, work):
+    """Crashes at these calls; with a fresh directory each time, or one that lives through all."""
     acked, dir, reached = {}, None, 0
-    for n in range(1, last + 1):
+    for n in calls:
         if fresh or not dir:
             if dir:
                 shutil.rmtree(dir, ignore_errors=True)
             dir, acked = tempfile.mkdtemp(prefix="stet-steps-"), {}
         if not crash_at(n, dir, acked, work):
             break
-        reached = n
+        reached += 1
     shutil.rmtree(dir, ignore_errors=True)
     return reached
 
@@ -154,12 +167,15 @@ def run(fresh, last, work):
 def main():
     failed, passed = 0, 0
     most = int(sys.argv[1]) if len(sys.argv) > 1 else 70
-    for fresh, work, what in ((True, drive, "fresh log"), (False, drive, "same log"),
-                              (True, enable, "log enabled"), (True, snapshots, "snapshots"),
-                              (False, snapshots, "snapshots over snapshots"),
-                              (True, imported, "snapshot imported")):
+    each = range(1, most + 1)
+    for fresh, work, what, calls in (
+            (True, drive, "fresh log", each), (False, drive, "same log", each),
+            (False, rooms, "room at the log's end", range(1, 4 * most, 3)),
+            (True, enable, "log enabled", each), (True, snapshots, "snapshots", each),
+            (False, snapshots, "snapshots over snapshots", each),
+            (True, imported, "snapshot imported", each)):
         try:
-            n = run(fresh, most, work)
+            n = run(fresh, calls, work)
             print("steps: %d crash points, %s: nothing lost" % (n, what))
             passed += 1
         except Failed as e:

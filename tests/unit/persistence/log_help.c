@@ -76,7 +76,7 @@ bool help_wait(bool (*holds)(void *arg), void *arg) {
 }
 
 void put_command(struct bytes *b, const char *words) {
-    char copy[256], *save = NULL, *word[16];
+    char copy[1024], *save = NULL, *word[16];
     int n = 0;
 
     snprintf(copy, sizeof copy, "%s", words);
@@ -108,7 +108,7 @@ void made_header(struct made *m, uint64_t id, uint64_t epoch) {
 }
 
 static void put_commands(struct made *m, const char *commands, bool apart) {
-    char copy[1024], *save = NULL;
+    char copy[2048], *save = NULL;
 
     snprintf(copy, sizeof copy, "%s", commands);
     for (char *p = strtok_r(copy, ";", &save); p; p = strtok_r(NULL, ";", &save)) {

@@ -4,11 +4,13 @@
  */
 #include "log_help.h"
 
+#include "persistence/aof_room.h"
 #include "storage/base/mem.h"
 #include "storage/base/rng.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -477,4 +479,113 @@ Test(reader, commands_across_the_borders_of_chunks_come_through) {
         cr_assert_eq(got.commands, 3);
         bytes_release(&b);
     }
+}
+
+/* ---------------------------------------------------------------- room */
+
+/* Room behind what is in `b`, `lines` whole ones. */
+static void add_room(struct bytes *b, unsigned lines) {
+    char seam[AOF_ROOM_SEAM_MAX];
+    size_t at = b->n, n = aof_room_seam(at, seam),
+           end = (at / AOF_ROOM_LINE + 1 + lines) * AOF_ROOM_LINE;
+
+    for (char *p = bytes_room(b, end - at); b->n < end; b->n++, p++) {
+        size_t in_line = b->n % AOF_ROOM_LINE;
+
+        *p = in_line == 0                   ? '#'
+             : in_line == AOF_ROOM_LINE - 2 ? '\r'
+             : in_line == AOF_ROOM_LINE - 1 ? '\n'
+                                            : '_';
+    }
+    memcpy(b->p + at, seam, n);
+}
+
+Test(reader, room_at_the_end_is_no_content) {
+    struct made m = {.base = 4711};
+    size_t n;
+
+    make_unsynced(&m);
+    n = m.b.n;
+    add_room(&m.b, 3);
+    cr_assert_str_eq(read_bytes(bytes_slice(&m.b), &r), delivered[5]);
+    cr_assert_eq(r.verdict, AOF_WHOLE, "%s", r.why);
+    cr_assert_eq(r.good, n);
+    cr_assert_eq(r.size, n);
+    cr_assert_eq(r.room, m.b.n - n);
+    cr_assert_not(r.unmarked);
+    made_release(&m);
+}
+
+Test(reader, torn_at_any_byte_in_front_of_room_it_is_good_up_to_a_batch) {
+    struct made m = {.base = 100};
+
+    make_unsynced(&m);
+    for (size_t at = m.unit[0]; at <= m.b.n; at++) { /* no room without a header */
+        struct bytes torn = {0};
+        unsigned units;
+        size_t good = made_good(&m, at, &units);
+
+        bytes_append(&torn, m.b.p, at);
+        add_room(&torn, 2);
+        cr_assert_str_eq(read_bytes(bytes_slice(&torn), &r), delivered[units]);
+        /* The '#' with which a mark begins is the seam. */
+        cr_assert_eq(r.verdict, good >= at - 1 ? AOF_WHOLE : AOF_TORN, "at %zu: %s", at, r.why);
+        cr_assert_eq(r.good, good, "at %zu", at);
+        bytes_release(&torn);
+    }
+    made_release(&m);
+}
+
+/* A power cut may keep the later sectors of a batch and lose the earlier ones. Those that are kept
+ * may even begin with a whole command. */
+Test(reader, what_stands_behind_lost_sectors_is_not_delivered) {
+    struct made m = {.base = 100};
+    struct bytes hole = {0};
+    char words[2 * AOF_ROOM_LINE];
+    size_t before, second;
+
+    made_header(&m, 7, 1);
+    made_batch(&m, "SET a 1", UINT64_MAX);
+    before = m.b.n;
+    second = AOF_ROOM_LINE - before - strlen("#{\r\n*3\r\n$3\r\nSET\r\n$1\r\nb\r\n$300\r\n\r\n");
+    snprintf(words, sizeof words, "SET b %0*d;SET c 3;SET d %0600d", (int)second, 0, 0);
+    made_batch(&m, words, UINT64_MAX);
+    cr_assert_eq(memcmp(m.b.p + AOF_ROOM_LINE, "*3\r\n", 4), 0, "the second line is a command");
+
+    bytes_append(&hole, m.b.p, before); /* its first and its last sectors are lost */
+    add_room(&hole, 0);
+    bytes_append(&hole, m.b.p + AOF_ROOM_LINE, AOF_ROOM_LINE);
+    add_room(&hole, 2);
+    cr_assert_str_eq(read_bytes(bytes_slice(&hole), &r), "SET a 1;");
+    cr_assert_eq(r.verdict, AOF_TORN, "%s", r.why);
+    cr_assert_eq(r.good, before);
+    made_release(&m);
+    bytes_release(&hole);
+}
+
+Test(reader, what_another_server_appended_behind_room_counts) {
+    struct made m = {.base = 100};
+
+    make_unsynced(&m);
+    add_room(&m.b, 2);
+    made_plain(&m, "SET g 7", false);
+    cr_assert_str_eq(read_bytes(bytes_slice(&m.b), &r),
+                     "SET a 1;SET b 2;SET c 3;SET d 4;SET e 5;SET f 6;SET g 7;");
+    cr_assert_eq(r.verdict, AOF_WHOLE, "%s", r.why);
+    cr_assert_eq(r.good, m.b.n);
+    cr_assert(r.unmarked && r.room_inside);
+    cr_assert_eq(r.room, 0);
+    made_release(&m);
+}
+
+Test(reader, room_means_nothing_in_a_file_of_another_server) {
+    struct made m = {0};
+
+    made_plain(&m, "SET a 1", false);
+    add_room(&m.b, 2);
+    made_plain(&m, "SET b 2", false);
+    cr_assert_str_eq(read_bytes(bytes_slice(&m.b), &r), "SET a 1;SET b 2;");
+    cr_assert_eq(r.verdict, AOF_WHOLE, "%s", r.why);
+    cr_assert_not(r.room_inside);
+    made_release(&m);
 }

@@ -4,6 +4,7 @@
  */
 #include "log_help.h"
 
+#include "persistence/aof_room.h"
 #include "persistence/aof_writer.h"
 #include "persistence/io.h"
 #include "storage/base/clock.h"
@@ -36,7 +37,7 @@ static void begin(void) {
     help_begin();
     w = aof_writer_new(count_wake, NULL);
     aof_writer_set_policy(w, AOF_FSYNC_NO);
-    aof_writer_restart(w, open_file("one"), 0, 0);
+    aof_writer_restart(w, open_file("one"), 0, 0, true);
     end = 0;
 }
 
@@ -221,7 +222,7 @@ Test(writer, a_switch_divides_the_files_exactly_and_syncs_the_old_one) {
     push("for one;");
     push("for one too;");
     at = end;
-    aof_writer_switch(w, open_file("two"));
+    aof_writer_switch(w, open_file("two"), true);
     push("for two;");
     WAIT_WRITTEN();
     cr_assert(slice_eq(help_read("one"), SLICE("for one;for one too;")));
@@ -234,7 +235,7 @@ Test(writer, no_byte_enters_a_new_file_whose_predecessor_cannot_be_synced) {
     push("for one;");
     WAIT_WRITTEN();
     io_fault_set(IO_SYNC, (struct io_fault){.code = EIO, .count = -1});
-    aof_writer_switch(w, open_file("two"));
+    aof_writer_switch(w, open_file("two"), true);
     push("for two;");
     cr_assert(help_wait(sync_fails, NULL));
     aof_writer_free(w, false);
@@ -248,6 +249,129 @@ Test(writer, freeing_writes_what_is_queued_unless_abandoned) {
     aof_writer_free(w, false);
     w = NULL;
     cr_assert_eq(help_read("one").n, 20);
+}
+
+/* ---------------------------------------------------------------- room */
+
+enum { MANY = 100 };
+
+/* One after the other, so that each is a group. */
+static void push_each(struct bytes *all, unsigned n) {
+    while (n-- > 0) {
+        push("#{ a batch }\r\n");
+        bytes_append_str(all, "#{ a batch }\r\n");
+        WAIT_SYNCED();
+    }
+}
+
+static size_t room_in(const char *name) {
+    struct slice got = help_read(name);
+    uint64_t start;
+    int fd = open(name, O_RDONLY);
+
+    cr_assert_eq(aof_room_find(fd, got.n, &start), 0);
+    close(fd);
+    return got.n - (size_t)start;
+}
+
+static bool begins_with(const char *name, const struct bytes *want) {
+    struct slice got = help_read(name);
+
+    return got.n >= want->n && memcmp(got.p, want->p, want->n) == 0;
+}
+
+Test(writer, small_groups_under_always_go_into_room_which_a_closed_file_has_not) {
+    struct bytes all = {0};
+
+    aof_writer_set_policy(w, AOF_FSYNC_ALWAYS);
+    push_each(&all, MANY);
+    cr_assert_gt(room_in("one"), 1000u);
+    cr_assert_eq(help_read("one").n - room_in("one"), all.n);
+    cr_assert(begins_with("one", &all));
+    cr_assert_eq(state().file_bytes, all.n, "room is not counted");
+    aof_writer_free(w, false);
+    w = NULL;
+    cr_assert(slice_eq(help_read("one"), bytes_slice(&all)));
+    bytes_release(&all);
+}
+
+Test(writer, room_is_made_again_when_it_is_used_up) {
+    struct bytes all = {0}, one = {0};
+
+    aof_writer_set_policy(w, AOF_FSYNC_ALWAYS);
+    memset(bytes_room(&one, 7001), 'x', 7001);
+    one.n = 7001;
+    memcpy(one.p + one.n - 2, "\r\n", 2);
+    for (unsigned i = 0; i < 3 * AOF_ROOM_BYTES / 7001; i++) {
+        struct bytes b = {0};
+
+        bytes_append(&b, one.p, one.n);
+        bytes_append(&all, one.p, one.n);
+        end += one.n;
+        aof_writer_push(w, &b, end, true);
+        WAIT_SYNCED();
+        cr_assert(begins_with("one", &all));
+        cr_assert_eq(help_read("one").n - room_in("one"), all.n);
+        bytes_release(&b);
+    }
+    cr_assert_gt(room_in("one"), 0u);
+    bytes_release(&all);
+    bytes_release(&one);
+}
+
+Test(writer, a_large_group_and_another_policy_leave_the_room) {
+    struct bytes all = {0}, large = {0};
+
+    aof_writer_set_policy(w, AOF_FSYNC_ALWAYS);
+    push_each(&all, MANY);
+    memset(bytes_room(&large, 20000), 'y', 20000);
+    large.n = 20000;
+    bytes_append(&all, large.p, large.n);
+    end += large.n;
+    aof_writer_push(w, &large, end, true);
+    WAIT_SYNCED();
+    cr_assert(slice_eq(help_read("one"), bytes_slice(&all)));
+    push_each(&all, MANY);
+    cr_assert_gt(room_in("one"), 1000u, "small ones make some again");
+    aof_writer_set_policy(w, AOF_FSYNC_NO);
+    push("#{ a batch }\r\n");
+    bytes_append_str(&all, "#{ a batch }\r\n");
+    WAIT_WRITTEN();
+    cr_assert(slice_eq(help_read("one"), bytes_slice(&all)));
+    bytes_release(&all);
+    bytes_release(&large);
+}
+
+Test(writer, a_file_that_is_left_behind_has_no_room) {
+    struct bytes all = {0}, none = {0};
+
+    aof_writer_set_policy(w, AOF_FSYNC_ALWAYS);
+    push_each(&all, MANY);
+    aof_writer_switch(w, open_file("two"), false);
+    push_each(&none, MANY);
+    cr_assert(slice_eq(help_read("one"), bytes_slice(&all)));
+    cr_assert(slice_eq(help_read("two"), bytes_slice(&none)), "none is made where it may not be");
+    bytes_release(&all);
+    bytes_release(&none);
+}
+
+Test(writer, without_space_for_room_batches_are_appended) {
+    struct bytes all = {0};
+
+    aof_writer_set_policy(w, AOF_FSYNC_ALWAYS);
+    push_each(&all, 10);
+    io_fault_set(IO_WRITE, (struct io_fault){.code = ENOSPC, .count = -1, .short_bytes = 3});
+    push("#{ a batch }\r\n");
+    cr_assert(help_wait(write_fails, NULL));
+    io_fault_reset();
+    bytes_append_str(&all, "#{ a batch }\r\n");
+    WAIT_SYNCED();
+    push_each(&all, MANY);
+    io_fault_set(IO_WRITE, (struct io_fault){.code = ENOSPC, .count = 1, .short_bytes = 3});
+    push_each(&all, MANY);
+    cr_assert(begins_with("one", &all));
+    cr_assert_eq(help_read("one").n - room_in("one"), all.n);
+    bytes_release(&all);
 }
 
 /* ---------------------------------------------------------------- failures */
@@ -311,7 +435,7 @@ Test(writer, a_sync_that_fails_is_final_until_a_restart) {
     cr_assert_not(aof_writer_wait_synced(w, end, 300), "it is not tried again");
     cr_assert_eq(aof_writer_synced(w), 0);
     cr_assert(slice_eq(help_read("one"), SLICE("abc;")), "nothing is written to it any more");
-    aof_writer_restart(w, open_file("two"), 0, end);
+    aof_writer_restart(w, open_file("two"), 0, end, true);
     cr_assert_eq(state().sync_error, 0);
     cr_assert_eq(aof_writer_synced(w), end, "what is before the restart is safe elsewhere");
     push("new;");
@@ -376,7 +500,7 @@ Test(writer, a_file_that_was_replaced_is_let_go) {
     aof_writer_set_policy(w, AOF_FSYNC_ALWAYS);
     push("first;");
     WAIT_SYNCED();
-    aof_writer_switch(w, open_file("two"));
+    aof_writer_switch(w, open_file("two"), true);
     push("second;");
     WAIT_SYNCED();
     for (int fd = 3; fd < 100; fd++) {
@@ -402,7 +526,7 @@ Test(writer, a_restart_drops_what_its_base_holds_and_keeps_the_rest) {
     position = end;
     push("kept;");
     push("and kept;");
-    aof_writer_restart(w, open_file("two"), 0, position);
+    aof_writer_restart(w, open_file("two"), 0, position, true);
     cr_assert(aof_writer_wait_synced(w, end, 20000));
     cr_assert(slice_eq(help_read("two"), SLICE("kept;and kept;")));
 }

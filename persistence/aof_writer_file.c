@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "persistence/aof_room.h"
+#include "persistence/aof_writer_internal.h"
+#include "persistence/io.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+enum {
+    RETRY_MS = 100,         /* between attempts of a write that fails */
+    IN_ROOM_MAX = 8 * 1024, /* larger groups are appended */
+    SMALL_FIRST = 16,       /* so many that are not larger, and room is made */
+    SMALL_MAX = 4096,       /* the more often room was given up, up to so many */
+};
+
+/* The oldest syncs that are over are taken into account, up to one that is not. */
+static void land(struct aof_writer *w) {
+    while (w->flights_over < w->flights_begun && w->flight[w->flights_over % FLIGHTS].done) {
+        uint64_t upto = w->flight[w->flights_over++ % FLIGHTS].upto;
+
+        if (atomic_load(&w->synced) < upto) atomic_store(&w->synced, upto);
+    }
+}
+
+/* The file was replaced while this thread synced the old one. With mu held. */
+static void renew_file(struct worker *me) {
+    int old = me->fd;
+
+    if (me->next_fd < 0) return;
+    me->fd = me->next_fd;
+    me->next_fd = -1;
+    if (old < 0) return;
+    pthread_mutex_unlock(&me->w->mu);
+    close(old);
+    pthread_mutex_lock(&me->w->mu);
+}
+
+static uint64_t flights_in_the_air(const struct aof_writer *w) {
+    return w->flights_begun - w->flights_over;
+}
+
+static void note_sync(struct aof_writer *w, uint64_t began) {
+    uint64_t took = writer_now_us() - began;
+
+    w->st.syncs++;
+    aof_histogram_add(&w->st.sync_time, took);
+    if (took > w->slowest_sync_us) w->slowest_sync_us = took;
+}
+
+/* One fdatasync of what is written so far. With mu held on entry and return.
+ *
+ * Several may be under way at once: the journal of a file system takes them together, and each
+ * costs less than it would alone. They count in the order in which they began, so that nothing is
+ * called synced behind one that failed. */
+void writer_sync(struct worker *me) {
+    struct aof_writer *w = me->w;
+    uint64_t generation = w->generation, began = writer_now_us();
+    struct flight *f;
+    struct err e = {0};
+    int rc, fd;
+
+    while (flights_in_the_air(w) == FLIGHTS) pthread_cond_wait(&w->progress, &w->mu);
+    if (generation != w->generation || w->st.sync_error || w->fd < 0) return;
+    f = &w->flight[w->flights_begun++ % FLIGHTS];
+    *f = (struct flight){.upto = w->begun = atomic_load(&w->written)};
+    w->st.sync_started_us = w->last_sync_us = began;
+    w->st.oldest_unsynced_us = 0;
+    fd = me->fd >= 0 ? me->fd : dup(w->fd); /* the shared one may be closed meanwhile */
+    me->busy = true;
+    pthread_mutex_unlock(&w->mu);
+    rc = fd < 0 ? err_set(&e, errno, "dup") : io_sync(fd, &e);
+    if (fd >= 0 && fd != me->fd) close(fd);
+    pthread_mutex_lock(&w->mu);
+    me->busy = false;
+    note_sync(w, began);
+    if (generation == w->generation) {
+        if (rc < 0) w->st.sync_error = e.code ? e.code : EIO;
+        f->done = rc == 0;
+        if (!w->st.sync_error) land(w);
+        if (flights_in_the_air(w) == 0) w->st.sync_started_us = 0;
+        writer_announce(w);
+    }
+    renew_file(me);
+}
+
+/* Syncs all that is written; false if that cannot be any more. */
+bool writer_settle(struct worker *me) {
+    struct aof_writer *w = me->w;
+
+    while (w->fd >= 0 && atomic_load(&w->synced) < atomic_load(&w->written) && !w->st.sync_error) {
+        if (w->begun < atomic_load(&w->written))
+            writer_sync(me);
+        else
+            pthread_cond_wait(&w->progress, &w->mu);
+    }
+    return !w->st.sync_error;
+}
+
+static void note_write(struct aof_writer *w, uint64_t began) {
+    uint64_t took = writer_now_us() - began;
+
+    pthread_mutex_lock(&w->mu);
+    aof_histogram_add(&w->st.write_time, took);
+    if (took > w->slowest_write_us) w->slowest_write_us = took;
+    pthread_mutex_unlock(&w->mu);
+}
+
+/* With mu held: whether a group of n bytes is to go into room. */
+static bool wants_room(struct aof_writer *w, size_t n) {
+    struct room *r = &w->room;
+
+    if (!r->allowed || !w->parallel || w->policy != AOF_FSYNC_ALWAYS || n > IN_ROOM_MAX)
+        return false;
+    return r->end || ++r->small >= r->need;
+}
+
+/* Makes room behind a group of n bytes, if there is too little and nothing of it is `there`. */
+static bool find_room(struct room *r, int fd, uint64_t start, size_t n, size_t there) {
+    if (aof_room_holds(r->end, start + n)) return true;
+    if (there) return false;
+    if (aof_room_make(fd, start, start + n, &r->end, NULL) == 0) return true;
+    r->end = r->small = 0; /* no space for it: what is needed may find some */
+    io_truncate(fd, (off_t)start, NULL);
+    return false;
+}
+
+/* One attempt at a group of batches. What got through of a failed one is cut off again, so that no
+ * half batch stays behind if we go down; *done is what remains in the file in spite of that. */
+static int write_group(struct room *r, bool in_room, int fd, uint64_t start, struct bytes *data,
+                       size_t *done) {
+    size_t got = 0, n = data->n;
+    char seam[AOF_ROOM_SEAM_MAX];
+    struct err e;
+    int rc;
+
+    if (in_room && find_room(r, fd, start, n, *done))
+        bytes_append(data, seam, aof_room_seam(start + n, seam));
+    rc = io_write_at(fd, data->p + *done, data->n - *done, (off_t)(start + *done), &got, &e);
+    data->n = n;
+    *done += got;
+    if (rc == 0) return 0;
+    if (*done > 0 && io_truncate(fd, (off_t)start, NULL) == 0) *done = r->end = 0;
+    return e.code;
+}
+
+/* One attempt without the lock. With mu held on entry and return. */
+static int try_group(struct worker *me, struct bytes *data, size_t *done) {
+    struct aof_writer *w = me->w;
+    uint64_t generation = w->generation, start = w->st.file_bytes, began = writer_now_us();
+    bool in_room = wants_room(w, data->n);
+    struct room room = w->room;
+    int fd = me->fd >= 0 ? me->fd : w->fd, code;
+
+    me->busy = true;
+    pthread_mutex_unlock(&w->mu);
+    code = write_group(&room, in_room, fd, start, data, done);
+    note_write(w, began);
+    pthread_mutex_lock(&w->mu);
+    me->busy = false;
+    if (generation == w->generation) w->room = room;
+    renew_file(me);
+    return code;
+}
+
+/* A large group goes behind what is written, and so does every one under another policy. */
+static bool must_leave_room(const struct aof_writer *w, size_t n) {
+    return w->room.end > 0 && (n > IN_ROOM_MAX || w->policy != AOF_FSYNC_ALWAYS);
+}
+
+/* Cuts the room off; 0, or an errno. With mu held on entry and return. */
+int writer_leave_room(struct worker *me) {
+    struct aof_writer *w = me->w;
+    uint64_t generation = w->generation, end = w->st.file_bytes;
+    struct err e;
+    int rc;
+
+    if (!writer_settle(me) || generation != w->generation || w->room.end == 0) return 0;
+    me->busy = true;
+    pthread_mutex_unlock(&w->mu);
+    rc = io_truncate(me->fd, (off_t)end, &e);
+    pthread_mutex_lock(&w->mu);
+    me->busy = false;
+    if (generation == w->generation && rc == 0) {
+        w->room.end = w->room.small = 0;
+        if (w->room.need < SMALL_MAX) w->room.need *= 2;
+    }
+    renew_file(me);
+    return rc < 0 ? e.code : 0;
+}
+
+/* Writes until it is through, or the file is given up. With mu held on entry and return. */
+void writer_write(struct worker *me, struct bytes *data, uint64_t end, bool payload) {
+    struct aof_writer *w = me->w;
+    uint64_t generation = w->generation;
+    size_t done = 0;
+    int code;
+
+    for (;;) {
+        if (w->generation != generation) done = 0, generation = w->generation;
+        if (end <= atomic_load(&w->written)) return; /* a restart has overtaken it */
+        if (w->st.sync_error || w->fd < 0) {
+            if (w->stopping) return;
+            pthread_cond_wait(&me->work, &w->mu);
+            continue;
+        }
+        if (must_leave_room(w, data->n)) {
+            code = writer_leave_room(me);
+            if (code == 0) continue;
+        } else {
+            code = try_group(me, data, &done);
+            if (code == 0) break;
+        }
+        w->st.write_error = code;
+        writer_announce(w);
+        if (w->stopping && w->abandon) return;
+        writer_timed_wait(&me->work, &w->mu, RETRY_MS * 1000);
+    }
+    w->st.write_error = 0;
+    /* After a failed sync, or in a file that was replaced, bytes written mean nothing. */
+    if (w->generation != generation || w->st.sync_error) return;
+    w->st.file_bytes += data->n;
+    if (payload) {
+        w->payload_end = end;
+        if (!w->st.oldest_unsynced_us) w->st.oldest_unsynced_us = writer_now_us();
+    }
+    atomic_store(&w->written, end);
+}
+
+/* Every thread gets an open file of its own, before anything is written to it: so each is told of
+ * a sync that fails. Returns in `old` what is to be closed, and how many. */
+static int open_for_workers(struct aof_writer *w, int *old) {
+    int n = 0;
+
+    w->parallel = w->fd >= 0;
+    for (int i = 0; i < WORKERS; i++) {
+        struct worker *o = &w->worker[i];
+        int fd = w->fd < 0 ? -1 : io_open_again(w->fd);
+
+        if (fd < 0) w->parallel = false;
+        if (o->next_fd >= 0) old[n++] = o->next_fd;
+        o->next_fd = -1;
+        if (o->busy) {
+            o->next_fd = fd;
+        } else {
+            if (o->fd >= 0) old[n++] = o->fd;
+            o->fd = fd;
+        }
+    }
+    return n;
+}
+
+void writer_adopt(struct aof_writer *w, int fd, uint64_t size, bool room) {
+    int old[2 * WORKERS + 1], n;
+
+    old[0] = w->fd;
+    w->fd = fd;
+    w->generation++;
+    w->flights_begun = w->flights_over = 0;
+    w->begun = atomic_load(&w->written);
+    w->st.sync_started_us = 0;
+    w->st.file_bytes = size;
+    w->room = (struct room){.allowed = room, .need = SMALL_FIRST};
+    n = 1 + open_for_workers(w, old + 1);
+    pthread_mutex_unlock(&w->mu);
+    for (int i = 0; i < n; i++)
+        if (old[i] >= 0) close(old[i]);
+    pthread_mutex_lock(&w->mu);
+}
