@@ -244,6 +244,7 @@ static void before_wait(void *arg) {
     }
     access_tick(&a->engine);
     if (evict_more(&a->engine)) loop_hurry(&a->loop);
+    a->engine.batch_open = net_expects_more(&a->net);
     engine_before_wait(&a->engine);
     watch_blocked(a);
     net_flush(&a->net);
@@ -426,6 +427,7 @@ int app_finish(struct app *a) {
 
     log_warning("User requested shutdown...");
     net_stop_listening(&a->net);
+    a->engine.batch_open = false;
     if (a->engine.busy)
         aof_push_out(a->aof);
     else

@@ -137,7 +137,7 @@ void engine_before_wait(struct engine *e) {
     blocking_serve(e);
     blocked_resume(e);
     tracking_broadcast(e);
-    aof_hand_over(e->aof);
+    if (!e->batch_open) aof_hand_over(e->aof);
     gate_refresh(&e->gate);
 }
 

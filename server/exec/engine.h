@@ -139,6 +139,7 @@ struct engine {
     struct effects effects;
     struct request_args args, args_within; /* the second while the first is in use */
 
+    bool batch_open; /* of the log: more clients may join it before it is handed over */
     enum engine_busy busy;
     struct engine_stats stats;
     struct aof_histogram gate_wait; /* how long replies waited for the log */

@@ -19,6 +19,7 @@ void conn_move_to(struct conn *c, enum where where) {
     if (c->where == where) return;
     if (c->where == DEAD) return;
     list_remove(&c->link);
+    c->n->group.gated += (where == GATED) - (c->where == GATED);
     c->where = (uint8_t)where;
     if (where == TO_FLUSH) list_append(&c->n->to_flush, &c->link);
     if (where == GATED) list_append(&c->n->gated, &c->link);
@@ -56,8 +57,13 @@ static void start_reading(struct conn *c) {
 }
 
 void conn_note_readable(struct conn *c) {
+    struct net *n = c->n;
+
     if (!c->reading || !list_empty(&c->ready)) return;
-    list_append(c->where == HANDSHAKE ? &c->n->greeting : &c->n->readable, &c->ready);
+    if (c->where == HANDSHAKE)
+        list_append(&n->greeting, &c->ready);
+    else
+        list_append(c->patient ? &n->patient : &n->readable, &c->ready);
 }
 
 /* The descriptor does not tell of what OpenSSL has already read from it. Next turn, so that others
@@ -144,6 +150,7 @@ bool conn_is(const struct session *s) {
 static void after_feed(struct conn *c) {
     if (c->fd < 0) return;
     conn_count_memory(c);
+    conn_joins(c);
     if (out_pending(&c->s.out) > 0) wake(&c->s);
     if (c->s.state == SESSION_PARKED) stop_reading(c);
     if (c->in.n > c->n->max_in) c->n->max_in = c->in.n;
@@ -208,7 +215,7 @@ static void read_some(struct conn *c) {
     bool kept = c->in.n > 0;
     size_t room = kept ? room_to_read(c) : NET_READ_BYTES;
     char *to = kept ? bytes_room(&c->in, room) : c->n->rbuf;
-    ssize_t got = c->tls ? tls_read(c->tls, to, room) : read(c->fd, to, room);
+    ssize_t got = c->tls ? tls_read(c->tls, to, room) : recv(c->fd, to, room, 0);
 
     c->n->e->stats.reads++;
     if (got <= 0) {
@@ -244,10 +251,9 @@ static void read_tls(struct conn *c) {
     if (held_up && c->fd >= 0) conn_move_to(c, TO_FLUSH);
 }
 
-void net_serve(struct net *n) {
-    list_splice(&n->readable, &n->read_on);
-    while (!list_empty(&n->readable)) {
-        struct conn *c = list_entry(n->readable.next, struct conn, ready);
+static void serve(struct list *ready) {
+    while (!list_empty(ready)) {
+        struct conn *c = list_entry(ready->next, struct conn, ready);
 
         list_remove(&c->ready);
         if (c->feeding) continue; /* it will be said again that it is readable */
@@ -255,6 +261,17 @@ void net_serve(struct net *n) {
             read_tls(c);
         else
             read_some(c);
+    }
+}
+
+/* Who waits for the disk anyway comes last: others have their answer before. */
+void net_serve(struct net *n) {
+    list_splice(&n->readable, &n->read_on);
+    if (!list_empty(&n->readable)) n->served_ms = clock_cached_ms();
+    serve(&n->readable);
+    if (!list_empty(&n->patient)) {
+        conn_flush_ready(n);
+        serve(&n->patient);
     }
     conn_greet(n);
 }
@@ -278,7 +295,7 @@ struct conn *conn_new(struct net *n, int fd) {
     c->n = n;
     list_init(&c->link);
     list_init(&c->ready);
-    c->feeding = false;
+    c->feeding = c->patient = false;
     c->counted = 0;
     c->write_event = NULL;
     c->in = (struct bytes){0};

@@ -5,6 +5,7 @@
  *   conn.c        its life: reading, feeding the engine, closing
  *   conn_accept.c its beginning: who is let in, the handshake of TLS
  *   conn_write.c  what may leave, and when
+ *   conn_group.c  who shares a sync of the log
  *   conn_limit.c  how much it may hold: output limits, maxmemory-clients
  */
 #ifndef STET_NET_CONN_H
@@ -22,7 +23,7 @@ struct conn {
     struct session s; /* first: a session is its connection */
     struct net *n;
     struct list link;  /* in the list that `where` names */
-    struct list ready; /* in net.readable, .read_on or .greeting */
+    struct list ready; /* in net.readable, .patient, .read_on or .greeting */
     struct event read_event;
     struct event *write_event; /* made when a write did not get through at once */
     struct bytes in;           /* input that is not used up yet */
@@ -32,6 +33,7 @@ struct conn {
     int fd;                    /* -1: closed */
     uint8_t where;
     bool reading;
+    bool patient; /* its last reply had to wait for the log */
     bool feeding; /* a command of it is being executed: it must not go away, nor say anything */
 };
 
@@ -73,8 +75,16 @@ void conn_enforce_handshake_time(struct net *n);
 
 /* ---------------------------------------------------------------- conn_write.c */
 
+/* Those of whom something may leave at once; their gates apart, nobody waits for the log. */
+void conn_flush_ready(struct net *n);
+
 /* Asks to be told once the descriptor is writable. */
 void conn_await_writable(struct conn *c);
+
+/* ---------------------------------------------------------------- conn_group.c */
+
+/* It was served. */
+void conn_joins(struct conn *c);
 
 /* ---------------------------------------------------------------- conn_limit.c */
 

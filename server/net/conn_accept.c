@@ -63,6 +63,12 @@ static void tune_tcp(const struct net *n, int fd) {
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
 }
 
+/* Between two programs of one host there is no network that could be congested, and no bandwidth to
+ * find out: the simplest way of all (it is always there) costs the least at each packet. */
+static void ignore_congestion(int fd) {
+    setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
+}
+
 static bool is_denied(const struct net *n, bool local) {
     return n->v->protected_mode && n->e->acl.standard->no_password && !local;
 }
@@ -87,6 +93,7 @@ void net_accept(struct net *n, int fd, enum net_kind kind) {
         return;
     }
     if (kind != NET_UNIX) tune_tcp(n, fd);
+    if (kind != NET_UNIX && local) ignore_congestion(fd);
     if (kind == NET_TLS) {
         tls = tls_accept(n->tls, fd, (enum conf_tls_auth)n->v->tls_auth_clients);
         if (!tls) {

@@ -8,12 +8,16 @@
 #include "storage/base/mem.h"
 
 #include <errno.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 enum {
     IOV_MAX_USED = 64,
-    GATED_PER_TURN = 64,
+    RELEASED = 24, /* a turn, of those that a sync let go */
+    RELEASED_IN_HASTE = 4,
+    RELEASED_WRITTEN = 64, /* of those that only waited for a write */
+    HASTE_MS = 100,
     WRITE_MAX = 1024 * 1024, /* per connection and turn, so that others get theirs */
 };
 
@@ -48,7 +52,7 @@ static ssize_t send_some(struct conn *c, size_t limit) {
     if (c->tls)
         sent = tls_writev(c->tls, iov, n);
     else if (n == 1)
-        sent = write(c->fd, iov[0].iov_base, iov[0].iov_len);
+        sent = send(c->fd, iov[0].iov_base, iov[0].iov_len, MSG_NOSIGNAL);
     else
         sent = writev(c->fd, iov, n);
     c->n->e->stats.writes++;
@@ -67,7 +71,12 @@ static ssize_t send_some(struct conn *c, size_t limit) {
     return -1;
 }
 
+static bool waits_for_syncs(const struct net *n) {
+    return aof_current_level(n->e->aof) == AOF_LEVEL_SYNCED;
+}
+
 static void note_gate_opened(struct conn *c) {
+    c->patient = c->s.gated_since_us > 0 && waits_for_syncs(c->n);
     if (!c->s.gated_since_us) return;
     aof_histogram_add(&c->n->e->gate_wait, clock_real_ns() / 1000 - c->s.gated_since_us);
     c->s.gated_since_us = 0;
@@ -108,6 +117,7 @@ static void flush_output(struct conn *c) {
     }
     if (out_pending(&c->s.out) > 0) {
         if (!c->s.gated_since_us) c->s.gated_since_us = clock_real_ns() / 1000;
+        c->patient = waits_for_syncs(c->n);
         conn_move_to(c, GATED);
         conn_enforce_output_limit(c);
     } else if (c->s.state == SESSION_CLOSING) {
@@ -122,12 +132,22 @@ static void conn_flush(struct conn *c) {
     if (c->fd >= 0) conn_count_memory(c);
 }
 
-/* The log moved: who waited for it may go. A sync lets many go at once; they leave a few a turn, so
- * that a client that never waited does not stand behind all of them. */
+void conn_flush_ready(struct net *n) {
+    list_each_safe (it, next, &n->to_flush) conn_flush(list_entry(it, struct conn, link));
+}
+
+/* A sync lets many go at once; they leave a few a turn, so that a client that never waited does not
+ * stand behind all of them, and fewer if there is such a client. */
+static int released_per_turn(const struct net *n) {
+    if (!waits_for_syncs(n)) return RELEASED_WRITTEN;
+    return n->served_ms + HASTE_MS > clock_cached_ms() ? RELEASED_IN_HASTE : RELEASED;
+}
+
+/* The log moved: who waited for it may go. */
 static void release_gated(struct net *n) {
     uint64_t written = aof_safe(n->e->aof, AOF_LEVEL_WRITTEN);
     uint64_t synced = aof_safe(n->e->aof, AOF_LEVEL_SYNCED);
-    int left = GATED_PER_TURN;
+    int left = released_per_turn(n);
 
     if (written != n->seen_written || synced != n->seen_synced) {
         n->seen_written = written;
@@ -141,6 +161,7 @@ static void release_gated(struct net *n) {
         list_append(&n->gated, &c->link);
         if (session_sendable(&c->s) == 0) continue;
         conn_flush(c);
+        n->group.progress = true;
         left--;
     }
     if (!list_empty(&n->released)) loop_hurry(n->loop);
@@ -148,8 +169,8 @@ static void release_gated(struct net *n) {
 
 void net_flush(struct net *n) {
     if (!n->within) conn_enforce_clients_limit(n);
+    conn_flush_ready(n);
     release_gated(n);
-    list_each_safe (it, next, &n->to_flush) conn_flush(list_entry(it, struct conn, link));
     if (!list_empty(&n->to_flush)) loop_hurry(n->loop);
     conn_free_dead(n);
 }

@@ -20,6 +20,7 @@ void net_init(struct net *n, struct loop *loop, struct engine *e) {
     n->maxclients = e->v->maxclients;
     n->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     list_init(&n->readable);
+    list_init(&n->patient);
     list_init(&n->read_on);
     list_init(&n->handshaking);
     list_init(&n->greeting);

@@ -24,6 +24,15 @@ enum {
     NET_READ_BYTES = 64 * 1024, /* of the shared buffer */
 };
 
+/* Clients that write under `always`: see conn_group.c. */
+struct net_group {
+    unsigned joined;  /* have something in the batch that is open */
+    unsigned fresh;   /* of these, this turn */
+    unsigned gated;   /* have replies that wait */
+    unsigned writers; /* about how many there are, in sixteenths */
+    bool progress;    /* somebody was served, or let go, since it was last asked */
+};
+
 struct net {
     struct loop *loop;
     struct engine *e;
@@ -41,6 +50,8 @@ struct net {
     char *rbuf, *rbuf_within; /* the second while the first is in use: net_serve_within */
     bool within;
     struct list readable; /* have input to read */
+    struct list patient;  /* and waited for the log last time */
+    int64_t served_ms;    /* when somebody was who had not */
     struct list read_on;  /* have some that the descriptor does not tell of: for the next turn */
     struct list handshaking, greeting; /* in order of arrival; of these, who can go on */
     struct list to_flush;              /* have output to look at */
@@ -48,6 +59,7 @@ struct net {
     struct list released;              /* were gated when the log last moved; not looked at since */
     struct list dead;                  /* closed; freed at the end of the turn */
     uint64_t seen_written, seen_synced; /* the log's positions when `gated` was last looked at */
+    struct net_group group;
     uint64_t clients_bytes; /* what connections hold; counted while maxmemory-clients is set */
     int64_t clients_limit;  /* maxmemory-clients as it was when the count began */
     struct session *cron_at;
@@ -69,6 +81,9 @@ void net_stop_listening(struct net *n);
  * settings yet, or `again`. While TLS is not asked for there are none. -1: logged, and everything
  * is as it was. */
 int net_configure_tls(struct net *n, bool again);
+
+/* Every turn, before the batch is handed over to the log: whether others may join it soon. */
+bool net_expects_more(struct net *n);
 
 /* Every turn, after the wait: reads what has come and executes it. */
 void net_serve(struct net *n);

@@ -281,6 +281,7 @@ void exec_go_on(void) {
     while (aof_safe(engine.aof, AOF_LEVEL_SYNCED) < aof_appended(engine.aof)) {
         cr_assert_lt(clock_real_ns(), until, "the log makes progress");
         nanosleep(&pause, NULL);
+        engine_before_wait(&engine);
     }
     engine_on_log_progress(&engine);
 }
