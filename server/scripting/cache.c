@@ -22,7 +22,7 @@ static const uint8_t digits[256] = {
     ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
     ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16};
 
-bool script_parse_hex(struct slice hex, uint8_t sha[SHA1_BYTES]) {
+static bool parse_hex(struct slice hex, uint8_t sha[SHA1_BYTES]) {
     const uint8_t *p = (const uint8_t *)hex.p;
     bool all = hex.n == SHA1_HEX;
 
@@ -43,6 +43,17 @@ struct script *script_find(struct scripting *sc, const uint8_t sha[SHA1_BYTES]) 
         list_remove(&s->aged);
         list_append(&sc->aged, &s->aged);
     }
+    return s;
+}
+
+/* The one of last time is mostly the one of this time. */
+struct script *script_find_hex(struct scripting *sc, struct slice hex) {
+    uint8_t sha[SHA1_BYTES];
+    struct script *s = sc->recent;
+
+    if (s && hex.n == SHA1_HEX && memcmp(hex.p, s->hex, SHA1_HEX) == 0) return s;
+    s = parse_hex(hex, sha) ? script_find(sc, sha) : NULL;
+    if (s) sc->recent = s;
     return s;
 }
 
@@ -121,6 +132,7 @@ static void forget(struct scripting *sc, struct script *s) {
 
     while (*at != s) at = &(*at)->next;
     *at = s->next;
+    if (sc->recent == s) sc->recent = NULL;
     if (s->evictable) {
         list_remove(&s->aged);
         sc->naged--;
@@ -146,24 +158,38 @@ static void enter(struct scripting *sc, struct script *s) {
     sc->e->scripts.evicted++;
 }
 
+static unsigned flags_of(unsigned looked) {
+    static const struct {
+        unsigned found, flag;
+    } same[] = {{BYTECODE_KEYS, SCRIPT_KEYS},
+                {BYTECODE_ARGV, SCRIPT_ARGV},
+                {BYTECODE_HOLDS_KEYS, SCRIPT_HOLDS_KEYS},
+                {BYTECODE_HOLDS_ARGV, SCRIPT_HOLDS_ARGV}};
+    unsigned flags = 0;
+
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++)
+        if (looked & same[i].found) flags |= same[i].flag;
+    if (looked & BYTECODE_SETS_GLOBAL) return flags;
+    return flags | SCRIPT_DIRECT | (looked & BYTECODE_INDIRECT ? 0 : SCRIPT_PLAIN);
+}
+
 struct script *script_add(struct call *x, struct slice body, const uint8_t sha[SHA1_BYTES],
                           bool evictable) {
     struct scripting *sc = x->e->scripting;
     struct slice code = body;
     struct bytes why = {0};
     struct script *s;
-    bool sets_global;
-    unsigned flags;
+    unsigned flags, looked;
     int ref;
 
     if (parse_shebang(x, &code, &flags) < 0) return NULL;
-    ref = script_compile(sc, "@user_script", code, &sets_global, &why);
+    ref = script_compile(sc, "@user_script", code, &looked, &why);
     if (ref == LUA_NOREF) {
         reply_errf(x, "ERR Error compiling script (new function): %s", bytes_cstr(&why));
         bytes_release(&why);
         return NULL;
     }
-    if (!sets_global) flags |= SCRIPT_DIRECT;
+    flags |= flags_of(looked);
     s = mem_alloc(sizeof *s + body.n);
     *s = (struct script){.flags = flags, .ref = ref, .evictable = evictable, .n = body.n};
     memcpy(s->sha, sha, SHA1_BYTES);

@@ -55,11 +55,9 @@ static int eval(struct call *x, bool read_only) {
 }
 
 static int evalsha(struct call *x, bool read_only) {
-    uint8_t sha[SHA1_BYTES];
-    struct script *s = NULL;
+    struct script *s = script_find_hex(x->e->scripting, x->argv[1]);
     int nkeys;
 
-    if (script_parse_hex(x->argv[1], sha)) s = script_find(x->e->scripting, sha);
     if (!s) {
         nkeys = count_keys(x);
         return nkeys < 0 ? -1 : reply_err(x, "NOSCRIPT No matching script. Please use EVAL.");
@@ -105,12 +103,8 @@ static int cmd_script_load(struct call *x) {
 
 static int cmd_script_exists(struct call *x) {
     reply_array(&x->r, (size_t)x->argc - 2);
-    for (int i = 2; i < x->argc; i++) {
-        uint8_t sha[SHA1_BYTES];
-
-        reply_int(&x->r,
-                  script_parse_hex(x->argv[i], sha) && script_find(x->e->scripting, sha) != NULL);
-    }
+    for (int i = 2; i < x->argc; i++)
+        reply_int(&x->r, script_find_hex(x->e->scripting, x->argv[i]) != NULL);
     return 0;
 }
 

@@ -50,7 +50,7 @@ struct compiling {
     const char *chunk;
     struct slice code;
     int ref;
-    bool sets_global;
+    unsigned looked;
 };
 
 /* A chunk that begins with ESC would be taken for compiled code, which nobody checks. */
@@ -60,16 +60,18 @@ static int compile_protected(lua_State *L) {
     if (c->code.n && c->code.p[0] == LUA_SIGNATURE[0])
         return luaL_error(L, "attempt to load chunk with wrong mode");
     if (luaL_loadbuffer(L, c->code.p, c->code.n, c->chunk) != 0) return lua_error(L);
-    c->sets_global = bytecode_sets_global(L);
+    c->looked = bytecode_look(L);
     c->ref = luaL_ref(L, LUA_REGISTRYINDEX);
     return 0;
 }
 
-int script_compile(struct scripting *sc, const char *chunk, struct slice code, bool *sets_global,
+int script_compile(struct scripting *sc, const char *chunk, struct slice code, unsigned *looked,
                    struct bytes *why) {
-    struct compiling c = {chunk, code, LUA_NOREF, true};
+    struct compiling c = {chunk, code, LUA_NOREF, BYTECODE_ALL};
     lua_State *L = sc->L;
 
+    lua_pushvalue(L, AT_GLOBALS); /* where it stays if it is a plain one */
+    lua_replace(L, LUA_GLOBALSINDEX);
     if (lua_cpcall(L, compile_protected, &c) != 0) {
         const char *text = lua_tostring(L, -1);
 
@@ -77,7 +79,7 @@ int script_compile(struct scripting *sc, const char *chunk, struct slice code, b
         lua_settop(L, AT_TOP);
         return LUA_NOREF;
     }
-    *sets_global = c.sets_global;
+    *looked = c.looked;
     return c.ref;
 }
 
@@ -199,40 +201,110 @@ static void push_list(lua_State *L, const struct slice *v, int n) {
     }
 }
 
+/* A table that scripts only look into is the same for all of them, up to a size. */
+enum { SHARED_MAX = 64, SHARED_BYTES = 1024 };
+
+static bool may_share(const struct slice *v, int n) {
+    size_t bytes = 0;
+
+    if (n > SHARED_MAX) return false;
+    for (int i = 0; i < n; i++) bytes += v[i].n;
+    return bytes <= SHARED_BYTES;
+}
+
+/* Where invoke finds what it needs: upvalues, see scripting_start. KEYS is followed by ARGV. */
+enum { UP_GLOBALS = 1, UP_VIEW, UP_FUNCTION_VIEW, UP_NAME, UP_SHARED = UP_NAME + 2 };
+
+static void show(lua_State *L, int which, int table) {
+    lua_pushvalue(L, lua_upvalueindex(UP_NAME + which));
+    lua_pushvalue(L, table);
+    lua_rawset(L, lua_upvalueindex(UP_GLOBALS));
+}
+
+/* KEYS (0) or ARGV (1) as the script sees it. */
+static void show_list(struct scripting *sc, lua_State *L, int which, bool asks, bool holds) {
+    const struct slice *v = which ? sc->run.args : sc->run.keys;
+    int n = which ? sc->run.nargs : sc->run.nkeys, table = lua_upvalueindex(UP_SHARED + which);
+    struct shared_list *l = &sc->shared[which];
+
+    if (asks && (holds || !may_share(v, n))) {
+        l->shown = false;
+        push_list(L, v, n);
+        show(L, which, lua_gettop(L));
+        lua_pop(L, 1);
+        return;
+    }
+    if (!l->shown) show(L, which, table);
+    l->shown = true;
+    if (!asks) return;
+    for (int i = 0; i < n; i++) {
+        lua_pushlstring(L, v[i].p, v[i].n);
+        lua_rawseti(L, table, i + 1);
+        if (i >= l->n) l->n = i + 1;
+    }
+    while (l->n > n) {
+        lua_pushnil(L);
+        lua_rawseti(L, table, l->n--);
+    }
+}
+
+/* Calls the script or function on top. */
+static void call_script(struct scripting *sc, lua_State *L) {
+    unsigned flags = sc->run.flags;
+
+    if (!(flags & SCRIPT_PLAIN)) {
+        lua_pushvalue(L, lua_upvalueindex(UP_VIEW)); /* of code that is loaded while it runs */
+        lua_replace(L, LUA_GLOBALSINDEX);
+        lua_pushvalue(L, lua_upvalueindex(flags & SCRIPT_DIRECT ? UP_GLOBALS : UP_VIEW));
+        lua_setfenv(L, -2);
+    }
+    show_list(sc, L, 0, flags & SCRIPT_KEYS, flags & SCRIPT_HOLDS_KEYS);
+    show_list(sc, L, 1, flags & SCRIPT_ARGV, flags & SCRIPT_HOLDS_ARGV);
+    lua_call(L, 0, 1);
+}
+
+/* Its environment is its library's. */
+static void call_function(struct scripting *sc, lua_State *L) {
+    lua_pushvalue(L, lua_upvalueindex(UP_FUNCTION_VIEW));
+    lua_replace(L, LUA_GLOBALSINDEX);
+    push_list(L, sc->run.keys, sc->run.nkeys);
+    push_list(L, sc->run.args, sc->run.nargs);
+    lua_call(L, 2, 1);
+}
+
 /* Everything of a call to a script that may fail in Lua. */
 static int invoke(lua_State *L) {
     struct scripting *sc = scripting_of(L);
-    struct run *run = &sc->run;
-    int nargs = 0;
 
-    lua_pushvalue(L, lua_upvalueindex(1)); /* 1: on error */
-    lua_rawgeti(L, LUA_REGISTRYINDEX, run->ref);
-    if (run->is_function) { /* its environment is its library's */
-        lua_pushvalue(L, lua_upvalueindex(6));
-        lua_replace(L, LUA_GLOBALSINDEX); /* of code that is loaded while it runs */
-        push_list(L, run->keys, run->nkeys);
-        push_list(L, run->args, run->nargs);
-        nargs = 2;
-    } else {
-        lua_pushvalue(L, lua_upvalueindex(2));
-        lua_replace(L, LUA_GLOBALSINDEX);
-        lua_pushvalue(L, lua_upvalueindex(run->flags & SCRIPT_DIRECT ? 3 : 2));
-        lua_setfenv(L, -2);
-        lua_pushvalue(L, lua_upvalueindex(4));
-        push_list(L, run->keys, run->nkeys);
-        lua_rawset(L, lua_upvalueindex(3));
-        lua_pushvalue(L, lua_upvalueindex(5));
-        push_list(L, run->args, run->nargs);
-        lua_rawset(L, lua_upvalueindex(3));
-    }
-    if (lua_pcall(L, nargs, 1, 1) != 0) {
-        reply_script_error(L, run->outer, run->name);
-        lua_pushboolean(L, false);
-        return 1;
-    }
-    convert_to_reply(L, &run->outer->r, run->resp);
-    lua_pushboolean(L, true);
-    return 1;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, sc->run.ref);
+    if (sc->run.is_function)
+        call_function(sc, L);
+    else
+        call_script(sc, L);
+    sc->run.returned = true;
+    convert_to_reply(L, &sc->run.outer->r, sc->run.resp);
+    return 0;
+}
+
+/* Answers with the error that is its argument. */
+static int report(lua_State *L) {
+    struct scripting *sc = scripting_of(L);
+
+    lua_settop(L, 1);
+    reply_script_error(L, sc->run.outer, sc->run.name);
+    return 0;
+}
+
+/* With the error on top. Telling of it takes memory of Lua's, too. */
+static void fail_run(struct scripting *sc, struct call *x, uint64_t from) {
+    lua_State *L = sc->L;
+
+    out_truncate(x->r.out, from);
+    lua_pushvalue(L, AT_REPORT);
+    lua_insert(L, -2);
+    if (lua_pcall(L, 1, 0, 0) == 0) return;
+    out_truncate(x->r.out, from);
+    reply_err(x, "ERR not enough memory");
 }
 
 /* Lua's collector goes by what it holds: it would let what one large script leaves behind stand in
@@ -259,13 +331,8 @@ int script_run(struct call *x, struct run run) {
     srand48_r(0, &sc->random);
     watch_begin(sc);
     lua_pushvalue(L, AT_INVOKE);
-    if (lua_pcall(L, 0, 1, 0) == 0) {
-        ok = lua_toboolean(L, -1);
-    } else {
-        out_truncate(x->r.out, from);
-        reply_script_error(L, x, run.name);
-        ok = false;
-    }
+    ok = lua_pcall(L, 0, 0, AT_ON_ERROR) == 0;
+    if (!ok) fail_run(sc, x, from);
     lua_settop(L, AT_TOP);
     collect_much(sc);
     sc->run.outer = NULL;
@@ -279,8 +346,10 @@ int script_run(struct call *x, struct run run) {
 /* The place of an error: of the function that raised it, or its caller if that is C. */
 static int on_error(lua_State *L) {
     lua_Debug ar;
-    bool known = lua_getstack(L, 1, &ar) && lua_getinfo(L, "Sl", &ar);
+    bool known;
 
+    if (scripting_of(L)->run.returned) return 1;
+    known = lua_getstack(L, 1, &ar) && lua_getinfo(L, "Sl", &ar);
     if (known && ar.what[0] == 'C') known = lua_getstack(L, 2, &ar) && lua_getinfo(L, "Sl", &ar);
     if (!lua_istable(L, 1)) {
         const char *text = lua_tostring(L, 1);
@@ -326,13 +395,17 @@ void scripting_start(struct engine *e) {
     lua_pushliteral(L, "KEYS");
     lua_pushliteral(L, "ARGV");
     lua_pushcfunction(L, on_error);
-    lua_pushvalue(L, AT_ON_ERROR);
+    lua_pushcfunction(L, report);
+    lua_createtable(L, SHARED_MAX, 0);
+    lua_createtable(L, SHARED_MAX, 0);
+    lua_pushvalue(L, AT_GLOBALS); /* UP_GLOBALS and those behind it */
     lua_pushvalue(L, AT_VIEW);
-    lua_pushvalue(L, AT_GLOBALS);
+    lua_pushvalue(L, AT_FUNCTION_VIEW);
     lua_pushvalue(L, AT_KEYS);
     lua_pushvalue(L, AT_ARGV);
-    lua_pushvalue(L, AT_FUNCTION_VIEW);
-    lua_pushcclosure(L, invoke, 6);
+    lua_pushvalue(L, AT_SHARED);
+    lua_pushvalue(L, AT_SHARED_ARGV);
+    lua_pushcclosure(L, invoke, 7);
     CHECK(lua_gettop(L) == AT_TOP);
     functions_start(sc);
 }

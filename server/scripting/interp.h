@@ -29,7 +29,10 @@ enum {
     AT_KEYS,          /* the name "KEYS" */
     AT_ARGV,
     AT_ON_ERROR, /* makes an error a table with its place */
-    AT_INVOKE,   /* script_invoke */
+    AT_REPORT,   /* answers with an error */
+    AT_SHARED,   /* tables for KEYS and ARGV that no script can hold on to */
+    AT_SHARED_ARGV,
+    AT_INVOKE, /* runs what sc->run says */
     AT_TOP = AT_INVOKE
 };
 
@@ -41,6 +44,11 @@ enum script_flags {
     SCRIPT_CROSS_SLOT = 1 << 4,
     SCRIPT_COMPAT = 1 << 5, /* without a shebang: commands are checked one by one */
     SCRIPT_DIRECT = 1 << 6, /* assigns to no global: reads them without the view */
+    SCRIPT_PLAIN = 1 << 7,  /* and knows no way to them but their names */
+    SCRIPT_KEYS = 1 << 8,   /* says KEYS */
+    SCRIPT_ARGV = 1 << 9,
+    SCRIPT_HOLDS_KEYS = 1 << 10, /* may hold on to the table, or change it */
+    SCRIPT_HOLDS_ARGV = 1 << 11,
 };
 
 struct script {
@@ -64,11 +72,18 @@ struct run {
     const struct slice *keys, *args;
     int nkeys, nargs;
     bool is_function; /* gets keys and arguments as parameters */
+    bool returned;    /* what fails now is the answer */
     int resp;         /* of replies to redis.call */
     bool wrote;
     bool killed;
     volatile unsigned ticks; /* of the processor's time, since it began: see watch.c */
     uint64_t began_ns;       /* about: taken at the first look at the clock */
+};
+
+/* What scripts see as KEYS or ARGV is the shared table, and how many elements that has. */
+struct shared_list {
+    bool shown;
+    int n;
 };
 
 struct function_library;
@@ -100,6 +115,8 @@ struct scripting {
     lua_State *L;
     struct run run;
     struct script *buckets[SCRIPT_BUCKETS];
+    struct script *recent; /* the one found last; NULL: none */
+    struct shared_list shared[2];
     struct list aged;
     size_t naged;
     struct function_set *functions;
@@ -141,16 +158,26 @@ void watch_coroutine(lua_State *co);
 /* SCRIPT KILL and FUNCTION KILL: answers x. */
 int script_kill(struct call *x, bool function);
 
-/* Compiles; the function's reference, or LUA_NOREF and the error's text in `why`. */
-int script_compile(struct scripting *sc, const char *chunk, struct slice code, bool *sets_global,
+/* Compiles; the function's reference, or LUA_NOREF and the error's text in `why`. `looked`: what
+ * bytecode_look found. */
+int script_compile(struct scripting *sc, const char *chunk, struct slice code, unsigned *looked,
                    struct bytes *why);
 
-/* bytecode.c: whether the function on top assigns to a global, or one within it. */
-bool bytecode_sets_global(lua_State *L);
+/* bytecode.c: what the function on top, or one within it, does with globals. */
+enum {
+    BYTECODE_SETS_GLOBAL = 1 << 0,
+    BYTECODE_KEYS = 1 << 1, /* says KEYS */
+    BYTECODE_ARGV = 1 << 2,
+    BYTECODE_HOLDS_KEYS = 1 << 3, /* does more with the table than to look at elements and length */
+    BYTECODE_HOLDS_ARGV = 1 << 4,
+    BYTECODE_INDIRECT = 1 << 5, /* has ways to globals without their names */
+    BYTECODE_ALL = (1 << 6) - 1
+};
+unsigned bytecode_look(lua_State *L);
 
 /* cache.c */
 struct script *script_find(struct scripting *sc, const uint8_t sha[SHA1_BYTES]);
-bool script_parse_hex(struct slice hex, uint8_t sha[SHA1_BYTES]);
+struct script *script_find_hex(struct scripting *sc, struct slice hex);
 
 /* Compiles and keeps; NULL: answered with an error. */
 struct script *script_add(struct call *x, struct slice body, const uint8_t sha[SHA1_BYTES],
