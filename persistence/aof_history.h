@@ -16,8 +16,8 @@
 
 #include "persistence/aof_manifest.h"
 
-/* The position at which the base in `fd` was made, or at which the increment begins; false if it does
- * not say. */
+/* The position at which the base in `fd` was made, or at which the increment begins; false if it
+ * does not say. */
 bool aof_file_position(int fd, const struct aof_file *f, uint64_t *position);
 
 /* How much history stays when a rewrite has replaced it. */

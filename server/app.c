@@ -244,7 +244,7 @@ static void before_wait(void *arg) {
     }
     access_tick(&a->engine);
     if (evict_more(&a->engine)) loop_hurry(&a->loop);
-    a->engine.batch_open = net_expects_more(&a->net);
+    a->engine.batch_open = net_keeps_open(&a->net);
     engine_before_wait(&a->engine);
     watch_blocked(a);
     net_flush(&a->net);

@@ -150,7 +150,7 @@ bool conn_is(const struct session *s) {
 static void after_feed(struct conn *c) {
     if (c->fd < 0) return;
     conn_count_memory(c);
-    conn_joins(c);
+    group_serves(&c->n->group, c->s.ngates > 0);
     if (out_pending(&c->s.out) > 0) wake(&c->s);
     if (c->s.state == SESSION_PARKED) stop_reading(c);
     if (c->in.n > c->n->max_in) c->n->max_in = c->in.n;

@@ -5,7 +5,6 @@
  *   conn.c        its life: reading, feeding the engine, closing
  *   conn_accept.c its beginning: who is let in, the handshake of TLS
  *   conn_write.c  what may leave, and when
- *   conn_group.c  who shares a sync of the log
  *   conn_limit.c  how much it may hold: output limits, maxmemory-clients
  */
 #ifndef STET_NET_CONN_H
@@ -80,11 +79,6 @@ void conn_flush_ready(struct net *n);
 
 /* Asks to be told once the descriptor is writable. */
 void conn_await_writable(struct conn *c);
-
-/* ---------------------------------------------------------------- conn_group.c */
-
-/* It was served. */
-void conn_joins(struct conn *c);
 
 /* ---------------------------------------------------------------- conn_limit.c */
 

@@ -174,3 +174,14 @@ void net_flush(struct net *n) {
     if (!list_empty(&n->to_flush)) loop_hurry(n->loop);
     conn_free_dead(n);
 }
+
+bool net_keeps_open(struct net *n) {
+    enum group_advice advice = GROUP_CLOSE;
+
+    if (aof_may_wait(n->e->aof))
+        advice = group_ask(&n->group, aof_is_syncing(n->e->aof));
+    else
+        group_forget(&n->group);
+    if (advice == GROUP_LOOK) loop_hurry(n->loop);
+    return advice != GROUP_CLOSE;
+}

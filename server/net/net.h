@@ -14,6 +14,7 @@
 #define STET_NET_NET_H
 
 #include "server/exec/engine.h"
+#include "server/net/group.h"
 #include "server/net/loop.h"
 
 /* In the order of INFO's listener lines. */
@@ -22,15 +23,6 @@ enum net_kind { NET_TCP, NET_UNIX, NET_TLS };
 enum {
     NET_LISTENERS_MAX = 2 * CONF_BIND_MAX + 2,
     NET_READ_BYTES = 64 * 1024, /* of the shared buffer */
-};
-
-/* Clients that write under `always`: see conn_group.c. */
-struct net_group {
-    unsigned joined;  /* have something in the batch that is open */
-    unsigned fresh;   /* of these, this turn */
-    unsigned gated;   /* have replies that wait */
-    unsigned writers; /* about how many there are, in sixteenths */
-    bool progress;    /* somebody was served, or let go, since it was last asked */
 };
 
 struct net {
@@ -59,7 +51,7 @@ struct net {
     struct list released;              /* were gated when the log last moved; not looked at since */
     struct list dead;                  /* closed; freed at the end of the turn */
     uint64_t seen_written, seen_synced; /* the log's positions when `gated` was last looked at */
-    struct net_group group;
+    struct group group;                 /* those that write under `always` */
     uint64_t clients_bytes; /* what connections hold; counted while maxmemory-clients is set */
     int64_t clients_limit;  /* maxmemory-clients as it was when the count began */
     struct session *cron_at;
@@ -82,8 +74,8 @@ void net_stop_listening(struct net *n);
  * is as it was. */
 int net_configure_tls(struct net *n, bool again);
 
-/* Every turn, before the batch is handed over to the log: whether others may join it soon. */
-bool net_expects_more(struct net *n);
+/* Every turn, before the batch is handed over to the log: whether it stays open for others. */
+bool net_keeps_open(struct net *n);
 
 /* Every turn, after the wait: reads what has come and executes it. */
 void net_serve(struct net *n);

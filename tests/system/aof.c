@@ -5,6 +5,7 @@
  */
 #include <criterion/criterion.h>
 #include <dirent.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -539,4 +540,49 @@ Test(aof, a_reply_to_a_write_before_quit_is_a_promise) {
         server_kill(s);
         server_start(s, AOF, "--appendfsync", "always", NULL);
     }
+}
+
+/* ---------------------------------------------------------------- always: who shares a sync */
+
+enum { WRITERS = 12, ROUNDS = 40 };
+
+/* Each writes again as soon as it has its answer. Returns the number of syncs that took. */
+static long long write_in_turn(struct server *s, redisContext *info) {
+    redisContext *w[WRITERS];
+    struct pollfd p[WRITERS];
+    int left[WRITERS], open = WRITERS;
+    long long before = ask_info_int(info, "aof_syncs");
+
+    for (int i = 0; i < WRITERS; i++) {
+        w[i] = ask_open(s);
+        left[i] = ROUNDS;
+        ask_send(w[i], "INCR writer:%d", i);
+        p[i] = (struct pollfd){.fd = w[i]->fd, .events = POLLIN};
+    }
+    while (open > 0) {
+        cr_assert_gt(poll(p, WRITERS, 10000), 0);
+        for (int i = 0; i < WRITERS; i++) {
+            if (!(p[i].revents & POLLIN)) continue;
+            ask_next(w[i]);
+            if (--left[i] > 0)
+                ask_send(w[i], "INCR writer:%d", i);
+            else
+                p[i].fd = -1, open--;
+        }
+    }
+    return ask_info_int(info, "aof_syncs") - before;
+}
+
+Test(aof, under_always_clients_that_write_in_turn_share_syncs) {
+    struct server *s;
+    redisContext *c;
+    char want[16];
+
+    setenv("STET_IO_FAULT", "sync:delay=4", 1);
+    s = server_run("--appendonly", "yes", "--appendfsync", "always", NULL);
+    unsetenv("STET_IO_FAULT");
+    c = ask_open(s);
+    cr_assert_leq(write_in_turn(s, c), WRITERS * ROUNDS / 4);
+    snprintf(want, sizeof want, "$%d", ROUNDS);
+    EXPECT(c, want, "GET writer:0");
 }

@@ -143,6 +143,61 @@ Test(scripting, values_survive_json_and_msgpack) {
     EXPECT(c, "[:-2 :258 :4]", "EVAL %s 0", "return {struct.unpack('<bH', '\\254\\2\\1')}");
 }
 
+/* What a script says of KEYS and ARGV decides whether they are tables of its own: nobody can tell.
+ */
+Test(scripting, keys_and_args_are_those_of_the_call) {
+    redisContext *c = ask_open(server_run(NULL, NULL));
+    static const char *const ways[] = {
+        "return {KEYS[1], #KEYS, ARGV[1], #ARGV, KEYS[3]}",
+        "local k, a = KEYS, ARGV return {k[1], #k, a[1], #a, k[3]}",
+        "return {_G.KEYS[1], #_G['KEYS'], _G['AR' .. 'GV'][1], #_G['ARGV'], _G.KEYS[3]}",
+        "local g = getfenv() return {g.KEYS[1], #g.KEYS, g.ARGV[1], #g.ARGV, g.KEYS[3]}",
+        "return loadstring('return {KEYS[1], #KEYS, ARGV[1], #ARGV, KEYS[3]}')()",
+        "return (function() return {KEYS[1], #KEYS, (ARGV)[1], #ARGV, (KEYS)[3]} end)()",
+        "local i = 1 return {(i and KEYS or ARGV)[i], #KEYS, ARGV[#KEYS - i], #ARGV, KEYS[i + 2]}",
+        "KEYS[3] = 'own' KEYS[3] = nil return {KEYS[1], #KEYS, ARGV[1], #ARGV, KEYS[3]}",
+        "table.insert(ARGV, 1) table.remove(ARGV) setmetatable(KEYS, {__index = error})\n"
+        "return {KEYS[1], #KEYS, ARGV[1], #ARGV, nil}",
+        "return coroutine.wrap(function() return {KEYS[1], #KEYS, ARGV[1], #ARGV} end)()",
+    };
+    enum { WAYS = sizeof ways / sizeof *ways };
+
+    for (int i = 0; i < 4 * WAYS; i++) {
+        const char *way = ways[i * 7 % WAYS];
+
+        EXPECT(c, ":1", "EVAL %s 0", "return 1"); /* says nothing of them */
+        EXPECT(c, "[$a :2 $x :1]", "EVAL %s 2 a b x", way);
+        EXPECT(c, "[:3 :2]", "EVAL %s 3 p q r s t", "return {#KEYS, #ARGV}");
+        EXPECT(c, "[(nil) (nil) :0]", "EVAL %s 0",
+               "return {KEYS[1] or false, ARGV[1] or false, #KEYS}");
+    }
+}
+
+Test(scripting, a_great_many_keys_and_long_ones_are_passed_too) {
+    redisContext *c = ask_open(server_run(NULL, NULL));
+    const char *argv[205] = {"EVAL", "return {#KEYS, KEYS[200], KEYS[201] or false, #ARGV[2]}",
+                             "200"};
+    size_t len[205];
+    static char large[20000];
+
+    memset(large, 'x', sizeof large - 1);
+    for (int i = 3; i < 203; i++) argv[i] = "key";
+    argv[203] = "one";
+    argv[204] = large;
+    for (int i = 0; i < 205; i++) len[i] = strlen(argv[i]);
+    for (int i = 0; i < 3; i++) {
+        redisReply *r = redisCommandArgv(c, 205, argv, len);
+
+        cr_assert(r && r->type == REDIS_REPLY_ARRAY && r->elements == 4);
+        cr_assert_eq(r->element[0]->integer, 200);
+        cr_assert_str_eq(r->element[1]->str, "key");
+        cr_assert_eq(r->element[2]->type, REDIS_REPLY_NIL);
+        cr_assert_eq(r->element[3]->integer, (long long)sizeof large - 1);
+        freeReplyObject(r);
+        EXPECT(c, "[:1 $k :0]", "EVAL %s 1 k", "return {#KEYS, KEYS[1], #ARGV}");
+    }
+}
+
 Test(scripting, only_the_last_scripts_of_eval_are_kept) {
     redisContext *c = ask_open(server_run(NULL, NULL));
     char body[64];
