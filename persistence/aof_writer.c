@@ -281,14 +281,22 @@ void aof_writer_free(struct aof_writer *w, bool abandon) {
     mem_free(w);
 }
 
+/* Whoever is to take what was queued; NULL: somebody is at it. With mu held. */
+static struct worker *idle_writer(struct aof_writer *w) {
+    for (int i = 0; i < WORKERS; i++)
+        if (w->worker[i].idle && may_write(&w->worker[i])) return &w->worker[i];
+    return NULL;
+}
+
+/* With mu held, which it gives up first: a thread that is woken must not find it taken. */
 static void enqueue(struct aof_writer *w, struct entry *en) {
+    struct worker *o;
+
     *w->last = en;
     w->last = &en->next;
-    for (int i = 0; i < WORKERS; i++) {
-        if (!w->worker[i].idle || !may_write(&w->worker[i])) continue;
-        pthread_cond_signal(&w->worker[i].work);
-        break;
-    }
+    o = idle_writer(w);
+    pthread_mutex_unlock(&w->mu);
+    if (o) pthread_cond_signal(&o->work);
 }
 
 void aof_writer_push(struct aof_writer *w, struct bytes *batch, uint64_t end, bool payload) {
@@ -299,7 +307,6 @@ void aof_writer_push(struct aof_writer *w, struct bytes *batch, uint64_t end, bo
     *batch = w->spare;
     w->spare = (struct bytes){0};
     enqueue(w, en);
-    pthread_mutex_unlock(&w->mu);
 }
 
 static void push_control(struct aof_writer *w, struct entry control) {
@@ -308,7 +315,6 @@ static void push_control(struct aof_writer *w, struct entry control) {
     *en = control;
     pthread_mutex_lock(&w->mu);
     enqueue(w, en);
-    pthread_mutex_unlock(&w->mu);
 }
 
 void aof_writer_switch(struct aof_writer *w, int fd, bool room) {
