@@ -14,7 +14,7 @@
 
 enum {
     IOV_MAX_USED = 64,
-    RELEASED = 24, /* a turn, of those that a sync let go */
+    RELEASED = 12, /* a turn, of those that a sync let go */
     RELEASED_IN_HASTE = 4,
     RELEASED_WRITTEN = 64, /* of those that only waited for a write */
     HASTE_MS = 100,
