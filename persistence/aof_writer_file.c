@@ -137,7 +137,7 @@ static int write_group(struct room *r, bool in_room, int fd, uint64_t start, str
         bytes_append(data, seam, aof_room_seam(start + n, seam));
     rc = io_write_at(fd, data->p + *done, data->n - *done, (off_t)(start + *done), &got, &e);
     data->n = n;
-    *done += got;
+    *done = *done + got < n ? *done + got : n; /* the seam is written anew */
     if (rc == 0) return 0;
     if (*done > 0 && io_truncate(fd, (off_t)start, NULL) == 0) *done = r->end = 0;
     return e.code;

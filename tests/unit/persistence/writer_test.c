@@ -374,6 +374,24 @@ Test(writer, without_space_for_room_batches_are_appended) {
     bytes_release(&all);
 }
 
+/* The disk took all of it, said no, and cannot cut. */
+Test(writer, a_group_in_room_that_got_through_in_spite_of_an_error_stands_there_once) {
+    struct bytes all = {0};
+
+    aof_writer_set_policy(w, AOF_FSYNC_ALWAYS);
+    push_each(&all, MANY);
+    for (int part = 12; part < 18; part++) {
+        io_fault_set(IO_TRUNCATE, (struct io_fault){.code = EIO, .count = -1});
+        io_fault_set(IO_WRITE, (struct io_fault){.code = EIO, .count = 1, .short_bytes = part});
+        push_each(&all, 1);
+        cr_assert(begins_with("one", &all));
+        cr_assert_eq(help_read("one").n - room_in("one"), all.n);
+        io_fault_reset();
+        push_each(&all, 1);
+    }
+    bytes_release(&all);
+}
+
 /* ---------------------------------------------------------------- failures */
 
 Test(writer, a_write_that_fails_is_tried_until_it_works) {
