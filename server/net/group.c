@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/net/group.h"
 
-enum { FADES = 32 }; /* the part of a difference that is forgotten a turn */
+enum {
+    FADES = 32, /* the part of a difference that is forgotten a turn */
+    SHARE = 3,  /* of the writers, in so many parts: what a batch is kept open for */
+    SHARE_OF = 5,
+};
 
 /* How many clients write, about: as many as waited at the same time lately. */
 static void estimate(struct group *g) {
@@ -19,7 +23,7 @@ enum group_advice group_ask(struct group *g, bool syncing) {
 
     estimate(g);
     g->progress = false;
-    if (g->joined > 0 && g->joined * GROUP_PARTS * 2 < g->writers) {
+    if (g->joined > 0 && g->joined * GROUP_PARTS * SHARE_OF < g->writers * SHARE) {
         if (progress) return GROUP_LOOK;
         if (syncing) return GROUP_WAIT;
     }

@@ -4,9 +4,10 @@
  *
  * A sync costs the same for one command as for fifty, and clients that wait for one send nothing
  * until it is over. So the batch stays open while there are clients that may still join it, up to
- * half of those that write: they wait for the disk, and the other half is served meanwhile. It is
- * handed over at once when nobody is left to serve and no sync is under way; nothing ever waits for
- * time to pass.
+ * three fifths of those that write: they wait for the disk, and the others are served meanwhile. It
+ * is handed over at once when nobody is left to serve and no sync is under way; nothing ever waits
+ * for time to pass. (Measured with 50 writers, throughput paired with redis-server: half 1.51,
+ * three fifths 1.60, two thirds 1.54, three quarters 1.38.)
  */
 #ifndef STET_NET_GROUP_H
 #define STET_NET_GROUP_H

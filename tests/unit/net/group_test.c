@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Who shares a sync: batches stay open for half of the writers, and for nobody who is not there.
+ * Who shares a sync: batches stay open for most of the writers, and for nobody who is not there.
  */
 #include "server/net/group.h"
 
@@ -31,16 +31,18 @@ Test(group, a_single_writer_never_waits_for_others) {
     }
 }
 
-Test(group, half_of_those_that_write_are_enough) {
+Test(group, most_of_those_that_write_are_enough) {
     struct group g = {0};
 
     cr_assert_eq(turn(&g, 10, false), GROUP_CLOSE); /* all that are known */
     g.gated = 0;                                    /* and they have their answers */
     cr_assert_eq(turn(&g, 2, false), GROUP_LOOK);
     cr_assert_eq(turn(&g, 2, false), GROUP_LOOK);
+    cr_assert_eq(turn(&g, 1, false), GROUP_LOOK);
     cr_assert_eq(turn(&g, 1, false), GROUP_CLOSE);
-    cr_assert_eq(turn(&g, 4, true), GROUP_LOOK, "the other half begins another one");
-    cr_assert_eq(turn(&g, 1, true), GROUP_CLOSE);
+    cr_assert_eq(turn(&g, 4, true), GROUP_LOOK, "the others begin another one");
+    g.gated -= 6; /* a sync has ended, and who waited for it comes again */
+    cr_assert_eq(turn(&g, 2, true), GROUP_CLOSE);
 }
 
 Test(group, with_nobody_left_to_serve_only_a_sync_is_waited_for) {
