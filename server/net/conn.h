@@ -74,7 +74,7 @@ void conn_enforce_handshake_time(struct net *n);
 
 /* ---------------------------------------------------------------- conn_write.c */
 
-/* Those of whom something may leave at once; their gates apart, nobody waits for the log. */
+/* Looks at everybody who has new output: what may leave does, the rest waits for its gate. */
 void conn_flush_ready(struct net *n);
 
 /* Asks to be told once the descriptor is writable. */
