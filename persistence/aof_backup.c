@@ -2,18 +2,14 @@
 #include "persistence/aof_backup.h"
 
 #include "persistence/aof_internal.h"
-#include "persistence/io.h"
 #include "storage/base/check.h"
 #include "storage/base/clock.h"
+#include "storage/base/io.h"
 #include "storage/base/log.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define PARTIAL ".partial"
 
@@ -44,18 +40,6 @@ static void note_failure(struct aof_backup *b, const char *why) {
 
 /* ---------------------------------------------------------------- on the thread */
 
-/* A directory in the directory of backups; `made`: it must not be there yet. */
-static int open_sub(int dirfd, const char *name, bool made, struct err *e) {
-    int fd;
-
-    if (made && mkdirat(dirfd, name, 0755) < 0)
-        return err_set(e, errno, "can't make the directory '%s': %s", name, strerror(errno));
-    if (made && io_sync_dir(dirfd, e) < 0) return -1;
-    fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) err_set(e, errno, "can't open the directory '%s': %s", name, strerror(errno));
-    return fd;
-}
-
 /* Whether a file belongs to the backup: its last increment is the one before the current one. */
 static bool belongs(const struct aof_manifest *m, size_t i) {
     return m->files[i].type == AOF_BASE || (m->files[i].type == AOF_INCR && i + 1 < m->n);
@@ -79,28 +63,33 @@ static int run_start(struct aof_job *job) {
 
     if (dirfd < 0) return -1;
     snprintf(partial, sizeof partial, "%s" PARTIAL, job->backup_id);
-    to = open_sub(dirfd, partial, true, &job->err);
+    to = io_open_subdir(dirfd, partial, true, &job->err);
     rc = to < 0 ? -1 : link_files(job, to, &job->err);
-    if (to >= 0) close(to);
-    close(dirfd);
+    io_close(to);
+    io_close(dirfd);
     return rc;
 }
 
 /* Files that were linked at the start, and that a rewrite has replaced since. */
+struct sealed {
+    const struct aof_manifest *m;
+    int dirfd;
+};
+
+static bool remove_if_useless(void *arg, const char *name) {
+    const struct sealed *s = arg;
+    bool needed = name[0] == '.';
+
+    for (size_t i = 0; !needed && i < s->m->n; i++)
+        needed = belongs(s->m, i) && strcmp(s->m->files[i].name, name) == 0;
+    if (!needed) io_unlink(s->dirfd, name, NULL);
+    return true;
+}
+
 static void remove_useless(const struct aof_manifest *m, int to) {
-    int fd = dup(to);
-    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    struct sealed s = {m, to};
 
-    if (!d) return;
-    rewinddir(d);
-    for (const struct dirent *ent; (ent = readdir(d));) {
-        bool needed = ent->d_name[0] == '.';
-
-        for (size_t i = 0; !needed && i < m->n; i++)
-            needed = belongs(m, i) && strcmp(m->files[i].name, ent->d_name) == 0;
-        if (!needed) io_unlink(to, ent->d_name, NULL);
-    }
-    closedir(d);
+    io_list(to, remove_if_useless, &s, NULL);
 }
 
 static int write_manifest(const struct aof_job *job, int to, struct err *e) {
@@ -117,11 +106,10 @@ static int write_manifest(const struct aof_job *job, int to, struct err *e) {
 
 static uint64_t bytes_of(const struct aof_manifest *m, int dirfd) {
     uint64_t total = 0;
-    struct stat st;
+    struct io_stat st;
 
     for (size_t i = 0; i < m->n; i++)
-        if (belongs(m, i) && fstatat(dirfd, m->files[i].name, &st, 0) == 0)
-            total += (uint64_t)st.st_size;
+        if (belongs(m, i) && io_stat(dirfd, m->files[i].name, &st) == 0) total += st.size;
     return total;
 }
 
@@ -131,7 +119,7 @@ static int run_seal(struct aof_job *job) {
 
     if (dirfd < 0) return -1;
     snprintf(partial, sizeof partial, "%s" PARTIAL, job->backup_id);
-    to = open_sub(dirfd, partial, false, &job->err);
+    to = io_open_subdir(dirfd, partial, false, &job->err);
     if (to < 0) goto out;
     if (link_files(job, to, &job->err) < 0) goto out;
     remove_useless(&job->manifest, to);
@@ -140,38 +128,47 @@ static int run_seal(struct aof_job *job) {
     if (io_rename(dirfd, partial, job->backup_id, &job->err) < 0) goto out;
     rc = io_sync_dir(dirfd, &job->err);
 out:
-    if (to >= 0) close(to);
-    close(dirfd);
+    io_close(to);
+    io_close(dirfd);
     return rc;
 }
 
-static int remove_dir(int dirfd, const char *name, struct err *e) {
-    int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+static bool remove_one(void *arg, const char *name) {
+    const int *dirfd = arg;
 
-    if (!d) return err_set(e, errno, "can't open '%s': %s", name, strerror(errno));
-    for (const struct dirent *ent; (ent = readdir(d));)
-        if (strcmp(ent->d_name, ".") && strcmp(ent->d_name, "..")) io_unlink(fd, ent->d_name, NULL);
-    closedir(d);
-    if (unlinkat(dirfd, name, AT_REMOVEDIR) < 0)
-        return err_set(e, errno, "can't remove '%s': %s", name, strerror(errno));
+    io_unlink(*dirfd, name, NULL);
+    return true;
+}
+
+static int remove_dir(int dirfd, const char *name, struct err *e) {
+    int fd = io_open_subdir(dirfd, name, false, e), rc;
+
+    if (fd < 0) return -1;
+    rc = io_list(fd, remove_one, &fd, e);
+    io_close(fd);
+    if (rc < 0 || io_remove_dir(dirfd, name, e) < 0) return -1;
     return io_sync_dir(dirfd, e);
+}
+
+struct removal {
+    int dirfd, rc;
+    struct err *e;
+};
+
+static bool remove_if_partial(void *arg, const char *name) {
+    struct removal *r = arg;
+    const char *tail = strstr(name, PARTIAL);
+
+    if (strncmp(name, "backup-", 7) == 0 && tail && !tail[sizeof PARTIAL - 1])
+        r->rc = remove_dir(r->dirfd, name, r->e);
+    return r->rc == 0;
 }
 
 /* Everything that was never sealed. */
 static int remove_partial(int dirfd, struct err *e) {
-    int fd = dup(dirfd), rc = 0;
-    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    struct removal r = {.dirfd = dirfd, .e = e};
 
-    if (!d) return err_set(e, errno, "can't read the directory: %s", strerror(errno));
-    for (const struct dirent *ent; rc == 0 && (ent = readdir(d));) {
-        const char *tail = strstr(ent->d_name, PARTIAL);
-
-        if (strncmp(ent->d_name, "backup-", 7) == 0 && tail && !tail[sizeof PARTIAL - 1])
-            rc = remove_dir(dirfd, ent->d_name, e);
-    }
-    closedir(d);
-    return rc;
+    return io_list(dirfd, remove_if_partial, &r, e) < 0 ? -1 : r.rc;
 }
 
 /* By the other name it is no backup any more, whatever happens while it is removed. */
@@ -186,7 +183,7 @@ static int run_remove(struct aof_job *job) {
     if (rc == 0)
         rc = job->backup_id[0] ? remove_dir(dirfd, partial, &job->err)
                                : remove_partial(dirfd, &job->err);
-    close(dirfd);
+    io_close(dirfd);
     return rc;
 }
 
@@ -353,43 +350,62 @@ void aof_backup_step(struct aof *a) {
 
 /* ---------------------------------------------------------------- looking */
 
-static void measure(int dirfd, const char *name, struct aof_backup_entry *b) {
-    int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *d = fd < 0 ? NULL : fdopendir(fd);
-    struct stat st;
+struct measured {
+    int fd;
+    struct aof_backup_entry *b;
+};
 
-    if (!d) return;
-    if (fstat(fd, &st) == 0)
-        b->when_ms = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
-    for (const struct dirent *ent; (ent = readdir(d));) {
-        if (ent->d_name[0] == '.' || fstatat(fd, ent->d_name, &st, 0) < 0) continue;
-        b->files++;
-        b->bytes += (uint64_t)st.st_size;
+static bool count_file(void *arg, const char *name) {
+    struct measured *m = arg;
+    struct io_stat st;
+
+    if (name[0] == '.' || io_stat(m->fd, name, &st) < 0) return true;
+    m->b->files++;
+    m->b->bytes += st.size;
+    return true;
+}
+
+static void measure(int dirfd, const char *name, struct aof_backup_entry *b) {
+    struct measured m = {.fd = io_open_subdir(dirfd, name, false, NULL), .b = b};
+    struct io_stat st;
+
+    if (m.fd < 0) return;
+    if (io_fstat(m.fd, &st) == 0) b->when_ms = st.changed_ms;
+    io_list(m.fd, count_file, &m, NULL);
+    io_close(m.fd);
+}
+
+struct showing {
+    int dirfd;
+    void (*see)(void *arg, const struct aof_backup_entry *b);
+    void *arg;
+};
+
+static bool show_backup(void *arg, const char *name) {
+    const struct showing *s = arg;
+    size_t n = strnlen(name, BACKUP_ID_MAX), tail = sizeof PARTIAL - 1;
+    struct aof_backup_entry b = {.sealed = true};
+    char id[BACKUP_ID_MAX];
+
+    if (strncmp(name, "backup-", 7) != 0 || n >= sizeof id) return true;
+    memcpy(id, name, n + 1);
+    if (n > tail && strcmp(id + n - tail, PARTIAL) == 0) {
+        id[n - tail] = '\0';
+        b.sealed = false;
     }
-    closedir(d);
+    b.id = id;
+    measure(s->dirfd, name, &b);
+    s->see(s->arg, &b);
+    return true;
 }
 
 void aof_backup_each(const char *dir, void (*see)(void *arg, const struct aof_backup_entry *b),
                      void *arg) {
-    DIR *d = opendir(dir);
+    struct showing s = {.dirfd = io_open_dir(dir, false, NULL), .see = see, .arg = arg};
 
-    if (!d) return;
-    for (const struct dirent *ent; (ent = readdir(d));) {
-        size_t n = strnlen(ent->d_name, BACKUP_ID_MAX), tail = sizeof PARTIAL - 1;
-        struct aof_backup_entry b = {.sealed = true};
-        char id[BACKUP_ID_MAX];
-
-        if (strncmp(ent->d_name, "backup-", 7) != 0 || n >= sizeof id) continue;
-        memcpy(id, ent->d_name, n + 1);
-        if (n > tail && strcmp(id + n - tail, PARTIAL) == 0) {
-            id[n - tail] = '\0';
-            b.sealed = false;
-        }
-        b.id = id;
-        measure(dirfd(d), ent->d_name, &b);
-        see(arg, &b);
-    }
-    closedir(d);
+    if (s.dirfd < 0) return;
+    io_list(s.dirfd, show_backup, &s, NULL);
+    io_close(s.dirfd);
 }
 
 /* ---------------------------------------------------------------- a start from a backup */
@@ -421,7 +437,7 @@ static int check_file(int dirfd, const char *name, struct err *e) {
 
     if (fd < 0) return -1;
     aof_read_file(fd, &ops, NULL, &r);
-    close(fd);
+    io_close(fd);
     if (r.verdict == AOF_WHOLE) return 0;
     return err_set(e, EILSEQ, "'%s' is damaged: %s at offset %llu", name, r.why,
                    (unsigned long long)r.at);
@@ -441,33 +457,31 @@ static int check_backup(int dirfd, const char *stem, struct aof_manifest *m, str
     return 0;
 }
 
-/* A name in the directory that is data of somebody, NULL: there is none. */
-static bool holds_data(const char *path, char *found, size_t size) {
-    DIR *d = opendir(path);
-    bool yes = false;
+static bool first_visible(void *arg, const char *name) {
+    char *found = arg;
 
-    if (!d) return false;
-    for (const struct dirent *ent; !yes && (ent = readdir(d));) {
-        yes = ent->d_name[0] != '.';
-        if (yes) snprintf(found, size, "%s/%s", path, ent->d_name);
-    }
-    closedir(d);
-    return yes;
+    if (name[0] == '.') return true;
+    snprintf(found, AOF_NAME_MAX, "%s", name);
+    return false;
 }
 
 static int expect_no_data(const struct aof_names *to, struct err *e) {
-    char found[AOF_NAME_MAX + 300];
-    struct stat st;
+    char found[AOF_NAME_MAX] = "";
+    int cwd = io_open_dir(".", false, e), dir, rc = 0;
 
-    if (holds_data(to->dirname, found, sizeof found))
-        return err_set(e, EEXIST, "there is data already: '%s'", found);
-    for (int i = 0; i < 2; i++) {
+    if (cwd < 0) return -1;
+    dir = io_open_subdir(cwd, to->dirname, false, NULL);
+    if (dir >= 0) rc = io_list(dir, first_visible, found, e);
+    io_close(dir);
+    if (found[0]) rc = err_set(e, EEXIST, "there is data already: '%s/%s'", to->dirname, found);
+    for (int i = 0; rc == 0 && i < 2; i++) {
         const char *name = i ? to->dbfilename : to->filename;
 
-        if (name && name[0] && stat(name, &st) == 0)
-            return err_set(e, EEXIST, "there is data already: '%s'", name);
+        if (name && name[0] && io_exists(cwd, name))
+            rc = err_set(e, EEXIST, "there is data already: '%s'", name);
     }
-    return 0;
+    io_close(cwd);
+    return rc;
 }
 
 /* The log goes on in the last increment, and what is damaged in others may be cut, as in a base
@@ -492,15 +506,16 @@ static int make_directory(int from, const struct aof_names *to, const struct aof
     if (cwd < 0) return -1;
     snprintf(temp, sizeof temp, "%s.restoring", to->dirname);
     if (io_exists(cwd, temp) && remove_dir(cwd, temp, e) < 0) goto out;
-    fd = open_sub(cwd, temp, true, e);
+    fd = io_open_subdir(cwd, temp, true, e);
     if (fd < 0 || take_files(from, fd, m, e) < 0) goto out;
     if (aof_publish_manifest(fd, to->filename, m, e) < 0) goto out;
-    unlinkat(cwd, to->dirname, AT_REMOVEDIR); /* if it is there, it is empty but for a lock */
+    /* It may be there, empty but for hidden files of a start that did not end. */
+    if (io_exists(cwd, to->dirname) && remove_dir(cwd, to->dirname, e) < 0) goto out;
     if (io_rename(cwd, temp, to->dirname, e) < 0) goto out;
     rc = io_sync_dir(cwd, e);
 out:
-    if (fd >= 0) close(fd);
-    close(cwd);
+    io_close(fd);
+    io_close(cwd);
     return rc;
 }
 
@@ -517,6 +532,6 @@ int aof_backup_restore(const char *from, const struct aof_names *to, struct err 
     if (rc < 0) err_set(e, why.code, "can't restore from '%s': %.400s", from, why.text);
     if (rc == 0) log_notice("Restored the append-only file from '%s'", from);
     aof_manifest_release(&m);
-    close(dirfd);
+    io_close(dirfd);
     return rc;
 }

@@ -7,13 +7,12 @@
 #include "persistence/aof_internal.h"
 
 #include "persistence/aof_rewrite.h"
-#include "persistence/io.h"
 #include "storage/base/check.h"
 #include "storage/base/clock.h"
+#include "storage/base/io.h"
 #include "storage/base/log.h"
 #include "storage/base/mem.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -110,7 +109,7 @@ int aof_creation_begins(int dirfd, struct err *e) {
     int fd = io_create(dirfd, AOF_CREATING, e);
 
     if (fd < 0) return -1;
-    close(fd);
+    io_close(fd);
     return io_sync_dir(dirfd, e);
 }
 
@@ -153,7 +152,7 @@ static int run_prepare(struct aof_job *job) {
     rc = 0;
 out:
     if (rc < 0) {
-        close(job->fd);
+        io_close(job->fd);
         job->fd = -1;
         if (!is_named_first(job->purpose)) io_unlink(dirfd, job->incr, NULL);
     }
@@ -169,7 +168,7 @@ static bool is_rdb(int dirfd, const char *name) {
     int fd = io_open_read(dirfd, name, NULL);
     bool yes = fd >= 0 && rdb_is_one(fd, 0);
 
-    if (fd >= 0) close(fd);
+    io_close(fd);
     return yes;
 }
 
@@ -186,7 +185,7 @@ static int run_publish(struct aof_job *job) {
     fd = io_open_read(dirfd, f->name, &job->err);
     if (fd < 0) return -1;
     job->base_bytes = (uint64_t)io_size(fd, NULL);
-    close(fd);
+    io_close(fd);
     log_notice("Creating AOF base file %s", f->name);
     aof_manifest_retire_incrs(&job->manifest, job->purpose == RW_FOR_SIZE ? 1 : 0);
     if (job->purpose != RW_FOR_SIZE) aof_manifest_add_incr(&job->manifest, job->stem);
@@ -232,13 +231,13 @@ int aof_open_directory(struct aof *a, struct err *e) {
     if (a->dirfd >= 0) return 0;
     dirfd = io_open_dir(a->o.names.dirname, true, e);
     if (dirfd < 0) return -1;
-    lock_fd = io_lock(dirfd, ".lock", e);
+    lock_fd = io_lock(dirfd, ".lock", 0, NULL, e);
     if (lock_fd < 0 && e->code == EWOULDBLOCK)
         err_set(e, EWOULDBLOCK, "another server is using the append only directory '%s'",
                 a->o.names.dirname);
     if (lock_fd < 0 || aof_manifest_adopt(dirfd, &a->o.names, &a->manifest, e) < 0) {
-        if (lock_fd >= 0) close(lock_fd);
-        close(dirfd);
+        io_close(lock_fd);
+        io_close(dirfd);
         return -1;
     }
     a->dirfd = dirfd;
@@ -427,22 +426,19 @@ void aof_rewrite_abort(struct aof *a, const char *why) {
         while (!child_reap(&a->child, &status)) usleep(1000);
     }
     if (a->incr_fd >= 0) {
-        close(a->incr_fd);
+        io_close(a->incr_fd);
         a->incr_fd = -1;
     }
     rewrite_ended(a, false, why);
 }
 
-void aof_remove_temps(int dirfd) {
-    int fd = dup(dirfd);
-    DIR *d = fd < 0 ? NULL : fdopendir(fd);
-    const struct dirent *ent;
+static bool remove_temp(void *arg, const char *name) {
+    const int *dirfd = arg;
 
-    if (!d) return;
-    rewinddir(d);
-    while ((ent = readdir(d)))
-        if (strncmp(ent->d_name, "temp-rewriteaof-", 16) == 0 ||
-            (strncmp(ent->d_name, "temp-", 5) == 0 && strstr(ent->d_name, ".manifest")))
-            io_unlink(dirfd, ent->d_name, NULL);
-    closedir(d);
+    if (strncmp(name, "temp-", 5) == 0) io_unlink(*dirfd, name, NULL);
+    return true;
+}
+
+void aof_remove_temps(int dirfd) {
+    io_list(dirfd, remove_temp, &dirfd, NULL);
 }

@@ -2,9 +2,9 @@
 #include "persistence/aof_history.h"
 
 #include "persistence/aof_mark.h"
-#include "persistence/io.h"
 #include "persistence/rdb.h"
 #include "storage/base/clock.h"
+#include "storage/base/io.h"
 #include "storage/base/mem.h"
 #include "storage/base/num.h"
 
@@ -130,7 +130,7 @@ static void read_parts(int dirfd, const struct aof_manifest *m, struct parts *al
         if (fd < 0) continue;
         p->f = &m->files[i];
         look_at(fd, p);
-        close(fd);
+        io_close(fd);
         (*(base ? &all->nbases : &all->nincrs))++;
     }
     qsort(all->bases, all->nbases, sizeof *all->bases, by_seq);

@@ -2,18 +2,15 @@
 #include "persistence/aof_load.h"
 
 #include "persistence/aof_room.h"
-#include "persistence/io.h"
 #include "persistence/rdb.h"
 #include "storage/base/clock.h"
+#include "storage/base/io.h"
 #include "storage/base/log.h"
 #include "storage/base/mem.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
-#include <unistd.h>
 
 enum { MANIFEST_BYTES_MAX = 16 << 20 };
 
@@ -45,7 +42,7 @@ int aof_manifest_read(int dirfd, const char *name, struct aof_manifest *m, struc
             rc = aof_manifest_parse(m, name, bytes_slice(&text), e);
         }
     }
-    close(fd);
+    io_close(fd);
     bytes_release(&text);
     return rc;
 }
@@ -53,39 +50,38 @@ int aof_manifest_read(int dirfd, const char *name, struct aof_manifest *m, struc
 /* ---------------------------------------------------------------- what is there */
 
 /* A file with data in the directory that looks like a part of this log. */
-static bool find_stray(int dirfd, const char *stem, char *out, size_t size) {
-    int fd = dup(dirfd);
-    DIR *d = fd < 0 ? NULL : fdopendir(fd);
-    size_t n = strlen(stem);
-    const struct dirent *ent;
-    bool found = false;
+struct stray {
+    int dirfd;
+    const char *stem;
+    char name[AOF_NAME_MAX];
+    bool found;
+};
 
-    if (!d) return false;
-    rewinddir(d);
-    while (!found && (ent = readdir(d))) {
-        const char *rest = ent->d_name + n;
+static bool is_stray(void *arg, const char *name) {
+    struct stray *s = arg;
+    size_t n = strlen(s->stem);
+    const char *rest = name + n;
 
-        if (strncmp(ent->d_name, stem, n) != 0 || *rest != '.') continue;
-        if (!strstr(rest, ".base.") && !strstr(rest, ".incr.")) continue;
-        if (strstr(rest, ".cut-")) continue;
-        if (aof_is_header_only(dirfd, ent->d_name)) continue; /* a first start that did not end */
-        snprintf(out, size, "%s", ent->d_name);
-        found = true;
-    }
-    closedir(d);
-    return found;
+    if (strncmp(name, s->stem, n) != 0 || *rest != '.') return true;
+    if (!strstr(rest, ".base.") && !strstr(rest, ".incr.")) return true;
+    if (strstr(rest, ".cut-")) return true;
+    if (aof_is_header_only(s->dirfd, name)) return true; /* a first start that did not end */
+    snprintf(s->name, sizeof s->name, "%s", name);
+    s->found = true;
+    return false;
 }
 
 static int refuse_stray(int dirfd, const struct aof_names *n, const char *manifest_name,
                         struct err *e) {
-    char stray[AOF_NAME_MAX];
+    struct stray stray = {.dirfd = dirfd, .stem = n->filename};
 
     if (io_exists(dirfd, AOF_CREATING)) return 0;
-    if (!find_stray(dirfd, n->filename, stray, sizeof stray)) return 0;
+    if (io_list(dirfd, is_stray, &stray, e) < 0) return -1;
+    if (!stray.found) return 0;
     return err_set(e, ENOENT,
                    "the append only directory '%s' holds '%s' but no manifest '%s': refusing to "
                    "start empty. Bring the manifest back, or move the files away",
-                   n->dirname, stray, manifest_name);
+                   n->dirname, stray.name, manifest_name);
 }
 
 int aof_manifest_adopt(int dirfd, const struct aof_names *n, struct aof_manifest *m,
@@ -99,22 +95,22 @@ int aof_manifest_adopt(int dirfd, const struct aof_names *n, struct aof_manifest
 }
 
 static bool in_working_dir(const struct aof_names *n, const char *file) {
-    int fd = open(n->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = io_open_dir(n->dir, false, NULL);
     bool there = fd >= 0 && file && file[0] && io_exists(fd, file);
 
-    if (fd >= 0) close(fd);
+    io_close(fd);
     return there;
 }
 
 /* Moves the old single file under the name that the manifest gives the base. */
 static int move_single_file(int dirfd, const struct aof_names *n, struct err *e) {
-    char from[4096];
+    int dir = io_open_dir(n->dir, false, e), rc = -1;
 
-    snprintf(from, sizeof from, "%s/%s", n->dir, n->filename);
-    if (renameat(AT_FDCWD, from, dirfd, n->filename) < 0)
-        return err_set(e, errno, "can't move the old append only file '%s' into '%s': %s", from,
-                       n->dirname, strerror(errno));
-    return io_sync_dir(dirfd, e);
+    if (dir < 0) return -1;
+    if (io_move(dir, n->filename, dirfd, n->filename, e) == 0 && io_sync_dir(dirfd, e) == 0)
+        rc = io_sync_dir(dir, e);
+    io_close(dir);
+    return rc;
 }
 
 /* A file of the working directory, for reading. */
@@ -123,7 +119,7 @@ static int open_beside(const struct aof_names *n, const char *file, struct err *
 
     if (dir < 0) return -1;
     fd = io_open_read(dir, file, e);
-    close(dir);
+    io_close(dir);
     return fd;
 }
 
@@ -137,7 +133,7 @@ static int check_rdb_part(const struct aof_names *n, struct err *e) {
     if (fd < 0) return -1;
     if (rdb_is_one(fd, 0) && rdb_read(fd, &o, &(struct rdb_sink){0}, NULL, &r, &why) < 0)
         rc = err_set(e, EILSEQ, "AOF '%s' its RDB part: %.300s", n->filename, why.text);
-    close(fd);
+    io_close(fd);
     return rc;
 }
 
@@ -249,7 +245,7 @@ static int import_snapshot(const struct aof_load_options *o, struct err *e) {
     if (fd < 0) return -1;
     log_notice("There is no append only file, but '%s': importing it", o->names.dbfilename);
     rc = o->rdb(o->arg, fd, false, &end, e);
-    close(fd);
+    io_close(fd);
     return rc;
 }
 
@@ -267,7 +263,7 @@ static int check_files(struct load *l, const char *dirname, struct err *e) {
                            f->name);
         fd = io_open_read(l->dirfd, f->name, e);
         size = fd < 0 ? -1 : io_size(fd, e);
-        if (fd >= 0) close(fd);
+        io_close(fd);
         if (size < 0) return -1;
         l->total += (uint64_t)size;
         if (f->type == AOF_BASE) l->out->base_bytes = (uint64_t)size;
@@ -306,8 +302,8 @@ static int cut_tail(struct load *l, const struct aof_file *f, const struct aof_r
                 f->name, r->why, (unsigned long long)r->at, (unsigned long long)l->out->cut_bytes,
                 (unsigned long long)r->good, name);
 out:
-    if (to >= 0) close(to);
-    close(from);
+    io_close(to);
+    io_close(from);
     return rc;
 }
 
@@ -362,7 +358,7 @@ bool aof_is_header_only(int dirfd, const char *name) {
         aof_read_file(fd, &look, NULL, &r);
         empty = r.verdict == AOF_WHOLE;
     }
-    if (fd >= 0) close(fd);
+    io_close(fd);
     return empty;
 }
 
@@ -488,7 +484,7 @@ static int read_one(struct load *l, size_t i, bool *has_data, struct err *e) {
     l->in_base = f->type == AOF_BASE && strcmp(f->name, l->o->names.filename) != 0;
     aof_read_file(fd, &reader_ops, l, &r);
     if (f->type == AOF_BASE) note_base(l->out, &r, fd, f);
-    close(fd);
+    io_close(fd);
     l->done += r.size;
     l->out->commands += r.commands;
     if (f->type == AOF_INCR) {

@@ -2,10 +2,10 @@
 #include "persistence/aof_reader.h"
 
 #include "persistence/aof_room.h"
-#include "persistence/io.h"
 #include "protocol/request.h"
 #include "storage/base/check.h"
 #include "storage/base/crc.h"
+#include "storage/base/io.h"
 #include "storage/base/mem.h"
 #include "storage/base/num.h"
 

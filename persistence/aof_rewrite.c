@@ -3,11 +3,11 @@
 
 #include "persistence/aof_mark.h"
 #include "persistence/aof_rewrite_types.h"
-#include "persistence/io.h"
 #include "protocol/encode.h"
 #include "storage/base/check.h"
 #include "storage/base/clock.h"
 #include "storage/base/crc.h"
+#include "storage/base/io.h"
 #include "storage/base/num.h"
 #include "storage/base/rng.h"
 
@@ -187,7 +187,7 @@ int aof_rewrite_write(const struct aof_rewrite *rw, int report_fd, struct err *e
     w.fd = io_create(rw->dirfd, rw->file, e);
     if (w.fd < 0) return -1;
     rc = rw->rdb ? write_rdb(&w) : write_all(&w);
-    close(w.fd);
+    io_close(w.fd);
     if (rc < 0) io_unlink(rw->dirfd, rw->file, NULL);
     if (rc == 0 && report_fd >= 0) {
         w.reported_us = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "persistence/aof_room.h"
 
-#include "persistence/io.h"
+#include "storage/base/io.h"
 
 #include <errno.h>
 #include <string.h>

@@ -6,8 +6,8 @@
 #include "persistence/aof_internal.h"
 
 #include "persistence/aof_rewrite.h"
-#include "persistence/io.h"
 #include "storage/base/clock.h"
+#include "storage/base/io.h"
 #include "storage/base/log.h"
 #include "storage/base/mem.h"
 
@@ -37,7 +37,7 @@ static int lock_directory(void *arg, struct err *e) {
     struct aof *a = arg;
 
     if (a->lock_fd >= 0) return 0;
-    a->lock_fd = io_lock(a->dirfd, ".lock", e);
+    a->lock_fd = io_lock(a->dirfd, ".lock", 0, NULL, e);
     if (a->lock_fd >= 0) return 0;
     if (e->code == EWOULDBLOCK)
         return err_set(e, EWOULDBLOCK, "another server is using the append only directory '%s'",
@@ -55,7 +55,7 @@ static int make_increment(struct aof *a, struct err *e) {
 
     if (fd < 0) return -1;
     if (io_sync(fd, e) < 0 || io_sync_dir(a->dirfd, e) < 0) {
-        close(fd);
+        io_close(fd);
         return -1;
     }
     log_notice("Creating AOF incr file %s on server start", f->name);
@@ -88,7 +88,7 @@ static int create_log(struct aof *a, bool anew, struct err *e) {
     fd = make_increment(a, e);
     if (fd < 0) return -1;
     if (publish(a, e) < 0 || aof_creation_ends(a->dirfd, e) < 0) {
-        close(fd);
+        io_close(fd);
         return -1;
     }
     aof_writer_restart(a->w, fd, 0, a->appended, a->o.checksum);
@@ -193,7 +193,7 @@ static int open_log(struct aof *a, struct aof_loaded *l, struct err *e) {
      * here on it counts as safe. */
     if ((io_size(fd, e) != (int64_t)size && io_truncate(fd, (off_t)size, e) < 0) ||
         io_sync(fd, e) < 0) {
-        close(fd);
+        io_close(fd);
         return -1;
     }
     a->incr_bytes_before = a->incr_bytes_before > size ? a->incr_bytes_before - size : 0;
@@ -275,8 +275,8 @@ bool aof_stop(struct aof *a, int deadline_ms) {
     aof_writer_free(a->w, !ok);
     aof_manifest_release(&a->manifest);
     bytes_release(&a->buf);
-    if (a->lock_fd >= 0) close(a->lock_fd);
-    if (a->dirfd >= 0) close(a->dirfd);
+    io_close(a->lock_fd);
+    io_close(a->dirfd);
     mem_free(a);
     return ok;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "persistence/aof_writer_internal.h"
-#include "persistence/io.h"
 #include "storage/base/check.h"
+#include "storage/base/io.h"
 #include "storage/base/mem.h"
 
 #include <sched.h>
@@ -95,7 +95,7 @@ static void run_entry(struct worker *me, struct entry *en) {
             writer_leave_room(me);
             writer_adopt(w, en->fd, 0, en->room);
         } else {
-            close(en->fd);
+            io_close(en->fd);
         }
         break;
     }
@@ -265,17 +265,17 @@ void aof_writer_free(struct aof_writer *w, bool abandon) {
         struct entry *en = w->first;
 
         w->first = en->next;
-        if (en->kind == ENTRY_SWITCH) close(en->fd);
+        if (en->kind == ENTRY_SWITCH) io_close(en->fd);
         bytes_release(&en->data);
         mem_free(en);
     }
     for (int i = 0; i < WORKERS; i++) {
-        if (w->worker[i].fd >= 0) close(w->worker[i].fd);
-        if (w->worker[i].next_fd >= 0) close(w->worker[i].next_fd);
+        io_close(w->worker[i].fd);
+        io_close(w->worker[i].next_fd);
     }
     if (!abandon && !w->st.sync_error && w->room.end)
         io_truncate(w->fd, (off_t)w->st.file_bytes, NULL);
-    if (w->fd >= 0) close(w->fd);
+    io_close(w->fd);
     bytes_release(&w->spare);
     bytes_release(&w->group);
     mem_free(w);
@@ -339,7 +339,7 @@ void aof_writer_restart(struct aof_writer *w, int fd, uint64_t size, uint64_t po
             continue;
         }
         *at = en->next;
-        if (en->kind == ENTRY_SWITCH) close(en->fd);
+        if (en->kind == ENTRY_SWITCH) io_close(en->fd);
         bytes_release(&en->data);
         mem_free(en);
     }

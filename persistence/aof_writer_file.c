@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "persistence/aof_room.h"
 #include "persistence/aof_writer_internal.h"
-#include "persistence/io.h"
+#include "storage/base/io.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -31,7 +31,7 @@ static void renew_file(struct worker *me) {
     me->next_fd = -1;
     if (old < 0) return;
     pthread_mutex_unlock(&me->w->mu);
-    close(old);
+    io_close(old);
     pthread_mutex_lock(&me->w->mu);
 }
 
@@ -69,7 +69,7 @@ void writer_sync(struct worker *me) {
     me->busy = true;
     pthread_mutex_unlock(&w->mu);
     rc = fd < 0 ? err_set(&e, errno, "dup") : io_sync(fd, &e);
-    if (fd >= 0 && fd != me->fd) close(fd);
+    if (fd >= 0 && fd != me->fd) io_close(fd);
     pthread_mutex_lock(&w->mu);
     me->busy = false;
     note_sync(w, began);
@@ -262,7 +262,6 @@ void writer_adopt(struct aof_writer *w, int fd, uint64_t size, bool room) {
     w->room = (struct room){.allowed = room, .need = SMALL_FIRST};
     n = 1 + open_for_workers(w, old + 1);
     pthread_mutex_unlock(&w->mu);
-    for (int i = 0; i < n; i++)
-        if (old[i] >= 0) close(old[i]);
+    for (int i = 0; i < n; i++) io_close(old[i]);
     pthread_mutex_lock(&w->mu);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "persistence/rdb_in.h"
 
-#include "persistence/io.h"
 #include "persistence/rdb_format.h"
 #include "storage/base/crc.h"
+#include "storage/base/io.h"
 #include "storage/base/mem.h"
 
 #include <errno.h>

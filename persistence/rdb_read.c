@@ -2,8 +2,8 @@
  *
  * rdb_read - a whole file: what each opcode says, and the values with what is said of them.
  */
-#include "persistence/io.h"
 #include "persistence/rdb_types.h"
+#include "storage/base/io.h"
 #include "storage/base/num.h"
 
 #include <errno.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "persistence/rdb_salvage.h"
 
-#include "persistence/io.h"
 #include "persistence/rdb_types.h"
+#include "storage/base/io.h"
 #include "storage/base/mem.h"
 
 #include <errno.h>
@@ -72,7 +72,7 @@ int rdb_salvage_end(struct rdb_salvage *s, uint64_t upto, int version, struct er
     if (version >= RDB_SUM_SINCE) rdb_out_u64(&s->out, s->out.crc);
     rdb_out_flush(&s->out);
     if (!s->out.failed && io_sync(s->out.fd, e) == 0) rc = io_sync_dir(s->dirfd, e);
-    close(s->out.fd);
+    io_close(s->out.fd);
     rdb_out_release(&s->out);
     if (rc < 0) io_unlink(s->dirfd, s->name, NULL);
     return rc;

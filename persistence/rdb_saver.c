@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "persistence/rdb_saver.h"
 
-#include "persistence/io.h"
 #include "storage/base/check.h"
 #include "storage/base/clock.h"
+#include "storage/base/io.h"
 #include "storage/base/log.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -56,7 +55,7 @@ static int write_file(const struct rdb_saver *s, int (*progress)(void *, uint64_
     if (dirfd < 0) return -1;
     temp_name(temp, sizeof temp, getpid());
     rc = rdb_publish(&o, dirfd, file, temp, NULL, e);
-    close(dirfd);
+    io_close(dirfd);
     return rc;
 }
 
@@ -144,20 +143,20 @@ static bool is_left_over(const char *name) {
     return pid > 0 && kill((pid_t)pid, 0) < 0 && errno == ESRCH;
 }
 
+static bool remove_left_over(void *arg, const char *name) {
+    const int *dirfd = arg;
+
+    if (!is_left_over(name)) return true;
+    log_notice("Removing '%s', which a save that did not end has left", name);
+    io_unlink(*dirfd, name, NULL);
+    return true;
+}
+
 void rdb_saver_remove_temps(void) {
     int dirfd = io_open_dir(".", false, NULL);
-    DIR *d = dirfd < 0 ? NULL : fdopendir(dirfd);
 
-    if (!d) {
-        if (dirfd >= 0) close(dirfd);
-        return;
-    }
-    for (struct dirent *ent; (ent = readdir(d));) {
-        if (!is_left_over(ent->d_name)) continue;
-        log_notice("Removing '%s', which a save that did not end has left", ent->d_name);
-        io_unlink(dirfd, ent->d_name, NULL);
-    }
-    closedir(d);
+    if (dirfd >= 0) io_list(dirfd, remove_left_over, &dirfd, NULL);
+    io_close(dirfd);
 }
 
 /* A child that was killed leaves its file behind. */
@@ -168,7 +167,7 @@ static void remove_temp(pid_t pid) {
     if (dirfd < 0) return;
     temp_name(temp, sizeof temp, pid);
     io_unlink(dirfd, temp, NULL);
-    close(dirfd);
+    io_close(dirfd);
 }
 
 static void child_ended(struct rdb_saver *s, pid_t pid, int status) {

@@ -2,9 +2,9 @@
  *
  * rdb_write - a whole data set as a file.
  */
-#include "persistence/io.h"
 #include "persistence/rdb_types.h"
 #include "storage/base/clock.h"
+#include "storage/base/io.h"
 #include "storage/base/num.h"
 
 #include <stdio.h>
@@ -157,7 +157,7 @@ int rdb_publish(const struct rdb_save *o, int dirfd, const char *name, const cha
 
     if (fd < 0) return -1;
     if (rdb_write(o, fd, saved, e) == 0 && io_sync(fd, e) == 0) rc = 0;
-    close(fd);
+    io_close(fd);
     if (rc == 0) rc = io_rename(dirfd, temp, name, e);
     if (rc < 0)
         io_unlink(dirfd, temp, NULL);

@@ -2,7 +2,6 @@
 #include "server/app.h"
 
 #include "persistence/aof_backup.h"
-#include "persistence/io.h"
 #include "server/admin/admin.h"
 #include "server/exec/access.h"
 #include "server/exec/acl_file.h"
@@ -15,6 +14,7 @@
 #include "storage/base/check.h"
 #include "storage/base/clock.h"
 #include "storage/base/hash.h"
+#include "storage/base/io.h"
 #include "storage/base/log.h"
 #include "storage/base/mem.h"
 #include "storage/base/rng.h"

@@ -2,10 +2,10 @@
  *
  * main - the command line of stet-server: `stet-server [FILE] [--name value ...]`, as redis-server.
  */
-#include "persistence/io.h"
 #include "server/app.h"
 #include "server/process.h"
 #include "server/version.h"
+#include "storage/base/io.h"
 #include "storage/base/log.h"
 #include "storage/base/mem.h"
 

@@ -8,9 +8,9 @@
  * redis-check-aof's.
  */
 #include "persistence/aof_load.h"
-#include "persistence/io.h"
 #include "persistence/rdb.h"
 #include "storage/base/clock.h"
+#include "storage/base/io.h"
 #include "storage/base/mem.h"
 #include "storage/base/num.h"
 #include "storage/base/rng.h"
@@ -327,7 +327,7 @@ static int run(const struct options *o) {
         return 1;
     }
     if ((o->fix || o->has_timestamp) && io_exists(c.dirfd, ".lock") &&
-        io_lock(c.dirfd, ".lock", &e) < 0) {
+        io_lock(c.dirfd, ".lock", 0, NULL, &e) < 0) {
         printf("Cannot change %s: a server is using its directory\n", o->path);
         return 1;
     }

@@ -8,11 +8,11 @@
  * two things, as the server is: every value is examined in full, and a key may not come twice.
  * Reads only; --salvage writes a new file.
  */
-#include "persistence/io.h"
 #include "persistence/rdb_format.h"
 #include "persistence/rdb_salvage.h"
 #include "storage/base/clock.h"
 #include "storage/base/hash.h"
+#include "storage/base/io.h"
 #include "storage/base/mem.h"
 
 #include <argp.h>

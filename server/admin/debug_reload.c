@@ -2,9 +2,9 @@
  *
  * debug_reload - DEBUG RELOAD: the data set goes to the RDB file, and comes back from there.
  */
-#include "persistence/io.h"
 #include "server/admin/debug.h"
 #include "server/exec/snapshot.h"
+#include "storage/base/io.h"
 #include "storage/base/log.h"
 
 #include <unistd.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/exec/acl_file.h"
 
-#include "persistence/io.h"
 #include "server/exec/engine.h"
+#include "storage/base/io.h"
 #include "storage/base/log.h"
 #include "storage/base/mem.h"
 

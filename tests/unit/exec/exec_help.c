@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "exec_help.h"
 
-#include "persistence/io.h"
+#include "storage/base/io.h"
 #include "storage/base/log.h"
 #include "storage/base/mem.h"
 #include "storage/base/num.h"

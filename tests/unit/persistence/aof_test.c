@@ -6,9 +6,9 @@
 #include "log_help.h"
 
 #include "persistence/aof.h"
-#include "persistence/io.h"
 #include "storage/base/clock.h"
 #include "storage/base/hash.h"
+#include "storage/base/io.h"
 #include "storage/base/mem.h"
 #include "storage/base/num.h"
 

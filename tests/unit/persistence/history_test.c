@@ -3,7 +3,7 @@
 
 #include "persistence/aof_history.h"
 #include "persistence/aof_mark.h"
-#include "persistence/io.h"
+#include "storage/base/io.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
 #include "log_help.h"
 
 #include "persistence/child.h"
-#include "persistence/io.h"
+#include "storage/base/io.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -106,7 +106,7 @@ static int try_lock(void *arg, int report_fd) {
     struct err e = {0};
 
     (void)report_fd;
-    return io_lock(*(int *)arg, ".lock", &e) >= 0 ? 10 : e.code == EWOULDBLOCK ? 20 : 30;
+    return io_lock(*(int *)arg, ".lock", 0, NULL, &e) >= 0 ? 10 : e.code == EWOULDBLOCK ? 20 : 30;
 }
 
 static bool has_ended(void *arg) {
@@ -119,7 +119,7 @@ static bool has_ended(void *arg) {
 }
 
 Test(io, a_lock_is_not_inherited_and_not_had_twice) {
-    int dir = here(), fd = io_lock(dir, ".lock", NULL);
+    int dir = here(), fd = io_lock(dir, ".lock", 0, NULL, NULL);
     struct child c = {0};
 
     cr_assert(fd >= 0);

@@ -5,7 +5,7 @@
 #include "log_help.h"
 
 #include "persistence/aof_load.h"
-#include "persistence/io.h"
+#include "storage/base/io.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "log_help.h"
 
-#include "persistence/io.h"
 #include "storage/base/clock.h"
 #include "storage/base/crc.h"
+#include "storage/base/io.h"
 #include "storage/base/log.h"
 #include "storage/base/mem.h"
 

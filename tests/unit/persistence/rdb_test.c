@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "log_help.h"
 
-#include "persistence/io.h"
 #include "persistence/rdb_types.h"
 #include "storage/base/crc.h"
 #include "storage/base/hash.h"
+#include "storage/base/io.h"
 #include "storage/base/mem.h"
 #include "storage/listval.h"
 

@@ -5,7 +5,7 @@
 #include "log_help.h"
 
 #include "persistence/aof_room.h"
-#include "persistence/io.h"
+#include "storage/base/io.h"
 #include "storage/base/mem.h"
 
 #include <criterion/criterion.h>

@@ -6,8 +6,8 @@
 
 #include "persistence/aof_room.h"
 #include "persistence/aof_writer.h"
-#include "persistence/io.h"
 #include "storage/base/clock.h"
+#include "storage/base/io.h"
 #include "storage/base/mem.h"
 
 #include <criterion/criterion.h>
