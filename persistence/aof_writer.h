@@ -69,10 +69,16 @@ void aof_writer_free(struct aof_writer *w, bool abandon);
  * Redis skips may stand behind what is written (aof_room.h). */
 void aof_writer_restart(struct aof_writer *w, int fd, uint64_t size, uint64_t position, bool room);
 
+enum aof_batch_kind {
+    AOF_BATCH_MARK,   /* says nothing new and needs no sync of its own */
+    AOF_BATCH_DATA,   /* is synced as the policy says */
+    AOF_BATCH_HEADER, /* is synced before anything is written after it, whatever the policy */
+};
+
 /* Moves the bytes of `batch` into the queue; `batch` gets an empty buffer back, with room where one
- * is to be had. `end` is the position behind them; `payload` is false for marks that say nothing
- * new and so need no sync of their own. Never blocks for the disk. */
-void aof_writer_push(struct aof_writer *w, struct bytes *batch, uint64_t end, bool payload);
+ * is to be had. `end` is the position after them. Never blocks for the disk. */
+void aof_writer_push(struct aof_writer *w, struct bytes *batch, uint64_t end,
+                     enum aof_batch_kind kind);
 
 /* From here on the log goes to `fd` (empty). The old file is synced and closed first. */
 void aof_writer_switch(struct aof_writer *w, int fd, bool room);
