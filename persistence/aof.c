@@ -118,6 +118,7 @@ void aof_close_batch(struct aof *a) {
         count_appended(a);
     }
     a->payload_end = a->appended;
+    aof_age_add(&a->age, a->appended, aof_writer_synced(a->w), clock_real_ns() / 1000);
     aof_writer_push(a->w, &a->buf, a->appended, AOF_BATCH_DATA);
 }
 
@@ -351,7 +352,6 @@ void aof_get_info(struct aof *a, struct aof_info *out) {
     out->appended = aof_appended(a);
     out->written = a->st.written < out->appended ? a->st.written : out->appended;
     out->synced = a->st.synced < out->appended ? a->st.synced : out->appended;
-    out->oldest_unsynced_ms =
-        a->st.oldest_unsynced_us ? (now - a->st.oldest_unsynced_us) / 1000 : 0;
+    out->oldest_unsynced_ms = aof_age_us(&a->age, a->st.synced, now) / 1000;
     out->writer = a->st;
 }

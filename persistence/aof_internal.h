@@ -7,6 +7,7 @@
 #define STET_PERSISTENCE_AOF_INTERNAL_H
 
 #include "persistence/aof.h"
+#include "persistence/aof_age.h"
 #include "persistence/aof_backup.h"
 #include "persistence/disposer.h"
 
@@ -64,6 +65,7 @@ struct aof {
     struct aof_epoch epoch;
     uint64_t next_epoch;
     uint64_t payload_end; /* end of the last batch of commands */
+    struct aof_age age;   /* of the batches that are not synced */
     uint64_t marked_end;  /* up to where a synced mark vouches */
     uint64_t quiet_at;    /* appended at the last cron: nothing came if it is the same now */
 

@@ -356,7 +356,6 @@ void aof_writer_restart(struct aof_writer *w, int fd, uint64_t size, uint64_t po
     w->st.sync_error = w->st.write_error = 0;
     atomic_store(&w->sync_error, 0);
     atomic_store(&w->write_error, 0);
-    w->st.oldest_unsynced_us = 0;
     w->last_sync_us = writer_now_us();
     writer_adopt(w, fd, size, room);
     wake_all(w);

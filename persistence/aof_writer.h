@@ -48,8 +48,6 @@ struct aof_writer_state {
     uint64_t file_bytes; /* of the current file */
     int write_error;     /* errno of the write under retry, 0: none */
     int sync_error;      /* errno of the sync that failed for good, 0: none */
-    uint64_t
-        oldest_unsynced_us;   /* clock_real_ns()/1000 of the first write not yet synced, 0: none */
     uint64_t sync_started_us; /* a sync is under way since, 0: none */
     uint64_t syncs;
     struct aof_histogram write_time, sync_time;

@@ -64,7 +64,6 @@ void writer_sync(struct worker *me) {
     f = &w->flight[w->flights_begun++ % FLIGHTS];
     *f = (struct flight){.upto = w->begun = atomic_load(&w->written)};
     w->st.sync_started_us = w->last_sync_us = began;
-    w->st.oldest_unsynced_us = 0;
     fd = me->fd >= 0 ? me->fd : dup(w->fd); /* the shared one may be closed meanwhile */
     me->busy = true;
     pthread_mutex_unlock(&w->mu);
@@ -219,10 +218,7 @@ void writer_write(struct worker *me, struct bytes *data, uint64_t end, enum aof_
     /* After a failed sync, or in a file that was replaced, bytes written mean nothing. */
     if (w->generation != generation || w->st.sync_error) return;
     w->st.file_bytes += data->n;
-    if (kind == AOF_BATCH_DATA) {
-        w->payload_end = end;
-        if (!w->st.oldest_unsynced_us) w->st.oldest_unsynced_us = writer_now_us();
-    }
+    if (kind == AOF_BATCH_DATA) w->payload_end = end;
     atomic_store(&w->written, end);
 }
 
