@@ -91,6 +91,7 @@ void disk_reset(uint64_t seed) {
     disk = calloc(1, sizeof *disk);
     disk->inodes = ROOT;
     disk->dice = dice_new(seed, 3);
+    disk->loss = dice_new(seed, 13);
     inode_new(true);
     disk_options = (struct disk_options){.sync_ns = 1000000, .write_ns = 10000};
 }

@@ -14,10 +14,11 @@
 #define MS UINT64_C(1000000)
 
 enum {
+    BACKUPS = 8,
     STOP_MS = 20000,
     CRON_MS = 100,
     SETTLE_MS = 900 * 1000, /* back-off doubles, a child that hangs is killed after two minutes */
-    DESCRIPTORS = 8,        /* the directory, its lock, the file, one for each of three threads */
+    DESCRIPTORS = 6,        /* the directory, its lock, the file, one for each of three threads */
 };
 
 struct server {
@@ -32,6 +33,8 @@ struct server {
     struct dice dice;
     bool woken, serves;
     uint64_t cron_ns;
+    enum aof_backup_phase backup;
+    uint64_t backup_print;
 };
 
 static struct {
@@ -41,7 +44,14 @@ static struct {
     bool started, trace;
     char refusal[600], verdict[2048];
     uint64_t serial;
+    struct sealed sealed[BACKUPS];
+    size_t nsealed;
 } sim;
+
+size_t server_backups(const struct sealed **list) {
+    *list = sim.sealed;
+    return sim.nsealed;
+}
 
 bool server_started(void) {
     return sim.started;
@@ -59,6 +69,7 @@ void server_reset(bool trace) {
     sim.trace = trace;
     sim.verdict[0] = '\0';
     sim.serial = 0;
+    sim.nsealed = 0;
 }
 
 static void note(const char *fmt, ...) {
@@ -158,6 +169,9 @@ static void start(struct server *s) {
     keyspace_init(&s->snapshot, MODEL_DBS);
     s->has_snapshot = true;
     clock_refresh();
+    if (s->life->restore_from &&
+        aof_backup_restore(s->life->restore_from, &s->options.names, &e) < 0)
+        give_up(s, e.text);
     s->aof = aof_new(&s->snapshot, &s->options, &hooks);
     if (aof_start(s->aof, &l, &e) < 0) give_up(s, e.text);
     sim.starting--;
@@ -249,6 +263,28 @@ static void observe(struct server *s) {
         note("promised: %zu of %zu units, %zu for a cut", j->must_kill, j->n, j->must_cut);
 }
 
+/* Right after a hand-over, as the log goes to a new increment there. */
+static void hand_over(struct server *s) {
+    aof_hand_over(s->aof);
+    if (aof_backup_state(s->aof)->phase == BACKUP_LINKING && s->backup != BACKUP_LINKING)
+        s->backup_print = model_print(&s->model);
+    s->backup = aof_backup_state(s->aof)->phase;
+}
+
+static void watch_backup(struct server *s) {
+    const struct aof_backup *b = aof_backup_state(s->aof);
+
+    if (s->backup == BACKUP_LINKING && b->phase == BACKUP_IDLE && !b->failed &&
+        sim.nsealed < BACKUPS) {
+        struct sealed *new = &sim.sealed[sim.nsealed++];
+
+        snprintf(new->dirname, sizeof new->dirname, "backups/%s", b->last_id);
+        new->print = s->backup_print;
+        note("sealed: %s", new->dirname);
+    }
+    s->backup = b->phase;
+}
+
 static void wait(struct server *s, uint64_t ns) {
     uint64_t until = sched_now_ns() + ns;
 
@@ -263,6 +299,7 @@ static void wait(struct server *s, uint64_t ns) {
         aof_cron(s->aof);
     }
     observe(s);
+    watch_backup(s);
 }
 
 static uint64_t roll_pause(struct dice *d) {
@@ -335,8 +372,7 @@ static void turn(struct server *s) {
     if (!s->life->quiet && dice_one_in(&s->dice, 10)) administer(s);
     if (!aof_refusal(s->aof) && !dice_one_in(&s->dice, 5))
         for (size_t i = 0; i < n; i++) write_unit(s);
-    if (!aof_may_wait(s->aof) || !aof_is_syncing(s->aof) || dice_one_in(&s->dice, 3))
-        aof_hand_over(s->aof);
+    if (!aof_may_wait(s->aof) || !aof_is_syncing(s->aof) || dice_one_in(&s->dice, 3)) hand_over(s);
     wait(s, roll_pause(&s->dice));
 }
 
@@ -360,7 +396,7 @@ static void settle(struct server *s) {
             broken("not well %d s after the last write: %s, phase %d, %zu descriptors",
                    SETTLE_MS / 1000, aof_refusal(s->aof), (int)aof_phase(s->aof),
                    disk_open_files(s->process));
-        aof_hand_over(s->aof);
+        hand_over(s);
         wait(s, CRON_MS * MS);
     }
     note("the log is well, %zu descriptors are open", disk_open_files(s->process));
