@@ -119,11 +119,12 @@ static struct life roll_life(struct dice *d) {
         .quiet = dice_one_in(d, 4),
         .settle = dice_one_in(d, 3),
         .faults = dice_one_in(d, 4) ? false : true,
-        .rival = dice_one_in(d, 24),
+        .rival = dice_one_in(d, 16),
     };
 
     if (life.always_only) c.options.policy = AOF_FSYNC_ALWAYS;
-    if (dice_one_in(d, 24)) life.intruder_at = 1 + (unsigned)dice_below(d, 10);
+    if (dice_one_in(d, 12)) life.intruder_at = 1 + (unsigned)dice_below(d, 10);
+    if (dice_one_in(d, 24)) life.intruder_at = (unsigned)life.turns;
     return life;
 }
 
@@ -279,7 +280,7 @@ static bool run(void) {
 
         roll_options(&c.dice);
         life = roll_life(&c.dice);
-        if (dice_one_in(&c.dice, 10)) damage_remove_lock();
+        if (dice_one_in(&c.dice, life.rival || life.intruder_at ? 2 : 10)) damage_remove_lock();
         if (!live(&life)) return false;
         damage_watch();
         if (dice_one_in(&c.dice, 4) && !try_another_cut()) return false;

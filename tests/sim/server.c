@@ -41,7 +41,7 @@ static struct {
     struct server server[2];
     int winner; /* process that serves; 0: none yet */
     int starting;
-    bool started, trace;
+    bool started, after_cut, trace;
     char refusal[600], verdict[2048];
     uint64_t serial;
     struct sealed sealed[BACKUPS];
@@ -132,7 +132,7 @@ static void show_difference(struct server *s, size_t want, struct bytes *out) {
 
 static void judge_start(struct server *s) {
     struct journal *j = s->journal;
-    size_t must = s->life->after_cut ? j->must_cut : j->must_kill;
+    size_t must = sim.after_cut ? j->must_cut : j->must_kill;
     long found = journal_find(j, model_print(&s->model));
     struct bytes text = {0};
 
@@ -144,8 +144,9 @@ static void judge_start(struct server *s) {
                bytes_cstr(&text));
     if ((size_t)found < must)
         broken("LOST: %zu units were promised after %s, %ld are there (of %zu)", must,
-               s->life->after_cut ? "a cut" : "a process death", found, j->n);
+               sim.after_cut ? "a cut" : "a process death", found, j->n);
     bytes_release(&text);
+    sim.after_cut = false;
     journal_restart(j, (size_t)found, aof_appended(s->aof), aof_current_level(s->aof));
     journal_progress(j, aof_safe(s->aof, AOF_LEVEL_WRITTEN), aof_safe(s->aof, AOF_LEVEL_SYNCED));
 }
@@ -409,6 +410,15 @@ static void stop(struct server *s) {
     if (on && ok) s->journal->must_kill = s->journal->must_cut = s->journal->n;
 }
 
+/* Another process is in the middle of its start: it goes on, and may become the server. */
+static void leave_to_other(struct server *s) {
+    note("process %d ends while another one starts", s->process);
+    sim.winner = 0;
+    disk_process_ends(s->process);
+    fork_end_all();
+    sched_kill(s->process);
+}
+
 static void *server_main(void *arg) {
     struct server *s = arg;
 
@@ -420,6 +430,7 @@ static void *server_main(void *arg) {
     if (s->life->settle) settle(s);
     if (s->life->end == END_STOPPED) stop(s);
     note("end of the life: %s", sched_end_name[s->life->end]);
+    if (sim.starting > 0 && s->life->end != END_CUT) leave_to_other(s);
     sched_stop(s->life->end);
 }
 
@@ -442,6 +453,7 @@ enum sched_end server_live(struct life *life) {
     sim.winner = 0;
     sim.started = false;
     sim.refusal[0] = '\0';
+    sim.after_cut = life->after_cut;
     sim.starting = 1 + life->rival;
     for (int i = 0; i < 2; i++) server_init(&sim.server[i], life, i);
     for (int i = 0; i <= life->rival; i++)
