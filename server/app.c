@@ -359,6 +359,8 @@ int app_start(struct app *a, struct conf *conf, int argc, char **argv) {
     app_describe_listeners(a);
     log_notice("Server initialized");
     rdb_saver_remove_temps();
+    clock_refresh();
+    access_tick(&a->engine); /* what is loaded is dated by it */
     if (restore(a) < 0) return -1;
     if (a->v->recover_to && !a->v->appendonly) {
         log_warning("'recover-to' is about the append-only file: it needs 'appendonly yes'");
