@@ -62,7 +62,7 @@ static void on_child_signal(evutil_socket_t sig, short what, void *arg) {
 
     (void)sig;
     (void)what;
-    aof_on_wake(a->aof);
+    loop_wake(&a->loop); /* for the child of the log: its end may change what replies wait for */
     rdb_saver_poll(&a->engine.saver, a->engine.dirty);
 }
 

@@ -43,10 +43,8 @@ static int refuse_while_loading(struct call *x) {
 
 /* A stronger promise is given when everything that was appended under the weaker one meets it. */
 static void await_stronger_policy(struct call *x, enum aof_level before) {
-    gate_refresh(&x->e->gate);
-    if (x->e->gate.level <= before || before == AOF_LEVEL_NONE) return;
-    x->need = aof_appended(x->e->aof);
-    if (x->e->gate.level == AOF_LEVEL_SYNCED) aof_want_sync(x->e->aof);
+    gate_take_level(&x->e->gate);
+    if (x->e->gate.level > before) x->need = aof_appended(x->e->aof);
 }
 
 static void hide_secrets(struct call *x) {
