@@ -6,6 +6,10 @@
  * byte is looked at twice. Arguments are slices of the input, never copied. (An inline command is
  * unescaped in place, so the input has to be writable.)
  *
+ * Every byte of an array's framing is checked: lengths have no sign and no leading zeros, lines and
+ * bulk strings end in CRLF. So the bytes of a request that is READY, not inline and has arguments
+ * are those that encode_command() would write, and may be logged as they came.
+ *
  * Not here: reading, where the input lives, what a command means.
  */
 #ifndef STET_PROTOCOL_REQUEST_H

@@ -6,6 +6,7 @@
  * then the entries, then execute one after the other. What a gate (auth, arity, loading, write
  * permission) refuses is answered without the handler running.
  */
+#include "protocol/encode.h"
 #include "server/exec/blocking.h"
 #include "server/exec/monitor.h"
 #include "server/exec/multi.h"
@@ -256,6 +257,17 @@ static bool park(struct engine *e, struct session *s, const struct pending *p) {
 
 /* ---------------------------------------------------------------- running one */
 
+/* The log is read back by a strict reader. */
+static inline bool is_canonical(const struct call *x) {
+    struct bytes b = {0};
+    bool same;
+
+    encode_command(&b, (size_t)x->argc, x->argv);
+    same = slice_eq(bytes_slice(&b), x->raw);
+    bytes_release(&b);
+    return same;
+}
+
 /* Logs what the call did, and says what its reply has to wait for. */
 static void propagate(struct call *x) {
     struct engine *e = x->e;
@@ -264,6 +276,7 @@ static void propagate(struct call *x) {
     if (!changed && e->effects.n == 0) return;
     if (e->replaying || !aof_logs(aof_phase(e->aof))) return;
     if (changed && !x->rewritten && e->effects.n == 0 && x->raw.n && !x->inner) {
+        DCHECK(is_canonical(x));
         aof_append(e->aof, x->db->id, x->raw);
     } else {
         if (changed && !x->rewritten) effect(x, x->argc, x->argv);

@@ -106,6 +106,18 @@ Test(request, an_error_comes_wherever_the_bytes_are_split) {
         cr_assert_str_eq(parse_cut(text, &a, 1), "unbalanced quotes in request", "cut at %zu", a);
 }
 
+Test(request, wrong_framing_is_found_wherever_the_bytes_are_split) {
+    static const char *const texts[] = {
+        "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nbZZ*1\r\n$4\r\nPING\r\n",
+        "*3\r\n$3\r\nSET\r\n$1\r\nkXX$1\r\nb\r\n",
+    };
+
+    for (size_t i = 0; i < 2; i++)
+        for (size_t a = 0; a <= strlen(texts[i]); a++)
+            cr_assert_str_eq(parse_cut(slice_str(texts[i]), &a, 1), "bulk string without CRLF",
+                             "'%s' cut at %zu", texts[i], a);
+}
+
 struct bad_request {
     const char *text, *error;
 };
@@ -124,6 +136,21 @@ Test(request, what_is_no_request_is_refused_in_redis_words) {
         {"*1\r\n$x\r\n", "invalid bulk length"},
         {"*1\r\n$536870913\r\n", "invalid bulk length"},
         {"*2\r\n$1\r\na\r\n$+1\r\n", "invalid bulk length"},
+        {"*1\rX$4\r\nPING\r\n", "invalid multibulk length"},
+        {"*1\r\r\n$4\r\nPING\r\n", "invalid multibulk length"},
+        {"*1\r\n$4\rXPING\r\n", "invalid bulk length"},
+        {"*1\r\n$4\r\rPING\r\n", "invalid bulk length"},
+        {"*1\r\n$4\r\nPINGZZ", "bulk string without CRLF"},
+        {"*1\r\n$4\r\nPING\rZ", "bulk string without CRLF"},
+        {"*1\r\n$4\r\nPINGZ\n", "bulk string without CRLF"},
+        {"*1\r\n$4\r\nPING\n\r", "bulk string without CRLF"},
+        {"*2\r\n$3\r\nGET\r\r$1\r\nk\r\n", "bulk string without CRLF"},
+        {"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nvvv\r\n", "bulk string without CRLF"},
+        {"*1\r\n$04\r\nPING\r\n", "invalid bulk length"},
+        {"*1\r\n$4 \r\nPING\r\n", "invalid bulk length"},
+        {"*1\r\n$-0\r\n\r\n", "invalid bulk length"},
+        {"*+1\r\n$4\r\nPING\r\n", "invalid multibulk length"},
+        {"*1 \r\n$4\r\nPING\r\n", "invalid multibulk length"},
         {"a 'b\r\n", "unbalanced quotes in request"},
         {"a \"b\r\n", "unbalanced quotes in request"},
         {"a \"b\"c\r\n", "unbalanced quotes in request"},
