@@ -164,7 +164,7 @@ struct array_parse {
 };
 
 static const char *argc_problem(int64_t argc, const struct request_limits *limits) {
-    if (argc > REQUEST_ARGS_MAX) return "invalid multibulk length";
+    if (argc > limits->args_max) return "invalid multibulk length";
     if (argc > UNAUTH_ARGS_MAX && !limits->authenticated) return "unauthenticated multibulk length";
     return NULL;
 }

@@ -66,13 +66,13 @@ static int check_prefixes(struct call *x, const struct wanted *w) {
             if (overlap(a, b))
                 return reply_errf(
                     x, "ERR Prefix '%.*s' overlaps with an existing prefix '%.*s'. " ERR_ENDS,
-                    (int)a.n, a.p, (int)b.n, b.p);
+                    slice_shown(a), a.p, slice_shown(b), b.p);
         for (size_t k = i + 1; k < w->n; k++) {
             b = w->prefixes[k];
             if (overlap(a, b))
                 return reply_errf(
                     x, "ERR Prefix '%.*s' overlaps with another provided prefix '%.*s'. " ERR_ENDS,
-                    (int)a.n, a.p, (int)b.n, b.p);
+                    slice_shown(a), a.p, slice_shown(b), b.p);
         }
     }
     return 0;

@@ -58,7 +58,7 @@ static void prepare(struct engine *e, struct session *s, const struct slice *arg
 }
 
 static void parse_group(struct engine *e, struct session *s, char *in, size_t n, struct group *g) {
-    struct request_limits limits = {e->v->proto_max_bulk_len, acl_is_served(s)};
+    struct request_limits limits = {e->v->proto_max_bulk_len, REQUEST_ARGS_MAX, acl_is_served(s)};
     /* Before AUTH each command may change what the next one is allowed to be. */
     size_t most = limits.authenticated ? GROUP : 1;
 

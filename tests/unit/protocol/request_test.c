@@ -8,7 +8,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-static struct request_limits limits = {512 * 1024 * 1024, true};
+static struct request_limits limits = {512 * 1024 * 1024, REQUEST_ARGS_MAX, true};
 static struct request_args args;
 static struct bytes seen;
 
@@ -163,6 +163,24 @@ Test(request, what_is_no_request_is_refused_in_redis_words) {
 Test(request, the_largest_of_each_kind_is_taken) {
     cr_expect_str_eq(parse("*1048576\r\n"), "", "it waits for the arguments");
     cr_expect_str_eq(parse("*1\r\n$536870912\r\n"), "");
+}
+
+Test(request, a_length_beyond_32_bits_is_waited_for) {
+    char in[] = "*1\r\n$9223372036854775807\r\nabc", big[] = "*1\r\n$2147483650\r\nabc";
+    struct request_limits most = {REQUEST_BULK_MAX, REQUEST_LOG_ARGS_MAX, true};
+    struct request_partial *partial = NULL;
+    struct request q;
+    const char *error;
+    size_t need;
+
+    cr_assert_eq(request_parse(in, sizeof in - 1, &most, &partial, &args, &q, &need, &error),
+                 REQUEST_MORE);
+    cr_assert_eq(need, (size_t)INT64_MAX + 2 + strlen("*1\r\n$9223372036854775807\r\n"));
+    request_partial_free(&partial);
+    cr_assert_eq(request_parse(big, sizeof big - 1, &most, &partial, &args, &q, &need, &error),
+                 REQUEST_MORE);
+    cr_assert_eq(need, UINT64_C(2147483652) + strlen("*1\r\n$2147483650\r\n"));
+    request_partial_free(&partial);
 }
 
 Test(request, before_auth_the_limits_are_tight) {
