@@ -50,6 +50,7 @@ struct call {
 #define ERR_NOT_FLOAT  "ERR value is not a valid float"
 #define ERR_NO_KEY     "ERR no such key"
 #define ERR_RANGE      "ERR index out of range"
+#define ERR_LOADING    "LOADING Redis is loading the dataset in memory"
 #define ERR_TOO_LONG   "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
 
 /* Answers with an error ("CODE text") and counts it. Returns -1. */

@@ -204,8 +204,7 @@ static int pass_gates(struct call *x, bool unknown_sub) {
     if (flags & CMD_NO_MULTI && multi_is_open(x->s))
         return refuse(x, "ERR Command not allowed inside a transaction");
     if (!may_run(x)) return -1;
-    if (x->e->loading && !(flags & CMD_LOADING))
-        return refuse(x, "LOADING Redis is loading the dataset in memory");
+    if (x->e->loading && !(flags & CMD_LOADING)) return refuse(x, ERR_LOADING);
     if (__builtin_expect(x->e->v->maxmemory != 0, 0)) make_room(x);
     if (flags & (CMD_DENYOOM | CMD_WRITE) && call_refusal(x->e, flags, why)) return refuse(x, why);
     if (x->s->subscriber && x->s->resp == 2 && !(flags & CMD_IN_SUBSCRIBED))

@@ -2,6 +2,7 @@
 #include "server/exec/engine.h"
 
 #include "server/exec/blocking.h"
+#include "server/exec/call.h"
 #include "server/exec/monitor.h"
 #include "storage/base/check.h"
 #include "storage/base/mem.h"
@@ -111,6 +112,7 @@ void engine_serve_within(struct engine *e, enum engine_busy why) {
 }
 
 const char *engine_busy_error(const struct engine *e) {
+    if (e->busy == BUSY_LOADING) return ERR_LOADING;
     return e->busy == BUSY_FUNCTION ? "BUSY Redis is busy running a script. You can only call "
                                       "FUNCTION KILL or SHUTDOWN NOSAVE."
                                     : "BUSY Redis is busy running a script. You can only call "

@@ -70,7 +70,7 @@ struct script_figures {
 };
 
 /* What has been running for so long that clients no longer wait for it in silence. */
-enum engine_busy { BUSY_NOT, BUSY_SCRIPT, BUSY_FUNCTION };
+enum engine_busy { BUSY_NOT, BUSY_SCRIPT, BUSY_FUNCTION, BUSY_LOADING };
 
 /* Libraries of functions that come with the data set. */
 struct library_hooks {
