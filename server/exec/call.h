@@ -91,7 +91,8 @@ static inline struct slice arg_shown(const struct call *x, int i) {
 
 /* ---------------------------------------------------------------- keys */
 
-/* A key, its hash, and its entry if there is one. */
+/* A key, its hash, and its entry if there is one. A look-up by the key of an entry whose time is
+ * over gives a copy of the key, which is good until the next such look-up. */
 struct ref {
     struct slice key;
     uint64_t hash;

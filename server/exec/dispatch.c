@@ -245,11 +245,6 @@ static bool must_park(const struct engine *e, const struct session *s, const str
  * executed. */
 static bool park(struct engine *e, struct session *s, const struct pending *p) {
     if (!must_park(e, s, p)) return false;
-    if (e->nparked == e->parked_cap) {
-        e->parked_cap = e->parked_cap ? e->parked_cap * 2 : 16;
-        e->parked = mem_realloc(e->parked, e->parked_cap * sizeof *e->parked);
-    }
-    e->parked[e->nparked++] = s;
     session_enter(s, SESSION_PARKED);
     return true;
 }
@@ -456,7 +451,9 @@ static size_t run_group(struct engine *e, struct session *s, char *in, struct gr
         }
         run(&x, p->unknown_sub, clock_ns);
         session_look_at_output(s);
-        if (!e->busy) blocking_serve(e);
+        if (e->busy) continue;
+        blocking_serve(e);
+        if (__builtin_expect(!list_empty(&e->closing), 0)) session_end_closing(e);
     }
     return g->bytes;
 }
@@ -467,7 +464,10 @@ size_t engine_feed(struct engine *e, struct session *s, char *in, size_t n, size
     size_t used = 0;
 
     *need = 1;
-    if (!e->busy) clock_refresh(); /* the loop's own reading is from before it waited */
+    if (!e->busy) {
+        clock_refresh(); /* the loop's own reading is from before it waited */
+        if (__builtin_expect(!list_empty(&e->closing), 0)) session_end_closing(e);
+    }
     s->active_ms = clock_cached_ms();
     while (used < n && s->state == SESSION_ACTIVE) {
         size_t took;

@@ -14,6 +14,8 @@ void engine_init(struct engine *e, struct conf *conf, struct aof *aof) {
     e->active_expire = true;
     e->started_ms = clock_wall_ms();
     list_init(&e->sessions);
+    list_init(&e->parked);
+    list_init(&e->closing);
     blocking_init(e);
     links_init(&e->links);
     interests_init(&e->interests, e->ks.ndbs);
@@ -44,9 +46,9 @@ void engine_release(struct engine *e) {
     gate_release(&e->gate);
     out_pool_release(&e->out_pool);
     bytes_release(&e->effects.buf);
+    bytes_release(&e->gone_key);
     mem_free(e->args.v);
     mem_free(e->args_within.v);
-    mem_free(e->parked);
 }
 
 void engine_forget_session(struct engine *e, struct session *s) {
@@ -55,8 +57,10 @@ void engine_forget_session(struct engine *e, struct session *s) {
     monitor_end(s);
     tracking_forget(s);
     push_forget(e, s);
-    for (size_t i = 0; i < e->nparked; i++)
-        if (e->parked[i] == s) e->parked[i--] = e->parked[--e->nparked];
+    list_remove(&s->closing);
+    if (list_empty(&s->parked)) return;
+    list_remove(&s->parked);
+    e->nparked--;
 }
 
 void engine_count_error(struct engine *e, const char *text) {
@@ -97,10 +101,8 @@ static void resume_parked(struct engine *e) {
     if (n == 0 || e->pause.mode != PAUSE_NONE) return;
     if (aof_backlog(e->aof) > e->v->aof_buffer_limit / 2) return;
     while (n-- > 0 && e->nparked > 0) {
-        struct session *s = e->parked[0];
+        struct session *s = list_entry(e->parked.next, struct session, parked);
 
-        e->nparked--;
-        memmove(e->parked, e->parked + 1, e->nparked * sizeof *e->parked);
         session_enter(s, SESSION_ACTIVE);
         s->ops->resume(s);
     }
@@ -132,6 +134,8 @@ uint64_t engine_next_deadline(const struct engine *e) {
 }
 
 void engine_before_wait(struct engine *e) {
+    DCHECK(e->effects.n == 0 && !e->busy);
+    session_end_closing(e);
     if (pause_ends(&e->pause, clock_mono_us()) || e->resume) {
         e->resume = false;
         resume_parked(e);
@@ -139,6 +143,7 @@ void engine_before_wait(struct engine *e) {
     blocking_serve(e);
     blocked_resume(e);
     tracking_broadcast(e);
+    session_end_closing(e);
     if (!e->batch_open) aof_hand_over(e->aof);
     gate_refresh(&e->gate);
 }

@@ -104,8 +104,9 @@ struct engine {
     size_t nsessions;
     uint64_t next_client_id;
     struct out_pool out_pool;
-    struct session **parked; /* sessions in state PARKED */
-    size_t nparked, parked_cap;
+    struct list parked;  /* sessions in state PARKED, in order of arrival */
+    struct list closing; /* sessions in state CLOSING that may still wait or be subscribed */
+    size_t nparked;
     struct pause pause;
     bool resume; /* a pause was ended: the parked ones are to go on */
 
@@ -134,6 +135,8 @@ struct engine {
     struct latency latency;
     struct session **monitors;
     size_t nmonitors;
+
+    struct bytes gone_key; /* of an entry that was looked up by its own key, and had expired */
 
     /* effects of the command under way, to be logged */
     struct effects effects;

@@ -179,7 +179,8 @@ void tracking_read(struct call *x, struct slice key, uint64_t hash) {
     struct tracker *t = x->s->tracker;
     bool said = t->options & TRACKING_CACHING;
 
-    if (!(x->cmd->row->flags & CMD_READONLY) || t->options & TRACKING_BCAST) return;
+    if (!(x->cmd->row->flags & CMD_READONLY) || x->cmd->row->flags & CMD_WHOLE_KEYSPACE) return;
+    if (t->options & TRACKING_BCAST) return;
     if (t->options & TRACKING_OPTIN ? !said : t->options & TRACKING_OPTOUT && said) return;
     add_reader(&x->e->tracking, key_get(x->e, key, hash), t);
 }
@@ -218,6 +219,7 @@ static struct tracked_prefix *prefix_get(struct tracking *all, struct slice text
     p = mem_alloc(sizeof *p + text.n);
     p->n = text.n;
     memcpy(p->text, text.p, text.n);
+    list_init(&p->link);
     list_init(&p->members);
     table_init(&p->changed, &changed_ops);
     list_append(at, &p->link); /* in front of `at` */

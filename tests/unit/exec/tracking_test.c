@@ -137,6 +137,7 @@ Test(tracking, who_ends_leaves_nothing_that_is_told) {
     track(&one, TRACKING_BCAST, "a");
     say("SET a 1");
     session_enter(&one, SESSION_CLOSING);
+    session_end_closing(&engine);
     cr_assert_eq(engine.tracking.nprefixes, 0);
 }
 
