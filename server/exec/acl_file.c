@@ -341,7 +341,7 @@ int acl_start(struct engine *e) {
                     "directly in your redis.conf, but not both.");
         return -1;
     }
-    if (e->v->requirepass)
+    if (e->v->requirepass.n)
         log_warning("requirepass is ignored: the default user's password is what '%s' says",
                     e->v->aclfile);
     rc = acl_load(e, &why);

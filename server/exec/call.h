@@ -38,7 +38,7 @@ struct call {
     bool scripted;     /* a script's: its reply is the script's */
     uint64_t dirty_before;
     uint64_t need;    /* position that the reply waits for */
-    uint64_t secrets; /* bit i: argument i is shown to nobody, see arg_is_secret */
+    uint64_t secrets; /* bit i: argument i is not shown; bit 63: nor any from 63 on */
     int64_t now_ms;
 };
 
@@ -79,12 +79,12 @@ static inline bool arg_is(const struct call *x, int i, const char *word) {
 
 /* Argument i is a password or the like. */
 static inline void arg_is_secret(struct call *x, int i) {
-    if (i < 64) x->secrets |= UINT64_C(1) << i;
+    x->secrets |= UINT64_C(1) << (i < 63 ? i : 63);
 }
 
 /* Argument i as it may be shown to others. */
 static inline struct slice arg_shown(const struct call *x, int i) {
-    bool secret = x->secrets && i < 64 && x->secrets >> i & 1;
+    bool secret = x->secrets && x->secrets >> (i < 63 ? i : 63) & 1;
 
     return secret ? SLICE("(redacted)") : x->argv[i];
 }
