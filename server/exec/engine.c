@@ -108,9 +108,20 @@ static void resume_parked(struct engine *e) {
     }
 }
 
+static void end_pause(struct engine *e) {
+    if (!pause_ends(&e->pause, clock_mono_us()) && !e->resume) return;
+    e->resume = false;
+    resume_parked(e);
+}
+
+/* Clients that were held back, or have had what they waited for, are told as well: the command that
+ * takes long may be the first of those that go on. */
 void engine_serve_within(struct engine *e, enum engine_busy why) {
     e->busy = why;
     if (e->hooks.serve_within) e->hooks.serve_within(e->hooks.arg);
+    end_pause(e);
+    resume_parked(e);
+    blocked_resume(e);
 }
 
 const char *engine_busy_error(const struct engine *e) {
@@ -136,10 +147,7 @@ uint64_t engine_next_deadline(const struct engine *e) {
 void engine_before_wait(struct engine *e) {
     DCHECK(e->effects.n == 0 && !e->busy);
     session_end_closing(e);
-    if (pause_ends(&e->pause, clock_mono_us()) || e->resume) {
-        e->resume = false;
-        resume_parked(e);
-    }
+    end_pause(e);
     blocking_serve(e);
     blocked_resume(e);
     tracking_broadcast(e);
