@@ -87,6 +87,22 @@ Test(reload, what_is_watched_counts_as_changed) {
     EXPECT(c, "(nil)", "EXEC");
 }
 
+/* A key whose time is over goes with a DEL in the log, not silently. */
+Test(reload, a_key_whose_time_is_over_is_logged_as_gone) {
+    struct server *s = server_run(ASK_AOF, NULL);
+    redisContext *c = ask_open(s);
+
+    STET_ONLY();
+    EXPECT(c, "+OK", "DEBUG SET-ACTIVE-EXPIRE 0");
+    EXPECT(c, "+OK", "SET k v PX 1");
+    usleep(3000); /* the key may not be asked for, or it goes */
+    EXPECT(c, "+OK", "DEBUG RELOAD");
+    EXPECT(c, ":1", "RPUSH k x");
+    server_kill(s);
+    server_start(s, ASK_AOF, NULL);
+    EXPECT(ask_open(s), "[$x]", "LRANGE k 0 -1");
+}
+
 /* ---------------------------------------------------------------- meanwhile */
 
 enum { VALUES = 40000, VALUE_BYTES = 2000 };
