@@ -140,17 +140,8 @@ static enum outcome take_line(struct reader *rd, struct slice *line, uint64_t *o
 
 /* ---------------------------------------------------------------- commands */
 
-static bool ends_hold(const struct request_args *args, size_t first) {
-    for (size_t i = first; i < args->n; i++) {
-        const char *end = args->v[i].p + args->v[i].n;
-
-        if (end[0] != '\r' || end[1] != '\n') return false;
-    }
-    return true;
-}
-
 static enum outcome take_command(struct reader *rd, struct parsed *out) {
-    static const struct request_limits limits = {INT32_MAX, true};
+    static const struct request_limits limits = {REQUEST_BULK_MAX, REQUEST_LOG_ARGS_MAX, true};
     struct request_partial *partial = NULL;
     struct request req;
     const char *error = NULL;
@@ -172,10 +163,6 @@ static enum outcome take_command(struct reader *rd, struct parsed *out) {
     }
     if (req.argc == 0) {
         explain(rd, "a command without a name");
-        return OUT_BAD;
-    }
-    if (!ends_hold(&rd->args, req.first)) {
-        explain(rd, "an argument does not end where its length says");
         return OUT_BAD;
     }
     *out = (struct parsed){req.first, req.argc};
