@@ -2,8 +2,8 @@
  *
  * aof_age - how long the oldest append that is not on the disk yet has been waiting.
  *
- * A ring of (position, time): appends within AOF_AGE_STEP_US of each other share an entry, and so do
- * all later ones when the ring is full. The answer is exact to a step as long as it is not, and
+ * A ring of (position, time): appends within AOF_AGE_STEP_US of each other share an entry, and so
+ * do all later ones when the ring is full. The answer is exact to a step as long as it is not, and
  * never too small. Main thread only.
  */
 #ifndef STET_PERSISTENCE_AOF_AGE_H

@@ -45,9 +45,9 @@ void aof_histogram_add(struct aof_histogram *h, uint64_t us);
 
 struct aof_writer_state {
     uint64_t written, synced;
-    uint64_t file_bytes; /* of the current file */
-    int write_error;     /* errno of the write under retry, 0: none */
-    int sync_error;      /* errno of the sync that failed for good, 0: none */
+    uint64_t file_bytes;      /* of the current file */
+    int write_error;          /* errno of the write under retry, 0: none */
+    int sync_error;           /* errno of the sync that failed for good, 0: none */
     uint64_t sync_started_us; /* a sync is under way since, 0: none */
     uint64_t syncs;
     struct aof_histogram write_time, sync_time;

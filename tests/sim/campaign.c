@@ -90,6 +90,7 @@ static void roll_options(struct dice *d) {
         .policy = roll_policy(d),
         .checksum = true,
         .load_truncated = true,
+        .rdb_preamble = dice_one_in(d, 2),
         .timestamps = dice_one_in(d, 4),
         .rewrite_incremental_fsync = dice_one_in(d, 2),
         .no_fsync_on_rewrite = dice_one_in(d, 4),
@@ -243,7 +244,7 @@ static bool try_damage(void) {
  * and the backup does, whatever is done with what was restored from it. */
 static bool try_backup(const struct sealed *b) {
     struct unit unit = {.print = b->print, .logged = true};
-    struct journal log = c.journal, alone = {.unit = &unit};
+    struct journal log = c.journal, alone = {.unit = &unit, .cap = 64};
     struct life restored = {.turns = 6, .restore_from = b->dirname, .special = "(restored)"};
     bool ok;
 

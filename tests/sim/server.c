@@ -83,6 +83,15 @@ static void note(const char *fmt, ...) {
     printf("\n");
 }
 
+static void note_model(const char *what, const struct model *m) {
+    struct bytes text = {0};
+
+    if (!sim.trace) return;
+    model_show(m, &text);
+    note("%s:%s", what, bytes_cstr(&text));
+    bytes_release(&text);
+}
+
 static _Noreturn void broken(const char *fmt, ...) {
     va_list ap;
 
@@ -113,6 +122,7 @@ static void take_snapshot(int process) {
 
     model_fill(&s->model, &s->snapshot);
     note("fork: the base holds %zu units", s->journal->n);
+    note_model("the base holds", &s->model);
     if (aof_phase(s->aof) == AOF_ENABLING) s->journal->covered = s->journal->n;
 }
 
@@ -120,6 +130,24 @@ static int on_command(void *arg, size_t argc, const struct slice *argv, struct e
     struct server *s = arg;
 
     return model_replay(&s->model, argc, argv, e);
+}
+
+static int on_rdb(void *arg, int fd, bool log_follows, uint64_t *end, struct err *e) {
+    struct server *s = arg;
+    struct rdb_load o = {.read = {.rules = {.list = {.fill = -2}}, .checksum = true},
+                         .ks = &s->snapshot};
+    struct rdb_loaded got;
+
+    (void)log_follows;
+    o.read.ndbs = MODEL_DBS;
+    if (rdb_load(fd, &o, &got, e) < 0) return -1;
+    *end = got.report.at;
+    return model_take(&s->model, &s->snapshot, e);
+}
+
+static void save_rdb(void *arg, struct rdb_save *o) {
+    (void)arg;
+    *o = (struct rdb_save){.compress = true, .checksum = true};
 }
 
 /* ---------------------------------------------------------------- the start */
@@ -162,9 +190,12 @@ static _Noreturn void give_up(struct server *s, const char *why) {
 }
 
 static void start(struct server *s) {
-    struct aof_hooks hooks = {.wake = on_wake, .may_fork = may_fork, .arg = s};
-    struct aof_load_options l = {
-        .names = s->options.names, .load_truncated = true, .command = on_command, .arg = s};
+    struct aof_hooks hooks = {.wake = on_wake, .may_fork = may_fork, .rdb = save_rdb, .arg = s};
+    struct aof_load_options l = {.names = s->options.names,
+                                 .load_truncated = true,
+                                 .command = on_command,
+                                 .rdb = on_rdb,
+                                 .arg = s};
     struct err e = {0};
 
     keyspace_init(&s->snapshot, MODEL_DBS);
@@ -282,6 +313,7 @@ static void watch_backup(struct server *s) {
         snprintf(new->dirname, sizeof new->dirname, "backups/%s", b->last_id);
         new->print = s->backup_print;
         note("sealed: %s", new->dirname);
+        note_model("now", &s->model);
     }
     s->backup = b->phase;
 }
