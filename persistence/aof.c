@@ -93,9 +93,12 @@ void aof_append_group(struct aof *a, int db, int last_db, const struct bytes *re
     count_appended(a);
 }
 
-/* While enabling there is no file before the fork, and what was done by then is in the base. */
+/* While enabling there is no file before the fork, and what was done by then is in the base. The
+ * fork of a rewrite that began while the AOF was off does not count. */
 static bool has_no_file_yet(const struct aof *a) {
-    return a->phase == AOF_ENABLING && a->rw != RW_CHILD && a->rw != RW_PUBLISH;
+    bool forked = a->purpose == RW_FOR_ENABLE && (a->rw == RW_CHILD || a->rw == RW_PUBLISH);
+
+    return a->phase == AOF_ENABLING && !forked;
 }
 
 /* Seals the batch with its trailer and gives it to the writer. */

@@ -42,7 +42,7 @@ struct reader {
     int64_t unit_ms;
     uint64_t unit_lines;
     uint64_t unit_synced; /* offset that a mark of the unit calls synced; 0: none does */
-    bool unit_marked;
+    bool unit_marked, unit_header;
     bool in_room; /* since `before_room` there were room and other '#' lines only */
     uint64_t before_room;
     bool failed; /* the system refused to read: nothing may be concluded from what is missing */
@@ -320,7 +320,7 @@ static void note_header(struct reader *rd, const struct aof_epoch *h) {
     }
     r->epoch = *h;
     r->has_header = true;
-    rd->unit_marked = true;
+    rd->unit_marked = rd->unit_header = true;
     rd->unit_ms = h->ms;
     rd->unit_synced = h->offset;
 }
@@ -399,16 +399,43 @@ static enum outcome take_unit(struct reader *rd) {
     rd->unit_ms = 0;
     rd->unit_lines = 0;
     rd->unit_synced = 0;
-    rd->unit_marked = false;
+    rd->unit_marked = rd->unit_header = false;
     rd->w.unit = rd->w.at;
     if (!window_need(rd, 1)) return OUT_END;
     if (rd->w.buf[rd->w.at] == '#') return take_mark(rd);
     return take_unmarked(rd);
 }
 
+/* From the unit under way on, up to the end: commands only, of which the last may be torn? Room, a
+ * mark or a hole say that this is a piece of a batch whose first sectors were lost. */
+static bool rest_is_foreign(const struct reader *rd) {
+    static const struct aof_reader_ops none = {0};
+    struct aof_report ignored = {.has_header = true, .unmarked = true};
+    struct reader probe = {.w = {.fd = rd->w.fd, .end = rd->w.end}, .ops = &none, .r = &ignored};
+    enum outcome rc = OUT_UNIT;
+
+    probe.w.base = rd->w.base + rd->w.unit;
+    while (rc == OUT_UNIT && window_need(&probe, 2)) {
+        const char *p = probe.w.buf + probe.w.at;
+
+        if (p[0] == '#' && p[1] != 'T') break;
+        rc = take_unit(&probe);
+    }
+    rc = rc == OUT_UNIT && window_need(&probe, 2) ? OUT_BAD : rc;
+    mem_free(probe.w.buf);
+    mem_free(probe.args.v);
+    mem_free(probe.cmds);
+    return rc != OUT_BAD && !probe.failed;
+}
+
 static enum outcome deliver(struct reader *rd) {
     uint64_t offset = rd->w.base + rd->w.unit;
     struct err e;
+
+    if (rd->in_room && rd->ncmds && !rest_is_foreign(rd)) {
+        explain(rd, "a piece of a batch whose beginning is lost");
+        return OUT_BAD;
+    }
 
     if (rd->ops->wanted && !rd->r->stopped &&
         !rd->ops->wanted(rd->arg, rd->r, rd->w.base + rd->w.at, rd->unit_ms)) {
@@ -439,9 +466,9 @@ static void unit_done(struct reader *rd) {
     r->unmarked = !rd->unit_marked;
     r->good = rd->w.base + rd->w.at;
     if (rd->unit_synced > r->synced) r->synced = rd->unit_synced;
+    if (rd->ncmds || rd->unit_header) r->vital_end = r->good;
     if (rd->ncmds == 0) return;
     r->has_data = true;
-    r->data_end = r->good;
     rd->in_room = false; /* another server appended this */
 }
 
@@ -483,32 +510,6 @@ static bool later_mark_claims(struct reader *rd) {
     return false;
 }
 
-enum { COMMAND_HEAD = 16 }; /* bytes of "*12\r\n$" at most */
-
-/* "*<number>\r\n$", which garbage does not begin with. */
-static bool looks_like_command(const char *p, const char *end) {
-    if (p == end || *p++ != '*') return false;
-    for (int i = 0; p < end && i < 10 && *p >= '0' && *p <= '9'; i++) p++;
-    return end - p >= 3 && p[-1] != '*' && memcmp(p, "\r\n$", 3) == 0;
-}
-
-/* Does something that looks like a command begin a line, from `at` on? */
-static bool has_command(const struct reader *rd, uint64_t at) {
-    char buf[CHUNK / 16];
-    ssize_t got;
-
-    while ((got = io_read_at(rd->w.fd, buf, sizeof buf, (off_t)at, NULL)) > 0) {
-        const char *p = buf, *end = buf + got;
-
-        if (at == rd->r->good && looks_like_command(p, end)) return true;
-        for (; (p = memchr(p, '\n', (size_t)(end - p))); p++)
-            if (looks_like_command(p + 1, end)) return true;
-        if (got <= COMMAND_HEAD) break;
-        at += (uint64_t)(got - COMMAND_HEAD);
-    }
-    return got < 0;
-}
-
 /* Room that was being made when the power failed: what stands there was never content, whatever the
  * disk has made of it. */
 static void leave_room(struct reader *rd) {
@@ -526,7 +527,7 @@ static enum aof_verdict judge(struct reader *rd, enum outcome rc) {
         return AOF_UNREADABLE;
     }
     if (rc == OUT_STOP) return AOF_REFUSED;
-    if (rd->in_room && (rc == OUT_END || !has_command(rd, r->good))) {
+    if (rd->in_room) {
         leave_room(rd);
         if (rc == OUT_END && r->size == rd->w.base + rd->w.at) {
             r->room = r->size - r->good;
@@ -589,7 +590,7 @@ static int take_preamble(struct reader *rd) {
     w->n = w->at = w->unit = 0;
     w->base = end;
     if (w->end < end) w->end = end;
-    r->good = r->data_end = end;
+    r->good = r->vital_end = end;
     r->has_data = r->has_preamble = true;
     return 0;
 }

@@ -150,12 +150,18 @@ static int open_new(struct aof *a, struct err *e) {
     return 0;
 }
 
-/* An empty increment behind a gap was accepted: with data in it, it would not be the next time. */
-static int leave_strays(struct aof *a, bool *left, struct err *e) {
+/* An empty increment after a gap was accepted: with data in it, it would not be the next time, if
+ * the one before it does not say its position. */
+static int leave_strays(struct aof *a, const struct aof_loaded *l, bool *left, struct err *e) {
+    const struct aof_file *last;
+    size_t n = l->nfiles;
     char name[AOF_NAME_MAX];
 
     *left = false;
-    while (aof_manifest_drop_stray(&a->manifest, name)) {
+    while ((last = aof_manifest_last_incr(&a->manifest)) != NULL &&
+           aof_is_header_only(a->dirfd, last->name) &&
+           aof_manifest_drop_stray(&a->manifest, name)) {
+        a->appended = a->payload_end = l->files[--n - 1].end;
         *left = true;
         if (publish(a, e) < 0 || io_unlink(a->dirfd, name, e) < 0) return -1;
     }
@@ -283,7 +289,7 @@ static int open_log(struct aof *a, struct aof_loaded *l, struct err *e) {
     a->incr_bytes_before = incr_bytes(l);
     if (settle_files(a, l, e) < 0) return -1;
     if (drop_history(a, e) < 0 || fill_empty_base(a, e) < 0) return -1;
-    if (leave_strays(a, &left_some, e) < 0) return -1;
+    if (leave_strays(a, l, &left_some, e) < 0) return -1;
     f = aof_manifest_last_incr(&a->manifest);
     return f && !left_some && goes_on(a, l, f) ? go_on(a, l, f, e) : open_new(a, e);
 }
