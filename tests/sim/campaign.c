@@ -159,7 +159,10 @@ static bool live(struct life *life) {
     c.special = life->special;
     c.with_faults = life->faults;
     c.plan = (struct plan){0};
-    if (life->faults) plan_roll(&c.plan, &c.dice);
+    if (life->outages)
+        plan_outages(&c.plan, &c.dice);
+    else if (life->faults)
+        plan_roll(&c.plan, &c.dice);
     set_disk();
     show_life(life);
     end = server_live(life);
@@ -292,7 +295,29 @@ static bool run(void) {
            live_well(END_KILLED, 1);
 }
 
-bool campaign_run(uint64_t seed, bool trace, unsigned easy) {
+static void heal(void) {
+    if (c.trace) printf("THE DISK HEALS\n");
+    plan_heal(&c.plan);
+}
+
+static bool run_outage(void) {
+    struct life life = {.turns = 500 + (int)dice_below(&c.dice, 4000),
+                        .end = roll_end(&c.dice),
+                        .always_only = dice_one_in(&c.dice, 2),
+                        .settle = true,
+                        .faults = true,
+                        .outages = true,
+                        .heal = heal};
+
+    roll_options(&c.dice);
+    if (!live_well(END_STOPPED, 1)) return false;
+    roll_options(&c.dice);
+    if (!live(&life)) return false;
+    between_lives();
+    return live_well(END_CUT, 6) && try_backups() && live_well(END_KILLED, 1);
+}
+
+static bool begin_seed(uint64_t seed, bool trace, unsigned easy, bool (*what)(void)) {
     bool ok;
 
     c.dice = dice_new(seed, 0);
@@ -303,13 +328,22 @@ bool campaign_run(uint64_t seed, bool trace, unsigned easy) {
     c.lives = 0;
     c.verdict[0] = '\0';
     c.sync_ns = dice_one_in(&c.dice, 3) ? 20000000 : 500000;
+    sched_reset_time();
     wraps_reset(seed);
     server_reset(trace);
     disk_reset(seed);
     damage_reset();
     journal_init(&c.journal);
     io_use(&disk_backend);
-    ok = run();
+    ok = what();
     journal_release(&c.journal);
     return ok;
+}
+
+bool campaign_run(uint64_t seed, bool trace, unsigned easy) {
+    return begin_seed(seed, trace, easy, run);
+}
+
+bool campaign_outage(uint64_t seed, bool trace, unsigned easy) {
+    return begin_seed(seed, trace, easy, run_outage);
 }

@@ -9,6 +9,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* The same for one long life on a disk that fills, fails, hangs and heals, again and again. */
+bool campaign_outage(uint64_t seed, bool trace, unsigned easy);
+
 /* True if no rule was broken; otherwise campaign_verdict() says which. */
 bool campaign_run(uint64_t seed, bool trace, unsigned easy);
 const char *campaign_verdict(void);

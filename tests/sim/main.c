@@ -7,6 +7,7 @@
  *   powercut --seed SEED [-v]
  *       one; -v prints every call on the disk
  *
+ *   --outage: seeds of one long life on a disk that fills, fails, hangs and heals
  *   --easy names,syncs,tears,order: on a disk that is easier in these ways (disk.h), to find out
  *       what a failure depends on
  *
@@ -41,7 +42,7 @@ static struct {
     unsigned seconds; /* 0: until all seeds are done */
     unsigned most;    /* failures to show */
     unsigned easy;    /* see disk.h */
-    bool one, trace;
+    bool one, trace, outage;
     const char *program;
 } o = {.from = 1, .seeds = 1000, .jobs = 1, .most = 20};
 
@@ -71,11 +72,15 @@ static void prepare(void) {
     log_set_level(o.trace ? LOG_AT_VERBOSE : LOG_AT_NOTHING);
 }
 
+static bool run_seed(uint64_t seed) {
+    return (o.outage ? campaign_outage : campaign_run)(seed, o.trace, o.easy);
+}
+
 static void report(uint64_t seed, const char *why) {
     atomic_fetch_add(&shared->failed, 1);
     if (atomic_load(&shared->failed) > o.most) return;
-    printf("FAIL seed %llu: %.600s\n     replay: %s --seed %llu -v\n", (unsigned long long)seed,
-           why, o.program, (unsigned long long)seed);
+    printf("FAIL seed %llu: %.600s\n     replay: %s --seed %llu%s -v\n", (unsigned long long)seed,
+           why, o.program, (unsigned long long)seed, o.outage ? " --outage" : "");
     fflush(stdout);
 }
 
@@ -96,7 +101,7 @@ static void work(int job, double until) {
         shared->job[job].seed = seed;
         shared->job[job].done = false;
         alarm(SEED_SECONDS);
-        if (campaign_run(seed, false, o.easy))
+        if (run_seed(seed))
             atomic_fetch_add(&shared->passed, 1);
         else
             report(seed, campaign_verdict());
@@ -165,8 +170,8 @@ static void parse(int argc, char **argv) {
     for (int i = 1; i < argc; i++) {
         const char *word = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
 
-        if (strcmp(word, "-v") == 0) {
-            o.trace = true;
+        if (strcmp(word, "-v") == 0 || strcmp(word, "--outage") == 0) {
+            *(word[1] == 'v' ? &o.trace : &o.outage) = true;
             continue;
         }
         if (!value) usage();
@@ -200,7 +205,7 @@ int main(int argc, char **argv) {
         return shared->failed ? 1 : 0;
     }
     prepare();
-    if (campaign_run(o.from, o.trace, o.easy)) {
+    if (run_seed(o.from)) {
         printf("1 passed, 0 failed\n");
         return 0;
     }

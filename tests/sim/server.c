@@ -17,8 +17,10 @@ enum {
     BACKUPS = 8,
     STOP_MS = 20000,
     CRON_MS = 100,
-    SETTLE_MS = 900 * 1000, /* back-off doubles, a child that hangs is killed after two minutes */
-    DESCRIPTORS = 6,        /* the directory, its lock, the file, one for each of three threads */
+    SETTLE_MS = 900 * 1000,  /* back-off doubles, a child that hangs is killed after two minutes */
+    ENABLE_MS = 7500 * 1000, /* while enabling it doubles up to an hour */
+    THREADS = 5,             /* the main one, three of the writer, the disposer */
+    DESCRIPTORS = 6,         /* the directory, its lock, the file, one for each of three threads */
 };
 
 struct server {
@@ -413,20 +415,26 @@ static bool is_well(struct server *s) {
     if (aof_refusal(s->aof) || aof_phase(s->aof) == AOF_ENABLING) return false;
     aof_get_info(s->aof, &info);
     if (info.rewrite_in_progress || aof_backup_busy(s->aof)) return false;
-    if (disk_open_files(s->process) > DESCRIPTORS) return false;
+    if (disk_open_files(s->process) > DESCRIPTORS || sched_count(s->process) > THREADS)
+        return false;
     if (aof_phase(s->aof) == AOF_OFF) return true;
     return !info.writer.write_error && !info.writer.sync_error && info.written == info.appended;
 }
 
 /* Once the disk is well the log must be too, with no more descriptors open than at first. */
 static void settle(struct server *s) {
-    uint64_t until = sched_now_ns() + SETTLE_MS * MS;
+    enum aof_phase phase = aof_phase(s->aof);
+    uint64_t began = sched_now_ns(), most;
 
+    if (s->life->heal) s->life->heal();
     while (!is_well(s)) {
-        if (sched_now_ns() > until)
-            broken("not well %d s after the last write: %s, phase %d, %zu descriptors",
-                   SETTLE_MS / 1000, aof_refusal(s->aof), (int)aof_phase(s->aof),
-                   disk_open_files(s->process));
+        if (phase != aof_phase(s->aof)) began = sched_now_ns();
+        phase = aof_phase(s->aof);
+        most = phase == AOF_ENABLING ? ENABLE_MS * MS : SETTLE_MS * MS;
+        if (sched_now_ns() > began + most)
+            broken("not well after %llu s: %s, phase %d, %zu descriptors, %d threads",
+                   (unsigned long long)(most / MS / 1000), aof_refusal(s->aof),
+                   (int)aof_phase(s->aof), disk_open_files(s->process), sched_count(s->process));
         hand_over(s);
         wait(s, CRON_MS * MS);
     }
