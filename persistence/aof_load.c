@@ -327,8 +327,9 @@ static int check_empty_base(const struct load *l, const struct aof_file *base, b
     if (!base || l->out->base_bytes > 0) return 0;
     if (strstr(base->name, ".base.rdb"))
         return err_set(e, EILSEQ, "the base file '%s' is empty, which no RDB file is", base->name);
-    /* With sequence number 1 the increment is the log from its very beginning. */
-    if (has_data && base->seq > 1)
+    /* With sequence number 1 the increment is the log from its very beginning. Where an increment
+     * of ours stands, the base was ours too. */
+    if ((has_data && base->seq > 1) || l->chain.ours)
         return err_set(e, EILSEQ,
                        "the base file '%s' is empty (0 bytes) while increments hold data: its "
                        "contents were lost. Bring the file back, or remove its line from the "

@@ -42,7 +42,7 @@ struct reader {
     int64_t unit_ms;
     uint64_t unit_lines;
     uint64_t unit_synced; /* offset that a mark of the unit calls synced; 0: none does */
-    bool unit_marked, unit_header;
+    bool unit_marked;
     bool in_room; /* since `before_room` there were room and other '#' lines only */
     uint64_t before_room;
     bool failed; /* the system refused to read: nothing may be concluded from what is missing */
@@ -140,17 +140,8 @@ static enum outcome take_line(struct reader *rd, struct slice *line, uint64_t *o
 
 /* ---------------------------------------------------------------- commands */
 
-static bool ends_hold(const struct request_args *args, size_t first) {
-    for (size_t i = first; i < args->n; i++) {
-        const char *end = args->v[i].p + args->v[i].n;
-
-        if (end[0] != '\r' || end[1] != '\n') return false;
-    }
-    return true;
-}
-
 static enum outcome take_command(struct reader *rd, struct parsed *out) {
-    static const struct request_limits limits = {INT32_MAX, true};
+    static const struct request_limits limits = {REQUEST_BULK_MAX, REQUEST_LOG_ARGS_MAX, true};
     struct request_partial *partial = NULL;
     struct request req;
     const char *error = NULL;
@@ -172,10 +163,6 @@ static enum outcome take_command(struct reader *rd, struct parsed *out) {
     }
     if (req.argc == 0) {
         explain(rd, "a command without a name");
-        return OUT_BAD;
-    }
-    if (!ends_hold(&rd->args, req.first)) {
-        explain(rd, "an argument does not end where its length says");
         return OUT_BAD;
     }
     *out = (struct parsed){req.first, req.argc};
@@ -320,7 +307,7 @@ static void note_header(struct reader *rd, const struct aof_epoch *h) {
     }
     r->epoch = *h;
     r->has_header = true;
-    rd->unit_marked = rd->unit_header = true;
+    rd->unit_marked = true;
     rd->unit_ms = h->ms;
     rd->unit_synced = h->offset;
 }
@@ -399,7 +386,7 @@ static enum outcome take_unit(struct reader *rd) {
     rd->unit_ms = 0;
     rd->unit_lines = 0;
     rd->unit_synced = 0;
-    rd->unit_marked = rd->unit_header = false;
+    rd->unit_marked = false;
     rd->w.unit = rd->w.at;
     if (!window_need(rd, 1)) return OUT_END;
     if (rd->w.buf[rd->w.at] == '#') return take_mark(rd);
@@ -466,7 +453,6 @@ static void unit_done(struct reader *rd) {
     r->unmarked = !rd->unit_marked;
     r->good = rd->w.base + rd->w.at;
     if (rd->unit_synced > r->synced) r->synced = rd->unit_synced;
-    if (rd->ncmds || rd->unit_header) r->vital_end = r->good;
     if (rd->ncmds == 0) return;
     r->has_data = true;
     rd->in_room = false; /* another server appended this */
@@ -590,7 +576,7 @@ static int take_preamble(struct reader *rd) {
     w->n = w->at = w->unit = 0;
     w->base = end;
     if (w->end < end) w->end = end;
-    r->good = r->vital_end = end;
+    r->good = end;
     r->has_data = r->has_preamble = true;
     return 0;
 }
