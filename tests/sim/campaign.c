@@ -9,6 +9,7 @@
 #include "storage/base/io.h"
 #include "wraps.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -158,10 +159,10 @@ static bool live(struct life *life) {
     life->journal = &c.journal;
     c.special = life->special;
     c.with_faults = life->faults;
-    c.plan = (struct plan){0};
+    if (!life->given) c.plan = (struct plan){0};
     if (life->outages)
         plan_outages(&c.plan, &c.dice);
-    else if (life->faults)
+    else if (life->faults && !life->given)
         plan_roll(&c.plan, &c.dice);
     set_disk();
     show_life(life);
@@ -298,6 +299,7 @@ static bool run(void) {
 static void heal(void) {
     if (c.trace) printf("THE DISK HEALS\n");
     plan_heal(&c.plan);
+    fork_heal();
 }
 
 static bool run_outage(void) {
@@ -315,6 +317,54 @@ static bool run_outage(void) {
     if (!live(&life)) return false;
     between_lives();
     return live_well(END_CUT, 6) && try_backups() && live_well(END_KILLED, 1);
+}
+
+/* ---------------------------------------------------------------- every call in turn */
+
+enum { SWEEP_CALLS = 160, SWEEP_KINDS = 8 };
+
+/* A fault at one call of a short program, and how the program ends after it. */
+static enum sched_end set_fault(struct fault *f, unsigned kind) {
+    static const struct {
+        struct fault fault;
+        enum sched_end end;
+    } kinds[SWEEP_KINDS] = {
+        {{.fate = FATE_KILL}, END_KILLED},
+        {{.fate = FATE_CUT}, END_CUT},
+        {{.fate = FATE_ERROR, .code = EIO, .calls = 1}, END_KILLED},
+        {{.fate = FATE_ERROR, .code = EIO, .calls = 1}, END_STOPPED},
+        {{.fate = FATE_ERROR, .code = ENOSPC, .calls = 1, .part = 40}, END_KILLED},
+        {{.fate = FATE_ERROR, .code = EIO, .calls = 5}, END_STOPPED},
+        {{.delay_ns = 4000000000}, END_KILLED},
+        {{.delay_ns = 200000000000}, END_CUT},
+    };
+    uint64_t at = f->at;
+
+    *f = kinds[kind].fault;
+    f->at = at;
+    f->op = ANY_OP;
+    return kinds[kind].end;
+}
+
+/* The seed is a program, a call, and what goes wrong there. */
+static bool run_sweep(void) {
+    uint64_t n = c.seed;
+    struct life life = {.faults = true, .given = true};
+    unsigned kind = (unsigned)(n % SWEEP_KINDS);
+    struct fault fault = {.at = 1 + n / SWEEP_KINDS % SWEEP_CALLS};
+
+    c.seed = n / SWEEP_KINDS / SWEEP_CALLS;
+    c.dice = dice_new(c.seed, 14);
+    roll_options(&c.dice);
+    life.turns = 2 + (int)dice_below(&c.dice, 14);
+    life.busy = dice_one_in(&c.dice, 2);
+    life.always_only = dice_one_in(&c.dice, 2);
+    life.end = set_fault(&fault, kind);
+    c.plan = (struct plan){.fault = {fault}, .n = 1};
+    if (!live(&life)) return false;
+    c.dice = dice_new(n, 15); /* what follows differs for each of them */
+    between_lives();
+    return live_well(END_CUT, 4) && try_backups() && live_well(END_KILLED, 1);
 }
 
 static bool begin_seed(uint64_t seed, bool trace, unsigned easy, bool (*what)(void)) {
@@ -342,6 +392,10 @@ static bool begin_seed(uint64_t seed, bool trace, unsigned easy, bool (*what)(vo
 
 bool campaign_run(uint64_t seed, bool trace, unsigned easy) {
     return begin_seed(seed, trace, easy, run);
+}
+
+bool campaign_sweep(uint64_t seed, bool trace, unsigned easy) {
+    return begin_seed(seed, trace, easy, run_sweep);
 }
 
 bool campaign_outage(uint64_t seed, bool trace, unsigned easy) {

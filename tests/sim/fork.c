@@ -38,6 +38,10 @@ void fork_reset(uint64_t seed, bool faults, void (*take_snapshot)(int process)) 
     all.n = 0;
 }
 
+void fork_heal(void) {
+    all.faults = false;
+}
+
 static struct sim_child *child_of(int pid) {
     int i = pid - FIRST_PID;
 

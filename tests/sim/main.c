@@ -7,6 +7,7 @@
  *   powercut --seed SEED [-v]
  *       one; -v prints every call on the disk
  *
+ *   --sweep: every call of short programs, in turn
  *   --outage: seeds of one long life on a disk that fills, fails, hangs and heals
  *   --easy names,syncs,tears,order: on a disk that is easier in these ways (disk.h), to find out
  *       what a failure depends on
@@ -42,9 +43,11 @@ static struct {
     unsigned seconds; /* 0: until all seeds are done */
     unsigned most;    /* failures to show */
     unsigned easy;    /* see disk.h */
-    bool one, trace, outage;
+    bool one, trace;
+    bool (*run)(uint64_t seed, bool trace, unsigned easy);
+    const char *kind; /* the option that chose `run` */
     const char *program;
-} o = {.from = 1, .seeds = 1000, .jobs = 1, .most = 20};
+} o = {.run = campaign_run, .kind = "", .from = 1, .seeds = 1000, .jobs = 1, .most = 20};
 
 /* Shared with the workers. */
 static struct shared {
@@ -72,15 +75,11 @@ static void prepare(void) {
     log_set_level(o.trace ? LOG_AT_VERBOSE : LOG_AT_NOTHING);
 }
 
-static bool run_seed(uint64_t seed) {
-    return (o.outage ? campaign_outage : campaign_run)(seed, o.trace, o.easy);
-}
-
 static void report(uint64_t seed, const char *why) {
     atomic_fetch_add(&shared->failed, 1);
     if (atomic_load(&shared->failed) > o.most) return;
     printf("FAIL seed %llu: %.600s\n     replay: %s --seed %llu%s -v\n", (unsigned long long)seed,
-           why, o.program, (unsigned long long)seed, o.outage ? " --outage" : "");
+           why, o.program, (unsigned long long)seed, o.kind);
     fflush(stdout);
 }
 
@@ -101,7 +100,7 @@ static void work(int job, double until) {
         shared->job[job].seed = seed;
         shared->job[job].done = false;
         alarm(SEED_SECONDS);
-        if (run_seed(seed))
+        if (o.run(seed, false, o.easy))
             atomic_fetch_add(&shared->passed, 1);
         else
             report(seed, campaign_verdict());
@@ -165,15 +164,24 @@ static unsigned parse_easy(const char *words) {
     return easy;
 }
 
+static bool is_flag(const char *word) {
+    if (strcmp(word, "-v") == 0)
+        o.trace = true;
+    else if (strcmp(word, "--outage") == 0)
+        o.run = campaign_outage, o.kind = " --outage";
+    else if (strcmp(word, "--sweep") == 0)
+        o.run = campaign_sweep, o.kind = " --sweep";
+    else
+        return false;
+    return true;
+}
+
 static void parse(int argc, char **argv) {
     o.program = argv[0];
     for (int i = 1; i < argc; i++) {
         const char *word = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
 
-        if (strcmp(word, "-v") == 0 || strcmp(word, "--outage") == 0) {
-            *(word[1] == 'v' ? &o.trace : &o.outage) = true;
-            continue;
-        }
+        if (is_flag(word)) continue;
         if (!value) usage();
         i++;
         if (strcmp(word, "--seeds") == 0)
@@ -205,7 +213,7 @@ int main(int argc, char **argv) {
         return shared->failed ? 1 : 0;
     }
     prepare();
-    if (run_seed(o.from)) {
+    if (o.run(o.from, o.trace, o.easy)) {
         printf("1 passed, 0 failed\n");
         return 0;
     }

@@ -402,7 +402,7 @@ static void administer(struct server *s) {
 static void turn(struct server *s) {
     size_t n = dice_small(&s->dice, 6);
 
-    if (!s->life->quiet && dice_one_in(&s->dice, 10)) administer(s);
+    if (!s->life->quiet && dice_one_in(&s->dice, s->life->busy ? 3 : 10)) administer(s);
     if (!aof_refusal(s->aof) && !dice_one_in(&s->dice, 5))
         for (size_t i = 0; i < n; i++) write_unit(s);
     if (!aof_may_wait(s->aof) || !aof_is_syncing(s->aof) || dice_one_in(&s->dice, 3)) hand_over(s);

@@ -24,6 +24,8 @@ struct life {
     bool damaged;         /* so that a refused start is right */
     const char *special;  /* what is unusual about it, for the verdict; NULL: nothing */
     bool outages;         /* a disk that fails for some time, again and again */
+    bool given;           /* the plan of faults is there already */
+    bool busy;            /* more administration */
     bool faults;          /* a refused start is no surprise */
     unsigned intruder_at; /* turn at which a second process tries to start; 0: none */
     int process;
