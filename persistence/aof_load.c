@@ -198,9 +198,10 @@ struct load {
     uint64_t done, total; /* bytes */
     struct err command_error;
     struct aof_manifest
-        list;     /* the files that are read: what is in use, or what leads to `until` */
-    bool stopped; /* `until` was reached */
-    bool in_base; /* all of it is wanted: it was chosen for that */
+        list;        /* the files that are read: what is in use, or what leads to `until` */
+    bool stopped;    /* `until` was reached */
+    bool in_base;    /* all of it is wanted: it was chosen for that */
+    int64_t last_ms; /* latest time that was read; 0: none */
 };
 
 static int on_command(void *arg, size_t argc, const struct slice *argv, struct err *e) {
@@ -497,6 +498,7 @@ static int read_one(struct load *l, size_t i, bool *has_data, struct err *e) {
         log_notice("AOF '%s': everything up to offset %llu is wanted", f->name,
                    (unsigned long long)r.stopped_at);
     l->stopped |= r.stopped;
+    if (r.last_ms) l->last_ms = r.last_ms;
     if (r.size > r.good) {
         r.size = r.good;
         if (f->type == AOF_BASE) l->out->base_bytes = r.good;
@@ -520,6 +522,27 @@ static int list_files(struct load *l, struct err *e) {
     return err_set(e, why.code, "can't recover to the given moment: %.400s", why.text);
 }
 
+/* A moment that the log has not reached is most likely a mistake. */
+static int check_end(const struct load *l, struct err *e) {
+    const struct aof_moment *to = &l->o->until;
+    const struct aof_report *r = &l->out->last;
+    uint64_t end = r->has_header ? aof_position_at(&r->epoch, r->good) : l->out->next_position;
+
+    if (!to->given || l->stopped) return 0;
+    if (to->by_time && to->ms > l->last_ms)
+        return err_set(e, ERANGE,
+                       "cannot recover to %lld ms: the append only file ends at %lld ms "
+                       "(position:%llu)",
+                       (long long)to->ms, (long long)l->last_ms, (unsigned long long)end);
+    if (!to->by_time && to->position > end)
+        return err_set(
+            e, ERANGE,
+            "cannot recover to position:%llu: the append only file ends at position:%llu "
+            "(%lld ms)",
+            (unsigned long long)to->position, (unsigned long long)end, (long long)l->last_ms);
+    return 0;
+}
+
 int aof_load(int dirfd, const struct aof_load_options *o, struct aof_loaded *out, struct err *e) {
     struct load l = {.dirfd = dirfd, .o = o, .out = out};
     uint64_t began = clock_real_ns();
@@ -534,10 +557,9 @@ int aof_load(int dirfd, const struct aof_load_options *o, struct aof_loaded *out
     for (size_t i = 0; i < l.list.n; i++)
         if (read_one(&l, i, &has_data, e) < 0) goto fail;
     if (check_empty_base(&l, aof_manifest_base(&l.list), has_data, e) < 0) goto fail;
+    if (check_end(&l, e) < 0) goto fail;
     log_notice("DB loaded from append only file: %.3f seconds",
                (double)(clock_real_ns() - began) / 1e9);
-    if (o->until.given && !l.stopped)
-        log_notice("The append only file ends before the moment it is recovered to");
     out->cut_short = o->until.given;
     aof_manifest_release(&l.list);
     return 0;

@@ -115,8 +115,10 @@ static int leave_past(struct aof *a, struct aof_loaded *l, struct err *e) {
     if (rc == 0) rc = create_log(a, true, e);
     if (rc == 0)
         log_warning("The log goes on in new files from position %llu. The old ones are kept, and "
-                    "their manifest as '%s'",
-                    (unsigned long long)a->appended, name);
+                    "their manifest as '%s'. The way back, which gives up what is written from "
+                    "now on: stop the server, then run: mv %s/%s %s/%s.manifest",
+                    (unsigned long long)a->appended, name, a->o.names.dirname, name,
+                    a->o.names.dirname, a->o.names.filename);
     return rc;
 }
 

@@ -127,9 +127,10 @@ static struct aof_load_options load_options(struct app *a) {
 /* --recover-to: only what was logged up to then is loaded. */
 static int set_moment(const struct app *a, struct aof_load_options *l) {
     const char *to = a->v->recover_to;
+    struct err e;
 
-    if (!to || aof_moment_parse(to, &l->until)) return 0;
-    log_warning("'recover-to' is a time in milliseconds or a position of the log, not '%s'", to);
+    if (!to || aof_moment_parse(to, &l->until, &e) == 0) return 0;
+    log_warning("recover-to: %s", e.text);
     return -1;
 }
 
