@@ -112,6 +112,11 @@ void aof_backup_step(struct aof *a); /* called from cron and on wake */
 /* The log has gone to a new increment; or it could not (`error`). */
 void aof_backup_rotated(struct aof *a, const char *error);
 
+/* aof_backup_list.c */
+
+/* Removes a directory of files, and syncs `dirfd`. Any thread. */
+int aof_backup_remove_dir(int dirfd, const char *name, struct err *e);
+
 /* Opens and locks the directory when the log was off at the start, and takes over the manifest of a
  * log that is about to be replaced. Does nothing if it is open. */
 int aof_open_directory(struct aof *a, struct err *e);
