@@ -308,6 +308,7 @@ void aof_backup_rotated(struct aof *a, const char *error) {
 void aof_backup_step(struct aof *a) {
     struct aof_backup *b = &a->backup;
 
+    aof_listing_step(a);
     if (b->phase == BACKUP_OPEN && b->ends_ms && clock_wall_ms() >= b->ends_ms) {
         log_warning("Backup '%s' was not sealed in time: it is removed", b->id);
         begin_removal(a);

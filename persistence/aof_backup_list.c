@@ -1,9 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * aof_backup_list - which backups a directory holds, and how one is removed.
+ *
+ * A directory may be large or slow, so a thread of its own reads it. Main thread only, but for
+ * what runs on that thread.
  */
 #include "persistence/aof_internal.h"
 #include "storage/base/io.h"
+#include "storage/base/log.h"
+#include "storage/base/mem.h"
+
+#include <signal.h>
+#include <stdio.h>
 
 #define PARTIAL ".partial"
 
@@ -23,6 +31,8 @@ int aof_backup_remove_dir(int dirfd, const char *name, struct err *e) {
     if (rc < 0 || io_remove_dir(dirfd, name, e) < 0) return -1;
     return io_sync_dir(dirfd, e);
 }
+
+/* ---------------------------------------------------------------- on the thread */
 
 struct measured {
     int fd;
@@ -49,35 +59,112 @@ static void measure(int dirfd, const char *name, struct aof_backup_entry *b) {
     io_close(m.fd);
 }
 
-struct showing {
+struct finding {
     int dirfd;
-    void (*see)(void *arg, const struct aof_backup_entry *b);
-    void *arg;
+    struct aof_backup_list *list;
 };
 
-static bool show_backup(void *arg, const char *name) {
-    const struct showing *s = arg;
+static bool note_backup(void *arg, const char *name) {
+    const struct finding *f = arg;
+    struct aof_backup_list *l = f->list;
     size_t n = strnlen(name, BACKUP_ID_MAX), tail = sizeof PARTIAL - 1;
     struct aof_backup_entry b = {.sealed = true};
-    char id[BACKUP_ID_MAX];
 
-    if (strncmp(name, "backup-", 7) != 0 || n >= sizeof id) return true;
-    memcpy(id, name, n + 1);
-    if (n > tail && strcmp(id + n - tail, PARTIAL) == 0) {
-        id[n - tail] = '\0';
+    if (strncmp(name, "backup-", 7) != 0 || n >= sizeof b.id) return true;
+    memcpy(b.id, name, n + 1);
+    if (n > tail && strcmp(b.id + n - tail, PARTIAL) == 0) {
+        b.id[n - tail] = '\0';
         b.sealed = false;
     }
-    b.id = id;
-    measure(s->dirfd, name, &b);
-    s->see(s->arg, &b);
+    measure(f->dirfd, name, &b);
+    if (l->n % 16 == 0) l->entries = mem_realloc(l->entries, (l->n + 16) * sizeof *l->entries);
+    l->entries[l->n++] = b;
     return true;
 }
 
-void aof_backup_each(const char *dir, void (*see)(void *arg, const struct aof_backup_entry *b),
-                     void *arg) {
-    struct showing s = {.dirfd = io_open_dir(dir, false, NULL), .see = see, .arg = arg};
+static void *read_directory(void *arg) {
+    struct aof_listing *l = arg;
+    struct finding f = {.list = &l->found};
 
-    if (s.dirfd < 0) return;
-    io_list(s.dirfd, show_backup, &s, NULL);
-    io_close(s.dirfd);
+    mem_thread_init();
+    f.dirfd = l->dir[0] ? io_open_dir(l->dir, false, NULL) : -1;
+    if (f.dirfd >= 0) io_list(f.dirfd, note_backup, &f, NULL);
+    io_close(f.dirfd);
+    atomic_store(&l->done, true);
+    l->a->h.wake(l->a->h.arg);
+    return NULL;
+}
+
+/* ---------------------------------------------------------------- on the main thread */
+
+static void list_clear(struct aof_backup_list *l) {
+    mem_free(l->entries);
+    *l = (struct aof_backup_list){0};
+}
+
+static void ended(struct aof_listing *l) {
+    list_clear(&l->shown);
+    l->shown = l->found;
+    l->found = (struct aof_backup_list){0};
+    l->ended = l->begun;
+}
+
+static void begin(struct aof *a) {
+    struct aof_listing *l = &a->listing;
+    sigset_t all, old;
+    int rc;
+
+    l->a = a;
+    l->begun = l->asked;
+    memcpy(l->dir, l->wanted_dir, sizeof l->dir);
+    atomic_store(&l->done, false);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    rc = pthread_create(&l->thread, NULL, read_directory, l);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    l->active = rc == 0;
+    if (rc == 0) return;
+    log_warning("Cannot start a thread for BACKUP LIST: %s", strerror(rc));
+    l->found.failed = true;
+    ended(l);
+}
+
+static bool collect(struct aof_listing *l) {
+    if (!atomic_load(&l->done)) return false;
+    pthread_join(l->thread, NULL);
+    l->active = false;
+    ended(l);
+    return true;
+}
+
+void aof_listing_step(struct aof *a) {
+    struct aof_listing *l = &a->listing;
+
+    if (l->active && !collect(l)) return;
+    if (l->asked > l->begun) begin(a);
+}
+
+void aof_listing_stop(struct aof *a) {
+    struct aof_listing *l = &a->listing;
+
+    if (l->active) pthread_join(l->thread, NULL);
+    list_clear(&l->found);
+    list_clear(&l->shown);
+}
+
+uint64_t aof_backup_list(struct aof *a, const char *dir) {
+    struct aof_listing *l = &a->listing;
+
+    snprintf(l->wanted_dir, sizeof l->wanted_dir, "%s", dir ? dir : "");
+    l->asked = l->begun + 1;
+    aof_listing_step(a);
+    return l->asked;
+}
+
+bool aof_backup_is_listed(const struct aof *a, uint64_t reading) {
+    return a->listing.ended >= reading;
+}
+
+const struct aof_backup_list *aof_backup_listed(const struct aof *a) {
+    return &a->listing.shown;
 }

@@ -36,6 +36,17 @@ struct aof_job {
     char backup_dir[BACKUP_DIR_MAX], backup_id[BACKUP_ID_MAX];
 };
 
+/* BACKUP LIST: one thread at a time reads the directory, beside whatever job is at work. */
+struct aof_listing {
+    pthread_t thread;
+    atomic_bool done;
+    bool active;
+    struct aof *a;
+    char dir[BACKUP_DIR_MAX], wanted_dir[BACKUP_DIR_MAX]; /* that is read; that is read next */
+    uint64_t asked, begun, ended;                         /* numbers of readings */
+    struct aof_backup_list found, shown;                  /* the thread's; the last one's */
+};
+
 struct aof {
     struct keyspace *ks;
     struct aof_options o; /* its names point to `names` below */
@@ -73,6 +84,7 @@ struct aof {
     uint64_t keys_at_fork;
 
     struct aof_backup backup;
+    struct aof_listing listing;
 
     /* figures */
     struct aof_writer_state st;
@@ -116,6 +128,9 @@ void aof_backup_rotated(struct aof *a, const char *error);
 
 /* Removes a directory of files, and syncs `dirfd`. Any thread. */
 int aof_backup_remove_dir(int dirfd, const char *name, struct err *e);
+
+void aof_listing_step(struct aof *a); /* called from cron and on wake */
+void aof_listing_stop(struct aof *a);
 
 /* Opens and locks the directory when the log was off at the start, and takes over the manifest of a
  * log that is about to be replaced. Does nothing if it is open. */

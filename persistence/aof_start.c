@@ -272,6 +272,7 @@ bool aof_stop(struct aof *a, int deadline_ms) {
     if (a->rw != RW_IDLE) aof_rewrite_abort(a, "the server stops");
     while (a->job.active && !aof_job_collect(a)) usleep(1000); /* a step of a backup */
     aof_manifest_release(&a->job.manifest);
+    aof_listing_stop(a);
     if (a->phase == AOF_ON) ok = settle(a, deadline_ms);
     if (a->phase == AOF_RECOVERING) ok = false;
     aof_writer_free(a->w, !ok);

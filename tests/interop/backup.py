@@ -7,6 +7,7 @@ whole, loads in redis-server and by --restore-from, and holds what was there whe
 """
 import atexit
 import os
+import select
 import shutil
 import sys
 import tempfile
@@ -139,6 +140,28 @@ def errors():
         s.stop()
 
 
+def listing():
+    """BACKUP LIST of a large directory: other clients are served while it is read."""
+    with Server(*LOG) as s:
+        for i in range(20000):
+            os.makedirs(os.path.join(s.dir, "backups", "backup-%d" % i))
+        c, d = s.conn(), s.conn()
+        d.call("PING")
+        c.send(b"BACKUP LIST\r\n")
+        pings = 0
+        while not select.select([c.sock], [], [], 0)[0]:
+            d.call("PING")
+            pings += 1
+        equal("backups", len(c.read()[1]), 20000)
+        if pings < 5:
+            raise Failed("%d PINGs were answered during BACKUP LIST" % pings)
+        equal("cleanup", c.call("BACKUP", "CLEANUP", "backup-7"), b"OK")
+        equal("list after it", len(c.call("BACKUP", "LIST")), 19999)
+        with Server("--appendonly", "no", "--backup-dir", os.path.join(s.dir, "backups")) as off:
+            equal("list without a log", len(off.conn().call("BACKUP", "LIST")), 19999)
+        s.stop()
+
+
 def refused():
     """A start that would lose something, or that has nothing whole to begin with."""
     with Server(*LOG) as s:
@@ -208,7 +231,7 @@ def crash_points():
                 return
 
 
-CASES = {"under load": under_load, "errors": errors, "refused": refused, "crash points": crash_points}
+CASES = {"under load": under_load, "errors": errors, "refused": refused, "listing": listing, "crash points": crash_points}
 
 
 if __name__ == "__main__":
