@@ -113,6 +113,18 @@ static uint64_t bytes_of(const struct aof_manifest *m, int dirfd) {
     return total;
 }
 
+/* The seal is durable before the directory gets its name. */
+static int write_seal(const struct aof_job *job, int to, struct err *e) {
+    struct bytes line = {0};
+    int rc;
+
+    bytes_printf(&line, "stet-backup 1 %llu %lld\n", (unsigned long long)job->backup_position,
+                 (long long)clock_wall_ms());
+    rc = io_replace(to, AOF_SEALED, bytes_slice(&line), e);
+    bytes_release(&line);
+    return rc;
+}
+
 static int run_seal(struct aof_job *job) {
     char partial[BACKUP_ID_MAX + 16];
     int dirfd = io_open_dir(job->backup_dir, false, &job->err), to, rc = -1;
@@ -124,6 +136,7 @@ static int run_seal(struct aof_job *job) {
     if (link_files(job, to, &job->err) < 0) goto out;
     remove_useless(&job->manifest, to);
     if (write_manifest(job, to, &job->err) < 0) goto out;
+    if (write_seal(job, to, &job->err) < 0) goto out;
     job->base_bytes = bytes_of(&job->manifest, to);
     if (io_rename(dirfd, partial, job->backup_id, &job->err) < 0) goto out;
     rc = io_sync_dir(dirfd, &job->err);
@@ -289,6 +302,7 @@ static void begin_job(struct aof *a) {
     if (a->job.active || a->rw != RW_IDLE) return;
     snprintf(a->job.backup_dir, sizeof a->job.backup_dir, "%s", b->dir);
     snprintf(a->job.backup_id, sizeof a->job.backup_id, "%s", b->id);
+    a->job.backup_position = b->position;
     if (aof_job_start(a, runs[b->phase]))
         b->waits = false;
     else

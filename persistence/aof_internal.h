@@ -34,6 +34,7 @@ struct aof_job {
     struct aof_keep keep;
     uint64_t base_bytes; /* of a backup: all of it */
     char backup_dir[BACKUP_DIR_MAX], backup_id[BACKUP_ID_MAX];
+    uint64_t backup_position;
 };
 
 /* BACKUP LIST: one thread at a time reads the directory, beside whatever job is at work. */

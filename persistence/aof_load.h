@@ -62,6 +62,11 @@ int aof_manifest_check_gaps(int dirfd, const struct aof_manifest *m, const char 
  * manifest is the rest of a start that did not end. */
 #define AOF_CREATING ".creating"
 
+/* Stands in a directory that is a sealed backup: a line "stet-backup 1 <position> <unix ms>". Its
+ * files may share their bytes with others (reflinks or hard links made by a file system or a copy
+ * program): none is ever written, cut or repaired in place. */
+#define AOF_SEALED ".sealed"
+
 /* True if the file holds nothing, or one header line and nothing else. */
 bool aof_is_header_only(int dirfd, const char *name);
 

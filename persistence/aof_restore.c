@@ -59,10 +59,11 @@ static int check_backup(int dirfd, const char *stem, struct aof_manifest *m, str
     return 0;
 }
 
+/* Hidden and temporary files are no data. */
 static bool first_visible(void *arg, const char *name) {
     char *found = arg;
 
-    if (name[0] == '.') return true;
+    if (name[0] == '.' || strncmp(name, "temp-", 5) == 0) return true;
     snprintf(found, AOF_NAME_MAX, "%s", name);
     return false;
 }
@@ -99,6 +100,20 @@ static int take_files(int from, int to, const struct aof_manifest *m, struct err
     return io_sync_dir(to, e);
 }
 
+/* Removes the directory that the backup's takes the place of, empty but for hidden and temporary
+ * files of a start that did not end. */
+static int remove_empty(int cwd, const char *name, struct err *e) {
+    int fd, lock, rc;
+
+    if (!io_exists(cwd, name)) return 0;
+    fd = io_open_subdir(cwd, name, false, e);
+    lock = fd < 0 ? -1 : io_lock(fd, ".lock", 0, NULL, e);
+    rc = lock < 0 ? -1 : aof_backup_remove_dir(cwd, name, e);
+    io_close(lock);
+    io_close(fd);
+    return rc;
+}
+
 /* A restore that did not end has left a directory of another name. */
 static int make_directory(int from, const struct aof_names *to, const struct aof_manifest *m,
                           struct err *e) {
@@ -111,8 +126,7 @@ static int make_directory(int from, const struct aof_names *to, const struct aof
     fd = io_open_subdir(cwd, temp, true, e);
     if (fd < 0 || take_files(from, fd, m, e) < 0) goto out;
     if (aof_publish_manifest(fd, to->filename, m, e) < 0) goto out;
-    /* It may be there, empty but for hidden files of a start that did not end. */
-    if (io_exists(cwd, to->dirname) && aof_backup_remove_dir(cwd, to->dirname, e) < 0) goto out;
+    if (remove_empty(cwd, to->dirname, e) < 0) goto out;
     if (io_rename(cwd, temp, to->dirname, e) < 0) goto out;
     rc = io_sync_dir(cwd, e);
 out:

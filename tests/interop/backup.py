@@ -182,6 +182,8 @@ def refused():
             if why not in r.log():
                 raise Failed("%s: %s" % (why, r.log()[-400:]))
             r.close()
+        with open(os.path.join(path, ".sealed")) as f:
+            equal("the seal", f.read().split()[:3], ["stet-backup", "1", str(told["position"])])
         refuses("there is data already", path, dir=s.dir)
         refuses("can't open", path + "x")
         refuses("there is no 'appendonly.aof.manifest'", s.dir)
@@ -191,6 +193,35 @@ def refused():
             f.seek(2000)
             f.write(b"!!!!")
         refuses("is damaged", path)
+
+
+def left_overs():
+    """A restore where a start that did not end, or a removal by hand, has left files that are no data;
+    but not where another server has the directory."""
+    with Server(*LOG) as s:
+        c = s.conn()
+        c.call("SET", "k", 1)
+        c.call("BACKUP", "START")
+        told = fields(c.call("BACKUP", "SEAL"))
+        path = os.path.join(s.dir, told["directory"], told["id"])
+        for names in ((".lock",), (".creating", ".lock", "temp-appendonly.aof.manifest"), ()):
+            r = Server(*LOG, "--restore-from", path, start=False)
+            os.mkdir(os.path.join(r.dir, "appendonlydir"))
+            for name in names:
+                open(os.path.join(r.dir, "appendonlydir", name), "w").close()
+            with r:
+                r.start()
+                equal("contents", r.conn().call("GET", "k"), b"1")
+        with Server(*LOG) as other:
+            folder = os.path.join(other.dir, "appendonlydir")
+            for name in os.listdir(folder):
+                if name != ".lock":
+                    os.unlink(os.path.join(folder, name))
+            r = Server(*LOG, "--restore-from", path, dir=other.dir, start=False)
+            r.spawn()
+            if r.wait_ready() or "lock" not in r.log():
+                raise Failed("restored under a running server: %s" % r.log()[-300:])
+            other.kill()
 
 
 def crash_points():
@@ -231,7 +262,7 @@ def crash_points():
                 return
 
 
-CASES = {"under load": under_load, "errors": errors, "refused": refused, "listing": listing, "crash points": crash_points}
+CASES = {"under load": under_load, "errors": errors, "refused": refused, "listing": listing, "left overs": left_overs, "crash points": crash_points}
 
 
 if __name__ == "__main__":
