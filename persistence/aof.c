@@ -118,32 +118,31 @@ void aof_close_batch(struct aof *a) {
         count_appended(a);
     }
     a->payload_end = a->appended;
-    aof_writer_push(a->w, &a->buf, a->appended, true);
+    aof_age_add(&a->age, a->appended, aof_writer_synced(a->w), clock_real_ns() / 1000);
+    aof_writer_push(a->w, &a->buf, a->appended, AOF_BATCH_DATA);
 }
 
 /* A line of its own between batches. */
-static void push_line(struct aof *a, const char *line, size_t n) {
+static void push_line(struct aof *a, const char *line, size_t n, enum aof_batch_kind kind) {
     struct bytes b = {0};
 
     CHECK(a->buf.n == 0);
     bytes_append(&b, line, n);
     a->appended += n;
-    aof_writer_push(a->w, &b, a->appended, false);
+    aof_writer_push(a->w, &b, a->appended, kind);
     bytes_release(&b);
 }
 
-void aof_begin_file(struct aof *a, uint64_t file_offset, uint64_t previous_id) {
+void aof_begin_file(struct aof *a) {
     char line[AOF_MARK_MAX];
 
     a->checksum = a->o.checksum;
     a->db = -1;
     a->ts_sec = 0;
-    a->epoch = (struct aof_epoch){.position = a->appended,
-                                  .offset = file_offset,
-                                  .epoch = a->next_epoch,
-                                  .ms = clock_wall_ms()};
+    a->epoch =
+        (struct aof_epoch){.position = a->appended, .epoch = a->next_epoch, .ms = clock_wall_ms()};
     rng_system(&a->epoch.id, sizeof a->epoch.id);
-    if (a->checksum) push_line(a, line, aof_mark_header(line, &a->epoch, previous_id));
+    if (a->checksum) push_line(a, line, aof_mark_header(line, &a->epoch, 0), AOF_BATCH_HEADER);
 }
 
 void aof_push_out(struct aof *a) {
@@ -239,7 +238,8 @@ static void mark_when_idle(struct aof *a) {
     if (aof_writer_synced(a->w) < a->payload_end) return;
     push_line(a, line,
               aof_mark_synced(line, &a->epoch, a->appended, a->appended - aof_writer_synced(a->w),
-                              clock_wall_ms()));
+                              clock_wall_ms()),
+              AOF_BATCH_MARK);
     a->marked_end = a->payload_end;
     a->quiet_at = a->appended;
 }
@@ -312,14 +312,12 @@ void aof_kill_child(struct aof *a) {
     child_kill(&a->child, SIGKILL);
 }
 
-int aof_enable(struct aof *a, struct err *e) {
-    if (a->phase != AOF_OFF) return 0;
-    if (aof_open_directory(a, e) < 0) return -1;
+void aof_enable(struct aof *a) {
+    if (a->phase != AOF_OFF) return;
     aof_enter(a, AOF_ENABLING, "appendonly yes");
     a->retry_at_us = 0;
     aof_writer_set_policy(a->w, a->o.policy);
     start_what_is_due(a);
-    return 0;
 }
 
 void aof_disable(struct aof *a) {
@@ -354,7 +352,6 @@ void aof_get_info(struct aof *a, struct aof_info *out) {
     out->appended = aof_appended(a);
     out->written = a->st.written < out->appended ? a->st.written : out->appended;
     out->synced = a->st.synced < out->appended ? a->st.synced : out->appended;
-    out->oldest_unsynced_ms =
-        a->st.oldest_unsynced_us ? (now - a->st.oldest_unsynced_us) / 1000 : 0;
+    out->oldest_unsynced_ms = aof_age_us(&a->age, a->st.synced, now) / 1000;
     out->writer = a->st;
 }

@@ -20,6 +20,8 @@
  * A rewrite (by command, by growth, to enable, to recover) is its own small machine:
  *   IDLE -> PREPARE (a thread makes the new increment durable) -> FORK (at the next hand-over)
  *        -> CHILD (writes the base) -> PUBLISH (a thread makes the new manifest durable) -> IDLE
+ *   PREPARE, CHILD, PUBLISH -> ABORT (given up; what is under way at the disk ends when it does)
+ *        -> IDLE
  *
  * Main thread only.
  */
@@ -33,7 +35,7 @@
 #include "storage/keyspace.h"
 
 enum aof_phase { AOF_OFF, AOF_ENABLING, AOF_ON, AOF_RECOVERING, AOF_PHASES };
-enum aof_rewrite_phase { RW_IDLE, RW_PREPARE, RW_FORK, RW_CHILD, RW_PUBLISH, RW_PHASES };
+enum aof_rewrite_phase { RW_IDLE, RW_PREPARE, RW_FORK, RW_CHILD, RW_PUBLISH, RW_ABORT, RW_PHASES };
 
 /* What a reply has to wait for. */
 enum aof_level { AOF_LEVEL_NONE, AOF_LEVEL_WRITTEN, AOF_LEVEL_SYNCED };
@@ -79,7 +81,7 @@ bool aof_stop(struct aof *a, int deadline_ms);
 int aof_read_again(struct aof *a, const struct aof_load_options *l, struct err *e);
 
 /* CONFIG SET appendonly. Enabling goes on in the background. */
-int aof_enable(struct aof *a, struct err *e);
+void aof_enable(struct aof *a);
 void aof_disable(struct aof *a);
 
 /* ---------------------------------------------------------------- appending */

@@ -120,7 +120,7 @@ static int write_seal(const struct aof_job *job, int to, struct err *e) {
 
     bytes_printf(&line, "stet-backup 1 %llu %lld\n", (unsigned long long)job->backup_position,
                  (long long)clock_wall_ms());
-    rc = io_replace(to, AOF_SEALED, bytes_slice(&line), e);
+    rc = io_replace(to, AOF_SEAL, bytes_slice(&line), e);
     bytes_release(&line);
     return rc;
 }

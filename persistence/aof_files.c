@@ -16,7 +16,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,14 +26,16 @@ enum {
     RETRY_RECOVERY_MAX_US = 5 * 1000000,
 };
 
-static const char *const rw_name[RW_PHASES] = {"idle", "prepare", "fork", "child", "publish"};
+static const char *const rw_name[RW_PHASES] = {"idle",  "prepare", "fork",
+                                               "child", "publish", "abort"};
 
 static const unsigned rw_next[RW_PHASES] = {
     [RW_IDLE] = 1u << RW_PREPARE,
-    [RW_PREPARE] = 1u << RW_FORK | 1u << RW_IDLE,
+    [RW_PREPARE] = 1u << RW_FORK | 1u << RW_IDLE | 1u << RW_ABORT,
     [RW_FORK] = 1u << RW_CHILD | 1u << RW_IDLE,
-    [RW_CHILD] = 1u << RW_PUBLISH | 1u << RW_IDLE,
-    [RW_PUBLISH] = 1u << RW_IDLE,
+    [RW_CHILD] = 1u << RW_PUBLISH | 1u << RW_IDLE | 1u << RW_ABORT,
+    [RW_PUBLISH] = 1u << RW_IDLE | 1u << RW_ABORT,
+    [RW_ABORT] = 1u << RW_IDLE,
 };
 
 static void rw_enter(struct aof *a, enum aof_rewrite_phase to, const char *why) {
@@ -66,11 +67,16 @@ bool aof_job_start(struct aof *a, int (*run)(struct aof_job *)) {
     job->purpose = a->purpose;
     job->keep = a->o.keep;
     job->err = (struct err){0};
+    job->fd = job->dirfd = job->lock_fd = -1;
+    job->tried = job->published = false;
     atomic_store(&job->done, false);
     snprintf(job->stem, sizeof job->stem, "%s", a->o.names.filename);
     snprintf(job->dirname, sizeof job->dirname, "%s", a->o.names.dirname);
     snprintf(job->base_tmp, sizeof job->base_tmp, "%s", a->base_tmp);
+    snprintf(job->incr, sizeof job->incr, "%s", a->incr);
+    job->base[0] = '\0';
     aof_manifest_copy(&job->manifest, &a->manifest);
+    aof_manifest_copy(&job->doubtful, &a->doubtful);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
     rc = pthread_create(&job->thread, NULL, job_run, job);
@@ -79,9 +85,14 @@ bool aof_job_start(struct aof *a, int (*run)(struct aof_job *)) {
         job->active = true;
         return true;
     }
-    aof_manifest_release(&job->manifest);
+    aof_job_release(job);
     log_warning("Can't start a thread for the AOF's files: %s", strerror(rc));
     return false;
+}
+
+void aof_job_release(struct aof_job *job) {
+    aof_manifest_release(&job->manifest);
+    aof_manifest_release(&job->doubtful);
 }
 
 bool aof_job_collect(struct aof *a) {
@@ -105,22 +116,94 @@ int aof_publish_manifest(int dirfd, const char *stem, const struct aof_manifest 
     return rc;
 }
 
-int aof_creation_begins(int dirfd, struct err *e) {
-    int fd = io_create(dirfd, AOF_CREATING, e);
+static void creation_name(const char *stem, char *out) {
+    snprintf(out, AOF_NAME_MAX + 16, ".%s.creating", stem);
+}
 
+bool aof_creation_is_under_way(int dirfd, const char *stem) {
+    char name[AOF_NAME_MAX + 16];
+
+    creation_name(stem, name);
+    return io_exists(dirfd, name);
+}
+
+int aof_creation_begins(int dirfd, const char *stem, struct err *e) {
+    char name[AOF_NAME_MAX + 16];
+    int fd;
+
+    creation_name(stem, name);
+    fd = io_create(dirfd, name, e);
     if (fd < 0) return -1;
     io_close(fd);
     return io_sync_dir(dirfd, e);
 }
 
-int aof_creation_ends(int dirfd, struct err *e) {
-    if (!io_exists(dirfd, AOF_CREATING)) return 0;
-    if (io_unlink(dirfd, AOF_CREATING, e) < 0) return -1;
+int aof_creation_ends(int dirfd, const char *stem, struct err *e) {
+    char name[AOF_NAME_MAX + 16];
+
+    creation_name(stem, name);
+    if (!io_exists(dirfd, name)) return 0;
+    if (io_unlink(dirfd, name, e) < 0) return -1;
     return io_sync_dir(dirfd, e);
 }
 
 static int publish_manifest(struct aof_job *job) {
-    return aof_publish_manifest(job->a->dirfd, job->stem, &job->manifest, &job->err);
+    job->tried = true;
+    if (aof_publish_manifest(job->dirfd, job->stem, &job->manifest, &job->err) < 0) return -1;
+    job->published = true;
+    return 0;
+}
+
+int aof_open_directory(const char *dirname, const char *stem, int *dirfd, int *lock_fd,
+                       bool *made_lock, struct err *e) {
+    *dirfd = io_open_dir(dirname, true, e);
+    if (*dirfd < 0) return -1;
+    *lock_fd = io_lock(*dirfd, AOF_LOCK, aof_lock_byte(stem), made_lock, e);
+    if (*lock_fd >= 0) return 0;
+    if (e->code == EWOULDBLOCK)
+        err_set(e, EWOULDBLOCK, "another server is using the append only directory '%s'", dirname);
+    io_close(*dirfd);
+    *dirfd = -1;
+    return -1;
+}
+
+/* The log that stood there was not loaded, so what it holds is not in memory: it is kept aside. In
+ * the manifest's place this copy brings it back; nothing removes its files. */
+static int keep_aside(struct aof_job *job) {
+    char name[AOF_NAME_MAX + 64];
+    struct bytes text = {0};
+    int rc;
+
+    snprintf(name, sizeof name, "%s.manifest.before-%lld", job->stem, (long long)clock_wall_ms());
+    aof_manifest_format(&job->manifest, &text);
+    rc = io_replace(job->dirfd, name, bytes_slice(&text), &job->err);
+    bytes_release(&text);
+    if (rc < 0) return -1;
+    log_warning(
+        "There was an append only file that this server has not loaded. It is kept: '%s/%s' "
+        "names its files, and brings it back when it is renamed to '%s.manifest'",
+        job->dirname, name, job->stem);
+    job->manifest.n = 0;
+    return 0;
+}
+
+/* The log was off at the start: nothing of its directory is known yet. */
+static int open_directory(struct aof_job *job) {
+    struct aof_names n = {.dirname = job->dirname, .filename = job->stem};
+    struct err *e = &job->err;
+
+    if (aof_open_directory(job->dirname, job->stem, &job->dirfd, &job->lock_fd, NULL, e) < 0)
+        return -1;
+    if (io_sync_dir(job->dirfd, e) < 0 || io_sync_parent(job->dirname, e) < 0) goto fail;
+    aof_manifest_release(&job->manifest);
+    if (aof_manifest_adopt(job->dirfd, &n, &job->manifest, e) < 0) goto fail;
+    if (job->manifest.n && keep_aside(job) < 0) goto fail;
+    return 0;
+fail:
+    io_close(job->lock_fd);
+    io_close(job->dirfd);
+    job->dirfd = job->lock_fd = -1;
+    return -1;
 }
 
 /* The manifest names the new increment before there is anything else: an empty last one is legal.
@@ -133,35 +216,34 @@ static bool is_named_first(enum rewrite_purpose p) {
  * is published right away: an empty last increment is legal, whatever happens next. Where no log
  * was before, nothing will name the files until PUBLISH: `.creating` says so. */
 static int run_prepare(struct aof_job *job) {
-    bool first = job->manifest.n == 0;
-    const struct aof_file *f = aof_manifest_add_incr(&job->manifest, job->stem);
-    int dirfd = job->a->dirfd, rc = -1;
+    const struct aof_file *f;
+    bool first;
 
-    if (first && aof_creation_begins(dirfd, &job->err) < 0) return -1;
+    if (job->a->dirfd < 0 && open_directory(job) < 0) return -1;
+    if (job->a->dirfd >= 0) job->dirfd = job->a->dirfd;
+    first = job->manifest.n == 0;
+    f = aof_manifest_add_incr(&job->manifest, job->stem);
+    if (first && aof_creation_begins(job->dirfd, job->stem, &job->err) < 0) return -1;
     snprintf(job->incr, sizeof job->incr, "%s", f->name);
-    /* What an attempt that failed has left: while enabling or recovering it may still be written
-     * to, and no manifest names it; in a rewrite it may be named, and is truncated. */
-    if (!is_named_first(job->purpose) && io_exists(dirfd, f->name) &&
-        io_unlink(dirfd, f->name, &job->err) < 0)
-        return -1;
-    job->fd = io_create(dirfd, f->name, &job->err);
+    job->fd = io_create(job->dirfd, f->name, &job->err);
     if (job->fd < 0) return -1;
-    if (io_sync(job->fd, &job->err) < 0) goto out;
-    if (io_sync_dir(dirfd, &job->err) < 0) goto out;
-    if (is_named_first(job->purpose) && publish_manifest(job) < 0) goto out;
-    rc = 0;
-out:
-    if (rc < 0) {
-        io_close(job->fd);
-        job->fd = -1;
-        if (!is_named_first(job->purpose)) io_unlink(dirfd, job->incr, NULL);
+    if (io_sync(job->fd, &job->err) < 0 || io_sync_dir(job->dirfd, &job->err) < 0) return -1;
+    return is_named_first(job->purpose) ? publish_manifest(job) : 0;
+}
+
+/* A manifest that names none of them is durable now. */
+static void remove_doubtful(struct aof_job *job) {
+    for (size_t i = 0; i < job->doubtful.n; i++) {
+        const char *name = job->doubtful.files[i].name;
+
+        if (!aof_manifest_names(&job->manifest, name)) io_unlink(job->dirfd, name, NULL);
     }
-    return rc;
 }
 
 /* If the second publishing fails, the next start drops the names. */
 static void remove_history(struct aof_job *job) {
-    if (aof_history_prune(job->a->dirfd, &job->manifest, &job->keep)) publish_manifest(job);
+    remove_doubtful(job);
+    if (aof_history_prune(job->dirfd, &job->manifest, &job->keep)) publish_manifest(job);
 }
 
 static bool is_rdb(int dirfd, const char *name) {
@@ -175,23 +257,87 @@ static bool is_rdb(int dirfd, const char *name) {
 /* PUBLISH: the base gets its name, the manifest names it and the last increment, what they replace
  * goes. The child has synced the base. */
 static int run_publish(struct aof_job *job) {
-    int dirfd = job->a->dirfd, fd;
     struct aof_file *f;
+    struct io_stat st;
 
+    job->dirfd = job->a->dirfd;
     f = aof_manifest_set_base(&job->manifest, job->stem,
-                              is_rdb(dirfd, job->base_tmp) ? "rdb" : "aof");
-    if (io_rename(dirfd, job->base_tmp, f->name, &job->err) < 0) return -1;
-    if (io_sync_dir(dirfd, &job->err) < 0) return -1;
-    fd = io_open_read(dirfd, f->name, &job->err);
-    if (fd < 0) return -1;
-    job->base_bytes = (uint64_t)io_size(fd, NULL);
-    io_close(fd);
-    log_notice("Creating AOF base file %s", f->name);
+                              is_rdb(job->dirfd, job->base_tmp) ? "rdb" : "aof");
+    snprintf(job->base, sizeof job->base, "%s", f->name);
+    job->tried = true;
+    if (io_rename(job->dirfd, job->base_tmp, job->base, &job->err) < 0) return -1;
+    if (io_sync_dir(job->dirfd, &job->err) < 0) return -1;
+    job->base_bytes = io_stat(job->dirfd, job->base, &st) == 0 ? st.size : 0;
+    log_notice("Creating AOF base file %s", job->base);
     aof_manifest_retire_incrs(&job->manifest, job->purpose == RW_FOR_SIZE ? 1 : 0);
-    if (job->purpose != RW_FOR_SIZE) aof_manifest_add_incr(&job->manifest, job->stem);
-    if (publish_manifest(job) < 0 || aof_creation_ends(dirfd, &job->err) < 0) return -1;
+    if (job->purpose != RW_FOR_SIZE)
+        aof_manifest_add(&job->manifest, AOF_INCR, job->manifest.incr_seq, job->incr);
+    if (publish_manifest(job) < 0) return -1;
+    if (aof_creation_ends(job->dirfd, job->stem, &job->err) < 0) return -1;
     remove_history(job);
     return 0;
+}
+
+/* ---------------------------------------------------------------- what a job has done */
+
+/* What a job made and did not publish for certain: a manifest on the disk may name these files, so
+ * they stay until one that does not is durable, and their numbers are not used again. */
+static void keep_doubtful(struct aof *a, const struct aof_job *job, bool named_incr) {
+    if (named_incr && job->incr[0]) aof_manifest_add(&a->doubtful, AOF_INCR, 0, job->incr);
+    if (job->base[0]) aof_manifest_add(&a->doubtful, AOF_BASE, 0, job->base);
+}
+
+static void use_higher_numbers(struct aof *a, const struct aof_manifest *m) {
+    if (m->base_seq > a->manifest.base_seq) a->manifest.base_seq = m->base_seq;
+    if (m->incr_seq > a->manifest.incr_seq) a->manifest.incr_seq = m->incr_seq;
+}
+
+static void take_manifest(struct aof *a, struct aof_job *job) {
+    aof_manifest_release(&a->manifest);
+    a->manifest = job->manifest;
+    job->manifest = (struct aof_manifest){0};
+}
+
+/* PREPARE has ended: what it opened is ours, whether the rest went well or not. */
+static void take_prepared(struct aof *a) {
+    struct aof_job *job = &a->job;
+
+    if (a->dirfd < 0 && job->dirfd >= 0) {
+        a->dirfd = job->dirfd;
+        a->lock_fd = job->lock_fd;
+    }
+    a->incr_fd = job->fd;
+    if (job->rc == 0 && is_named_first(a->purpose)) {
+        take_manifest(a, job);
+    } else {
+        use_higher_numbers(a, &job->manifest);
+        if (job->tried)
+            keep_doubtful(a, job, true);
+        else if (job->rc < 0 && job->incr[0])
+            disposer_unlink(a->disposer, a->dirfd, job->incr);
+    }
+    if (job->rc == 0) snprintf(a->incr, sizeof a->incr, "%s", job->incr);
+    aof_job_release(job);
+}
+
+/* True if the new base is the log's now. */
+static bool take_published(struct aof *a) {
+    struct aof_job *job = &a->job;
+    bool done = job->published;
+
+    if (done) {
+        take_manifest(a, job);
+        aof_manifest_release(&a->doubtful);
+        a->info.base_size = job->base_bytes;
+        a->incr_bytes_before = 0;
+        a->base_tmp[0] = '\0';
+    } else {
+        use_higher_numbers(a, &job->manifest);
+        keep_doubtful(a, job, !is_named_first(a->purpose));
+    }
+    a->incr[0] = '\0'; /* named, or perhaps */
+    aof_job_release(job);
+    return done;
 }
 
 /* ---------------------------------------------------------------- the machine */
@@ -204,45 +350,35 @@ static void back_off(struct aof *a) {
     a->retry_at_us = clock_real_ns() / 1000 + (wait < most ? wait : most);
 }
 
-static void rewrite_ended(struct aof *a, bool ok, const char *why) {
-    uint64_t now = clock_real_ns() / 1000;
-
-    if (a->purpose == RW_FOR_BACKUP) {
-        rw_enter(a, RW_IDLE, ok ? "done" : why);
-        aof_backup_rotated(a, ok ? NULL : why);
-        return;
+/* What an attempt has left behind that no manifest can name. */
+static void drop_leftovers(struct aof *a) {
+    disposer_close(a->disposer, a->incr_fd);
+    if (a->dirfd >= 0) {
+        disposer_unlink(a->disposer, a->dirfd, a->base_tmp);
+        if (!is_named_first(a->purpose)) disposer_unlink(a->disposer, a->dirfd, a->incr);
     }
-    a->info.last_rewrite_sec = (int64_t)((now - a->rewrite_began_us) / 1000000);
+    a->incr_fd = -1;
+    a->base_tmp[0] = a->incr[0] = '\0';
+}
+
+static void note_outcome(struct aof *a, bool ok, const char *why) {
+    if (a->purpose == RW_FOR_BACKUP) return;
+    a->info.last_rewrite_sec = (int64_t)((clock_real_ns() / 1000 - a->rewrite_began_us) / 1000000);
     a->info.last_rewrite_ok = ok;
     a->info.consecutive_failures = ok ? 0 : a->info.consecutive_failures + 1;
     if (!ok) {
-        if (a->base_tmp[0]) io_unlink(a->dirfd, a->base_tmp, NULL);
         log_warning("Background AOF rewrite failed: %s", why);
         back_off(a);
     }
-    a->base_tmp[0] = '\0';
     if (a->o.no_fsync_on_rewrite) aof_writer_hold_sync(a->w, false);
-    rw_enter(a, RW_IDLE, ok ? "done" : why);
 }
 
-int aof_open_directory(struct aof *a, struct err *e) {
-    int dirfd, lock_fd;
-
-    if (a->dirfd >= 0) return 0;
-    dirfd = io_open_dir(a->o.names.dirname, true, e);
-    if (dirfd < 0) return -1;
-    lock_fd = io_lock(dirfd, ".lock", 0, NULL, e);
-    if (lock_fd < 0 && e->code == EWOULDBLOCK)
-        err_set(e, EWOULDBLOCK, "another server is using the append only directory '%s'",
-                a->o.names.dirname);
-    if (lock_fd < 0 || aof_manifest_adopt(dirfd, &a->o.names, &a->manifest, e) < 0) {
-        io_close(lock_fd);
-        io_close(dirfd);
-        return -1;
-    }
-    a->dirfd = dirfd;
-    a->lock_fd = lock_fd;
-    return 0;
+static void rewrite_ended(struct aof *a, bool ok, const char *why) {
+    note_outcome(a, ok, why);
+    if (!ok) drop_leftovers(a);
+    a->base_tmp[0] = a->incr[0] = '\0';
+    rw_enter(a, RW_IDLE, ok ? "done" : why);
+    if (a->purpose == RW_FOR_BACKUP) aof_backup_rotated(a, ok ? NULL : why);
 }
 
 static const char *const purpose_name[] = {[RW_FOR_SIZE] = "rewrite",
@@ -251,20 +387,12 @@ static const char *const purpose_name[] = {[RW_FOR_SIZE] = "rewrite",
                                            [RW_FOR_BACKUP] = "backup"};
 
 bool aof_rewrite_begin(struct aof *a, enum rewrite_purpose purpose) {
-    struct err e;
-
     if (a->rw != RW_IDLE || a->job.active) return false;
     if (purpose != RW_FOR_BACKUP && !a->h.may_fork(a->h.arg)) return false;
     if (purpose == RW_FOR_SIZE && aof_backup_busy(a)) return false;
     a->purpose = purpose;
-    a->base_tmp[0] = '\0';
+    a->base_tmp[0] = a->incr[0] = '\0';
     a->rewrite_began_us = clock_real_ns() / 1000;
-    if (aof_open_directory(a, &e) < 0) {
-        log_warning("AOF: %s", e.text);
-        a->info.consecutive_failures++;
-        back_off(a);
-        return false;
-    }
     if (!aof_job_start(a, run_prepare)) return false;
     if (purpose != RW_FOR_BACKUP) a->info.rewrites++;
     rw_enter(a, RW_PREPARE, purpose_name[purpose]);
@@ -304,7 +432,7 @@ void aof_rewrite_fork(struct aof *a) {
         a->incr_fd = -1;
     }
     a->fork_position = a->appended;
-    aof_begin_file(a, 0, 0);
+    aof_begin_file(a);
     if (a->purpose == RW_FOR_BACKUP) {
         rewrite_ended(a, true, "");
         return;
@@ -325,20 +453,14 @@ void aof_rewrite_fork(struct aof *a) {
 static void prepare_ended(struct aof *a) {
     struct aof_job *job = &a->job;
 
+    take_prepared(a);
     if (job->rc < 0) {
         rewrite_ended(a, false, job->err.text);
-    } else {
-        log_notice("Creating AOF incr file %s on %s", job->incr,
-                   a->purpose == RW_FOR_BACKUP ? "backup" : "background rewrite");
-        a->incr_fd = job->fd;
-        if (is_named_first(a->purpose)) {
-            aof_manifest_release(&a->manifest);
-            a->manifest = job->manifest;
-            job->manifest = (struct aof_manifest){0};
-        }
-        rw_enter(a, RW_FORK, "the new increment is durable");
+        return;
     }
-    aof_manifest_release(&job->manifest);
+    log_notice("Creating AOF incr file %s on %s", a->incr,
+               a->purpose == RW_FOR_BACKUP ? "backup" : "background rewrite");
+    rw_enter(a, RW_FORK, "the new increment is durable");
 }
 
 static void child_ended(struct aof *a, int status) {
@@ -367,16 +489,11 @@ static void child_ended(struct aof *a, int status) {
 static void publish_ended(struct aof *a) {
     struct aof_job *job = &a->job;
 
-    if (job->rc < 0) {
+    if (!take_published(a)) {
         rewrite_ended(a, false, job->err.text);
-        aof_manifest_release(&job->manifest);
         return;
     }
-    aof_manifest_release(&a->manifest);
-    a->manifest = job->manifest;
-    job->manifest = (struct aof_manifest){0};
-    a->info.base_size = job->base_bytes;
-    a->incr_bytes_before = 0;
+    if (job->rc < 0) log_warning("AOF: %s", job->err.text); /* the next start does it */
     log_notice("Background AOF rewrite finished successfully");
     if (a->purpose == RW_FOR_RECOVERY) {
         aof_writer_restart(a->w, a->incr_fd, 0, a->fork_position, a->o.checksum);
@@ -405,40 +522,72 @@ static void watch_child(struct aof *a) {
     }
 }
 
+/* Given up: the job and the child end when they do. What a job has published by then counts. */
+static void watch_abort(struct aof *a) {
+    bool publishing = a->job.run == run_publish;
+    int status;
+
+    if (aof_job_collect(a)) {
+        if (publishing)
+            take_published(a);
+        else
+            take_prepared(a);
+    }
+    if (a->child.pid) child_reap(&a->child, &status);
+    if (a->job.active || a->child.pid) return;
+    drop_leftovers(a);
+    rw_enter(a, RW_IDLE, "all of it has ended");
+}
+
 void aof_rewrite_step(struct aof *a) {
     if (a->rw == RW_PREPARE && aof_job_collect(a)) prepare_ended(a);
     if (a->rw == RW_CHILD) watch_child(a);
     if (a->rw == RW_PUBLISH && aof_job_collect(a)) publish_ended(a);
+    if (a->rw == RW_ABORT) watch_abort(a);
 }
 
-/* Ends a rewrite wherever it stands. A job cannot be called back: it is waited for. */
+/* Ends a rewrite wherever it stands, without waiting for the disk: a job cannot be called back. */
 void aof_rewrite_abort(struct aof *a, const char *why) {
-    int status;
+    if (a->rw == RW_IDLE || a->rw == RW_ABORT) return;
+    if (a->rw == RW_FORK) {
+        rewrite_ended(a, false, why);
+        return;
+    }
+    child_kill(&a->child, SIGKILL);
+    note_outcome(a, false, why);
+    rw_enter(a, RW_ABORT, why);
+    if (a->purpose == RW_FOR_BACKUP) aof_backup_rotated(a, why);
+    watch_abort(a);
+}
 
-    if (a->rw == RW_IDLE) return;
-    if (a->job.active) {
-        while (!atomic_load(&a->job.done)) usleep(1000);
-        aof_rewrite_step(a);
-        if (a->rw == RW_IDLE) return;
-    }
-    if (a->child.pid) {
-        child_kill(&a->child, SIGKILL);
-        while (!child_reap(&a->child, &status)) usleep(1000);
-    }
-    if (a->incr_fd >= 0) {
-        io_close(a->incr_fd);
-        a->incr_fd = -1;
-    }
-    rewrite_ended(a, false, why);
+struct temps {
+    int dirfd;
+    const char *stem;
+};
+
+/* "temp-<stem>..." is this log's; "temp-rewriteaof-bg-<pid>.aof" is that of a process, which may be
+ * another log's child. */
+static bool is_temp(const char *name, const char *stem) {
+    size_t n = strlen(stem);
+    int end = 0;
+    long pid;
+
+    if (strncmp(name, "temp-", 5) != 0) return false;
+    if (strncmp(name + 5, stem, n) == 0 && name[5 + n] == '.') return true;
+    if (sscanf(name, "temp-rewriteaof-bg-%ld.aof%n", &pid, &end) != 1 || end == 0 || name[end])
+        return false;
+    return pid > 0 && kill((pid_t)pid, 0) < 0 && errno == ESRCH;
 }
 
 static bool remove_temp(void *arg, const char *name) {
-    const int *dirfd = arg;
+    const struct temps *t = arg;
 
-    if (strncmp(name, "temp-", 5) == 0) io_unlink(*dirfd, name, NULL);
+    if (is_temp(name, t->stem)) io_unlink(t->dirfd, name, NULL);
     return true;
 }
 
-void aof_remove_temps(int dirfd) {
-    io_list(dirfd, remove_temp, &dirfd, NULL);
+void aof_remove_temps(int dirfd, const char *stem) {
+    struct temps t = {dirfd, stem};
+
+    io_list(dirfd, remove_temp, &t, NULL);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "persistence/aof_history.h"
 
-#include "persistence/aof_mark.h"
+#include "persistence/aof_reader.h"
 #include "persistence/rdb.h"
 #include "storage/base/clock.h"
 #include "storage/base/io.h"
@@ -89,22 +89,16 @@ static void look_at(int fd, struct part *p) {
     struct rdb_read o = {.rules = {.hash = {.now_ms = HASH_ALL}, .list = {.fill = -2}},
                          .ndbs = INT_MAX};
     struct aof_epoch h;
-    char head[AOF_MARK_MAX];
-    ssize_t n = io_read_at(fd, head, sizeof head, 0, NULL);
-    const char *nl = n > 0 ? memchr(head, '\n', (size_t)n) : NULL;
     struct rdb_report ignored;
     int64_t size = io_size(fd, NULL);
 
     p->bytes = size > 0 ? (uint64_t)size : 0;
     if (rdb_is_one(fd, 0)) {
         rdb_read(fd, &o, &sink, p, &ignored, NULL);
-    } else if (nl && nl > head &&
-               aof_mark_parse_header(slice_of(head, (size_t)(nl - head) - 1), 0, 0, &h)) {
+    } else if (aof_read_header(fd, &h)) {
         p->position = h.position;
         p->ms = h.ms;
-        /* Bases did not always say where they stand. */
-        p->known = p->f->type == AOF_INCR || h.position > 0 || p->f->seq == 1 ||
-                   strstr(p->f->name, ".incr.");
+        p->known = true;
     }
 }
 

@@ -7,7 +7,9 @@
 #define STET_PERSISTENCE_AOF_INTERNAL_H
 
 #include "persistence/aof.h"
+#include "persistence/aof_age.h"
 #include "persistence/aof_backup.h"
+#include "persistence/disposer.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -20,8 +22,9 @@ struct aof_job {
     pthread_t thread;
     atomic_bool done;
     int (*run)(struct aof_job *job);
-    struct aof *a; /* only its constant parts may be looked at: dirfd, hooks */
+    struct aof *a; /* only its constant parts may be looked at: dirfd (if it is open), hooks */
     bool active;
+    bool tried, published; /* a manifest: it may be on the disk; it is */
     int rc;
     struct err err;
     /* in and out */
@@ -29,8 +32,10 @@ struct aof_job {
     enum rewrite_purpose purpose;
     char stem[AOF_NAME_MAX], dirname[AOF_NAME_MAX];
     char base_tmp[AOF_NAME_MAX];
-    char incr[AOF_NAME_MAX]; /* RW_FOR_ENABLE, RW_FOR_RECOVERY: made, not yet in the manifest */
-    int fd;                  /* of the new increment */
+    struct aof_manifest doubtful;
+    char incr[AOF_NAME_MAX], base[AOF_NAME_MAX]; /* made by it */
+    int fd;                                      /* of the new increment */
+    int dirfd, lock_fd; /* PREPARE opens the directory if the log was off at the start */
     struct aof_keep keep;
     uint64_t base_bytes; /* of a backup: all of it */
     char backup_dir[BACKUP_DIR_MAX], backup_id[BACKUP_ID_MAX];
@@ -57,6 +62,9 @@ struct aof {
     struct aof_writer *w;
     int dirfd, lock_fd;
     struct aof_manifest manifest;
+    struct aof_manifest
+        doubtful; /* made, and perhaps named by a manifest whose publishing failed */
+    struct disposer *disposer;
 
     /* the batch under way */
     struct bytes buf;
@@ -69,6 +77,7 @@ struct aof {
     struct aof_epoch epoch;
     uint64_t next_epoch;
     uint64_t payload_end; /* end of the last batch of commands */
+    struct aof_age age;   /* of the batches that are not synced */
     uint64_t marked_end;  /* up to where a synced mark vouches */
     uint64_t quiet_at;    /* appended at the last cron: nothing came if it is the same now */
 
@@ -79,7 +88,8 @@ struct aof {
     struct child child;
     struct aof_job job;
     char base_tmp[AOF_NAME_MAX];
-    int incr_fd; /* made by PREPARE, for the switch */
+    char incr[AOF_NAME_MAX]; /* made by PREPARE, and not published yet unless is_named_first() */
+    int incr_fd;             /* of it, for the switch */
     uint64_t fork_position;
     uint64_t rewrite_began_us, retry_at_us;
     uint64_t keys_at_fork;
@@ -106,18 +116,21 @@ bool aof_rewrite_begin(struct aof *a, enum rewrite_purpose purpose);
 void aof_rewrite_step(struct aof *a); /* called from cron and on wake */
 void aof_rewrite_fork(struct aof *a); /* at a hand-over, in RW_FORK */
 void aof_rewrite_abort(struct aof *a, const char *why);
-void aof_remove_temps(int dirfd);
+
+/* What an earlier run of the log named `stem` has left. */
+void aof_remove_temps(int dirfd, const char *stem);
 
 /* `m` becomes the manifest of the log named `stem`, durably. Any thread. */
 int aof_publish_manifest(int dirfd, const char *stem, const struct aof_manifest *m, struct err *e);
 
-/* Around the making of a log where there was none (AOF_CREATING). The end must not be forgotten: a
- * manifest that is lost later would be taken for one that never was. Any thread. */
-int aof_creation_begins(int dirfd, struct err *e);
-int aof_creation_ends(int dirfd, struct err *e);
+/* Around the making of a log where there was none. The end must not be forgotten: a manifest that
+ * is lost later would be taken for one that never was. Any thread. */
+int aof_creation_begins(int dirfd, const char *stem, struct err *e);
+int aof_creation_ends(int dirfd, const char *stem, struct err *e);
 
 bool aof_job_start(struct aof *a, int (*run)(struct aof_job *));
 bool aof_job_collect(struct aof *a); /* true once: it has ended */
+void aof_job_release(struct aof_job *job);
 
 /* aof_backup.c */
 void aof_backup_step(struct aof *a); /* called from cron and on wake */
@@ -133,12 +146,14 @@ int aof_backup_remove_dir(int dirfd, const char *name, struct err *e);
 void aof_listing_step(struct aof *a); /* called from cron and on wake */
 void aof_listing_stop(struct aof *a);
 
-/* Opens and locks the directory when the log was off at the start, and takes over the manifest of a
- * log that is about to be replaced. Does nothing if it is open. */
-int aof_open_directory(struct aof *a, struct err *e);
+/* Opens (makes) and locks the directory of a log. -1: nothing is open. Any thread. */
+int aof_open_directory(const char *dirname, const char *stem, int *dirfd, int *lock_fd,
+                       bool *made_lock, struct err *e);
 
 /* aof.c */
-void aof_begin_file(struct aof *a, uint64_t file_offset, uint64_t previous_id);
+
+/* The file that is written next begins here: with its header, if it is to have one. */
+void aof_begin_file(struct aof *a);
 void aof_close_batch(struct aof *a);
 
 /* How a base is to be written if it is to be an RDB; NULL: as commands. */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "persistence/aof_load.h"
+#include "persistence/aof_load_internal.h"
 
 #include "persistence/aof_room.h"
 #include "persistence/rdb.h"
 #include "storage/base/clock.h"
+#include "storage/base/crc.h"
 #include "storage/base/io.h"
 #include "storage/base/log.h"
 #include "storage/base/mem.h"
@@ -20,6 +21,13 @@ void aof_manifest_name(const char *filename, char *out) {
 
 void aof_loaded_release(struct aof_loaded *l) {
     aof_manifest_release(&l->manifest);
+    mem_free(l->files);
+    l->files = NULL;
+    l->nfiles = 0;
+}
+
+uint64_t aof_lock_byte(const char *filename) {
+    return crc64(0, filename, strlen(filename)) & INT64_MAX;
 }
 
 int aof_manifest_read(int dirfd, const char *name, struct aof_manifest *m, struct err *e) {
@@ -75,7 +83,7 @@ static int refuse_stray(int dirfd, const struct aof_names *n, const char *manife
                         struct err *e) {
     struct stray stray = {.dirfd = dirfd, .stem = n->filename};
 
-    if (io_exists(dirfd, AOF_CREATING)) return 0;
+    if (aof_creation_is_under_way(dirfd, n->filename)) return 0;
     if (io_list(dirfd, is_stray, &stray, e) < 0) return -1;
     if (!stray.found) return 0;
     return err_set(e, ENOENT,
@@ -157,10 +165,6 @@ static int upgrade_single_file(int dirfd, const struct aof_names *n, const char 
     return rc;
 }
 
-static int take_lock(const struct aof_load_options *o, struct err *e) {
-    return o->lock ? o->lock(o->lock_arg, e) : 0;
-}
-
 /* Reads the manifest, or makes sure that there is really nothing to read. */
 static int find_log(int dirfd, const struct aof_load_options *o, struct aof_manifest *m,
                     bool *import, struct err *e) {
@@ -177,12 +181,12 @@ static int find_log(int dirfd, const struct aof_load_options *o, struct aof_mani
         base = aof_manifest_base(m);
         if (base && strcmp(base->name, n->filename) == 0 && !io_exists(dirfd, base->name) &&
             in_working_dir(n, n->filename))
-            return take_lock(o, e) < 0 ? -1 : move_single_file(dirfd, n, e);
+            return move_single_file(dirfd, n, e);
         return 0;
     }
     if (refuse_stray(dirfd, n, manifest_name, e) < 0) return -1;
     if (in_working_dir(n, n->filename)) {
-        if (check_rdb_part(n, e) < 0 || take_lock(o, e) < 0) return -1;
+        if (check_rdb_part(n, e) < 0) return -1;
         return upgrade_single_file(dirfd, n, manifest_name, m, e);
     }
     *import = o->rdb && in_working_dir(n, n->dbfilename);
@@ -190,19 +194,6 @@ static int find_log(int dirfd, const struct aof_load_options *o, struct aof_mani
 }
 
 /* ---------------------------------------------------------------- reading it all */
-
-struct load {
-    int dirfd;
-    const struct aof_load_options *o;
-    struct aof_loaded *out;
-    uint64_t done, total; /* bytes */
-    struct err command_error;
-    struct aof_manifest
-        list;        /* the files that are read: what is in use, or what leads to `until` */
-    bool stopped;    /* `until` was reached */
-    bool in_base;    /* all of it is wanted: it was chosen for that */
-    int64_t last_ms; /* latest time that was read; 0: none */
-};
 
 static int on_command(void *arg, size_t argc, const struct slice *argv, struct err *e) {
     struct load *l = arg;
@@ -273,68 +264,6 @@ static int check_files(struct load *l, const char *dirname, struct err *e) {
     return 0;
 }
 
-/* Keeps what is cut as `<file>.cut-<epoch>-<position>`, then cuts and syncs. */
-static int cut_tail(struct load *l, const struct aof_file *f, const struct aof_report *r,
-                    struct err *e) {
-    char name[AOF_NAME_MAX + 64], buf[65536];
-    uint64_t position = r->has_header ? aof_position_at(&r->epoch, r->good) : r->good, at = r->good;
-    int from, to = -1, rc = -1;
-
-    if (take_lock(l->o, e) < 0) return -1;
-    from = io_open_append(l->dirfd, f->name, e);
-    if (from < 0) return -1;
-    snprintf(name, sizeof name, "%s.cut-%llu-%llu", f->name,
-             (unsigned long long)(r->has_header ? r->epoch.epoch : 0),
-             (unsigned long long)position);
-    to = io_create(l->dirfd, name, e);
-    if (to < 0) goto out;
-    while (at < r->size) {
-        ssize_t got = io_read_at(from, buf, sizeof buf, (off_t)at, e);
-
-        if (got <= 0 || io_write_all(to, buf, (size_t)got, NULL, e) < 0) goto out;
-        at += (uint64_t)got;
-    }
-    if (io_sync(to, e) < 0 || io_sync_dir(l->dirfd, e) < 0) goto out;
-    if (io_truncate(from, (off_t)r->good, e) < 0 || io_sync(from, e) < 0) goto out;
-    rc = 0;
-    l->out->cut_bytes = r->size - r->good;
-    log_warning("AOF '%s' loaded anyway because aof-load-truncated is enabled: %s at offset %llu. "
-                "%llu bytes from offset %llu on were cut off and are kept in '%s'",
-                f->name, r->why, (unsigned long long)r->at, (unsigned long long)l->out->cut_bytes,
-                (unsigned long long)r->good, name);
-out:
-    io_close(to);
-    io_close(from);
-    return rc;
-}
-
-static int refuse(const struct load *l, const struct aof_file *f, const struct aof_report *r,
-                  struct err *e) {
-    const char *dirname = l->o->names.dirname, *filename = l->o->names.filename;
-
-    switch (r->verdict) {
-    case AOF_TORN:
-        return err_set(e, EILSEQ,
-                       "Unexpected end of file reading the append only file '%s': %s at offset "
-                       "%llu; good up to offset %llu. You can: 1) make a backup of your AOF file, "
-                       "then run: stet-check-aof --fix %s/%s.manifest 2) set "
-                       "'aof-load-truncated' to yes and restart",
-                       f->name, r->why, (unsigned long long)r->at, (unsigned long long)r->good,
-                       dirname, filename);
-    case AOF_REFUSED:
-        return err_set(e, EILSEQ, "AOF '%s', offset %llu: %s", f->name, (unsigned long long)r->at,
-                       r->why);
-    case AOF_UNREADABLE: return err_set(e, EIO, "AOF '%s' %s", f->name, r->why);
-    default:
-        return err_set(e, EILSEQ,
-                       "Bad file format reading the append only file '%s': %s at offset %llu; good "
-                       "up to offset %llu. Make a backup of your AOF file, then run: "
-                       "stet-check-aof --fix %s/%s.manifest",
-                       f->name, r->why, (unsigned long long)r->at, (unsigned long long)r->good,
-                       dirname, filename);
-    }
-}
-
 /* Room may stand behind the header: that was written, and the first batch was not. */
 static bool ends_at(int fd, uint64_t at) {
     int64_t size = io_size(fd, NULL);
@@ -381,50 +310,6 @@ int aof_manifest_check_gaps(int dirfd, const struct aof_manifest *m, const char 
     return 0;
 }
 
-static bool rest_is_empty(const struct load *l, size_t i) {
-    const struct aof_manifest *m = &l->list;
-
-    for (i++; i < m->n; i++)
-        if (!aof_is_header_only(l->dirfd, m->files[i].name)) return false;
-    return true;
-}
-
-/* Behind the moment nothing matters; a torn end is the end. No file is cut. */
-static int judge_history(const struct load *l, size_t i, const struct aof_report *r,
-                         struct err *e) {
-    const struct aof_file *f = &l->list.files[i];
-
-    if (l->stopped || r->stopped) return 0;
-    if (r->verdict == AOF_TORN && f->type == AOF_INCR && rest_is_empty(l, i)) {
-        log_warning("AOF '%s' is good up to offset %llu only: %s", f->name,
-                    (unsigned long long)r->good, r->why);
-        return 0;
-    }
-    return refuse(l, f, r, e);
-}
-
-static int judge_file(struct load *l, size_t i, const struct aof_report *r, struct err *e) {
-    const struct aof_file *f = &l->list.files[i];
-
-    if (r->verdict == AOF_WHOLE) return 0;
-    if (l->o->until.given) return judge_history(l, i, r, e);
-    if (r->verdict == AOF_TORN && f->type == AOF_INCR && l->o->load_truncated &&
-        rest_is_empty(l, i))
-        return cut_tail(l, f, r, e);
-    /* An old single file is base and increment in one: its tail may be torn like one. */
-    if (r->verdict == AOF_TORN && f->type == AOF_BASE && l->o->load_truncated &&
-        strcmp(f->name, l->o->names.filename) == 0 && rest_is_empty(l, i))
-        return cut_tail(l, f, r, e);
-    if (r->verdict == AOF_TORN && f->type == AOF_INCR && l->o->load_truncated)
-        return err_set(e, EILSEQ,
-                       "the append only file '%s' is truncated (%s at offset %llu), but it is not "
-                       "the last one and later ones hold data. Make a backup, then run: "
-                       "stet-check-aof --fix %s/%s.manifest",
-                       f->name, r->why, (unsigned long long)r->at, l->o->names.dirname,
-                       l->o->names.filename);
-    return refuse(l, f, r, e);
-}
-
 /* A 0-byte base is what Redis writes of an empty data set; but if increments hold data and the log
  * was ours, which never writes one, the base has been lost. */
 static int check_empty_base(const struct load *l, const struct aof_file *base, bool has_data,
@@ -443,28 +328,7 @@ static int check_empty_base(const struct load *l, const struct aof_file *base, b
     return 0;
 }
 
-/* A base says at which position it was made; its own bytes are none of the log's. */
-static void note_base(struct aof_loaded *out, const struct aof_report *r, int fd,
-                      const struct aof_file *f) {
-    uint64_t position;
-
-    if (aof_file_position(fd, f, &position) && position > out->next_position)
-        out->next_position = position;
-    if (r->has_header && r->epoch.epoch >= out->next_epoch) out->next_epoch = r->epoch.epoch + 1;
-}
-
-static void note_end(struct aof_loaded *out, const struct aof_report *r) {
-    if (r->has_header) {
-        uint64_t end = aof_position_at(&r->epoch, r->size);
-
-        if (end > out->next_position) out->next_position = end;
-        if (r->epoch.epoch >= out->next_epoch) out->next_epoch = r->epoch.epoch + 1;
-    } else {
-        out->next_position += r->size;
-    }
-}
-
-/* Commands of which nobody says when they were executed can't be told to be early enough. */
+/* Commands of which no mark says when they were executed cannot be told to be early enough. */
 static int check_times(const struct load *l, const struct aof_file *f, const struct aof_report *r,
                        struct err *e) {
     if (!l->o->until.given || !l->o->until.by_time || l->stopped) return 0;
@@ -475,6 +339,14 @@ static int check_times(const struct load *l, const struct aof_file *f, const str
                    f->name);
 }
 
+static void log_file(const struct aof_file *f, const struct aof_report *r, uint64_t began_ns) {
+    if (r->stopped)
+        log_notice("AOF '%s': everything up to offset %llu is wanted", f->name,
+                   (unsigned long long)r->stopped_at);
+    log_notice("DB loaded from %s file %s: %.3f seconds", f->type == AOF_BASE ? "base" : "incr",
+               f->name, (double)(clock_real_ns() - began_ns) / 1e9);
+}
+
 static int read_one(struct load *l, size_t i, bool *has_data, struct err *e) {
     struct aof_file *f = &l->list.files[i];
     uint64_t began = clock_real_ns();
@@ -482,30 +354,26 @@ static int read_one(struct load *l, size_t i, bool *has_data, struct err *e) {
     int fd = io_open_read(l->dirfd, f->name, e);
 
     if (fd < 0) return -1;
-    l->in_base = f->type == AOF_BASE && strcmp(f->name, l->o->names.filename) != 0;
+    if (aof_check_join(l, f, fd, e) < 0) {
+        io_close(fd);
+        return -1;
+    }
+    l->in_base = f->type == AOF_BASE && !aof_is_single_file(l, f);
     aof_read_file(fd, &reader_ops, l, &r);
-    if (f->type == AOF_BASE) note_base(l->out, &r, fd, f);
     io_close(fd);
     l->done += r.size;
     l->out->commands += r.commands;
+    if (aof_judge_file(l, i, &r, e) < 0 || check_times(l, f, &r, e) < 0) return -1;
+    l->stopped |= r.stopped;
     if (f->type == AOF_INCR) {
         *has_data |= r.has_data;
-        note_end(l->out, &r);
+        l->out->last = r;
+    } else {
+        l->out->base_bytes = r.size;
     }
-    if (judge_file(l, i, &r, e) < 0) return -1;
-    if (check_times(l, f, &r, e) < 0) return -1;
-    if (r.stopped && !l->stopped)
-        log_notice("AOF '%s': everything up to offset %llu is wanted", f->name,
-                   (unsigned long long)r.stopped_at);
-    l->stopped |= r.stopped;
     if (r.last_ms) l->last_ms = r.last_ms;
-    if (r.size > r.good) {
-        r.size = r.good;
-        if (f->type == AOF_BASE) l->out->base_bytes = r.good;
-    }
-    if (f->type == AOF_INCR) l->out->last = r;
-    log_notice("DB loaded from %s file %s: %.3f seconds", f->type == AOF_BASE ? "base" : "incr",
-               f->name, (double)(clock_real_ns() - began) / 1e9);
+    aof_note_file(l, i, &r);
+    log_file(f, &r, began);
     return 0;
 }
 
@@ -565,6 +433,6 @@ int aof_load(int dirfd, const struct aof_load_options *o, struct aof_loaded *out
     return 0;
 fail:
     aof_manifest_release(&l.list);
-    aof_manifest_release(&out->manifest);
+    aof_loaded_release(out);
     return -1;
 }

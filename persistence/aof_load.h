@@ -4,7 +4,8 @@
  *
  * Loading changes no file but for two things, both logged: the tail of the last increment may be
  * cut (what is cut is kept beside it), and an old single file moves into the directory. When the
- * log is refused, nothing has been touched.
+ * log is refused, nothing has been touched. Consecutive files have to join: an increment begins at
+ * the position at which the file before it ends.
  */
 #ifndef STET_PERSISTENCE_AOF_LOAD_H
 #define STET_PERSISTENCE_AOF_LOAD_H
@@ -31,17 +32,24 @@ struct aof_load_options {
      * out of date. */
     int (*rdb)(void *arg, int fd, bool log_follows, uint64_t *end, struct err *e);
     void *arg;
-    /* Called before the first change to the directory. May be NULL. */
-    int (*lock)(void *arg, struct err *e);
-    void *lock_arg;
+};
+
+/* A file that was read. */
+struct aof_loaded_file {
+    char name[AOF_NAME_MAX];
+    uint64_t raw_size; /* as it stands */
+    uint64_t size;     /* of its content: less the room at its end */
+    uint64_t unproven; /* from this offset on no mark says that it is on the disk; size: all is */
 };
 
 /* What the log looked like, for going on with it. */
 struct aof_loaded {
-    struct aof_manifest manifest; /* empty: there was no log */
-    bool imported;                /* but a snapshot, which is loaded now */
-    bool cut_short;               /* not all was loaded (`until`): go on in new files */
-    struct aof_report last;       /* of the last increment */
+    struct aof_manifest manifest;  /* empty: there was no log */
+    bool imported;                 /* but a snapshot, which is loaded now */
+    bool cut_short;                /* not all was loaded (`until`): go on in new files */
+    struct aof_report last;        /* of the last increment */
+    struct aof_loaded_file *files; /* base and increments, in order */
+    size_t nfiles;
     uint64_t total_bytes, base_bytes;
     uint64_t next_position; /* above every position that was ever given out */
     uint64_t next_epoch;
@@ -49,7 +57,8 @@ struct aof_loaded {
     uint64_t commands;
 };
 
-/* 0, or -1 with a text that names file, offset and what to do. */
+/* 0, or -1 with a text that names file, offset and what to do. The caller has locked the directory,
+ * or knows that nothing of the log can be torn. */
 int aof_load(int dirfd, const struct aof_load_options *o, struct aof_loaded *out, struct err *e);
 void aof_loaded_release(struct aof_loaded *l);
 
@@ -58,17 +67,21 @@ void aof_loaded_release(struct aof_loaded *l);
 int aof_manifest_check_gaps(int dirfd, const struct aof_manifest *m, const char *name,
                             struct err *e);
 
-/* Stands in the directory while its first files are made: until it goes, what is there besides a
- * manifest is the rest of a start that did not end. */
-#define AOF_CREATING ".creating"
+/* ".<stem>.creating" stands in the directory while a log's first files are made: until it goes,
+ * what is there besides a manifest is the rest of a start that did not end. */
+bool aof_creation_is_under_way(int dirfd, const char *stem);
 
-/* Stands in a directory that is a sealed backup: a line "stet-backup 1 <position> <unix ms>". Its
- * files may share their bytes with others (reflinks or hard links made by a file system or a copy
- * program): none is ever written, cut or repaired in place. */
-#define AOF_SEALED ".sealed"
+/* Stands in a directory that is a finished backup, a line "stet-backup 1 <position> <unix ms>": its
+ * files may share their bytes with others, so none is written, cut or repaired in place. */
+#define AOF_SEAL ".sealed"
 
 /* True if the file holds nothing, or one header line and nothing else. */
 bool aof_is_header_only(int dirfd, const char *name);
+
+/* The lock of a log: this byte of the directory's file AOF_LOCK. Two logs may share a directory
+ * under two names. */
+#define AOF_LOCK ".lock"
+uint64_t aof_lock_byte(const char *filename);
 
 /* The manifest of a directory whose log is about to be replaced rather than read (enabling at run
  * time): an empty one if there is no log. -1 if there are data files that no manifest names. */

@@ -151,6 +151,21 @@ void aof_manifest_format(const struct aof_manifest *m, struct bytes *out) {
     }
 }
 
+void aof_manifest_add(struct aof_manifest *m, enum aof_file_type type, int64_t seq,
+                      const char *name) {
+    struct aof_file *f = insert_at(m, m->n);
+
+    f->seq = seq;
+    f->type = type;
+    snprintf(f->name, sizeof f->name, "%s", name);
+}
+
+bool aof_manifest_names(const struct aof_manifest *m, const char *name) {
+    for (size_t i = 0; i < m->n; i++)
+        if (strcmp(m->files[i].name, name) == 0) return true;
+    return false;
+}
+
 struct aof_file *aof_manifest_add_incr(struct aof_manifest *m, const char *stem) {
     struct aof_file *f = insert_at(m, m->n);
 

@@ -51,6 +51,11 @@ struct aof_file *aof_manifest_add_incr(struct aof_manifest *m, const char *stem)
 struct aof_file *aof_manifest_set_base(struct aof_manifest *m, const char *stem,
                                        const char *suffix);
 
+/* Adds a file at the end. */
+void aof_manifest_add(struct aof_manifest *m, enum aof_file_type type, int64_t seq,
+                      const char *name);
+bool aof_manifest_names(const struct aof_manifest *m, const char *name);
+
 /* Turns every increment but the last `keep` into history. */
 void aof_manifest_retire_incrs(struct aof_manifest *m, size_t keep);
 void aof_manifest_drop_history(struct aof_manifest *m);

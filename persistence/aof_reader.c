@@ -41,7 +41,10 @@ struct reader {
     size_t ncmds, cmds_cap;
     int64_t unit_ms;
     uint64_t unit_lines;
+    uint64_t unit_synced; /* offset that a mark of the unit calls synced; 0: none does */
     bool unit_marked;
+    bool in_room; /* since `before_room` there were room and other '#' lines only */
+    uint64_t before_room;
     bool failed; /* the system refused to read: nothing may be concluded from what is missing */
     const struct aof_reader_ops *ops;
     void *arg;
@@ -231,6 +234,13 @@ static void note_time(struct reader *rd, struct slice line) {
 
 /* ---------------------------------------------------------------- units */
 
+/* A mark at offset `at` says how much before it was not synced when it was written. */
+static void note_synced(struct reader *rd, uint64_t at, uint64_t unsynced) {
+    const struct aof_epoch *h = &rd->r->epoch;
+
+    rd->unit_synced = unsynced < at - h->offset ? at - unsynced : h->offset;
+}
+
 static bool batch_holds(struct reader *rd, struct slice line, uint64_t trailer_at, size_t body,
                         uint64_t begin_at) {
     const struct aof_epoch *h = &rd->r->epoch;
@@ -247,6 +257,7 @@ static bool batch_holds(struct reader *rd, struct slice line, uint64_t trailer_a
         return false;
     }
     rd->unit_ms = t.ms;
+    note_synced(rd, trailer_at, t.unsynced);
     return true;
 }
 
@@ -290,10 +301,28 @@ static enum outcome take_batch(struct reader *rd) {
 /* Room with something behind it: another server appended that, to a file of ours which was not
  * closed. If the file still ends in room nobody did, and a batch is missing here. */
 static enum outcome take_room(struct reader *rd) {
-    rd->r->room_inside = true;
-    if (rd->r->room == 0) return OUT_UNIT;
-    explain(rd, "room where a batch should be");
-    return OUT_BAD;
+    if (rd->r->room) {
+        explain(rd, "room where a batch should be");
+        return OUT_BAD;
+    }
+    if (!rd->in_room) rd->before_room = rd->r->good;
+    rd->in_room = rd->r->room_inside = true;
+    return OUT_UNIT;
+}
+
+/* Every mark before a header was written before it, and a file is synced before it gets one. */
+static void note_header(struct reader *rd, const struct aof_epoch *h) {
+    struct aof_report *r = rd->r;
+
+    if (h->offset == 0) {
+        r->start = *h;
+        r->has_start = true;
+    }
+    r->epoch = *h;
+    r->has_header = true;
+    rd->unit_marked = true;
+    rd->unit_ms = h->ms;
+    rd->unit_synced = h->offset;
 }
 
 /* A '#' line between units: header, begin mark, synced mark, or somebody's annotation. */
@@ -313,10 +342,7 @@ static enum outcome take_mark(struct reader *rd) {
             explain(rd, "a header line whose check fails");
             return OUT_BAD;
         }
-        r->epoch = h;
-        r->has_header = true;
-        rd->unit_marked = true;
-        rd->unit_ms = h.ms;
+        note_header(rd, &h);
         return OUT_UNIT;
     }
     if (line.n > 2 && line.p[1] == '=' && r->has_header) {
@@ -327,6 +353,7 @@ static enum outcome take_mark(struct reader *rd) {
         }
         rd->unit_marked = true;
         rd->unit_ms = ms;
+        note_synced(rd, at, unsynced);
         return OUT_UNIT;
     }
     if (r->has_header && aof_room_is_line(line)) return take_room(rd);
@@ -371,6 +398,7 @@ static enum outcome take_unit(struct reader *rd) {
     rd->args.n = rd->ncmds = 0;
     rd->unit_ms = 0;
     rd->unit_lines = 0;
+    rd->unit_synced = 0;
     rd->unit_marked = false;
     rd->w.unit = rd->w.at;
     if (!window_need(rd, 1)) return OUT_END;
@@ -407,13 +435,14 @@ static void unit_done(struct reader *rd) {
     r->units++;
     r->commands += rd->ncmds;
     r->lines += rd->unit_lines;
-    if (rd->ncmds) r->has_data = true;
     if (rd->unit_ms) r->last_ms = rd->unit_ms;
-    if (rd->unit_marked)
-        r->unmarked = false;
-    else
-        r->unmarked = true;
+    r->unmarked = !rd->unit_marked;
     r->good = rd->w.base + rd->w.at;
+    if (rd->unit_synced > r->synced) r->synced = rd->unit_synced;
+    if (rd->ncmds == 0) return;
+    r->has_data = true;
+    r->data_end = r->good;
+    rd->in_room = false; /* another server appended this */
 }
 
 /* ---------------------------------------------------------------- damage */
@@ -454,6 +483,41 @@ static bool later_mark_claims(struct reader *rd) {
     return false;
 }
 
+enum { COMMAND_HEAD = 16 }; /* bytes of "*12\r\n$" at most */
+
+/* "*<number>\r\n$", which garbage does not begin with. */
+static bool looks_like_command(const char *p, const char *end) {
+    if (p == end || *p++ != '*') return false;
+    for (int i = 0; p < end && i < 10 && *p >= '0' && *p <= '9'; i++) p++;
+    return end - p >= 3 && p[-1] != '*' && memcmp(p, "\r\n$", 3) == 0;
+}
+
+/* Does something that looks like a command begin a line, from `at` on? */
+static bool has_command(const struct reader *rd, uint64_t at) {
+    char buf[CHUNK / 16];
+    ssize_t got;
+
+    while ((got = io_read_at(rd->w.fd, buf, sizeof buf, (off_t)at, NULL)) > 0) {
+        const char *p = buf, *end = buf + got;
+
+        if (at == rd->r->good && looks_like_command(p, end)) return true;
+        for (; (p = memchr(p, '\n', (size_t)(end - p))); p++)
+            if (looks_like_command(p + 1, end)) return true;
+        if (got <= COMMAND_HEAD) break;
+        at += (uint64_t)(got - COMMAND_HEAD);
+    }
+    return got < 0;
+}
+
+/* Room that was being made when the power failed: what stands there was never content, whatever the
+ * disk has made of it. */
+static void leave_room(struct reader *rd) {
+    struct aof_report *r = rd->r;
+
+    r->good = rd->before_room;
+    r->room_inside = r->unmarked = false;
+}
+
 static enum aof_verdict judge(struct reader *rd, enum outcome rc) {
     struct aof_report *r = rd->r;
 
@@ -462,6 +526,13 @@ static enum aof_verdict judge(struct reader *rd, enum outcome rc) {
         return AOF_UNREADABLE;
     }
     if (rc == OUT_STOP) return AOF_REFUSED;
+    if (rd->in_room && (rc == OUT_END || !has_command(rd, r->good))) {
+        leave_room(rd);
+        if (rc == OUT_END && r->size == rd->w.base + rd->w.at) {
+            r->room = r->size - r->good;
+            r->size = r->good;
+        }
+    }
     if (rc == OUT_END) {
         if (r->good == r->size) return AOF_WHOLE;
         snprintf(r->why, sizeof r->why, "zeros up to the end of the file");
@@ -494,6 +565,7 @@ static int find_content_end(struct reader *rd, uint64_t size) {
 
     if (skip_zeros(w->fd, &zeros_from) < 0) return -1;
     if (aof_room_find(w->fd, zeros_from, &w->end) < 0) return -1;
+    rd->r->raw_size = size;
     rd->r->room = zeros_from - w->end;
     rd->r->size = zeros_from == size ? w->end : size;
     return 0;
@@ -517,9 +589,18 @@ static int take_preamble(struct reader *rd) {
     w->n = w->at = w->unit = 0;
     w->base = end;
     if (w->end < end) w->end = end;
-    r->good = end;
+    r->good = r->data_end = end;
     r->has_data = r->has_preamble = true;
     return 0;
+}
+
+bool aof_read_header(int fd, struct aof_epoch *h) {
+    char head[AOF_MARK_MAX];
+    ssize_t n = io_read_at(fd, head, sizeof head, 0, NULL);
+    const char *nl = n > 0 ? memchr(head, '\n', (size_t)n) : NULL;
+
+    return nl && nl > head &&
+           aof_mark_parse_header(slice_of(head, (size_t)(nl - head) - 1), 0, 0, h);
 }
 
 void aof_read_file(int fd, const struct aof_reader_ops *ops, void *arg, struct aof_report *out) {

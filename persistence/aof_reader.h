@@ -26,17 +26,22 @@ enum aof_verdict {
 
 struct aof_report {
     enum aof_verdict verdict;
-    uint64_t size;    /* of the file, less the room at its end */
-    uint64_t good;    /* end of the last good unit */
-    uint64_t at;      /* where the damage shows */
-    uint64_t room;    /* bytes of room behind `size` (aof_room.h) */
-    bool room_inside; /* there is some in front of what another server appended */
+    uint64_t size;     /* of the file, less the room at its end */
+    uint64_t raw_size; /* of the file, when it was opened */
+    uint64_t good;     /* end of the last good unit */
+    uint64_t at;       /* where the damage shows */
+    uint64_t room;     /* bytes of room behind `size` (aof_room.h) */
+    bool room_inside;  /* there is some in front of what another server appended */
     char why[256];
     uint64_t units, commands, lines;
     bool has_data; /* there is more than header lines */
     bool has_preamble;
     bool has_header; /* `epoch` is that of the last header read */
-    bool unmarked;   /* something without marks stands behind the last mark */
+    bool has_start;  /* the file begins with a header: `start` */
+    struct aof_epoch start;
+    uint64_t synced;   /* offset up to which the file's own marks call it synced */
+    uint64_t data_end; /* where the last unit with commands ends */
+    bool unmarked;     /* something without marks stands behind the last mark */
     struct aof_epoch epoch;
     int64_t last_ms; /* latest time that a mark or #TS line gave, 0: none */
     bool stopped;    /* at `stopped_at`, because no more was wanted */
@@ -57,6 +62,9 @@ struct aof_reader_ops {
      * ends with AOF_UNREADABLE, as NULL does: nothing of such a file can be kept. */
     int (*preamble)(void *arg, int fd, uint64_t *end, struct err *e);
 };
+
+/* The header that the file begins with; false if it does not begin with one that holds. */
+bool aof_read_header(int fd, struct aof_epoch *h);
 
 void aof_read_file(int fd, const struct aof_reader_ops *ops, void *arg, struct aof_report *out);
 

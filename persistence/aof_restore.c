@@ -102,12 +102,12 @@ static int take_files(int from, int to, const struct aof_manifest *m, struct err
 
 /* Removes the directory that the backup's takes the place of, empty but for hidden and temporary
  * files of a start that did not end. */
-static int remove_empty(int cwd, const char *name, struct err *e) {
+static int remove_empty(int cwd, const char *name, const char *stem, struct err *e) {
     int fd, lock, rc;
 
     if (!io_exists(cwd, name)) return 0;
     fd = io_open_subdir(cwd, name, false, e);
-    lock = fd < 0 ? -1 : io_lock(fd, ".lock", 0, NULL, e);
+    lock = fd < 0 ? -1 : io_lock(fd, AOF_LOCK, aof_lock_byte(stem), NULL, e);
     rc = lock < 0 ? -1 : aof_backup_remove_dir(cwd, name, e);
     io_close(lock);
     io_close(fd);
@@ -126,7 +126,7 @@ static int make_directory(int from, const struct aof_names *to, const struct aof
     fd = io_open_subdir(cwd, temp, true, e);
     if (fd < 0 || take_files(from, fd, m, e) < 0) goto out;
     if (aof_publish_manifest(fd, to->filename, m, e) < 0) goto out;
-    if (remove_empty(cwd, to->dirname, e) < 0) goto out;
+    if (remove_empty(cwd, to->dirname, to->filename, e) < 0) goto out;
     if (io_rename(cwd, temp, to->dirname, e) < 0) goto out;
     rc = io_sync_dir(cwd, e);
 out:

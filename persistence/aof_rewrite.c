@@ -16,6 +16,7 @@
 
 enum {
     BATCH_BYTES = 256 * 1024,
+    PIECE_BYTES = 1 << 20,
     SYNC_BYTES = 4 << 20, /* incremental fsync: so that the last one does not stall the disk */
     REPORT_KEYS = 1024,
 };
@@ -61,10 +62,23 @@ static void batch_begin(struct base *w) {
     w->body = w->buf.n;
 }
 
+static void report(struct base *w) {
+    uint64_t now = clock_real_ns() / 1000;
+
+    if (w->report_fd < 0 || now - w->reported_us < 1000000) return;
+    w->reported_us = now;
+    w->progress.cow_bytes = child_private_dirty();
+    child_report(w->report_fd, &w->progress);
+}
+
+/* In pieces, so that progress shows on a slow disk, and in the middle of one large value. */
 static int put_out(struct base *w) {
-    if (io_write_all(w->fd, w->buf.p, w->buf.n, NULL, w->e) < 0) return -1;
-    w->offset += w->buf.n;
-    if (w->rw->incremental_fsync && w->offset - w->synced >= SYNC_BYTES) {
+    for (size_t at = 0, n; at < w->buf.n; at += n) {
+        n = w->buf.n - at < PIECE_BYTES ? w->buf.n - at : PIECE_BYTES;
+        if (io_write_all(w->fd, w->buf.p + at, n, NULL, w->e) < 0) return -1;
+        w->offset += n;
+        report(w);
+        if (!w->rw->incremental_fsync || w->offset - w->synced < SYNC_BYTES) continue;
         if (io_sync(w->fd, w->e) < 0) return -1;
         w->synced = w->offset;
     }
@@ -96,15 +110,6 @@ static int write_header(struct base *w) {
     w->epoch.ms = clock_wall_ms();
     w->buf.n = aof_mark_header(bytes_room(&w->buf, AOF_MARK_MAX), &w->epoch, 0);
     return put_out(w);
-}
-
-static void report(struct base *w) {
-    uint64_t now = clock_real_ns() / 1000;
-
-    if (w->report_fd < 0 || now - w->reported_us < 1000000) return;
-    w->reported_us = now;
-    w->progress.cow_bytes = child_private_dirty();
-    child_report(w->report_fd, &w->progress);
 }
 
 static void pause_after_key(const struct base *w) {

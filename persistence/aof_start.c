@@ -28,21 +28,10 @@ struct aof *aof_new(struct keyspace *ks, const struct aof_options *o, const stru
     a->next_epoch = 1;
     a->info.last_rewrite_sec = -1;
     a->info.last_rewrite_ok = true;
+    a->disposer = disposer_new();
     a->w = aof_writer_new(h->wake, h->arg);
     aof_writer_set_policy(a->w, o->policy);
     return a;
-}
-
-static int lock_directory(void *arg, struct err *e) {
-    struct aof *a = arg;
-
-    if (a->lock_fd >= 0) return 0;
-    a->lock_fd = io_lock(a->dirfd, ".lock", 0, NULL, e);
-    if (a->lock_fd >= 0) return 0;
-    if (e->code == EWOULDBLOCK)
-        return err_set(e, EWOULDBLOCK, "another server is using the append only directory '%s'",
-                       a->o.names.dirname);
-    return -1;
 }
 
 static int publish(struct aof *a, struct err *e) {
@@ -82,17 +71,17 @@ static int create_log(struct aof *a, bool anew, struct err *e) {
     int fd;
 
     rw.file = base->name;
-    if (!anew && aof_creation_begins(a->dirfd, e) < 0) return -1;
+    if (!anew && aof_creation_begins(a->dirfd, a->o.names.filename, e) < 0) return -1;
     log_notice("Creating AOF base file %s on server start", base->name);
     if (aof_rewrite_write(&rw, -1, e) < 0) return -1;
     fd = make_increment(a, e);
     if (fd < 0) return -1;
-    if (publish(a, e) < 0 || aof_creation_ends(a->dirfd, e) < 0) {
+    if (publish(a, e) < 0 || aof_creation_ends(a->dirfd, a->o.names.filename, e) < 0) {
         io_close(fd);
         return -1;
     }
     aof_writer_restart(a->w, fd, 0, a->appended, a->o.checksum);
-    aof_begin_file(a, 0, 0);
+    aof_begin_file(a);
     return 0;
 }
 
@@ -122,12 +111,16 @@ static int leave_past(struct aof *a, struct aof_loaded *l, struct err *e) {
     return rc;
 }
 
-/* True if what was read ends as we would have ended it, so that the file simply goes on. */
-static bool goes_on(const struct aof *a, const struct aof_loaded *l) {
+/* True if the log may go on in its last increment: one of ours, with the one header at its
+ * beginning, which ends where we would have ended it and has no other name. */
+static bool goes_on(const struct aof *a, const struct aof_loaded *l, const struct aof_file *f) {
     const struct aof_report *r = &l->last;
+    struct io_stat st;
 
+    if (io_stat(a->dirfd, f->name, &st) < 0 || st.links > 1) return false;
+    if (r->size == 0) return true;
     if (!a->o.checksum) return !r->has_header && !l->cut_bytes;
-    return r->has_header && !r->unmarked && !l->cut_bytes &&
+    return r->has_start && r->epoch.offset == 0 && !r->unmarked && !l->cut_bytes &&
            aof_position_at(&r->epoch, r->size) == a->appended;
 }
 
@@ -155,7 +148,7 @@ static int open_new(struct aof *a, struct err *e) {
 
     if (fd < 0 || publish(a, e) < 0) return -1;
     aof_writer_restart(a->w, fd, 0, a->appended, a->o.checksum);
-    aof_begin_file(a, 0, 0);
+    aof_begin_file(a);
     return 0;
 }
 
@@ -171,65 +164,158 @@ static int leave_strays(struct aof *a, bool *left, struct err *e) {
     return 0;
 }
 
-static int open_log(struct aof *a, struct aof_loaded *l, struct err *e) {
-    const struct aof_file *f;
-    bool left_some;
-    uint64_t size = l->last.size;
-    int fd;
+/* ---------------------------------------------------------------- durability of what was read */
 
-    a->manifest = l->manifest;
-    l->manifest = (struct aof_manifest){0};
-    a->next_epoch = l->next_epoch;
-    a->appended = l->next_position + l->cut_bytes;
-    a->payload_end = a->appended;
-    a->info.base_size = l->base_bytes;
-    a->incr_bytes_before = l->total_bytes - l->base_bytes;
-    if (drop_history(a, e) < 0 || fill_empty_base(a, e) < 0) return -1;
-    if (leave_strays(a, &left_some, e) < 0) return -1;
-    f = aof_manifest_last_incr(&a->manifest);
-    /* Room inside a file shows that it was not closed, unless the file ends in room. */
-    if (!f || left_some || l->last.room_inside) return open_new(a, e);
-    fd = io_open_append(a->dirfd, f->name, e);
-    if (fd < 0) return -1;
-    /* Room stands there after a crash. What was read back may still be in the page cache only; from
-     * here on it counts as safe. */
-    if ((io_size(fd, e) != (int64_t)size && io_truncate(fd, (off_t)size, e) < 0) ||
-        io_sync(fd, e) < 0) {
-        io_close(fd);
-        return -1;
+enum { COPY_BYTES = 1 << 20 };
+
+/* The same bytes in the same place: the kernel has them as changed then. */
+static int write_again(int fd, uint64_t from, uint64_t to, struct err *e) {
+    char *buf = mem_alloc(COPY_BYTES);
+    int rc = 0;
+
+    while (rc == 0 && from < to) {
+        size_t want = to - from < COPY_BYTES ? (size_t)(to - from) : COPY_BYTES;
+        ssize_t n = io_read_at(fd, buf, want, (off_t)from, e);
+
+        rc = n > 0 ? io_write_at(fd, buf, (size_t)n, (off_t)from, NULL, e) : -1;
+        if (n == 0) err_set(e, EIO, "a file of the log has become shorter");
+        from += n > 0 ? (uint64_t)n : 0;
     }
-    a->incr_bytes_before = a->incr_bytes_before > size ? a->incr_bytes_before - size : 0;
+    mem_free(buf);
+    return rc;
+}
+
+static int rewrite_tail(struct aof *a, const struct aof_loaded_file *f, struct err *e) {
+    int fd, rc = -1;
+
+    if (io_own(a->dirfd, f->name, e) < 0) return -1;
+    fd = io_open_write(a->dirfd, f->name, e);
+    if (fd < 0) return -1;
+    if (io_size(fd, e) != (int64_t)f->raw_size) {
+        err_set(e, EBUSY, "'%s' has changed while it was read: is another server using it?",
+                f->name);
+        goto out;
+    }
+    /* Room stands there after a crash. */
+    if (f->raw_size != f->size && io_truncate(fd, (off_t)f->size, e) < 0) goto out;
+    if (f->unproven < f->size)
+        log_notice(
+            "AOF '%s': nothing says that the %llu bytes from offset %llu on are on the disk. "
+            "They are written again",
+            f->name, (unsigned long long)(f->size - f->unproven), (unsigned long long)f->unproven);
+    if (write_again(fd, f->unproven, f->size, e) == 0) rc = io_sync(fd, e);
+out:
+    io_close(fd);
+    return rc;
+}
+
+/* Reading bytes back proves nothing: after a failed sync the kernel serves pages that were never
+ * written, and calls them clean. What no mark vouches for is written again and synced, before
+ * anything is acknowledged after it. */
+static int make_durable(struct aof *a, const struct aof_loaded_file *f, struct err *e) {
+    int fd, rc;
+
+    if (f->raw_size != f->size || f->unproven < f->size) return rewrite_tail(a, f, e);
+    fd = io_open_read(a->dirfd, f->name, e);
+    if (fd < 0) return -1;
+    rc = io_sync(fd, e);
+    io_close(fd);
+    return rc;
+}
+
+/* A backup that is served in place: its files may be another directory's, whether the file system
+ * says so or not. A base is never written to. */
+static int leave_seal(struct aof *a, struct err *e) {
+    if (!io_exists(a->dirfd, AOF_SEAL)) return 0;
+    log_notice(
+        "The append only directory '%s' is a sealed backup: its files are copied before they "
+        "are written to",
+        a->o.names.dirname);
+    for (size_t i = 0; i < a->manifest.n; i++) {
+        const struct aof_file *f = &a->manifest.files[i];
+
+        if (f->type == AOF_INCR && io_renew(a->dirfd, f->name, e) < 0) return -1;
+    }
+    if (io_unlink(a->dirfd, AOF_SEAL, e) < 0) return -1;
+    return io_sync_dir(a->dirfd, e);
+}
+
+static int settle_files(struct aof *a, const struct aof_loaded *l, struct err *e) {
+    if (leave_seal(a, e) < 0) return -1;
+    for (size_t i = 0; i < l->nfiles; i++)
+        if (make_durable(a, &l->files[i], e) < 0) return -1;
+    return 0;
+}
+
+/* ---------------------------------------------------------------- going on */
+
+static uint64_t incr_bytes(const struct aof_loaded *l) {
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < l->nfiles; i++) sum += l->files[i].size;
+    return sum - l->base_bytes;
+}
+
+static int go_on(struct aof *a, const struct aof_loaded *l, const struct aof_file *f,
+                 struct err *e) {
+    uint64_t size = l->last.size;
+    int fd = io_open_append(a->dirfd, f->name, e);
+
+    if (fd < 0) return -1;
+    a->incr_bytes_before -= size;
     aof_writer_restart(a->w, fd, size, a->appended, a->o.checksum);
-    if (goes_on(a, l)) {
+    if (size == 0) {
+        aof_begin_file(a);
+    } else {
         a->checksum = a->o.checksum;
         a->epoch = l->last.epoch;
-    } else {
-        aof_begin_file(a, size, l->last.has_header ? l->last.epoch.id : 0);
     }
     return 0;
 }
 
-/* A log that is refused is not touched, not even by a lock file: it is made only when the log is
- * about to be changed, or was found good. One that is there is taken at once. */
-int aof_start(struct aof *a, const struct aof_load_options *options, struct err *e) {
-    struct aof_load_options l = *options;
-    struct aof_loaded loaded = {0};
-    int rc = -1;
+static int open_log(struct aof *a, struct aof_loaded *l, struct err *e) {
+    const struct aof_file *f;
+    bool left_some;
 
-    l.lock = lock_directory;
-    l.lock_arg = a;
-    a->dirfd = io_open_dir(a->o.names.dirname, true, e);
-    if (a->dirfd < 0) return -1;
-    if (io_exists(a->dirfd, ".lock") && lock_directory(a, e) < 0) return -1;
-    if (aof_load(a->dirfd, &l, &loaded, e) < 0) return -1;
-    if (lock_directory(a, e) < 0) return -1;
-    aof_remove_temps(a->dirfd);
-    if (loaded.manifest.n == 0)
-        rc = create_log(a, false, e);
-    else if (loaded.cut_short)
-        rc = leave_past(a, &loaded, e);
-    else
-        rc = aof_creation_ends(a->dirfd, e) < 0 ? -1 : open_log(a, &loaded, e);
+    a->manifest = l->manifest;
+    l->manifest = (struct aof_manifest){0};
+    a->next_epoch = l->next_epoch;
+    a->appended = a->payload_end = l->next_position;
+    a->info.base_size = l->base_bytes;
+    a->incr_bytes_before = incr_bytes(l);
+    if (settle_files(a, l, e) < 0) return -1;
+    if (drop_history(a, e) < 0 || fill_empty_base(a, e) < 0) return -1;
+    if (leave_strays(a, &left_some, e) < 0) return -1;
+    f = aof_manifest_last_incr(&a->manifest);
+    return f && !left_some && goes_on(a, l, f) ? go_on(a, l, f, e) : open_new(a, e);
+}
+
+/* What was read becomes the log that is written. Everything here is durable before the first reply:
+ * the directory too, and the one that holds it. */
+static int begin(struct aof *a, struct aof_loaded *l, struct err *e) {
+    if (io_sync_dir(a->dirfd, e) < 0 || io_sync_parent(a->o.names.dirname, e) < 0) return -1;
+    aof_remove_temps(a->dirfd, a->o.names.filename);
+    if (l->manifest.n == 0) return create_log(a, false, e);
+    if (l->cut_short) return leave_past(a, l, e);
+    if (aof_creation_ends(a->dirfd, a->o.names.filename, e) < 0) return -1;
+    return open_log(a, l, e);
+}
+
+/* The lock comes first: another server may be writing what is read here. Where the start is refused
+ * the directory is left as it was found. */
+int aof_start(struct aof *a, const struct aof_load_options *options, struct err *e) {
+    struct aof_loaded loaded = {0};
+    bool made_lock;
+    int rc;
+
+    if (aof_open_directory(a->o.names.dirname, a->o.names.filename, &a->dirfd, &a->lock_fd,
+                           &made_lock, e) < 0)
+        return -1;
+    if (aof_load(a->dirfd, options, &loaded, e) < 0) {
+        if (made_lock) io_unlink(a->dirfd, AOF_LOCK, NULL);
+        return -1;
+    }
+    rc = begin(a, &loaded, e);
     aof_loaded_release(&loaded);
     if (rc < 0) return -1;
     aof_enter(a, AOF_ON, "start");
@@ -261,22 +347,38 @@ static bool settle(struct aof *a, int deadline_ms) {
     if (!a->checksum) return true;
     bytes_append(&mark, line, aof_mark_synced(line, &a->epoch, a->appended, 0, clock_wall_ms()));
     a->appended += mark.n;
-    aof_writer_push(a->w, &mark, a->appended, false);
+    aof_writer_push(a->w, &mark, a->appended, AOF_BATCH_MARK);
     bytes_release(&mark);
     return aof_writer_wait_synced(a->w, a->appended, deadline_ms);
 }
 
-bool aof_stop(struct aof *a, int deadline_ms) {
-    bool ok = true;
+/* A rewrite, or a step of a backup, ends when the disk lets it. */
+static bool end_work(struct aof *a, int deadline_ms) {
+    uint64_t until = clock_real_ns() + (uint64_t)deadline_ms * 1000000;
 
-    if (a->rw != RW_IDLE) aof_rewrite_abort(a, "the server stops");
-    while (a->job.active && !aof_job_collect(a)) usleep(1000); /* a step of a backup */
-    aof_manifest_release(&a->job.manifest);
-    aof_listing_stop(a);
+    aof_rewrite_abort(a, "the server stops");
+    while (a->rw != RW_IDLE || a->job.active) {
+        if (a->rw != RW_IDLE)
+            aof_rewrite_step(a);
+        else if (aof_job_collect(a))
+            aof_job_release(&a->job);
+        if (clock_real_ns() > until) return false;
+        usleep(1000);
+    }
+    return true;
+}
+
+bool aof_stop(struct aof *a, int deadline_ms) {
+    bool ok = true, ended = end_work(a, deadline_ms);
+
     if (a->phase == AOF_ON) ok = settle(a, deadline_ms);
     if (a->phase == AOF_RECOVERING) ok = false;
+    if (!ended) return false; /* a thread hangs at the disk and uses what is here until the exit */
+    aof_listing_stop(a);
     aof_writer_free(a->w, !ok);
+    disposer_free(a->disposer, deadline_ms);
     aof_manifest_release(&a->manifest);
+    aof_manifest_release(&a->doubtful);
     bytes_release(&a->buf);
     io_close(a->lock_fd);
     io_close(a->dirfd);

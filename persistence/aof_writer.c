@@ -55,6 +55,10 @@ static void entry_drop(struct aof_writer *w, struct entry *en) {
     mem_free(en);
 }
 
+static bool may_join(const struct entry *en) {
+    return en->kind == ENTRY_BATCH && en->batch != AOF_BATCH_HEADER;
+}
+
 /* Takes the first entry, and with it the batches that follow: they are written as one. The bytes
  * are in w->group, or still in the entry if it is alone. What has to wait for a restart stays
  * alone: the restart tells entry by entry what its file is to hold. */
@@ -64,12 +68,12 @@ static struct entry *take_group(struct aof_writer *w) {
 
     bytes_clear(&w->group);
     w->first = en->next;
-    while (now && en->kind == ENTRY_BATCH && w->first && w->first->kind == ENTRY_BATCH &&
+    while (now && may_join(en) && w->first && may_join(w->first) &&
            w->group.n + en->data.n + w->first->data.n <= GROUP_BYTES_MAX) {
         struct entry *next = w->first;
 
         bytes_append(&w->group, en->data.p, en->data.n);
-        next->payload |= en->payload;
+        if (en->batch == AOF_BATCH_DATA) next->batch = AOF_BATCH_DATA;
         w->first = next->next;
         entry_drop(w, en);
         en = next;
@@ -84,7 +88,8 @@ static void run_entry(struct worker *me, struct entry *en) {
 
     switch (en->kind) {
     case ENTRY_BATCH:
-        writer_write(me, w->group.n ? &w->group : &en->data, en->end, en->payload);
+        writer_write(me, w->group.n ? &w->group : &en->data, en->end, en->batch);
+        if (en->batch == AOF_BATCH_HEADER) writer_settle(me);
         break;
     case ENTRY_POLICY:
         w->policy = en->policy;
@@ -299,10 +304,11 @@ static void enqueue(struct aof_writer *w, struct entry *en) {
     if (o) pthread_cond_signal(&o->work);
 }
 
-void aof_writer_push(struct aof_writer *w, struct bytes *batch, uint64_t end, bool payload) {
+void aof_writer_push(struct aof_writer *w, struct bytes *batch, uint64_t end,
+                     enum aof_batch_kind kind) {
     struct entry *en = mem_alloc(sizeof *en);
 
-    *en = (struct entry){.kind = ENTRY_BATCH, .payload = payload, .data = *batch, .end = end};
+    *en = (struct entry){.kind = ENTRY_BATCH, .batch = kind, .data = *batch, .end = end};
     pthread_mutex_lock(&w->mu);
     *batch = w->spare;
     w->spare = (struct bytes){0};
@@ -350,7 +356,6 @@ void aof_writer_restart(struct aof_writer *w, int fd, uint64_t size, uint64_t po
     w->st.sync_error = w->st.write_error = 0;
     atomic_store(&w->sync_error, 0);
     atomic_store(&w->write_error, 0);
-    w->st.oldest_unsynced_us = 0;
     w->last_sync_us = writer_now_us();
     writer_adopt(w, fd, size, room);
     wake_all(w);

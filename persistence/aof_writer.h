@@ -45,11 +45,9 @@ void aof_histogram_add(struct aof_histogram *h, uint64_t us);
 
 struct aof_writer_state {
     uint64_t written, synced;
-    uint64_t file_bytes; /* of the current file */
-    int write_error;     /* errno of the write under retry, 0: none */
-    int sync_error;      /* errno of the sync that failed for good, 0: none */
-    uint64_t
-        oldest_unsynced_us;   /* clock_real_ns()/1000 of the first write not yet synced, 0: none */
+    uint64_t file_bytes;      /* of the current file */
+    int write_error;          /* errno of the write under retry, 0: none */
+    int sync_error;           /* errno of the sync that failed for good, 0: none */
     uint64_t sync_started_us; /* a sync is under way since, 0: none */
     uint64_t syncs;
     struct aof_histogram write_time, sync_time;
@@ -69,10 +67,16 @@ void aof_writer_free(struct aof_writer *w, bool abandon);
  * Redis skips may stand behind what is written (aof_room.h). */
 void aof_writer_restart(struct aof_writer *w, int fd, uint64_t size, uint64_t position, bool room);
 
+enum aof_batch_kind {
+    AOF_BATCH_MARK,   /* says nothing new and needs no sync of its own */
+    AOF_BATCH_DATA,   /* is synced as the policy says */
+    AOF_BATCH_HEADER, /* is synced before anything is written after it, whatever the policy */
+};
+
 /* Moves the bytes of `batch` into the queue; `batch` gets an empty buffer back, with room where one
- * is to be had. `end` is the position behind them; `payload` is false for marks that say nothing
- * new and so need no sync of their own. Never blocks for the disk. */
-void aof_writer_push(struct aof_writer *w, struct bytes *batch, uint64_t end, bool payload);
+ * is to be had. `end` is the position after them. Never blocks for the disk. */
+void aof_writer_push(struct aof_writer *w, struct bytes *batch, uint64_t end,
+                     enum aof_batch_kind kind);
 
 /* From here on the log goes to `fd` (empty). The old file is synced and closed first. */
 void aof_writer_switch(struct aof_writer *w, int fd, bool room);

@@ -64,7 +64,6 @@ void writer_sync(struct worker *me) {
     f = &w->flight[w->flights_begun++ % FLIGHTS];
     *f = (struct flight){.upto = w->begun = atomic_load(&w->written)};
     w->st.sync_started_us = w->last_sync_us = began;
-    w->st.oldest_unsynced_us = 0;
     fd = me->fd >= 0 ? me->fd : dup(w->fd); /* the shared one may be closed meanwhile */
     me->busy = true;
     pthread_mutex_unlock(&w->mu);
@@ -189,7 +188,7 @@ int writer_leave_room(struct worker *me) {
 }
 
 /* Writes until it is through, or the file is given up. With mu held on entry and return. */
-void writer_write(struct worker *me, struct bytes *data, uint64_t end, bool payload) {
+void writer_write(struct worker *me, struct bytes *data, uint64_t end, enum aof_batch_kind kind) {
     struct aof_writer *w = me->w;
     uint64_t generation = w->generation;
     size_t done = 0;
@@ -219,10 +218,7 @@ void writer_write(struct worker *me, struct bytes *data, uint64_t end, bool payl
     /* After a failed sync, or in a file that was replaced, bytes written mean nothing. */
     if (w->generation != generation || w->st.sync_error) return;
     w->st.file_bytes += data->n;
-    if (payload) {
-        w->payload_end = end;
-        if (!w->st.oldest_unsynced_us) w->st.oldest_unsynced_us = writer_now_us();
-    }
+    if (kind == AOF_BATCH_DATA) w->payload_end = end;
     atomic_store(&w->written, end);
 }
 

@@ -23,7 +23,8 @@ enum entry_kind { ENTRY_BATCH, ENTRY_SWITCH, ENTRY_POLICY };
 struct entry {
     struct entry *next;
     enum entry_kind kind;
-    bool payload, room;
+    enum aof_batch_kind batch;
+    bool room;
     struct bytes data;
     uint64_t end;
     int fd;
@@ -102,7 +103,7 @@ void writer_sync(struct worker *me);
 bool writer_settle(struct worker *me);
 
 /* Writes until it is through, or the file is given up. */
-void writer_write(struct worker *me, struct bytes *data, uint64_t end, bool payload);
+void writer_write(struct worker *me, struct bytes *data, uint64_t end, enum aof_batch_kind kind);
 
 /* Cuts the room off, after all is synced; 0, or an errno. */
 int writer_leave_room(struct worker *me);

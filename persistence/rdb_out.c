@@ -10,6 +10,7 @@
 
 enum {
     FLUSH_BYTES = 256 * 1024,
+    PIECE_BYTES = 1 << 20,
     SYNC_BYTES = 4 << 20, /* so that the last sync does not stall the disk */
     COMPRESS_MIN = 21,    /* bytes; shorter ones gain nothing */
     COMPRESS_GAIN = 4,    /* bytes that it has to save */
@@ -19,17 +20,28 @@ enum {
 
 /* ---------------------------------------------------------------- bytes */
 
-static void write_out(struct rdb_out *o, const void *p, size_t n) {
-    if (o->failed || n == 0) return;
+static void write_piece(struct rdb_out *o, const void *p, size_t n) {
     if (o->sum) o->crc = crc64(o->crc, p, n);
     if (io_write_all(o->fd, p, n, NULL, o->e) < 0) {
         o->failed = true;
         return;
     }
     o->written += n;
+    if (o->wrote) o->wrote(o->arg);
     if (!o->incremental_fsync || o->written - o->synced < SYNC_BYTES) return;
     if (io_sync(o->fd, o->e) < 0) o->failed = true;
     o->synced = o->written;
+}
+
+/* In pieces, so that progress shows on a slow disk. */
+static void write_out(struct rdb_out *o, const char *p, size_t n) {
+    while (n > 0 && !o->failed) {
+        size_t piece = n < PIECE_BYTES ? n : PIECE_BYTES;
+
+        write_piece(o, p, piece);
+        p += piece;
+        n -= piece;
+    }
 }
 
 void rdb_out_flush(struct rdb_out *o) {

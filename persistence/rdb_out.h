@@ -23,6 +23,8 @@ struct rdb_out {
     bool sum, compress, incremental_fsync;
     bool failed;
     struct err *e;
+    void (*wrote)(void *arg); /* after each piece that went to the file; may be NULL */
+    void *arg;
 };
 
 void rdb_out_byte(struct rdb_out *o, uint8_t v);

@@ -103,6 +103,13 @@ static void visit(void *entry, void *arg) {
     if (s->o->progress(s->o->arg, s->keys, s->e) < 0) s->out.failed = true;
 }
 
+/* One large value is progress too. */
+static void on_wrote(void *arg) {
+    struct save *s = arg;
+
+    if (s->o->progress && s->o->progress(s->o->arg, s->keys, s->e) < 0) s->out.failed = true;
+}
+
 static void put_db(struct save *s, const struct db *db) {
     rdb_out_byte(&s->out, RDB_SELECT);
     rdb_out_len(&s->out, (uint64_t)db->id);
@@ -138,7 +145,9 @@ int rdb_write(const struct rdb_save *o, int fd, struct rdb_saved *saved, struct 
                              .sum = o->checksum,
                              .compress = o->compress,
                              .incremental_fsync = o->incremental_fsync,
-                             .e = e};
+                             .e = e,
+                             .wrote = on_wrote,
+                             .arg = &s};
     put_header(&s, version);
     put_aux_fields(&s);
     rdb_put_libraries(&s.out, o->ks->libraries);

@@ -150,6 +150,18 @@ static int restore(struct app *a) {
     return -1;
 }
 
+/* Every refusal for what the files hold names the command that repairs them. (A command that is
+ * not accepted, at some offset, is no damage.) */
+static void name_repair(const char *dirname, const char *filename, const struct err *e) {
+    bool is_damage = e->code == EILSEQ || e->code == EINVAL || e->code == ENOENT ||
+                     strstr(e->text, "its RDB part");
+
+    if (!is_damage || strstr(e->text, "stet-check-aof") || strstr(e->text, "', offset ")) return;
+    log_warning("To repair the append only file, make a backup of its directory, then run: "
+                "stet-check-aof --fix %s/%s.manifest",
+                dirname, filename);
+}
+
 static int load(struct app *a) {
     struct aof_load_options l = load_options(a);
     struct err e;
@@ -166,6 +178,7 @@ static int load(struct app *a) {
     a->engine.loading = false;
     a->engine.dirty = 0;
     if (rc < 0) log_warning("%s", e.text);
+    if (rc < 0) name_repair(l.names.dirname, l.names.filename, &e);
     return rc;
 }
 
@@ -360,6 +373,8 @@ int app_start(struct app *a, struct conf *conf, int argc, char **argv) {
     app_describe_listeners(a);
     log_notice("Server initialized");
     rdb_saver_remove_temps();
+    clock_refresh();
+    access_tick(&a->engine); /* what is loaded is dated by it */
     if (restore(a) < 0) return -1;
     if (a->v->recover_to && !a->v->appendonly) {
         log_warning("'recover-to' is about the append-only file: it needs 'appendonly yes'");

@@ -154,7 +154,8 @@ static int apply_aof(void *arg, const struct conf_values *v, struct err *e) {
     struct aof_options o = app_aof_options(v);
 
     aof_set_options(a->aof, &o);
-    if (v->appendonly && aof_phase(a->aof) == AOF_OFF) return aof_enable(a->aof, e);
+    (void)e;
+    if (v->appendonly) aof_enable(a->aof);
     if (!v->appendonly && aof_phase(a->aof) != AOF_OFF) aof_disable(a->aof);
     return 0;
 }

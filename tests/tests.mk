@@ -20,7 +20,20 @@ $(T)/faults.so: tests/faults/shim.c
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -O2 -g -fPIC -shared -o $@ $< -ldl
 
-TEST_PROGRAMS := $(UNIT_BINS) $(T)/kit-self $(T)/system-tests $(T)/crash-client $(T)/faults.so
+# The simulated disk: what the simulation provides instead of the C library and of the system.
+SIM_WRAPS := pthread_create pthread_join pthread_detach pthread_setname_np pthread_sigmask \
+    pthread_mutex_init pthread_mutex_destroy pthread_mutex_lock pthread_mutex_trylock \
+    pthread_mutex_unlock pthread_cond_init pthread_cond_destroy pthread_cond_wait \
+    pthread_cond_clockwait pthread_cond_signal pthread_cond_broadcast sched_yield usleep nanosleep \
+    clock_real_ns clock_mono_us clock_wall_us clock_wall_ms clock_refresh rng_system getpid dup \
+    syscall getpriority child_start child_poll child_reap child_kill child_report child_fail \
+    child_private_dirty
+comma := ,
+$(T)/powercut: $(call objs,tests/sim) $(call libs_for,persistence)
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(SYS_LIBS) $(patsubst %,-Wl$(comma)--wrap=%,$(SIM_WRAPS))
+
+TEST_PROGRAMS := $(UNIT_BINS) $(T)/kit-self $(T)/system-tests $(T)/crash-client $(T)/faults.so $(T)/powercut
 
 # What the test programs need to know, and how sanitizers report. A server looks for leaks when it
 # stops; a Criterion program does not, it would find the framework's.
@@ -41,7 +54,7 @@ FILE_SUITES := 'golden=tests/golden/replay.py' 'facts=tests/facts/facts.py' \
 OTHER_SUITES := 'interop=tests/interop/interop.py' 'migrate=tests/interop/migrate.py' 'backup=tests/interop/backup.py' 'recover=tests/interop/recover.py' 'redis-cli=tests/interop/clients.py' 'clients=tests/clients/clients.py' 'tls=tests/tls/tls.py' \
     'fuzz restore=tests/fuzz/restore.py --rounds 40' 'fuzz files=tests/fuzz/files.py --rounds 2000' 'fuzz scripts=tests/fuzz/scripts.py --rounds 20' \
     'differential=tests/differential/differential.py --worlds 12 --seconds 60' 'reload=tests/differential/reload.py' 'acl=tests/differential/acl.py' 'crowd=tests/differential/crowd.py --worlds 25 --seconds 60' 'watch=tests/differential/watch.py --seconds 8' \
-    'faults=tests/faults/faults.py' 'attacks=tests/attacks/attacks.py' 'kill -9=tests/crash/crash.py --rounds 6'
+    'faults=tests/faults/faults.py' 'powercut=$(T)/powercut --jobs 2 --seeds 60000' 'attacks=tests/attacks/attacks.py' 'kill -9=tests/crash/crash.py --rounds 6'
 
 # The packages may have to be installed first, and what is installed decides how it is built.
 test: setup-test
@@ -62,6 +75,9 @@ golden: all
 crash: all $(T)/crash-client
 	@$(TEST_ENV) tests/crash/crash.py --rounds $(ROUNDS)
 
+powercut: $(T)/powercut
+	@$(T)/powercut --jobs 2 --seeds $(SEEDS) --from $(SEED)
+
 clients: all
 	@$(TEST_ENV) STET_JOBS=10000 tests/clients/clients.py --install
 
@@ -81,4 +97,4 @@ test-tsan: all $(T)/crash-client
 	@$(RUN) 'golden=tests/golden/replay.py' 'damaged files=tests/files/crash.py' \
 	    'interop=tests/interop/interop.py --rounds 6' 'kill -9=tests/crash/crash.py --rounds 3'
 
-.PHONY: test test-all unit system golden crash differential clients test-in-flavour test-tsan
+.PHONY: test test-all unit system golden crash powercut differential clients test-in-flavour test-tsan

@@ -247,7 +247,7 @@ static bool base_is_wrong(const struct check *c, size_t i, struct problem *out) 
 struct chain {
     const struct part *base, *last; /* NULL: none yet */
     bool known;
-    uint64_t position;
+    uint64_t position, epoch;
 };
 
 static bool base_joins(const struct check *c, const struct chain *ch, size_t i,
@@ -278,11 +278,17 @@ static bool joins(const struct check *c, const struct chain *ch, size_t i, struc
     const struct part *p = &c->parts[i], *last = ch->last;
 
     if (!last) return base_joins(c, ch, i, out);
-    if (p->f.seq != last->f.seq + 1)
+    if (p->f.seq != last->f.seq + 1 && !p->header_only)
         return !wrong(out, PROBLEM_DROP, i,
                       "An increment is missing between sequence numbers %lld and %lld (%s)",
                       (long long)last->f.seq, (long long)p->f.seq, p->f.name);
-    if (!p->known || !ch->known || p->position == ch->position) return true;
+    if (!p->known || !ch->known) return true;
+    if (p->position == ch->position && p->r.start.epoch < ch->epoch)
+        return !wrong(out, PROBLEM_DROP, i,
+                      "INCR AOF %s begins at epoch %llu, but %s ends at epoch %llu", p->f.name,
+                      (unsigned long long)p->r.start.epoch, last->f.name,
+                      (unsigned long long)ch->epoch);
+    if (p->position == ch->position) return true;
     return !wrong(out, PROBLEM_DROP, i,
                   "INCR AOF %s begins at position %llu, but %s ends at position %llu", p->f.name,
                   (unsigned long long)p->position, last->f.name, (unsigned long long)ch->position);
@@ -295,8 +301,7 @@ static bool increment_is_wrong(const struct check *c, const struct chain *ch, si
 
     if (is_read_error(p)) return wrong(out, PROBLEM_UNREADABLE, i, "AOF %s %s", name, p->r.why);
     if (!p->there) return wrong(out, PROBLEM_DROP, i, "The INCR AOF %s does not exist", name);
-    /* An empty increment takes nothing along, wherever it is. */
-    if (!p->header_only && !joins(c, ch, i, out)) return true;
+    if (!joins(c, ch, i, out)) return true;
     if (p->r.verdict == AOF_WHOLE) return false;
     return wrong(out, PROBLEM_CUT, i, "INCR AOF %s is damaged at offset %llu: %s", name,
                  (unsigned long long)p->r.at, p->r.why);
@@ -314,6 +319,7 @@ static void go_on(struct chain *ch, const struct part *p) {
     if (check_part_ends(p, &end)) {
         ch->known = true;
         ch->position = end;
+        ch->epoch = p->r.epoch.epoch;
     } else if (ch->known) {
         ch->position += p->r.size; /* another server wrote it */
     }

@@ -208,12 +208,20 @@ int io_create(int dirfd, const char *name, struct err *e) {
     return open_file(dirfd, name, O_RDWR | O_CREAT | O_TRUNC | O_APPEND, e);
 }
 
-int io_open_append(int dirfd, const char *name, struct err *e) {
-    int fd = open_file(dirfd, name, O_RDWR | O_CREAT | O_APPEND, e);
+static int open_own(int dirfd, const char *name, int flags, struct err *e) {
+    int fd = open_file(dirfd, name, flags, e);
 
     if (fd < 0 || !has_other_names(fd)) return fd;
     io_close(fd);
     return err_set(e, EMLINK, "'%s' has another name: its bytes are shared", name);
+}
+
+int io_open_append(int dirfd, const char *name, struct err *e) {
+    return open_own(dirfd, name, O_RDWR | O_CREAT | O_APPEND, e);
+}
+
+int io_open_write(int dirfd, const char *name, struct err *e) {
+    return open_own(dirfd, name, O_RDWR, e);
 }
 
 int io_open_read(int dirfd, const char *name, struct err *e) {
@@ -360,12 +368,16 @@ int io_copy_as(int dirfd, const char *name, const char *copy, uint64_t size, str
 }
 
 int io_own(int dirfd, const char *name, struct err *e) {
-    char temp[300];
     struct io_stat st;
 
     if (io_stat(dirfd, name, &st) < 0)
         return err_set(e, errno, "can't look at '%s': %s", name, strerror(errno));
-    if (st.links < 2) return 0;
+    return st.links < 2 ? 0 : io_renew(dirfd, name, e);
+}
+
+int io_renew(int dirfd, const char *name, struct err *e) {
+    char temp[300];
+
     snprintf(temp, sizeof temp, "temp-%.290s", name);
     if (copy_file(dirfd, name, dirfd, temp, false, e) < 0) return -1;
     if (io_rename(dirfd, temp, name, e) == 0) return io_sync_dir(dirfd, e);

@@ -8,8 +8,8 @@
  * Names are relative to a directory descriptor. Any thread.
  *
  * A file that has another name (links above 1: a backup shares its bytes) is never written here:
- * io_create() gives the name a file of its own, io_open_append() refuses with EMLINK, and
- * io_own() replaces the name by a copy first.
+ * io_create() gives the name a file of its own, io_open_append() and io_open_write() refuse with
+ * EMLINK, and io_own() replaces the name by a copy first.
  */
 #ifndef STET_BASE_IO_H
 #define STET_BASE_IO_H
@@ -63,6 +63,7 @@ struct io_stat {
 /* Each returns a descriptor for io_close(), or -1. */
 int io_create(int dirfd, const char *name, struct err *e);      /* empty; for writing */
 int io_open_append(int dirfd, const char *name, struct err *e); /* made if it is not there */
+int io_open_write(int dirfd, const char *name, struct err *e);  /* at offsets; it is there */
 int io_open_read(int dirfd, const char *name, struct err *e);
 
 /* Another open file of the same file, not in append mode: the kernel tells a failed sync to each of
@@ -94,7 +95,9 @@ int io_link(int dirfd, const char *name, int to, struct err *e);
  * its descriptor, which stands in append mode, or -1 and there is no such file. */
 int io_copy_as(int dirfd, const char *name, const char *copy, uint64_t size, struct err *e);
 
-/* Makes sure that the file has no other name: if it has one, its name gets a copy. Durable. */
+/* The name gets a copy of the file, durably: what has the old one under another name keeps it.
+ * io_own: only if there is another name. */
+int io_renew(int dirfd, const char *name, struct err *e);
 int io_own(int dirfd, const char *name, struct err *e);
 
 int io_stat(int dirfd, const char *name, struct io_stat *st); /* -1: it is not there */

@@ -38,6 +38,23 @@ Test(snapshots, a_stop_saves_where_save_points_are) {
     EXPECT(ask_open(s), "$v", "GET k");
 }
 
+/* They came out as the low 24 bits of the unix time: weeks. */
+Test(snapshots, what_is_loaded_has_not_been_idle_for_days) {
+    struct server *s = server_run("--maxmemory-policy", "allkeys-lru", NULL);
+
+    EXPECT(ask_open(s), "+OK", "SET k v");
+    EXPECT(ask_open(s), "+OK", "SAVE");
+    server_kill(s);
+    server_start(s, NULL);
+    cr_assert_lt(atol(ask(ask_open(s), "OBJECT IDLETIME k") + 1), 86400);
+    server_kill(s);
+    server_start(s, "--maxmemory-policy", "allkeys-lru", NULL);
+    cr_assert_lt(atol(ask(ask_open(s), "OBJECT IDLETIME k") + 1), 86400);
+    server_kill(s);
+    server_start(s, "--appendonly", "yes", NULL);
+    cr_assert_lt(atol(ask(ask_open(s), "OBJECT IDLETIME k") + 1), 86400);
+}
+
 /* The base of such a log is larger than all that was ever appended to it. */
 Test(snapshots, what_is_written_after_an_import_outlives_restarts) {
     struct server *s = server_run("--enable-debug-command", "yes", NULL);

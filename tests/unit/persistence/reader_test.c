@@ -578,6 +578,68 @@ Test(reader, what_another_server_appended_behind_room_counts) {
     made_release(&m);
 }
 
+/* A power cut while room was being made: any of its sectors may be zeros, garbage or missing. */
+Test(reader, damage_inside_room_is_never_corruption) {
+    for (unsigned lost = 0; lost < 4; lost++)
+        for (int how = 0; how < 4; how++) {
+            struct made m = {.base = 100};
+            size_t n, from;
+
+            make_unsynced(&m);
+            n = m.b.n;
+            add_room(&m.b, 4);
+            from = (n / AOF_ROOM_LINE + 1 + lost) * AOF_ROOM_LINE;
+            for (size_t i = 0; how < 3 && i < AOF_ROOM_LINE; i++)
+                m.b.p[from + i] = how == 0 ? 0 : how == 1 ? (char)(i * 7919 >> 3) : '\n';
+            if (how == 3) m.b.n = from + 100;
+            cr_assert_str_eq(read_bytes(bytes_slice(&m.b), &r), delivered[5]);
+            cr_assert(r.verdict == AOF_WHOLE || r.verdict == AOF_TORN, "%u, %d: %s", lost, how,
+                      r.why);
+            cr_assert_eq(r.good, n, "%u, %d: %zu", lost, how, (size_t)r.good);
+            cr_assert_not(r.room_inside);
+            cr_assert_not(r.unmarked);
+            made_release(&m);
+        }
+}
+
+Test(reader, damage_to_commands_after_room_is_corruption) {
+    struct made m = {.base = 100};
+    size_t n;
+
+    make_unsynced(&m);
+    add_room(&m.b, 2);
+    n = m.b.n;
+    made_plain(&m, "SET g 7;SET h 8;SET i 9", false);
+    m.b.p[n] = '!';
+    read_bytes(bytes_slice(&m.b), &r);
+    cr_assert_eq(r.verdict, AOF_CORRUPT, "%s", r.why);
+    made_release(&m);
+}
+
+Test(reader, a_report_says_up_to_where_the_marks_call_the_file_synced) {
+    struct made m = {.base = 100};
+    size_t first;
+
+    made_header(&m, 7, 1);
+    made_batch(&m, "SET a 1", UINT64_MAX);
+    first = m.b.n;
+    made_batch(&m, "SET b 2", 0);
+    read_bytes(bytes_slice(&m.b), &r);
+    cr_assert(r.has_start && r.start.id == 7);
+    cr_assert_gt(r.synced, first);
+    cr_assert_lt(r.synced, r.data_end);
+    made_synced(&m, 0);
+    read_bytes(bytes_slice(&m.b), &r);
+    cr_assert_eq(r.synced, r.data_end);
+    made_batch(&m, "SET c 3", UINT64_MAX);
+    first = m.b.n;
+    made_header(&m, 8, 2);
+    read_bytes(bytes_slice(&m.b), &r);
+    cr_assert_eq(r.synced, first);
+    cr_assert_eq(r.start.id, 7);
+    made_release(&m);
+}
+
 Test(reader, room_means_nothing_in_a_file_of_another_server) {
     struct made m = {0};
 

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "campaign.h"
+
+#include "disk.h"
+#include "faults.h"
+#include "fork.h"
+#include "server.h"
+#include "storage/base/io.h"
+#include "wraps.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static struct {
+    struct dice dice;
+    struct journal journal;
+    struct plan plan;
+    struct aof_options options;
+    bool trace, with_faults, after_cut;
+    int lives;
+    uint64_t seed, sync_ns;
+    char verdict[3000];
+} c;
+
+const char *campaign_verdict(void) {
+    return c.verdict;
+}
+
+static bool fail(const char *what, const char *detail) {
+    snprintf(c.verdict, sizeof c.verdict, "life %d: %s%s", c.lives, what, detail);
+    if (c.trace) printf("RULE BROKEN: %s\n", c.verdict);
+    return false;
+}
+
+static struct disk_verdict judge(void *arg, enum io_op op, size_t n) {
+    struct disk_verdict v = fork_judge();
+
+    (void)arg;
+    if (v.fate || !c.with_faults) return v;
+    return plan_judge(&c.plan, op, n);
+}
+
+/* ---------------------------------------------------------------- the power */
+
+static struct disk_cut roll_cut(struct dice *d) {
+    static const unsigned percent[] = {0, 0, 10, 50, 90, 100, 100};
+    enum { N = sizeof percent / sizeof *percent };
+    struct disk_cut cut = {.ordered = dice_one_in(d, 3)};
+
+    cut.data = percent[dice_below(d, N)];
+    cut.size = percent[dice_below(d, N)];
+    cut.names = percent[dice_below(d, N)];
+    cut.torn = dice_one_in(d, 2) ? 0 : percent[dice_below(d, N)];
+    return cut;
+}
+
+static void power_cut(void) {
+    struct disk_cut cut = roll_cut(&c.dice);
+
+    if (c.trace)
+        printf("POWER CUT: %s, keeps %u%% of sectors (%u%% torn), %u%% of sizes, %u%% of names\n",
+               cut.ordered ? "in order" : "in any order", cut.data, cut.torn, cut.size, cut.names);
+    disk_power_cut(&cut);
+    c.after_cut = true;
+}
+
+/* A page that a failed sync called clean may leave the cache at any time. So a disk that fails can
+ * take what was only written, and nothing that was synced. */
+static void evict(void) {
+    if (c.trace) printf("PAGES LEAVE THE CACHE\n");
+    disk_evict();
+    c.after_cut = true;
+}
+
+/* ---------------------------------------------------------------- lives */
+
+static enum aof_fsync roll_policy(struct dice *d) {
+    unsigned kind = (unsigned)dice_below(d, 10);
+
+    return kind < 6 ? AOF_FSYNC_ALWAYS : kind < 9 ? AOF_FSYNC_EVERYSEC : AOF_FSYNC_NO;
+}
+
+static void roll_options(struct dice *d) {
+    c.options = (struct aof_options){
+        .names = {".", "adir", "log", "dump.rdb"},
+        .policy = roll_policy(d),
+        .checksum = true,
+        .load_truncated = true,
+        .timestamps = dice_one_in(d, 4),
+        .rewrite_incremental_fsync = dice_one_in(d, 2),
+        .no_fsync_on_rewrite = dice_one_in(d, 4),
+        .auto_percentage = dice_one_in(d, 3) ? 100 : 0,
+        .auto_min_size = 2000,
+    };
+}
+
+static enum sched_end roll_end(struct dice *d) {
+    static const enum sched_end ends[] = {END_KILLED, END_CUT, END_STOPPED, END_KILLED, END_CUT};
+
+    return ends[dice_below(d, sizeof ends / sizeof *ends)];
+}
+
+static void set_disk(void) {
+    struct disk_options o = {
+        .sync_ns = c.sync_ns, .write_ns = 20000, .trace = c.trace, .judge = judge};
+
+    disk_set_options(&o);
+}
+
+static struct life roll_life(struct dice *d) {
+    struct life life = {
+        .turns = (int)dice_small(d, 60),
+        .end = roll_end(d),
+        .always_only = dice_one_in(d, 2),
+        .quiet = dice_one_in(d, 4),
+        .settle = dice_one_in(d, 3),
+        .faults = dice_one_in(d, 4) ? false : true,
+        .rival = dice_one_in(d, 24),
+    };
+
+    if (life.always_only) c.options.policy = AOF_FSYNC_ALWAYS;
+    if (dice_one_in(d, 24)) life.intruder_at = 1 + (unsigned)dice_below(d, 10);
+    return life;
+}
+
+static void show_life(const struct life *life) {
+    if (!c.trace) return;
+    printf("\nLIFE %d: policy %d, %d turns, then %s%s%s%s%s\n", c.lives, (int)c.options.policy,
+           life->turns, life->settle ? "recovery, " : "", sched_end_name[life->end],
+           life->quiet ? ", no administration" : "", life->rival ? ", with a rival" : "",
+           life->intruder_at ? ", with an intruder" : "");
+    if (life->faults) plan_show(&c.plan);
+}
+
+static bool judge_end(const struct life *life, enum sched_end end) {
+    if (end == END_FAILED) return fail(server_verdict(), "");
+    if (disk_complaint()) return fail(disk_complaint(), "");
+    if (end == END_DEADLOCK || end == END_ENDLESS)
+        return fail("the server ", end == END_DEADLOCK ? "stands still" : "never ends");
+    if (end != END_REFUSED || c.plan.fired || life->rival) return true;
+    return fail("the start is refused: ", server_refusal());
+}
+
+static bool live(struct life *life) {
+    enum sched_end end;
+
+    c.lives++;
+    life->process = FIRST_PROCESS + 2 * c.lives;
+    life->seed = c.seed * 1000 + (uint64_t)c.lives;
+    life->after_cut = c.after_cut;
+    life->options = c.options;
+    life->journal = &c.journal;
+    c.with_faults = life->faults;
+    c.plan = (struct plan){0};
+    if (life->faults) plan_roll(&c.plan, &c.dice);
+    set_disk();
+    show_life(life);
+    end = server_live(life);
+    if (c.trace) printf("LIFE %d ended: %s\n", c.lives, sched_end_name[end]);
+    if (server_started()) c.after_cut = false;
+    if (!judge_end(life, end)) return false;
+    if (end == END_CUT || dice_one_in(&c.dice, 4))
+        power_cut();
+    else if (dice_one_in(&c.dice, 8))
+        evict();
+    return true;
+}
+
+/* Starts on a disk that is well, writes, and ends as told. */
+static bool live_well(enum sched_end end, int turns) {
+    struct life life = {
+        .turns = turns, .end = end, .always_only = true, .quiet = true, .settle = true};
+
+    c.options.policy = AOF_FSYNC_ALWAYS;
+    return live(&life);
+}
+
+static bool run(void) {
+    int lives = 1 + (int)dice_below(&c.dice, 4);
+
+    while (lives-- > 0) {
+        struct life life;
+
+        roll_options(&c.dice);
+        life = roll_life(&c.dice);
+        if (!live(&life)) return false;
+    }
+    return live_well(END_CUT, 6) && live_well(END_STOPPED, 2) && live_well(END_KILLED, 1);
+}
+
+bool campaign_run(uint64_t seed, bool trace) {
+    bool ok;
+
+    c.dice = dice_new(seed, 0);
+    c.seed = seed;
+    c.trace = trace;
+    c.after_cut = false;
+    c.lives = 0;
+    c.verdict[0] = '\0';
+    c.sync_ns = dice_one_in(&c.dice, 3) ? 20000000 : 500000;
+    wraps_reset(seed);
+    server_reset(trace);
+    disk_reset(seed);
+    journal_init(&c.journal);
+    io_use(&disk_backend);
+    ok = run();
+    journal_release(&c.journal);
+    return ok;
+}

@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server.h"
+
+#include "disk.h"
+#include "fork.h"
+#include "persistence/aof.h"
+#include "persistence/aof_backup.h"
+#include "storage/base/clock.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define MS UINT64_C(1000000)
+
+enum {
+    STOP_MS = 20000,
+    CRON_MS = 100,
+    SETTLE_MS = 900 * 1000, /* back-off doubles, a child that hangs is killed after two minutes */
+    DESCRIPTORS = 8,        /* the directory, its lock, the file, one for each of three threads */
+};
+
+struct server {
+    const struct life *life;
+    struct journal *journal;
+    int process;
+    struct aof *aof;
+    struct aof_options options;
+    struct model model;
+    struct keyspace snapshot; /* what a child sees */
+    bool has_snapshot;
+    struct dice dice;
+    bool woken, serves;
+    uint64_t cron_ns;
+};
+
+static struct {
+    struct server server[2];
+    int winner; /* process that serves; 0: none yet */
+    int starting;
+    bool started, trace;
+    char refusal[600], verdict[2048];
+    uint64_t serial;
+} sim;
+
+bool server_started(void) {
+    return sim.started;
+}
+
+const char *server_refusal(void) {
+    return sim.refusal;
+}
+
+const char *server_verdict(void) {
+    return sim.verdict;
+}
+
+void server_reset(bool trace) {
+    sim.trace = trace;
+    sim.verdict[0] = '\0';
+    sim.serial = 0;
+}
+
+static void note(const char *fmt, ...) {
+    va_list ap;
+
+    if (!sim.trace) return;
+    printf("%12.6f %-8s ", (double)sched_now_ns() / 1e9, "--------");
+    va_start(ap, fmt);
+    vprintf(fmt, ap);
+    va_end(ap);
+    printf("\n");
+}
+
+static _Noreturn void broken(const char *fmt, ...) {
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(sim.verdict, sizeof sim.verdict, fmt, ap);
+    va_end(ap);
+    note("RULE BROKEN: %s", sim.verdict);
+    sched_stop(END_FAILED);
+}
+
+/* ---------------------------------------------------------------- hooks */
+
+static void on_wake(void *arg) {
+    struct server *s = arg;
+
+    s->woken = true;
+    sched_wake(&s->woken, true);
+}
+
+static bool may_fork(void *arg) {
+    const struct server *s = arg;
+
+    return aof_child(s->aof) == 0;
+}
+
+static void take_snapshot(int process) {
+    struct server *s = &sim.server[process - sim.server[0].process];
+
+    model_fill(&s->model, &s->snapshot);
+    note("fork: the base holds %zu units", s->journal->n);
+    if (aof_phase(s->aof) == AOF_ENABLING) s->journal->covered = s->journal->n;
+}
+
+static int on_command(void *arg, size_t argc, const struct slice *argv, struct err *e) {
+    struct server *s = arg;
+
+    return model_replay(&s->model, argc, argv, e);
+}
+
+/* ---------------------------------------------------------------- the start */
+
+static void show_difference(struct server *s, size_t want, struct bytes *out) {
+    (void)want;
+    bytes_append_str(out, "; loaded:");
+    model_show(&s->model, out);
+}
+
+static void judge_start(struct server *s) {
+    struct journal *j = s->journal;
+    size_t must = s->life->after_cut ? j->must_cut : j->must_kill;
+    long found = journal_find(j, model_print(&s->model));
+    struct bytes text = {0};
+
+    note("started: %ld of %zu units are there, %zu were promised (%zu for a cut)", found, j->n,
+         must, j->must_cut);
+    show_difference(s, must, &text);
+    if (found < 0)
+        broken("no prefix of what was written (of %zu units, %zu promised)%s", j->n, must,
+               bytes_cstr(&text));
+    if ((size_t)found < must)
+        broken("LOST: %zu units were promised after %s, %ld are there (of %zu)", must,
+               s->life->after_cut ? "a cut" : "a process death", found, j->n);
+    bytes_release(&text);
+    journal_restart(j, (size_t)found, aof_appended(s->aof), aof_current_level(s->aof));
+    journal_progress(j, aof_safe(s->aof, AOF_LEVEL_WRITTEN), aof_safe(s->aof, AOF_LEVEL_SYNCED));
+}
+
+static _Noreturn void give_up(struct server *s, const char *why) {
+    note("the start is refused: %s", why);
+    if (!sim.refusal[0]) snprintf(sim.refusal, sizeof sim.refusal, "%s", why);
+    sim.starting--;
+    if (sim.starting == 0 && !sim.winner) sched_stop(END_REFUSED);
+    disk_process_ends(s->process);
+    sched_kill(s->process);
+    sched_stop(END_FAILED); /* not reached */
+}
+
+static void start(struct server *s) {
+    struct aof_hooks hooks = {.wake = on_wake, .may_fork = may_fork, .arg = s};
+    struct aof_load_options l = {
+        .names = s->options.names, .load_truncated = true, .command = on_command, .arg = s};
+    struct err e = {0};
+
+    keyspace_init(&s->snapshot, MODEL_DBS);
+    s->has_snapshot = true;
+    clock_refresh();
+    s->aof = aof_new(&s->snapshot, &s->options, &hooks);
+    if (aof_start(s->aof, &l, &e) < 0) give_up(s, e.text);
+    sim.starting--;
+    if (sim.winner)
+        broken("two servers at once: %d started while %d serves", s->process, sim.winner);
+    sim.winner = s->process;
+    sim.started = true;
+    judge_start(s);
+    s->serves = true;
+}
+
+/* ---------------------------------------------------------------- writes */
+
+static uint32_t roll_length(struct dice *d) {
+    switch (dice_below(d, 24)) {
+    case 0: return 480 + (uint32_t)dice_below(d, 64);
+    case 1: return (uint32_t)dice_below(d, 5000);
+    case 2: return dice_one_in(d, 3) ? 9000 + (uint32_t)dice_below(d, 9000) : 1000;
+    default: return (uint32_t)dice_below(d, 60);
+    }
+}
+
+static void one_set(struct server *s, int db, struct bytes *resp) {
+    model_set(&s->model, db, (int)dice_below(&s->dice, MODEL_KEYS), ++sim.serial,
+              roll_length(&s->dice), resp);
+}
+
+/* Returns how many commands the unit has. */
+static size_t roll_unit(struct server *s, int *db, struct bytes *resp) {
+    int key = (int)dice_below(&s->dice, MODEL_KEYS);
+    size_t n = 0;
+
+    *db = (int)dice_below(&s->dice, MODEL_DBS);
+    switch (dice_below(&s->dice, 16)) {
+    case 0:
+        if (!s->model.value[*db][key].serial) break;
+        model_del(&s->model, *db, key, resp);
+        return 1;
+    case 1:
+    case 2:
+        *db = 0;
+        model_incr(&s->model, (int)dice_below(&s->dice, MODEL_COUNTERS), resp);
+        return 1;
+    case 3:
+        for (n = 0; n < 2 + dice_below(&s->dice, 3); n++) one_set(s, *db, resp);
+        return n;
+    case 4:
+        if (!dice_one_in(&s->dice, 4)) break;
+        model_flush(&s->model, resp);
+        one_set(s, *db, resp);
+        return 2;
+    default: break;
+    }
+    one_set(s, *db, resp);
+    return 1;
+}
+
+static void write_unit(struct server *s) {
+    struct bytes resp = {0};
+    struct unit u = {.level = aof_current_level(s->aof), .logged = false};
+    int db;
+    size_t n = roll_unit(s, &db, &resp);
+
+    if (aof_logs(aof_phase(s->aof))) {
+        if (n == 1)
+            aof_append(s->aof, db, bytes_slice(&resp));
+        else
+            aof_append_group(s->aof, db, db, &resp, n);
+        u.position = aof_appended(s->aof);
+        u.logged = true;
+    }
+    u.print = model_print(&s->model);
+    journal_add(s->journal, u);
+    note("unit %zu: %zu commands, %zu bytes, ends at %llu", s->journal->n, n, resp.n,
+         (unsigned long long)u.position);
+    bytes_release(&resp);
+}
+
+/* ---------------------------------------------------------------- the loop */
+
+static void observe(struct server *s) {
+    struct journal *j = s->journal;
+    size_t kill = j->must_kill, cut = j->must_cut;
+    enum aof_phase phase = aof_phase(s->aof);
+
+    if (phase != AOF_ON && phase != AOF_RECOVERING) return;
+    journal_progress(j, aof_safe(s->aof, AOF_LEVEL_WRITTEN), aof_safe(s->aof, AOF_LEVEL_SYNCED));
+    if (kill != j->must_kill || cut != j->must_cut)
+        note("promised: %zu of %zu units, %zu for a cut", j->must_kill, j->n, j->must_cut);
+}
+
+static void wait(struct server *s, uint64_t ns) {
+    uint64_t until = sched_now_ns() + ns;
+
+    if (!s->woken && ns) sched_wait(&s->woken, until);
+    clock_refresh();
+    if (s->woken) {
+        s->woken = false;
+        aof_on_wake(s->aof);
+    }
+    if (sched_now_ns() >= s->cron_ns + CRON_MS * MS) {
+        s->cron_ns = sched_now_ns();
+        aof_cron(s->aof);
+    }
+    observe(s);
+}
+
+static uint64_t roll_pause(struct dice *d) {
+    static const uint64_t pauses[] = {0, 1000, 50000, 500000, 5 * MS, 5 * MS, 110 * MS, 1300 * MS};
+
+    return pauses[dice_below(d, sizeof pauses / sizeof *pauses)];
+}
+
+static void set_policy(struct server *s) {
+    s->options.policy = (enum aof_fsync)dice_below(&s->dice, 3);
+    note("CONFIG SET appendfsync %d", (int)s->options.policy);
+    aof_set_options(s->aof, &s->options);
+}
+
+static void backup(struct server *s) {
+    struct err e;
+    int rc;
+
+    if (aof_backup_state(s->aof)->phase != BACKUP_OPEN)
+        rc = aof_backup_start(s->aof, "backups", 0, &e);
+    else if (dice_one_in(&s->dice, 4))
+        rc = aof_backup_abort(s->aof, &e);
+    else
+        rc = aof_backup_seal(s->aof, &e);
+    note("BACKUP: %s", rc < 0 ? e.text : "begins");
+}
+
+static void *server_main(void *arg);
+
+static void intrude(struct server *s) {
+    struct server *other = &sim.server[s == &sim.server[0]];
+
+    if (other->aof) return;
+    note("a second process starts");
+    sim.starting++;
+    sched_spawn(server_main, other, other->process, "second");
+}
+
+static void administer(struct server *s) {
+    struct err e;
+
+    switch (dice_below(&s->dice, 8)) {
+    case 0:
+    case 1:
+        note("BGREWRITEAOF");
+        aof_bgrewrite(s->aof);
+        break;
+    case 2:
+        if (!s->life->always_only) set_policy(s);
+        break;
+    case 3:
+        if (s->life->always_only) break;
+        if (aof_phase(s->aof) == AOF_OFF) {
+            note("CONFIG SET appendonly yes");
+            if (aof_enable(s->aof, &e) < 0) note("refused: %s", e.text);
+        } else if (dice_one_in(&s->dice, 3)) {
+            note("CONFIG SET appendonly no");
+            aof_disable(s->aof);
+        }
+        break;
+    case 4:
+    case 5: backup(s); break;
+    default: aof_want_sync(s->aof); break;
+    }
+}
+
+static void turn(struct server *s) {
+    size_t n = dice_small(&s->dice, 6);
+
+    if (!s->life->quiet && dice_one_in(&s->dice, 10)) administer(s);
+    if (!aof_refusal(s->aof) && !dice_one_in(&s->dice, 5))
+        for (size_t i = 0; i < n; i++) write_unit(s);
+    if (!aof_may_wait(s->aof) || !aof_is_syncing(s->aof) || dice_one_in(&s->dice, 3))
+        aof_hand_over(s->aof);
+    wait(s, roll_pause(&s->dice));
+}
+
+static bool is_well(struct server *s) {
+    struct aof_info info;
+
+    if (aof_refusal(s->aof) || aof_phase(s->aof) == AOF_ENABLING) return false;
+    aof_get_info(s->aof, &info);
+    if (info.rewrite_in_progress || aof_backup_busy(s->aof)) return false;
+    if (disk_open_files(s->process) > DESCRIPTORS) return false;
+    if (aof_phase(s->aof) == AOF_OFF) return true;
+    return !info.writer.write_error && !info.writer.sync_error && info.written == info.appended;
+}
+
+/* Once the disk is well the log must be too, with no more descriptors open than at first. */
+static void settle(struct server *s) {
+    uint64_t until = sched_now_ns() + SETTLE_MS * MS;
+
+    while (!is_well(s)) {
+        if (sched_now_ns() > until)
+            broken("not well %d s after the last write: %s, phase %d, %zu descriptors",
+                   SETTLE_MS / 1000, aof_refusal(s->aof), (int)aof_phase(s->aof),
+                   disk_open_files(s->process));
+        aof_hand_over(s->aof);
+        wait(s, CRON_MS * MS);
+    }
+    note("the log is well, %zu descriptors are open", disk_open_files(s->process));
+}
+
+static void stop(struct server *s) {
+    bool on = aof_phase(s->aof) == AOF_ON, ok = aof_stop(s->aof, STOP_MS);
+
+    note("stopped: %s", ok ? "all is durable" : "not all is durable");
+    if (on && ok) s->journal->must_kill = s->journal->must_cut = s->journal->n;
+}
+
+static void *server_main(void *arg) {
+    struct server *s = arg;
+
+    start(s);
+    for (int i = 1; i <= s->life->turns; i++) {
+        if ((unsigned)i == s->life->intruder_at) intrude(s);
+        turn(s);
+    }
+    if (s->life->settle) settle(s);
+    if (s->life->end == END_STOPPED) stop(s);
+    note("end of the life: %s", sched_end_name[s->life->end]);
+    sched_stop(s->life->end);
+}
+
+/* ---------------------------------------------------------------- a life */
+
+static void server_init(struct server *s, const struct life *life, int i) {
+    *s = (struct server){.life = life,
+                         .journal = life->journal,
+                         .process = life->process + i,
+                         .options = life->options,
+                         .dice = dice_new(life->seed, 5 + (uint64_t)i),
+                         .cron_ns = sched_now_ns()};
+}
+
+enum sched_end server_live(struct life *life) {
+    enum sched_end end;
+
+    sched_reset(life->seed);
+    fork_reset(life->seed, life->faults, take_snapshot);
+    sim.winner = 0;
+    sim.started = false;
+    sim.refusal[0] = '\0';
+    sim.starting = 1 + life->rival;
+    for (int i = 0; i < 2; i++) server_init(&sim.server[i], life, i);
+    for (int i = 0; i <= life->rival; i++)
+        sched_spawn(server_main, &sim.server[i], sim.server[i].process, i ? "second" : "main");
+    end = sched_run();
+    for (int i = 0; i < 2; i++) {
+        disk_process_ends(sim.server[i].process);
+        if (sim.server[i].has_snapshot) keyspace_release(&sim.server[i].snapshot);
+    }
+    fork_end_all();
+    return end;
+}
