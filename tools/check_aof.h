@@ -6,6 +6,7 @@
  *   check_aof_look.c     reads a log and finds the first thing that is wrong with it
  *   check_aof_scan.c     finds whole batches, also after damage
  *   check_aof_fix.c      --fix, --truncate-to-timestamp
+ *   check_aof_cut.c      how a file is cut, and what is kept of it
  *   check_aof_salvage.c  --salvage
  *
  * No file is changed in place, and nothing is thrown away: a file that is cut gets a new one in its

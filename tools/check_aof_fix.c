@@ -12,245 +12,9 @@
 #include "storage/base/clock.h"
 #include "storage/base/io.h"
 #include "storage/base/mem.h"
-#include "storage/base/rng.h"
-#include "tools/check_aof.h"
+#include "tools/check_aof_cut.h"
 
-#include <errno.h>
 #include <stdio.h>
-
-enum { NAME_MAX_BYTES = AOF_NAME_MAX + 96, COPY = 1 << 16 };
-
-static int failed(const struct check *c, const char *what, const char *name, const struct err *e) {
-    SAYF(c, "Failed to %s AOF %s: %s\n", what, name, e->text);
-    return -1;
-}
-
-/* ---------------------------------------------------------------- what is kept beside */
-
-/* A name that is free: a second repair keeps what the first one kept. */
-static void name_aside(const struct check *c, const char *name, uint64_t epoch, uint64_t position,
-                       char out[NAME_MAX_BYTES]) {
-    int n = snprintf(out, NAME_MAX_BYTES, "%s.cut-%llu-%llu", name, (unsigned long long)epoch,
-                     (unsigned long long)position);
-
-    for (int i = 2; io_exists(c->dirfd, out); i++)
-        snprintf(out + n, NAME_MAX_BYTES - (size_t)n, "-%d", i);
-}
-
-static int copy_range(int from, int to, uint64_t at, uint64_t end, struct err *e) {
-    char buf[COPY];
-
-    while (at < end) {
-        size_t want = end - at < COPY ? (size_t)(end - at) : COPY;
-        ssize_t got = io_read_at(from, buf, want, (off_t)at, e);
-
-        if (got == 0) return err_set(e, EIO, "the file became shorter while it was read");
-        if (got < 0 || io_write_all(to, buf, (size_t)got, NULL, e) < 0) return -1;
-        at += (uint64_t)got;
-    }
-    return 0;
-}
-
-/* Keeps what a file holds from `at` on in the file `name`. */
-static int keep_tail(struct check *c, const struct part *p, uint64_t at, char name[NAME_MAX_BYTES],
-                     struct err *e) {
-    const struct aof_report *r = &p->r;
-    int from = io_open_read(c->dirfd, p->f.name, e), to = -1, rc = -1;
-
-    if (from < 0) return -1;
-    name_aside(c, p->f.name, r->has_header ? r->epoch.epoch : 0,
-               r->has_header && at >= r->epoch.offset ? aof_position_at(&r->epoch, at) : at, name);
-    to = io_create(c->dirfd, name, e);
-    if (to < 0 || copy_range(from, to, at, r->size, e) < 0) goto out;
-    if (io_sync(to, e) < 0 || io_sync_dir(c->dirfd, e) < 0) goto out;
-    rc = 0;
-out:
-    io_close(from);
-    io_close(to);
-    if (rc < 0 && to >= 0) io_unlink(c->dirfd, name, NULL);
-    return rc;
-}
-
-/* The whole file gets another name. */
-static int move_aside(struct check *c, const struct part *p, struct err *e) {
-    char name[NAME_MAX_BYTES];
-
-    if (!io_exists(c->dirfd, p->f.name)) return 0;
-    name_aside(c, p->f.name, p->r.has_header ? p->r.epoch.epoch : 0, p->position, name);
-    if (io_rename(c->dirfd, p->f.name, name, e) < 0 || io_sync_dir(c->dirfd, e) < 0) return -1;
-    SAYF(c, "%s is taken out of the log and kept as %s\n", p->f.name, name);
-    return 0;
-}
-
-/* ---------------------------------------------------------------- positions */
-
-struct counted {
-    uint64_t units, commands;
-    int fd;
-};
-
-static void count_unit(void *arg, const struct unit *u) {
-    struct counted *n = arg;
-    struct unit full = *u;
-
-    check_unit_commands(n->fd, &full, NULL, NULL);
-    n->units++;
-    n->commands += full.commands;
-}
-
-/* The whole batches from `at` on; `epoch` is the last one of the file then. */
-static struct counted count_after(struct check *c, const struct part *p, uint64_t at,
-                                  struct aof_epoch *epoch, bool *has_epoch) {
-    struct counted n = {.fd = io_open_read(c->dirfd, p->f.name, NULL)};
-
-    *epoch = p->r.epoch;
-    *has_epoch = p->r.has_header;
-    if (n.fd >= 0) check_scan(n.fd, at, epoch, has_epoch, count_unit, &n);
-    io_close(n.fd);
-    return n;
-}
-
-/* What comes after everything that the files say. */
-struct next {
-    bool ours; /* there are headers at all */
-    uint64_t position, epoch;
-};
-
-static void note_epoch(struct next *n, const struct aof_epoch *h, uint64_t size) {
-    n->ours = true;
-    if (h->position > n->position) n->position = h->position;
-    if (size >= h->offset && aof_position_at(h, size) > n->position)
-        n->position = aof_position_at(h, size);
-    if (h->epoch >= n->epoch) n->epoch = h->epoch + 1;
-}
-
-static void note_part(struct check *c, const struct part *p, struct next *n) {
-    struct aof_epoch h = p->r.epoch;
-    bool has = p->r.has_header;
-
-    if (p->known && p->position > n->position) n->position = p->position;
-    if (p->f.type == AOF_BASE) {
-        n->ours |= p->known || has;
-        if (has && h.epoch >= n->epoch) n->epoch = h.epoch + 1;
-        return;
-    }
-    if (p->r.verdict != AOF_WHOLE) count_after(c, p, p->r.good, &h, &has);
-    if (has)
-        note_epoch(n, &h, p->r.size);
-    else
-        n->position += p->r.size; /* its own positions are lost, or it never had any */
-}
-
-static struct next what_comes_next(struct check *c) {
-    struct next n = {.epoch = 1};
-
-    for (size_t i = 0; i < c->nparts; i++) note_part(c, &c->parts[i], &n);
-    return n;
-}
-
-/* ---------------------------------------------------------------- new files in place of old ones
- */
-
-/* The epoch that holds at an offset, which is where a unit begins or the end. */
-struct search {
-    uint64_t at;
-    struct aof_epoch epoch;
-    bool found;
-};
-
-static bool note_wanted(void *arg, const struct aof_report *r, uint64_t end, int64_t ms) {
-    struct search *s = arg;
-
-    (void)ms;
-    if (end <= s->at && r->has_header) {
-        s->epoch = r->epoch;
-        s->found = true;
-    }
-    return false;
-}
-
-static int skip_rdb(void *arg, int fd, uint64_t *end, struct err *e) {
-    (void)arg;
-    (void)fd;
-    (void)end;
-    return err_set(e, ENOTSUP, "no epoch stands in front of an RDB");
-}
-
-static bool epoch_at(struct check *c, const struct part *p, uint64_t at, struct aof_epoch *out) {
-    static const struct aof_reader_ops ops = {.wanted = note_wanted, .preamble = skip_rdb};
-    struct search s = {.at = at};
-    struct aof_report r;
-    int fd;
-
-    if (p->r.has_header && at >= p->r.epoch.offset + 1) {
-        *out = p->r.epoch;
-        return true;
-    }
-    fd = io_open_read(c->dirfd, p->f.name, NULL);
-    if (fd < 0) return false;
-    aof_read_file(fd, &ops, &s, &r);
-    io_close(fd);
-    *out = s.epoch;
-    return s.found;
-}
-
-static size_t put_header(char *out, uint64_t offset, uint64_t position, uint64_t epoch,
-                         uint64_t previous_id, uint64_t *id) {
-    struct aof_epoch h = {
-        .position = position, .offset = offset, .epoch = epoch, .ms = clock_wall_ms()};
-
-    rng_system(&h.id, sizeof h.id);
-    *id = h.id;
-    return aof_mark_header(out, &h, previous_id);
-}
-
-/* The headers that follow `at` in a file that is cut there. One that is cut to nothing says where
- * it joins the file before it first (`joins_at`). */
-static size_t put_headers(struct check *c, const struct part *p, uint64_t at,
-                          const struct next *next, const uint64_t *joins_at,
-                          char out[2 * AOF_MARK_MAX]) {
-    struct aof_epoch before;
-    uint64_t id;
-    size_t n = 0;
-
-    if (!next->ours || p->f.type != AOF_INCR) return 0;
-    if (at > 0)
-        return epoch_at(c, p, at, &before)
-                   ? put_header(out, at, next->position, next->epoch, before.id, &id)
-                   : 0;
-    if (!joins_at) return put_header(out, 0, next->position, next->epoch, 0, &id);
-    n = put_header(out, 0, *joins_at, next->epoch, 0, &id);
-    return n + put_header(out + n, n, next->position, next->epoch + 1, id, &id);
-}
-
-/* Gives the name a new file: the first `at` bytes of the old one, and the lines. */
-static int put_in_place(struct check *c, const char *name, uint64_t at, const char *lines, size_t n,
-                        struct err *e) {
-    char temp[AOF_NAME_MAX + 16];
-    int fd;
-
-    snprintf(temp, sizeof temp, "temp-%s", name);
-    fd = at ? io_copy_as(c->dirfd, name, temp, at, e) : io_create(c->dirfd, temp, e);
-    if (fd < 0) return -1;
-    if ((n && io_write_all(fd, lines, n, NULL, e) < 0) || io_sync(fd, e) < 0 ||
-        io_rename(c->dirfd, temp, name, e) < 0) {
-        io_close(fd);
-        io_unlink(c->dirfd, temp, NULL);
-        return -1;
-    }
-    io_close(fd);
-    return io_sync_dir(c->dirfd, e);
-}
-
-static int publish(struct check *c, struct err *e) {
-    struct bytes text = {0};
-    int rc;
-
-    aof_manifest_format(&c->m, &text);
-    rc = io_replace(c->dirfd, c->name, bytes_slice(&text), e);
-    bytes_release(&text);
-    return rc;
-}
 
 /* ---------------------------------------------------------------- cutting */
 
@@ -274,30 +38,13 @@ static const uint64_t *joint(const struct check *c, size_t i, uint64_t *position
     return found;
 }
 
-/* Cuts a file at `at`, and says so with `done` (which takes its name). */
-static int cut_part(struct check *c, const struct part *p, uint64_t at, const char *lines, size_t n,
-                    const char *done) {
-    char kept[NAME_MAX_BYTES];
-    bool some = p->r.size > at;
-    struct err e;
-
-    if ((some && keep_tail(c, p, at, kept, &e) < 0) ||
-        put_in_place(c, p->f.name, at, lines, n, &e) < 0)
-        return failed(c, "truncate", p->f.name, &e);
-    SAYF(c, "%s", done);
-    if (some)
-        SAYF(c, "The %llu bytes from offset %llu on are kept in %s\n",
-             (unsigned long long)(p->r.size - at), (unsigned long long)at, kept);
-    return 0;
-}
-
 static int cut(struct check *c, size_t i, uint64_t at, const struct next *next, const char *done) {
     const struct part *p = &c->parts[i];
     char lines[2 * AOF_MARK_MAX];
     uint64_t position;
-    size_t n = put_headers(c, p, at, next, joint(c, i, &position), lines);
+    size_t n = check_put_headers(c, p, at, next, joint(c, i, &position), lines);
 
-    return cut_part(c, p, at, lines, n, done);
+    return check_cut_part(c, p, at, lines, n, done);
 }
 
 /* What is said of a file that was cut. */
@@ -316,13 +63,13 @@ static int take_out(struct check *c, size_t from, size_t to) {
     size_t n = 0;
 
     for (size_t i = from; i < to; i++)
-        if (c->parts[i].f.type == AOF_INCR && move_aside(c, &c->parts[i], &e) < 0)
-            return failed(c, "move", c->parts[i].f.name, &e);
+        if (c->parts[i].f.type == AOF_INCR && check_move_aside(c, &c->parts[i], &e) < 0)
+            return check_failed(c, "move", c->parts[i].f.name, &e);
     for (size_t i = 0; i < c->m.n; i++)
         if (i < from || i >= to || c->m.files[i].type != AOF_INCR) c->m.files[n++] = c->m.files[i];
     if (n == c->m.n) return 0;
     c->m.n = n;
-    return publish(c, &e) < 0 ? failed(c, "publish", c->name, &e) : 0;
+    return check_publish(c, &e) < 0 ? check_failed(c, "publish", c->name, &e) : 0;
 }
 
 static bool is_increment(const struct check *c, size_t i) {
@@ -353,7 +100,7 @@ static void tell_cut(struct check *c, const struct part *p) {
     const struct aof_report *r = &p->r;
     struct aof_epoch epoch;
     bool has_epoch;
-    struct counted n = count_after(c, p, r->good, &epoch, &has_epoch);
+    struct counted n = check_count_after(c, p, r->good, &epoch, &has_epoch);
 
     SAYF(c, "This will shrink the AOF %s from %llu bytes, with %llu bytes, to %llu bytes\n",
          p->f.name, (unsigned long long)r->size, (unsigned long long)(r->size - r->good),
@@ -368,7 +115,7 @@ static void tell_cut(struct check *c, const struct part *p) {
 
 static int fix_cut(struct check *c, size_t i) {
     const struct part *p = &c->parts[i];
-    struct next next = what_comes_next(c);
+    struct next next = check_what_comes_next(c);
     char text[400];
 
     tell_cut(c, p);
@@ -389,11 +136,11 @@ int check_cut_single(struct check *c, const struct part *p, uint64_t at) {
     size_t n;
 
     as.f.type = AOF_INCR; /* as one its positions count */
-    note_part(c, &as, &next);
+    check_note_part(c, &as, &next);
     if (at == p->r.good && p->r.verdict != AOF_WHOLE) tell_cut(c, p);
     if (c->o->fix && !check_confirmed(c)) return 1;
-    n = at ? put_headers(c, &as, at, &next, NULL, lines) : 0;
-    return cut_part(c, p, at, lines, n, cut_done(c, p->f.name, text)) < 0;
+    n = at ? check_put_headers(c, &as, at, &next, NULL, lines) : 0;
+    return check_cut_part(c, p, at, lines, n, cut_done(c, p->f.name, text)) < 0;
 }
 
 /* ---------------------------------------------------------------- files that do not join */
@@ -405,14 +152,15 @@ static int make_increment(struct check *c, const struct part *lost, const struct
     char lines[2 * AOF_MARK_MAX];
     uint64_t position;
     struct err e;
-    size_t n = put_headers(c, &p, 0, next, joint(c, c->nparts, &position), lines);
+    size_t n = check_put_headers(c, &p, 0, next, joint(c, c->nparts, &position), lines);
 
     snprintf(f.name, sizeof f.name, "%.200s.%lld.incr.aof", c->stem, (long long)f.seq);
-    if (put_in_place(c, f.name, 0, lines, n, &e) < 0) return failed(c, "make", f.name, &e);
+    if (check_put_in_place(c, f.name, 0, lines, n, &e) < 0)
+        return check_failed(c, "make", f.name, &e);
     c->m.files = mem_realloc(c->m.files, (c->m.n + 1) * sizeof f);
     c->m.files[c->m.n++] = f;
     c->m.cap = c->m.n;
-    return publish(c, &e) < 0 ? failed(c, "publish", c->name, &e) : 0;
+    return check_publish(c, &e) < 0 ? check_failed(c, "publish", c->name, &e) : 0;
 }
 
 /* The index of the last increment before `i`; `i`: there is none. */
@@ -424,7 +172,7 @@ static size_t last_before(const struct check *c, size_t i) {
 
 static int fix_drop(struct check *c, size_t i) {
     struct part lost = c->parts[i];
-    struct next next = what_comes_next(c);
+    struct next next = check_what_comes_next(c);
     size_t last = last_before(c, i), size = 0;
 
     if (last == i && !aof_manifest_base(&c->m)) {
@@ -459,7 +207,7 @@ static int fix_retired(struct check *c, size_t i) {
     memmove(&c->m.files[i], &c->m.files[i + 1], (c->m.n - i - 1) * sizeof f);
     f.type = AOF_INCR;
     c->m.files[c->m.n - 1] = f;
-    return publish(c, &e) < 0 ? failed(c, "publish", c->name, &e) : 0;
+    return check_publish(c, &e) < 0 ? check_failed(c, "publish", c->name, &e) : 0;
 }
 
 /* ---------------------------------------------------------------- the manifest, the base */
@@ -484,7 +232,7 @@ static void take_over_history(struct aof_manifest *to, const struct aof_manifest
 }
 
 static int keep_manifest(struct check *c, struct err *e) {
-    char name[NAME_MAX_BYTES];
+    char name[AOF_NAME_MAX + 64];
     struct io_stat st;
     int fd;
 
@@ -503,12 +251,12 @@ static int take_manifest(struct check *c, struct aof_manifest *m) {
     SAYF(c, "This will make a new manifest %s of the files of the directory:\n", c->name);
     for (size_t i = 0; i < m->n; i++) SAYF(c, "  %s\n", m->files[i].name);
     if (!check_confirmed(c)) return -1;
-    if (keep_manifest(c, &e) < 0) return failed(c, "keep", c->name, &e);
+    if (keep_manifest(c, &e) < 0) return check_failed(c, "keep", c->name, &e);
     take_over_history(m, &c->m);
     aof_manifest_release(&c->m);
     c->m = *m;
     *m = (struct aof_manifest){0};
-    if (publish(c, &e) < 0) return failed(c, "publish", c->name, &e);
+    if (check_publish(c, &e) < 0) return check_failed(c, "publish", c->name, &e);
     SAYF(c, "Successfully repaired the manifest %s\n", c->name);
     return 0;
 }
@@ -557,7 +305,8 @@ static int take_base(struct check *c, const struct aof_file *base) {
         if (c->parts[i].f.type == AOF_BASE) old = c->parts[i];
     SAYF(c, "This will make %s the base: it was made where the increments begin\n", base->name);
     if (!check_confirmed(c)) return -1;
-    if (old.f.name[0] && move_aside(c, &old, &e) < 0) return failed(c, "move", old.f.name, &e);
+    if (old.f.name[0] && check_move_aside(c, &old, &e) < 0)
+        return check_failed(c, "move", old.f.name, &e);
     c->m.files = mem_realloc(c->m.files, (c->m.n + 1) * sizeof *base);
     memmove(&c->m.files[1], &c->m.files[0], c->m.n * sizeof *base);
     for (size_t i = 1; i < c->m.n + 1; i++)
@@ -565,7 +314,7 @@ static int take_base(struct check *c, const struct aof_file *base) {
             c->m.files[n++] = c->m.files[i];
     c->m.files[0] = *base;
     c->m.n = c->m.cap = n;
-    return publish(c, &e) < 0 ? failed(c, "publish", c->name, &e) : 0;
+    return check_publish(c, &e) < 0 ? check_failed(c, "publish", c->name, &e) : 0;
 }
 
 static int fix_base(struct check *c) {
@@ -624,7 +373,7 @@ int check_fix(struct check *c, struct problem *first) {
 
 int check_truncate(struct check *c) {
     long long ts = (long long)c->o->timestamp_given;
-    struct next next = what_comes_next(c);
+    struct next next = check_what_comes_next(c);
     char text[400];
     size_t i = 0;
     uint64_t at;

@@ -17,6 +17,7 @@
 #include "storage/base/num.h"
 #include "storage/base/rng.h"
 #include "tools/check_aof.h"
+#include "tools/key_set.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -184,13 +185,20 @@ static int open_sources(struct salvage *s) {
 struct rdb_base {
     struct rdb_salvage salvage;
     struct rdb_report report;
+    struct key_set seen;
     uint64_t damaged;
 };
 
+/* The loader refuses a key that comes twice, as damage to names makes them do. */
 static int on_key(void *arg, const struct rdb_key *k, struct entry *entry, struct err *e) {
-    (void)arg;
-    (void)k;
+    struct rdb_base *b = arg;
+
     (void)e;
+    if (key_set_has(&b->seen, k->db, entry_key(entry))) {
+        rdb_salvage_leave_out(&b->salvage, k->at, b->report.at);
+        b->report.keys--;
+        b->damaged++;
+    }
     entry_free(entry);
     return 0;
 }
@@ -202,6 +210,15 @@ static bool on_damaged(void *arg, const struct rdb_damage *d, uint64_t *next) {
     rdb_salvage_leave_out(&b->salvage, d->key->at, *next);
     b->damaged++;
     return true;
+}
+
+static void tell_rdb(const struct salvage *s, const char *name, const struct rdb_base *b,
+                     const struct err *why) {
+    SAYF(s->c, "BASE %s: %llu keys saved, %llu damaged keys left out\n", name,
+         (unsigned long long)b->report.keys, (unsigned long long)b->damaged);
+    if (why) SAYF(s->c, "BASE %s: %s; nothing after that can be read\n", name, why->text);
+    if (b->report.sum == RDB_SUM_WRONG)
+        SAYF(s->c, "BASE %s: its checksum does not hold, any of its keys may have changed\n", name);
 }
 
 /* 1: nothing of it can be read. */
@@ -220,6 +237,7 @@ static int write_rdb(struct salvage *s, struct source *from, const char *name, s
 
     if (rdb_salvage_begin(&b.salvage, from->fd, s->dirfd, name, e) < 0) return -1;
     whole = rdb_read(from->fd, &o, &sink, &b, &b.report, &why) == 0;
+    key_set_release(&b.seen);
     if (!whole && b.report.doing == RDB_DOING_START) {
         io_close(b.salvage.out.fd);
         io_unlink(s->dirfd, name, NULL);
@@ -228,13 +246,7 @@ static int write_rdb(struct salvage *s, struct source *from, const char *name, s
     }
     end = b.report.value_at < b.salvage.copied ? b.salvage.copied : b.report.value_at;
     if (rdb_salvage_end(&b.salvage, end, b.report.version, e) < 0) return -1;
-    SAYF(s->c, "BASE %s: %llu keys saved, %llu damaged keys left out\n", from->p.f.name,
-         (unsigned long long)b.report.keys, (unsigned long long)b.damaged);
-    if (!whole)
-        SAYF(s->c, "BASE %s: %s; nothing after that can be read\n", from->p.f.name, why.text);
-    if (b.report.sum == RDB_SUM_WRONG)
-        SAYF(s->c, "BASE %s: its checksum does not hold, any of its keys may have changed\n",
-             from->p.f.name);
+    tell_rdb(s, from->p.f.name, &b, whole ? NULL : &why);
     return 0;
 }
 
