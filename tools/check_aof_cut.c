@@ -184,15 +184,15 @@ static size_t put_header(char *out, uint64_t offset, uint64_t position, uint64_t
 size_t check_put_headers(struct check *c, const struct part *p, uint64_t at,
                          const struct next *next, const uint64_t *joins_at,
                          char out[2 * AOF_MARK_MAX]) {
-    struct aof_epoch before;
+    struct aof_epoch before = {0};
     uint64_t id;
     size_t n = 0;
 
     if (!next->ours || p->f.type != AOF_INCR) return 0;
-    if (at > 0)
-        return epoch_at(c, p, at, &before)
-                   ? put_header(out, at, next->position, next->epoch, before.id, &id)
-                   : 0;
+    if (at > 0) { /* after what another server wrote it is the first one */
+        if (!epoch_at(c, p, at, &before)) before.id = 0;
+        return put_header(out, at, next->position, next->epoch, before.id, &id);
+    }
     if (!joins_at) return put_header(out, 0, next->position, next->epoch, 0, &id);
     n = put_header(out, 0, *joins_at, next->epoch, 0, &id);
     return n + put_header(out + n, n, next->position, next->epoch + 1, id, &id);

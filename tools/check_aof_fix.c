@@ -249,7 +249,8 @@ static int take_manifest(struct check *c, struct aof_manifest *m) {
     struct err e;
 
     SAYF(c, "This will make a new manifest %s of the files of the directory:\n", c->name);
-    for (size_t i = 0; i < m->n; i++) SAYF(c, "  %s\n", m->files[i].name);
+    for (size_t i = 0; i < m->n; i++)
+        SAYF(c, "  %s, number %lld\n", m->files[i].name, (long long)m->files[i].seq);
     if (!check_confirmed(c)) return -1;
     if (keep_manifest(c, &e) < 0) return check_failed(c, "keep", c->name, &e);
     take_over_history(m, &c->m);
@@ -340,7 +341,9 @@ static int repair(struct check *c, const struct problem *p) {
     struct aof_manifest m;
     int rc;
 
-    if ((p->kind == PROBLEM_DROP || p->kind == PROBLEM_BASE) && only_manifest_is_wrong(c, &m)) {
+    bool may_be = p->kind == PROBLEM_DROP || p->kind == PROBLEM_EARLY || p->kind == PROBLEM_BASE;
+
+    if (may_be && only_manifest_is_wrong(c, &m)) {
         rc = take_manifest(c, &m);
         aof_manifest_release(&m);
         return rc;

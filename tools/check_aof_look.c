@@ -168,6 +168,44 @@ static void add(struct aof_manifest *m, const struct aof_file *f) {
     if (f->type == AOF_INCR) m->incr_seq = f->seq;
 }
 
+struct placed {
+    struct aof_file f;
+    bool known;
+    uint64_t position;
+};
+
+static int by_position(const void *a, const void *b) {
+    const struct placed *x = a, *y = b;
+
+    if (x->position != y->position) return x->position < y->position ? -1 : 1;
+    return by_seq(&x->f, &y->f);
+}
+
+/* Increments that all say where they begin stand in that order, and their numbers follow each
+ * other, whatever the names are: names may have been exchanged. */
+static void put_in_order(struct check *c, struct aof_file *files, size_t n) {
+    struct placed *all = mem_calloc((n + 1) * sizeof *all);
+    int64_t last = n ? files[n - 1].seq : 0;
+    bool known = true;
+
+    for (size_t i = 0; i < n; i++) {
+        int fd = io_open_read(c->dirfd, files[i].name, NULL);
+
+        all[i].f = files[i];
+        all[i].known = fd >= 0 && aof_file_position(fd, &files[i], &all[i].position);
+        known &= all[i].known;
+        io_close(fd);
+    }
+    if (n && known && last >= (int64_t)n) {
+        qsort(all, n, sizeof *all, by_position);
+        for (size_t i = 0; i < n; i++) {
+            files[i] = all[i].f;
+            files[i].seq = last - (int64_t)(n - 1 - i);
+        }
+    }
+    mem_free(all);
+}
+
 /* Which increments follow a base shows by their positions. Files that say none (of Redis) are all
  * taken: it removes those of before at once. */
 static bool follows(struct check *c, const struct part *base, const struct aof_file *f) {
@@ -195,6 +233,11 @@ void check_rebuild(struct check *c, struct aof_manifest *out) {
     for (size_t i = 0; i < all.n; i++)
         if (all.files[i].type == AOF_INCR && follows(c, &base, &all.files[i]))
             add(out, &all.files[i]);
+    if (out->n) {
+        bool has_base = out->files[0].type == AOF_BASE;
+
+        put_in_order(c, out->files + has_base, out->n - has_base);
+    }
     c->quiet = quiet;
     mem_free(all.files);
 }

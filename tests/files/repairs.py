@@ -26,6 +26,10 @@ FOLDER, STEM = "appendonlydir", "appendonly.aof"
 MANIFEST = STEM + ".manifest"
 
 
+def position(conn):
+    return int(conn.info("persistence")["aof_appended_position"])
+
+
 class Life:
     """A log of a base and several increments: keys 0, 1, 2... in order, each written once."""
 
@@ -48,6 +52,7 @@ class Life:
                 c.call("BACKUP", "SEAL")
                 c.call("BACKUP", "CLEANUP", c.call("BACKUP", "STATUS")[13])
             self.write(c, 12)
+            self.end = position(c)
             s.stop() if end == "stop" else s.kill()
         self.folder = os.path.join(self.dir, FOLDER)
         self.names = sorted(n for n in os.listdir(self.folder) if n[0] != ".")
@@ -133,7 +138,7 @@ def drop_batches(rng, data):
 
 def first_sector(rng, data):
     n = min(512, len(data))
-    return rng.choice([bytes(n), rng.randbytes(n), b"#" + b"_" * (n - 3) + b"\r\n", b""]) + data[n:]
+    return rng.choice([bytes(n), rng.randbytes(n), b"#" + b"_" * (n - 3) + b"\r\n"]) + data[n:]
 
 
 class Damage:
@@ -254,7 +259,7 @@ def salvaged(life, s, show):
     return kept
 
 
-def repaired(life, s, base_hurt, show):
+def repaired(life, s, kind, show):
     """Runs what the error names. Returns what the server that starts then holds."""
     named = re.search(r"run: stet-check-aof (--fix \S+)", s.log())
     if not named:
@@ -272,6 +277,10 @@ def repaired(life, s, base_hurt, show):
     s.spawn()
     if not s.wait_ready():
         raise Failed("refused after --fix: %s\n%s" % (s.log()[-400:], said[-400:]))
+    if kind in ("sector", "swapped") and position(s.conn()) < life.end:
+        raise Failed("positions are given out again: %d, the log ended at %d" % (
+            position(s.conn()), life.end))
+    base_hurt = "base" in kind and life.rdb == "no"
     goes_on(life, s, life.held if base_hurt else life.prefix)
     return "fix"
 
@@ -281,7 +290,6 @@ def one_round(life, kind, seed, show):
     with life.copy() as s:
         folder = os.path.join(s.dir, FOLDER)
         getattr(Damage(life, folder, rng), kind)()
-        base_hurt = "base" in kind and not life.rdb == "yes"
         life.trust_base = life.rdb == "no" or kind != "bytes_of_base"
         kept = salvaged(life, s, show)
         life.trust_base = True
@@ -289,7 +297,7 @@ def one_round(life, kind, seed, show):
         if s.wait_ready():
             n = goes_on(life, s, life.prefix)
             return "start" if n else "empty"
-        came = repaired(life, s, base_hurt, show)
+        came = repaired(life, s, kind, show)
         if kept is None and came == "salvage":
             raise Failed("neither --fix nor --salvage helps")
         return came
@@ -321,7 +329,7 @@ def padding(life, rng):
                         n, life.prefix(s.conn()), len(life.values)))
                 goes_on(life, s, life.prefix)
             else:
-                repaired(life, s, False, False)
+                repaired(life, s, "padding", False)
 
 
 def started_twice(life, rng):
