@@ -48,6 +48,18 @@ struct aof_job {
     struct aof_keep keep;
     uint64_t base_bytes; /* of a backup: all of it */
     char backup_dir[BACKUP_DIR_MAX], backup_id[BACKUP_ID_MAX];
+    uint64_t backup_position;
+};
+
+/* BACKUP LIST: one thread at a time reads the directory, beside whatever job is at work. */
+struct aof_listing {
+    pthread_t thread;
+    atomic_bool done;
+    bool active;
+    struct aof *a;
+    char dir[BACKUP_DIR_MAX], wanted_dir[BACKUP_DIR_MAX]; /* that is read; that is read next */
+    uint64_t asked, begun, ended;                         /* numbers of readings */
+    struct aof_backup_list found, shown;                  /* the thread's; the last one's */
 };
 
 struct aof {
@@ -97,6 +109,7 @@ struct aof {
     uint64_t keys_at_fork;
 
     struct aof_backup backup;
+    struct aof_listing listing;
 
     /* figures */
     struct aof_writer_state st;
@@ -148,6 +161,14 @@ void aof_backup_step(struct aof *a); /* called from cron and on wake */
 
 /* The log has gone to a new increment; or it could not (`error`). */
 void aof_backup_rotated(struct aof *a, const char *error);
+
+/* aof_backup_list.c */
+
+/* Removes a directory of files, and syncs `dirfd`. Any thread. */
+int aof_backup_remove_dir(int dirfd, const char *name, struct err *e);
+
+void aof_listing_step(struct aof *a); /* called from cron and on wake */
+void aof_listing_stop(struct aof *a);
 
 /* Opens (makes) and locks the directory of a log. -1: nothing is open. Any thread. */
 int aof_open_directory(const char *dirname, const char *stem, int *dirfd, int *lock_fd,
