@@ -226,11 +226,21 @@ static void note_write_error(struct aof *a, int before) {
         log_warning("AOF write error looks solved. The server can write again.");
 }
 
+/* While the AOF is off, or not yet on, nothing was promised of the file: the writer forgets it. */
+static void leave_failed_file(struct aof *a) {
+    log_warning("fsync of the AOF failed while it was %s: %s", aof_phase_name[a->phase],
+                strerror(a->st.sync_error));
+    aof_rewrite_abort(a, "a sync failed");
+    aof_writer_restart(a->w, -1, 0, a->appended, false);
+    a->st.sync_error = a->st.write_error = 0;
+}
+
 void aof_on_wake(struct aof *a) {
     int before = a->st.write_error;
 
     aof_writer_poll(a->w, &a->st.write_error, &a->st.sync_error);
     if (a->st.write_error != before) note_write_error(a, before);
+    if (a->st.sync_error && a->phase <= AOF_ENABLING) leave_failed_file(a);
     if (a->st.sync_error && a->phase == AOF_ON) {
         log_warning("fsync of the AOF failed: %s. The file is not trusted any more; writes are "
                     "refused until a new base and increment are durable",

@@ -185,6 +185,8 @@ static int shorten(struct load *l, const struct aof_file *f, struct aof_report *
                 f->name);
         goto out;
     }
+    /* A header says that everything before it is on the disk. */
+    if (io_write_again(fd, r->synced, r->good, e) < 0 || io_sync(fd, e) < 0) goto out;
     if (r->has_header && end_with_header(l, fd, r, e) < 0) goto out;
     if (io_truncate(fd, (off_t)r->good, e) == 0) rc = io_sync(fd, e);
 out:

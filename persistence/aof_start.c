@@ -183,25 +183,6 @@ static int leave_strays(struct aof *a, const struct aof_loaded *l, bool *left, s
 
 /* ---------------------------------------------------------------- durability of what was read */
 
-enum { COPY_BYTES = 1 << 20 };
-
-/* The same bytes in the same place: the kernel has them as changed then. */
-static int write_again(int fd, uint64_t from, uint64_t to, struct err *e) {
-    char *buf = mem_alloc(COPY_BYTES);
-    int rc = 0;
-
-    while (rc == 0 && from < to) {
-        size_t want = to - from < COPY_BYTES ? (size_t)(to - from) : COPY_BYTES;
-        ssize_t n = io_read_at(fd, buf, want, (off_t)from, e);
-
-        rc = n > 0 ? io_write_at(fd, buf, (size_t)n, (off_t)from, NULL, e) : -1;
-        if (n == 0) err_set(e, EIO, "a file of the log has become shorter");
-        from += n > 0 ? (uint64_t)n : 0;
-    }
-    mem_free(buf);
-    return rc;
-}
-
 static int rewrite_tail(struct aof *a, const struct aof_loaded_file *f, struct err *e) {
     int fd, rc = -1;
 
@@ -220,7 +201,7 @@ static int rewrite_tail(struct aof *a, const struct aof_loaded_file *f, struct e
             "AOF '%s': nothing says that the %llu bytes from offset %llu on are on the disk. "
             "They are written again",
             f->name, (unsigned long long)(f->size - f->unproven), (unsigned long long)f->unproven);
-    if (write_again(fd, f->unproven, f->size, e) == 0) rc = io_sync(fd, e);
+    if (io_write_again(fd, f->unproven, f->size, e) == 0) rc = io_sync(fd, e);
 out:
     io_close(fd);
     return rc;

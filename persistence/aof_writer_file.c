@@ -113,14 +113,16 @@ static bool wants_room(struct aof_writer *w, size_t n) {
     return r->end || ++r->small >= r->need;
 }
 
-/* Makes room behind a group of n bytes, if there is too little and nothing of it is `there`. */
-static bool find_room(struct room *r, int fd, uint64_t start, size_t n, size_t there) {
-    if (aof_room_holds(r->end, start + n)) return true;
-    if (there) return false;
-    if (aof_room_make(fd, start, start + n, &r->end, NULL) == 0) return true;
+/* Makes room after a group of n bytes, if there is too little and nothing of it is `there`. Sets
+ * `*found`. -1: what was begun cannot be cut off, so nothing may be written over it either. */
+static int find_room(struct room *r, int fd, uint64_t start, size_t n, size_t there, bool *found,
+                     struct err *e) {
+    *found = aof_room_holds(r->end, start + n);
+    if (*found || there) return 0;
+    *found = aof_room_make(fd, start, start + n, &r->end, NULL) == 0;
+    if (*found) return 0;
     r->end = r->small = 0; /* no space for it: what is needed may find some */
-    io_truncate(fd, (off_t)start, NULL);
-    return false;
+    return io_truncate(fd, (off_t)start, e);
 }
 
 /* One attempt at a group of batches. What got through of a failed one is cut off again, so that no
@@ -129,11 +131,12 @@ static int write_group(struct room *r, bool in_room, int fd, uint64_t start, str
                        size_t *done) {
     size_t got = 0, n = data->n;
     char seam[AOF_ROOM_SEAM_MAX];
+    bool room = false;
     struct err e;
     int rc;
 
-    if (in_room && find_room(r, fd, start, n, *done))
-        bytes_append(data, seam, aof_room_seam(start + n, seam));
+    if (in_room && find_room(r, fd, start, n, *done, &room, &e) < 0) return e.code;
+    if (room) bytes_append(data, seam, aof_room_seam(start + n, seam));
     rc = io_write_at(fd, data->p + *done, data->n - *done, (off_t)(start + *done), &got, &e);
     data->n = n;
     *done = *done + got < n ? *done + got : n; /* the seam is written anew */

@@ -131,20 +131,16 @@ int io_sync_parent(const char *path, struct err *e) {
 }
 
 int io_open_dir(const char *path, bool create, struct err *e) {
-    if (create && !fails(IO_MKDIR) && be->mkdir(AT_FDCWD, path) == 0) {
-        if (io_sync_parent(path, e) < 0) return -1;
-    } else if (create && errno != EEXIST) {
+    if (create && (fails(IO_MKDIR) || be->mkdir(AT_FDCWD, path) < 0) && errno != EEXIST)
         return err_set(e, errno, "can't make the directory '%s': %s", path, strerror(errno));
-    }
+    if (create && io_sync_parent(path, e) < 0) return -1;
     return open_directory(AT_FDCWD, path, e);
 }
 
 int io_open_subdir(int dirfd, const char *name, bool create, struct err *e) {
-    if (create && !fails(IO_MKDIR) && be->mkdir(dirfd, name) == 0) {
-        if (io_sync_dir(dirfd, e) < 0) return -1;
-    } else if (create && errno != EEXIST) {
+    if (create && (fails(IO_MKDIR) || be->mkdir(dirfd, name) < 0) && errno != EEXIST)
         return err_set(e, errno, "can't make the directory '%s': %s", name, strerror(errno));
-    }
+    if (create && io_sync_dir(dirfd, e) < 0) return -1;
     return open_directory(dirfd, name, e);
 }
 
@@ -267,6 +263,22 @@ ssize_t io_read_at(int fd, void *p, size_t n, off_t at, struct err *e) {
     do rc = be->read(fd, p, n, at);
     while (rc < 0 && errno == EINTR);
     if (rc < 0) err_set(e, errno, "read: %s", strerror(errno));
+    return rc;
+}
+
+int io_write_again(int fd, uint64_t from, uint64_t to, struct err *e) {
+    char *buf = mem_alloc(COPY_BYTES);
+    int rc = 0;
+
+    while (rc == 0 && from < to) {
+        size_t want = to - from < COPY_BYTES ? (size_t)(to - from) : COPY_BYTES;
+        ssize_t n = io_read_at(fd, buf, want, (off_t)from, e);
+
+        if (n == 0) err_set(e, EIO, "a file has become shorter while it was read");
+        rc = n > 0 ? io_write_at(fd, buf, (size_t)n, (off_t)from, NULL, e) : -1;
+        from += n > 0 ? (uint64_t)n : 0;
+    }
+    mem_free(buf);
     return rc;
 }
 

@@ -35,8 +35,8 @@ enum io_op {
 
 /* ---------------------------------------------------------------- directories */
 
-/* Opens a directory; with `create` makes it first if it is not there, and syncs its parent. Returns
- * a descriptor for io_close(), or -1. */
+/* Opens a directory; with `create` makes it first if it is not there, and syncs its parent in any
+ * case: an earlier attempt may have failed to. Returns a descriptor for io_close(), or -1. */
 int io_open_dir(const char *path, bool create, struct err *e);
 int io_open_subdir(int dirfd, const char *name, bool create, struct err *e);
 
@@ -76,6 +76,9 @@ int io_write_all(int fd, const void *p, size_t n, size_t *done, struct err *e);
 
 /* The same at an offset. A descriptor in append mode writes at the end of the file all the same. */
 int io_write_at(int fd, const void *p, size_t n, off_t at, size_t *done, struct err *e);
+/* Reads what stands there and writes it once more: the kernel has it as changed then, so that the
+ * next sync carries it to the disk, whatever became of earlier ones. */
+int io_write_again(int fd, uint64_t from, uint64_t to, struct err *e);
 ssize_t io_read_at(int fd, void *p, size_t n, off_t at, struct err *e);
 int io_sync(int fd, struct err *e); /* fdatasync */
 int io_truncate(int fd, off_t size, struct err *e);
