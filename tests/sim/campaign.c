@@ -7,6 +7,7 @@
 #include "fork.h"
 #include "server.h"
 #include "storage/base/io.h"
+#include "storage/base/rng.h"
 #include "wraps.h"
 
 #include <errno.h>
@@ -380,6 +381,7 @@ static bool begin_seed(uint64_t seed, bool trace, unsigned easy, bool (*what)(vo
     c.sync_ns = dice_one_in(&c.dice, 3) ? 20000000 : 500000;
     sched_reset_time();
     wraps_reset(seed);
+    rng_seed(seed);
     server_reset(trace);
     disk_reset(seed);
     damage_reset();
