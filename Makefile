@@ -81,10 +81,10 @@ $(O)/server/version.o: ALL_CFLAGS += -DSTET_GITSHA='"$(GITSHA)"'
 $(BIN)/stet-server: $(call objs,server) $(ALL_LIBS)
 	$(LINK) -o $@ $^ $(SYS_LIBS)
 
-$(BIN)/stet-check-aof: $(O)/tools/check_aof.o $(call libs_for,persistence)
+$(BIN)/stet-check-aof: $(patsubst %.c,$(O)/%.o,$(wildcard tools/check_aof*.c)) $(O)/tools/key_set.o $(call libs_for,persistence)
 	$(LINK) -o $@ $^ $(SYS_LIBS)
 
-$(BIN)/stet-check-rdb: $(O)/tools/check_rdb.o $(call libs_for,persistence)
+$(BIN)/stet-check-rdb: $(O)/tools/check_rdb.o $(O)/tools/key_set.o $(call libs_for,persistence)
 	$(LINK) -o $@ $^ $(SYS_LIBS)
 
 # ---------------------------------------------------------------- tests

@@ -67,15 +67,26 @@ const struct aof_backup *aof_backup_state(const struct aof *a);
 
 /* One backup of a directory. */
 struct aof_backup_entry {
-    const char *id;
+    char id[BACKUP_ID_MAX];
     bool sealed;
     int64_t when_ms; /* when it last changed */
     uint64_t bytes, files;
 };
 
-/* Shows what is in a directory, in no order; nothing if there is no such directory. */
-void aof_backup_each(const char *dir, void (*see)(void *arg, const struct aof_backup_entry *b),
-                     void *arg);
+struct aof_backup_list {
+    struct aof_backup_entry *entries; /* in no order */
+    size_t n;
+    bool failed; /* no thread could be started */
+};
+
+/* Reads a directory on a thread. Returns the number of the reading that shows what is there from
+ * now on; it is over when aof_backup_is_listed(). One reading serves all that asked before it
+ * began. */
+uint64_t aof_backup_list(struct aof *a, const char *dir);
+bool aof_backup_is_listed(const struct aof *a, uint64_t reading);
+
+/* What the last reading found: empty if there is no such directory. */
+const struct aof_backup_list *aof_backup_listed(const struct aof *a);
 
 /* At start, before the log is looked at: makes the log's directory from a backup. Every file is
  * read and checked first; refused where there are data files already. */

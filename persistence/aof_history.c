@@ -13,22 +13,31 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define MS_NOT_POSITION INT64_C(100000000000) /* 1973; such a position would be 100 GB */
+#define MS_LEAST INT64_C(100000000000) /* 1973; as seconds it is the year 5138 */
 
 /* ---------------------------------------------------------------- words */
 
-bool aof_moment_parse(const char *text, struct aof_moment *to) {
+int aof_moment_parse(const char *text, struct aof_moment *to, struct err *e) {
     bool is_position = strncmp(text, "position:", 9) == 0;
     const char *number = is_position ? text + 9 : text;
     int64_t n;
 
-    if (!num_parse_i64(number, strlen(number), &n) || n < 0) return false;
-    *to = (struct aof_moment){.given = true, .by_time = !is_position && n >= MS_NOT_POSITION};
+    if (!num_parse_i64(number, strlen(number), &n) || n < 0)
+        return err_set(e, EINVAL,
+                       "'%.100s' is no moment: give a unix time in milliseconds, or "
+                       "'position:N' for a position of the AOF",
+                       text);
+    if (!is_position && n < MS_LEAST)
+        return err_set(e, EINVAL,
+                       "'%s' is too small for a unix time in milliseconds. If it is a time in "
+                       "seconds, give '%s000'; if it is a position of the AOF, give 'position:%s'",
+                       text, text, text);
+    *to = (struct aof_moment){.given = true, .by_time = !is_position};
     if (to->by_time)
         to->ms = n;
     else
         to->position = (uint64_t)n;
-    return true;
+    return 0;
 }
 
 /* ---------------------------------------------------------------- what the files say */

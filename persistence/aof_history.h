@@ -39,8 +39,9 @@ struct aof_moment {
     int64_t ms; /* unix time */
 };
 
-/* "1700000000000" (100000000000 or more: milliseconds), "12345" or "position:12345". */
-bool aof_moment_parse(const char *text, struct aof_moment *to);
+/* "1700000000000" (unix milliseconds) or "position:12345". A bare number below 100000000000 is
+ * refused: it would be a time of 1973, and is most likely one in seconds, or a position. */
+int aof_moment_parse(const char *text, struct aof_moment *to, struct err *e);
 
 /* The base and the increments, in order, that lead to a moment. -1: nothing does. */
 int aof_history_select(int dirfd, const struct aof_manifest *m, const struct aof_moment *to,

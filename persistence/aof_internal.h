@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * aof_internal - struct aof, shared by aof.c (appending and states), aof_files.c (the steps that
- * change which files exist) and aof_start.c (start and stop). Nobody else includes this.
+ * aof_internal - struct aof, shared by aof.c (appending and states), aof_files.c (rewrites),
+ * aof_jobs.c (their steps that wait for the disk), aof_backup.c and aof_start.c (start and stop).
  */
 #ifndef STET_PERSISTENCE_AOF_INTERNAL_H
 #define STET_PERSISTENCE_AOF_INTERNAL_H
@@ -31,6 +31,7 @@ struct aof_job {
     struct aof *a; /* only its constant parts may be looked at: dirfd (if it is open), hooks */
     bool active;
     bool tried, published; /* a manifest: it may be on the disk; it is */
+    bool foreign;          /* `manifest` is that of a log which this process has not loaded */
     int rc;
     struct err err;
     /* in and out */
@@ -47,6 +48,18 @@ struct aof_job {
     struct aof_keep keep;
     uint64_t base_bytes; /* of a backup: all of it */
     char backup_dir[BACKUP_DIR_MAX], backup_id[BACKUP_ID_MAX];
+    uint64_t backup_position;
+};
+
+/* BACKUP LIST: one thread at a time reads the directory, beside whatever job is at work. */
+struct aof_listing {
+    pthread_t thread;
+    atomic_bool done;
+    bool active;
+    struct aof *a;
+    char dir[BACKUP_DIR_MAX], wanted_dir[BACKUP_DIR_MAX]; /* that is read; that is read next */
+    uint64_t asked, begun, ended;                         /* numbers of readings */
+    struct aof_backup_list found, shown;                  /* the thread's; the last one's */
 };
 
 struct aof {
@@ -58,8 +71,11 @@ struct aof {
     struct aof_writer *w;
     int dirfd, lock_fd;
     struct aof_manifest manifest;
-    struct aof_manifest
-        doubtful; /* made, and perhaps named by a manifest whose publishing failed */
+    bool foreign;          /* it names a log that was not loaded, and is about to be replaced */
+    bool opening;          /* the directory is wanted */
+    struct err open_error; /* why it could not be had */
+    /* Made, and perhaps named by a manifest whose publishing failed. */
+    struct aof_manifest doubtful;
     struct disposer *disposer;
 
     /* the batch under way */
@@ -93,6 +109,7 @@ struct aof {
     uint64_t keys_at_fork;
 
     struct aof_backup backup;
+    struct aof_listing listing;
 
     /* figures */
     struct aof_writer_state st;
@@ -108,7 +125,17 @@ void aof_keep_options(struct aof *a, const struct aof_options *o);
 
 void aof_enter(struct aof *a, enum aof_phase to, const char *why);
 
+/* aof_jobs.c: on a thread */
+int aof_run_open(struct aof_job *job);
+int aof_run_prepare(struct aof_job *job);
+int aof_run_publish(struct aof_job *job);
+
+/* The manifest names the new increment before there is anything else: an empty last one is legal.
+ */
+bool aof_is_named_first(enum rewrite_purpose p);
+
 /* aof_files.c */
+void aof_open_step(struct aof *a); /* called from cron, and when opening is wanted */
 bool aof_rewrite_begin(struct aof *a, enum rewrite_purpose purpose);
 void aof_rewrite_step(struct aof *a); /* called from cron and on wake */
 void aof_rewrite_fork(struct aof *a); /* at a hand-over, in RW_FORK */
@@ -134,6 +161,14 @@ void aof_backup_step(struct aof *a); /* called from cron and on wake */
 
 /* The log has gone to a new increment; or it could not (`error`). */
 void aof_backup_rotated(struct aof *a, const char *error);
+
+/* aof_backup_list.c */
+
+/* Removes a directory of files, and syncs `dirfd`. Any thread. */
+int aof_backup_remove_dir(int dirfd, const char *name, struct err *e);
+
+void aof_listing_step(struct aof *a); /* called from cron and on wake */
+void aof_listing_stop(struct aof *a);
 
 /* Opens (makes) and locks the directory of a log. -1: nothing is open. Any thread. */
 int aof_open_directory(const char *dirname, const char *stem, int *dirfd, int *lock_fd,

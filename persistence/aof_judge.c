@@ -40,11 +40,19 @@ int aof_check_join(struct load *l, const struct aof_file *f, int fd, struct err 
     uint64_t position;
 
     if (f->type == AOF_BASE) {
+        c->name = f->name;
         if (!aof_is_single_file(l, f) && aof_file_position(fd, f, &position))
             *c = (struct aof_chain){true, true, position, 0, 0, f->name};
         return 0;
     }
-    if (!aof_read_header(fd, &h) || !c->known) return 0;
+    if (!aof_read_header(fd, &h)) return 0;
+    if (!c->name && h.position > 0)
+        return err_set(e, EILSEQ,
+                       "the append only file '%s' begins at position %llu, but there is no base "
+                       "before it. Make a backup, then run: stet-check-aof --fix %s/%s.manifest",
+                       f->name, (unsigned long long)h.position, l->o->names.dirname,
+                       l->o->names.filename);
+    if (!c->known) return 0;
     if (h.position != c->end) return refuse_join(l, f, "position", h.position, e);
     if (h.epoch < c->epoch) return refuse_join(l, f, "epoch", h.epoch, e);
     if (c->id && h.id == c->id)

@@ -382,6 +382,7 @@ static int read_one(struct load *l, size_t i, bool *has_data, struct err *e) {
     } else {
         l->out->base_bytes = r.size;
     }
+    if (r.last_ms) l->last_ms = r.last_ms;
     aof_note_file(l, i, &r);
     log_file(f, &r, began);
     return 0;
@@ -400,6 +401,27 @@ static int list_files(struct load *l, struct err *e) {
     return err_set(e, why.code, "can't recover to the given moment: %.400s", why.text);
 }
 
+/* A moment that the log has not reached is most likely a mistake. */
+static int check_end(const struct load *l, struct err *e) {
+    const struct aof_moment *to = &l->o->until;
+    const struct aof_report *r = &l->out->last;
+    uint64_t end = r->has_header ? aof_position_at(&r->epoch, r->good) : l->out->next_position;
+
+    if (!to->given || l->stopped) return 0;
+    if (to->by_time && to->ms > l->last_ms)
+        return err_set(e, ERANGE,
+                       "cannot recover to %lld ms: the append only file ends at %lld ms "
+                       "(position:%llu)",
+                       (long long)to->ms, (long long)l->last_ms, (unsigned long long)end);
+    if (!to->by_time && to->position > end)
+        return err_set(
+            e, ERANGE,
+            "cannot recover to position:%llu: the append only file ends at position:%llu "
+            "(%lld ms)",
+            (unsigned long long)to->position, (unsigned long long)end, (long long)l->last_ms);
+    return 0;
+}
+
 int aof_load(int dirfd, const struct aof_load_options *o, struct aof_loaded *out, struct err *e) {
     struct load l = {.dirfd = dirfd, .o = o, .out = out};
     uint64_t began = clock_real_ns();
@@ -414,10 +436,9 @@ int aof_load(int dirfd, const struct aof_load_options *o, struct aof_loaded *out
     for (size_t i = 0; i < l.list.n; i++)
         if (read_one(&l, i, &has_data, e) < 0) goto fail;
     if (check_empty_base(&l, aof_manifest_base(&l.list), has_data, e) < 0) goto fail;
+    if (check_end(&l, e) < 0) goto fail;
     log_notice("DB loaded from append only file: %.3f seconds",
                (double)(clock_real_ns() - began) / 1e9);
-    if (o->until.given && !l.stopped)
-        log_notice("The append only file ends before the moment it is recovered to");
     out->cut_short = o->until.given;
     aof_manifest_release(&l.list);
     return 0;

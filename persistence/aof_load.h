@@ -74,7 +74,8 @@ int aof_manifest_check_gaps(int dirfd, const struct aof_manifest *m, const char 
  * what is there besides a manifest is the rest of a start that did not end. */
 bool aof_creation_is_under_way(int dirfd, const char *stem);
 
-/* Stands in a directory that is a finished backup: its files may have other names. */
+/* Stands in a directory that is a finished backup, a line "stet-backup 1 <position> <unix ms>": its
+ * files may share their bytes with others, so none is written, cut or repaired in place. */
 #define AOF_SEAL ".sealed"
 
 /* True if the file holds nothing, or one header line and nothing else. */

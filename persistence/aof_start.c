@@ -109,8 +109,10 @@ static int leave_past(struct aof *a, struct aof_loaded *l, struct err *e) {
     if (rc == 0) rc = create_log(a, true, e);
     if (rc == 0)
         log_warning("The log goes on in new files from position %llu. The old ones are kept, and "
-                    "their manifest as '%s'",
-                    (unsigned long long)a->appended, name);
+                    "their manifest as '%s'. The way back, which gives up what is written from "
+                    "now on: stop the server, then run: mv %s/%s %s/%s.manifest",
+                    (unsigned long long)a->appended, name, a->o.names.dirname, name,
+                    a->o.names.dirname, a->o.names.filename);
     return rc;
 }
 
@@ -389,6 +391,7 @@ bool aof_stop(struct aof *a, int deadline_ms) {
     if (a->phase == AOF_ON) ok = settle(a, deadline_ms);
     if (a->phase == AOF_RECOVERING) ok = false;
     if (!ended) return false; /* a thread hangs at the disk and uses what is here until the exit */
+    aof_listing_stop(a);
     aof_writer_free(a->w, !ok);
     disposer_free(a->disposer, deadline_ms);
     aof_manifest_release(&a->manifest);

@@ -169,9 +169,10 @@ static void end_loading(struct app *a) {
 /* --recover-to: only what was logged up to then is loaded. */
 static int set_moment(const struct app *a, struct aof_load_options *l) {
     const char *to = a->v->recover_to;
+    struct err e;
 
-    if (!to || aof_moment_parse(to, &l->until)) return 0;
-    log_warning("'recover-to' is a time in milliseconds or a position of the log, not '%s'", to);
+    if (!to || aof_moment_parse(to, &l->until, &e) == 0) return 0;
+    log_warning("recover-to: %s", e.text);
     return -1;
 }
 
@@ -191,6 +192,18 @@ static int restore(struct app *a) {
     return -1;
 }
 
+/* Every refusal for what the files hold names the command that repairs them. (A command that is
+ * not accepted, at some offset, is no damage.) */
+static void name_repair(const char *dirname, const char *filename, const struct err *e) {
+    bool is_damage = e->code == EILSEQ || e->code == EINVAL || e->code == ENOENT ||
+                     strstr(e->text, "its RDB part");
+
+    if (!is_damage || strstr(e->text, "stet-check-aof") || strstr(e->text, "', offset ")) return;
+    log_warning("To repair the append only file, make a backup of its directory, then run: "
+                "stet-check-aof --fix %s/%s.manifest",
+                dirname, filename);
+}
+
 static int load(struct app *a) {
     struct aof_load_options l = load_options(a);
     struct err e;
@@ -203,6 +216,7 @@ static int load(struct app *a) {
         end_loading(a);
         a->engine.dirty = 0;
         if (rc < 0) log_warning("%s", e.text);
+        if (rc < 0) name_repair(l.names.dirname, l.names.filename, &e);
     }
     release_options(&l);
     return rc;

@@ -32,7 +32,7 @@ static void print_usage(FILE *out) {
         "  stet-server --port 7777 --appendonly yes --appendfsync always\n"
         "  stet-server --port auto --port-file /tmp/port --save ''\n"
         "  stet-server --appendonly yes --restore-from backups/backup-1700000000000\n"
-        "  stet-server --appendonly yes --recover-to 1700000000000   (ms, or a log position)\n"
+        "  stet-server --appendonly yes --recover-to 1700000000000   (ms, or position:N)\n"
         "  echo 'maxclients 100' | stet-server -\n",
         out);
 }

@@ -50,7 +50,7 @@ UNIT_SUITES := $(foreach l,$(UNIT_LAYERS),'unit $(l)=$(T)/unit-$(l) $(CRITERION)
 SYSTEM_SUITE := 'system=$(T)/system-tests $(CRITERION)'
 FILE_SUITES := 'golden=tests/golden/replay.py' 'facts=tests/facts/facts.py' \
     'real files=tests/files/load.py' 'rdb files=tests/files/rdb.py' 'check rdb=tests/files/check_rdb.py' 'damaged files=tests/files/crash.py' \
-    'damaged marks=tests/files/marks.py' 'crash points=tests/steps/steps.py'
+    'damaged marks=tests/files/marks.py' 'repairs=tests/files/repairs.py --rounds 2' 'crash points=tests/steps/steps.py'
 OTHER_SUITES := 'interop=tests/interop/interop.py' 'migrate=tests/interop/migrate.py' 'backup=tests/interop/backup.py' 'recover=tests/interop/recover.py' 'redis-cli=tests/interop/clients.py' 'clients=tests/clients/clients.py' 'tls=tests/tls/tls.py' \
     'fuzz restore=tests/fuzz/restore.py --rounds 40' 'fuzz files=tests/fuzz/files.py --rounds 2000' 'fuzz scripts=tests/fuzz/scripts.py --rounds 20' 'fuzz framing=tests/fuzz/framing.py --rounds 10' 'fuzz clients=tests/fuzz/clients.py --seconds 12' \
     'differential=tests/differential/differential.py --worlds 12 --seconds 60' 'reload=tests/differential/reload.py' 'acl=tests/differential/acl.py' 'crowd=tests/differential/crowd.py --worlds 25 --seconds 60' 'watch=tests/differential/watch.py --seconds 8' \

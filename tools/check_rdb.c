@@ -11,9 +11,9 @@
 #include "persistence/rdb_format.h"
 #include "persistence/rdb_salvage.h"
 #include "storage/base/clock.h"
-#include "storage/base/hash.h"
 #include "storage/base/io.h"
 #include "storage/base/mem.h"
+#include "tools/key_set.h"
 
 #include <argp.h>
 #include <errno.h>
@@ -58,8 +58,7 @@ struct check {
     int ndbs;
     struct bytes aux; /* members of a JSON object */
     struct bytes key; /* the damaged one, as it is */
-    uint64_t *seen;   /* hashes of names; open addressing, 0: free */
-    size_t nseen, cap;
+    struct key_set seen;
     struct large largest[LARGEST];
     int nlargest;
     struct damage *damaged;
@@ -242,39 +241,6 @@ static void count_key(struct check *c, const struct rdb_key *k, struct slice key
     if (c->o->json) note_large(c, k, key, c->report.at - k->at);
 }
 
-static void put_seen(uint64_t *seen, size_t cap, uint64_t hash) {
-    size_t i = hash & (cap - 1);
-
-    while (seen[i]) i = (i + 1) & (cap - 1);
-    seen[i] = hash;
-}
-
-static void grow_seen(struct check *c) {
-    size_t cap = c->cap ? c->cap * 2 : 1024;
-    uint64_t *seen = mem_calloc(cap * sizeof *seen);
-
-    for (size_t i = 0; i < c->cap; i++)
-        if (c->seen[i]) put_seen(seen, cap, c->seen[i]);
-    mem_free(c->seen);
-    c->seen = seen;
-    c->cap = cap;
-}
-
-/* Whether the key was there before. (Among 10 million, two hashes are equal in one of 300,000
- * files.) */
-static bool is_again(struct check *c, int db, struct slice key) {
-    uint64_t hash = hash_bytes(key.p, key.n) + (uint64_t)db * UINT64_C(0x9e3779b97f4a7c15);
-    size_t i;
-
-    if (hash == 0) hash = 1;
-    if (c->nseen * 2 >= c->cap) grow_seen(c);
-    for (i = hash & (c->cap - 1); c->seen[i]; i = (i + 1) & (c->cap - 1))
-        if (c->seen[i] == hash) return true;
-    c->seen[i] = hash;
-    c->nseen++;
-    return false;
-}
-
 static void note_damage(struct check *c, const struct rdb_key *k, struct slice key,
                         const char *text) {
     struct damage *d;
@@ -292,7 +258,7 @@ static int on_key(void *arg, const struct rdb_key *k, struct entry *entry, struc
     struct slice key = entry_key(entry);
     int rc = 0;
 
-    if (!is_again(c, k->db, key)) {
+    if (!key_set_has(&c->seen, k->db, key)) {
         count_key(c, k, key);
     } else if (c->o->salvage) {
         note_damage(c, k, key, "the key is there already");
@@ -495,7 +461,7 @@ static void release(struct check *c) {
         mem_free(c->damaged[i].text);
     }
     mem_free(c->damaged);
-    mem_free(c->seen);
+    key_set_release(&c->seen);
     mem_free(c->db_keys);
     bytes_release(&c->aux);
     bytes_release(&c->key);

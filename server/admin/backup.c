@@ -118,31 +118,37 @@ static int cmd_backup_status(struct call *x) {
     return 0;
 }
 
-struct listing {
-    struct reply *r; /* NULL: they are only counted */
-    size_t n;
-};
+static bool is_listed(const struct blocked *b) {
+    return aof_backup_is_listed(b->s->e->aof, b->position);
+}
 
-static void see(void *arg, const struct aof_backup_entry *b) {
-    struct listing *l = arg;
+static void answer_list(struct blocked *b, struct reply *r) {
+    static const char no_thread[] = "ERR BACKUP: no thread could be started";
+    const struct aof_backup_list *l = aof_backup_listed(b->s->e->aof);
 
-    l->n++;
-    if (!l->r) return;
-    reply_map(l->r, 5);
-    put_text(l->r, "id", b->id);
-    put_text(l->r, "state", b->sealed ? "sealed" : "partial");
-    put_number(l->r, "changed", b->when_ms);
-    put_number(l->r, "files", (int64_t)b->files);
-    put_number(l->r, "bytes", (int64_t)b->bytes);
+    if (l->failed) {
+        engine_count_error(b->s->e, no_thread);
+        reply_error_text(r, no_thread, sizeof no_thread - 1);
+        return;
+    }
+    reply_array(r, l->n);
+    for (size_t i = 0; i < l->n; i++) {
+        const struct aof_backup_entry *k = &l->entries[i];
+
+        reply_map(r, 5);
+        put_text(r, "id", k->id);
+        put_text(r, "state", k->sealed ? "sealed" : "partial");
+        put_number(r, "changed", k->when_ms);
+        put_number(r, "files", (int64_t)k->files);
+        put_number(r, "bytes", (int64_t)k->bytes);
+    }
 }
 
 static int cmd_backup_list(struct call *x) {
-    const char *dir = x->e->v->backup_dir;
-    struct listing count = {0}, shown = {.r = &x->r};
+    struct blocked b = {.ready = is_listed, .answer = answer_list};
 
-    if (dir) aof_backup_each(dir, see, &count);
-    reply_array(&x->r, count.n);
-    if (count.n) aof_backup_each(dir, see, &shown);
+    b.position = aof_backup_list(x->e->aof, x->e->v->backup_dir);
+    block_on_progress(x, &b, 0);
     return 0;
 }
 
@@ -180,7 +186,7 @@ static const struct command backup_subcommands[] = {
      .grammar = "[id]"},
     {"status", 2, CMD_ADMIN | CMD_NOSCRIPT, "server", {0, 0, 0}, cmd_backup_status, "8.10.0",
      "Tells how a backup goes on."},
-    {"list", 2, CMD_ADMIN | CMD_NOSCRIPT, "server", {0, 0, 0}, cmd_backup_list, "8.10.0",
+    {"list", 2, STEP, "server", {0, 0, 0}, cmd_backup_list, "8.10.0",
      "Lists the backups there are."},
     {"help", 2, CMD_HELP, "server", {0, 0, 0}, cmd_backup_help, "8.10.0",
      "Explains the subcommands."},

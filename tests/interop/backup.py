@@ -7,16 +7,20 @@ whole, loads in redis-server and by --restore-from, and holds what was there whe
 """
 import atexit
 import os
+import select
 import shutil
+import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
+from aof import fingerprint  # noqa: E402
 from cases import ask, equal, run_only  # noqa: E402
 from resp import Closed, ReplyError  # noqa: E402
-from server import SERVER, Failed, Server, is_stet, rewrite_done, wait_for  # noqa: E402
+from server import CHECK_AOF, SERVER, Failed, Server, is_stet, rewrite_done, wait_for  # noqa: E402
 
 REDIS = "/usr/bin/redis-server"
 LOG = ["--appendonly", "yes", "--enable-debug-command", "yes"]
@@ -139,6 +143,28 @@ def errors():
         s.stop()
 
 
+def listing():
+    """BACKUP LIST of a large directory: other clients are served while it is read."""
+    with Server(*LOG) as s:
+        for i in range(3000):
+            os.makedirs(os.path.join(s.dir, "backups", "backup-%d" % i))
+        c, d = s.conn(), s.conn()
+        d.call("PING")
+        c.send(b"BACKUP LIST\r\n")
+        pings = 0
+        while not select.select([c.sock], [], [], 0)[0]:
+            d.call("PING")
+            pings += 1
+        equal("backups", len(c.read()[1]), 3000)
+        if pings < 5:
+            raise Failed("%d PINGs were answered during BACKUP LIST" % pings)
+        equal("cleanup", c.call("BACKUP", "CLEANUP", "backup-7"), b"OK")
+        equal("list after it", len(c.call("BACKUP", "LIST")), 2999)
+        with Server("--appendonly", "no", "--backup-dir", os.path.join(s.dir, "backups")) as off:
+            equal("list without a log", len(off.conn().call("BACKUP", "LIST")), 2999)
+        s.stop()
+
+
 def refused():
     """A start that would lose something, or that has nothing whole to begin with."""
     with Server(*LOG) as s:
@@ -159,6 +185,8 @@ def refused():
             if why not in r.log():
                 raise Failed("%s: %s" % (why, r.log()[-400:]))
             r.close()
+        with open(os.path.join(path, ".sealed")) as f:
+            equal("the seal", f.read().split()[:3], ["stet-backup", "1", str(told["position"])])
         refuses("there is data already", path, dir=s.dir)
         refuses("can't open", path + "x")
         refuses("there is no 'appendonly.aof.manifest'", s.dir)
@@ -168,6 +196,239 @@ def refused():
             f.seek(2000)
             f.write(b"!!!!")
         refuses("is damaged", path)
+
+
+def left_overs():
+    """A restore where a start that did not end, or a removal by hand, has left files that are no data;
+    but not where another server has the directory."""
+    with Server(*LOG) as s:
+        c = s.conn()
+        c.call("SET", "k", 1)
+        c.call("BACKUP", "START")
+        told = fields(c.call("BACKUP", "SEAL"))
+        path = os.path.join(s.dir, told["directory"], told["id"])
+        for names in ((".lock",), (".creating", ".lock", "temp-appendonly.aof.manifest"), ()):
+            r = Server(*LOG, "--restore-from", path, start=False)
+            os.mkdir(os.path.join(r.dir, "appendonlydir"))
+            for name in names:
+                open(os.path.join(r.dir, "appendonlydir", name), "w").close()
+            with r:
+                r.start()
+                equal("contents", r.conn().call("GET", "k"), b"1")
+        with Server(*LOG) as other:
+            folder = os.path.join(other.dir, "appendonlydir")
+            for name in os.listdir(folder):
+                if name != ".lock":
+                    os.unlink(os.path.join(folder, name))
+            r = Server(*LOG, "--restore-from", path, dir=other.dir, start=False)
+            r.spawn()
+            if r.wait_ready() or "lock" not in r.log():
+                raise Failed("restored under a running server: %s" % r.log()[-300:])
+            other.kill()
+
+
+class Side:
+    """One of two directories that share bytes: the log that goes on, and its backup in place."""
+
+    def __init__(self, dir, dirname):
+        self.dir, self.dirname = dir, dirname
+        self.folder = os.path.join(dir, dirname)
+
+    def hashes(self):
+        return {n: x for n, x in fingerprint(self.folder).items() if not n.startswith(".lock")}
+
+    def inodes(self):
+        return {n: os.stat(os.path.join(self.folder, n)).st_ino for n in os.listdir(self.folder)}
+
+    def server(self):
+        return Server(*LOG, "--appendfsync", "always", "--appenddirname", self.dirname, dir=self.dir)
+
+    def tool(self, *args):
+        done = subprocess.run([CHECK_AOF, "--yes", *args, "appendonly.aof.manifest"], cwd=self.folder,
+                              capture_output=True, text=True)
+        if done.returncode:
+            raise Failed("%s: %s" % (args, done.stdout[-300:]))
+        return done.stdout
+
+    # What is done to one of them.
+
+    def serve(self):
+        """Starts, writes, dies, and writes again."""
+        with self.server() as s:
+            for i in range(20):
+                s.conn().call("SET", "later%d" % i, self.dirname)
+            s.kill()
+            s.start()
+            s.conn().call("SET", "again", self.dirname)
+            s.stop()
+
+    def rewrite(self):
+        with self.server() as s:
+            c = s.conn()
+            c.call("SET", "rewritten", self.dirname)
+            c.call("BGREWRITEAOF")
+            rewrite_done(c)
+            c.call("SET", "after it", self.dirname)
+            s.kill()
+
+    def truncate(self):
+        """To the second of the first write: what came in later seconds goes."""
+        self.tool("--truncate-to-timestamp", str(self.until))
+
+    def damage(self, what):
+        """To a copy of the last increment with data, which takes its name: the test harms one side only."""
+        names = sorted(n for n in os.listdir(self.folder) if n.endswith(".incr.aof"))
+        sizes = [n for n in names if os.path.getsize(os.path.join(self.folder, n)) > 1000]
+        path = os.path.join(self.folder, (sizes or names)[0])
+        with open(path, "rb") as f:
+            data = f.read()
+        with open(path + ".x", "wb") as f:
+            f.write(what(data))
+        os.rename(path + ".x", path)
+
+    def repair(self):
+        self.damage(lambda d: d[:len(d) // 2] + b"!!!!" + d[len(d) // 2 + 4:])
+        self.tool("--fix")
+
+    def torn_start(self):
+        """A start that cuts a torn tail."""
+        self.damage(lambda d: d + b"*3\r\n$3\r\nSET\r\n")
+        self.tool("--fix")
+        with self.server() as s:
+            s.conn().call("SET", "after a cut", 1)
+            s.kill()
+
+    def sync_again(self):
+        """A start after a death, which writes again what no mark calls synced."""
+        with self.server() as s:
+            s.kill()
+
+
+ACTIONS = ["serve", "rewrite", "truncate", "repair", "torn_start", "sync_again"]
+
+
+def pair(rewrite_between=False, unsynced=False, timed=False):
+    """A log that goes on in a second increment, stopped; and its backup, files shared."""
+    dir = tempfile.mkdtemp(prefix="stet-backup-")
+    atexit.register(shutil.rmtree, dir, ignore_errors=True)
+    with Server(*LOG, "--appendfsync", "no" if unsynced else "always", dir=dir) as s:
+        c = s.conn()
+        for i in range(100):
+            c.call("SET", "k%d" % i, "x" * 100)
+        until = int(time.time())
+        if timed:
+            wait_for(lambda: int(time.time()) > until, "the next second")
+        c.call("SET", "late", 1)
+        c.call("BACKUP", "START")
+        if rewrite_between:
+            c.call("BGREWRITEAOF")
+            rewrite_done(c)
+        told = fields(c.call("BACKUP", "SEAL"))
+        for i in range(20):
+            c.call("SET", "after%d" % i, "y" * 100)
+        s.kill() if unsynced else s.stop()
+    live = Side(dir, "appendonlydir")
+    backup = Side(os.path.join(dir, told["directory"]), told["id"])
+    live.until = backup.until = until
+    shared = set(live.inodes().values()) & set(backup.inodes().values())
+    if not shared and not rewrite_between:
+        print("backup: this file system shares bytes in another way than by hard links")
+    return live, backup
+
+
+def independence():
+    """Whatever is done to a log or to its backup, not a byte of the other changes: each action, each
+    side first, then the same on the other one."""
+    n = 0
+    for action in ACTIONS:
+        for swap in (False, True):
+            for rewrite in (False, True):
+                if rewrite and action == "truncate":
+                    continue  # the base is later than the moment
+                sides = pair(rewrite, action == "sync_again", action == "truncate")
+                one, other = sides[::-1] if swap else sides
+                for a, b in ((one, other), (other, one)):
+                    before = b.hashes()
+                    if rewrite and action == "repair" and a is sides[1]:
+                        continue  # that one holds a base only
+                    getattr(a, action)()
+                    equal("%s of %s, the other side" % (action, a.dirname), b.hashes(), before)
+                    n += 1
+    return "%d actions" % n
+
+
+def live_meanwhile():
+    """The same with a server at work on the original: what it acknowledges stays."""
+    for action in ACTIONS:
+        live, backup = pair(timed=action == "truncate")
+        with live.server() as s:
+            w = Writer(s)
+            w.goes_on()
+            getattr(backup, action)()
+            w.goes_on()
+            w.end()
+            s.kill()
+            s.start()
+            c = s.conn()
+            equal("%s: the counter" % action, int(c.call("GET", "n")), w.n)
+            equal("%s: keys" % action, c.call("DBSIZE"), 122)
+            s.kill()
+
+
+def sealed_in_place():
+    """A sealed directory whose files have one name only: they may share bytes all the same (a copy by
+    the file system), so a start gives its increments files of their own, and the seal goes."""
+    live, backup = pair()
+    shutil.move(backup.folder, backup.folder + "x")
+    shutil.copytree(backup.folder + "x", backup.folder)
+    before = backup.inodes()
+    held = [os.open(os.path.join(backup.folder, n), os.O_RDONLY) for n in before if ".incr." in n]
+    with backup.server() as s:
+        s.conn().call("SET", "later", 1)
+        s.kill()
+    after = backup.inodes()
+    equal("the seal", ".sealed" in after, False)
+    for n in before:
+        if ".incr." in n:
+            equal("a file of its own: %s" % n, after.get(n) != before[n], True)
+    for fd in held:
+        os.close(fd)
+
+
+def crash_while_leaving_the_seal():
+    """A crash before each call of a start in place: the live log keeps its bytes."""
+    for n in range(1, 60):
+        if n % 3 and n > 12:
+            continue
+        live, backup = pair()
+        before = live.hashes()
+        s = Server(*LOG, "--appenddirname", backup.dirname, dir=backup.dir, start=False,
+                   env={"STET_IO_FAULT": "crash=%d" % n})
+        s.spawn()
+        ready = s.wait_ready()
+        s.kill()
+        equal("crash %d" % n, live.hashes(), before)
+        backup.serve()
+        equal("after crash %d" % n, live.hashes(), before)
+        if ready:
+            return "%d calls" % n
+
+
+def restored_shares():
+    """--restore-from: a base may be shared, increments are not; and nothing done to the restored log
+    reaches the backup."""
+    live, backup = pair(timed=True)
+    before = backup.hashes()
+    for action in ACTIONS:
+        with restored(backup.folder) as r:
+            for n, inode in Side(r.dir, "appendonlydir").inodes().items():
+                if ".incr." in n and inode == backup.inodes().get(n):
+                    raise Failed("%s is shared" % n)
+            r.stop()
+            side = Side(r.dir, "appendonlydir")
+            side.until = backup.until
+            getattr(side, action)()
+        equal(action, backup.hashes(), before)
 
 
 def crash_points():
@@ -208,7 +469,9 @@ def crash_points():
                 return
 
 
-CASES = {"under load": under_load, "errors": errors, "refused": refused, "crash points": crash_points}
+CASES = {"under load": under_load, "errors": errors, "refused": refused, "listing": listing, "left overs": left_overs, "independence": independence,
+         "live meanwhile": live_meanwhile, "sealed in place": sealed_in_place,
+         "crash in place": crash_while_leaving_the_seal, "restored": restored_shares, "crash points": crash_points}
 
 
 if __name__ == "__main__":

@@ -9,7 +9,9 @@ crash at every step leaves the old log or the new one. Redis loads the directory
 import atexit
 import os
 import random
+import re
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -64,6 +66,14 @@ class Life:
         shutil.copytree(self.dir, to, dirs_exist_ok=True)
         return to
 
+    @staticmethod
+    def end_of(dir):
+        """The position at which the AOF of a directory ends."""
+        with Server(*LOG, "--aof-history-keep", "1gb", dir=dir) as s:
+            end = position(s.conn())
+            s.kill()
+            return end
+
     def names(self, dir=None):
         return sorted(x for x in os.listdir(os.path.join(dir or self.dir, "appendonlydir"))
                       if x.endswith((".aof", ".rdb")))
@@ -101,7 +111,9 @@ def every_moment(rdb):
         folder = os.path.join(s.dir, "appendonlydir")
         old = [x for x in os.listdir(folder) if ".before-" in x]
         equal("one old manifest", len(old), 1)
-        os.rename(os.path.join(folder, old[0]), os.path.join(folder, "appendonly.aof.manifest"))
+        back = re.search(r"then run: (mv \S+ \S+)", s.log())
+        equal("the way back is told", bool(back), True)
+        subprocess.run(back.group(1).split(), cwd=s.dir, check=True)
         s.start(*LOG)
         equal("back again", strings(s.conn()), life2.moments[-1][2])
         shutil.rmtree(s.dir)
@@ -123,10 +135,14 @@ def refusals():
         equal("untouched", life.names(s.dir), before)
         s.close()
         shutil.rmtree(s.dir)
-    refuses("is a time in milliseconds", life, "yesterday")
+    refuses("give a unix time in milliseconds", life, "yesterday")
+    refuses("give '1795967337000'", life, "1795967337")
+    end = Life.end_of(life.dir)
+    refuses("ends at position:%d" % end, life, "position:%d" % (end + 1))
+    refuses("ends at", life, str(int(time.time() * 1000) + 60000))
     refuses("go back to", life, "1000000000000")
     refuses("go back to", with_little, str(with_little.moments[0][0]))
-    refuses("needs 'appendonly yes'", life, "5", "--appendonly", "no")
+    refuses("needs 'appendonly yes'", life, "position:5", "--appendonly", "no")
     broken = life.copy()
     gone = [x for x in life.names() if x.endswith(".2.incr.aof")][0]
     os.unlink(os.path.join(broken, "appendonlydir", gone))
@@ -173,10 +189,11 @@ def of_redis():
             moments.append((int(time.time() * 1000), strings(c)))
             time.sleep(2.1)
         r.kill()
+        last = moments[-1][0] // 1000 * 1000
         for ms, want in moments:
             to = fresh_dir()
             shutil.copytree(r.dir, to, dirs_exist_ok=True)
-            with Server(*LOG, "--recover-to", str(ms + 1000), dir=to) as s:
+            with Server(*LOG, "--recover-to", str(min(ms + 1000, last)), dir=to) as s:
                 equal("at %d" % ms, strings(s.conn()), want)
             shutil.rmtree(to)
 

@@ -49,7 +49,7 @@ static void three_generations(void) {
 static void leads_to(const char *moment, int base, int nincrs) {
     struct aof_moment to;
 
-    cr_assert(aof_moment_parse(moment, &to));
+    cr_assert_eq(aof_moment_parse(moment, &to, &err), 0);
     cr_assert_eq(aof_history_select(dir, &m, &to, &got, &err), 0, "%s: %s", moment, err.text);
     cr_expect_eq(got.files[0].seq, base, "%s", moment);
     cr_expect_eq(got.n, (size_t)nincrs + 1, "%s: %zu files", moment, got.n);
@@ -59,24 +59,34 @@ static void leads_to(const char *moment, int base, int nincrs) {
 Test(history, a_moment_is_a_time_or_a_position) {
     struct aof_moment to;
 
-    cr_assert(aof_moment_parse("1700000000000", &to));
+    cr_assert_eq(aof_moment_parse("1700000000000", &to, &err), 0);
     cr_expect(to.by_time && to.ms == 1700000000000);
-    cr_assert(aof_moment_parse("99999999999", &to));
+    cr_assert_eq(aof_moment_parse("position:99999999999", &to, &err), 0);
     cr_expect(!to.by_time && to.position == 99999999999);
-    cr_assert(aof_moment_parse("position:1700000000000", &to));
+    cr_assert_eq(aof_moment_parse("position:1700000000000", &to, &err), 0);
     cr_expect(!to.by_time);
-    cr_expect_not(aof_moment_parse("-1", &to));
-    cr_expect_not(aof_moment_parse("", &to));
-    cr_expect_not(aof_moment_parse("noon", &to));
+    cr_expect_eq(aof_moment_parse("-1", &to, &err), -1);
+    cr_expect_eq(aof_moment_parse("", &to, &err), -1);
+    cr_expect_eq(aof_moment_parse("noon", &to, &err), -1);
+}
+
+Test(history, seconds_are_refused_with_a_hint) {
+    struct aof_moment to;
+
+    cr_expect_eq(aof_moment_parse("1795967337", &to, &err), -1);
+    cr_expect(strstr(err.text, "1795967337000"), "%s", err.text);
+    cr_expect(strstr(err.text, "position:1795967337"), "%s", err.text);
+    cr_expect_eq(aof_moment_parse("99999999999", &to, &err), -1);
+    cr_expect_eq(aof_moment_parse("0", &to, &err), -1);
 }
 
 Test(history, the_last_base_before_a_moment_leads_to_it) {
     three_generations();
-    leads_to("0", 1, 4);
-    leads_to("199", 1, 4);
-    leads_to("200", 2, 2);
-    leads_to("299", 2, 2);
-    leads_to("5000", 3, 1);
+    leads_to("position:0", 1, 4);
+    leads_to("position:199", 1, 4);
+    leads_to("position:200", 2, 2);
+    leads_to("position:299", 2, 2);
+    leads_to("position:5000", 3, 1);
 }
 
 Test(history, an_increment_that_is_gone_leads_nowhere) {
@@ -84,10 +94,10 @@ Test(history, an_increment_that_is_gone_leads_nowhere) {
 
     three_generations();
     unlink("a.2.incr.aof");
-    cr_assert(aof_moment_parse("10", &to));
+    cr_assert_eq(aof_moment_parse("position:10", &to, &err), 0);
     cr_expect_eq(aof_history_select(dir, &m, &to, &got, &err), -1);
     cr_expect(strstr(err.text, "are not all there"), "%s", err.text);
-    leads_to("250", 2, 2);
+    leads_to("position:250", 2, 2);
 }
 
 Test(history, what_is_kept_is_kept_by_generations) {

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * aof_restore - a start from a backup: the log's directory is made of its files, which are read and
+ * checked first.
+ */
+#include "persistence/aof_backup.h"
+#include "persistence/aof_internal.h"
+#include "storage/base/io.h"
+#include "storage/base/log.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+
+static int no_command(void *arg, size_t argc, const struct slice *argv, struct err *e) {
+    (void)arg;
+    (void)argc;
+    (void)argv;
+    (void)e;
+    return 0;
+}
+
+static int check_rdb(void *arg, int fd, uint64_t *end, struct err *e) {
+    struct rdb_read o = {.rules = {.hash = {.now_ms = HASH_ALL}, .list = {.fill = -2}},
+                         .checksum = true,
+                         .ndbs = INT_MAX};
+    struct rdb_report r;
+
+    (void)arg;
+    if (rdb_read(fd, &o, &(struct rdb_sink){0}, NULL, &r, e) < 0) return -1;
+    *end = r.at;
+    return 0;
+}
+
+static int check_file(int dirfd, const char *name, struct err *e) {
+    static const struct aof_reader_ops ops = {.command = no_command, .preamble = check_rdb};
+    struct aof_report r;
+    int fd = io_open_read(dirfd, name, e);
+
+    if (fd < 0) return -1;
+    aof_read_file(fd, &ops, NULL, &r);
+    io_close(fd);
+    if (r.verdict == AOF_WHOLE) return 0;
+    return err_set(e, EILSEQ, "'%s' is damaged: %s at offset %llu", name, r.why,
+                   (unsigned long long)r.at);
+}
+
+static int check_backup(int dirfd, const char *stem, struct aof_manifest *m, struct err *e) {
+    char name[AOF_NAME_MAX + 16];
+    int rc;
+
+    aof_manifest_name(stem, name);
+    rc = aof_manifest_read(dirfd, name, m, e);
+    if (rc == 1) return err_set(e, ENOENT, "there is no '%s' in it", name);
+    if (rc < 0 || aof_manifest_check_gaps(dirfd, m, name, e) < 0) return -1;
+    aof_manifest_drop_history(m);
+    for (size_t i = 0; i < m->n; i++)
+        if (check_file(dirfd, m->files[i].name, e) < 0) return -1;
+    return 0;
+}
+
+/* Hidden and temporary files are no data. */
+static bool first_visible(void *arg, const char *name) {
+    char *found = arg;
+
+    if (name[0] == '.' || strncmp(name, "temp-", 5) == 0) return true;
+    snprintf(found, AOF_NAME_MAX, "%s", name);
+    return false;
+}
+
+static int expect_no_data(const struct aof_names *to, struct err *e) {
+    char found[AOF_NAME_MAX] = "";
+    int cwd = io_open_dir(".", false, e), dir, rc = 0;
+
+    if (cwd < 0) return -1;
+    dir = io_open_subdir(cwd, to->dirname, false, NULL);
+    if (dir >= 0) rc = io_list(dir, first_visible, found, e);
+    io_close(dir);
+    if (found[0]) rc = err_set(e, EEXIST, "there is data already: '%s/%s'", to->dirname, found);
+    for (int i = 0; rc == 0 && i < 2; i++) {
+        const char *name = i ? to->dbfilename : to->filename;
+
+        if (name && name[0] && io_exists(cwd, name))
+            rc = err_set(e, EEXIST, "there is data already: '%s'", name);
+    }
+    io_close(cwd);
+    return rc;
+}
+
+/* The log goes on in the last increment, and what is damaged in others may be cut, as in a base
+ * that is an old single file: only another base may be the same file as the backup's. */
+static int take_files(int from, int to, const struct aof_manifest *m, struct err *e) {
+    for (size_t i = 0; i < m->n; i++) {
+        const char *name = m->files[i].name;
+        bool unchanged = m->files[i].type == AOF_BASE && strstr(name, ".base.");
+        int rc = unchanged ? io_link(from, name, to, e) : io_copy(from, name, to, e);
+
+        if (rc < 0) return -1;
+    }
+    return io_sync_dir(to, e);
+}
+
+/* Removes the directory that the backup's takes the place of, empty but for hidden and temporary
+ * files of a start that did not end. */
+static int remove_empty(int cwd, const char *name, const char *stem, struct err *e) {
+    int fd, lock, rc;
+
+    if (!io_exists(cwd, name)) return 0;
+    fd = io_open_subdir(cwd, name, false, e);
+    lock = fd < 0 ? -1 : io_lock(fd, AOF_LOCK, aof_lock_byte(stem), NULL, e);
+    rc = lock < 0 ? -1 : aof_backup_remove_dir(cwd, name, e);
+    io_close(lock);
+    io_close(fd);
+    return rc;
+}
+
+/* A restore that did not end has left a directory of another name. */
+static int make_directory(int from, const struct aof_names *to, const struct aof_manifest *m,
+                          struct err *e) {
+    char temp[AOF_NAME_MAX + 32];
+    int cwd = io_open_dir(".", false, e), fd = -1, rc = -1;
+
+    if (cwd < 0) return -1;
+    snprintf(temp, sizeof temp, "%s.restoring", to->dirname);
+    if (io_exists(cwd, temp) && aof_backup_remove_dir(cwd, temp, e) < 0) goto out;
+    fd = io_open_subdir(cwd, temp, true, e);
+    if (fd < 0 || take_files(from, fd, m, e) < 0) goto out;
+    if (aof_publish_manifest(fd, to->filename, m, e) < 0) goto out;
+    if (remove_empty(cwd, to->dirname, to->filename, e) < 0) goto out;
+    if (io_rename(cwd, temp, to->dirname, e) < 0) goto out;
+    rc = io_sync_dir(cwd, e);
+out:
+    io_close(fd);
+    io_close(cwd);
+    return rc;
+}
+
+int aof_backup_restore(const char *from, const struct aof_names *to, struct err *e) {
+    struct aof_manifest m = {0};
+    struct err why;
+    int dirfd, rc = -1;
+
+    if (expect_no_data(to, &why) < 0)
+        return err_set(e, why.code, "can't restore from '%s': %.400s", from, why.text);
+    dirfd = io_open_dir(from, false, e);
+    if (dirfd < 0) return -1;
+    if (check_backup(dirfd, to->filename, &m, &why) == 0) rc = make_directory(dirfd, to, &m, &why);
+    if (rc < 0) err_set(e, why.code, "can't restore from '%s': %.400s", from, why.text);
+    if (rc == 0) log_notice("Restored the append-only file from '%s'", from);
+    aof_manifest_release(&m);
+    io_close(dirfd);
+    return rc;
+}
