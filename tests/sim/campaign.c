@@ -7,6 +7,7 @@
 #include "fork.h"
 #include "server.h"
 #include "storage/base/io.h"
+#include "storage/base/rng.h"
 #include "wraps.h"
 
 #include <errno.h>
@@ -19,6 +20,7 @@ static struct {
     struct plan plan;
     struct aof_options options;
     bool trace, with_faults, after_cut, cut_is_due;
+    bool plain; /* aof-checksum no: files of Redis' format, which only process deaths spare */
     int lives;
     const char *special;
     unsigned easy;
@@ -89,7 +91,7 @@ static void roll_options(struct dice *d) {
     c.options = (struct aof_options){
         .names = {".", "adir", "log", "dump.rdb"},
         .policy = roll_policy(d),
-        .checksum = true,
+        .checksum = !c.plain,
         .load_truncated = true,
         .rdb_preamble = dice_one_in(d, 2),
         .timestamps = dice_one_in(d, 4),
@@ -124,6 +126,7 @@ static struct life roll_life(struct dice *d) {
         .rival = dice_one_in(d, 16),
     };
 
+    if (c.plain && life.end == END_CUT) life.end = END_KILLED;
     if (life.always_only) c.options.policy = AOF_FSYNC_ALWAYS;
     if (dice_one_in(d, 12)) life.intruder_at = 1 + (unsigned)dice_below(d, 10);
     if (dice_one_in(d, 24)) life.intruder_at = (unsigned)life.turns;
@@ -164,6 +167,7 @@ static bool live(struct life *life) {
         plan_outages(&c.plan, &c.dice);
     else if (life->faults && !life->given)
         plan_roll(&c.plan, &c.dice);
+    if (c.plain) plan_spare_power(&c.plan);
     set_disk();
     show_life(life);
     end = server_live(life);
@@ -176,6 +180,7 @@ static bool live(struct life *life) {
 
 /* What happens before the next one starts. */
 static void between_lives(void) {
+    if (c.plain) return;
     if (c.cut_is_due || dice_one_in(&c.dice, 4))
         power_cut();
     else if (dice_one_in(&c.dice, 8))
@@ -277,8 +282,17 @@ static bool try_backups(void) {
     return true;
 }
 
+static bool try_copies(void) {
+    if (c.plain) return true;
+    if (dice_one_in(&c.dice, 4) && !try_another_cut()) return false;
+    between_lives();
+    return !dice_one_in(&c.dice, 8) || try_damage();
+}
+
 static bool run(void) {
     int lives = 1 + (int)dice_below(&c.dice, 4);
+
+    c.plain = dice_one_in(&c.dice, 12);
 
     while (lives-- > 0) {
         struct life life;
@@ -288,9 +302,7 @@ static bool run(void) {
         if (dice_one_in(&c.dice, life.rival || life.intruder_at ? 2 : 10)) damage_remove_lock();
         if (!live(&life)) return false;
         damage_watch();
-        if (dice_one_in(&c.dice, 4) && !try_another_cut()) return false;
-        between_lives();
-        if (dice_one_in(&c.dice, 8) && !try_damage()) return false;
+        if (!try_copies()) return false;
     }
     return live_well(END_CUT, 6) && live_well(END_STOPPED, 2) && try_backups() &&
            live_well(END_KILLED, 1);
@@ -374,12 +386,13 @@ static bool begin_seed(uint64_t seed, bool trace, unsigned easy, bool (*what)(vo
     c.seed = seed;
     c.trace = trace;
     c.easy = easy;
-    c.after_cut = c.cut_is_due = false;
+    c.after_cut = c.cut_is_due = c.plain = false;
     c.lives = 0;
     c.verdict[0] = '\0';
     c.sync_ns = dice_one_in(&c.dice, 3) ? 20000000 : 500000;
     sched_reset_time();
     wraps_reset(seed);
+    rng_seed(seed);
     server_reset(trace);
     disk_reset(seed);
     damage_reset();

@@ -15,7 +15,8 @@
  * Sectors are atomic where they hold what was synced: a cut never changes a byte of one that the
  * pending write does not change. Bytes that it changes may come out old, new, zero or as garbage.
  *
- * disk.c is what the calls do; disk_cut.c what becomes durable and what a cut leaves.
+ * disk.c is what the calls do, disk_inode.c files and names, disk_cut.c what becomes durable and
+ * what a cut leaves.
  */
 #ifndef SIM_DISK_H
 #define SIM_DISK_H

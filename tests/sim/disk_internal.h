@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * disk_internal - the state of the simulated disk, for disk.c and disk_cut.c.
+ * disk_internal - the state of the simulated disk, for disk.c, disk_inode.c and disk_cut.c.
  */
 #ifndef SIM_DISK_INTERNAL_H
 #define SIM_DISK_INTERNAL_H
 
 #include "dice.h"
 #include "disk.h"
+
+enum { ROOT = 1 }; /* the inode of the root */
 
 enum { SECTOR = 512, NAME_BYTES = 96, LOCKS = 4, INODES = 384, FILES = 256, FIRST_FD = 1000 };
 
@@ -73,12 +75,16 @@ struct disk {
 extern struct disk *disk;
 extern struct disk_options disk_options;
 
-/* disk.c */
+/* disk_inode.c */
+
 struct name *names_find(const struct names *d, const char *text);
 void names_set(struct names *d, const char *text, int inode);
 void content_resize(struct content *c, size_t n);
 void content_copy(struct content *to, const struct content *from);
 int links_of(int inode);
+
+/* An empty file or directory; the number of one that nothing leads to any more is used again. */
+int inode_new(bool is_dir);
 
 /* disk_cut.c */
 

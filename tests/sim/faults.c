@@ -54,6 +54,11 @@ void plan_roll(struct plan *p, struct dice *d) {
     for (int i = 0; i < p->n; i++) roll_fault(&p->fault[i], d);
 }
 
+void plan_spare_power(struct plan *p) {
+    for (int i = 0; i < p->n; i++)
+        if (p->fault[i].fate == FATE_CUT) p->fault[i].fate = FATE_KILL;
+}
+
 void plan_show(const struct plan *p) {
     static const char *const fates[] = {"is slow", "fails", "kills", "cuts the power"};
 

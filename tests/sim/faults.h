@@ -50,6 +50,8 @@ void plan_roll(struct plan *p, struct dice *d);
 /* A disk that fills, fails, hangs and heals, until plan_heal(). */
 void plan_outages(struct plan *p, struct dice *d);
 void plan_heal(struct plan *p);
+/* The process dies where the power would have gone. */
+void plan_spare_power(struct plan *p);
 void plan_show(const struct plan *p);
 
 /* What happens at the next call, which is of kind `op`; `n` bytes are to be written. */
