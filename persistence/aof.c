@@ -10,6 +10,7 @@
 #include "storage/base/num.h"
 #include "storage/base/rng.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 
@@ -27,6 +28,10 @@ void aof_enter(struct aof *a, enum aof_phase to, const char *why) {
     log_verbose("append only file: %s -> %s (%s)", aof_phase_name[a->phase], aof_phase_name[to],
                 why);
     a->phase = to;
+    if (to == AOF_ON)
+        aof_watch_begin(a->watch, a->dirfd);
+    else
+        aof_watch_end(a->watch);
 }
 
 enum aof_phase aof_phase(const struct aof *a) {
@@ -242,8 +247,11 @@ void aof_on_wake(struct aof *a) {
     if (a->st.write_error != before) note_write_error(a, before);
     if (a->st.sync_error && a->phase <= AOF_ENABLING) leave_failed_file(a);
     if (a->st.sync_error && a->phase == AOF_ON) {
-        log_warning("fsync of the AOF failed: %s. The file is not trusted any more; writes are "
-                    "refused until a new base and increment are durable",
+        log_warning(a->st.sync_error == ENOENT
+                        ? "The append only directory was deleted or moved (%s). Writes are refused "
+                          "until it can be made anew"
+                        : "fsync of the AOF failed: %s. The file is not trusted any more; writes "
+                          "are refused until a new base and increment are durable",
                     strerror(a->st.sync_error));
         aof_enter(a, AOF_RECOVERING, "a sync failed");
         if (a->rw != RW_IDLE && a->purpose != RW_FOR_RECOVERY)

@@ -68,9 +68,11 @@ static void take_manifest(struct aof *a, struct aof_job *job) {
 /* What a job has opened is ours, whether the rest of it went well or not. */
 static void take_directory(struct aof *a) {
     struct aof_job *job = &a->job;
-    bool opened = a->dirfd < 0 && job->dirfd >= 0;
+    bool opened = job->dirfd >= 0 && job->dirfd != a->dirfd;
 
     if (opened) {
+        disposer_close(a->disposer, a->lock_fd);
+        disposer_close(a->disposer, a->dirfd);
         a->dirfd = job->dirfd;
         a->lock_fd = job->lock_fd;
     }

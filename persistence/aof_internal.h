@@ -9,10 +9,13 @@
 #include "persistence/aof.h"
 #include "persistence/aof_age.h"
 #include "persistence/aof_backup.h"
+#include "persistence/aof_watch.h"
 #include "persistence/disposer.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
+
+enum { AOF_PATH_MAX = 4096 + AOF_NAME_MAX };
 
 /* For a backup the log only goes to a new increment; there is no child. */
 enum rewrite_purpose {
@@ -37,7 +40,7 @@ struct aof_job {
     /* in and out */
     struct aof_manifest manifest;
     enum rewrite_purpose purpose;
-    char stem[AOF_NAME_MAX], dirname[AOF_NAME_MAX];
+    char stem[AOF_NAME_MAX], dirname[AOF_NAME_MAX], path[AOF_PATH_MAX];
     char base_tmp[AOF_NAME_MAX];
     struct aof_manifest doubtful;
     char incr[AOF_NAME_MAX], base[AOF_NAME_MAX]; /* made by it */
@@ -77,6 +80,7 @@ struct aof {
     /* Made, and perhaps named by a manifest whose publishing failed. */
     struct aof_manifest doubtful;
     struct disposer *disposer;
+    struct aof_watch *watch;
 
     /* the batch under way */
     struct bytes buf;
@@ -173,6 +177,9 @@ void aof_listing_stop(struct aof *a);
 /* Opens (makes) and locks the directory of a log. -1: nothing is open. Any thread. */
 int aof_open_directory(const char *dirname, const char *stem, int *dirfd, int *lock_fd,
                        bool *made_lock, struct err *e);
+
+/* The directory's path, absolute if that of the working directory is known. */
+void aof_directory_path(const struct aof_names *n, char path[AOF_PATH_MAX]);
 
 /* aof.c */
 

@@ -14,6 +14,7 @@
 #include "storage/base/mem.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 
@@ -46,6 +47,7 @@ bool aof_job_start(struct aof *a, int (*run)(struct aof_job *)) {
     atomic_store(&job->done, false);
     snprintf(job->stem, sizeof job->stem, "%s", a->o.names.filename);
     snprintf(job->dirname, sizeof job->dirname, "%s", a->o.names.dirname);
+    aof_directory_path(&a->o.names, job->path);
     snprintf(job->base_tmp, sizeof job->base_tmp, "%s", a->base_tmp);
     snprintf(job->incr, sizeof job->incr, "%s", a->incr);
     memcpy(job->header, a->header, sizeof job->header);
@@ -170,9 +172,9 @@ static int open_directory(struct aof_job *job) {
     struct aof_names n = {.dirname = job->dirname, .filename = job->stem};
     struct err *e = &job->err;
 
-    if (aof_open_directory(job->dirname, job->stem, &job->dirfd, &job->lock_fd, NULL, e) < 0)
+    if (aof_open_directory(job->path, job->stem, &job->dirfd, &job->lock_fd, NULL, e) < 0)
         return -1;
-    if (io_sync_dir(job->dirfd, e) < 0 || io_sync_parent(job->dirname, e) < 0) goto fail;
+    if (io_sync_dir(job->dirfd, e) < 0 || io_sync_parent(job->path, e) < 0) goto fail;
     aof_manifest_release(&job->manifest);
     if (aof_manifest_adopt(job->dirfd, &n, &job->manifest, e) < 0) goto fail;
     job->foreign = job->manifest.n > 0;
@@ -188,6 +190,15 @@ bool aof_is_named_first(enum rewrite_purpose p) {
     return p == RW_FOR_SIZE || p == RW_FOR_BACKUP;
 }
 
+/* The directory that is open is still the one of that path. */
+static bool is_in_place(const struct aof_job *job) {
+    struct io_stat open, there;
+
+    return job->a->dirfd >= 0 && io_fstat(job->a->dirfd, &open) == 0 &&
+           io_stat(AT_FDCWD, job->path, &there) == 0 && open.device == there.device &&
+           open.inode == there.inode;
+}
+
 int aof_run_open(struct aof_job *job) {
     return open_directory(job);
 }
@@ -200,7 +211,7 @@ int aof_run_prepare(struct aof_job *job) {
     bool first;
 
     job->fd = -1;
-    if (job->a->dirfd >= 0)
+    if (is_in_place(job))
         job->dirfd = job->a->dirfd;
     else if (open_directory(job) < 0)
         return -1;

@@ -17,8 +17,21 @@
 
 enum { READ_AGAIN_MS = 60000 };
 
+void aof_directory_path(const struct aof_names *n, char path[AOF_PATH_MAX]) {
+    bool absolute = n->dir && n->dir[0] == '/';
+
+    snprintf(path, AOF_PATH_MAX, "%s%s%s", absolute ? n->dir : "", absolute ? "/" : "", n->dirname);
+}
+
+static void on_gone(void *arg) {
+    struct aof *a = arg;
+
+    aof_writer_fail(a->w, ENOENT);
+}
+
 struct aof *aof_new(struct keyspace *ks, const struct aof_options *o, const struct aof_hooks *h) {
     struct aof *a = mem_calloc(sizeof *a);
+    char path[AOF_PATH_MAX], manifest[AOF_NAME_MAX + 16];
 
     a->ks = ks;
     aof_keep_options(a, o);
@@ -29,6 +42,9 @@ struct aof *aof_new(struct keyspace *ks, const struct aof_options *o, const stru
     a->info.last_rewrite_sec = -1;
     a->info.last_rewrite_ok = true;
     a->disposer = disposer_new();
+    aof_directory_path(&a->o.names, path);
+    aof_manifest_name(a->o.names.filename, manifest);
+    a->watch = aof_watch_new(path, manifest, on_gone, a);
     a->w = aof_writer_new(h->wake, h->arg);
     aof_writer_set_policy(a->w, o->policy);
     return a;
@@ -367,12 +383,16 @@ static bool end_work(struct aof *a, int deadline_ms) {
 }
 
 bool aof_stop(struct aof *a, int deadline_ms) {
-    bool ok = true, ended = end_work(a, deadline_ms);
+    bool ok = true, ended;
+
+    aof_watch_end(a->watch);
+    ended = end_work(a, deadline_ms);
 
     if (a->phase == AOF_ON) ok = settle(a, deadline_ms);
     if (a->phase == AOF_RECOVERING) ok = false;
     if (!ended) return false; /* a thread hangs at the disk and uses what is here until the exit */
     aof_listing_stop(a);
+    aof_watch_free(a->watch);
     aof_writer_free(a->w, !ok);
     disposer_free(a->disposer, deadline_ms);
     aof_manifest_release(&a->manifest);

@@ -367,6 +367,15 @@ void aof_writer_restart(struct aof_writer *w, int fd, uint64_t size, uint64_t po
     pthread_mutex_unlock(&w->mu);
 }
 
+void aof_writer_fail(struct aof_writer *w, int code) {
+    pthread_mutex_lock(&w->mu);
+    if (w->fd >= 0 && !w->st.sync_error) {
+        w->st.sync_error = code;
+        writer_announce(w);
+    }
+    pthread_mutex_unlock(&w->mu);
+}
+
 void aof_writer_want_sync(struct aof_writer *w, uint64_t position) {
     pthread_mutex_lock(&w->mu);
     if (w->wanted < position) w->wanted = position;

@@ -85,6 +85,9 @@ void aof_writer_switch(struct aof_writer *w, int fd, bool room);
 bool aof_writer_is_switching(const struct aof_writer *w);
 void aof_writer_set_policy(struct aof_writer *w, enum aof_fsync policy);
 
+/* The file is given up as after a failed sync, with this errno. Any thread. */
+void aof_writer_fail(struct aof_writer *w, int code);
+
 /* Asks for everything pushed so far to be synced soon, whatever the policy. */
 void aof_writer_want_sync(struct aof_writer *w, uint64_t position);
 
