@@ -321,7 +321,7 @@ int keyspec_keys(const struct command *c, int argc, const struct slice *argv, st
     struct keyspec specs[KEYSPECS_MAX];
     int nspecs, n = 0;
 
-    if (c->flags & CMD_MOVABLE_KEYS && keys_by_name(c, argc, argv, out, max, &n)) return n;
+    if (keys_by_name(c, argc, argv, out, max, &n)) return n;
     nspecs = keyspec_parse(c, specs);
     for (int i = 0; i < nspecs; i++) {
         const struct keyspec *k = &specs[i];

@@ -132,6 +132,23 @@ Test(keyspec, sort_and_migrate_are_read_as_they_read_themselves) {
     cr_expect_eq(out[0].at, 3);
 }
 
+Test(keyspec, words_that_are_arguments_of_options_are_no_options) {
+    static const struct command group = {"xreadgroup", -7, .key_specs = "STREAMS@4..-1/1%2 RO"};
+    static const struct command radius = {"georadius", -6, .keys = {1, 1, 1},
+                                          .key_specs = "RO; STORE@6..0 OW; STOREDIST@6..0 OW"};
+    struct key_use out[16];
+
+    cr_expect_eq(keys_of(&group, "xreadgroup group streams c streams k l 0 0", out), 2);
+    cr_expect_eq(out[0].at, 5);
+    cr_expect_eq(out[1].at, 6);
+    cr_expect_eq(keys_of(&group, "xreadgroup count 1 group g streams noack STREAMS k 0", out), 1);
+    cr_expect_eq(out[0].at, 8);
+    cr_expect_eq(keys_of(&radius, "georadius k 0 0 1 m store a storedist b store c", out), 4);
+    cr_expect_eq(out[1].at, 7);
+    cr_expect_eq(out[2].at, 11);
+    cr_expect_eq(out[3].at, 9);
+}
+
 Test(keyspec, flags_may_follow_from_arguments) {
     struct command c = {
         .name = "set", .keys = {1, 1, 1}, .key_specs = "RW access update variable_flags"};
