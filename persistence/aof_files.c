@@ -49,8 +49,8 @@ static void rw_enter(struct aof *a, enum aof_rewrite_phase to, const char *why) 
 
 /* What a job made and did not publish for certain: a manifest on the disk may name these files, so
  * they stay until one that does not is durable, and their numbers are not used again. */
-static void keep_doubtful(struct aof *a, const struct aof_job *job, bool named_incr) {
-    if (named_incr && job->incr[0]) aof_manifest_add(&a->doubtful, AOF_INCR, 0, job->incr);
+static void keep_doubtful(struct aof *a, const struct aof_job *job) {
+    if (!aof_is_named_first(a->purpose)) aof_manifest_add(&a->doubtful, AOF_INCR, 0, job->incr);
     if (job->base[0]) aof_manifest_add(&a->doubtful, AOF_BASE, 0, job->base);
 }
 
@@ -101,15 +101,15 @@ static void take_prepared(struct aof *a) {
 
     take_directory(a);
     a->incr_fd = job->fd;
-    if (job->rc == 0 && aof_is_named_first(a->purpose)) {
+    /* If the publishing failed the name may be on the disk all the same. It stays in the manifest: an
+     * empty increment in the middle is legal, a gap in the numbers is not where nothing says the
+     * positions. */
+    if (job->tried)
         take_manifest(a, job);
-    } else {
+    else if (job->rc < 0 && job->incr[0] && a->dirfd >= 0)
+        disposer_unlink(a->disposer, a->dirfd, job->incr);
+    else
         use_higher_numbers(a, &job->manifest);
-        if (job->tried)
-            keep_doubtful(a, job, true);
-        else if (job->rc < 0 && job->incr[0])
-            disposer_unlink(a->disposer, a->dirfd, job->incr);
-    }
     if (job->rc == 0) snprintf(a->incr, sizeof a->incr, "%s", job->incr);
     aof_job_release(job);
 }
@@ -127,7 +127,7 @@ static bool take_published(struct aof *a) {
         a->base_tmp[0] = '\0';
     } else {
         use_higher_numbers(a, &job->manifest);
-        keep_doubtful(a, job, !aof_is_named_first(a->purpose));
+        keep_doubtful(a, job);
     }
     a->incr[0] = '\0'; /* named, or perhaps */
     aof_job_release(job);
@@ -189,6 +189,8 @@ void aof_open_step(struct aof *a) {
 
 bool aof_rewrite_begin(struct aof *a, enum rewrite_purpose purpose) {
     if (a->rw != RW_IDLE || a->job.active) return false;
+    /* What an attempt has left may have the name that the next one gives. */
+    if (disposer_is_busy(a->disposer)) return false;
     if (purpose != RW_FOR_BACKUP && !a->h.may_fork(a->h.arg)) return false;
     if (purpose == RW_FOR_SIZE && aof_backup_busy(a)) return false;
     a->purpose = purpose;

@@ -97,6 +97,15 @@ void disposer_unlink(struct disposer *d, int dirfd, const char *name) {
     if (name[0]) add(d, (struct entry){.dirfd = dirfd, .name = mem_strdup(name)});
 }
 
+bool disposer_is_busy(struct disposer *d) {
+    bool busy;
+
+    pthread_mutex_lock(&d->mu);
+    busy = d->first || d->busy;
+    pthread_mutex_unlock(&d->mu);
+    return busy;
+}
+
 /* With mu held. */
 static bool drained(struct disposer *d, int deadline_ms) {
     uint64_t at = clock_real_ns() + (uint64_t)deadline_ms * 1000000;

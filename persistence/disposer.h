@@ -9,12 +9,17 @@
 #ifndef STET_PERSISTENCE_DISPOSER_H
 #define STET_PERSISTENCE_DISPOSER_H
 
+#include <stdbool.h>
+
 struct disposer;
 
 struct disposer *disposer_new(void);
 
 /* Waits until everything is carried out, deadline_ms at the most; then frees it. */
 void disposer_free(struct disposer *d, int deadline_ms);
+
+/* Something is not carried out yet. */
+bool disposer_is_busy(struct disposer *d);
 
 /* Main thread. `fd` below 0: nothing. */
 void disposer_close(struct disposer *d, int fd);

@@ -19,7 +19,7 @@ enum {
     CRON_MS = 100,
     SETTLE_MS = 900 * 1000,  /* back-off doubles, a child that hangs is killed after two minutes */
     ENABLE_MS = 7500 * 1000, /* while enabling it doubles up to an hour */
-    THREADS = 5,             /* the main one, three of the writer, the disposer */
+    THREADS = 6,             /* the main one, three of the writer, the disposer, the watch */
     DESCRIPTORS = 6,         /* the directory, its lock, the file, one for each of three threads */
 };
 
