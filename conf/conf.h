@@ -131,6 +131,12 @@ struct conf_replicaof {
     int port;
 };
 
+/* A password, of any bytes. */
+struct conf_secret {
+    char *p; /* NULL: none; a NUL follows */
+    size_t n;
+};
+
 /* ---- the values */
 
 struct conf_values {

@@ -114,7 +114,7 @@ bool conf_parse_size(struct slice s, uint64_t *out);
 int conf_check(const struct conf_assign *a);
 
 extern const struct conf_ops conf_bind_ops, conf_dir_ops, conf_save_ops, conf_output_limits_ops,
-    conf_notify_ops, conf_percentiles_ops, conf_oom_values_ops, conf_replicaof_ops;
+    conf_notify_ops, conf_percentiles_ops, conf_oom_values_ops, conf_replicaof_ops, conf_secret_ops;
 
 /* ---- words of a line */
 

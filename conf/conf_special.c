@@ -53,6 +53,41 @@ static void bind_format(const void *field, struct bytes *out) {
 
 const struct conf_ops conf_bind_ops = {bind_set, bind_format, bind_own, bind_release, NULL};
 
+/* ---- secrets: of any bytes, NUL too */
+
+static void secret_own(void *field) {
+    struct conf_secret *s = field;
+
+    if (s->p) s->p = mem_dup(s->p, s->n + 1);
+}
+
+static void secret_release(void *field) {
+    struct conf_secret *s = field;
+
+    if (s->p) explicit_bzero(s->p, s->n);
+    mem_free(s->p);
+    *s = (struct conf_secret){0};
+}
+
+static int secret_set(const struct conf_assign *a, void *field) {
+    struct conf_secret *s = field;
+
+    secret_release(s);
+    if (a->argv[0].n == 0) return 0;
+    s->p = mem_dup(a->argv[0].p, a->argv[0].n + 1); /* argv is NUL-terminated */
+    s->n = a->argv[0].n;
+    return 0;
+}
+
+static void secret_format(const void *field, struct bytes *out) {
+    const struct conf_secret *s = field;
+
+    bytes_append(out, s->p, s->n);
+}
+
+const struct conf_ops conf_secret_ops = {secret_set, secret_format, secret_own, secret_release,
+                                         NULL};
+
 /* ---- dir: checked and made absolute here; who commits the values changes the directory */
 
 static void dir_release(void *field) {

@@ -89,7 +89,8 @@ static const struct conf_word conf_shutdown_words[] = {{"default", 0},
 #define OPS(type)                                                                                  \
     _Generic((type *)0, struct conf_bind *                                                         \
              : &conf_bind_ops, struct conf_dir *                                                   \
-             : &conf_dir_ops, struct conf_save *                                                   \
+             : &conf_dir_ops, struct conf_secret *                                                 \
+             : &conf_secret_ops, struct conf_save *                                                \
              : &conf_save_ops, struct conf_output_limits *                                         \
              : &conf_output_limits_ops, struct conf_notify *                                       \
              : &conf_notify_ops, struct conf_percentiles *                                         \

@@ -93,9 +93,12 @@ void aof_append_group(struct aof *a, int db, int last_db, const struct bytes *re
     count_appended(a);
 }
 
-/* While enabling there is no file before the fork, and what was done by then is in the base. */
+/* While enabling there is no file before the fork, and what was done by then is in the base. The
+ * fork of a rewrite that began while the AOF was off does not count. */
 static bool has_no_file_yet(const struct aof *a) {
-    return a->phase == AOF_ENABLING && a->rw != RW_CHILD && a->rw != RW_PUBLISH;
+    bool forked = a->purpose == RW_FOR_ENABLE && (a->rw == RW_CHILD || a->rw == RW_PUBLISH);
+
+    return a->phase == AOF_ENABLING && !forked;
 }
 
 /* Seals the batch with its trailer and gives it to the writer. */
@@ -123,26 +126,40 @@ void aof_close_batch(struct aof *a) {
 }
 
 /* A line of its own between batches. */
-static void push_line(struct aof *a, const char *line, size_t n, enum aof_batch_kind kind) {
+static void push_mark(struct aof *a, const char *line, size_t n) {
     struct bytes b = {0};
 
     CHECK(a->buf.n == 0);
     bytes_append(&b, line, n);
     a->appended += n;
-    aof_writer_push(a->w, &b, a->appended, kind);
+    aof_writer_push(a->w, &b, a->appended, AOF_BATCH_MARK);
     bytes_release(&b);
 }
 
-void aof_begin_file(struct aof *a) {
-    char line[AOF_MARK_MAX];
+size_t aof_begin_epoch(struct aof *a, char line[AOF_MARK_MAX]) {
+    size_t n;
 
+    CHECK(a->buf.n == 0);
     a->checksum = a->o.checksum;
     a->db = -1;
     a->ts_sec = 0;
     a->epoch =
         (struct aof_epoch){.position = a->appended, .epoch = a->next_epoch, .ms = clock_wall_ms()};
     rng_system(&a->epoch.id, sizeof a->epoch.id);
-    if (a->checksum) push_line(a, line, aof_mark_header(line, &a->epoch, 0), AOF_BATCH_HEADER);
+    n = a->checksum ? aof_mark_header(line, &a->epoch, 0) : 0;
+    a->appended += n;
+    return n;
+}
+
+void aof_begin_file(struct aof *a) {
+    struct bytes b = {0};
+    char line[AOF_MARK_MAX];
+    size_t n = aof_begin_epoch(a, line);
+
+    if (n == 0) return;
+    bytes_append(&b, line, n);
+    aof_writer_push(a->w, &b, a->appended, AOF_BATCH_HEADER);
+    bytes_release(&b);
 }
 
 void aof_push_out(struct aof *a) {
@@ -236,10 +253,9 @@ static void mark_when_idle(struct aof *a) {
     }
     if (!a->checksum || a->phase != AOF_ON || a->buf.n || a->marked_end >= a->payload_end) return;
     if (aof_writer_synced(a->w) < a->payload_end) return;
-    push_line(a, line,
+    push_mark(a, line,
               aof_mark_synced(line, &a->epoch, a->appended, a->appended - aof_writer_synced(a->w),
-                              clock_wall_ms()),
-              AOF_BATCH_MARK);
+                              clock_wall_ms()));
     a->marked_end = a->payload_end;
     a->quiet_at = a->appended;
 }
@@ -255,6 +271,10 @@ static bool grown_enough(const struct aof *a) {
     return size * 100 / base >= 100 + (uint64_t)a->o.auto_percentage;
 }
 
+static enum rewrite_purpose size_purpose(const struct aof *a) {
+    return a->phase == AOF_OFF ? RW_WHILE_OFF : RW_FOR_SIZE;
+}
+
 static void start_what_is_due(struct aof *a) {
     uint64_t now = clock_real_ns() / 1000;
 
@@ -266,7 +286,7 @@ static void start_what_is_due(struct aof *a) {
     } else if (!a->h.may_fork(a->h.arg)) {
         return;
     } else if (a->scheduled) {
-        a->scheduled = !aof_rewrite_begin(a, RW_FOR_SIZE);
+        a->scheduled = !aof_rewrite_begin(a, size_purpose(a));
     } else if (grown_enough(a)) {
         log_notice("Starting automatic rewriting of AOF on %llu%% growth",
                    (unsigned long long)(current_size(a) * 100 /
@@ -294,13 +314,17 @@ void aof_cron(struct aof *a) {
 }
 
 enum aof_bgrewrite aof_bgrewrite(struct aof *a) {
-    if (a->rw != RW_IDLE) return AOF_BGREWRITE_BUSY;
+    if (a->rw != RW_IDLE && a->rw != RW_ABORT) return AOF_BGREWRITE_BUSY;
+    if (a->phase == AOF_ENABLING || a->phase == AOF_RECOVERING) { /* each is a rewrite itself */
+        a->retry_at_us = 0;
+        return AOF_BGREWRITE_SCHEDULED;
+    }
     if (!a->h.may_fork(a->h.arg)) {
         a->scheduled = true;
         return AOF_BGREWRITE_SCHEDULED;
     }
     a->retry_at_us = 0;
-    if (!aof_rewrite_begin(a, RW_FOR_SIZE)) a->scheduled = true;
+    if (!aof_rewrite_begin(a, size_purpose(a))) a->scheduled = true;
     return a->scheduled ? AOF_BGREWRITE_SCHEDULED : AOF_BGREWRITE_STARTED;
 }
 
@@ -324,9 +348,14 @@ void aof_disable(struct aof *a) {
     if (a->phase == AOF_OFF) return;
     if (a->rw != RW_IDLE) aof_rewrite_abort(a, "appendonly no");
     aof_close_batch(a);
+    if (a->phase == AOF_RECOVERING) {
+        aof_writer_restart(a->w, -1, 0, a->appended, false); /* what it holds is not wanted */
+        a->st.sync_error = a->st.write_error = 0;
+    } else {
+        aof_writer_want_sync(a->w, a->appended);
+        aof_writer_switch(a->w, -1, false);
+    }
     aof_enter(a, AOF_OFF, "appendonly no");
-    aof_writer_want_sync(a->w, a->appended);
-    aof_writer_switch(a->w, -1, false);
     a->scheduled = false;
 }
 

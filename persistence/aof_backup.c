@@ -342,6 +342,7 @@ void aof_backup_step(struct aof *a) {
     }
     if (b->phase == BACKUP_LINKING && a->phase != AOF_ON)
         fail(a, "the append-only file is not on any more");
-    else if (b->phase != BACKUP_LINKING || aof_writer_synced(a->w) >= b->position)
-        begin_job(a);
+    else if (!aof_writer_is_switching(a->w) &&
+             (b->phase != BACKUP_LINKING || aof_writer_synced(a->w) >= b->position))
+        begin_job(a); /* what it links is not written to any more */
 }

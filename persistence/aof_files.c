@@ -22,7 +22,8 @@
 enum {
     CHILD_SILENCE_US = 120 * 1000000, /* a child that reports nothing for so long is killed */
     RETRY_FIRST_US = 1000000,         /* doubled at every failure in a row ... */
-    RETRY_MAX_US = 3600 * 1000000L,   /* ... up to an hour; while recovering up to 5 seconds */
+    RETRY_MAX_US = 3600 * 1000000L,   /* ... up to an hour, or to these */
+    RETRY_ENABLE_MAX_US = 60 * 1000000,
     RETRY_RECOVERY_MAX_US = 5 * 1000000,
 };
 
@@ -67,13 +68,16 @@ bool aof_job_start(struct aof *a, int (*run)(struct aof_job *)) {
     job->purpose = a->purpose;
     job->keep = a->o.keep;
     job->err = (struct err){0};
-    job->fd = job->dirfd = job->lock_fd = -1;
+    job->dirfd = job->lock_fd = -1;
     job->tried = job->published = false;
     atomic_store(&job->done, false);
     snprintf(job->stem, sizeof job->stem, "%s", a->o.names.filename);
     snprintf(job->dirname, sizeof job->dirname, "%s", a->o.names.dirname);
     snprintf(job->base_tmp, sizeof job->base_tmp, "%s", a->base_tmp);
     snprintf(job->incr, sizeof job->incr, "%s", a->incr);
+    memcpy(job->header, a->header, sizeof job->header);
+    job->header_bytes = a->header_bytes;
+    job->fd = a->incr_fd;
     job->base[0] = '\0';
     aof_manifest_copy(&job->manifest, &a->manifest);
     aof_manifest_copy(&job->doubtful, &a->doubtful);
@@ -221,6 +225,7 @@ static int run_prepare(struct aof_job *job) {
 
     if (job->a->dirfd < 0 && open_directory(job) < 0) return -1;
     if (job->a->dirfd >= 0) job->dirfd = job->a->dirfd;
+    job->fd = -1;
     first = job->manifest.n == 0;
     f = aof_manifest_add_incr(&job->manifest, job->stem);
     if (first && aof_creation_begins(job->dirfd, job->stem, &job->err) < 0) return -1;
@@ -254,6 +259,13 @@ static bool is_rdb(int dirfd, const char *name) {
     return yes;
 }
 
+/* The increment begins with it before a manifest names the base: so the two are known to join. */
+static int write_header(struct aof_job *job) {
+    if (job->header_bytes == 0) return 0;
+    if (io_write_all(job->fd, job->header, job->header_bytes, NULL, &job->err) < 0) return -1;
+    return io_sync(job->fd, &job->err);
+}
+
 /* PUBLISH: the base gets its name, the manifest names it and the last increment, what they replace
  * goes. The child has synced the base. */
 static int run_publish(struct aof_job *job) {
@@ -261,6 +273,7 @@ static int run_publish(struct aof_job *job) {
     struct io_stat st;
 
     job->dirfd = job->a->dirfd;
+    if (write_header(job) < 0) return -1;
     f = aof_manifest_set_base(&job->manifest, job->stem,
                               is_rdb(job->dirfd, job->base_tmp) ? "rdb" : "aof");
     snprintf(job->base, sizeof job->base, "%s", f->name);
@@ -346,6 +359,7 @@ static void back_off(struct aof *a) {
     uint64_t wait = RETRY_FIRST_US, most = RETRY_MAX_US;
 
     if (a->phase == AOF_RECOVERING) most = RETRY_RECOVERY_MAX_US;
+    if (a->phase == AOF_ENABLING) most = RETRY_ENABLE_MAX_US;
     for (uint64_t i = 1; i < a->info.consecutive_failures && wait < most; i++) wait *= 2;
     a->retry_at_us = clock_real_ns() / 1000 + (wait < most ? wait : most);
 }
@@ -384,7 +398,8 @@ static void rewrite_ended(struct aof *a, bool ok, const char *why) {
 static const char *const purpose_name[] = {[RW_FOR_SIZE] = "rewrite",
                                            [RW_FOR_ENABLE] = "enable",
                                            [RW_FOR_RECOVERY] = "recovery",
-                                           [RW_FOR_BACKUP] = "backup"};
+                                           [RW_FOR_BACKUP] = "backup",
+                                           [RW_WHILE_OFF] = "rewrite while off"};
 
 bool aof_rewrite_begin(struct aof *a, enum rewrite_purpose purpose) {
     if (a->rw != RW_IDLE || a->job.active) return false;
@@ -392,11 +407,17 @@ bool aof_rewrite_begin(struct aof *a, enum rewrite_purpose purpose) {
     if (purpose == RW_FOR_SIZE && aof_backup_busy(a)) return false;
     a->purpose = purpose;
     a->base_tmp[0] = a->incr[0] = '\0';
+    a->header_bytes = 0;
     a->rewrite_began_us = clock_real_ns() / 1000;
     if (!aof_job_start(a, run_prepare)) return false;
     if (purpose != RW_FOR_BACKUP) a->info.rewrites++;
     rw_enter(a, RW_PREPARE, purpose_name[purpose]);
     return true;
+}
+
+static void name_base(struct aof *a, pid_t pid) {
+    snprintf(a->base_tmp, sizeof a->base_tmp, "temp-%.200s.rewrite-%d.aof", a->o.names.filename,
+             (int)pid);
 }
 
 static int run_child(void *arg, int report_fd) {
@@ -411,7 +432,7 @@ static int run_child(void *arg, int report_fd) {
     struct rdb_save rdb;
     struct err e;
 
-    snprintf(a->base_tmp, sizeof a->base_tmp, "temp-rewriteaof-bg-%d.aof", (int)getpid());
+    name_base(a, getpid());
     if (a->h.on_fork) a->h.on_fork(a->h.arg);
     rw.rdb = aof_rdb_options(a, &rdb);
     if (aof_rewrite_write(&rw, report_fd, &e) == 0) return 0;
@@ -419,20 +440,27 @@ static int run_child(void *arg, int report_fd) {
     return 1;
 }
 
-/* The snapshot is what was appended so far; what follows goes to the new increment. While
- * recovering the writer gets the increment only when base and manifest are durable. */
+/* While recovering the writer gets the increment only when base and manifest are durable, and never
+ * while the AOF is off. */
+static void switch_files(struct aof *a) {
+    a->fork_position = a->appended;
+    if (a->purpose == RW_FOR_RECOVERY || a->purpose == RW_WHILE_OFF) {
+        a->header_bytes = aof_begin_epoch(a, a->header);
+        return;
+    }
+    aof_writer_get_state(a->w, &a->st);
+    a->incr_bytes_before += is_named_first(a->purpose) ? a->st.file_bytes : 0;
+    aof_writer_switch(a->w, a->incr_fd, a->o.checksum);
+    a->incr_fd = -1;
+    aof_begin_file(a);
+}
+
+/* The snapshot is what was appended so far; what follows goes to the new increment. */
 void aof_rewrite_fork(struct aof *a) {
     struct err e;
 
     CHECK(a->rw == RW_FORK && a->buf.n == 0);
-    if (a->purpose != RW_FOR_RECOVERY) {
-        aof_writer_get_state(a->w, &a->st);
-        a->incr_bytes_before += is_named_first(a->purpose) ? a->st.file_bytes : 0;
-        aof_writer_switch(a->w, a->incr_fd, a->o.checksum);
-        a->incr_fd = -1;
-    }
-    a->fork_position = a->appended;
-    aof_begin_file(a);
+    switch_files(a);
     if (a->purpose == RW_FOR_BACKUP) {
         rewrite_ended(a, true, "");
         return;
@@ -441,7 +469,7 @@ void aof_rewrite_fork(struct aof *a) {
         rewrite_ended(a, false, e.text);
         return;
     }
-    snprintf(a->base_tmp, sizeof a->base_tmp, "temp-rewriteaof-bg-%d.aof", (int)a->child.pid);
+    name_base(a, a->child.pid);
     a->keys_at_fork = keyspace_count(a->ks);
     a->info.last_fork_us = a->child.fork_us;
     if (a->h.latency) a->h.latency(a->h.arg, "fork", a->child.fork_us);
@@ -496,13 +524,17 @@ static void publish_ended(struct aof *a) {
     if (job->rc < 0) log_warning("AOF: %s", job->err.text); /* the next start does it */
     log_notice("Background AOF rewrite finished successfully");
     if (a->purpose == RW_FOR_RECOVERY) {
-        aof_writer_restart(a->w, a->incr_fd, 0, a->fork_position, a->o.checksum);
+        aof_writer_restart(a->w, a->incr_fd, a->header_bytes, a->fork_position + a->header_bytes,
+                           a->o.checksum);
         a->incr_fd = -1;
         a->st.sync_error = a->st.write_error = 0;
         aof_enter(a, AOF_ON, "a new base and increment are durable");
         log_warning("The AOF is durable again: writes are accepted");
     } else if (a->purpose == RW_FOR_ENABLE) {
         aof_enter(a, AOF_ON, "the first manifest is durable");
+    } else if (a->purpose == RW_WHILE_OFF) {
+        disposer_close(a->disposer, a->incr_fd);
+        a->incr_fd = -1;
     }
     rewrite_ended(a, true, "");
 }
@@ -565,8 +597,8 @@ struct temps {
     const char *stem;
 };
 
-/* "temp-<stem>..." is this log's; "temp-rewriteaof-bg-<pid>.aof" is that of a process, which may be
- * another log's child. */
+/* "temp-<stem>..." is this log's; "temp-rewriteaof-bg-<pid>.aof", as other servers name it, is that
+ * of a process that may be alive. */
 static bool is_temp(const char *name, const char *stem) {
     size_t n = strlen(stem);
     int end = 0;

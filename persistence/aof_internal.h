@@ -15,7 +15,13 @@
 #include <stdatomic.h>
 
 /* For a backup the log only goes to a new increment; there is no child. */
-enum rewrite_purpose { RW_FOR_SIZE, RW_FOR_ENABLE, RW_FOR_RECOVERY, RW_FOR_BACKUP };
+enum rewrite_purpose {
+    RW_FOR_SIZE,
+    RW_FOR_ENABLE,
+    RW_FOR_RECOVERY,
+    RW_FOR_BACKUP,
+    RW_WHILE_OFF, /* BGREWRITEAOF while the AOF is off: a base, and an increment that stays empty */
+};
 
 /* A step that waits for the disk, on a thread of its own; the main thread collects it. */
 struct aof_job {
@@ -35,6 +41,8 @@ struct aof_job {
     struct aof_manifest doubtful;
     char incr[AOF_NAME_MAX], base[AOF_NAME_MAX]; /* made by it */
     int fd;                                      /* of the new increment */
+    char header[AOF_MARK_MAX]; /* PUBLISH: of the increment, where the writer has not got it yet */
+    size_t header_bytes;
     int dirfd, lock_fd; /* PREPARE opens the directory if the log was off at the start */
     struct aof_keep keep;
     uint64_t base_bytes; /* of a backup: all of it */
@@ -90,6 +98,8 @@ struct aof {
     char base_tmp[AOF_NAME_MAX];
     char incr[AOF_NAME_MAX]; /* made by PREPARE, and not published yet unless is_named_first() */
     int incr_fd;             /* of it, for the switch */
+    char header[AOF_MARK_MAX];
+    size_t header_bytes;
     uint64_t fork_position;
     uint64_t rewrite_began_us, retry_at_us;
     uint64_t keys_at_fork;
@@ -152,7 +162,11 @@ int aof_open_directory(const char *dirname, const char *stem, int *dirfd, int *l
 
 /* aof.c */
 
-/* The file that is written next begins here: with its header, if it is to have one. */
+/* The file that is written next begins here, with a new epoch. Writes its header to `line` and
+ * returns the header's length (0: it is to have none), which counts as appended. */
+size_t aof_begin_epoch(struct aof *a, char line[AOF_MARK_MAX]);
+
+/* The same for a file that the writer has, or gets before what is pushed now. */
 void aof_begin_file(struct aof *a);
 void aof_close_batch(struct aof *a);
 

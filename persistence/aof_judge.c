@@ -80,13 +80,13 @@ static bool header_follows(const struct load *l, size_t i) {
 }
 
 /* From which offset on nothing but reading it back speaks for a file's being on the disk. A base
- * was synced before a manifest named it. */
+ * was synced before a manifest named it. Marks count too, even if they say nothing new: what is
+ * appended after a mark that is lost cannot be read. */
 static uint64_t unproven_from(const struct load *l, size_t i, const struct aof_report *r) {
     const struct aof_file *f = &l->list.files[i];
 
     if (f->type == AOF_BASE && !aof_is_single_file(l, f)) return r->size;
-    if (r->data_end <= r->synced || header_follows(l, i)) return r->size;
-    return r->synced;
+    return header_follows(l, i) ? r->size : r->synced;
 }
 
 static void note_positions(struct load *l, const struct aof_file *f, const struct aof_report *r) {
@@ -112,7 +112,8 @@ void aof_note_file(struct load *l, size_t i, const struct aof_report *r) {
     note_positions(l, f, r);
     out->files = mem_realloc(out->files, (out->nfiles + 1) * sizeof *out->files);
     to = &out->files[out->nfiles++];
-    *to = (struct aof_loaded_file){.raw_size = r->raw_size, .size = r->size};
+    *to = (struct aof_loaded_file){
+        .raw_size = r->raw_size, .size = r->size, .end = out->next_position};
     snprintf(to->name, sizeof to->name, "%s", f->name);
     to->unproven = unproven_from(l, i, r);
 }
@@ -199,7 +200,6 @@ static int cut_tail(struct load *l, const struct aof_file *f, struct aof_report 
     if (keep_tail(l, f, r, name, sizeof name, e) < 0) return -1;
     if (io_own(l->dirfd, f->name, e) < 0 || shorten(l, f, r, e) < 0) return -1;
     r->raw_size = r->size = r->good;
-    if (r->data_end > r->size) r->data_end = r->size;
     l->out->cut_bytes = bytes;
     log_warning("AOF '%s' loaded anyway because aof-load-truncated is enabled: %s at offset %llu. "
                 "%llu bytes from offset %llu on were cut off and are kept in '%s'",

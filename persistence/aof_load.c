@@ -292,20 +292,30 @@ bool aof_is_header_only(int dirfd, const char *name) {
     return empty;
 }
 
+static bool says_position(int dirfd, const struct aof_file *f) {
+    int fd = io_open_read(dirfd, f->name, NULL);
+    struct aof_epoch h;
+    bool yes = fd >= 0 && aof_read_header(fd, &h);
+
+    io_close(fd);
+    return yes;
+}
+
 int aof_manifest_check_gaps(int dirfd, const struct aof_manifest *m, const char *name,
                             struct err *e) {
-    int64_t last = 0;
+    const struct aof_file *last = NULL;
 
     for (size_t i = 0; i < m->n; i++) {
         const struct aof_file *f = &m->files[i];
 
         if (f->type != AOF_INCR) continue;
-        if (last && f->seq != last + 1 && !aof_is_header_only(dirfd, f->name))
+        if (last && f->seq != last->seq + 1 && !aof_is_header_only(dirfd, f->name) &&
+            !(says_position(dirfd, last) && says_position(dirfd, f)))
             return err_set(e, EINVAL,
                            "manifest '%s', line %d: an increment is missing between sequence "
                            "numbers %lld and %lld ('%s')",
-                           name, f->line, (long long)last, (long long)f->seq, f->name);
-        last = f->seq;
+                           name, f->line, (long long)last->seq, (long long)f->seq, f->name);
+        last = f;
     }
     return 0;
 }
@@ -317,8 +327,9 @@ static int check_empty_base(const struct load *l, const struct aof_file *base, b
     if (!base || l->out->base_bytes > 0) return 0;
     if (strstr(base->name, ".base.rdb"))
         return err_set(e, EILSEQ, "the base file '%s' is empty, which no RDB file is", base->name);
-    /* With sequence number 1 the increment is the log from its very beginning. */
-    if (has_data && base->seq > 1)
+    /* With sequence number 1 the increment is the log from its very beginning. Where an increment
+     * of ours stands, the base was ours too. */
+    if ((has_data && base->seq > 1) || l->chain.ours)
         return err_set(e, EILSEQ,
                        "the base file '%s' is empty (0 bytes) while increments hold data: its "
                        "contents were lost. Bring the file back, or remove its line from the "

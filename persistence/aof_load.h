@@ -40,6 +40,7 @@ struct aof_loaded_file {
     uint64_t raw_size; /* as it stands */
     uint64_t size;     /* of its content: less the room at its end */
     uint64_t unproven; /* from this offset on no mark says that it is on the disk; size: all is */
+    uint64_t end;      /* position of the log after it */
 };
 
 /* What the log looked like, for going on with it. */
@@ -63,7 +64,9 @@ int aof_load(int dirfd, const struct aof_load_options *o, struct aof_loaded *out
 void aof_loaded_release(struct aof_loaded *l);
 
 /* -1 if a sequence number is missing in front of an increment that holds data: an increment was
- * lost. (An empty one behind a gap takes nothing with it.) `name` is the manifest's. */
+ * lost. An empty one after a gap takes nothing with it; where both sides of the gap say their
+ * positions those decide, as numbers are skipped by an attempt that failed. `name` is the
+ * manifest's. */
 int aof_manifest_check_gaps(int dirfd, const struct aof_manifest *m, const char *name,
                             struct err *e);
 

@@ -140,17 +140,8 @@ static enum outcome take_line(struct reader *rd, struct slice *line, uint64_t *o
 
 /* ---------------------------------------------------------------- commands */
 
-static bool ends_hold(const struct request_args *args, size_t first) {
-    for (size_t i = first; i < args->n; i++) {
-        const char *end = args->v[i].p + args->v[i].n;
-
-        if (end[0] != '\r' || end[1] != '\n') return false;
-    }
-    return true;
-}
-
 static enum outcome take_command(struct reader *rd, struct parsed *out) {
-    static const struct request_limits limits = {INT32_MAX, true};
+    static const struct request_limits limits = {REQUEST_BULK_MAX, REQUEST_LOG_ARGS_MAX, true};
     struct request_partial *partial = NULL;
     struct request req;
     const char *error = NULL;
@@ -172,10 +163,6 @@ static enum outcome take_command(struct reader *rd, struct parsed *out) {
     }
     if (req.argc == 0) {
         explain(rd, "a command without a name");
-        return OUT_BAD;
-    }
-    if (!ends_hold(&rd->args, req.first)) {
-        explain(rd, "an argument does not end where its length says");
         return OUT_BAD;
     }
     *out = (struct parsed){req.first, req.argc};
@@ -406,9 +393,36 @@ static enum outcome take_unit(struct reader *rd) {
     return take_unmarked(rd);
 }
 
+/* From the unit under way on, up to the end: commands only, of which the last may be torn? Room, a
+ * mark or a hole say that this is a piece of a batch whose first sectors were lost. */
+static bool rest_is_foreign(const struct reader *rd) {
+    static const struct aof_reader_ops none = {0};
+    struct aof_report ignored = {.has_header = true, .unmarked = true};
+    struct reader probe = {.w = {.fd = rd->w.fd, .end = rd->w.end}, .ops = &none, .r = &ignored};
+    enum outcome rc = OUT_UNIT;
+
+    probe.w.base = rd->w.base + rd->w.unit;
+    while (rc == OUT_UNIT && window_need(&probe, 2)) {
+        const char *p = probe.w.buf + probe.w.at;
+
+        if (p[0] == '#' && p[1] != 'T') break;
+        rc = take_unit(&probe);
+    }
+    rc = rc == OUT_UNIT && window_need(&probe, 2) ? OUT_BAD : rc;
+    mem_free(probe.w.buf);
+    mem_free(probe.args.v);
+    mem_free(probe.cmds);
+    return rc != OUT_BAD && !probe.failed;
+}
+
 static enum outcome deliver(struct reader *rd) {
     uint64_t offset = rd->w.base + rd->w.unit;
     struct err e;
+
+    if (rd->in_room && rd->ncmds && !rest_is_foreign(rd)) {
+        explain(rd, "a piece of a batch whose beginning is lost");
+        return OUT_BAD;
+    }
 
     if (rd->ops->wanted && !rd->r->stopped &&
         !rd->ops->wanted(rd->arg, rd->r, rd->w.base + rd->w.at, rd->unit_ms)) {
@@ -441,7 +455,6 @@ static void unit_done(struct reader *rd) {
     if (rd->unit_synced > r->synced) r->synced = rd->unit_synced;
     if (rd->ncmds == 0) return;
     r->has_data = true;
-    r->data_end = r->good;
     rd->in_room = false; /* another server appended this */
 }
 
@@ -483,32 +496,6 @@ static bool later_mark_claims(struct reader *rd) {
     return false;
 }
 
-enum { COMMAND_HEAD = 16 }; /* bytes of "*12\r\n$" at most */
-
-/* "*<number>\r\n$", which garbage does not begin with. */
-static bool looks_like_command(const char *p, const char *end) {
-    if (p == end || *p++ != '*') return false;
-    for (int i = 0; p < end && i < 10 && *p >= '0' && *p <= '9'; i++) p++;
-    return end - p >= 3 && p[-1] != '*' && memcmp(p, "\r\n$", 3) == 0;
-}
-
-/* Does something that looks like a command begin a line, from `at` on? */
-static bool has_command(const struct reader *rd, uint64_t at) {
-    char buf[CHUNK / 16];
-    ssize_t got;
-
-    while ((got = io_read_at(rd->w.fd, buf, sizeof buf, (off_t)at, NULL)) > 0) {
-        const char *p = buf, *end = buf + got;
-
-        if (at == rd->r->good && looks_like_command(p, end)) return true;
-        for (; (p = memchr(p, '\n', (size_t)(end - p))); p++)
-            if (looks_like_command(p + 1, end)) return true;
-        if (got <= COMMAND_HEAD) break;
-        at += (uint64_t)(got - COMMAND_HEAD);
-    }
-    return got < 0;
-}
-
 /* Room that was being made when the power failed: what stands there was never content, whatever the
  * disk has made of it. */
 static void leave_room(struct reader *rd) {
@@ -526,7 +513,7 @@ static enum aof_verdict judge(struct reader *rd, enum outcome rc) {
         return AOF_UNREADABLE;
     }
     if (rc == OUT_STOP) return AOF_REFUSED;
-    if (rd->in_room && (rc == OUT_END || !has_command(rd, r->good))) {
+    if (rd->in_room) {
         leave_room(rd);
         if (rc == OUT_END && r->size == rd->w.base + rd->w.at) {
             r->room = r->size - r->good;
@@ -589,7 +576,7 @@ static int take_preamble(struct reader *rd) {
     w->n = w->at = w->unit = 0;
     w->base = end;
     if (w->end < end) w->end = end;
-    r->good = r->data_end = end;
+    r->good = end;
     r->has_data = r->has_preamble = true;
     return 0;
 }

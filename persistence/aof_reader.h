@@ -39,9 +39,8 @@ struct aof_report {
     bool has_header; /* `epoch` is that of the last header read */
     bool has_start;  /* the file begins with a header: `start` */
     struct aof_epoch start;
-    uint64_t synced;   /* offset up to which the file's own marks call it synced */
-    uint64_t data_end; /* where the last unit with commands ends */
-    bool unmarked;     /* something without marks stands behind the last mark */
+    uint64_t synced; /* offset up to which the file's own marks call it synced */
+    bool unmarked;   /* something without marks stands behind the last mark */
     struct aof_epoch epoch;
     int64_t last_ms; /* latest time that a mark or #TS line gave, 0: none */
     bool stopped;    /* at `stopped_at`, because no more was wanted */

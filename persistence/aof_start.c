@@ -38,12 +38,17 @@ static int publish(struct aof *a, struct err *e) {
     return aof_publish_manifest(a->dirfd, a->o.names.filename, &a->manifest, e);
 }
 
-static int make_increment(struct aof *a, struct err *e) {
+/* With its header, so that it is known to join the file before it. The log goes on there once the
+ * manifest is published. */
+static int make_increment(struct aof *a, size_t *header_bytes, struct err *e) {
     const struct aof_file *f = aof_manifest_add_incr(&a->manifest, a->o.names.filename);
     int fd = io_create(a->dirfd, f->name, e);
+    char line[AOF_MARK_MAX];
 
     if (fd < 0) return -1;
-    if (io_sync(fd, e) < 0 || io_sync_dir(a->dirfd, e) < 0) {
+    *header_bytes = aof_begin_epoch(a, line);
+    if (io_write_all(fd, line, *header_bytes, NULL, e) < 0 || io_sync(fd, e) < 0 ||
+        io_sync_dir(a->dirfd, e) < 0) {
         io_close(fd);
         return -1;
     }
@@ -68,20 +73,20 @@ static int create_log(struct aof *a, bool anew, struct err *e) {
                              .rdb = aof_rdb_options(a, &rdb)};
     const struct aof_file *base =
         aof_manifest_set_base(&a->manifest, a->o.names.filename, rw.rdb ? "rdb" : "aof");
+    size_t n;
     int fd;
 
     rw.file = base->name;
     if (!anew && aof_creation_begins(a->dirfd, a->o.names.filename, e) < 0) return -1;
     log_notice("Creating AOF base file %s on server start", base->name);
     if (aof_rewrite_write(&rw, -1, e) < 0) return -1;
-    fd = make_increment(a, e);
+    fd = make_increment(a, &n, e);
     if (fd < 0) return -1;
     if (publish(a, e) < 0 || aof_creation_ends(a->dirfd, a->o.names.filename, e) < 0) {
         io_close(fd);
         return -1;
     }
-    aof_writer_restart(a->w, fd, 0, a->appended, a->o.checksum);
-    aof_begin_file(a);
+    aof_writer_restart(a->w, fd, n, a->appended, a->o.checksum);
     return 0;
 }
 
@@ -133,10 +138,12 @@ static int drop_history(struct aof *a, struct err *e) {
 static int fill_empty_base(struct aof *a, struct err *e) {
     const struct aof_file *base = aof_manifest_base(&a->manifest);
     struct keyspace none = {0};
+    char temp[AOF_NAME_MAX];
     struct aof_rewrite rw = {.ks = &none, .dirfd = a->dirfd, .checksum = a->o.checksum};
 
     if (!base || a->info.base_size > 0) return 0;
-    rw.file = "temp-rewriteaof-base";
+    snprintf(temp, sizeof temp, "temp-%.200s.base", a->o.names.filename);
+    rw.file = temp;
     if (aof_rewrite_write(&rw, -1, e) < 0) return -1;
     if (io_rename(a->dirfd, rw.file, base->name, e) < 0) return -1;
     return io_sync_dir(a->dirfd, e);
@@ -144,20 +151,30 @@ static int fill_empty_base(struct aof *a, struct err *e) {
 
 /* Appends to a new increment. */
 static int open_new(struct aof *a, struct err *e) {
-    int fd = make_increment(a, e);
+    size_t n;
+    int fd = make_increment(a, &n, e);
 
-    if (fd < 0 || publish(a, e) < 0) return -1;
-    aof_writer_restart(a->w, fd, 0, a->appended, a->o.checksum);
-    aof_begin_file(a);
+    if (fd < 0) return -1;
+    if (publish(a, e) < 0) {
+        io_close(fd);
+        return -1;
+    }
+    aof_writer_restart(a->w, fd, n, a->appended, a->o.checksum);
     return 0;
 }
 
-/* An empty increment behind a gap was accepted: with data in it, it would not be the next time. */
-static int leave_strays(struct aof *a, bool *left, struct err *e) {
+/* An empty increment after a gap was accepted: with data in it, it would not be the next time, if
+ * the one before it does not say its position. */
+static int leave_strays(struct aof *a, const struct aof_loaded *l, bool *left, struct err *e) {
+    const struct aof_file *last;
+    size_t n = l->nfiles;
     char name[AOF_NAME_MAX];
 
     *left = false;
-    while (aof_manifest_drop_stray(&a->manifest, name)) {
+    while ((last = aof_manifest_last_incr(&a->manifest)) != NULL &&
+           aof_is_header_only(a->dirfd, last->name) &&
+           aof_manifest_drop_stray(&a->manifest, name)) {
+        a->appended = a->payload_end = l->files[--n - 1].end;
         *left = true;
         if (publish(a, e) < 0 || io_unlink(a->dirfd, name, e) < 0) return -1;
     }
@@ -285,7 +302,7 @@ static int open_log(struct aof *a, struct aof_loaded *l, struct err *e) {
     a->incr_bytes_before = incr_bytes(l);
     if (settle_files(a, l, e) < 0) return -1;
     if (drop_history(a, e) < 0 || fill_empty_base(a, e) < 0) return -1;
-    if (leave_strays(a, &left_some, e) < 0) return -1;
+    if (leave_strays(a, l, &left_some, e) < 0) return -1;
     f = aof_manifest_last_incr(&a->manifest);
     return f && !left_some && goes_on(a, l, f) ? go_on(a, l, f, e) : open_new(a, e);
 }

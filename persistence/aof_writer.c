@@ -46,6 +46,7 @@ void writer_announce(struct aof_writer *w) {
 /* ---------------------------------------------------------------- the queue */
 
 static void entry_drop(struct aof_writer *w, struct entry *en) {
+    if (en->kind == ENTRY_SWITCH) atomic_fetch_sub(&w->switches, 1);
     if (en->data.cap && !w->spare.p && en->data.cap <= SPARE_BUFFER_MAX) {
         w->spare = en->data;
         w->spare.n = 0;
@@ -324,7 +325,12 @@ static void push_control(struct aof_writer *w, struct entry control) {
 }
 
 void aof_writer_switch(struct aof_writer *w, int fd, bool room) {
+    atomic_fetch_add(&w->switches, 1);
     push_control(w, (struct entry){.kind = ENTRY_SWITCH, .fd = fd, .room = room});
+}
+
+bool aof_writer_is_switching(const struct aof_writer *w) {
+    return atomic_load(&w->switches) > 0;
 }
 
 void aof_writer_set_policy(struct aof_writer *w, enum aof_fsync policy) {
@@ -346,8 +352,7 @@ void aof_writer_restart(struct aof_writer *w, int fd, uint64_t size, uint64_t po
         }
         *at = en->next;
         if (en->kind == ENTRY_SWITCH) io_close(en->fd);
-        bytes_release(&en->data);
-        mem_free(en);
+        entry_drop(w, en);
     }
     w->last = at;
     atomic_store(&w->written, position);

@@ -80,6 +80,9 @@ void aof_writer_push(struct aof_writer *w, struct bytes *batch, uint64_t end,
 
 /* From here on the log goes to `fd` (empty). The old file is synced and closed first. */
 void aof_writer_switch(struct aof_writer *w, int fd, bool room);
+
+/* A switch was asked for, and the old file may still be written to. */
+bool aof_writer_is_switching(const struct aof_writer *w);
 void aof_writer_set_policy(struct aof_writer *w, enum aof_fsync policy);
 
 /* Asks for everything pushed so far to be synced soon, whatever the policy. */

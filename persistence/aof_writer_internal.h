@@ -67,6 +67,7 @@ struct aof_writer {
     void *wake_arg;
     atomic_bool wake_pending;
 
+    atomic_int switches; /* in the queue */
     struct entry *first, **last;
     struct bytes spare, group;
     bool stopping, abandon, hold;

@@ -134,22 +134,22 @@ static enum request_result parse_inline(char *in, size_t n, struct request_parti
 
 /* ---------------------------------------------------------------- arrays */
 
-/* Reads the digits of a length line at in[*at] up to its CRLF, moves *at behind it. 1 read,
- * 0 not whole, -1 not a number. */
+/* Reads the digits of a length line at in[*at] up to its CRLF, moves *at after it. 1 read, 0 not
+ * whole, -1 not a number as encode.c writes it. */
 static inline int read_length(const char *in, size_t n, size_t *at, int64_t *out) {
     const char *p = in + *at, *end = in + n, *q = p;
     int64_t v = 0;
 
     /* Nearly every length has one to four digits. */
     while (q < end && (unsigned)(*q - '0') <= 9 && q - p < 10) v = v * 10 + (*q++ - '0');
-    if (end - q >= 2 && *q == '\r' && q > p && (*p != '0' || q == p + 1)) {
+    if (end - q >= 2 && q[0] == '\r' && q[1] == '\n' && q > p && (*p != '0' || q == p + 1)) {
         *out = v;
         *at = (size_t)(q + 2 - in);
         return 1;
     }
     q = memchr(p, '\r', (size_t)(end - p));
     if (!q || end - q < 2) return 0;
-    if (!num_parse_i64(p, (size_t)(q - p), out)) return -1;
+    if (q[1] != '\n' || !num_parse_i64(p, (size_t)(q - p), out)) return -1;
     *at = (size_t)(q + 2 - in);
     return 1;
 }
@@ -164,7 +164,7 @@ struct array_parse {
 };
 
 static const char *argc_problem(int64_t argc, const struct request_limits *limits) {
-    if (argc > REQUEST_ARGS_MAX) return "invalid multibulk length";
+    if (argc > limits->args_max) return "invalid multibulk length";
     if (argc > UNAUTH_ARGS_MAX && !limits->authenticated) return "unauthenticated multibulk length";
     return NULL;
 }
@@ -202,6 +202,10 @@ static enum request_result parse_bulks(struct array_parse *a, const struct reque
             a->at = at;
         }
         if (a->n - a->at < (size_t)a->bulk_len + 2) return REQUEST_MORE;
+        if (memcmp(a->in + a->at + a->bulk_len, "\r\n", 2) != 0) {
+            *error = "bulk string without CRLF";
+            return REQUEST_BAD;
+        }
         request_args_push(a->args, a->origin + a->at, (size_t)a->bulk_len);
         a->at += (size_t)a->bulk_len + 2;
         a->bulk_len = -1;

@@ -6,6 +6,10 @@
  * byte is looked at twice. Arguments are slices of the input, never copied. (An inline command is
  * unescaped in place, so the input has to be writable.)
  *
+ * Every byte of an array's framing is checked: lengths have no sign and no leading zeros, lines and
+ * bulk strings end in CRLF. So the bytes of a request that is READY, not inline and has arguments
+ * are those that encode_command() would write, and may be logged as they came.
+ *
  * Not here: reading, where the input lives, what a command means.
  */
 #ifndef STET_PROTOCOL_REQUEST_H
@@ -15,13 +19,19 @@
 
 #include <stdint.h>
 
+/* The longest argument that a log may hold: as high as proto-max-bulk-len can be set, because what
+ * is accepted from a client has to load again. */
+#define REQUEST_BULK_MAX INT64_MAX
+
 enum {
-    REQUEST_ARGS_MAX = 1024 * 1024,
-    REQUEST_LINE_MAX = 64 * 1024, /* of an inline command or of a length line */
+    REQUEST_ARGS_MAX = 1024 * 1024,   /* of a client's command */
+    REQUEST_LOG_ARGS_MAX = INT32_MAX, /* of a log's: what a command does may take more (XADD) */
+    REQUEST_LINE_MAX = 64 * 1024,     /* of an inline command or of a length line */
 };
 
 struct request_limits {
-    int64_t bulk_max;   /* proto-max-bulk-len */
+    int64_t bulk_max; /* proto-max-bulk-len, or REQUEST_BULK_MAX */
+    int64_t args_max;
     bool authenticated; /* before AUTH only 10 arguments of 16 KiB are accepted */
 };
 

@@ -62,7 +62,7 @@ static void on_child_signal(evutil_socket_t sig, short what, void *arg) {
 
     (void)sig;
     (void)what;
-    aof_on_wake(a->aof);
+    loop_wake(&a->loop); /* for the child of the log: its end may change what replies wait for */
     rdb_saver_poll(&a->engine.saver, a->engine.dirty);
 }
 
@@ -79,7 +79,9 @@ static void watch_signals(struct app *a) {
 
 enum { POLL_EVERY_NS = 2 * 1000 * 1000 };
 
-/* While the log is read, clients get LOADING, PING and INFO answered now and then. */
+/* While a start reads the log, clients get LOADING, and PING and INFO are answered. When a command
+ * of a client loads, others are served as from within a script: nothing of the command is touched,
+ * and no parameter is set. */
 static void on_load_progress(void *arg, uint64_t done, uint64_t total) {
     struct app *a = arg;
     uint64_t now = clock_real_ns();
@@ -88,7 +90,10 @@ static void on_load_progress(void *arg, uint64_t done, uint64_t total) {
     a->engine.loading_total = total;
     if (now - a->last_poll_ns < POLL_EVERY_NS) return;
     a->last_poll_ns = now;
-    loop_poll(&a->loop);
+    if (a->reloading)
+        engine_serve_within(&a->engine, BUSY_LOADING);
+    else
+        loop_poll(&a->loop);
 }
 
 static int on_load_command(void *arg, size_t argc, const struct slice *argv, struct err *e) {
@@ -114,14 +119,51 @@ static int on_load_rdb(void *arg, int fd, bool log_follows, uint64_t *end, struc
     return 0;
 }
 
+static char *copy_of(const char *name) {
+    return name ? mem_strdup(name) : NULL;
+}
+
+/* The names are copies, as a client may set others meanwhile. Ends with release_options(). */
 static struct aof_load_options load_options(struct app *a) {
     struct aof_options o = app_aof_options(a->v);
+    struct aof_load_options l = {.load_truncated = o.load_truncated,
+                                 .command = on_load_command,
+                                 .rdb = on_load_rdb,
+                                 .progress = on_load_progress,
+                                 .arg = a};
 
-    return (struct aof_load_options){.names = o.names,
-                                     .load_truncated = o.load_truncated,
-                                     .command = on_load_command,
-                                     .rdb = on_load_rdb,
-                                     .arg = a};
+    l.names.dir = copy_of(o.names.dir);
+    l.names.dirname = copy_of(o.names.dirname);
+    l.names.filename = copy_of(o.names.filename);
+    l.names.dbfilename = copy_of(o.names.dbfilename);
+    return l;
+}
+
+static void release_options(struct aof_load_options *l) {
+    mem_free((char *)l->names.dir);
+    mem_free((char *)l->names.dirname);
+    mem_free((char *)l->names.filename);
+    mem_free((char *)l->names.dbfilename);
+}
+
+static void begin_loading(struct app *a) {
+    a->engine.loading = true;
+    a->engine.loading_began_ms = clock_wall_ms();
+    clock_refresh();
+    engine_replay_begin(&a->engine);
+}
+
+/* What was set of the log's parameters while something was loaded holds from now on. */
+static void take_aof_options(struct app *a) {
+    struct aof_options o = app_aof_options(a->v);
+
+    aof_set_options(a->aof, &o);
+}
+
+static void end_loading(struct app *a) {
+    engine_replay_end(&a->engine);
+    a->engine.loading = false;
+    take_aof_options(a);
 }
 
 /* --recover-to: only what was logged up to then is loaded. */
@@ -167,29 +209,33 @@ static int load(struct app *a) {
     struct err e;
     int rc;
 
-    if (set_moment(a, &l) < 0) return -1;
-    l.progress = on_load_progress;
-    a->engine.loading = true;
-    a->engine.loading_began_ms = clock_wall_ms();
-    clock_refresh();
-    engine_replay_begin(&a->engine);
-    rc = aof_start(a->aof, &l, &e);
-    engine_replay_end(&a->engine);
-    a->engine.loading = false;
-    a->engine.dirty = 0;
-    if (rc < 0) log_warning("%s", e.text);
-    if (rc < 0) name_repair(l.names.dirname, l.names.filename, &e);
+    rc = set_moment(a, &l);
+    if (rc == 0) {
+        begin_loading(a);
+        rc = aof_start(a->aof, &l, &e);
+        end_loading(a);
+        a->engine.dirty = 0;
+        if (rc < 0) log_warning("%s", e.text);
+        if (rc < 0) name_repair(l.names.dirname, l.names.filename, &e);
+    }
+    release_options(&l);
     return rc;
 }
 
 int app_reload_log(struct app *a, struct err *e) {
     struct aof_load_options l = load_options(a);
+    struct snapshot_aside aside;
     int rc;
 
-    snapshot_forget(&a->engine);
-    engine_replay_begin(&a->engine);
+    snapshot_set_aside(&a->engine, &aside);
+    a->reloading = true;
+    begin_loading(a);
     rc = aof_read_again(a->aof, &l, e);
-    engine_replay_end(&a->engine);
+    end_loading(a);
+    a->reloading = false;
+    a->engine.busy = BUSY_NOT;
+    snapshot_end_aside(&a->engine, &aside, rc == 0);
+    release_options(&l);
     return rc;
 }
 
@@ -212,6 +258,7 @@ static int load_snapshot(struct app *a) {
     a->engine.loading_began_ms = clock_wall_ms();
     rc = on_load_rdb(a, fd, false, &end, &e);
     a->engine.loading = false;
+    take_aof_options(a);
     close(fd);
     if (rc < 0) {
         log_warning("%s", e.text);
@@ -273,6 +320,7 @@ static void serve_within(void *arg) {
     loop_look(&a->loop);
     net_serve_within(&a->net);
     watchdog_wind();
+    if (a->reloading) return; /* a signal to stop is obeyed when the command is over */
     if (a->stop_signal && !scripting_end(&a->engine) && !a->told_to_wait) {
         log_warning("A script that has written runs: the shutdown waits for its end.");
         a->told_to_wait = true;

@@ -28,6 +28,7 @@ struct app {
     char executable[4096];
     char listeners[4096]; /* lines of INFO */
     bool stopping, cron_paused;
+    bool reloading;  /* a command reads the log again */
     int stop_signal; /* came and is not dealt with yet */
     bool told_to_wait;
     int64_t last_expire_ms;

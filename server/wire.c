@@ -153,6 +153,7 @@ static int apply_aof(void *arg, const struct conf_values *v, struct err *e) {
     struct app *a = arg;
     struct aof_options o = app_aof_options(v);
 
+    if (a->engine.loading) return 0; /* the end of loading takes them */
     aof_set_options(a->aof, &o);
     (void)e;
     if (v->appendonly) aof_enable(a->aof);

@@ -66,6 +66,16 @@ void keyspace_swap(struct keyspace *ks, int a, int b) {
     ks->dbs[b].id = b;
 }
 
+void keyspace_exchange(struct keyspace *a, struct keyspace *b) {
+    CHECK(a->ndbs == b->ndbs);
+    for (int i = 0; i < a->ndbs; i++) {
+        struct db t = a->dbs[i];
+
+        a->dbs[i] = b->dbs[i];
+        b->dbs[i] = t;
+    }
+}
+
 static void free_visited(void *entry, void *arg) {
     (void)arg;
     entry_free(entry);

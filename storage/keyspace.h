@@ -43,6 +43,10 @@ size_t keyspace_count(const struct keyspace *ks);
 /* Exchanges the contents of two databases. */
 void keyspace_swap(struct keyspace *ks, int a, int b);
 
+/* Exchanges the contents of all databases with those of another keyspace, which has as many. What
+ * points to a database goes on pointing to that number. */
+void keyspace_exchange(struct keyspace *a, struct keyspace *b);
+
 /* Empties a database; returns how many keys went. With `lazy` the lazy-free thread does the work.
  */
 size_t db_clear(struct db *db, bool lazy);

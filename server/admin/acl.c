@@ -5,6 +5,7 @@
 #include "server/admin/rows.h"
 #include "server/exec/acl_file.h"
 #include "server/exec/category.h"
+#include "server/exec/secret.h"
 #include "storage/base/log.h"
 #include "storage/base/rng.h"
 
@@ -19,7 +20,7 @@ static int cmd_acl_setuser(struct call *x) {
     struct bytes why = {0};
     int rc;
 
-    for (int i = 3; i < x->argc; i++) arg_is_secret(x, i);
+    secret_hide(x);
     if (!acl_is_word(x->argv[2]))
         return reply_err(x, "ERR Usernames can't contain spaces or null characters");
     bytes_append_str(&why, "ERR ");
@@ -217,6 +218,7 @@ static int cmd_acl_dryrun(struct call *x) {
     bool unknown_sub;
     enum acl_verdict v;
 
+    secret_hide(x);
     if (!u) return reply_errf(x, "ERR User '%.*s' not found", (int)x->argv[2].n, x->argv[2].p);
     cmd = command_resolve(&x->e->commands, argc, argv, &unknown_sub);
     if (!cmd || unknown_sub)

@@ -174,8 +174,9 @@ static int cmd_client_unblock(struct call *x) {
         return reply_err(x, "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
     if (!arg_int(x, 2, &id)) return -1;
     s = client_by_id(x->e, (uint64_t)id);
-    reply_int(&x->r, s && s->blocked && can_unblock(s->blocked));
-    if (s && s->blocked && can_unblock(s->blocked)) unblock(s->blocked, error);
+    if (s && (s->state != SESSION_BLOCKED || !can_unblock(s->blocked))) s = NULL;
+    reply_int(&x->r, s != NULL);
+    if (s) unblock(s->blocked, error);
     return 0;
 }
 

@@ -72,8 +72,8 @@ static bool parse_flags(struct call *x, int i) {
         char c = x->argv[i].p[k];
 
         if (c && strchr(known, c)) continue;
-        reply_errf(x, "ERR Unknown flags found in the provided filter: %.*s", (int)x->argv[i].n,
-                   x->argv[i].p);
+        reply_errf(x, "ERR Unknown flags found in the provided filter: %.*s",
+                   slice_shown(x->argv[i]), x->argv[i].p);
         return false;
     }
     return true;
@@ -83,7 +83,7 @@ static bool parse_user(struct call *x, int i, const struct acl_user **user) {
     struct slice name = x->argv[i];
 
     *user = acl_find(x->e, name);
-    if (!*user) reply_errf(x, "ERR No such user '%.*s'", (int)name.n, name.p);
+    if (!*user) reply_errf(x, "ERR No such user '%.*s'", slice_shown(name), name.p);
     return *user;
 }
 

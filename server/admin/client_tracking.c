@@ -5,7 +5,8 @@
 #include "server/admin/rows.h"
 #include "storage/base/mem.h"
 
-/* Every write is compared with all prefixes of all clients. */
+#include <stdlib.h>
+
 enum { PREFIXES_MAX = 1024 };
 
 #define ERR_ENDS "Prefixes for a single client must not overlap."
@@ -53,29 +54,54 @@ static bool overlap(struct slice a, struct slice b) {
     return memcmp(a.p, b.p, a.n < b.n ? a.n : b.n) == 0;
 }
 
-static int check_prefixes(struct call *x, const struct wanted *w) {
-    size_t have = 0;
+static int by_text(const void *a, const void *b) {
+    return slice_cmp(*(const struct slice *)a, *(const struct slice *)b);
+}
 
-    for (struct slice b; have < PREFIXES_MAX && tracking_prefix(x->s, have, &b);) have++;
-    if (w->n > PREFIXES_MAX - have)
-        return reply_errf(x, "ERR A single client can have at most %d prefixes", PREFIXES_MAX);
+/* Whether any two of the new prefixes and those that the client has overlap: then two do that stand
+ * side by side when all are sorted. */
+static bool some_overlap(const struct call *x, const struct wanted *w) {
+    size_t have = tracking_prefixes(x->s), n = have + w->n;
+    struct slice *all = mem_alloc((n + 1) * sizeof *all);
+    bool found = false;
+
+    for (size_t i = 0; i < have; i++) all[i] = tracking_prefix(x->s, i);
+    memcpy(all + have, w->prefixes, w->n * sizeof *all);
+    qsort(all, n, sizeof *all, by_text);
+    for (size_t i = 1; i < n && !found; i++) found = overlap(all[i - 1], all[i]);
+    mem_free(all);
+    return found;
+}
+
+/* The first new prefix that overlaps with another decides about the error. */
+static int refuse_overlap(struct call *x, const struct wanted *w) {
     for (size_t i = 0; i < w->n; i++) {
         struct slice a = w->prefixes[i], b;
 
-        for (size_t k = 0; tracking_prefix(x->s, k, &b); k++)
+        for (size_t k = 0; k < tracking_prefixes(x->s); k++) {
+            b = tracking_prefix(x->s, k);
             if (overlap(a, b))
                 return reply_errf(
                     x, "ERR Prefix '%.*s' overlaps with an existing prefix '%.*s'. " ERR_ENDS,
-                    (int)a.n, a.p, (int)b.n, b.p);
+                    slice_shown(a), a.p, slice_shown(b), b.p);
+        }
         for (size_t k = i + 1; k < w->n; k++) {
             b = w->prefixes[k];
             if (overlap(a, b))
                 return reply_errf(
                     x, "ERR Prefix '%.*s' overlaps with another provided prefix '%.*s'. " ERR_ENDS,
-                    (int)a.n, a.p, (int)b.n, b.p);
+                    slice_shown(a), a.p, slice_shown(b), b.p);
         }
     }
     return 0;
+}
+
+static int check_prefixes(struct call *x, const struct wanted *w) {
+    size_t have = tracking_prefixes(x->s);
+
+    if (have > PREFIXES_MAX || w->n > PREFIXES_MAX - have)
+        return reply_errf(x, "ERR A single client can have at most %d prefixes", PREFIXES_MAX);
+    return some_overlap(x, w) ? refuse_overlap(x, w) : 0;
 }
 
 static int check_modes(struct call *x, const struct wanted *w) {
@@ -167,8 +193,7 @@ static size_t flags_of(const struct session *s, const char *words[8]) {
 
 int cmd_client_trackinginfo(struct call *x) {
     const char *words[8];
-    size_t n = flags_of(x->s, words), nprefixes = 0;
-    struct slice prefix;
+    size_t n = flags_of(x->s, words), nprefixes = tracking_prefixes(x->s);
 
     reply_map(&x->r, 3);
     reply_bulk_str(&x->r, "flags");
@@ -177,9 +202,11 @@ int cmd_client_trackinginfo(struct call *x) {
     reply_bulk_str(&x->r, "redirect");
     reply_int(&x->r, redirect_of(x->s));
     reply_bulk_str(&x->r, "prefixes");
-    while (tracking_prefix(x->s, nprefixes, &prefix)) nprefixes++;
     reply_array(&x->r, nprefixes);
-    for (size_t i = 0; tracking_prefix(x->s, i, &prefix); i++)
+    for (size_t i = 0; i < nprefixes; i++) {
+        struct slice prefix = tracking_prefix(x->s, i);
+
         reply_bulk(&x->r, prefix.p, prefix.n);
+    }
     return 0;
 }

@@ -6,6 +6,7 @@
 #include "server/admin/rows.h"
 #include "server/exec/category.h"
 #include "server/exec/keyspec.h"
+#include "server/exec/secret.h"
 #include "storage/base/glob.h"
 #include "storage/base/mem.h"
 
@@ -336,10 +337,12 @@ static const struct command *inner_command(struct call *x) {
 }
 
 static int get_keys(struct call *x, bool with_flags) {
-    const struct command *c = inner_command(x);
+    const struct command *c;
     struct key_use *keys;
     int n;
 
+    secret_hide(x);
+    c = inner_command(x);
     if (!c) return -1;
     keys = mem_alloc((size_t)x->argc * KEYSPECS_MAX * sizeof *keys);
     n = keyspec_keys(c, x->argc - 2, x->argv + 2, keys, x->argc * KEYSPECS_MAX);

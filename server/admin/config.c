@@ -3,6 +3,7 @@
  * config - the CONFIG command: conf's engine behind RESP.
  */
 #include "server/admin/rows.h"
+#include "server/exec/secret.h"
 #include "storage/lazyfree.h"
 
 /* ---------------------------------------------------------------- GET */
@@ -43,19 +44,8 @@ static int refuse_while_loading(struct call *x) {
 
 /* A stronger promise is given when everything that was appended under the weaker one meets it. */
 static void await_stronger_policy(struct call *x, enum aof_level before) {
-    gate_refresh(&x->e->gate);
-    if (x->e->gate.level <= before || before == AOF_LEVEL_NONE) return;
-    x->need = aof_appended(x->e->aof);
-    if (x->e->gate.level == AOF_LEVEL_SYNCED) aof_want_sync(x->e->aof);
-}
-
-static void hide_secrets(struct call *x) {
-    static const char *const names[] = {"requirepass", "masterauth", "tls-key-file-pass",
-                                        "tls-client-key-file-pass"};
-
-    for (int i = 2; i + 1 < x->argc; i += 2)
-        for (size_t n = 0; n < sizeof names / sizeof *names; n++)
-            if (arg_is(x, i, names[n])) arg_is_secret(x, i + 1);
+    gate_take_level(&x->e->gate);
+    if (x->e->gate.level > before) x->need = aof_appended(x->e->aof);
 }
 
 static int cmd_config_set(struct call *x) {
@@ -63,7 +53,7 @@ static int cmd_config_set(struct call *x) {
     bool local = x->s->flags & SESSION_LOCAL;
     struct err err;
 
-    hide_secrets(x);
+    secret_hide(x);
     if (x->argc % 2 != 0) return reply_err(x, ERR_SYNTAX);
     if (refuse_while_loading(x) < 0) return -1;
     if (conf_set(x->e->conf, x->argv + 2, (size_t)(x->argc - 2) / 2, local, &err) < 0)

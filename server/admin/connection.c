@@ -4,6 +4,7 @@
  * else.
  */
 #include "server/admin/rows.h"
+#include "server/exec/secret.h"
 #include "storage/base/mem.h"
 #include "storage/base/num.h"
 
@@ -24,7 +25,7 @@ static int authenticate(struct call *x, struct slice user, struct slice password
 static int cmd_auth(struct call *x) {
     int rc;
 
-    for (int i = 1; i < x->argc; i++) arg_is_secret(x, i);
+    secret_hide(x);
     if (x->argc > 3) return reply_err(x, ERR_SYNTAX);
     if (x->argc == 3) {
         rc = authenticate(x, x->argv[1], x->argv[2]);
@@ -70,8 +71,6 @@ static int parse_hello(struct call *x, struct hello *h) {
             h->has_auth = true;
             h->user = x->argv[i + 1];
             h->password = x->argv[i + 2];
-            arg_is_secret(x, i + 1);
-            arg_is_secret(x, i + 2);
             i += 3;
         } else if (arg_is(x, i, "setname") && i + 1 < x->argc) {
             h->has_name = true;
@@ -89,6 +88,7 @@ static int parse_hello(struct call *x, struct hello *h) {
 static int cmd_hello(struct call *x) {
     struct hello h = {0};
 
+    secret_hide(x);
     if (parse_hello(x, &h) < 0) return -1;
     if (h.has_auth && authenticate(x, h.user, h.password) < 0) return -1;
     if (!acl_is_served(x->s)) return reply_err(x, ERR_HELLO_NOAUTH);

@@ -83,12 +83,12 @@ static int debug_sleep(struct call *x) {
 }
 
 static int debug_log(struct call *x) {
-    log_warning("DEBUG LOG: %.*s", (int)x->argv[2].n, x->argv[2].p);
+    log_warning("DEBUG LOG: %.*s", slice_shown(x->argv[2]), x->argv[2].p);
     return ok(x);
 }
 
 static int debug_error(struct call *x) {
-    return reply_errf(x, "%.*s", (int)x->argv[2].n, x->argv[2].p);
+    return reply_errf(x, "%.*s", slice_shown(x->argv[2]), x->argv[2].p);
 }
 
 static int debug_config_rewrite(struct call *x) {
@@ -107,11 +107,24 @@ static int debug_change_repl_id(struct call *x) {
     return ok(x);
 }
 
+/* Loading anew in the middle of loading would mix two data sets; in a transaction that has written
+ * it would drop what is not logged yet. */
+bool debug_refuse_now(struct call *x, const char *what) {
+    if (x->e->loading)
+        reply_err(x, ERR_LOADING);
+    else if (x->e->effects.n > 0)
+        reply_errf(x, "ERR DEBUG %s cannot follow writes in a transaction", what);
+    else
+        return false;
+    return true;
+}
+
 static int debug_loadaof(struct call *x) {
     const struct admin_app *app = app_of(x->e);
     struct err err = {0};
     int rc;
 
+    if (debug_refuse_now(x, "LOADAOF")) return -1;
     if (!app->load_log || aof_phase(x->e->aof) != AOF_ON)
         return reply_err(x, "ERR the append-only log is off: there is nothing to load");
     rc = app->load_log(app->arg, &err);

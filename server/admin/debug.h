@@ -9,6 +9,9 @@
 
 #include "server/exec/call.h"
 
+/* True, and answered: the data set cannot be loaded again at this point (`what` for the text). */
+bool debug_refuse_now(struct call *x, const char *what);
+
 /* Handlers, as those of commands; argv[1] is the subcommand's name. */
 int debug_digest(struct call *x);
 int debug_digest_value(struct call *x);

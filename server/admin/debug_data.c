@@ -52,6 +52,7 @@ int debug_populate(struct call *x) {
     struct slice prefix = x->argc > 3 ? x->argv[3] : SLICE("key");
     int64_t count, size = 0;
 
+    if (x->e->loading) return reply_err(x, ERR_LOADING);
     if (!arg_int_range(x, 2, 0, INT64_MAX, &count, ERR_POSITIVE)) return -1;
     if (x->argc > 4 &&
         !arg_int_range(x, 4, 0, (int64_t)x->e->v->proto_max_bulk_len, &size, ERR_POSITIVE))

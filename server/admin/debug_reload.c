@@ -39,7 +39,8 @@ static int save_file(const struct engine *e, int dirfd, struct err *err) {
 }
 
 static int load_file(struct engine *e, int dirfd, bool merge, struct err *err) {
-    struct rdb_load load = snapshot_load(e, true);
+    /* With a log, keys whose time is over stay until they are logged as gone. */
+    struct rdb_load load = snapshot_load(e, !aof_logs(aof_phase(e->aof)));
     struct rdb_loaded loaded;
     int fd = io_open_read(dirfd, e->v->dbfilename, err), rc;
 
@@ -50,6 +51,18 @@ static int load_file(struct engine *e, int dirfd, bool merge, struct err *err) {
     return rc;
 }
 
+/* With `flush` the data set stands aside meanwhile: if the file cannot be read it is back. */
+static int load_instead(struct engine *e, const struct reload *o, int dirfd, struct err *err) {
+    struct snapshot_aside aside;
+    int rc;
+
+    if (!o->flush) return load_file(e, dirfd, o->merge, err);
+    snapshot_set_aside(e, &aside);
+    rc = load_file(e, dirfd, o->merge, err);
+    snapshot_end_aside(e, &aside, rc == 0);
+    return rc;
+}
+
 static int reload(struct call *x, const struct reload *o, int dirfd, struct err *err) {
     struct engine *e = x->e;
 
@@ -57,8 +70,7 @@ static int reload(struct call *x, const struct reload *o, int dirfd, struct err 
         log_warning("DEBUG RELOAD: '%s': %s", e->v->dbfilename, err->text);
         return reply_err(x, "ERR Error trying to save the DB, check server logs.");
     }
-    if (o->flush) snapshot_forget(e);
-    if (load_file(e, dirfd, o->merge, err) < 0) {
+    if (load_instead(e, o, dirfd, err) < 0) {
         log_warning("DEBUG RELOAD: '%s': %s", e->v->dbfilename, err->text);
         return reply_err(x, "ERR Error trying to load the RDB dump, check server logs.");
     }
@@ -72,7 +84,7 @@ int debug_reload(struct call *x) {
     struct err err;
     int dirfd, rc;
 
-    if (!parse_options(x, &o)) return -1;
+    if (debug_refuse_now(x, "RELOAD") || !parse_options(x, &o)) return -1;
     dirfd = io_open_dir(".", false, &err);
     if (dirfd < 0) return reply_errf(x, "ERR %s", err.text);
     rc = reload(x, &o, dirfd, &err);

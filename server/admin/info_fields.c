@@ -273,7 +273,7 @@ void info_stats(struct engine *e, struct bytes *out) {
                  "dump_payload_sanitizations:0\r\n",
                  e->pubsub.topics[PUBSUB_CHANNEL].count, e->pubsub.topics[PUBSUB_PATTERN].count,
                  e->pubsub.topics[PUBSUB_SHARD].count, (ull)s->last_fork_us, (ull)s->forks,
-                 e->links.n, e->tracking.keys.count, e->tracking.nitems, e->tracking.nprefixes,
+                 e->links.n, e->tracking.keys.count, e->tracking.nitems, e->tracking.prefixes.count,
                  (ull)s->unexpected_errors, (ull)s->error_replies);
     append_loop(e, out);
 }

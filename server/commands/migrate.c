@@ -18,6 +18,7 @@
 #include "server/commands/support.h"
 #include "server/exec/blocking.h"
 #include "server/exec/effects.h"
+#include "server/exec/secret.h"
 #include "server/exec/transfer.h"
 #include "storage/base/mem.h"
 #include "storage/base/num.h"
@@ -57,11 +58,8 @@ static bool parse_word(struct call *x, struct options *o, int *i) {
     } else if (arg_is(x, *i, "replace")) {
         o->replace = true;
     } else if (arg_is(x, *i, "auth") && left >= 1) {
-        arg_is_secret(x, *i + 1);
         o->to.password = x->argv[++*i];
     } else if (arg_is(x, *i, "auth2") && left >= 2) {
-        arg_is_secret(x, *i + 1);
-        arg_is_secret(x, *i + 2);
         o->to.user = x->argv[++*i];
         o->to.password = x->argv[++*i];
     } else if (arg_is(x, *i, "keys") && x->argv[3].n == 0) {
@@ -267,6 +265,7 @@ static int go_on(struct call *x) {
 static int cmd_migrate(struct call *x) {
     struct options o;
 
+    secret_hide(x);
     if (x->again) return go_on(x);
     if (!parse(x, &o)) return -1;
     if (x->may_not_wait)

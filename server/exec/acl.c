@@ -97,7 +97,7 @@ static int apply_conf(void *engine, const struct conf_values *v, struct err *err
 
 static int apply_password(void *engine, const struct conf_values *v, struct err *err) {
     (void)err;
-    acl_set_standard_password(engine, v->requirepass);
+    acl_set_standard_password(engine, slice_of(v->requirepass.p, v->requirepass.n));
     return 0;
 }
 
@@ -111,7 +111,7 @@ void acl_init(struct engine *e) {
     acl_users_add(&a->users, a->standard);
     a->everybody = new_with_all(SLICE("(superuser)"), &a->terms);
     a->nobody = acl_user_new(SLICE("(nobody)"), &a->terms);
-    acl_set_standard_password(e, e->v->requirepass);
+    acl_set_standard_password(e, slice_of(e->v->requirepass.p, e->v->requirepass.n));
     conf_on_apply(e->conf, "requirepass", apply_password, e);
     conf_on_apply(e->conf, "acl-pubsub-default", apply_conf, e);
     conf_on_apply(e->conf, "acllog-max-len", apply_conf, e);
@@ -132,15 +132,16 @@ bool acl_asks_for_password(const struct engine *e) {
     return !e->acl.standard->no_password || !e->acl.standard->on;
 }
 
-void acl_set_standard_password(struct engine *e, const char *password) {
+void acl_set_standard_password(struct engine *e, struct slice password) {
     struct acl_user *u = e->acl.standard;
 
     apply_ours(u, &e->acl.terms, "resetpass");
-    if (password && password[0]) {
+    if (password.n) {
         struct bytes rule = {0};
 
-        bytes_printf(&rule, ">%s", password);
-        apply_ours(u, &e->acl.terms, rule.p);
+        bytes_append_char(&rule, '>');
+        bytes_append(&rule, password.p, password.n);
+        CHECK(acl_user_apply(u, &e->acl.terms, bytes_slice(&rule)) == NULL);
         explicit_bzero(rule.p, rule.n);
         bytes_release(&rule);
     } else {

@@ -62,8 +62,8 @@ bool acl_delete_user(struct engine *e, struct slice name);
 /* All users become these, which are taken over. The default user is as in `all`, or as new. */
 void acl_replace_users(struct engine *e, struct acl_users *all);
 
-/* CONFIG SET requirepass; NULL or "": none. */
-void acl_set_standard_password(struct engine *e, const char *password);
+/* CONFIG SET requirepass; n 0: none. */
+void acl_set_standard_password(struct engine *e, struct slice password);
 
 /* A client that has not authenticated itself is not served: the default user has a password, or is
  * off. */

@@ -58,7 +58,7 @@ static bool apply_rule(void *arg, struct slice rule) {
     if (!why) return true;
     if (strcmp(why, ACL_ERR_UNKNOWN) == 0) {
         bytes_printf(r->errors, "%s:%zu: Error in applying operation '%.*s': %s. ", r->name,
-                     r->line, (int)rule.n, rule.p, why);
+                     r->line, slice_shown(rule), rule.p, why);
     } else if (!r->is_wrong) {
         bytes_printf(r->errors, "%s:%zu: %s. ", r->name, r->line, why);
         r->is_wrong = true;
@@ -341,7 +341,7 @@ int acl_start(struct engine *e) {
                     "directly in your redis.conf, but not both.");
         return -1;
     }
-    if (e->v->requirepass)
+    if (e->v->requirepass.n)
         log_warning("requirepass is ignored: the default user's password is what '%s' says",
                     e->v->aclfile);
     rc = acl_load(e, &why);

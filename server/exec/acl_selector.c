@@ -243,7 +243,7 @@ static const char *allow_with_bar(struct acl_selector *s, const struct acl_terms
     } else {
         log_warning("Deprecation warning: Allowing a first arg of an otherwise blocked command is "
                     "a misuse of ACL and may get disabled in the future (offender: +%.*s)",
-                    (int)rule.n, rule.p);
+                    slice_shown(rule), rule.p);
         add_first_arg(s, cmd->id, word);
     }
     note_rule(s, rule, true);

@@ -146,13 +146,15 @@ static void drop(struct engine *e, struct blocked *b) {
     mem_free(b);
 }
 
-/* The client has its answer. Its input is looked at later: see blocked_resume. */
+/* The client has its answer. Its input is looked at later: see blocked_resume. It may be in that
+ * list already, as it can be served, wait again and be served in one turn. */
 static void end(struct engine *e, struct blocked *b) {
     struct session *s = b->s;
 
     drop(e, b);
+    if (s->state == SESSION_CLOSING) return;
     session_enter(s, SESSION_ACTIVE);
-    list_append(&e->resuming, &s->resuming);
+    if (list_empty(&s->resuming)) list_append(&e->resuming, &s->resuming);
     s->ops->wake(s);
 }
 
@@ -187,16 +189,17 @@ void blocked_resume(struct engine *e) {
         struct session *s = list_entry(e->resuming.next, struct session, resuming);
 
         list_remove(&s->resuming);
-        s->ops->resume(s);
+        if (s->state == SESSION_ACTIVE) s->ops->resume(s);
     }
 }
 
 /* ---------------------------------------------------------------- trying again */
 
-/* Whether a key in this state can be of use to who waits for it. */
+/* Whether a key in this state can be of use to the client that waits for it. */
 static bool concerns(const struct engine *e, const struct interest *k, const struct blocked *b) {
     const struct entry *found;
 
+    if (b->s->state != SESSION_BLOCKED) return false;
     if (b->any_change) return true;
     found = db_find(&e->ks.dbs[k->db], interest_key(k), k->hash);
     return found && found->type == b->type;
@@ -234,6 +237,7 @@ uint64_t blocked_next_deadline(const struct engine *e) {
 void blocked_check_time(struct engine *e, uint64_t now_us) {
     struct heap_node *first;
 
+    session_end_closing(e);
     while ((first = heap_first(&e->block_deadlines)) && first->due <= now_us)
         unblock(heap_entry(first, struct blocked, deadline), NULL);
 }
@@ -244,7 +248,7 @@ static struct blocked *answer_ready(struct engine *e) {
     list_each_safe (it, next, &e->blocked) {
         struct blocked *b = list_entry(it, struct blocked, link);
 
-        if (!b->ready || !b->ready(b)) continue;
+        if (b->s->state != SESSION_BLOCKED || !b->ready || !b->ready(b)) continue;
         if (b->cmd) return b;
         unblock(b, NULL);
     }

@@ -150,6 +150,11 @@ static void tell_expired(struct engine *e, const struct ref *r) {
 
 static void expire_now(struct engine *e, struct ref *r) {
     tell_expired(e, r);
+    if (r->key.p == entry_key_at(r->e)) { /* the key must outlive its entry */
+        bytes_clear(&e->gone_key);
+        bytes_append(&e->gone_key, r->key.p, r->key.n);
+        r->key = bytes_slice(&e->gone_key);
+    }
     db_delete(r->db, r->e, r->hash, e->v->lazyfree_lazy_expire);
     r->e = NULL;
 }
@@ -161,7 +166,7 @@ static struct ref find(struct call *x, struct db *db, struct slice key, uint64_t
     if (need > x->need) x->need = need;
     if (r.e && (r.e->flags & ENTRY_EXPIRES) && entry_expire(r.e) <= x->now_ms && !x->e->replaying)
         expire_now(x->e, &r);
-    if (__builtin_expect(x->s->tracker != NULL, 0)) tracking_read(x, key, hash);
+    if (__builtin_expect(x->s->tracker != NULL, 0)) tracking_read(x, r.key, hash);
     return r;
 }
 

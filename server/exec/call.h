@@ -38,7 +38,7 @@ struct call {
     bool scripted;     /* a script's: its reply is the script's */
     uint64_t dirty_before;
     uint64_t need;    /* position that the reply waits for */
-    uint64_t secrets; /* bit i: argument i is shown to nobody, see arg_is_secret */
+    uint64_t secrets; /* bit i: argument i is not shown; bit 63: nor any from 63 on */
     int64_t now_ms;
 };
 
@@ -50,6 +50,7 @@ struct call {
 #define ERR_NOT_FLOAT  "ERR value is not a valid float"
 #define ERR_NO_KEY     "ERR no such key"
 #define ERR_RANGE      "ERR index out of range"
+#define ERR_LOADING    "LOADING Redis is loading the dataset in memory"
 #define ERR_TOO_LONG   "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
 
 /* Answers with an error ("CODE text") and counts it. Returns -1. */
@@ -78,19 +79,20 @@ static inline bool arg_is(const struct call *x, int i, const char *word) {
 
 /* Argument i is a password or the like. */
 static inline void arg_is_secret(struct call *x, int i) {
-    if (i < 64) x->secrets |= UINT64_C(1) << i;
+    x->secrets |= UINT64_C(1) << (i < 63 ? i : 63);
 }
 
 /* Argument i as it may be shown to others. */
 static inline struct slice arg_shown(const struct call *x, int i) {
-    bool secret = x->secrets && i < 64 && x->secrets >> i & 1;
+    bool secret = x->secrets && x->secrets >> (i < 63 ? i : 63) & 1;
 
     return secret ? SLICE("(redacted)") : x->argv[i];
 }
 
 /* ---------------------------------------------------------------- keys */
 
-/* A key, its hash, and its entry if there is one. */
+/* A key, its hash, and its entry if there is one. A look-up by the key of an entry whose time is
+ * over gives a copy of the key, which is good until the next such look-up. */
 struct ref {
     struct slice key;
     uint64_t hash;

@@ -6,6 +6,7 @@
  * then the entries, then execute one after the other. What a gate (auth, arity, loading, write
  * permission) refuses is answered without the handler running.
  */
+#include "protocol/encode.h"
 #include "server/exec/blocking.h"
 #include "server/exec/monitor.h"
 #include "server/exec/multi.h"
@@ -57,7 +58,7 @@ static void prepare(struct engine *e, struct session *s, const struct slice *arg
 }
 
 static void parse_group(struct engine *e, struct session *s, char *in, size_t n, struct group *g) {
-    struct request_limits limits = {e->v->proto_max_bulk_len, acl_is_served(s)};
+    struct request_limits limits = {e->v->proto_max_bulk_len, REQUEST_ARGS_MAX, acl_is_served(s)};
     /* Before AUTH each command may change what the next one is allowed to be. */
     size_t most = limits.authenticated ? GROUP : 1;
 
@@ -203,8 +204,7 @@ static int pass_gates(struct call *x, bool unknown_sub) {
     if (flags & CMD_NO_MULTI && multi_is_open(x->s))
         return refuse(x, "ERR Command not allowed inside a transaction");
     if (!may_run(x)) return -1;
-    if (x->e->loading && !(flags & CMD_LOADING))
-        return refuse(x, "LOADING Redis is loading the dataset in memory");
+    if (x->e->loading && !(flags & CMD_LOADING)) return refuse(x, ERR_LOADING);
     if (__builtin_expect(x->e->v->maxmemory != 0, 0)) make_room(x);
     if (flags & (CMD_DENYOOM | CMD_WRITE) && call_refusal(x->e, flags, why)) return refuse(x, why);
     if (x->s->subscriber && x->s->resp == 2 && !(flags & CMD_IN_SUBSCRIBED))
@@ -245,16 +245,22 @@ static bool must_park(const struct engine *e, const struct session *s, const str
  * executed. */
 static bool park(struct engine *e, struct session *s, const struct pending *p) {
     if (!must_park(e, s, p)) return false;
-    if (e->nparked == e->parked_cap) {
-        e->parked_cap = e->parked_cap ? e->parked_cap * 2 : 16;
-        e->parked = mem_realloc(e->parked, e->parked_cap * sizeof *e->parked);
-    }
-    e->parked[e->nparked++] = s;
     session_enter(s, SESSION_PARKED);
     return true;
 }
 
 /* ---------------------------------------------------------------- running one */
+
+/* The log is read back by a strict reader. */
+static inline bool is_canonical(const struct call *x) {
+    struct bytes b = {0};
+    bool same;
+
+    encode_command(&b, (size_t)x->argc, x->argv);
+    same = slice_eq(bytes_slice(&b), x->raw);
+    bytes_release(&b);
+    return same;
+}
 
 /* Logs what the call did, and says what its reply has to wait for. */
 static void propagate(struct call *x) {
@@ -264,6 +270,7 @@ static void propagate(struct call *x) {
     if (!changed && e->effects.n == 0) return;
     if (e->replaying || !aof_logs(aof_phase(e->aof))) return;
     if (changed && !x->rewritten && e->effects.n == 0 && x->raw.n && !x->inner) {
+        DCHECK(is_canonical(x));
         aof_append(e->aof, x->db->id, x->raw);
     } else {
         if (changed && !x->rewritten) effect(x, x->argc, x->argv);
@@ -444,7 +451,9 @@ static size_t run_group(struct engine *e, struct session *s, char *in, struct gr
         }
         run(&x, p->unknown_sub, clock_ns);
         session_look_at_output(s);
-        if (!e->busy) blocking_serve(e);
+        if (e->busy) continue;
+        blocking_serve(e);
+        if (__builtin_expect(!list_empty(&e->closing), 0)) session_end_closing(e);
     }
     return g->bytes;
 }
@@ -455,7 +464,10 @@ size_t engine_feed(struct engine *e, struct session *s, char *in, size_t n, size
     size_t used = 0;
 
     *need = 1;
-    if (!e->busy) clock_refresh(); /* the loop's own reading is from before it waited */
+    if (!e->busy) {
+        clock_refresh(); /* the loop's own reading is from before it waited */
+        if (__builtin_expect(!list_empty(&e->closing), 0)) session_end_closing(e);
+    }
     s->active_ms = clock_cached_ms();
     while (used < n && s->state == SESSION_ACTIVE) {
         size_t took;

@@ -2,6 +2,7 @@
 #include "server/exec/engine.h"
 
 #include "server/exec/blocking.h"
+#include "server/exec/call.h"
 #include "server/exec/monitor.h"
 #include "storage/base/check.h"
 #include "storage/base/mem.h"
@@ -13,6 +14,8 @@ void engine_init(struct engine *e, struct conf *conf, struct aof *aof) {
     e->active_expire = true;
     e->started_ms = clock_wall_ms();
     list_init(&e->sessions);
+    list_init(&e->parked);
+    list_init(&e->closing);
     blocking_init(e);
     links_init(&e->links);
     interests_init(&e->interests, e->ks.ndbs);
@@ -43,9 +46,9 @@ void engine_release(struct engine *e) {
     gate_release(&e->gate);
     out_pool_release(&e->out_pool);
     bytes_release(&e->effects.buf);
+    bytes_release(&e->gone_key);
     mem_free(e->args.v);
     mem_free(e->args_within.v);
-    mem_free(e->parked);
 }
 
 void engine_forget_session(struct engine *e, struct session *s) {
@@ -54,8 +57,10 @@ void engine_forget_session(struct engine *e, struct session *s) {
     monitor_end(s);
     tracking_forget(s);
     push_forget(e, s);
-    for (size_t i = 0; i < e->nparked; i++)
-        if (e->parked[i] == s) e->parked[i--] = e->parked[--e->nparked];
+    list_remove(&s->closing);
+    if (list_empty(&s->parked)) return;
+    list_remove(&s->parked);
+    e->nparked--;
 }
 
 void engine_count_error(struct engine *e, const char *text) {
@@ -96,21 +101,31 @@ static void resume_parked(struct engine *e) {
     if (n == 0 || e->pause.mode != PAUSE_NONE) return;
     if (aof_backlog(e->aof) > e->v->aof_buffer_limit / 2) return;
     while (n-- > 0 && e->nparked > 0) {
-        struct session *s = e->parked[0];
+        struct session *s = list_entry(e->parked.next, struct session, parked);
 
-        e->nparked--;
-        memmove(e->parked, e->parked + 1, e->nparked * sizeof *e->parked);
         session_enter(s, SESSION_ACTIVE);
         s->ops->resume(s);
     }
 }
 
+static void end_pause(struct engine *e) {
+    if (!pause_ends(&e->pause, clock_mono_us()) && !e->resume) return;
+    e->resume = false;
+    resume_parked(e);
+}
+
+/* Clients that were held back, or have had what they waited for, are told as well: the command that
+ * takes long may be the first of those that go on. */
 void engine_serve_within(struct engine *e, enum engine_busy why) {
     e->busy = why;
     if (e->hooks.serve_within) e->hooks.serve_within(e->hooks.arg);
+    end_pause(e);
+    resume_parked(e);
+    blocked_resume(e);
 }
 
 const char *engine_busy_error(const struct engine *e) {
+    if (e->busy == BUSY_LOADING) return ERR_LOADING;
     return e->busy == BUSY_FUNCTION ? "BUSY Redis is busy running a script. You can only call "
                                       "FUNCTION KILL or SHUTDOWN NOSAVE."
                                     : "BUSY Redis is busy running a script. You can only call "
@@ -130,13 +145,13 @@ uint64_t engine_next_deadline(const struct engine *e) {
 }
 
 void engine_before_wait(struct engine *e) {
-    if (pause_ends(&e->pause, clock_mono_us()) || e->resume) {
-        e->resume = false;
-        resume_parked(e);
-    }
+    DCHECK(e->effects.n == 0 && !e->busy);
+    session_end_closing(e);
+    end_pause(e);
     blocking_serve(e);
     blocked_resume(e);
     tracking_broadcast(e);
+    session_end_closing(e);
     if (!e->batch_open) aof_hand_over(e->aof);
     gate_refresh(&e->gate);
 }

@@ -70,7 +70,7 @@ struct script_figures {
 };
 
 /* What has been running for so long that clients no longer wait for it in silence. */
-enum engine_busy { BUSY_NOT, BUSY_SCRIPT, BUSY_FUNCTION };
+enum engine_busy { BUSY_NOT, BUSY_SCRIPT, BUSY_FUNCTION, BUSY_LOADING };
 
 /* Libraries of functions that come with the data set. */
 struct library_hooks {
@@ -104,8 +104,9 @@ struct engine {
     size_t nsessions;
     uint64_t next_client_id;
     struct out_pool out_pool;
-    struct session **parked; /* sessions in state PARKED */
-    size_t nparked, parked_cap;
+    struct list parked;  /* sessions in state PARKED, in order of arrival */
+    struct list closing; /* sessions in state CLOSING that may still wait or be subscribed */
+    size_t nparked;
     struct pause pause;
     bool resume; /* a pause was ended: the parked ones are to go on */
 
@@ -134,6 +135,8 @@ struct engine {
     struct latency latency;
     struct session **monitors;
     size_t nmonitors;
+
+    struct bytes gone_key; /* of an entry that was looked up by its own key, and had expired */
 
     /* effects of the command under way, to be logged */
     struct effects effects;

@@ -19,6 +19,7 @@ static inline uint32_t place(uint32_t f, uint32_t mask) {
 static bool holds(const struct gate_set *s, uint64_t hash) {
     uint32_t f = fingerprint(hash);
 
+    if (s->all) return true;
     if (s->n == 0) return false;
     for (uint32_t i = place(f, s->mask); s->v[i]; i = (i + 1) & s->mask)
         if (s->v[i] == f) return true;
@@ -35,7 +36,7 @@ static void set_put(struct gate_set *s, uint32_t f) {
 }
 
 static void set_grow(struct gate_set *s) {
-    struct gate_set bigger = {.mask = s->v ? s->mask * 2 + 1 : SET_MIN - 1};
+    struct gate_set bigger = {.mask = s->v ? s->mask * 2 + 1 : SET_MIN - 1, .all = s->all};
 
     bigger.v = mem_calloc((bigger.mask + 1) * sizeof *bigger.v);
     for (uint32_t i = 0; s->v && i <= s->mask; i++)
@@ -44,7 +45,12 @@ static void set_grow(struct gate_set *s) {
     *s = bigger;
 }
 
+static bool is_empty(const struct gate_set *s) {
+    return s->n == 0 && !s->all;
+}
+
 static void forget(struct gate_set *s) {
+    s->all = false;
     if (s->mask >= SET_KEEP) {
         mem_free(s->v);
         *s = (struct gate_set){0};
@@ -72,31 +78,38 @@ void gate_add(struct gate *g, uint64_t hash) {
 
 void gate_all_changed(struct gate *g) {
     if (g->level == AOF_LEVEL_NONE) return;
-    g->all_end = aof_appended(g->aof);
+    g->newer.all = true;
     g->active = true;
 }
 
 uint64_t gate_look(const struct gate *g, uint64_t hash) {
     if (holds(&g->newer, hash)) return aof_appended(g->aof);
-    if (holds(&g->older, hash)) return g->older_end > g->all_end ? g->older_end : g->all_end;
-    return g->all_end;
+    return holds(&g->older, hash) ? g->older_end : 0;
+}
+
+void gate_take_level(struct gate *g) {
+    enum aof_level before = g->level;
+
+    g->level = aof_current_level(g->aof);
+    if (g->level <= before || aof_safe(g->aof, g->level) >= aof_appended(g->aof)) return;
+    gate_all_changed(g);
+    if (g->level == AOF_LEVEL_SYNCED) aof_want_sync(g->aof);
 }
 
 void gate_refresh(struct gate *g) {
     uint64_t safe;
 
-    g->level = aof_current_level(g->aof);
+    gate_take_level(g);
     if (!g->active) return;
     safe = aof_safe(g->aof, g->level);
-    if (g->all_end && safe >= g->all_end) g->all_end = 0;
     if (safe >= aof_appended(g->aof)) forget(&g->newer);
-    if (g->older.n && safe >= g->older_end) forget(&g->older);
-    if (!g->older.n && g->newer.n) {
+    if (!is_empty(&g->older) && safe >= g->older_end) forget(&g->older);
+    if (is_empty(&g->older) && !is_empty(&g->newer)) {
         struct gate_set t = g->older;
 
         g->older = g->newer;
         g->newer = t;
         g->older_end = aof_appended(g->aof);
     }
-    g->active = g->older.n || g->newer.n || g->all_end;
+    g->active = !is_empty(&g->older) || !is_empty(&g->newer);
 }

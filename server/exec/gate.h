@@ -5,6 +5,8 @@
  * Remembers, as hashes, the keys that were changed since the last safe position. Two sets take
  * turns: `older` is dropped as a whole when its position is safe, then `newer` becomes the older
  * one. A lookup of a key in either raises the gate of the reply; any other key passes at once.
+ * A key enters `newer` when it changes, which is before the change is appended; so `newer` has no
+ * position before the command, transaction or script is over.
  * Main thread only.
  */
 #ifndef STET_EXEC_GATE_H
@@ -15,22 +17,27 @@
 struct gate_set {
     uint32_t *v; /* open hash of the keys' upper 32 bits, 0 = free */
     uint32_t n, mask;
+    bool all; /* holds every key: FLUSHALL, SWAPDB, a policy that became stronger */
 };
 
 struct gate {
     struct aof *aof;
     struct gate_set older, newer;
     uint64_t older_end; /* once this is safe, everything in `older` is */
-    uint64_t all_end;   /* a change of the whole keyspace: every lookup waits for this; 0: none */
     enum aof_level level;
-    bool active; /* something is in the sets, or all_end is set */
+    bool active; /* something is in the sets */
 };
 
 void gate_init(struct gate *g, struct aof *aof);
 void gate_release(struct gate *g);
 
-/* Before a loop iteration's commands and after progress: takes the policy's level, drops what is
- * safe. */
+/* Takes the policy's level. If it became stronger, every key counts as changed until everything
+ * appended so far is safe at that level, and a sync is asked for. May be called within a command.
+ */
+void gate_take_level(struct gate *g);
+
+/* Between commands only, because the changes of a command, transaction or script under way are not
+ * appended yet: takes the level and drops what is safe. */
 void gate_refresh(struct gate *g);
 
 void gate_add(struct gate *g, uint64_t hash);
@@ -41,7 +48,7 @@ static inline void gate_changed(struct gate *g, uint64_t hash) {
     if (g->level != AOF_LEVEL_NONE) gate_add(g, hash);
 }
 
-/* All keys changed (FLUSHALL, SWAPDB): call when the command is appended. */
+/* All keys changed (FLUSHALL, SWAPDB). */
 void gate_all_changed(struct gate *g);
 
 /* The position that a look at this key has to wait for, 0 for none. */

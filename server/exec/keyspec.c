@@ -257,12 +257,72 @@ static int keys_of_migrate(int argc, const struct slice *argv, struct key_use *o
     return n;
 }
 
+/* XREAD and XREADGROUP look for STREAMS where an option could stand: a group or a consumer may be
+ * called like that. -1: it is not there, and nothing is read. */
+static int behind_streams(int argc, const struct slice *argv) {
+    for (int i = 1; i + 1 < argc; i++) {
+        if (is_at(argc, argv, i, "streams")) return i + 1;
+        if (is_at(argc, argv, i, "group"))
+            i += 2;
+        else if (is_at(argc, argv, i, "count") || is_at(argc, argv, i, "block"))
+            i++;
+    }
+    return -1;
+}
+
+static int keys_of_xread(int argc, const struct slice *argv, struct key_use *out, int max) {
+    int first = behind_streams(argc, argv), n = 0;
+
+    if (first < 0) return -1;
+    for (; n < (argc - first) / 2; n++)
+        if (n < max) out[n] = (struct key_use){first + n, KEY_RO | KEY_ACCESS};
+    return n;
+}
+
+/* GEORADIUS and GEORADIUSBYMEMBER store to the last key of STORE and STOREDIST: each may be named
+ * several times, and every one counts. */
+static int keys_of_georadius(int options, int argc, const struct slice *argv, struct key_use *out,
+                             int max) {
+    static const char *const words[] = {"store", "storedist"};
+    int n = 1;
+
+    if (max > 0) out[0] = (struct key_use){1, KEY_RO | KEY_ACCESS};
+    for (int w = 0; w < 2; w++)
+        for (int i = options; i + 1 < argc; i++) {
+            bool wanted = is_at(argc, argv, i, words[w]);
+
+            if (!wanted && !is_at(argc, argv, i, words[!w])) continue;
+            i++;
+            if (!wanted) continue;
+            if (n < max) out[n] = (struct key_use){i, KEY_OW | KEY_UPDATE};
+            n++;
+        }
+    return n;
+}
+
+/* Commands whose arguments only they themselves understand. False: the specs say it all. */
+static bool keys_by_name(const struct command *c, int argc, const struct slice *argv,
+                         struct key_use *out, int max, int *n) {
+    if (strcmp(c->name, "migrate") == 0)
+        *n = keys_of_migrate(argc, argv, out, max);
+    else if (strcmp(c->name, "xread") == 0 || strcmp(c->name, "xreadgroup") == 0)
+        *n = keys_of_xread(argc, argv, out, max);
+    else if (strcmp(c->name, "georadius") == 0)
+        *n = keys_of_georadius(6, argc, argv, out, max);
+    else if (strcmp(c->name, "georadiusbymember") == 0)
+        *n = keys_of_georadius(5, argc, argv, out, max);
+    else
+        return false;
+    return true;
+}
+
 int keyspec_keys(const struct command *c, int argc, const struct slice *argv, struct key_use *out,
                  int max) {
     struct keyspec specs[KEYSPECS_MAX];
-    int nspecs = keyspec_parse(c, specs), n = 0;
+    int nspecs, n = 0;
 
-    if (strcmp(c->name, "migrate") == 0) return keys_of_migrate(argc, argv, out, max);
+    if (c->flags & CMD_MOVABLE_KEYS && keys_by_name(c, argc, argv, out, max, &n)) return n;
+    nspecs = keyspec_parse(c, specs);
     for (int i = 0; i < nspecs; i++) {
         const struct keyspec *k = &specs[i];
         int begin = begin_of(k, argc, argv), first, last;

@@ -6,13 +6,19 @@
 void push_init(struct engine *e) {
     list_init(&e->pushes.told);
     out_init(&e->pushes.own, &e->out_pool);
+    out_init(&e->pushes.nowhere, &e->out_pool);
 }
 
 void push_release(struct engine *e) {
     out_release(&e->pushes.own);
+    out_release(&e->pushes.nowhere);
 }
 
 struct reply push_begin(struct engine *e, struct session *s) {
+    if (s->state == SESSION_CLOSING) {
+        out_release(&e->pushes.nowhere);
+        return (struct reply){&e->pushes.nowhere, s->resp};
+    }
     if (s == e->pushes.running) return (struct reply){&e->pushes.own, s->resp};
     if (list_empty(&s->told)) {
         list_append(&e->pushes.told, &s->told);

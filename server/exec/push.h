@@ -27,6 +27,7 @@ struct pushes {
     struct list told;        /* sessions, by `told` */
     struct session *running; /* whose command is under way; NULL: nobody's */
     struct out own;          /* what follows its reply */
+    struct out nowhere;      /* what sessions that are CLOSING would be told */
 };
 
 void push_init(struct engine *e);

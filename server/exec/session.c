@@ -17,19 +17,36 @@ static const unsigned next_states[SESSION_STATES] = {
 
 void session_enter(struct session *s, enum session_state to) {
     CHECK(next_states[s->state] & (1u << to));
-    if (to == SESSION_CLOSING) {
-        blocked_forget(s->e, s);
+    if (s->state == SESSION_PARKED) {
+        list_remove(&s->parked);
+        s->e->nparked--;
+    }
+    if (to == SESSION_PARKED) {
+        list_append(&s->e->parked, &s->parked);
+        s->e->nparked++;
+    }
+    if (to == SESSION_CLOSING) list_append(&s->e->closing, &s->closing);
+    s->state = (uint8_t)to;
+}
+
+void session_end_closing(struct engine *e) {
+    while (!list_empty(&e->closing)) {
+        struct session *s = list_entry(e->closing.next, struct session, closing);
+
+        list_remove(&s->closing);
+        blocked_forget(e, s);
         pubsub_forget(s);
         monitor_end(s);
         tracking_forget(s);
     }
-    s->state = (uint8_t)to;
 }
 
 void session_init(struct session *s, struct engine *e, const struct session_ops *ops) {
     *s = (struct session){.e = e, .ops = ops, .resp = 2, .id = ++e->next_client_id};
     out_init(&s->out, &e->out_pool);
     list_init(&s->resuming);
+    list_init(&s->parked);
+    list_init(&s->closing);
     list_init(&s->told);
     s->created_ms = s->active_ms = clock_cached_ms();
     acl_begin_session(s);

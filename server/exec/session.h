@@ -7,6 +7,11 @@
  *   ACTIVE --> BLOCKED   a command waits for something to happen (WAITAOF)
  *   any    --> CLOSING   no more input is taken; what is in `out` is sent as its gates open
  *
+ * A session may become CLOSING at any point of a command, of its own or of another session's: when
+ * it is told something it may hold too much output. So that nothing changes under a loop, what it
+ * waits for and is subscribed to ends later, in session_end_closing(); until then whatever walks
+ * over sessions passes over those that are CLOSING.
+ *
  * Output leaves in order, up to the first gate that is closed: see session_sendable().
  */
 #ifndef STET_EXEC_SESSION_H
@@ -94,10 +99,12 @@ struct session {
     struct blocked *blocked;                      /* what a BLOCKED session waits for */
     struct multi *multi;                          /* NULL: no transaction, nothing watched */
     struct list resuming;                         /* in the engine's list once it has its answer */
-    struct subscriber *subscriber;                /* NULL: subscribed to nothing */
-    struct tracker *tracker;                      /* NULL: keeps no copies */
-    struct list told;                             /* in pushes.told: see push.h */
-    uint64_t told_from;                           /* where what it was told begins in `out` */
+    struct list parked;                           /* in the engine's list while PARKED */
+    struct list closing;           /* in the engine's list: see session_end_closing */
+    struct subscriber *subscriber; /* NULL: subscribed to nothing */
+    struct tracker *tracker;       /* NULL: keeps no copies */
+    struct list told;              /* in pushes.told: see push.h */
+    uint64_t told_from;            /* where what it was told begins in `out` */
     uint64_t commands, bytes_in, bytes_out;
 };
 
@@ -108,6 +115,10 @@ void session_release(struct session *s);
 void session_reset(struct session *s);
 
 void session_enter(struct session *s, enum session_state to);
+
+/* Between commands: sessions that are CLOSING wait for nothing and are subscribed to nothing from
+ * now on. */
+void session_end_closing(struct engine *e);
 
 /* CLIENT REPLY OFF or SKIP: the reply from stream offset `from` on is not sent. */
 void session_silence(struct session *s, uint64_t from);

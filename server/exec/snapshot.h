@@ -12,6 +12,21 @@
 /* Everything that the data set holds goes away, nobody is told. */
 void snapshot_forget(struct engine *e);
 
+/* A data set that stands aside while another one is loaded in its place, so that it can come back
+ * if that fails. Libraries of functions are kept as their code. */
+struct snapshot_aside {
+    struct keyspace ks; /* `libraries` is not used */
+    struct slice *code; /* in one allocation, see args_copy */
+    int ncode;
+};
+
+/* The data set is empty then. WATCH, blocked clients and tracking see every key as changed. */
+void snapshot_set_aside(struct engine *e, struct snapshot_aside *a);
+
+/* Ends it: the loaded data set goes and the old one is back, or (`keep_loaded`) the old one is
+ * freed on another thread. */
+void snapshot_end_aside(struct engine *e, struct snapshot_aside *a, bool keep_loaded);
+
 struct rdb_rules snapshot_rules(const struct conf_values *v);
 
 /* Everything but aof_base and progress. */

@@ -15,14 +15,20 @@ struct tracked_key {
 };
 
 struct tracked_prefix {
-    struct list link, members; /* members: struct tracked_member */
-    struct table changed;      /* struct changed_key, of this turn */
-    size_t n;
-    char text[];
+    struct list members;  /* struct tracked_member */
+    struct list turn;     /* in tracking.changed */
+    struct table changed; /* struct changed_key, of this turn */
+    struct scored *text;  /* in tracking.prefixes */
+};
+
+/* The item of the tree, and what it is of. */
+struct prefix_text {
+    struct tracked_prefix *of;
+    struct scored text; /* last: its bytes follow */
 };
 
 struct tracked_member {
-    struct list of_prefix, of_tracker;
+    struct list of_prefix;
     struct tracked_prefix *prefix;
     struct tracker *t;
 };
@@ -57,7 +63,7 @@ static const struct table_ops key_ops = {key_of, is_key};
 static const struct table_ops changed_ops = {changed_name, is_changed};
 
 static struct slice prefix_text(const struct tracked_prefix *p) {
-    return slice_of(p->text, p->n);
+    return scored_member(p->text);
 }
 
 static void free_changed(void *entry, void *arg) {
@@ -179,7 +185,8 @@ void tracking_read(struct call *x, struct slice key, uint64_t hash) {
     struct tracker *t = x->s->tracker;
     bool said = t->options & TRACKING_CACHING;
 
-    if (!(x->cmd->row->flags & CMD_READONLY) || t->options & TRACKING_BCAST) return;
+    if (!(x->cmd->row->flags & CMD_READONLY) || x->cmd->row->flags & CMD_WHOLE_KEYSPACE) return;
+    if (t->options & TRACKING_BCAST) return;
     if (t->options & TRACKING_OPTIN ? !said : t->options & TRACKING_OPTOUT && said) return;
     add_reader(&x->e->tracking, key_get(x->e, key, hash), t);
 }
@@ -193,90 +200,139 @@ void tracking_after(struct call *x) {
 
 /* ---------------------------------------------------------------- prefixes */
 
-static bool begins_with(struct slice text, struct slice with) {
-    return text.n >= with.n && memcmp(text.p, with.p, with.n) == 0;
+static struct tracked_prefix *prefix_of_item(struct scored *item) {
+    return ((struct prefix_text *)((char *)item - offsetof(struct prefix_text, text)))->of;
 }
 
-/* The prefix of that text, or in front of which it has to stand. */
-static struct list *prefix_place(struct tracking *all, struct slice text) {
-    struct list *it = all->prefixes.next;
+/* The last prefix that does not sort after this text; NULL: there is none. */
+static struct tracked_prefix *prefix_up_to(const struct tracking *all, struct slice text) {
+    struct score_bound b = {.kind = BOUND_MEMBER, .behind = true, .member = text};
+    size_t rank = scoretree_rank(&all->prefixes, &b);
 
-    while (it != &all->prefixes &&
-           slice_cmp(prefix_text(list_entry(it, struct tracked_prefix, link)), text) < 0)
-        it = it->next;
-    return it;
+    if (rank == 0) return NULL;
+    return prefix_of_item(scoretree_item(scoretree_at(&all->prefixes, rank - 1)));
+}
+
+static struct scored *text_new(struct tracked_prefix *of, struct slice text) {
+    struct prefix_text *t = mem_alloc(sizeof *t + varint_size(text.n) + text.n);
+    char *to = varint_put(t->text.data, text.n);
+
+    t->of = of;
+    t->text.score = 0;
+    if (text.n) memcpy(to, text.p, text.n);
+    return &t->text;
 }
 
 static struct tracked_prefix *prefix_get(struct tracking *all, struct slice text) {
-    struct list *at = prefix_place(all, text);
-    struct tracked_prefix *p;
+    struct tracked_prefix *p = prefix_up_to(all, text);
 
-    if (at != &all->prefixes) {
-        p = list_entry(at, struct tracked_prefix, link);
-        if (slice_eq(prefix_text(p), text)) return p;
-    }
-    p = mem_alloc(sizeof *p + text.n);
-    p->n = text.n;
-    memcpy(p->text, text.p, text.n);
+    if (p && slice_eq(prefix_text(p), text)) return p;
+    p = mem_alloc(sizeof *p);
     list_init(&p->members);
+    list_init(&p->turn);
     table_init(&p->changed, &changed_ops);
-    list_append(at, &p->link); /* in front of `at` */
-    all->nprefixes++;
+    p->text = text_new(p, text);
+    scoretree_insert(&all->prefixes, p->text);
     return p;
 }
 
+static void prefix_free(struct tracking *all, struct tracked_prefix *p) {
+    scoretree_remove(&all->prefixes, p->text);
+    list_remove(&p->turn);
+    table_release(&p->changed, free_changed, NULL);
+    mem_free((char *)p->text - offsetof(struct prefix_text, text));
+    mem_free(p);
+}
+
+/* Where the tracker has the prefix, or would have it. */
+static size_t prefix_place(const struct tracker *t, struct slice text) {
+    size_t low = 0, high = t->nprefixes;
+
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+
+        if (slice_cmp(prefix_text(t->prefixes[middle]->prefix), text) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 static void add_prefix(struct session *s, struct slice text) {
-    struct tracked_prefix *p = prefix_get(&s->e->tracking, text);
-    struct list *at = s->tracker->prefixes.next;
+    struct tracker *t = s->tracker;
+    size_t at = prefix_place(t, text);
     struct tracked_member *m;
 
-    for (; at != &s->tracker->prefixes; at = at->next) {
-        int order =
-            slice_cmp(prefix_text(list_entry(at, struct tracked_member, of_tracker)->prefix), text);
-
-        if (order == 0) return;
-        if (order > 0) break;
+    if (at < t->nprefixes && slice_eq(prefix_text(t->prefixes[at]->prefix), text)) return;
+    if (t->nprefixes == t->cap) {
+        t->cap = t->cap ? t->cap * 2 : 4;
+        t->prefixes = mem_realloc(t->prefixes, t->cap * sizeof *t->prefixes);
     }
     m = mem_alloc(sizeof *m);
-    *m = (struct tracked_member){.prefix = p, .t = s->tracker};
-    list_append(&p->members, &m->of_prefix);
-    list_append(at, &m->of_tracker);
+    *m = (struct tracked_member){.prefix = prefix_get(&s->e->tracking, text), .t = t};
+    list_append(&m->prefix->members, &m->of_prefix);
+    memmove(t->prefixes + at + 1, t->prefixes + at, (t->nprefixes - at) * sizeof *t->prefixes);
+    t->prefixes[at] = m;
+    t->nprefixes++;
 }
 
 static void drop_prefixes(struct tracking *all, struct tracker *t) {
-    list_each_safe (it, next, &t->prefixes) {
-        struct tracked_member *m = list_entry(it, struct tracked_member, of_tracker);
-        struct tracked_prefix *p = m->prefix;
+    for (size_t i = 0; i < t->nprefixes; i++) {
+        struct tracked_member *m = t->prefixes[i];
 
         list_remove(&m->of_prefix);
-        list_remove(&m->of_tracker);
+        if (list_empty(&m->prefix->members)) prefix_free(all, m->prefix);
         mem_free(m);
-        if (!list_empty(&p->members)) continue;
-        list_remove(&p->link);
-        table_release(&p->changed, free_changed, NULL);
-        mem_free(p);
-        all->nprefixes--;
     }
+    mem_free(t->prefixes);
+    t->prefixes = NULL;
+    t->nprefixes = t->cap = 0;
 }
 
-bool tracking_prefix(const struct session *s, size_t i, struct slice *prefix) {
-    if (!s->tracker) return false;
-    list_each (it, &s->tracker->prefixes) {
-        *prefix = prefix_text(list_entry(it, struct tracked_member, of_tracker)->prefix);
-        if (i-- == 0) return true;
-    }
-    return false;
+size_t tracking_prefixes(const struct session *s) {
+    return s->tracker ? s->tracker->nprefixes : 0;
 }
 
-static void note_changed(struct tracked_prefix *p, struct slice key, uint64_t hash, uint64_t by) {
+struct slice tracking_prefix(const struct session *s, size_t i) {
+    return prefix_text(s->tracker->prefixes[i]->prefix);
+}
+
+static void note_changed(struct tracking *all, struct tracked_prefix *p, struct slice key,
+                         uint64_t hash, uint64_t by) {
     struct changed_key *k;
 
     if (table_find(&p->changed, key, hash)) return;
+    if (list_empty(&p->turn)) list_append(&all->changed, &p->turn);
     k = mem_alloc(sizeof *k + key.n);
     k->by = by;
     k->n = key.n;
     memcpy(k->name, key.p, key.n);
     table_insert(&p->changed, k, hash);
+}
+
+static size_t common_bytes(struct slice a, struct slice b) {
+    size_t n = a.n < b.n ? a.n : b.n, i = 0;
+
+    while (i < n && a.p[i] == b.p[i]) i++;
+    return i;
+}
+
+/* For every prefix of the key, the longest first. What sorts between a prefix and the key begins
+ * with that prefix too, so what is found and does not fit says how much of the key may still fit.
+ */
+static void note_prefixes(struct engine *e, struct slice key, uint64_t hash) {
+    struct slice left = key;
+    struct tracked_prefix *p;
+
+    while ((p = prefix_up_to(&e->tracking, left))) {
+        struct slice text = prefix_text(p);
+
+        left.n = common_bytes(text, left);
+        if (left.n < text.n) continue;
+        note_changed(&e->tracking, p, key, hash, running_id(e));
+        if (left.n-- == 0) return;
+    }
 }
 
 /* ---------------------------------------------------------------- broadcasting */
@@ -319,18 +375,28 @@ static void broadcast(struct engine *e, struct tracked_prefix *p) {
     table_release(&p->changed, free_changed, NULL);
 }
 
-/* What is told concerns nothing that is appended later. */
+static int by_text(const void *a, const void *b) {
+    return slice_cmp(prefix_text(*(struct tracked_prefix *const *)a),
+                     prefix_text(*(struct tracked_prefix *const *)b));
+}
+
+/* In the order of the prefixes. What is told concerns nothing that is appended later. */
 void tracking_broadcast(struct engine *e) {
-    bool told = false;
+    struct list *changed = &e->tracking.changed;
+    struct tracked_prefix **v;
+    size_t n = 0;
 
-    list_each (it, &e->tracking.prefixes) {
-        struct tracked_prefix *p = list_entry(it, struct tracked_prefix, link);
-
-        if (p->changed.count == 0) continue;
-        broadcast(e, p);
-        told = true;
+    if (__builtin_expect(list_empty(changed), 1)) return;
+    list_each (it, changed) n++;
+    v = mem_alloc(n * sizeof *v);
+    for (n = 0; !list_empty(changed); n++) {
+        v[n] = list_entry(changed->next, struct tracked_prefix, turn);
+        list_remove(&v[n]->turn);
     }
-    if (told) push_settle(e, aof_appended(e->aof));
+    qsort(v, n, sizeof *v, by_text);
+    for (size_t i = 0; i < n; i++) broadcast(e, v[i]);
+    mem_free(v);
+    push_settle(e, aof_appended(e->aof));
 }
 
 /* ---------------------------------------------------------------- changes */
@@ -339,11 +405,7 @@ void tracking_changed(struct engine *e, struct slice key, uint64_t hash) {
     struct tracked_key *k;
 
     if (__builtin_expect(e->tracking.ntrackers == 0 && e->tracking.keys.count == 0, 1)) return;
-    list_each (it, &e->tracking.prefixes) {
-        struct tracked_prefix *p = list_entry(it, struct tracked_prefix, link);
-
-        if (begins_with(key, prefix_text(p))) note_changed(p, key, hash, running_id(e));
-    }
+    if (e->tracking.prefixes.count) note_prefixes(e, key, hash);
     k = table_find(&e->tracking.keys, key, hash);
     if (k) invalidate(e, k, running_id(e));
 }
@@ -365,12 +427,13 @@ void tracking_all_changed(struct engine *e) {
 
 void tracking_init(struct engine *e) {
     list_init(&e->tracking.trackers);
-    list_init(&e->tracking.prefixes);
+    list_init(&e->tracking.changed);
     table_init(&e->tracking.keys, &key_ops);
 }
 
 void tracking_release(struct engine *e) {
     table_release(&e->tracking.keys, forget_key, &e->tracking);
+    scoretree_release(&e->tracking.prefixes);
 }
 
 static struct tracker *tracker_new(struct session *s) {
@@ -378,7 +441,6 @@ static struct tracker *tracker_new(struct session *s) {
 
     t->s = s;
     t->refs = 1;
-    list_init(&t->prefixes);
     list_append(&s->e->tracking.trackers, &t->link);
     s->e->tracking.ntrackers++;
     return t;

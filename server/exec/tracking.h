@@ -14,6 +14,7 @@
 #define STET_EXEC_TRACKING_H
 
 #include "storage/base/list.h"
+#include "storage/ds/scoretree.h"
 #include "storage/ds/table.h"
 
 struct call;
@@ -31,10 +32,11 @@ enum tracking_option {
 
 struct tracking {
     struct list trackers;
-    struct list prefixes; /* struct tracked_prefix, sorted */
-    struct table keys;    /* struct tracked_key */
-    size_t nitems;        /* readers of all keys */
-    size_t nprefixes, ntrackers;
+    struct scoretree prefixes; /* struct tracked_prefix; all scores are 0 */
+    struct list changed;       /* those with changes in this turn */
+    struct table keys;         /* struct tracked_key */
+    size_t nitems;             /* readers of all keys */
+    size_t ntrackers;
 };
 
 /* Of a session that tracks. Remembered keys keep it alive when the session has ended. */
@@ -43,7 +45,8 @@ struct tracker {
     struct session *s;
     struct session *redirect; /* who is told instead; NULL: gone, if redirect_id is not 0 */
     uint64_t redirect_id;
-    struct list prefixes; /* struct tracked_member, sorted */
+    struct tracked_member **prefixes; /* sorted */
+    size_t nprefixes, cap;
     size_t refs;
     unsigned options;
 };
@@ -60,8 +63,9 @@ void tracking_end(struct session *s);
 /* The session goes away, and with it those who were to be told through it. */
 void tracking_forget(struct session *s);
 
-/* The i-th prefix of the session; false: there are not so many. */
-bool tracking_prefix(const struct session *s, size_t i, struct slice *prefix);
+/* How many prefixes the session has, and the i-th of them in order. */
+size_t tracking_prefixes(const struct session *s);
+struct slice tracking_prefix(const struct session *s, size_t i);
 
 /* A key was looked up by a command that reads. Only for sessions that track. */
 void tracking_read(struct call *x, struct slice key, uint64_t hash);

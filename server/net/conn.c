@@ -102,7 +102,7 @@ static void resume(struct session *s) {
     struct conn *c = conn_of(s);
 
     start_reading(c);
-    feed_kept(c);
+    if (!c->feeding) feed_kept(c); /* otherwise it goes on by itself */
 }
 
 void conn_address(const struct conn *c, bool peer, char *out, size_t size) {

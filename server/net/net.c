@@ -163,6 +163,16 @@ static int listen_ports(struct net *n, enum net_kind kind, struct err *e) {
     return 0;
 }
 
+/* The socket exists from bind() on, so it is made with its rights, not given them afterwards. */
+static int bind_with_rights(int fd, const struct sockaddr_un *a, mode_t rights) {
+    mode_t before = rights ? umask(~rights & 0777) : 0;
+    int rc = bind(fd, (const struct sockaddr *)a, sizeof *a), code = errno;
+
+    if (rights) umask(before);
+    errno = code;
+    return rc;
+}
+
 static int listen_unix(struct net *n, struct err *e) {
     struct sockaddr_un a = {.sun_family = AF_UNIX};
     const char *path = n->v->unixsocket;
@@ -175,7 +185,7 @@ static int listen_unix(struct net *n, struct err *e) {
     memcpy(n->unix_path, path, strlen(path) + 1);
     unlink(path);
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof a) < 0 ||
+    if (fd < 0 || bind_with_rights(fd, &a, (mode_t)n->v->unixsocketperm) < 0 ||
         listen(fd, (int)n->v->tcp_backlog) < 0) {
         int code = errno;
 

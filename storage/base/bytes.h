@@ -40,6 +40,11 @@ static inline bool slice_is(struct slice a, const char *word) {
 /* Like memcmp, the shorter one first where one is the beginning of the other. */
 int slice_cmp(struct slice a, struct slice b);
 
+/* How much of it "%.*s" is to show: an int, however long it is. */
+static inline int slice_shown(struct slice s) {
+    return s.n < 1024 ? (int)s.n : 1024;
+}
+
 struct bytes {
     char *p;
     size_t n, cap;

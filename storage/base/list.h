@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * list - intrusive doubly linked list. A struct list is head or link; an unlinked link points to
- * itself, so list_remove() twice is harmless.
+ * itself, so list_remove() twice is harmless. A link that is all zero counts as unlinked; one that
+ * stands in a list must be removed before it is appended to another.
  */
 #ifndef STET_BASE_LIST_H
 #define STET_BASE_LIST_H
+
+#include "storage/base/check.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -33,6 +36,7 @@ static inline void list_remove(struct list *l) {
 }
 
 static inline void list_append(struct list *head, struct list *l) {
+    DCHECK(!l->next || l->next == l);
     l->prev = head->prev;
     l->next = head;
     head->prev->next = l;

@@ -271,7 +271,34 @@ def words_without_end():
     return "worst %.0f ms (%s), %.0f MB more; %s" % (worst[0] * 1000, worst[1], grown, o)
 
 
+def _prefixes(s, clients):
+    """Seconds for so many clients to name 1000 prefixes each, and for 2000 writes after that."""
+    conns = [s.conn(proto=3) for _ in range(clients)]
+    took = 0
+    for i, c in enumerate(conns):
+        words = ["CLIENT", "TRACKING", "on", "BCAST"] + [w for k in range(1000) for w in ("PREFIX", "%04d:%03d:" % (k, i))]
+        took += timed(c, *words)[1]
+    w, at = s.conn(), time.monotonic()
+    for _ in range(4):
+        w.pipeline([["SET", "x%d" % i, "v"] for i in range(500)])
+    took_writes = time.monotonic() - at
+    for c in conns:
+        c.call("CLIENT", "TRACKING", "off")
+        c.close()
+    return took, took_writes
+
+
+def prefixes_of_many_clients():
+    """Five times the clients with prefixes take about five times as long, and a write does not care."""
+    with Target() as s:
+        few, many = min(_prefixes(s, 20) for _ in range(3)), min(_prefixes(s, 100) for _ in range(2))
+        check(many[0] < 12 * few[0], "20 clients take %.0f ms, 100 take %.0f ms" % (few[0] * 1000, many[0] * 1000))
+        check(many[1] < 4 * few[1], "2000 writes: %.0f ms, %.0f ms" % (few[1] * 1000, many[1] * 1000))
+    return "100 x 1000 in %.0f ms, 2000 writes in %.0f ms" % (many[0] * 1000, many[1] * 1000)
+
+
 CASES = {
+    "prefixes of many clients": prefixes_of_many_clients,
     "patterns that explode": patterns_that_explode,
     "keys that collide": keys_that_collide,
     "scripts that cost": scripts_that_cost,

@@ -163,7 +163,111 @@ def out_of_order():
     return "70 sequences"
 
 
+def keys_as_the_command_parses_them():
+    """Options whose arguments look like the word before the keys, and options given twice."""
+    with Target() as s:
+        c = s.conn()
+        c.call("XADD", "secret:x", "1-1", "f", SECRET)
+        for g in ("streams", "STREAMS"):
+            c.call("XGROUP", "CREATE", "secret:x", g, "0")
+            c.call("XGROUP", "CREATE", "mine:x", g, "0", "MKSTREAM")
+        c.call("GEOADD", "mine:g", 13, 38, "a")
+        u = _user(s, c, ["+@all", "~mine:*"])
+        tries = [
+            ["XREADGROUP", "GROUP", "streams", "mine:x", "STREAMS", "secret:x", ">"],
+            ["XREADGROUP", "GROUP", "streams", "mine:x", "COUNT", "1", "STREAMS", "secret:x", ">"],
+            ["XREADGROUP", "COUNT", "1", "GROUP", "STREAMS", "mine:x", "STREAMS", "secret:x", ">"],
+            ["XREADGROUP", "GROUP", "mine:x", "streams", "STREAMS", "secret:x", ">"],
+            ["XREADGROUP", "NOACK", "GROUP", "streams", "streams", "STREAMS", "secret:x", ">"],
+            ["XREAD", "COUNT", "1", "STREAMS", "secret:x", "0"],
+            ["GEORADIUS", "mine:g", 13, 38, 1, "km", "STORE", "mine:o", "STORE", "secret:s"],
+            ["GEORADIUS", "mine:g", 13, 38, 1, "km", "STORE", "mine:o", "STOREDIST", "secret:s"],
+            ["GEORADIUS", "mine:g", 13, 38, 1, "km", "STOREDIST", "mine:o", "STORE", "secret:s"],
+            ["GEORADIUSBYMEMBER", "mine:g", "a", 1, "km", "STORE", "mine:o", "STORE", "secret:s"],
+            ["SORT", "mine:g", "BY", "nosort", "STORE", "mine:o", "STORE", "secret:s"],
+        ]
+        for words in tries:
+            said = _said(u, words)
+            check(b"NOPERM" in said, "%r -> %r" % (words, said))
+            check(SECRET not in said, "%r tells it" % words)
+        check(c.call("EXISTS", "secret:s") == 0, "a key was written")
+        got = _said(u, ["XREADGROUP", "GROUP", "streams", "streams", "STREAMS", "mine:x", ">"])
+        check(b"NOPERM" not in got, "a key of its own: %r" % got)
+        got = c.call("COMMAND", "GETKEYS", "XREADGROUP", "GROUP", "streams", "c", "STREAMS", "k", ">")
+        check(got == [b"k"], "GETKEYS says %r" % got)
+    return "%d commands refused" % len(tries)
+
+
+def passwords_of_any_bytes():
+    """A NUL byte in requirepass is a byte like any other; what a file has of it comes back."""
+    password = b"a\0b\r\n\xff"
+    with Target() as s:
+        c = s.conn()
+        c.call("CONFIG", "SET", "requirepass", password)
+        for wrong in (b"a", b"a\0", b"a\0b", password + b"\0"):
+            u = s.stranger()
+            check("WRONGPASS" in refused(u, "AUTH", wrong), "%r is taken" % wrong)
+            u.close()
+        u = s.stranger()
+        check(u.call("AUTH", password) == b"OK", "it is not taken")
+        check(u.call("CONFIG", "GET", "requirepass") == [b"requirepass", password], "it is not told back")
+        u.call("CONFIG", "SET", "masterauth", password)
+        check(u.call("CONFIG", "GET", "masterauth") == [b"masterauth", password], "masterauth is cut")
+        u.call("CONFIG", "SET", "requirepass", "")
+    return None
+
+
+def secrets_are_not_shown():
+    """MONITOR, SLOWLOG and COMMANDLOG show no password, whatever is around it and however it goes."""
+    pw = b"hidden-value"
+    filler = [w for i in range(40) for w in ("maxmemory-samples", "5")]
+    lines = [
+        ["AUTH", pw], ["AUTH", "default", pw], ["AUTH", pw, pw, pw],
+        ["HELLO", "3", "AUTH", "default", pw], ["HELLO", "9", "AUTH", "default", pw], ["HELLO", "x", "AUTH", "default", pw],
+        ["HELLO", "3", "SETNAME", "a b", "AUTH", "default", pw], ["HELLO", "3", "SETNAME", "AUTH", "AUTH", "default", pw],
+        ["HELLO", "AUTH", "default", pw], ["HELLO", "3", "AUTH", pw],
+        ["ACL", "DRYRUN", "default", "AUTH", pw], ["ACL", "DRYRUN", "default", "HELLO", "3", "AUTH", "default", pw],
+        ["ACL", "DRYRUN", "nobody", "AUTH", pw], ["ACL", "DRYRUN", "default", "CONFIG", "SET", "requirepass", pw],
+        ["ACL", "DRYRUN", "default", "ACL", "SETUSER", "x", ">" + pw.decode()],
+        ["ACL", "DRYRUN", "default", "ACL", "DRYRUN", "default", "AUTH", pw],
+        ["ACL", "DRYRUN", "default", "COMMAND", "GETKEYS", "AUTH", pw],
+        ["COMMAND", "GETKEYS", "AUTH", pw], ["COMMAND", "GETKEYSANDFLAGS", "AUTH", pw],
+        ["COMMAND", "GETKEYS", "MIGRATE", "h", "1", "k", "0", "1", "AUTH", pw],
+        ["COMMAND", "GETKEYS", "MIGRATE", "h", "1", "k", "0", "1", "AUTH2", pw, pw],
+        ["MIGRATE", "127.0.0.1", "1", "k", "0", "1", "AUTH", pw], ["MIGRATE", "127.0.0.1", "1", "k", "0", "1", "AUTH2", pw, pw],
+        ["MIGRATE", "127.0.0.1", "1", "k", "x", "1", "COPY", "AUTH", pw], ["MIGRATE", "127.0.0.1", "1", "none", "0", "1", "AUTH", pw],
+        ["CONFIG", "SET", "masteruser", pw], ["CONFIG", "SET", "masterauth", pw], ["CONFIG", "SET", "requirepass", pw, "nosuch", "1"],
+        ["CONFIG", "SET", *filler, "masterauth", pw], ["CONFIG", "SET", "masterauth", pw, "x"],
+        ["CONFIG", "SET", "tls-key-file-pass", pw],
+        ["ACL", "SETUSER", "u", ">" + pw.decode()], ["ACL", "SETUSER", "u", "nonsense", ">" + pw.decode()],
+    ]
+    with Target() as s:
+        c, m = s.conn(), s.conn()
+        c.call("SET", "k", "v")
+        c.call("CONFIG", "SET", "slowlog-log-slower-than", 0, "slowlog-max-len", 100000, "commandlog-request-larger-than", 0,
+               "commandlog-large-request-max-len", 100000)
+        m.call("MONITOR")
+        for words in lines:
+            c.ask(*words)
+            c.ask("MULTI")
+            c.ask(*words)
+            c.ask("EXEC")
+        c.ask("HELLO", 2)
+        c.call("ECHO", "the end")
+        for log in (["SLOWLOG", "GET", "-1"], ["COMMANDLOG", "GET", "-1", "large-request"]):
+            for entry in c.call(*log):
+                check(pw not in b" ".join(entry[3]), "%s shows %r" % (log[0], entry[3]))
+        seen = b""
+        while b"the end" not in seen:
+            seen = m.read()[1].encode("latin-1")
+            check(pw not in seen, "MONITOR shows %r" % seen)
+    return "%d commands" % len(lines)
+
+
 CASES = {
+    "keys as the command parses them": keys_as_the_command_parses_them,
+    "passwords of any bytes": passwords_of_any_bytes,
+    "secrets are not shown": secrets_are_not_shown,
     "no way to a key": no_way_to_a_key,
     "nothing before AUTH": nothing_before_auth,
     "out of order": out_of_order,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "campaign.h"
 
+#include "damage.h"
 #include "disk.h"
 #include "faults.h"
 #include "fork.h"
@@ -16,8 +17,10 @@ static struct {
     struct journal journal;
     struct plan plan;
     struct aof_options options;
-    bool trace, with_faults, after_cut;
+    bool trace, with_faults, after_cut, cut_is_due;
     int lives;
+    const char *special;
+    unsigned easy;
     uint64_t seed, sync_ns;
     char verdict[3000];
 } c;
@@ -27,7 +30,8 @@ const char *campaign_verdict(void) {
 }
 
 static bool fail(const char *what, const char *detail) {
-    snprintf(c.verdict, sizeof c.verdict, "life %d: %s%s", c.lives, what, detail);
+    snprintf(c.verdict, sizeof c.verdict, "life %d%s%s: %s%s", c.lives, c.special ? " " : "",
+             c.special ? c.special : "", what, detail);
     if (c.trace) printf("RULE BROKEN: %s\n", c.verdict);
     return false;
 }
@@ -102,7 +106,7 @@ static enum sched_end roll_end(struct dice *d) {
 
 static void set_disk(void) {
     struct disk_options o = {
-        .sync_ns = c.sync_ns, .write_ns = 20000, .trace = c.trace, .judge = judge};
+        .easy = c.easy, .sync_ns = c.sync_ns, .write_ns = 20000, .trace = c.trace, .judge = judge};
 
     disk_set_options(&o);
 }
@@ -115,11 +119,12 @@ static struct life roll_life(struct dice *d) {
         .quiet = dice_one_in(d, 4),
         .settle = dice_one_in(d, 3),
         .faults = dice_one_in(d, 4) ? false : true,
-        .rival = dice_one_in(d, 24),
+        .rival = dice_one_in(d, 16),
     };
 
     if (life.always_only) c.options.policy = AOF_FSYNC_ALWAYS;
-    if (dice_one_in(d, 24)) life.intruder_at = 1 + (unsigned)dice_below(d, 10);
+    if (dice_one_in(d, 12)) life.intruder_at = 1 + (unsigned)dice_below(d, 10);
+    if (dice_one_in(d, 24)) life.intruder_at = (unsigned)life.turns;
     return life;
 }
 
@@ -137,7 +142,7 @@ static bool judge_end(const struct life *life, enum sched_end end) {
     if (disk_complaint()) return fail(disk_complaint(), "");
     if (end == END_DEADLOCK || end == END_ENDLESS)
         return fail("the server ", end == END_DEADLOCK ? "stands still" : "never ends");
-    if (end != END_REFUSED || c.plan.fired || life->rival) return true;
+    if (end != END_REFUSED || c.plan.fired || life->rival || life->damaged) return true;
     return fail("the start is refused: ", server_refusal());
 }
 
@@ -150,6 +155,7 @@ static bool live(struct life *life) {
     life->after_cut = c.after_cut;
     life->options = c.options;
     life->journal = &c.journal;
+    c.special = life->special;
     c.with_faults = life->faults;
     c.plan = (struct plan){0};
     if (life->faults) plan_roll(&c.plan, &c.dice);
@@ -159,11 +165,17 @@ static bool live(struct life *life) {
     if (c.trace) printf("LIFE %d ended: %s\n", c.lives, sched_end_name[end]);
     if (server_started()) c.after_cut = false;
     if (!judge_end(life, end)) return false;
-    if (end == END_CUT || dice_one_in(&c.dice, 4))
+    if (end == END_CUT) c.cut_is_due = true;
+    return true;
+}
+
+/* What happens before the next one starts. */
+static void between_lives(void) {
+    if (c.cut_is_due || dice_one_in(&c.dice, 4))
         power_cut();
     else if (dice_one_in(&c.dice, 8))
         evict();
-    return true;
+    c.cut_is_due = false;
 }
 
 /* Starts on a disk that is well, writes, and ends as told. */
@@ -172,7 +184,92 @@ static bool live_well(enum sched_end end, int turns) {
         .turns = turns, .end = end, .always_only = true, .quiet = true, .settle = true};
 
     c.options.policy = AOF_FSYNC_ALWAYS;
+    if (!live(&life)) return false;
+    between_lives();
+    return true;
+}
+
+/* ---------------------------------------------------------------- on a copy of the disk */
+
+static struct {
+    struct disk *disk;
+    struct journal journal;
+    bool after_cut;
+} kept;
+
+static void keep(void) {
+    kept.disk = disk_save();
+    journal_copy(&kept.journal, &c.journal);
+    kept.after_cut = c.after_cut;
+}
+
+static void go_back(void) {
+    if (c.trace) printf("\nBACK to where the disk was copied\n");
+    disk_restore(kept.disk);
+    journal_release(&c.journal);
+    c.journal = kept.journal;
+    c.after_cut = kept.after_cut;
+}
+
+static bool start_and_die(struct life life) {
+    life.end = END_KILLED;
+    life.always_only = life.quiet = true;
     return live(&life);
+}
+
+/* What another end of the same moment would have left. */
+static bool try_another_cut(void) {
+    bool ok;
+
+    keep();
+    power_cut();
+    ok = start_and_die((struct life){.turns = 2, .special = "(another cut)"});
+    if (ok) go_back();
+    return ok;
+}
+
+/* Refused, or loaded without a loss: both are right. */
+static bool try_damage(void) {
+    bool ok = true;
+
+    keep();
+    if (damage_generations(&c.dice, c.trace))
+        ok = start_and_die((struct life){.damaged = true, .special = "(damaged)"});
+    if (ok) go_back();
+    return ok;
+}
+
+/* The backup holds what it held when it was sealed; the log does, whatever is done with the backup;
+ * and the backup does, whatever is done with what was restored from it. */
+static bool try_backup(const struct sealed *b) {
+    struct unit unit = {.print = b->print, .logged = true};
+    struct journal log = c.journal, alone = {.unit = &unit};
+    struct life restored = {.turns = 6, .restore_from = b->dirname, .special = "(restored)"};
+    bool ok;
+
+    journal_copy(&c.journal, &alone);
+    c.options.names.dirname = "restored";
+    ok = start_and_die(restored);
+    journal_release(&c.journal);
+    journal_copy(&c.journal, &alone);
+    c.options.names.dirname = b->dirname;
+    ok = ok && start_and_die((struct life){.turns = 6, .special = "(backup in place)"});
+    journal_release(&c.journal);
+    c.journal = log;
+    c.options.names.dirname = "adir";
+    return ok && start_and_die((struct life){.turns = 0, .special = "(log beside backup)"});
+}
+
+static bool try_backups(void) {
+    const struct sealed *list;
+    size_t n = server_backups(&list);
+
+    for (size_t i = 0; i < n; i++) {
+        keep();
+        if (!try_backup(&list[i])) return false;
+        go_back();
+    }
+    return true;
 }
 
 static bool run(void) {
@@ -183,24 +280,32 @@ static bool run(void) {
 
         roll_options(&c.dice);
         life = roll_life(&c.dice);
+        if (dice_one_in(&c.dice, life.rival || life.intruder_at ? 2 : 10)) damage_remove_lock();
         if (!live(&life)) return false;
+        damage_watch();
+        if (dice_one_in(&c.dice, 4) && !try_another_cut()) return false;
+        between_lives();
+        if (dice_one_in(&c.dice, 8) && !try_damage()) return false;
     }
-    return live_well(END_CUT, 6) && live_well(END_STOPPED, 2) && live_well(END_KILLED, 1);
+    return live_well(END_CUT, 6) && live_well(END_STOPPED, 2) && try_backups() &&
+           live_well(END_KILLED, 1);
 }
 
-bool campaign_run(uint64_t seed, bool trace) {
+bool campaign_run(uint64_t seed, bool trace, unsigned easy) {
     bool ok;
 
     c.dice = dice_new(seed, 0);
     c.seed = seed;
     c.trace = trace;
-    c.after_cut = false;
+    c.easy = easy;
+    c.after_cut = c.cut_is_due = false;
     c.lives = 0;
     c.verdict[0] = '\0';
     c.sync_ns = dice_one_in(&c.dice, 3) ? 20000000 : 500000;
     wraps_reset(seed);
     server_reset(trace);
     disk_reset(seed);
+    damage_reset();
     journal_init(&c.journal);
     io_use(&disk_backend);
     ok = run();

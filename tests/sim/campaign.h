@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 /* True if no rule was broken; otherwise campaign_verdict() says which. */
-bool campaign_run(uint64_t seed, bool trace);
+bool campaign_run(uint64_t seed, bool trace, unsigned easy);
 const char *campaign_verdict(void);
 
 #endif

@@ -91,6 +91,7 @@ void disk_reset(uint64_t seed) {
     disk = calloc(1, sizeof *disk);
     disk->inodes = ROOT;
     disk->dice = dice_new(seed, 3);
+    disk->loss = dice_new(seed, 13);
     inode_new(true);
     disk_options = (struct disk_options){.sync_ns = 1000000, .write_ns = 10000};
 }
@@ -352,8 +353,8 @@ static ssize_t d_read(int fd, void *p, size_t n, off_t at) {
     const struct file *f = file_of(fd);
     const struct content *c;
 
-    sched_yield_point();
     if (!f) return error(EBADF);
+    sched_sleep(1 + dice_below(&disk->dice, disk_options.write_ns));
     c = &disk->inode[f->inode].cache;
     if ((size_t)at >= c->n) return 0;
     if (n > c->n - (size_t)at) n = c->n - (size_t)at;

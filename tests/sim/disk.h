@@ -32,7 +32,16 @@ struct disk_verdict {
     uint64_t delay_ns;
 };
 
+/* An easier disk, to find out what a seed that fails depends on. */
+enum {
+    EASY_NAMES = 1, /* names are durable at once */
+    EASY_SYNCS = 2, /* after a failed sync pages stay dirty */
+    EASY_TEARS = 4, /* no sector is torn */
+    EASY_ORDER = 8, /* a cut keeps what came first */
+};
+
 struct disk_options {
+    unsigned easy;
     uint64_t sync_ns, write_ns; /* how long the calls take at the most */
     bool clones;                /* FICLONE works */
     bool trace;

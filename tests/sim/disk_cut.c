@@ -49,6 +49,7 @@ void change_note_names(int dir, const char *text, int inode, int dir2, const cha
 
     add_set(c, dir, text, inode);
     if (text2) add_set(c, dir2, text2, inode2);
+    if (disk_options.easy & EASY_NAMES) disk_make_durable(dir);
 }
 
 static void change_free(struct change *c) {
@@ -127,15 +128,16 @@ void disk_make_durable(int inode) {
 
 /* Some sectors get through. The size stays pending: a later sync writes it. */
 void disk_lose_pages(int inode) {
-    unsigned percent = (unsigned)dice_below(&disk->dice, 3) * 50;
+    unsigned percent = (unsigned)dice_below(&disk->loss, 3) * 50;
 
+    if (disk_options.easy & EASY_SYNCS) return;
     for (size_t i = 0; i < disk->changes; i++) {
         struct change *c = disk->change[i];
         struct content *d = &disk->inode[inode].durable;
 
         if (c->kind != CHANGE_DATA || c->inode != inode) continue;
         for (size_t k = 0; k < c->n; k += SECTOR)
-            if (dice_percent(&disk->dice, percent)) write_sector(d, c->at + k, c->data + k);
+            if (dice_percent(&disk->loss, percent)) write_sector(d, c->at + k, c->data + k);
         c->n = 0; /* only its size is left */
     }
 }
@@ -145,15 +147,15 @@ void disk_lose_pages(int inode) {
 /* A sector half written: a byte that does not change is not harmed. */
 static void tear(struct content *d, size_t at, const char *data) {
     char out[SECTOR];
-    size_t from = dice_below(&disk->dice, SECTOR);
-    unsigned how = (unsigned)dice_below(&disk->dice, 3);
+    size_t from = dice_below(&disk->loss, SECTOR);
+    unsigned how = (unsigned)dice_below(&disk->loss, 3);
 
     memcpy(out, data, SECTOR);
     for (size_t i = from; i < SECTOR; i++) {
         char old = at + i < d->cap ? d->p[at + i] : 0;
 
         if (old == data[i]) continue;
-        out[i] = how == 0 ? old : how == 1 ? 0 : (char)dice_u64(&disk->dice);
+        out[i] = how == 0 ? old : how == 1 ? 0 : (char)dice_u64(&disk->loss);
     }
     write_sector(d, at, out);
 }
@@ -162,13 +164,13 @@ static void cut_data(const struct change *c, const struct disk_cut *cut) {
     struct content *d = &disk->inode[c->inode].durable;
 
     for (size_t i = 0; i < c->n; i += SECTOR) {
-        if (!dice_percent(&disk->dice, cut->data)) continue;
-        if (dice_percent(&disk->dice, cut->torn))
+        if (!dice_percent(&disk->loss, cut->data)) continue;
+        if (dice_percent(&disk->loss, cut->torn) && !(disk_options.easy & EASY_TEARS))
             tear(d, c->at + i, c->data + i);
         else
             write_sector(d, c->at + i, c->data + i);
     }
-    if (dice_percent(&disk->dice, cut->size)) grow(d, c->size);
+    if (dice_percent(&disk->loss, cut->size)) grow(d, c->size);
 }
 
 static void cut_any(const struct disk_cut *cut) {
@@ -177,14 +179,14 @@ static void cut_any(const struct disk_cut *cut) {
 
         if (c->kind == CHANGE_DATA)
             cut_data(c, cut);
-        else if (dice_percent(&disk->dice, c->kind == CHANGE_SIZE ? cut->size : cut->names))
+        else if (dice_percent(&disk->loss, c->kind == CHANGE_SIZE ? cut->size : cut->names))
             apply(c);
     }
 }
 
 /* Everything up to some change, and some of its sectors. */
 static void cut_in_order(const struct disk_cut *cut) {
-    size_t upto = dice_below(&disk->dice, disk->changes + 1);
+    size_t upto = dice_below(&disk->loss, disk->changes + 1);
     const struct change *last = upto < disk->changes ? disk->change[upto] : NULL;
 
     for (size_t i = 0; i < upto; i++) apply(disk->change[i]);
@@ -207,7 +209,7 @@ static void show_durable(struct inode *in) {
 }
 
 void disk_power_cut(const struct disk_cut *cut) {
-    if (cut->ordered)
+    if (cut->ordered || disk_options.easy & EASY_ORDER)
         cut_in_order(cut);
     else
         cut_any(cut);

@@ -66,7 +66,7 @@ struct disk {
     struct {
         int file, process; /* file 0: free */
     } fd[FILES];
-    struct dice dice;
+    struct dice dice, loss; /* times; what a cut or a failed sync keeps */
     const char *complaint;
 };
 

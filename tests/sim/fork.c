@@ -42,10 +42,6 @@ static struct sim_child *child_of(int pid) {
     return pid >= FIRST_PID && pid < FIRST_PID + all.n ? &all.child[pid - FIRST_PID] : NULL;
 }
 
-void fork_end_all(void) {
-    for (int i = 0; i < all.n; i++) disk_process_ends(FIRST_PID + i);
-}
-
 static void note_end(struct sim_child *s, int status) {
     s->ended = true;
     s->status = status;
@@ -55,6 +51,11 @@ static void end(int pid, int status) {
     note_end(child_of(pid), status);
     disk_process_ends(pid);
     sched_kill(pid);
+}
+
+void fork_end_all(void) {
+    for (int i = 0; i < all.n; i++)
+        if (!all.child[i].ended) end(FIRST_PID + i, SIGKILL);
 }
 
 struct disk_verdict fork_judge(void) {

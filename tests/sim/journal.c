@@ -2,6 +2,7 @@
 #include "journal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 void journal_init(struct journal *j) {
     struct model empty = {0};
@@ -13,6 +14,12 @@ void journal_init(struct journal *j) {
 
 void journal_release(struct journal *j) {
     free(j->unit);
+}
+
+void journal_copy(struct journal *to, const struct journal *from) {
+    *to = *from;
+    to->unit = malloc(to->cap * sizeof *to->unit);
+    memcpy(to->unit, from->unit, (from->n + 1) * sizeof *to->unit);
 }
 
 void journal_add(struct journal *j, struct unit u) {

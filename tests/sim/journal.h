@@ -29,6 +29,7 @@ struct journal {
 
 void journal_init(struct journal *j);
 void journal_release(struct journal *j);
+void journal_copy(struct journal *to, const struct journal *from);
 void journal_add(struct journal *j, struct unit u);
 
 /* What the writer has told by now. */

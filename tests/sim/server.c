@@ -14,10 +14,11 @@
 #define MS UINT64_C(1000000)
 
 enum {
+    BACKUPS = 8,
     STOP_MS = 20000,
     CRON_MS = 100,
     SETTLE_MS = 900 * 1000, /* back-off doubles, a child that hangs is killed after two minutes */
-    DESCRIPTORS = 8,        /* the directory, its lock, the file, one for each of three threads */
+    DESCRIPTORS = 6,        /* the directory, its lock, the file, one for each of three threads */
 };
 
 struct server {
@@ -32,16 +33,25 @@ struct server {
     struct dice dice;
     bool woken, serves;
     uint64_t cron_ns;
+    enum aof_backup_phase backup;
+    uint64_t backup_print;
 };
 
 static struct {
     struct server server[2];
     int winner; /* process that serves; 0: none yet */
     int starting;
-    bool started, trace;
+    bool started, after_cut, trace;
     char refusal[600], verdict[2048];
     uint64_t serial;
+    struct sealed sealed[BACKUPS];
+    size_t nsealed;
 } sim;
+
+size_t server_backups(const struct sealed **list) {
+    *list = sim.sealed;
+    return sim.nsealed;
+}
 
 bool server_started(void) {
     return sim.started;
@@ -59,6 +69,7 @@ void server_reset(bool trace) {
     sim.trace = trace;
     sim.verdict[0] = '\0';
     sim.serial = 0;
+    sim.nsealed = 0;
 }
 
 static void note(const char *fmt, ...) {
@@ -121,7 +132,7 @@ static void show_difference(struct server *s, size_t want, struct bytes *out) {
 
 static void judge_start(struct server *s) {
     struct journal *j = s->journal;
-    size_t must = s->life->after_cut ? j->must_cut : j->must_kill;
+    size_t must = sim.after_cut ? j->must_cut : j->must_kill;
     long found = journal_find(j, model_print(&s->model));
     struct bytes text = {0};
 
@@ -133,8 +144,9 @@ static void judge_start(struct server *s) {
                bytes_cstr(&text));
     if ((size_t)found < must)
         broken("LOST: %zu units were promised after %s, %ld are there (of %zu)", must,
-               s->life->after_cut ? "a cut" : "a process death", found, j->n);
+               sim.after_cut ? "a cut" : "a process death", found, j->n);
     bytes_release(&text);
+    sim.after_cut = false;
     journal_restart(j, (size_t)found, aof_appended(s->aof), aof_current_level(s->aof));
     journal_progress(j, aof_safe(s->aof, AOF_LEVEL_WRITTEN), aof_safe(s->aof, AOF_LEVEL_SYNCED));
 }
@@ -158,6 +170,9 @@ static void start(struct server *s) {
     keyspace_init(&s->snapshot, MODEL_DBS);
     s->has_snapshot = true;
     clock_refresh();
+    if (s->life->restore_from &&
+        aof_backup_restore(s->life->restore_from, &s->options.names, &e) < 0)
+        give_up(s, e.text);
     s->aof = aof_new(&s->snapshot, &s->options, &hooks);
     if (aof_start(s->aof, &l, &e) < 0) give_up(s, e.text);
     sim.starting--;
@@ -249,6 +264,28 @@ static void observe(struct server *s) {
         note("promised: %zu of %zu units, %zu for a cut", j->must_kill, j->n, j->must_cut);
 }
 
+/* Right after a hand-over, as the log goes to a new increment there. */
+static void hand_over(struct server *s) {
+    aof_hand_over(s->aof);
+    if (aof_backup_state(s->aof)->phase == BACKUP_LINKING && s->backup != BACKUP_LINKING)
+        s->backup_print = model_print(&s->model);
+    s->backup = aof_backup_state(s->aof)->phase;
+}
+
+static void watch_backup(struct server *s) {
+    const struct aof_backup *b = aof_backup_state(s->aof);
+
+    if (s->backup == BACKUP_LINKING && b->phase == BACKUP_IDLE && !b->failed &&
+        sim.nsealed < BACKUPS) {
+        struct sealed *new = &sim.sealed[sim.nsealed++];
+
+        snprintf(new->dirname, sizeof new->dirname, "backups/%s", b->last_id);
+        new->print = s->backup_print;
+        note("sealed: %s", new->dirname);
+    }
+    s->backup = b->phase;
+}
+
 static void wait(struct server *s, uint64_t ns) {
     uint64_t until = sched_now_ns() + ns;
 
@@ -263,6 +300,7 @@ static void wait(struct server *s, uint64_t ns) {
         aof_cron(s->aof);
     }
     observe(s);
+    watch_backup(s);
 }
 
 static uint64_t roll_pause(struct dice *d) {
@@ -302,8 +340,6 @@ static void intrude(struct server *s) {
 }
 
 static void administer(struct server *s) {
-    struct err e;
-
     switch (dice_below(&s->dice, 8)) {
     case 0:
     case 1:
@@ -317,7 +353,7 @@ static void administer(struct server *s) {
         if (s->life->always_only) break;
         if (aof_phase(s->aof) == AOF_OFF) {
             note("CONFIG SET appendonly yes");
-            if (aof_enable(s->aof, &e) < 0) note("refused: %s", e.text);
+            aof_enable(s->aof);
         } else if (dice_one_in(&s->dice, 3)) {
             note("CONFIG SET appendonly no");
             aof_disable(s->aof);
@@ -335,8 +371,7 @@ static void turn(struct server *s) {
     if (!s->life->quiet && dice_one_in(&s->dice, 10)) administer(s);
     if (!aof_refusal(s->aof) && !dice_one_in(&s->dice, 5))
         for (size_t i = 0; i < n; i++) write_unit(s);
-    if (!aof_may_wait(s->aof) || !aof_is_syncing(s->aof) || dice_one_in(&s->dice, 3))
-        aof_hand_over(s->aof);
+    if (!aof_may_wait(s->aof) || !aof_is_syncing(s->aof) || dice_one_in(&s->dice, 3)) hand_over(s);
     wait(s, roll_pause(&s->dice));
 }
 
@@ -360,7 +395,7 @@ static void settle(struct server *s) {
             broken("not well %d s after the last write: %s, phase %d, %zu descriptors",
                    SETTLE_MS / 1000, aof_refusal(s->aof), (int)aof_phase(s->aof),
                    disk_open_files(s->process));
-        aof_hand_over(s->aof);
+        hand_over(s);
         wait(s, CRON_MS * MS);
     }
     note("the log is well, %zu descriptors are open", disk_open_files(s->process));
@@ -371,6 +406,15 @@ static void stop(struct server *s) {
 
     note("stopped: %s", ok ? "all is durable" : "not all is durable");
     if (on && ok) s->journal->must_kill = s->journal->must_cut = s->journal->n;
+}
+
+/* Another process is in the middle of its start: it goes on, and may become the server. */
+static void leave_to_other(struct server *s) {
+    note("process %d ends while another one starts", s->process);
+    sim.winner = 0;
+    disk_process_ends(s->process);
+    fork_end_all();
+    sched_kill(s->process);
 }
 
 static void *server_main(void *arg) {
@@ -384,6 +428,7 @@ static void *server_main(void *arg) {
     if (s->life->settle) settle(s);
     if (s->life->end == END_STOPPED) stop(s);
     note("end of the life: %s", sched_end_name[s->life->end]);
+    if (sim.starting > 0 && s->life->end != END_CUT) leave_to_other(s);
     sched_stop(s->life->end);
 }
 
@@ -406,6 +451,7 @@ enum sched_end server_live(struct life *life) {
     sim.winner = 0;
     sim.started = false;
     sim.refusal[0] = '\0';
+    sim.after_cut = life->after_cut;
     sim.starting = 1 + life->rival;
     for (int i = 0; i < 2; i++) server_init(&sim.server[i], life, i);
     for (int i = 0; i <= life->rival; i++)

@@ -20,9 +20,12 @@ struct life {
     bool settle;          /* waits for the log to be well before the end */
     bool after_cut;       /* the power was cut since the last start that succeeded */
     bool rival;           /* a second process starts at the same time */
+    bool damaged;         /* so that a refused start is right */
+    const char *special;  /* what is unusual about it, for the verdict; NULL: nothing */
     bool faults;          /* a refused start is no surprise */
     unsigned intruder_at; /* turn at which a second process tries to start; 0: none */
     int process;
+    const char *restore_from; /* a backup to start from; NULL: none */
     uint64_t seed;
     struct aof_options options;
     struct journal *journal;
@@ -35,6 +38,14 @@ enum sched_end server_live(struct life *life);
 /* True: the last life's start succeeded. */
 bool server_started(void);
 const char *server_refusal(void);
+
+/* The backups that were sealed, and the data set that each holds. */
+struct sealed {
+    char dirname[128];
+    uint64_t print;
+};
+
+size_t server_backups(const struct sealed **list);
 
 /* The first rule that was broken; "" if none. */
 const char *server_verdict(void);

@@ -158,3 +158,19 @@ Test(busy, without_a_threshold_nobody_is_told) {
     EXPECT(b, "+PONG", "PING");
     EXPECT_NEXT(a, ":1");
 }
+
+/* The first of those that a pause held back runs an endless script. */
+Test(busy, who_was_held_back_with_the_script_is_told) {
+    struct server *s = server_run(SOON, NULL);
+    redisContext *a = ask_open(s), *b = ask_open(s), *c = ask_open(s);
+
+    STET_ONLY();
+    EXPECT(c, "+OK", "CLIENT PAUSE 100 WRITE");
+    ask_send(a, "EVAL %s 0", "while true do end");
+    ask_wait_info(c, "blocked_clients", "1");
+    ask_send(b, "SET k 1");
+    ask_wait_info(c, "blocked_clients", "2");
+    EXPECT_NEXT(b, BUSY);
+    EXPECT(b, "+OK", "SCRIPT KILL");
+    cr_assert(strncmp(ask_next(a), "-ERR Script killed", 18) == 0);
+}

@@ -53,7 +53,7 @@ Test(conf_cmdline, one_word_may_be_name_and_value) {
 
     cr_assert_eq(conf_load_args(c, 6, argv, NULL), 0);
     cr_assert_eq(conf_values(c)->maxmemory, 700ull << 20);
-    cr_assert_str_eq(conf_values(c)->requirepass, "a b");
+    cr_assert_str_eq(conf_values(c)->requirepass.p, "a b");
     cr_assert_eq(conf_values(c)->port, 7);
     conf_free(c);
 }
@@ -61,7 +61,7 @@ Test(conf_cmdline, one_word_may_be_name_and_value) {
 Test(conf_cmdline, a_value_may_begin_with_two_dashes) {
     struct conf *c = help_args("--requirepass --secret --port 7");
 
-    cr_assert_str_eq(conf_values(c)->requirepass, "--secret");
+    cr_assert_str_eq(conf_values(c)->requirepass.p, "--secret");
     cr_assert_eq(conf_values(c)->port, 7);
     conf_free(c);
 }

@@ -33,7 +33,7 @@ Test(conf_load, double_quotes_know_escapes_and_single_quotes_only_their_own) {
     struct conf *c =
         help_text("requirepass \"a \\\"b\\\" \\x41\\n\\t\\q\"\nmasteruser 'it\\'s \\n'\n");
 
-    cr_assert_str_eq(conf_values(c)->requirepass, "a \"b\" A\n\tq");
+    cr_assert_str_eq(conf_values(c)->requirepass.p, "a \"b\" A\n\tq");
     cr_assert_str_eq(conf_values(c)->masteruser, "it's \\n");
     conf_free(c);
 }
@@ -43,7 +43,7 @@ Test(conf_load, empty_quotes_of_both_kinds_are_an_empty_value) {
 
     cr_assert_str_eq(conf_values(c)->logfile, "");
     cr_assert_str_eq(conf_values(c)->syslog_ident, "");
-    cr_assert_null(conf_values(c)->requirepass);
+    cr_assert_null(conf_values(c)->requirepass.p);
     cr_assert_eq(conf_values(c)->save.n, 0);
     conf_free(c);
 }
@@ -81,7 +81,7 @@ Test(conf_load, a_later_line_wins) {
     struct conf *c = help_text("port 1\nport 2\nrequirepass a\nrequirepass b\n");
 
     cr_assert_eq(conf_values(c)->port, 2);
-    cr_assert_str_eq(conf_values(c)->requirepass, "b");
+    cr_assert_str_eq(conf_values(c)->requirepass.p, "b");
     conf_free(c);
 }
 

@@ -164,7 +164,7 @@ Test(conf_rewrite, what_it_wrote_loads_to_the_same_values) {
     cr_expect_eq(conf_values(again)->bind.n, 0);
     cr_expect_str_eq(help_get(again, "shutdown-on-sigint"), "now force");
     cr_expect_str_eq(help_get(again, "latency-tracking-info-percentiles"), "");
-    cr_expect_str_eq(conf_values(again)->requirepass, "\n\"x y\1");
+    cr_expect_str_eq(conf_values(again)->requirepass.p, "\n\"x y\1");
     cr_expect_str_eq(help_get(again, "client-output-buffer-limit"),
                      help_get(c, "client-output-buffer-limit"));
     conf_free(again);

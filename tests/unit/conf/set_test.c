@@ -271,7 +271,7 @@ Test(conf_set, nothing_changes_when_one_value_is_wrong) {
     cr_assert_str_eq(help_set(c, "timeout", "5", "requirepass", "x", "hz", "abc", NULL),
                      FAILED("hz", "argument couldn't be parsed into an integer"));
     cr_assert_eq(conf_values(c)->timeout, 0);
-    cr_assert_null(conf_values(c)->requirepass);
+    cr_assert_null(conf_values(c)->requirepass.p);
     cr_assert_eq(s.calls, 0);
     conf_free(c);
 }
@@ -321,7 +321,7 @@ Test(conf_set, a_refusing_applier_takes_everything_back) {
     cr_assert_eq(conf_values(c)->timeout, 0);
     cr_assert_eq(conf_values(c)->port, 6379);
     cr_assert_eq(conf_values(c)->hz, 10);
-    cr_assert_str_eq(conf_values(c)->requirepass, "old");
+    cr_assert_str_eq(conf_values(c)->requirepass.p, "old");
     cr_assert_eq(first.calls, 2, "called again with the old values");
     cr_assert_eq(first.timeout, 0);
     cr_assert_eq(second.calls, 1);

@@ -327,11 +327,11 @@ Test(acl, a_subscriber_ends_when_the_channel_is_no_longer_allowed) {
 
 Test(acl, the_password_of_the_default_user_closes_the_door) {
     cr_expect_str_eq(say("GET k"), "$-1\r\n");
-    acl_set_standard_password(&engine, "x");
+    acl_set_standard_password(&engine, SLICE("x"));
     cr_expect_str_eq(say("GET k"), "$-1\r\n", "who was in stays in");
     session_reset(&one);
     cr_expect_str_eq(say("GET k"), "-NOAUTH Authentication required.\r\n");
-    acl_set_standard_password(&engine, "");
+    acl_set_standard_password(&engine, SLICE(""));
     cr_expect_str_eq(say("GET k"), "$-1\r\n");
 }
 

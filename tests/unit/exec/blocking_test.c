@@ -85,6 +85,7 @@ Test(blocking, bad_timeouts_are_refused) {
 Test(blocking, a_client_that_goes_is_not_served) {
     feed(&one, "TAKE k 0\r\n");
     session_enter(&one, SESSION_CLOSING);
+    session_end_closing(&engine);
     cr_assert_eq(engine.nblocked, 0);
     feed(&two, "SET k v\r\nGET k\r\n");
     cr_assert_str_eq(output(&two), "+OK\r\n$1\r\nv\r\n");
@@ -118,4 +119,82 @@ Test(blocking_logged, nothing_waits_while_the_log_is_read_back) {
     cr_assert_eq(engine_replay(&engine, 3, argv, &e), 0);
     engine_replay_end(&engine);
     cr_assert_eq(engine.nblocked, 0);
+}
+
+/* ---------------------------------------------------------------- the second event of a turn */
+
+Test(blocking, one_that_waits_again_in_the_same_turn_is_resumed_once) {
+    feed(&one, "TAKE k 0\r\n");
+    feed(&two, "SET k 1\r\n");
+    feed(&one, "TAKE l 0\r\n");
+    feed(&two, "SET l 2\r\n");
+    cr_assert_str_eq(output(&one), "$1\r\n1\r\n$1\r\n2\r\n");
+    engine_before_wait(&engine);
+    cr_assert_eq(resumed, 1);
+    cr_assert(list_empty(&engine.resuming));
+}
+
+Test(blocking, one_that_waits_again_is_not_resumed_before_it_is_served) {
+    feed(&one, "TAKE k 0\r\n");
+    feed(&two, "SET k 1\r\n");
+    feed(&one, "TAKE l 0\r\n");
+    engine_before_wait(&engine);
+    cr_assert_eq(resumed, 0);
+    cr_assert_eq(one.state, SESSION_BLOCKED);
+    feed(&two, "SET l 2\r\n");
+    engine_before_wait(&engine);
+    cr_assert_eq(resumed, 1);
+}
+
+/* What is told while the first is served closes the next one, or the first itself. */
+Test(blocking, a_client_that_is_closed_while_others_are_served_is_passed_over) {
+    struct session three;
+
+    session_init(&three, &engine, one.ops);
+    feed(&one, "TAKE k 0\r\n");
+    feed(&two, "TAKE k 0\r\n");
+    exec_tell(&two);
+    close_on_wake = &two;
+    feed(&three, "SET k 1\r\n");
+    cr_assert_str_eq(output(&one), "$1\r\n1\r\n");
+    cr_assert_eq(two.state, SESSION_CLOSING);
+    feed(&three, "SET k 2\r\nGET k\r\n");
+    cr_assert_str_eq(output(&three), "+OK\r\n+OK\r\n$1\r\n2\r\n", "nobody took it");
+    cr_assert_eq(engine.nblocked, 0);
+    exec_tell(NULL);
+    session_release(&three);
+}
+
+Test(blocking, a_client_may_be_closed_by_what_its_own_serving_tells_it) {
+    feed(&one, "TAKE k 0\r\n");
+    exec_tell(&one);
+    close_on_wake = &one;
+    feed(&two, "SET k 1\r\nGET k\r\n");
+    cr_assert_eq(one.state, SESSION_CLOSING);
+    cr_assert_eq(engine.nblocked, 0);
+    engine_before_wait(&engine);
+    cr_assert_eq(resumed, 0);
+    exec_tell(NULL);
+}
+
+Test(blocking, a_parked_client_that_is_closed_is_not_resumed) {
+    pause_begin(&engine, PAUSE_WRITES, clock_mono_us() + UINT64_C(1000000000));
+    feed(&one, "SET k 1\r\n");
+    feed(&two, "SET k 2\r\n");
+    cr_assert_eq(one.state, SESSION_PARKED);
+    session_enter(&one, SESSION_CLOSING);
+    engine_unpause(&engine);
+    engine_before_wait(&engine);
+    cr_assert_eq(resumed, 1);
+    cr_assert_eq(two.state, SESSION_ACTIVE);
+    cr_assert_eq(engine.nparked, 0);
+}
+
+Test(blocking, what_a_closing_client_is_told_goes_nowhere) {
+    exec_tell(&one);
+    session_enter(&one, SESSION_CLOSING);
+    feed(&two, "SET k 1\r\n");
+    cr_assert_str_eq(output(&one), "");
+    cr_assert_str_eq(output(&two), "+OK\r\n");
+    exec_tell(NULL);
 }

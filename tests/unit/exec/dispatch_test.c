@@ -74,7 +74,7 @@ Test(dispatch, an_unknown_command_is_repeated_up_to_128_bytes_and_so_are_its_arg
 }
 
 Test(dispatch, before_auth_only_what_is_allowed_runs) {
-    acl_set_standard_password(&engine, "secret");
+    acl_set_standard_password(&engine, SLICE("secret"));
     session_reset(&one);
     cr_assert_str_eq(say("GET k"), "-NOAUTH Authentication required.\r\n");
     cr_assert_str_eq(say("PING"), "+PONG\r\n");

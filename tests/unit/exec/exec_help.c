@@ -17,6 +17,7 @@ struct engine engine;
 struct session one, two;
 unsigned woken, resumed, closed;
 bool hold_is_over;
+struct session *close_on_wake;
 
 static struct conf *conf;
 static struct bytes got;
@@ -176,8 +177,8 @@ static const struct command rows[] = {
 /* ---------------------------------------------------------------- sessions */
 
 static void wake(struct session *s) {
-    (void)s;
     woken++;
+    if (s == close_on_wake && s->state != SESSION_CLOSING) session_enter(s, SESSION_CLOSING);
 }
 
 static void resume(struct session *s) {
@@ -189,6 +190,20 @@ static void close_session(struct session *s, bool after_reply) {
     (void)after_reply;
     closed++;
     if (s->state != SESSION_CLOSING) session_enter(s, SESSION_CLOSING);
+}
+
+static void tell_event(void *arg, enum event_class cls, const char *event, struct slice key,
+                       int db) {
+    struct session *s = arg;
+    struct reply r = push_begin(s->e, s);
+
+    (void)cls, (void)event, (void)db;
+    reply_bulk(&r, key.p, key.n);
+}
+
+void exec_tell(struct session *s) {
+    engine.hooks.event = s ? tell_event : NULL;
+    engine.hooks.arg = s;
 }
 
 static void describe(const struct session *s, struct session_wire *out) {

@@ -16,6 +16,10 @@ extern struct engine engine;
 extern struct session one, two;
 extern unsigned woken, resumed, closed; /* up-calls of any session */
 extern bool hold_is_over;
+extern struct session *close_on_wake; /* closed at once when it is woken, as for too much output */
+
+/* Every keyspace event is pushed to this session; NULL: to none. */
+void exec_tell(struct session *s);
 
 void exec_begin(void);        /* without a log */
 void exec_begin_logged(void); /* with one, in a directory of its own; policy always */

@@ -66,6 +66,105 @@ Test(gate, a_change_of_everything_concerns_every_key) {
     cr_assert_eq(gate_need(&engine.gate, hash_of("any")), 0);
 }
 
+/* A transaction changes everything before its effects are in the log. */
+Test(gate, a_change_of_everything_in_a_transaction_waits_for_the_transaction) {
+    uint64_t before;
+
+    exec_stop_writes();
+    feed(&one, "SET k v\r\n");
+    before = aof_appended(engine.aof);
+    feed(&one, "MULTI\r\nCLEAR\r\nSET other v\r\nEXEC\r\n");
+    cr_assert_gt(aof_appended(engine.aof), before);
+    cr_assert_eq(gate_need(&engine.gate, hash_of("any")), aof_appended(engine.aof));
+    feed(&two, "GET k\r\n");
+    cr_assert_str_eq(sendable(&two), "");
+    exec_go_on();
+    cr_assert_str_eq(sendable(&two), "$-1\r\n");
+    cr_assert_eq(gate_need(&engine.gate, hash_of("any")), 0);
+}
+
+Test(gate, a_transaction_of_nothing_but_a_change_of_everything_is_waited_for) {
+    feed(&one, "SET k v\r\n");
+    exec_go_on();
+    exec_stop_writes();
+    feed(&one, "MULTI\r\nCLEAR\r\nEXEC\r\n");
+    feed(&two, "GET k\r\n");
+    cr_assert_str_eq(sendable(&two), "", "all that was appended before it is safe");
+    engine_before_wait(&engine);
+    engine_on_log_progress(&engine);
+    cr_assert_str_eq(sendable(&two), "");
+    exec_go_on();
+    cr_assert_str_eq(sendable(&two), "$-1\r\n");
+}
+
+Test(gate, a_later_change_does_not_prolong_an_older_change_of_everything) {
+    uint64_t at;
+
+    exec_stop_writes();
+    feed(&one, "SET k v\r\nCLEAR\r\n");
+    engine_before_wait(&engine);
+    at = aof_appended(engine.aof);
+    feed(&one, "SET later v\r\n");
+    cr_assert_leq(gate_need(&engine.gate, hash_of("any")), at);
+    cr_assert_geq(gate_need(&engine.gate, hash_of("later")), aof_appended(engine.aof));
+    exec_go_on();
+    cr_assert_not(engine.gate.active);
+}
+
+static void set_policy(enum aof_fsync policy) {
+    struct aof_options o = {.names = {".", "adir", "log", "dump.rdb"},
+                            .policy = policy,
+                            .checksum = true,
+                            .load_truncated = true};
+
+    aof_set_options(engine.aof, &o);
+    gate_take_level(&engine.gate);
+}
+
+static void let_writes_through(void) {
+    uint64_t until = clock_real_ns() + UINT64_C(20000000000);
+
+    while (aof_safe(engine.aof, AOF_LEVEL_WRITTEN) < aof_appended(engine.aof)) {
+        cr_assert_lt(clock_real_ns(), until, "the log makes progress");
+        engine_before_wait(&engine);
+    }
+    engine_on_log_progress(&engine);
+}
+
+Test(gate, with_a_stronger_policy_every_key_counts_as_changed) {
+    exec_stop_syncs();
+    set_policy(AOF_FSYNC_NO);
+    feed(&one, "SET k v\r\n");
+    let_writes_through();
+    cr_assert_eq(gate_need(&engine.gate, hash_of("k")), 0, "it is written");
+    cr_assert_lt(aof_safe(engine.aof, AOF_LEVEL_SYNCED), aof_appended(engine.aof));
+    set_policy(AOF_FSYNC_ALWAYS);
+    cr_assert_eq(gate_need(&engine.gate, hash_of("k")), aof_appended(engine.aof));
+    feed(&two, "GET k\r\n");
+    cr_assert_str_eq(sendable(&two), "");
+    engine_before_wait(&engine);
+    engine_on_log_progress(&engine);
+    cr_assert_str_eq(sendable(&two), "");
+    exec_go_on();
+    cr_assert_str_eq(sendable(&two), "$1\r\nv\r\n");
+    cr_assert_eq(gate_need(&engine.gate, hash_of("k")), 0);
+}
+
+Test(gate, a_stronger_policy_with_everything_safe_holds_nothing) {
+    feed(&one, "SET k v\r\n");
+    exec_go_on();
+    set_policy(AOF_FSYNC_NO);
+    set_policy(AOF_FSYNC_ALWAYS);
+    cr_assert_eq(gate_need(&engine.gate, hash_of("k")), 0);
+}
+
+/* CONFIG SET in a transaction takes the level in the middle of it. */
+Test(gate, taking_the_level_forgets_no_change) {
+    gate_changed(&engine.gate, hash_of("k"));
+    gate_take_level(&engine.gate);
+    cr_assert(engine.gate.active, "its effect is still to come");
+}
+
 Test(gate, the_writers_own_reply_waits) {
     exec_stop_writes();
     feed(&one, "PING\r\nSET k v\r\nPING\r\n");

@@ -59,6 +59,7 @@ Test(pubsub, a_session_that_ends_leaves_no_topics) {
         pubsub_subscribe(&two, (enum pubsub_kind)(i % PUBSUB_KINDS), word(name));
     }
     session_enter(&two, SESSION_CLOSING);
+    session_end_closing(&engine);
     cr_assert_null(two.subscriber);
     for (int k = 0; k < PUBSUB_KINDS; k++) cr_assert_eq(engine.pubsub.topics[k].count, 0);
     cr_assert(list_empty(&engine.pubsub.patterns));

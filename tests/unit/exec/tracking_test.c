@@ -137,7 +137,8 @@ Test(tracking, who_ends_leaves_nothing_that_is_told) {
     track(&one, TRACKING_BCAST, "a");
     say("SET a 1");
     session_enter(&one, SESSION_CLOSING);
-    cr_assert_eq(engine.tracking.nprefixes, 0);
+    session_end_closing(&engine);
+    cr_assert_eq(engine.tracking.prefixes.count, 0);
 }
 
 TestSuite(tracking_logged, .init = begin_logged, .fini = exec_end);
@@ -161,4 +162,39 @@ Test(tracking_logged, what_is_told_waits_for_the_change) {
 Test(tracking_logged, so_does_what_is_told_by_prefix) {
     track(&two, TRACKING_BCAST, "k");
     is_told_once_written();
+}
+
+Test(tracking, every_prefix_of_a_key_is_told_and_no_other) {
+    static const char *const prefixes[] = {"",   "a", "aa",       "aaa", "aab",
+                                           "ab", "b", "aaaaaaaa", "aaz"};
+    char want[256];
+
+    for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
+        struct slice text = slice_str(prefixes[i]);
+        bool fits = strncmp("aaab", prefixes[i], text.n) == 0;
+
+        two.resp = 3;
+        /* The others are of a client that is told nothing. */
+        for (size_t k = 0; k < sizeof prefixes / sizeof *prefixes; k++) {
+            struct slice other = slice_str(prefixes[k]);
+
+            tracking_begin(&one, TRACKING_BCAST, NULL, &other, 1);
+        }
+        tracking_begin(&two, TRACKING_BCAST, NULL, &text, 1);
+        say("SET aaab 1");
+        engine_before_wait(&engine);
+        snprintf(want, sizeof want, ">2\r\n$10\r\ninvalidate\r\n*1\r\n$4\r\naaab\r\n");
+        cr_assert_str_eq(output(&two), fits ? want : "", "'%s'", prefixes[i]);
+        tracking_end(&one);
+        tracking_end(&two);
+        cr_assert_eq(engine.tracking.prefixes.count, 0);
+    }
+}
+
+Test(tracking, a_prefix_that_goes_in_the_turn_of_a_change_is_not_told) {
+    track(&two, TRACKING_BCAST, "a");
+    say("SET a 1");
+    tracking_end(&two);
+    engine_before_wait(&engine);
+    cr_assert_str_eq(output(&two), "");
 }

@@ -8,7 +8,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-static struct request_limits limits = {512 * 1024 * 1024, true};
+static struct request_limits limits = {512 * 1024 * 1024, REQUEST_ARGS_MAX, true};
 static struct request_args args;
 static struct bytes seen;
 
@@ -106,6 +106,18 @@ Test(request, an_error_comes_wherever_the_bytes_are_split) {
         cr_assert_str_eq(parse_cut(text, &a, 1), "unbalanced quotes in request", "cut at %zu", a);
 }
 
+Test(request, wrong_framing_is_found_wherever_the_bytes_are_split) {
+    static const char *const texts[] = {
+        "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nbZZ*1\r\n$4\r\nPING\r\n",
+        "*3\r\n$3\r\nSET\r\n$1\r\nkXX$1\r\nb\r\n",
+    };
+
+    for (size_t i = 0; i < 2; i++)
+        for (size_t a = 0; a <= strlen(texts[i]); a++)
+            cr_assert_str_eq(parse_cut(slice_str(texts[i]), &a, 1), "bulk string without CRLF",
+                             "'%s' cut at %zu", texts[i], a);
+}
+
 struct bad_request {
     const char *text, *error;
 };
@@ -124,6 +136,21 @@ Test(request, what_is_no_request_is_refused_in_redis_words) {
         {"*1\r\n$x\r\n", "invalid bulk length"},
         {"*1\r\n$536870913\r\n", "invalid bulk length"},
         {"*2\r\n$1\r\na\r\n$+1\r\n", "invalid bulk length"},
+        {"*1\rX$4\r\nPING\r\n", "invalid multibulk length"},
+        {"*1\r\r\n$4\r\nPING\r\n", "invalid multibulk length"},
+        {"*1\r\n$4\rXPING\r\n", "invalid bulk length"},
+        {"*1\r\n$4\r\rPING\r\n", "invalid bulk length"},
+        {"*1\r\n$4\r\nPINGZZ", "bulk string without CRLF"},
+        {"*1\r\n$4\r\nPING\rZ", "bulk string without CRLF"},
+        {"*1\r\n$4\r\nPINGZ\n", "bulk string without CRLF"},
+        {"*1\r\n$4\r\nPING\n\r", "bulk string without CRLF"},
+        {"*2\r\n$3\r\nGET\r\r$1\r\nk\r\n", "bulk string without CRLF"},
+        {"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nvvv\r\n", "bulk string without CRLF"},
+        {"*1\r\n$04\r\nPING\r\n", "invalid bulk length"},
+        {"*1\r\n$4 \r\nPING\r\n", "invalid bulk length"},
+        {"*1\r\n$-0\r\n\r\n", "invalid bulk length"},
+        {"*+1\r\n$4\r\nPING\r\n", "invalid multibulk length"},
+        {"*1 \r\n$4\r\nPING\r\n", "invalid multibulk length"},
         {"a 'b\r\n", "unbalanced quotes in request"},
         {"a \"b\r\n", "unbalanced quotes in request"},
         {"a \"b\"c\r\n", "unbalanced quotes in request"},
@@ -136,6 +163,24 @@ Test(request, what_is_no_request_is_refused_in_redis_words) {
 Test(request, the_largest_of_each_kind_is_taken) {
     cr_expect_str_eq(parse("*1048576\r\n"), "", "it waits for the arguments");
     cr_expect_str_eq(parse("*1\r\n$536870912\r\n"), "");
+}
+
+Test(request, a_length_beyond_32_bits_is_waited_for) {
+    char in[] = "*1\r\n$9223372036854775807\r\nabc", big[] = "*1\r\n$2147483650\r\nabc";
+    struct request_limits most = {REQUEST_BULK_MAX, REQUEST_LOG_ARGS_MAX, true};
+    struct request_partial *partial = NULL;
+    struct request q;
+    const char *error;
+    size_t need;
+
+    cr_assert_eq(request_parse(in, sizeof in - 1, &most, &partial, &args, &q, &need, &error),
+                 REQUEST_MORE);
+    cr_assert_eq(need, (size_t)INT64_MAX + 2 + strlen("*1\r\n$9223372036854775807\r\n"));
+    request_partial_free(&partial);
+    cr_assert_eq(request_parse(big, sizeof big - 1, &most, &partial, &args, &q, &need, &error),
+                 REQUEST_MORE);
+    cr_assert_eq(need, UINT64_C(2147483652) + strlen("*1\r\n$2147483650\r\n"));
+    request_partial_free(&partial);
 }
 
 Test(request, before_auth_the_limits_are_tight) {
