@@ -310,6 +310,7 @@ void aof_cron(struct aof *a) {
     report_times(a);
     aof_writer_get_state(a->w, &a->st);
     mark_when_idle(a);
+    aof_open_step(a);
     start_what_is_due(a);
 }
 
@@ -334,6 +335,24 @@ pid_t aof_child(const struct aof *a) {
 
 void aof_kill_child(struct aof *a) {
     child_kill(&a->child, SIGKILL);
+}
+
+bool aof_is_open(const struct aof *a) {
+    return a->dirfd >= 0;
+}
+
+void aof_open_begin(struct aof *a) {
+    a->opening = true;
+    a->open_error = (struct err){0};
+    aof_open_step(a);
+}
+
+bool aof_is_opening(const struct aof *a) {
+    return a->opening;
+}
+
+const char *aof_open_error(const struct aof *a) {
+    return a->open_error.code ? a->open_error.text : NULL;
 }
 
 void aof_enable(struct aof *a) {

@@ -20,6 +20,7 @@
  * A rewrite (by command, by growth, to enable, to recover) is its own small machine:
  *   IDLE -> PREPARE (a thread makes the new increment durable) -> FORK (at the next hand-over)
  *        -> CHILD (writes the base) -> PUBLISH (a thread makes the new manifest durable) -> IDLE
+ *   IDLE -> OPEN (a thread opens and locks the directory, if the AOF was off at the start) -> IDLE
  *   PREPARE, CHILD, PUBLISH -> ABORT (given up; what is under way at the disk ends when it does)
  *        -> IDLE
  *
@@ -35,7 +36,16 @@
 #include "storage/keyspace.h"
 
 enum aof_phase { AOF_OFF, AOF_ENABLING, AOF_ON, AOF_RECOVERING, AOF_PHASES };
-enum aof_rewrite_phase { RW_IDLE, RW_PREPARE, RW_FORK, RW_CHILD, RW_PUBLISH, RW_ABORT, RW_PHASES };
+enum aof_rewrite_phase {
+    RW_IDLE,
+    RW_OPEN,
+    RW_PREPARE,
+    RW_FORK,
+    RW_CHILD,
+    RW_PUBLISH,
+    RW_ABORT,
+    RW_PHASES
+};
 
 /* What a reply has to wait for. */
 enum aof_level { AOF_LEVEL_NONE, AOF_LEVEL_WRITTEN, AOF_LEVEL_SYNCED };
@@ -82,6 +92,13 @@ int aof_read_again(struct aof *a, const struct aof_load_options *l, struct err *
 
 /* CONFIG SET appendonly. Enabling goes on in the background. */
 void aof_enable(struct aof *a);
+
+/* The directory of a log that was off at the start has to be opened before it is enabled, so that
+ * the reason is known where it cannot be. It is opened on a thread; hooks.wake tells the end. */
+bool aof_is_open(const struct aof *a);
+void aof_open_begin(struct aof *a);
+bool aof_is_opening(const struct aof *a);
+const char *aof_open_error(const struct aof *a); /* of the last attempt, NULL: none */
 void aof_disable(struct aof *a);
 
 /* ---------------------------------------------------------------- appending */

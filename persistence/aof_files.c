@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * aof_files - the steps that change which files the log is made of. What waits for the disk runs
- * on a thread (struct aof_job); the order of the steps, and what a crash after each one leaves, is
- * the table "Publishing" in persistence/README.md.
+ * aof_files - the machine of a rewrite (enum aof_rewrite_phase): what has ended, what comes next.
+ * It never waits: what does is a job (aof_jobs.c), the child, or the disposer.
  */
 #include "persistence/aof_internal.h"
 
@@ -27,11 +26,12 @@ enum {
     RETRY_RECOVERY_MAX_US = 5 * 1000000,
 };
 
-static const char *const rw_name[RW_PHASES] = {"idle",  "prepare", "fork",
+static const char *const rw_name[RW_PHASES] = {"idle",  "open",    "prepare", "fork",
                                                "child", "publish", "abort"};
 
 static const unsigned rw_next[RW_PHASES] = {
-    [RW_IDLE] = 1u << RW_PREPARE,
+    [RW_IDLE] = 1u << RW_OPEN | 1u << RW_PREPARE,
+    [RW_OPEN] = 1u << RW_IDLE,
     [RW_PREPARE] = 1u << RW_FORK | 1u << RW_IDLE | 1u << RW_ABORT,
     [RW_FORK] = 1u << RW_CHILD | 1u << RW_IDLE,
     [RW_CHILD] = 1u << RW_PUBLISH | 1u << RW_IDLE | 1u << RW_ABORT,
@@ -43,252 +43,6 @@ static void rw_enter(struct aof *a, enum aof_rewrite_phase to, const char *why) 
     CHECK(rw_next[a->rw] & (1u << to));
     log_verbose("AOF rewrite: %s -> %s (%s)", rw_name[a->rw], rw_name[to], why);
     a->rw = to;
-}
-
-/* ---------------------------------------------------------------- jobs */
-
-static void *job_run(void *arg) {
-    struct aof_job *job = arg;
-
-    mem_thread_init();
-    job->rc = job->run(job);
-    atomic_store(&job->done, true);
-    job->a->h.wake(job->a->h.arg);
-    return NULL;
-}
-
-bool aof_job_start(struct aof *a, int (*run)(struct aof_job *)) {
-    struct aof_job *job = &a->job;
-    sigset_t all, old;
-    int rc;
-
-    CHECK(!job->active);
-    job->run = run;
-    job->a = a;
-    job->purpose = a->purpose;
-    job->keep = a->o.keep;
-    job->err = (struct err){0};
-    job->dirfd = job->lock_fd = -1;
-    job->tried = job->published = false;
-    atomic_store(&job->done, false);
-    snprintf(job->stem, sizeof job->stem, "%s", a->o.names.filename);
-    snprintf(job->dirname, sizeof job->dirname, "%s", a->o.names.dirname);
-    snprintf(job->base_tmp, sizeof job->base_tmp, "%s", a->base_tmp);
-    snprintf(job->incr, sizeof job->incr, "%s", a->incr);
-    memcpy(job->header, a->header, sizeof job->header);
-    job->header_bytes = a->header_bytes;
-    job->fd = a->incr_fd;
-    job->base[0] = '\0';
-    aof_manifest_copy(&job->manifest, &a->manifest);
-    aof_manifest_copy(&job->doubtful, &a->doubtful);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    rc = pthread_create(&job->thread, NULL, job_run, job);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    if (rc == 0) {
-        job->active = true;
-        return true;
-    }
-    aof_job_release(job);
-    log_warning("Can't start a thread for the AOF's files: %s", strerror(rc));
-    return false;
-}
-
-void aof_job_release(struct aof_job *job) {
-    aof_manifest_release(&job->manifest);
-    aof_manifest_release(&job->doubtful);
-}
-
-bool aof_job_collect(struct aof *a) {
-    if (!a->job.active || !atomic_load(&a->job.done)) return false;
-    pthread_join(a->job.thread, NULL);
-    a->job.active = false;
-    return true;
-}
-
-/* ---------------------------------------------------------------- steps */
-
-int aof_publish_manifest(int dirfd, const char *stem, const struct aof_manifest *m, struct err *e) {
-    char name[AOF_NAME_MAX + 16];
-    struct bytes text = {0};
-    int rc;
-
-    aof_manifest_name(stem, name);
-    aof_manifest_format(m, &text);
-    rc = io_replace(dirfd, name, bytes_slice(&text), e);
-    bytes_release(&text);
-    return rc;
-}
-
-static void creation_name(const char *stem, char *out) {
-    snprintf(out, AOF_NAME_MAX + 16, ".%s.creating", stem);
-}
-
-bool aof_creation_is_under_way(int dirfd, const char *stem) {
-    char name[AOF_NAME_MAX + 16];
-
-    creation_name(stem, name);
-    return io_exists(dirfd, name);
-}
-
-int aof_creation_begins(int dirfd, const char *stem, struct err *e) {
-    char name[AOF_NAME_MAX + 16];
-    int fd;
-
-    creation_name(stem, name);
-    fd = io_create(dirfd, name, e);
-    if (fd < 0) return -1;
-    io_close(fd);
-    return io_sync_dir(dirfd, e);
-}
-
-int aof_creation_ends(int dirfd, const char *stem, struct err *e) {
-    char name[AOF_NAME_MAX + 16];
-
-    creation_name(stem, name);
-    if (!io_exists(dirfd, name)) return 0;
-    if (io_unlink(dirfd, name, e) < 0) return -1;
-    return io_sync_dir(dirfd, e);
-}
-
-static int publish_manifest(struct aof_job *job) {
-    job->tried = true;
-    if (aof_publish_manifest(job->dirfd, job->stem, &job->manifest, &job->err) < 0) return -1;
-    job->published = true;
-    return 0;
-}
-
-int aof_open_directory(const char *dirname, const char *stem, int *dirfd, int *lock_fd,
-                       bool *made_lock, struct err *e) {
-    *dirfd = io_open_dir(dirname, true, e);
-    if (*dirfd < 0) return -1;
-    *lock_fd = io_lock(*dirfd, AOF_LOCK, aof_lock_byte(stem), made_lock, e);
-    if (*lock_fd >= 0) return 0;
-    if (e->code == EWOULDBLOCK)
-        err_set(e, EWOULDBLOCK, "another server is using the append only directory '%s'", dirname);
-    io_close(*dirfd);
-    *dirfd = -1;
-    return -1;
-}
-
-/* The log that stood there was not loaded, so what it holds is not in memory: it is kept aside. In
- * the manifest's place this copy brings it back; nothing removes its files. */
-static int keep_aside(struct aof_job *job) {
-    char name[AOF_NAME_MAX + 64];
-    struct bytes text = {0};
-    int rc;
-
-    snprintf(name, sizeof name, "%s.manifest.before-%lld", job->stem, (long long)clock_wall_ms());
-    aof_manifest_format(&job->manifest, &text);
-    rc = io_replace(job->dirfd, name, bytes_slice(&text), &job->err);
-    bytes_release(&text);
-    if (rc < 0) return -1;
-    log_warning(
-        "There was an append only file that this server has not loaded. It is kept: '%s/%s' "
-        "names its files, and brings it back when it is renamed to '%s.manifest'",
-        job->dirname, name, job->stem);
-    job->manifest.n = 0;
-    return 0;
-}
-
-/* The log was off at the start: nothing of its directory is known yet. */
-static int open_directory(struct aof_job *job) {
-    struct aof_names n = {.dirname = job->dirname, .filename = job->stem};
-    struct err *e = &job->err;
-
-    if (aof_open_directory(job->dirname, job->stem, &job->dirfd, &job->lock_fd, NULL, e) < 0)
-        return -1;
-    if (io_sync_dir(job->dirfd, e) < 0 || io_sync_parent(job->dirname, e) < 0) goto fail;
-    aof_manifest_release(&job->manifest);
-    if (aof_manifest_adopt(job->dirfd, &n, &job->manifest, e) < 0) goto fail;
-    if (job->manifest.n && keep_aside(job) < 0) goto fail;
-    return 0;
-fail:
-    io_close(job->lock_fd);
-    io_close(job->dirfd);
-    job->dirfd = job->lock_fd = -1;
-    return -1;
-}
-
-/* The manifest names the new increment before there is anything else: an empty last one is legal.
- */
-static bool is_named_first(enum rewrite_purpose p) {
-    return p == RW_FOR_SIZE || p == RW_FOR_BACKUP;
-}
-
-/* PREPARE: the new increment exists durably before a manifest names it. For a rewrite the manifest
- * is published right away: an empty last increment is legal, whatever happens next. Where no log
- * was before, nothing will name the files until PUBLISH: `.creating` says so. */
-static int run_prepare(struct aof_job *job) {
-    const struct aof_file *f;
-    bool first;
-
-    if (job->a->dirfd < 0 && open_directory(job) < 0) return -1;
-    if (job->a->dirfd >= 0) job->dirfd = job->a->dirfd;
-    job->fd = -1;
-    first = job->manifest.n == 0;
-    f = aof_manifest_add_incr(&job->manifest, job->stem);
-    if (first && aof_creation_begins(job->dirfd, job->stem, &job->err) < 0) return -1;
-    snprintf(job->incr, sizeof job->incr, "%s", f->name);
-    job->fd = io_create(job->dirfd, f->name, &job->err);
-    if (job->fd < 0) return -1;
-    if (io_sync(job->fd, &job->err) < 0 || io_sync_dir(job->dirfd, &job->err) < 0) return -1;
-    return is_named_first(job->purpose) ? publish_manifest(job) : 0;
-}
-
-/* A manifest that names none of them is durable now. */
-static void remove_doubtful(struct aof_job *job) {
-    for (size_t i = 0; i < job->doubtful.n; i++) {
-        const char *name = job->doubtful.files[i].name;
-
-        if (!aof_manifest_names(&job->manifest, name)) io_unlink(job->dirfd, name, NULL);
-    }
-}
-
-/* If the second publishing fails, the next start drops the names. */
-static void remove_history(struct aof_job *job) {
-    remove_doubtful(job);
-    if (aof_history_prune(job->dirfd, &job->manifest, &job->keep)) publish_manifest(job);
-}
-
-static bool is_rdb(int dirfd, const char *name) {
-    int fd = io_open_read(dirfd, name, NULL);
-    bool yes = fd >= 0 && rdb_is_one(fd, 0);
-
-    io_close(fd);
-    return yes;
-}
-
-/* The increment begins with it before a manifest names the base: so the two are known to join. */
-static int write_header(struct aof_job *job) {
-    if (job->header_bytes == 0) return 0;
-    if (io_write_all(job->fd, job->header, job->header_bytes, NULL, &job->err) < 0) return -1;
-    return io_sync(job->fd, &job->err);
-}
-
-/* PUBLISH: the base gets its name, the manifest names it and the last increment, what they replace
- * goes. The child has synced the base. */
-static int run_publish(struct aof_job *job) {
-    struct aof_file *f;
-    struct io_stat st;
-
-    job->dirfd = job->a->dirfd;
-    if (write_header(job) < 0) return -1;
-    f = aof_manifest_set_base(&job->manifest, job->stem,
-                              is_rdb(job->dirfd, job->base_tmp) ? "rdb" : "aof");
-    snprintf(job->base, sizeof job->base, "%s", f->name);
-    job->tried = true;
-    if (io_rename(job->dirfd, job->base_tmp, job->base, &job->err) < 0) return -1;
-    if (io_sync_dir(job->dirfd, &job->err) < 0) return -1;
-    job->base_bytes = io_stat(job->dirfd, job->base, &st) == 0 ? st.size : 0;
-    log_notice("Creating AOF base file %s", job->base);
-    aof_manifest_retire_incrs(&job->manifest, job->purpose == RW_FOR_SIZE ? 1 : 0);
-    if (job->purpose != RW_FOR_SIZE)
-        aof_manifest_add(&job->manifest, AOF_INCR, job->manifest.incr_seq, job->incr);
-    if (publish_manifest(job) < 0) return -1;
-    if (aof_creation_ends(job->dirfd, job->stem, &job->err) < 0) return -1;
-    remove_history(job);
-    return 0;
 }
 
 /* ---------------------------------------------------------------- what a job has done */
@@ -311,16 +65,41 @@ static void take_manifest(struct aof *a, struct aof_job *job) {
     job->manifest = (struct aof_manifest){0};
 }
 
+/* What a job has opened is ours, whether the rest of it went well or not. */
+static void take_directory(struct aof *a) {
+    struct aof_job *job = &a->job;
+    bool opened = a->dirfd < 0 && job->dirfd >= 0;
+
+    if (opened) {
+        a->dirfd = job->dirfd;
+        a->lock_fd = job->lock_fd;
+    }
+    if (opened || a->foreign != job->foreign) {
+        aof_manifest_release(&a->manifest);
+        aof_manifest_copy(&a->manifest, &job->manifest);
+        if (!job->foreign) a->manifest.n = 0; /* it was kept aside, or there was none */
+        a->foreign = job->foreign;
+    }
+}
+
+static void open_ended(struct aof *a) {
+    struct aof_job *job = &a->job;
+
+    a->opening = false;
+    take_directory(a);
+    a->open_error = job->err;
+    if (job->rc < 0) log_warning("AOF: %s", job->err.text);
+    aof_job_release(job);
+    rw_enter(a, RW_IDLE, job->rc < 0 ? "not opened" : "opened");
+}
+
 /* PREPARE has ended: what it opened is ours, whether the rest went well or not. */
 static void take_prepared(struct aof *a) {
     struct aof_job *job = &a->job;
 
-    if (a->dirfd < 0 && job->dirfd >= 0) {
-        a->dirfd = job->dirfd;
-        a->lock_fd = job->lock_fd;
-    }
+    take_directory(a);
     a->incr_fd = job->fd;
-    if (job->rc == 0 && is_named_first(a->purpose)) {
+    if (job->rc == 0 && aof_is_named_first(a->purpose)) {
         take_manifest(a, job);
     } else {
         use_higher_numbers(a, &job->manifest);
@@ -346,7 +125,7 @@ static bool take_published(struct aof *a) {
         a->base_tmp[0] = '\0';
     } else {
         use_higher_numbers(a, &job->manifest);
-        keep_doubtful(a, job, !is_named_first(a->purpose));
+        keep_doubtful(a, job, !aof_is_named_first(a->purpose));
     }
     a->incr[0] = '\0'; /* named, or perhaps */
     aof_job_release(job);
@@ -369,7 +148,7 @@ static void drop_leftovers(struct aof *a) {
     disposer_close(a->disposer, a->incr_fd);
     if (a->dirfd >= 0) {
         disposer_unlink(a->disposer, a->dirfd, a->base_tmp);
-        if (!is_named_first(a->purpose)) disposer_unlink(a->disposer, a->dirfd, a->incr);
+        if (!aof_is_named_first(a->purpose)) disposer_unlink(a->disposer, a->dirfd, a->incr);
     }
     a->incr_fd = -1;
     a->base_tmp[0] = a->incr[0] = '\0';
@@ -401,6 +180,11 @@ static const char *const purpose_name[] = {[RW_FOR_SIZE] = "rewrite",
                                            [RW_FOR_BACKUP] = "backup",
                                            [RW_WHILE_OFF] = "rewrite while off"};
 
+void aof_open_step(struct aof *a) {
+    if (!a->opening || a->rw != RW_IDLE || a->job.active) return;
+    if (aof_job_start(a, aof_run_open)) rw_enter(a, RW_OPEN, "appendonly yes");
+}
+
 bool aof_rewrite_begin(struct aof *a, enum rewrite_purpose purpose) {
     if (a->rw != RW_IDLE || a->job.active) return false;
     if (purpose != RW_FOR_BACKUP && !a->h.may_fork(a->h.arg)) return false;
@@ -409,7 +193,7 @@ bool aof_rewrite_begin(struct aof *a, enum rewrite_purpose purpose) {
     a->base_tmp[0] = a->incr[0] = '\0';
     a->header_bytes = 0;
     a->rewrite_began_us = clock_real_ns() / 1000;
-    if (!aof_job_start(a, run_prepare)) return false;
+    if (!aof_job_start(a, aof_run_prepare)) return false;
     if (purpose != RW_FOR_BACKUP) a->info.rewrites++;
     rw_enter(a, RW_PREPARE, purpose_name[purpose]);
     return true;
@@ -449,7 +233,7 @@ static void switch_files(struct aof *a) {
         return;
     }
     aof_writer_get_state(a->w, &a->st);
-    a->incr_bytes_before += is_named_first(a->purpose) ? a->st.file_bytes : 0;
+    a->incr_bytes_before += aof_is_named_first(a->purpose) ? a->st.file_bytes : 0;
     aof_writer_switch(a->w, a->incr_fd, a->o.checksum);
     a->incr_fd = -1;
     aof_begin_file(a);
@@ -498,7 +282,7 @@ static void child_ended(struct aof *a, int status) {
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
         log_notice("Background AOF rewrite terminated with success");
         rw_enter(a, RW_PUBLISH, "the base is written");
-        if (!aof_job_start(a, run_publish)) rewrite_ended(a, false, "no thread");
+        if (!aof_job_start(a, aof_run_publish)) rewrite_ended(a, false, "no thread");
     } else if (WIFSIGNALED(status)) {
         char why[64];
 
@@ -556,7 +340,7 @@ static void watch_child(struct aof *a) {
 
 /* Given up: the job and the child end when they do. What a job has published by then counts. */
 static void watch_abort(struct aof *a) {
-    bool publishing = a->job.run == run_publish;
+    bool publishing = a->job.run == aof_run_publish;
     int status;
 
     if (aof_job_collect(a)) {
@@ -572,6 +356,7 @@ static void watch_abort(struct aof *a) {
 }
 
 void aof_rewrite_step(struct aof *a) {
+    if (a->rw == RW_OPEN && aof_job_collect(a)) open_ended(a);
     if (a->rw == RW_PREPARE && aof_job_collect(a)) prepare_ended(a);
     if (a->rw == RW_CHILD) watch_child(a);
     if (a->rw == RW_PUBLISH && aof_job_collect(a)) publish_ended(a);
@@ -580,7 +365,7 @@ void aof_rewrite_step(struct aof *a) {
 
 /* Ends a rewrite wherever it stands, without waiting for the disk: a job cannot be called back. */
 void aof_rewrite_abort(struct aof *a, const char *why) {
-    if (a->rw == RW_IDLE || a->rw == RW_ABORT) return;
+    if (a->rw == RW_IDLE || a->rw == RW_OPEN || a->rw == RW_ABORT) return;
     if (a->rw == RW_FORK) {
         rewrite_ended(a, false, why);
         return;
@@ -590,36 +375,4 @@ void aof_rewrite_abort(struct aof *a, const char *why) {
     rw_enter(a, RW_ABORT, why);
     if (a->purpose == RW_FOR_BACKUP) aof_backup_rotated(a, why);
     watch_abort(a);
-}
-
-struct temps {
-    int dirfd;
-    const char *stem;
-};
-
-/* "temp-<stem>..." is this log's; "temp-rewriteaof-bg-<pid>.aof", as other servers name it, is that
- * of a process that may be alive. */
-static bool is_temp(const char *name, const char *stem) {
-    size_t n = strlen(stem);
-    int end = 0;
-    long pid;
-
-    if (strncmp(name, "temp-", 5) != 0) return false;
-    if (strncmp(name + 5, stem, n) == 0 && name[5 + n] == '.') return true;
-    if (sscanf(name, "temp-rewriteaof-bg-%ld.aof%n", &pid, &end) != 1 || end == 0 || name[end])
-        return false;
-    return pid > 0 && kill((pid_t)pid, 0) < 0 && errno == ESRCH;
-}
-
-static bool remove_temp(void *arg, const char *name) {
-    const struct temps *t = arg;
-
-    if (is_temp(name, t->stem)) io_unlink(t->dirfd, name, NULL);
-    return true;
-}
-
-void aof_remove_temps(int dirfd, const char *stem) {
-    struct temps t = {dirfd, stem};
-
-    io_list(dirfd, remove_temp, &t, NULL);
 }

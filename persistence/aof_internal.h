@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * aof_internal - struct aof, shared by aof.c (appending and states), aof_files.c (the steps that
- * change which files exist) and aof_start.c (start and stop). Nobody else includes this.
+ * aof_internal - struct aof, shared by aof.c (appending and states), aof_files.c (rewrites),
+ * aof_jobs.c (their steps that wait for the disk), aof_backup.c and aof_start.c (start and stop).
  */
 #ifndef STET_PERSISTENCE_AOF_INTERNAL_H
 #define STET_PERSISTENCE_AOF_INTERNAL_H
@@ -31,6 +31,7 @@ struct aof_job {
     struct aof *a; /* only its constant parts may be looked at: dirfd (if it is open), hooks */
     bool active;
     bool tried, published; /* a manifest: it may be on the disk; it is */
+    bool foreign;          /* `manifest` is that of a log which this process has not loaded */
     int rc;
     struct err err;
     /* in and out */
@@ -70,8 +71,11 @@ struct aof {
     struct aof_writer *w;
     int dirfd, lock_fd;
     struct aof_manifest manifest;
-    struct aof_manifest
-        doubtful; /* made, and perhaps named by a manifest whose publishing failed */
+    bool foreign;          /* it names a log that was not loaded, and is about to be replaced */
+    bool opening;          /* the directory is wanted */
+    struct err open_error; /* why it could not be had */
+    /* Made, and perhaps named by a manifest whose publishing failed. */
+    struct aof_manifest doubtful;
     struct disposer *disposer;
 
     /* the batch under way */
@@ -121,7 +125,17 @@ void aof_keep_options(struct aof *a, const struct aof_options *o);
 
 void aof_enter(struct aof *a, enum aof_phase to, const char *why);
 
+/* aof_jobs.c: on a thread */
+int aof_run_open(struct aof_job *job);
+int aof_run_prepare(struct aof_job *job);
+int aof_run_publish(struct aof_job *job);
+
+/* The manifest names the new increment before there is anything else: an empty last one is legal.
+ */
+bool aof_is_named_first(enum rewrite_purpose p);
+
 /* aof_files.c */
+void aof_open_step(struct aof *a); /* called from cron, and when opening is wanted */
 bool aof_rewrite_begin(struct aof *a, enum rewrite_purpose purpose);
 void aof_rewrite_step(struct aof *a); /* called from cron and on wake */
 void aof_rewrite_fork(struct aof *a); /* at a hand-over, in RW_FORK */

@@ -3,6 +3,7 @@
  * config - the CONFIG command: conf's engine behind RESP.
  */
 #include "server/admin/rows.h"
+#include "server/exec/blocking.h"
 #include "server/exec/secret.h"
 #include "storage/lazyfree.h"
 
@@ -48,6 +49,36 @@ static void await_stronger_policy(struct call *x, enum aof_level before) {
     if (x->e->gate.level > before) x->need = aof_appended(x->e->aof);
 }
 
+static bool turns_on_aof(const struct call *x) {
+    bool on = false;
+
+    for (int i = 2; i + 1 < x->argc; i += 2)
+        if (arg_is(x, i, "appendonly")) on = arg_is(x, i + 1, "yes");
+    return on;
+}
+
+static bool is_opened(const struct blocked *b) {
+    return !aof_is_opening(b->s->e->aof);
+}
+
+/* The AOF's directory is opened and locked by a thread; the client waits for that, and the command
+ * runs once more then. True: it waits, or the error was answered. */
+static bool awaits_directory(struct call *x) {
+    struct blocked b = {.cmd = x->cmd, .argc = x->argc, .db = x->db->id, .ready = is_opened};
+    struct aof *a = x->e->aof;
+
+    if (!turns_on_aof(x) || aof_is_open(a) || x->may_not_wait) return false;
+    if (x->again) {
+        reply_errf(x, "ERR CONFIG SET failed (possibly related to argument 'appendonly') - %s",
+                   aof_open_error(a) ? aof_open_error(a) : "the directory cannot be opened");
+        return true;
+    }
+    b.argv = args_copy(x->argc, x->argv);
+    aof_open_begin(a);
+    block_on_progress(x, &b, 0);
+    return true;
+}
+
 static int cmd_config_set(struct call *x) {
     enum aof_level before = aof_current_level(x->e->aof);
     bool local = x->s->flags & SESSION_LOCAL;
@@ -56,6 +87,7 @@ static int cmd_config_set(struct call *x) {
     secret_hide(x);
     if (x->argc % 2 != 0) return reply_err(x, ERR_SYNTAX);
     if (refuse_while_loading(x) < 0) return -1;
+    if (awaits_directory(x)) return 0;
     if (conf_set(x->e->conf, x->argv + 2, (size_t)(x->argc - 2) / 2, local, &err) < 0)
         return reply_errf(x, "ERR %s", err.text);
     await_stronger_policy(x, before);

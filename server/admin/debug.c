@@ -137,6 +137,16 @@ static int debug_loadaof(struct call *x) {
     return ok(x);
 }
 
+/* A log with anything else does not load again. */
+static bool is_whole_write(struct call *x, int from) {
+    bool unknown_sub;
+    const struct command_slot *c =
+        command_resolve(&x->e->commands, x->argc - from, x->argv + from, &unknown_sub);
+
+    return c && !unknown_sub && c->row->flags & CMD_WRITE &&
+           command_arity_ok(c->row, x->argc - from);
+}
+
 /* [AOF|REPL|ALL] <command> ...: into the log as it stands, without being executed. */
 static int debug_replicate(struct call *x) {
     int from = 2;
@@ -147,6 +157,8 @@ static int debug_replicate(struct call *x) {
     } else if (x->argc > 3 && arg_is(x, 2, "repl")) {
         to_log = false;
     }
+    if (!is_whole_write(x, from))
+        return reply_err(x, "ERR DEBUG REPLICATE takes a whole command that writes");
     if (to_log) effect(x, x->argc - from, x->argv + from);
     return ok(x);
 }

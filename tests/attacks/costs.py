@@ -289,11 +289,12 @@ def _prefixes(s, clients):
 
 
 def prefixes_of_many_clients():
-    """Five times the clients with prefixes take about five times as long, and a write does not care."""
+    """Five times the clients with prefixes take about five times as long (30 times, if each prefix were
+    compared with all others), and a write does not care."""
     with Target() as s:
-        few, many = min(_prefixes(s, 20) for _ in range(3)), min(_prefixes(s, 100) for _ in range(2))
-        check(many[0] < 12 * few[0], "20 clients take %.0f ms, 100 take %.0f ms" % (few[0] * 1000, many[0] * 1000))
-        check(many[1] < 4 * few[1], "2000 writes: %.0f ms, %.0f ms" % (few[1] * 1000, many[1] * 1000))
+        few, many = min(_prefixes(s, 20) for _ in range(3)), min(_prefixes(s, 100) for _ in range(4))
+        check(many[0] < 20 * few[0], "20 clients take %.0f ms, 100 take %.0f ms" % (few[0] * 1000, many[0] * 1000))
+        check(many[1] < 10 * few[1], "2000 writes: %.0f ms, %.0f ms" % (few[1] * 1000, many[1] * 1000))
     return "100 x 1000 in %.0f ms, 2000 writes in %.0f ms" % (many[0] * 1000, many[1] * 1000)
 
 

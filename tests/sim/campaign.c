@@ -9,6 +9,7 @@
 #include "storage/base/io.h"
 #include "wraps.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -90,6 +91,7 @@ static void roll_options(struct dice *d) {
         .policy = roll_policy(d),
         .checksum = true,
         .load_truncated = true,
+        .rdb_preamble = dice_one_in(d, 2),
         .timestamps = dice_one_in(d, 4),
         .rewrite_incremental_fsync = dice_one_in(d, 2),
         .no_fsync_on_rewrite = dice_one_in(d, 4),
@@ -157,8 +159,11 @@ static bool live(struct life *life) {
     life->journal = &c.journal;
     c.special = life->special;
     c.with_faults = life->faults;
-    c.plan = (struct plan){0};
-    if (life->faults) plan_roll(&c.plan, &c.dice);
+    if (!life->given) c.plan = (struct plan){0};
+    if (life->outages)
+        plan_outages(&c.plan, &c.dice);
+    else if (life->faults && !life->given)
+        plan_roll(&c.plan, &c.dice);
     set_disk();
     show_life(life);
     end = server_live(life);
@@ -243,7 +248,7 @@ static bool try_damage(void) {
  * and the backup does, whatever is done with what was restored from it. */
 static bool try_backup(const struct sealed *b) {
     struct unit unit = {.print = b->print, .logged = true};
-    struct journal log = c.journal, alone = {.unit = &unit};
+    struct journal log = c.journal, alone = {.unit = &unit, .cap = 64};
     struct life restored = {.turns = 6, .restore_from = b->dirname, .special = "(restored)"};
     bool ok;
 
@@ -291,7 +296,78 @@ static bool run(void) {
            live_well(END_KILLED, 1);
 }
 
-bool campaign_run(uint64_t seed, bool trace, unsigned easy) {
+static void heal(void) {
+    if (c.trace) printf("THE DISK HEALS\n");
+    plan_heal(&c.plan);
+    fork_heal();
+}
+
+static bool run_outage(void) {
+    struct life life = {.turns = 500 + (int)dice_below(&c.dice, 4000),
+                        .end = roll_end(&c.dice),
+                        .always_only = dice_one_in(&c.dice, 2),
+                        .settle = true,
+                        .faults = true,
+                        .outages = true,
+                        .heal = heal};
+
+    roll_options(&c.dice);
+    if (!live_well(END_STOPPED, 1)) return false;
+    roll_options(&c.dice);
+    if (!live(&life)) return false;
+    between_lives();
+    return live_well(END_CUT, 6) && try_backups() && live_well(END_KILLED, 1);
+}
+
+/* ---------------------------------------------------------------- every call in turn */
+
+enum { SWEEP_CALLS = 160, SWEEP_KINDS = 8 };
+
+/* A fault at one call of a short program, and how the program ends after it. */
+static enum sched_end set_fault(struct fault *f, unsigned kind) {
+    static const struct {
+        struct fault fault;
+        enum sched_end end;
+    } kinds[SWEEP_KINDS] = {
+        {{.fate = FATE_KILL}, END_KILLED},
+        {{.fate = FATE_CUT}, END_CUT},
+        {{.fate = FATE_ERROR, .code = EIO, .calls = 1}, END_KILLED},
+        {{.fate = FATE_ERROR, .code = EIO, .calls = 1}, END_STOPPED},
+        {{.fate = FATE_ERROR, .code = ENOSPC, .calls = 1, .part = 40}, END_KILLED},
+        {{.fate = FATE_ERROR, .code = EIO, .calls = 5}, END_STOPPED},
+        {{.delay_ns = 4000000000}, END_KILLED},
+        {{.delay_ns = 200000000000}, END_CUT},
+    };
+    uint64_t at = f->at;
+
+    *f = kinds[kind].fault;
+    f->at = at;
+    f->op = ANY_OP;
+    return kinds[kind].end;
+}
+
+/* The seed is a program, a call, and what goes wrong there. */
+static bool run_sweep(void) {
+    uint64_t n = c.seed;
+    struct life life = {.faults = true, .given = true};
+    unsigned kind = (unsigned)(n % SWEEP_KINDS);
+    struct fault fault = {.at = 1 + n / SWEEP_KINDS % SWEEP_CALLS};
+
+    c.seed = n / SWEEP_KINDS / SWEEP_CALLS;
+    c.dice = dice_new(c.seed, 14);
+    roll_options(&c.dice);
+    life.turns = 2 + (int)dice_below(&c.dice, 14);
+    life.busy = dice_one_in(&c.dice, 2);
+    life.always_only = dice_one_in(&c.dice, 2);
+    life.end = set_fault(&fault, kind);
+    c.plan = (struct plan){.fault = {fault}, .n = 1};
+    if (!live(&life)) return false;
+    c.dice = dice_new(n, 15); /* what follows differs for each of them */
+    between_lives();
+    return live_well(END_CUT, 4) && try_backups() && live_well(END_KILLED, 1);
+}
+
+static bool begin_seed(uint64_t seed, bool trace, unsigned easy, bool (*what)(void)) {
     bool ok;
 
     c.dice = dice_new(seed, 0);
@@ -302,13 +378,26 @@ bool campaign_run(uint64_t seed, bool trace, unsigned easy) {
     c.lives = 0;
     c.verdict[0] = '\0';
     c.sync_ns = dice_one_in(&c.dice, 3) ? 20000000 : 500000;
+    sched_reset_time();
     wraps_reset(seed);
     server_reset(trace);
     disk_reset(seed);
     damage_reset();
     journal_init(&c.journal);
     io_use(&disk_backend);
-    ok = run();
+    ok = what();
     journal_release(&c.journal);
     return ok;
+}
+
+bool campaign_run(uint64_t seed, bool trace, unsigned easy) {
+    return begin_seed(seed, trace, easy, run);
+}
+
+bool campaign_sweep(uint64_t seed, bool trace, unsigned easy) {
+    return begin_seed(seed, trace, easy, run_sweep);
+}
+
+bool campaign_outage(uint64_t seed, bool trace, unsigned easy) {
+    return begin_seed(seed, trace, easy, run_outage);
 }

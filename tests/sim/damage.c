@@ -12,6 +12,7 @@ enum { BASES = 8, SHORT = 60 };
 static struct {
     struct {
         int inode;
+        char suffix[4];
         struct content bytes;
     } base[BASES]; /* of generations that were, the oldest first */
     int n;
@@ -23,10 +24,22 @@ static struct names *directory(void) {
     return e ? &disk->inode[e->inode].names : NULL;
 }
 
-static bool is_called(const struct name *e, const char *part) {
-    const char *at = strstr(e->text, part);
+/* "aof" or "rdb"; NULL: it is no base. */
+static const char *base_suffix(const struct name *e) {
+    const char *at = strstr(e->text, ".base.");
 
-    return at && strncmp(e->text, "log.", 4) == 0 && strcmp(at + strlen(part), "aof") == 0;
+    if (!at || strncmp(e->text, "log.", 4) != 0 || strlen(at) != strlen(".base.aof")) return NULL;
+    return at + strlen(".base.");
+}
+
+/* Only a file that the manifest names is part of the log. */
+static bool is_named(const struct names *d, const char *text) {
+    const struct name *e = names_find(d, "log.manifest");
+    const struct content *c = e ? &disk->inode[e->inode].cache : NULL;
+    char line[NAME_BYTES + 16];
+
+    snprintf(line, sizeof line, "file %s seq", text);
+    return c && c->n && memmem(c->p, c->n, line, strlen(line));
 }
 
 void damage_reset(void) {
@@ -38,9 +51,12 @@ void damage_watch(void) {
     const struct names *d = directory();
 
     for (size_t i = 0; d && i < d->n && seen.n < BASES; i++) {
-        if (!is_called(&d->e[i], ".base.")) continue;
+        const char *suffix = base_suffix(&d->e[i]);
+
+        if (!suffix) continue;
         if (seen.n && seen.base[seen.n - 1].inode == d->e[i].inode) continue;
         seen.base[seen.n].inode = d->e[i].inode;
+        memcpy(seen.base[seen.n].suffix, suffix, sizeof seen.base[0].suffix);
         seen.base[seen.n].bytes = (struct content){0};
         content_copy(&seen.base[seen.n++].bytes, &disk->inode[d->e[i].inode].cache);
     }
@@ -52,15 +68,20 @@ static void replace(int inode, const struct content *bytes) {
     content_copy(&disk->inode[inode].durable, bytes);
 }
 
+static bool is_older(int i, const struct name *e) {
+    const char *suffix = base_suffix(e);
+
+    return suffix && i < seen.n && strcmp(suffix, seen.base[i].suffix) == 0 &&
+           seen.base[i].inode != e->inode;
+}
+
 static bool swap_base(bool trace) {
     const struct names *d = directory();
 
     for (size_t i = 0; d && i < d->n; i++) {
-        int inode = d->e[i].inode;
-
-        if (!is_called(&d->e[i], ".base.") || seen.n == 0 || seen.base[0].inode == inode) continue;
+        if (!is_older(0, &d->e[i]) || !is_named(d, d->e[i].text)) continue;
         if (trace) printf("DAMAGE: %s is an older base\n", d->e[i].text);
-        replace(inode, &seen.base[0].bytes);
+        replace(d->e[i].inode, &seen.base[0].bytes);
         return true;
     }
     return false;
@@ -78,7 +99,7 @@ static const struct name *numbered(const struct names *d, int seq) {
     char text[NAME_BYTES];
 
     snprintf(text, sizeof text, "log.%d.incr.aof", seq);
-    return names_find(d, text);
+    return is_named(d, text) ? names_find(d, text) : NULL;
 }
 
 static bool drop_batches(struct dice *dice, bool trace) {

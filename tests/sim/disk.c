@@ -69,19 +69,55 @@ void names_set(struct names *d, const char *text, int inode) {
 int links_of(int inode) {
     int n = 0;
 
-    for (int i = ROOT; i < disk->inodes; i++)
+    for (int i = ROOT; i < disk->inodes; i++) {
+        if (!disk->inode[i].is_dir) continue;
         for (size_t k = 0; k < disk->inode[i].names.n; k++)
             n += disk->inode[i].names.e[k].inode == inode;
+    }
     return n;
 }
 
-static int inode_new(bool is_dir) {
-    int i = disk->inodes++;
+static bool is_in(const struct names *d, int inode) {
+    for (size_t i = 0; i < d->n; i++)
+        if (d->e[i].inode == inode) return true;
+    return false;
+}
 
-    if (i >= INODES) {
-        fprintf(stderr, "sim: too many files\n");
-        abort();
+/* Whether nothing can lead to the file any more. */
+static bool is_gone(int inode) {
+    for (int i = 1; i < FILES; i++)
+        if (disk->file[i].refs && disk->file[i].inode == inode) return false;
+    for (int i = ROOT; i < disk->inodes; i++)
+        if (is_in(&disk->inode[i].names, inode) || is_in(&disk->inode[i].durable_names, inode))
+            return false;
+    for (size_t i = 0; i < disk->changes; i++) {
+        const struct change *c = disk->change[i];
+
+        if (c->inode == inode) return false;
+        for (int k = 0; k < c->sets; k++)
+            if (c->set[k].inode == inode || c->set[k].dir == inode) return false;
     }
+    return true;
+}
+
+static int inode_again(void) {
+    for (int i = ROOT + 1; i < disk->inodes; i++) {
+        struct inode *in = &disk->inode[i];
+
+        if (!is_gone(i)) continue;
+        free(in->cache.p);
+        free(in->durable.p);
+        free(in->names.e);
+        free(in->durable_names.e);
+        return i;
+    }
+    fprintf(stderr, "sim: too many files\n");
+    abort();
+}
+
+static int inode_new(bool is_dir) {
+    int i = disk->inodes < INODES ? disk->inodes++ : inode_again();
+
     disk->inode[i] = (struct inode){.used = true, .is_dir = is_dir};
     return i;
 }

@@ -8,7 +8,7 @@
 #include "dice.h"
 #include "disk.h"
 
-enum { SECTOR = 512, NAME_BYTES = 96, LOCKS = 4, INODES = 1024, FILES = 256, FIRST_FD = 1000 };
+enum { SECTOR = 512, NAME_BYTES = 96, LOCKS = 4, INODES = 384, FILES = 256, FIRST_FD = 1000 };
 
 struct content {
     char *p; /* zeros from n to cap */

@@ -80,11 +80,65 @@ static bool is_on(struct plan *p, struct fault *f, enum io_op op) {
     return count < f->at + f->calls || sched_now_ns() < f->until_ns;
 }
 
+/* ---------------------------------------------------------------- outages */
+
+void plan_outages(struct plan *p, struct dice *d) {
+    *p = (struct plan){.outages = true, .dice = {dice_u64(d)}};
+    p->changes_ns = sched_now_ns() + 2000 * MS; /* it starts on a disk that is well */
+}
+
+void plan_heal(struct plan *p) {
+    p->outages = false;
+}
+
+static void change_weather(struct plan *p) {
+    static const uint64_t times[] = {50, 500, 3000, 20000, 90000};
+    uint64_t most = times[dice_below(&p->dice, sizeof times / sizeof *times)];
+    bool was_well = p->weather == WEATHER_WELL;
+
+    p->weather = was_well ? 1 + (enum weather)dice_below(&p->dice, WEATHERS - 1) : WEATHER_WELL;
+    p->changes_ns = sched_now_ns() + (1 + dice_below(&p->dice, most)) * MS;
+}
+
+static bool needs_space(enum io_op op) {
+    return op == IO_WRITE || op == IO_OPEN || op == IO_MKDIR || op == IO_LINK || op == IO_RENAME;
+}
+
+static struct disk_verdict judge_weather(struct plan *p, enum io_op op, size_t n) {
+    static const uint64_t delays[] = {5, 100, 2000, 40000};
+    struct disk_verdict v = {0};
+
+    if (sched_now_ns() >= p->changes_ns) change_weather(p);
+    switch (p->weather) {
+    case WEATHER_FULL:
+        if (!needs_space(op)) break;
+        v.fate = FATE_ERROR;
+        v.code = ENOSPC;
+        if (n > 1 && dice_one_in(&p->dice, 3)) v.part = dice_below(&p->dice, n);
+        break;
+    case WEATHER_FAILS:
+    case WEATHER_SYNC_FAILS:
+        if (p->weather == WEATHER_SYNC_FAILS && op != IO_SYNC && op != IO_SYNC_DIR) break;
+        if (dice_one_in(&p->dice, 4)) break;
+        v.fate = FATE_ERROR;
+        v.code = EIO;
+        break;
+    case WEATHER_SLOW:
+        if (dice_one_in(&p->dice, 3))
+            v.delay_ns = delays[dice_below(&p->dice, sizeof delays / sizeof *delays)] * MS;
+        break;
+    default: break;
+    }
+    p->fired += v.fate != FATE_NONE;
+    return v;
+}
+
 struct disk_verdict plan_judge(struct plan *p, enum io_op op, size_t n) {
     struct disk_verdict v = {0};
 
     p->calls++;
     p->by_op[op]++;
+    if (p->outages) return judge_weather(p, op, n);
     for (int i = 0; i < p->n; i++) {
         struct fault *f = &p->fault[i];
 

@@ -24,14 +24,32 @@ struct fault {
     uint64_t until_ns; /* set when it begins */
 };
 
+/* How the disk is over a long time: it changes when its time is over. */
+enum weather {
+    WEATHER_WELL,
+    WEATHER_FULL,
+    WEATHER_FAILS,
+    WEATHER_SYNC_FAILS,
+    WEATHER_SLOW,
+    WEATHERS
+};
+
 struct plan {
     struct fault fault[FAULTS_MAX];
     int n, fired;
     uint64_t calls, by_op[IO_OPS];
+    bool outages; /* instead of single faults */
+    enum weather weather;
+    uint64_t changes_ns;
+    struct dice dice;
 };
 
 /* One to three events. */
 void plan_roll(struct plan *p, struct dice *d);
+
+/* A disk that fills, fails, hangs and heals, until plan_heal(). */
+void plan_outages(struct plan *p, struct dice *d);
+void plan_heal(struct plan *p);
 void plan_show(const struct plan *p);
 
 /* What happens at the next call, which is of kind `op`; `n` bytes are to be written. */

@@ -9,7 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 
-enum { CHILDREN = 256, FIRST_PID = 1000 };
+enum { CHILDREN = 16, FIRST_PID = 1000 };
 
 struct sim_child {
     int (*run)(void *arg, int report_fd);
@@ -24,7 +24,7 @@ struct sim_child {
 };
 
 static struct {
-    struct sim_child child[CHILDREN];
+    struct sim_child child[CHILDREN]; /* the last ones */
     int n;
     struct dice dice;
     bool faults;
@@ -38,8 +38,14 @@ void fork_reset(uint64_t seed, bool faults, void (*take_snapshot)(int process)) 
     all.n = 0;
 }
 
+void fork_heal(void) {
+    all.faults = false;
+}
+
 static struct sim_child *child_of(int pid) {
-    return pid >= FIRST_PID && pid < FIRST_PID + all.n ? &all.child[pid - FIRST_PID] : NULL;
+    int i = pid - FIRST_PID;
+
+    return i >= 0 && i < all.n && i + CHILDREN > all.n ? &all.child[i % CHILDREN] : NULL;
 }
 
 static void note_end(struct sim_child *s, int status) {
@@ -54,8 +60,8 @@ static void end(int pid, int status) {
 }
 
 void fork_end_all(void) {
-    for (int i = 0; i < all.n; i++)
-        if (!all.child[i].ended) end(FIRST_PID + i, SIGKILL);
+    for (int pid = FIRST_PID; pid < FIRST_PID + all.n; pid++)
+        if (child_of(pid) && !child_of(pid)->ended) end(pid, SIGKILL);
 }
 
 struct disk_verdict fork_judge(void) {
@@ -88,11 +94,10 @@ int __wrap_child_start(struct child *c, int (*run)(void *arg, int report_fd), vo
                        struct err *e);
 int __wrap_child_start(struct child *c, int (*run)(void *arg, int report_fd), void *arg,
                        struct err *e) {
-    struct sim_child *s = &all.child[all.n];
+    struct sim_child *s = &all.child[all.n % CHILDREN];
     int pid = FIRST_PID + all.n;
 
-    if (all.n == CHILDREN || (all.faults && dice_one_in(&all.dice, 20)))
-        return err_set(e, EAGAIN, "fork: simulated");
+    if (all.faults && dice_one_in(&all.dice, 20)) return err_set(e, EAGAIN, "fork: simulated");
     all.n++;
     *s = (struct sim_child){.run = run, .arg = arg, .heard_us = sched_now_ns() / 1000};
     roll_fate(s);

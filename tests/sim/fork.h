@@ -15,6 +15,9 @@ void fork_reset(uint64_t seed, bool faults, void (*take_snapshot)(int process));
 /* What happens to the current task's next call if it is a child; FATE_NONE if it is not. */
 struct disk_verdict fork_judge(void);
 
+/* From here on children neither fail to start, nor die, nor hang. */
+void fork_heal(void);
+
 /* With their parents' end. */
 void fork_end_all(void);
 

@@ -7,6 +7,8 @@
  *   powercut --seed SEED [-v]
  *       one; -v prints every call on the disk
  *
+ *   --sweep: every call of short programs, in turn
+ *   --outage: seeds of one long life on a disk that fills, fails, hangs and heals
  *   --easy names,syncs,tears,order: on a disk that is easier in these ways (disk.h), to find out
  *       what a failure depends on
  *
@@ -42,8 +44,10 @@ static struct {
     unsigned most;    /* failures to show */
     unsigned easy;    /* see disk.h */
     bool one, trace;
+    bool (*run)(uint64_t seed, bool trace, unsigned easy);
+    const char *kind; /* the option that chose `run` */
     const char *program;
-} o = {.from = 1, .seeds = 1000, .jobs = 1, .most = 20};
+} o = {.run = campaign_run, .kind = "", .from = 1, .seeds = 1000, .jobs = 1, .most = 20};
 
 /* Shared with the workers. */
 static struct shared {
@@ -74,8 +78,8 @@ static void prepare(void) {
 static void report(uint64_t seed, const char *why) {
     atomic_fetch_add(&shared->failed, 1);
     if (atomic_load(&shared->failed) > o.most) return;
-    printf("FAIL seed %llu: %.600s\n     replay: %s --seed %llu -v\n", (unsigned long long)seed,
-           why, o.program, (unsigned long long)seed);
+    printf("FAIL seed %llu: %.600s\n     replay: %s --seed %llu%s -v\n", (unsigned long long)seed,
+           why, o.program, (unsigned long long)seed, o.kind);
     fflush(stdout);
 }
 
@@ -96,7 +100,7 @@ static void work(int job, double until) {
         shared->job[job].seed = seed;
         shared->job[job].done = false;
         alarm(SEED_SECONDS);
-        if (campaign_run(seed, false, o.easy))
+        if (o.run(seed, false, o.easy))
             atomic_fetch_add(&shared->passed, 1);
         else
             report(seed, campaign_verdict());
@@ -160,15 +164,24 @@ static unsigned parse_easy(const char *words) {
     return easy;
 }
 
+static bool is_flag(const char *word) {
+    if (strcmp(word, "-v") == 0)
+        o.trace = true;
+    else if (strcmp(word, "--outage") == 0)
+        o.run = campaign_outage, o.kind = " --outage";
+    else if (strcmp(word, "--sweep") == 0)
+        o.run = campaign_sweep, o.kind = " --sweep";
+    else
+        return false;
+    return true;
+}
+
 static void parse(int argc, char **argv) {
     o.program = argv[0];
     for (int i = 1; i < argc; i++) {
         const char *word = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
 
-        if (strcmp(word, "-v") == 0) {
-            o.trace = true;
-            continue;
-        }
+        if (is_flag(word)) continue;
         if (!value) usage();
         i++;
         if (strcmp(word, "--seeds") == 0)
@@ -200,7 +213,7 @@ int main(int argc, char **argv) {
         return shared->failed ? 1 : 0;
     }
     prepare();
-    if (campaign_run(o.from, o.trace, o.easy)) {
+    if (o.run(o.from, o.trace, o.easy)) {
         printf("1 passed, 0 failed\n");
         return 0;
     }

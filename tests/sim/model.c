@@ -21,8 +21,9 @@ void model_show(const struct model *m, struct bytes *out) {
     for (int db = 0; db < MODEL_DBS; db++)
         for (int k = 0; k < MODEL_KEYS; k++)
             if (m->value[db][k].serial)
-                bytes_printf(out, " %d:k%d=%llu(%u)", db, k,
-                             (unsigned long long)m->value[db][k].serial, m->value[db][k].n);
+                bytes_printf(out, " %d:k%d=%llu(%llu)", db, k,
+                             (unsigned long long)m->value[db][k].serial,
+                             (unsigned long long)m->value[db][k].n);
     for (int c = 0; c < MODEL_COUNTERS; c++)
         if (m->counter[c]) bytes_printf(out, " c%d=%lld", c, (long long)m->counter[c]);
 }
@@ -45,7 +46,7 @@ static bool value_parse(struct slice s, struct value *v) {
     if (!dot || s.n > sizeof want) return false;
     if (!num_parse_i64(s.p, (size_t)(dot - s.p), &serial) || serial <= 0) return false;
     v->serial = (uint64_t)serial;
-    v->n = (uint32_t)s.n;
+    v->n = s.n;
     return value_text(want, *v) == s.n && memcmp(want, s.p, s.n) == 0;
 }
 
@@ -63,7 +64,7 @@ void model_set(struct model *m, int db, int key, uint64_t serial, uint32_t n, st
     struct slice argv[3];
 
     snprintf(name, sizeof name, "k%d", key);
-    v.n = (uint32_t)value_text(text, v);
+    v.n = value_text(text, v);
     m->value[db][key] = v;
     argv[0] = slice_of("SET", 3);
     argv[1] = slice_of(name, strlen(name));
@@ -170,4 +171,32 @@ void model_fill(const struct model *m, struct keyspace *ks) {
         store(ks, 0, name, text,
               (size_t)snprintf(text, sizeof text, "%lld", (long long)m->counter[c]));
     }
+}
+
+static int take_one(struct model *m, const struct keyspace *ks, const char *name, struct err *e) {
+    struct slice key = slice_of(name, strlen(name)), argv[3] = {SLICE("SET"), key};
+    const struct entry *found = db_find(&ks->dbs[m->selected], key, hash_bytes(key.p, key.n));
+
+    if (!found) return 0;
+    argv[2] = entry_string(found);
+    return replay_set(m, argv, e);
+}
+
+int model_take(struct model *m, const struct keyspace *ks, struct err *e) {
+    size_t known = 0;
+    char name[8];
+
+    for (m->selected = 0; m->selected < MODEL_DBS; m->selected++) {
+        for (int k = 0; k < MODEL_KEYS + MODEL_COUNTERS; k++) {
+            snprintf(name, sizeof name, k < MODEL_KEYS ? "k%d" : "c%d",
+                     k < MODEL_KEYS ? k : k - MODEL_KEYS);
+            if (take_one(m, ks, name, e) < 0) return -1;
+        }
+    }
+    m->selected = 0;
+    for (int db = 0; db < MODEL_DBS; db++)
+        for (int k = 0; k < MODEL_KEYS; k++) known += m->value[db][k].serial > 0;
+    for (int c = 0; c < MODEL_COUNTERS; c++) known += m->counter[c] > 0;
+    if (known == keyspace_count(ks)) return 0;
+    return err_set(e, EINVAL, "an RDB with keys that no client wrote");
 }

@@ -17,7 +17,7 @@ enum { MODEL_DBS = 2, MODEL_KEYS = 8, MODEL_COUNTERS = 3 };
 
 struct value {
     uint64_t serial; /* 0: no such key */
-    uint32_t n;      /* length in bytes */
+    uint64_t n;      /* length in bytes; as wide as the other, so that there is no padding */
 };
 
 struct model {
@@ -41,5 +41,8 @@ int model_replay(struct model *m, size_t argc, const struct slice *argv, struct 
 
 /* The model as a keyspace, which is emptied first. */
 void model_fill(const struct model *m, struct keyspace *ks);
+
+/* The way back, for a base that was loaded as an RDB. -1: it holds what no client wrote. */
+int model_take(struct model *m, const struct keyspace *ks, struct err *e);
 
 #endif

@@ -15,7 +15,7 @@ enum {
     TASKS = 48,
     STACK_BYTES = 512 * 1024,
     STEP_NS = 200,
-    STEPS_MAX = 4000 * 1000, /* of one run of the scheduler */
+    STEPS_MAX = 50 * 1000 * 1000, /* of one run of the scheduler */
 };
 
 enum state { FREE, READY, WAITING, DONE };
@@ -42,7 +42,11 @@ static struct {
     enum sched_end end;
     uint64_t now_ns, steps;
     unsigned stride; /* one yield point in so many gives way */
-} s = {.now_ns = 1000000000};
+} s;
+
+void sched_reset_time(void) {
+    s.now_ns = 1000000000;
+}
 
 const char *const sched_end_name[] = {"none",    "killed", "power cut", "stopped",
                                       "refused", "failed", "deadlock",  "endless"};
@@ -185,6 +189,15 @@ void sched_kill(int process) {
     for (int i = 1; i <= TASKS; i++)
         if (s.task[i].process == process) s.task[i].state = FREE;
     if (own) _longjmp(s.base, 1);
+}
+
+int sched_count(int process) {
+    int n = 0;
+
+    for (int i = 1; i <= TASKS; i++)
+        n += s.task[i].process == process &&
+             (s.task[i].state == READY || s.task[i].state == WAITING);
+    return n;
 }
 
 bool sched_is_done(int id, void **result) {

@@ -29,8 +29,9 @@ enum sched_end {
 
 extern const char *const sched_end_name[];
 
-/* Forgets every task. Time goes on. */
+/* Forgets every task. Time goes on, or begins anew. */
 void sched_reset(uint64_t seed);
+void sched_reset_time(void);
 
 /* Returns the id, which is never 0. */
 int sched_spawn(void *(*run)(void *arg), void *arg, int process, const char *name);
@@ -44,8 +45,9 @@ _Noreturn void sched_stop(enum sched_end why);
 /* Every task of the process vanishes. It may be the caller's: then this does not return. */
 void sched_kill(int process);
 
-int sched_self(void);    /* 0 outside of a task */
-int sched_process(void); /* of the current task; 0 outside */
+int sched_count(int process); /* tasks that have not ended */
+int sched_self(void);         /* 0 outside of a task */
+int sched_process(void);      /* of the current task; 0 outside */
 const char *sched_name(void);
 
 /* ---------------------------------------------------------------- waiting */

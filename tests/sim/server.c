@@ -17,8 +17,10 @@ enum {
     BACKUPS = 8,
     STOP_MS = 20000,
     CRON_MS = 100,
-    SETTLE_MS = 900 * 1000, /* back-off doubles, a child that hangs is killed after two minutes */
-    DESCRIPTORS = 6,        /* the directory, its lock, the file, one for each of three threads */
+    SETTLE_MS = 900 * 1000,  /* back-off doubles, a child that hangs is killed after two minutes */
+    ENABLE_MS = 7500 * 1000, /* while enabling it doubles up to an hour */
+    THREADS = 5,             /* the main one, three of the writer, the disposer */
+    DESCRIPTORS = 6,         /* the directory, its lock, the file, one for each of three threads */
 };
 
 struct server {
@@ -83,6 +85,15 @@ static void note(const char *fmt, ...) {
     printf("\n");
 }
 
+static void note_model(const char *what, const struct model *m) {
+    struct bytes text = {0};
+
+    if (!sim.trace) return;
+    model_show(m, &text);
+    note("%s:%s", what, bytes_cstr(&text));
+    bytes_release(&text);
+}
+
 static _Noreturn void broken(const char *fmt, ...) {
     va_list ap;
 
@@ -113,6 +124,7 @@ static void take_snapshot(int process) {
 
     model_fill(&s->model, &s->snapshot);
     note("fork: the base holds %zu units", s->journal->n);
+    note_model("the base holds", &s->model);
     if (aof_phase(s->aof) == AOF_ENABLING) s->journal->covered = s->journal->n;
 }
 
@@ -120,6 +132,24 @@ static int on_command(void *arg, size_t argc, const struct slice *argv, struct e
     struct server *s = arg;
 
     return model_replay(&s->model, argc, argv, e);
+}
+
+static int on_rdb(void *arg, int fd, bool log_follows, uint64_t *end, struct err *e) {
+    struct server *s = arg;
+    struct rdb_load o = {.read = {.rules = {.list = {.fill = -2}}, .checksum = true},
+                         .ks = &s->snapshot};
+    struct rdb_loaded got;
+
+    (void)log_follows;
+    o.read.ndbs = MODEL_DBS;
+    if (rdb_load(fd, &o, &got, e) < 0) return -1;
+    *end = got.report.at;
+    return model_take(&s->model, &s->snapshot, e);
+}
+
+static void save_rdb(void *arg, struct rdb_save *o) {
+    (void)arg;
+    *o = (struct rdb_save){.compress = true, .checksum = true};
 }
 
 /* ---------------------------------------------------------------- the start */
@@ -162,9 +192,12 @@ static _Noreturn void give_up(struct server *s, const char *why) {
 }
 
 static void start(struct server *s) {
-    struct aof_hooks hooks = {.wake = on_wake, .may_fork = may_fork, .arg = s};
-    struct aof_load_options l = {
-        .names = s->options.names, .load_truncated = true, .command = on_command, .arg = s};
+    struct aof_hooks hooks = {.wake = on_wake, .may_fork = may_fork, .rdb = save_rdb, .arg = s};
+    struct aof_load_options l = {.names = s->options.names,
+                                 .load_truncated = true,
+                                 .command = on_command,
+                                 .rdb = on_rdb,
+                                 .arg = s};
     struct err e = {0};
 
     keyspace_init(&s->snapshot, MODEL_DBS);
@@ -282,6 +315,7 @@ static void watch_backup(struct server *s) {
         snprintf(new->dirname, sizeof new->dirname, "backups/%s", b->last_id);
         new->print = s->backup_print;
         note("sealed: %s", new->dirname);
+        note_model("now", &s->model);
     }
     s->backup = b->phase;
 }
@@ -368,7 +402,7 @@ static void administer(struct server *s) {
 static void turn(struct server *s) {
     size_t n = dice_small(&s->dice, 6);
 
-    if (!s->life->quiet && dice_one_in(&s->dice, 10)) administer(s);
+    if (!s->life->quiet && dice_one_in(&s->dice, s->life->busy ? 3 : 10)) administer(s);
     if (!aof_refusal(s->aof) && !dice_one_in(&s->dice, 5))
         for (size_t i = 0; i < n; i++) write_unit(s);
     if (!aof_may_wait(s->aof) || !aof_is_syncing(s->aof) || dice_one_in(&s->dice, 3)) hand_over(s);
@@ -381,20 +415,26 @@ static bool is_well(struct server *s) {
     if (aof_refusal(s->aof) || aof_phase(s->aof) == AOF_ENABLING) return false;
     aof_get_info(s->aof, &info);
     if (info.rewrite_in_progress || aof_backup_busy(s->aof)) return false;
-    if (disk_open_files(s->process) > DESCRIPTORS) return false;
+    if (disk_open_files(s->process) > DESCRIPTORS || sched_count(s->process) > THREADS)
+        return false;
     if (aof_phase(s->aof) == AOF_OFF) return true;
     return !info.writer.write_error && !info.writer.sync_error && info.written == info.appended;
 }
 
 /* Once the disk is well the log must be too, with no more descriptors open than at first. */
 static void settle(struct server *s) {
-    uint64_t until = sched_now_ns() + SETTLE_MS * MS;
+    enum aof_phase phase = aof_phase(s->aof);
+    uint64_t began = sched_now_ns(), most;
 
+    if (s->life->heal) s->life->heal();
     while (!is_well(s)) {
-        if (sched_now_ns() > until)
-            broken("not well %d s after the last write: %s, phase %d, %zu descriptors",
-                   SETTLE_MS / 1000, aof_refusal(s->aof), (int)aof_phase(s->aof),
-                   disk_open_files(s->process));
+        if (phase != aof_phase(s->aof)) began = sched_now_ns();
+        phase = aof_phase(s->aof);
+        most = phase == AOF_ENABLING ? ENABLE_MS * MS : SETTLE_MS * MS;
+        if (sched_now_ns() > began + most)
+            broken("not well after %llu s: %s, phase %d, %zu descriptors, %d threads",
+                   (unsigned long long)(most / MS / 1000), aof_refusal(s->aof),
+                   (int)aof_phase(s->aof), disk_open_files(s->process), sched_count(s->process));
         hand_over(s);
         wait(s, CRON_MS * MS);
     }

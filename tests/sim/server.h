@@ -17,11 +17,15 @@ struct life {
     enum sched_end end;   /* after them, if nothing else ends it */
     bool always_only;     /* the policy stays `always` */
     bool quiet;           /* only writes: no administration */
+    void (*heal)(void);   /* called before it settles; may be NULL */
     bool settle;          /* waits for the log to be well before the end */
     bool after_cut;       /* the power was cut since the last start that succeeded */
     bool rival;           /* a second process starts at the same time */
     bool damaged;         /* so that a refused start is right */
     const char *special;  /* what is unusual about it, for the verdict; NULL: nothing */
+    bool outages;         /* a disk that fails for some time, again and again */
+    bool given;           /* the plan of faults is there already */
+    bool busy;            /* more administration */
     bool faults;          /* a refused start is no surprise */
     unsigned intruder_at; /* turn at which a second process tries to start; 0: none */
     int process;

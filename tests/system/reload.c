@@ -103,6 +103,23 @@ Test(reload, a_key_whose_time_is_over_is_logged_as_gone) {
     EXPECT(ask_open(s), "[$x]", "LRANGE k 0 -1");
 }
 
+Test(reload, what_debug_replicate_logs_loads_again) {
+    struct server *s = server_run(ASK_AOF, NULL);
+    redisContext *c = ask_open(s);
+
+    STET_ONLY();
+    EXPECT(c, "+OK", "DEBUG REPLICATE AOF SET k v");
+    EXPECT_PREFIX(c, "-ERR", "DEBUG REPLICATE AOF NOSUCH k");
+    EXPECT_PREFIX(c, "-ERR", "DEBUG REPLICATE AOF SET k");
+    EXPECT_PREFIX(c, "-ERR", "DEBUG REPLICATE AOF MULTI");
+    EXPECT_PREFIX(c, "-ERR", "DEBUG REPLICATE AOF SELECT 1");
+    EXPECT_PREFIX(c, "-ERR", "DEBUG REPLICATE AOF SHUTDOWN");
+    EXPECT(c, "+OK", "SET l v");
+    server_kill(s);
+    server_start(s, ASK_AOF, NULL);
+    EXPECT(ask_open(s), "[$v $v]", "MGET k l");
+}
+
 /* ---------------------------------------------------------------- meanwhile */
 
 enum { VALUES = 40000, VALUE_BYTES = 2000 };

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * aof_jobs - the steps that change which files the AOF is made of, as far as they wait for the
+ * disk: each runs on a thread (struct aof_job) and touches nothing of struct aof but its constant
+ * parts. The order of the steps, and what a crash after each one leaves, is the table "Publishing"
+ * in persistence/README.md.
+ */
+#include "persistence/aof_internal.h"
+
+#include "storage/base/check.h"
+#include "storage/base/clock.h"
+#include "storage/base/io.h"
+#include "storage/base/log.h"
+#include "storage/base/mem.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+
+/* ---------------------------------------------------------------- jobs */
+
+static void *job_run(void *arg) {
+    struct aof_job *job = arg;
+
+    mem_thread_init();
+    job->rc = job->run(job);
+    atomic_store(&job->done, true);
+    job->a->h.wake(job->a->h.arg);
+    return NULL;
+}
+
+bool aof_job_start(struct aof *a, int (*run)(struct aof_job *)) {
+    struct aof_job *job = &a->job;
+    sigset_t all, old;
+    int rc;
+
+    CHECK(!job->active);
+    job->run = run;
+    job->a = a;
+    job->purpose = a->purpose;
+    job->keep = a->o.keep;
+    job->err = (struct err){0};
+    job->dirfd = job->lock_fd = -1;
+    job->tried = job->published = false;
+    job->foreign = a->foreign;
+    atomic_store(&job->done, false);
+    snprintf(job->stem, sizeof job->stem, "%s", a->o.names.filename);
+    snprintf(job->dirname, sizeof job->dirname, "%s", a->o.names.dirname);
+    snprintf(job->base_tmp, sizeof job->base_tmp, "%s", a->base_tmp);
+    snprintf(job->incr, sizeof job->incr, "%s", a->incr);
+    memcpy(job->header, a->header, sizeof job->header);
+    job->header_bytes = a->header_bytes;
+    job->fd = a->incr_fd;
+    job->base[0] = '\0';
+    aof_manifest_copy(&job->manifest, &a->manifest);
+    aof_manifest_copy(&job->doubtful, &a->doubtful);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    rc = pthread_create(&job->thread, NULL, job_run, job);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (rc == 0) {
+        job->active = true;
+        return true;
+    }
+    aof_job_release(job);
+    log_warning("Can't start a thread for the AOF's files: %s", strerror(rc));
+    return false;
+}
+
+void aof_job_release(struct aof_job *job) {
+    aof_manifest_release(&job->manifest);
+    aof_manifest_release(&job->doubtful);
+}
+
+bool aof_job_collect(struct aof *a) {
+    if (!a->job.active || !atomic_load(&a->job.done)) return false;
+    pthread_join(a->job.thread, NULL);
+    a->job.active = false;
+    return true;
+}
+
+/* ---------------------------------------------------------------- steps */
+
+int aof_publish_manifest(int dirfd, const char *stem, const struct aof_manifest *m, struct err *e) {
+    char name[AOF_NAME_MAX + 16];
+    struct bytes text = {0};
+    int rc;
+
+    aof_manifest_name(stem, name);
+    aof_manifest_format(m, &text);
+    rc = io_replace(dirfd, name, bytes_slice(&text), e);
+    bytes_release(&text);
+    return rc;
+}
+
+static void creation_name(const char *stem, char *out) {
+    snprintf(out, AOF_NAME_MAX + 16, ".%s.creating", stem);
+}
+
+bool aof_creation_is_under_way(int dirfd, const char *stem) {
+    char name[AOF_NAME_MAX + 16];
+
+    creation_name(stem, name);
+    return io_exists(dirfd, name);
+}
+
+int aof_creation_begins(int dirfd, const char *stem, struct err *e) {
+    char name[AOF_NAME_MAX + 16];
+    int fd;
+
+    creation_name(stem, name);
+    fd = io_create(dirfd, name, e);
+    if (fd < 0) return -1;
+    io_close(fd);
+    return io_sync_dir(dirfd, e);
+}
+
+int aof_creation_ends(int dirfd, const char *stem, struct err *e) {
+    char name[AOF_NAME_MAX + 16];
+
+    creation_name(stem, name);
+    if (!io_exists(dirfd, name)) return 0;
+    if (io_unlink(dirfd, name, e) < 0) return -1;
+    return io_sync_dir(dirfd, e);
+}
+
+static int publish_manifest(struct aof_job *job) {
+    job->tried = true;
+    if (aof_publish_manifest(job->dirfd, job->stem, &job->manifest, &job->err) < 0) return -1;
+    job->published = true;
+    return 0;
+}
+
+int aof_open_directory(const char *dirname, const char *stem, int *dirfd, int *lock_fd,
+                       bool *made_lock, struct err *e) {
+    *dirfd = io_open_dir(dirname, true, e);
+    if (*dirfd < 0) return -1;
+    *lock_fd = io_lock(*dirfd, AOF_LOCK, aof_lock_byte(stem), made_lock, e);
+    if (*lock_fd >= 0) return 0;
+    if (e->code == EWOULDBLOCK)
+        err_set(e, EWOULDBLOCK, "another server is using the append only directory '%s'", dirname);
+    io_close(*dirfd);
+    *dirfd = -1;
+    return -1;
+}
+
+/* The log that stood there was not loaded, so what it holds is not in memory: it is kept aside. In
+ * the manifest's place this copy brings it back; nothing removes its files. */
+static int keep_aside(struct aof_job *job) {
+    char name[AOF_NAME_MAX + 64];
+    struct bytes text = {0};
+    int rc;
+
+    snprintf(name, sizeof name, "%s.manifest.before-%lld", job->stem, (long long)clock_wall_ms());
+    aof_manifest_format(&job->manifest, &text);
+    rc = io_replace(job->dirfd, name, bytes_slice(&text), &job->err);
+    bytes_release(&text);
+    if (rc < 0) return -1;
+    log_warning(
+        "There was an append only file that this server has not loaded. It is kept: '%s/%s' "
+        "names its files, and brings it back when it is renamed to '%s.manifest'",
+        job->dirname, name, job->stem);
+    job->manifest.n = 0;
+    job->foreign = false;
+    return 0;
+}
+
+/* The log was off at the start: nothing of its directory is known yet. */
+static int open_directory(struct aof_job *job) {
+    struct aof_names n = {.dirname = job->dirname, .filename = job->stem};
+    struct err *e = &job->err;
+
+    if (aof_open_directory(job->dirname, job->stem, &job->dirfd, &job->lock_fd, NULL, e) < 0)
+        return -1;
+    if (io_sync_dir(job->dirfd, e) < 0 || io_sync_parent(job->dirname, e) < 0) goto fail;
+    aof_manifest_release(&job->manifest);
+    if (aof_manifest_adopt(job->dirfd, &n, &job->manifest, e) < 0) goto fail;
+    job->foreign = job->manifest.n > 0;
+    return 0;
+fail:
+    io_close(job->lock_fd);
+    io_close(job->dirfd);
+    job->dirfd = job->lock_fd = -1;
+    return -1;
+}
+
+bool aof_is_named_first(enum rewrite_purpose p) {
+    return p == RW_FOR_SIZE || p == RW_FOR_BACKUP;
+}
+
+int aof_run_open(struct aof_job *job) {
+    return open_directory(job);
+}
+
+/* PREPARE: the new increment exists durably before a manifest names it. For a rewrite the manifest
+ * is published right away: an empty last increment is legal, whatever happens next. Where no log
+ * was before, nothing will name the files until PUBLISH: `.creating` says so. */
+int aof_run_prepare(struct aof_job *job) {
+    const struct aof_file *f;
+    bool first;
+
+    job->fd = -1;
+    if (job->a->dirfd >= 0)
+        job->dirfd = job->a->dirfd;
+    else if (open_directory(job) < 0)
+        return -1;
+    if (job->foreign && keep_aside(job) < 0) return -1;
+    first = job->manifest.n == 0;
+    f = aof_manifest_add_incr(&job->manifest, job->stem);
+    if (first && aof_creation_begins(job->dirfd, job->stem, &job->err) < 0) return -1;
+    snprintf(job->incr, sizeof job->incr, "%s", f->name);
+    job->fd = io_create(job->dirfd, f->name, &job->err);
+    if (job->fd < 0) return -1;
+    if (io_sync(job->fd, &job->err) < 0 || io_sync_dir(job->dirfd, &job->err) < 0) return -1;
+    return aof_is_named_first(job->purpose) ? publish_manifest(job) : 0;
+}
+
+/* A manifest that names none of them is durable now. */
+static void remove_doubtful(struct aof_job *job) {
+    for (size_t i = 0; i < job->doubtful.n; i++) {
+        const char *name = job->doubtful.files[i].name;
+
+        if (!aof_manifest_names(&job->manifest, name)) io_unlink(job->dirfd, name, NULL);
+    }
+}
+
+/* If the second publishing fails, the next start drops the names. */
+static void remove_history(struct aof_job *job) {
+    remove_doubtful(job);
+    if (aof_history_prune(job->dirfd, &job->manifest, &job->keep)) publish_manifest(job);
+}
+
+static bool is_rdb(int dirfd, const char *name) {
+    int fd = io_open_read(dirfd, name, NULL);
+    bool yes = fd >= 0 && rdb_is_one(fd, 0);
+
+    io_close(fd);
+    return yes;
+}
+
+/* The increment begins with it before a manifest names the base: so the two are known to join. */
+static int write_header(struct aof_job *job) {
+    if (job->header_bytes == 0) return 0;
+    if (io_write_all(job->fd, job->header, job->header_bytes, NULL, &job->err) < 0) return -1;
+    return io_sync(job->fd, &job->err);
+}
+
+/* PUBLISH: the base gets its name, the manifest names it and the last increment, what they replace
+ * goes. The child has synced the base. */
+int aof_run_publish(struct aof_job *job) {
+    struct aof_file *f;
+    struct io_stat st;
+
+    job->dirfd = job->a->dirfd;
+    if (write_header(job) < 0) return -1;
+    f = aof_manifest_set_base(&job->manifest, job->stem,
+                              is_rdb(job->dirfd, job->base_tmp) ? "rdb" : "aof");
+    snprintf(job->base, sizeof job->base, "%s", f->name);
+    job->tried = true;
+    if (io_rename(job->dirfd, job->base_tmp, job->base, &job->err) < 0) return -1;
+    if (io_sync_dir(job->dirfd, &job->err) < 0) return -1;
+    job->base_bytes = io_stat(job->dirfd, job->base, &st) == 0 ? st.size : 0;
+    log_notice("Creating AOF base file %s", job->base);
+    aof_manifest_retire_incrs(&job->manifest, job->purpose == RW_FOR_SIZE ? 1 : 0);
+    if (job->purpose != RW_FOR_SIZE)
+        aof_manifest_add(&job->manifest, AOF_INCR, job->manifest.incr_seq, job->incr);
+    if (publish_manifest(job) < 0) return -1;
+    if (aof_creation_ends(job->dirfd, job->stem, &job->err) < 0) return -1;
+    remove_history(job);
+    return 0;
+}
+
+/* ---------------------------------------------------------------- what a start removes */
+
+struct temps {
+    int dirfd;
+    const char *stem;
+};
+
+/* "temp-<stem>..." is this log's; "temp-rewriteaof-bg-<pid>.aof", as other servers name it, is that
+ * of a process that may be alive. */
+static bool is_temp(const char *name, const char *stem) {
+    size_t n = strlen(stem);
+    int end = 0;
+    long pid;
+
+    if (strncmp(name, "temp-", 5) != 0) return false;
+    if (strncmp(name + 5, stem, n) == 0 && name[5 + n] == '.') return true;
+    if (sscanf(name, "temp-rewriteaof-bg-%ld.aof%n", &pid, &end) != 1 || end == 0 || name[end])
+        return false;
+    return pid > 0 && kill((pid_t)pid, 0) < 0 && errno == ESRCH;
+}
+
+static bool remove_temp(void *arg, const char *name) {
+    const struct temps *t = arg;
+
+    if (is_temp(name, t->stem)) io_unlink(t->dirfd, name, NULL);
+    return true;
+}
+
+void aof_remove_temps(int dirfd, const char *stem) {
+    struct temps t = {dirfd, stem};
+
+    io_list(dirfd, remove_temp, &t, NULL);
+}
