@@ -168,7 +168,7 @@ void aof_backup_rotated(struct aof *a, const char *error);
 int aof_backup_remove_dir(int dirfd, const char *name, struct err *e);
 
 void aof_listing_step(struct aof *a); /* called from cron and on wake */
-void aof_listing_stop(struct aof *a);
+bool aof_listing_stop(struct aof *a); /* true: no thread reads any more */
 
 /* Opens (makes) and locks the directory of a log. -1: nothing is open. Any thread. */
 int aof_open_directory(const char *dirname, const char *stem, int *dirfd, int *lock_fd,

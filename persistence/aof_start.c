@@ -382,6 +382,10 @@ static bool end_work(struct aof *a, int deadline_ms) {
         if (clock_real_ns() > until) return false;
         usleep(1000);
     }
+    while (!aof_listing_stop(a)) {
+        if (clock_real_ns() > until) return false;
+        usleep(1000);
+    }
     return true;
 }
 
@@ -391,7 +395,6 @@ bool aof_stop(struct aof *a, int deadline_ms) {
     if (a->phase == AOF_ON) ok = settle(a, deadline_ms);
     if (a->phase == AOF_RECOVERING) ok = false;
     if (!ended) return false; /* a thread hangs at the disk and uses what is here until the exit */
-    aof_listing_stop(a);
     aof_writer_free(a->w, !ok);
     disposer_free(a->disposer, deadline_ms);
     aof_manifest_release(&a->manifest);
