@@ -40,9 +40,15 @@ static void note_failure(struct aof_backup *b, const char *why) {
 
 /* ---------------------------------------------------------------- on the thread */
 
-/* Whether a file belongs to the backup: its last increment is the one before the current one. */
-static bool belongs(const struct aof_manifest *m, size_t i) {
-    return m->files[i].type == AOF_BASE || (m->files[i].type == AOF_INCR && i + 1 < m->n);
+/* Leaves what belongs to the backup: the base, and the increments before the one that is written. An
+ * attempt at a rewrite that failed may have named a later one, which is empty. */
+static void leave_closed(struct aof_job *job) {
+    struct aof_manifest *m = &job->manifest;
+    size_t n = 0;
+
+    aof_manifest_drop_history(m);
+    while (n < m->n && strcmp(m->files[n].name, job->current) != 0) n++;
+    m->n = n;
 }
 
 static int link_files(const struct aof_job *job, int to, struct err *e) {
@@ -51,7 +57,7 @@ static int link_files(const struct aof_job *job, int to, struct err *e) {
     for (size_t i = 0; i < m->n; i++) {
         const char *name = m->files[i].name;
 
-        if (!belongs(m, i) || io_exists(to, name)) continue;
+        if (io_exists(to, name)) continue;
         if (io_link(job->a->dirfd, name, to, e) < 0) return -1;
     }
     return io_sync_dir(to, e);
@@ -62,6 +68,7 @@ static int run_start(struct aof_job *job) {
     int dirfd = io_open_dir(job->backup_dir, true, &job->err), to, rc;
 
     if (dirfd < 0) return -1;
+    leave_closed(job);
     snprintf(partial, sizeof partial, "%s" PARTIAL, job->backup_id);
     to = io_open_subdir(dirfd, partial, true, &job->err);
     rc = to < 0 ? -1 : link_files(job, to, &job->err);
@@ -81,7 +88,7 @@ static bool remove_if_useless(void *arg, const char *name) {
     bool needed = name[0] == '.';
 
     for (size_t i = 0; !needed && i < s->m->n; i++)
-        needed = belongs(s->m, i) && strcmp(s->m->files[i].name, name) == 0;
+        needed = strcmp(s->m->files[i].name, name) == 0;
     if (!needed) io_unlink(s->dirfd, name, NULL);
     return true;
 }
@@ -93,15 +100,7 @@ static void remove_useless(const struct aof_manifest *m, int to) {
 }
 
 static int write_manifest(const struct aof_job *job, int to, struct err *e) {
-    struct aof_manifest m = {0};
-    int rc;
-
-    aof_manifest_copy(&m, &job->manifest);
-    aof_manifest_drop_history(&m);
-    m.n--; /* the current increment, the last one */
-    rc = aof_publish_manifest(to, job->stem, &m, e);
-    aof_manifest_release(&m);
-    return rc;
+    return aof_publish_manifest(to, job->stem, &job->manifest, e);
 }
 
 static uint64_t bytes_of(const struct aof_manifest *m, int dirfd) {
@@ -109,7 +108,7 @@ static uint64_t bytes_of(const struct aof_manifest *m, int dirfd) {
     struct io_stat st;
 
     for (size_t i = 0; i < m->n; i++)
-        if (belongs(m, i) && io_stat(dirfd, m->files[i].name, &st) == 0) total += st.size;
+        if (io_stat(dirfd, m->files[i].name, &st) == 0) total += st.size;
     return total;
 }
 
@@ -130,6 +129,7 @@ static int run_seal(struct aof_job *job) {
     int dirfd = io_open_dir(job->backup_dir, false, &job->err), to, rc = -1;
 
     if (dirfd < 0) return -1;
+    leave_closed(job);
     snprintf(partial, sizeof partial, "%s" PARTIAL, job->backup_id);
     to = io_open_subdir(dirfd, partial, false, &job->err);
     if (to < 0) goto out;

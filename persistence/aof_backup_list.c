@@ -144,12 +144,13 @@ void aof_listing_step(struct aof *a) {
     if (l->asked > l->begun) begin(a);
 }
 
-void aof_listing_stop(struct aof *a) {
+bool aof_listing_stop(struct aof *a) {
     struct aof_listing *l = &a->listing;
 
-    if (l->active) pthread_join(l->thread, NULL);
+    if (l->active && !collect(l)) return false;
     list_clear(&l->found);
     list_clear(&l->shown);
+    return true;
 }
 
 uint64_t aof_backup_list(struct aof *a, const char *dir) {

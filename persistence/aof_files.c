@@ -239,6 +239,7 @@ static void switch_files(struct aof *a) {
     aof_writer_get_state(a->w, &a->st);
     a->incr_bytes_before += aof_is_named_first(a->purpose) ? a->st.file_bytes : 0;
     aof_writer_switch(a->w, a->incr_fd, a->o.checksum);
+    memcpy(a->current, a->incr, sizeof a->current);
     a->incr_fd = -1;
     aof_begin_file(a);
 }
@@ -314,6 +315,7 @@ static void publish_ended(struct aof *a) {
     if (a->purpose == RW_FOR_RECOVERY) {
         aof_writer_restart(a->w, a->incr_fd, a->header_bytes, a->fork_position + a->header_bytes,
                            a->o.checksum);
+        memcpy(a->current, job->incr, sizeof a->current);
         a->incr_fd = -1;
         a->st.sync_error = a->st.write_error = 0;
         aof_enter(a, AOF_ON, "a new base and increment are durable");

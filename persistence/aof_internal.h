@@ -43,6 +43,7 @@ struct aof_job {
     char stem[AOF_NAME_MAX], dirname[AOF_NAME_MAX], path[AOF_PATH_MAX];
     char base_tmp[AOF_NAME_MAX];
     struct aof_manifest doubtful;
+    char current[AOF_NAME_MAX];                  /* the increment that is written */
     char incr[AOF_NAME_MAX], base[AOF_NAME_MAX]; /* made by it */
     int fd;                                      /* of the new increment */
     char header[AOF_MARK_MAX]; /* PUBLISH: of the increment, where the writer has not got it yet */
@@ -104,6 +105,7 @@ struct aof {
     struct child child;
     struct aof_job job;
     char base_tmp[AOF_NAME_MAX];
+    char current[AOF_NAME_MAX]; /* the increment that the writer has, or gets by a switch */
     char incr[AOF_NAME_MAX]; /* made by PREPARE, and not published yet unless is_named_first() */
     int incr_fd;             /* of it, for the switch */
     char header[AOF_MARK_MAX];
@@ -172,7 +174,7 @@ void aof_backup_rotated(struct aof *a, const char *error);
 int aof_backup_remove_dir(int dirfd, const char *name, struct err *e);
 
 void aof_listing_step(struct aof *a); /* called from cron and on wake */
-void aof_listing_stop(struct aof *a);
+bool aof_listing_stop(struct aof *a); /* true: no thread reads any more */
 
 /* Opens (makes) and locks the directory of a log. -1: nothing is open. Any thread. */
 int aof_open_directory(const char *dirname, const char *stem, int *dirfd, int *lock_fd,

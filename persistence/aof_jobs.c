@@ -50,6 +50,7 @@ bool aof_job_start(struct aof *a, int (*run)(struct aof_job *)) {
     aof_directory_path(&a->o.names, job->path);
     snprintf(job->base_tmp, sizeof job->base_tmp, "%s", a->base_tmp);
     snprintf(job->incr, sizeof job->incr, "%s", a->incr);
+    snprintf(job->current, sizeof job->current, "%s", a->current);
     memcpy(job->header, a->header, sizeof job->header);
     job->header_bytes = a->header_bytes;
     job->fd = a->incr_fd;

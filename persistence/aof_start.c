@@ -68,6 +68,7 @@ static int make_increment(struct aof *a, size_t *header_bytes, struct err *e) {
         io_close(fd);
         return -1;
     }
+    memcpy(a->current, f->name, sizeof a->current);
     log_notice("Creating AOF incr file %s on server start", f->name);
     return fd;
 }
@@ -277,6 +278,7 @@ static int go_on(struct aof *a, const struct aof_loaded *l, const struct aof_fil
 
     if (fd < 0) return -1;
     a->incr_bytes_before -= size;
+    memcpy(a->current, f->name, sizeof a->current);
     aof_writer_restart(a->w, fd, size, a->appended, a->o.checksum);
     if (size == 0) {
         aof_begin_file(a);
@@ -379,6 +381,10 @@ static bool end_work(struct aof *a, int deadline_ms) {
         if (clock_real_ns() > until) return false;
         usleep(1000);
     }
+    while (!aof_listing_stop(a)) {
+        if (clock_real_ns() > until) return false;
+        usleep(1000);
+    }
     return true;
 }
 
@@ -391,7 +397,6 @@ bool aof_stop(struct aof *a, int deadline_ms) {
     if (a->phase == AOF_ON) ok = settle(a, deadline_ms);
     if (a->phase == AOF_RECOVERING) ok = false;
     if (!ended) return false; /* a thread hangs at the disk and uses what is here until the exit */
-    aof_listing_stop(a);
     aof_watch_free(a->watch);
     aof_writer_free(a->w, !ok);
     disposer_free(a->disposer, deadline_ms);

@@ -305,8 +305,14 @@ int main(int argc, char **argv) {
                                      NULL,
                                      NULL};
     struct options o = {0};
+    const char *faults = getenv("STET_IO_FAULT");
+    struct err e;
 
     mem_thread_init();
+    if (faults && io_fault_parse(faults, &e) < 0) {
+        fprintf(stderr, "STET_IO_FAULT: %s\n", e.text);
+        return 1;
+    }
     argp_err_exit_status = 1;
     argp_parse(&argp, argc, argv, 0, NULL, &o);
     return run(&o);

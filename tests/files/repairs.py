@@ -303,6 +303,29 @@ def one_round(life, kind, seed, show):
         return came
 
 
+def crashed_repair(life, rng):
+    """A crash before each call of --fix: what is left is repaired like anything else."""
+    kind = rng.choice(["sector", "batches", "swapped", "no_increment", "no_manifest"])
+    seed, n = rng.random(), 0
+    while n < 400:
+        n += 1 if n < 40 else rng.randrange(2, 6)
+        with life.copy() as s:
+            getattr(Damage(life, os.path.join(s.dir, FOLDER), random.Random(seed)), kind)()
+            manifest = os.path.join(FOLDER, MANIFEST)
+            done = subprocess.run([CHECK_AOF, "--fix", "--yes", manifest], cwd=s.dir, timeout=60,
+                                  capture_output=True, env={**os.environ, "STET_IO_FAULT": "crash=%d" % n})
+            s.spawn()
+            if s.wait_ready():
+                goes_on(life, s, life.prefix)
+            else:
+                came = repaired(life, s, "crash", False)
+                if came != "fix":
+                    raise Failed("%s, crash before call %d: only --salvage helps" % (kind, n))
+            if done.returncode == 0:
+                return
+    raise Failed("more than %d calls" % n)
+
+
 def padding(life, rng):
     """Every state that a power cut leaves padding in: some sectors of it are there, others hold
     zeros or noise; before it the log is whole."""
@@ -375,7 +398,7 @@ def main():
     passed = failed = 0
     outcomes = {}
     jobs = [(k, w, i) for i in range(a.rounds) for k in KINDS for w in lives]
-    jobs += [(k, w, 0) for k in ("padding", "started_twice") for w in lives]
+    jobs += [(k, w, 0) for k in ("padding", "started_twice", "crashed_repair") for w in lives]
     for kind, which, i in jobs:
         if a.only and a.only not in kind + " " + which:
             continue

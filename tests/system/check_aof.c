@@ -144,3 +144,164 @@ Test(check_aof, a_manifest_with_a_path_in_it_is_refused) {
     server_write_file(s, MANIFEST, "file ../x.base.aof seq 1 type b\n");
     cr_assert_eq(check(s, "", MANIFEST, ""), 1, "%s", said);
 }
+
+/* ---------------------------------------------------------------- several files */
+
+static const char *const files[] = {"appendonlydir/appendonly.aof.1.incr.aof",
+                                    "appendonlydir/appendonly.aof.2.incr.aof",
+                                    "appendonlydir/appendonly.aof.3.incr.aof"};
+
+/* Keys a1..a20 in the first increment, b1..b20 in the second, c1..c20 in the third. */
+static struct server *three_increments(const char *rdb) {
+    struct server *s = server_run("--appendonly", "yes", "--appendfsync", "always",
+                                  "--aof-use-rdb-preamble", rdb, "--backup-dir", "backups", NULL);
+    redisContext *c = ask_open(s);
+    static const char *const letters[] = {"a", "b", "c"};
+
+    for (int file = 0; file < 3; file++) {
+        for (int i = 1; i <= 20; i++) EXPECT(c, "+OK", "SET %s%d value", letters[file], i);
+        if (file == 2) break;
+        ask(c, "BACKUP START");
+        ask(c, "BACKUP SEAL");
+    }
+    server_stop(s);
+    return s;
+}
+
+/* Overwrites a few bytes in the middle of a file, in a new file of that name. */
+static void harm(struct server *s, const char *file, long at) {
+    char path[1024], other[1100];
+    FILE *from, *to;
+    int ch;
+
+    snprintf(path, sizeof path, "%s", server_path(s, file));
+    snprintf(other, sizeof other, "%s.x", path);
+    from = fopen(path, "r");
+    to = fopen(other, "w");
+    for (long i = 0; (ch = getc(from)) != EOF; i++) putc(i >= at && i < at + 4 ? '!' : ch, to);
+    fclose(from);
+    fclose(to);
+    rename(other, path);
+}
+
+static bool exists(struct server *s, const char *pattern) {
+    char command[1200];
+
+    snprintf(command, sizeof command, "ls %s >/dev/null 2>&1", server_path(s, pattern));
+    return system(command) == 0;
+}
+
+Test(check_aof, fix_cuts_any_file_and_keeps_what_it_takes_away) {
+    STET_ONLY();
+    struct server *s = three_increments("no");
+
+    harm(s, files[1], 700);
+    cr_assert_eq(check(s, "--fix --yes", MANIFEST, ""), 0, "%s", said);
+    says("whole batches with");
+    says("This will take 1 increments with");
+    says("--salvage OUT");
+    cr_expect(exists(s, "appendonlydir/appendonly.aof.2.incr.aof.cut-*"));
+    cr_expect(exists(s, "appendonlydir/appendonly.aof.3.incr.aof.cut-*"));
+    server_start(s, AOF, NULL);
+    EXPECT(ask_open(s), ":1", "EXISTS a20");
+    EXPECT(ask_open(s), ":1", "EXISTS b1");
+    EXPECT(ask_open(s), ":0", "EXISTS c1");
+}
+
+Test(check_aof, a_second_fix_keeps_what_the_first_kept) {
+    STET_ONLY();
+    struct server *s = three_increments("no");
+    char name[] = "appendonlydir/appendonly.aof.3.incr.aof.cut-*";
+
+    for (int i = 0; i < 2; i++) {
+        FILE *f = fopen(server_path(s, files[2]), "a");
+
+        fputs("*3\r\n$3\r\nSET\r\n", f);
+        fclose(f);
+        cr_assert_eq(check(s, "--fix --yes", MANIFEST, ""), 0, "%s", said);
+    }
+    char command[1200];
+    snprintf(command, sizeof command, "test $(ls %s | wc -l) = 2", server_path(s, name));
+    cr_expect_eq(system(command), 0);
+}
+
+Test(check_aof, fix_does_not_write_to_a_file_with_another_name) {
+    STET_ONLY();
+    struct server *s = three_increments("no");
+    char command[2400], from[1024];
+
+    harm(s, files[2], 700);
+    snprintf(from, sizeof from, "%s", server_path(s, files[2]));
+    snprintf(command, sizeof command, "ln %s %s && cp %s %s", from, server_path(s, "linked"), from,
+             server_path(s, "copy"));
+    cr_assert_eq(system(command), 0);
+    cr_assert_eq(check(s, "--fix --yes", MANIFEST, ""), 0, "%s", said);
+    snprintf(from, sizeof from, "%s", server_path(s, "linked"));
+    snprintf(command, sizeof command, "cmp %s %s", from, server_path(s, "copy"));
+    cr_expect_eq(system(command), 0);
+}
+
+Test(check_aof, a_damaged_rdb_base_is_named_with_what_saves_it) {
+    STET_ONLY();
+    struct server *s = three_increments("yes");
+
+    EXPECT((server_start(s, "--appendonly", "yes", NULL), ask_open(s)),
+           "+Background append only file rewriting started", "BGREWRITEAOF");
+    ask_wait_info(ask_open(s), "aof_rewrite_in_progress", "0");
+    server_stop(s);
+    harm(s, "appendonlydir/appendonly.aof.2.base.rdb", 200);
+    cr_assert_eq(check(s, "--fix --yes", MANIFEST, ""), 1, "%s", said);
+    says("stet-check-rdb --salvage");
+    says("stet-check-aof --salvage OUT");
+}
+
+Test(check_aof, salvage_saves_whole_batches_after_the_damage) {
+    STET_ONLY();
+    struct server *s = three_increments("no");
+    char option[1100];
+
+    harm(s, files[1], 700);
+    snprintf(option, sizeof option, "--salvage %s", server_path(s, "saved"));
+    cr_assert_eq(check(s, option, MANIFEST, ""), 0, "%s", said);
+    says("--restore-from");
+    cr_assert_eq(check(s, option, MANIFEST, ""), 1, "%s", said);
+    says("is not empty");
+    struct server *r = server_new();
+    server_start(r, AOF, "--restore-from", server_path(s, "saved"), NULL);
+    redisContext *c = ask_open(r);
+    EXPECT(c, ":3", "EXISTS a1 b1 c20");
+    EXPECT(c, ":59", "DBSIZE");
+}
+
+/* After SEAL the last increment holds a header, and after a stop a mark: the last command is in a
+ * file that is not the last one. */
+Test(check_aof, truncate_to_timestamp_after_a_backup_and_a_stop) {
+    STET_ONLY();
+    struct server *s = server_run(AOF, "--appendfsync", "always", NULL);
+    redisContext *c = ask_open(s);
+
+    EXPECT(c, "+OK", "SET early 1");
+    long long now = atoll(strstr(ask(c, "TIME"), "$") + 1);
+    while (atoll(strstr(ask(c, "TIME"), "$") + 1) < now + 2) {
+    }
+    EXPECT(c, "+OK", "SET late 1");
+    ask(c, "BACKUP START");
+    ask(c, "BACKUP SEAL");
+    server_stop(s);
+    char option[64];
+    snprintf(option, sizeof option, "--truncate-to-timestamp %lld", now + 1);
+    cr_assert_eq(check(s, option, MANIFEST, ""), 0, "%s", said);
+    says("Successfully truncated AOF appendonly.aof.1.incr.aof to timestamp");
+    cr_assert_eq(check(s, "", MANIFEST, ""), 0, "%s", said);
+    server_start(s, AOF, NULL);
+    EXPECT(ask_open(s), "[$1 (nil)]", "MGET early late");
+}
+
+Test(check_aof, a_server_at_work_is_left_alone) {
+    STET_ONLY();
+    struct server *s = server_run(AOF, NULL);
+
+    cr_assert_eq(check(s, "--fix --yes", MANIFEST, ""), 1, "%s", said);
+    says("a server is using its directory");
+    cr_assert_eq(check(s, "", MANIFEST, ""), 0, "%s", said);
+}
