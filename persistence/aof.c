@@ -253,6 +253,7 @@ void aof_on_wake(struct aof *a) {
                         : "fsync of the AOF failed: %s. The file is not trusted any more; writes "
                           "are refused until a new base and increment are durable",
                     strerror(a->st.sync_error));
+        a->retry_at_us = 0; /* rewrites that failed before may have put it off by an hour */
         aof_enter(a, AOF_RECOVERING, "a sync failed");
         if (a->rw != RW_IDLE && a->purpose != RW_FOR_RECOVERY)
             aof_rewrite_abort(a, "a sync failed");
