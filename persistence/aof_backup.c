@@ -40,8 +40,8 @@ static void note_failure(struct aof_backup *b, const char *why) {
 
 /* ---------------------------------------------------------------- on the thread */
 
-/* Leaves what belongs to the backup: the base, and the increments before the one that is written. An
- * attempt at a rewrite that failed may have named a later one, which is empty. */
+/* Leaves what belongs to the backup: the base, and the increments before the one that is written.
+ * An attempt at a rewrite that failed may have named a later one, which is empty. */
 static void leave_closed(struct aof_job *job) {
     struct aof_manifest *m = &job->manifest;
     size_t n = 0;
@@ -87,8 +87,7 @@ static bool remove_if_useless(void *arg, const char *name) {
     const struct sealed *s = arg;
     bool needed = name[0] == '.';
 
-    for (size_t i = 0; !needed && i < s->m->n; i++)
-        needed = strcmp(s->m->files[i].name, name) == 0;
+    for (size_t i = 0; !needed && i < s->m->n; i++) needed = strcmp(s->m->files[i].name, name) == 0;
     if (!needed) io_unlink(s->dirfd, name, NULL);
     return true;
 }

@@ -101,8 +101,8 @@ static void take_prepared(struct aof *a) {
 
     take_directory(a);
     a->incr_fd = job->fd;
-    /* If the publishing failed the name may be on the disk all the same. It stays in the manifest: an
-     * empty increment in the middle is legal, a gap in the numbers is not where nothing says the
+    /* If the publishing failed the name may be on the disk all the same. It stays in the manifest:
+     * an empty increment in the middle is legal, a gap in the numbers is not where nothing says the
      * positions. */
     if (job->tried)
         take_manifest(a, job);

@@ -106,8 +106,8 @@ struct aof {
     struct aof_job job;
     char base_tmp[AOF_NAME_MAX];
     char current[AOF_NAME_MAX]; /* the increment that the writer has, or gets by a switch */
-    char incr[AOF_NAME_MAX]; /* made by PREPARE, and not published yet unless is_named_first() */
-    int incr_fd;             /* of it, for the switch */
+    char incr[AOF_NAME_MAX];    /* made by PREPARE, and not published yet unless is_named_first() */
+    int incr_fd;                /* of it, for the switch */
     char header[AOF_MARK_MAX];
     size_t header_bytes;
     uint64_t fork_position;

@@ -39,7 +39,8 @@ struct aof_watch *aof_watch_new(const char *path, const char *manifest, void (*g
     return w;
 }
 
-/* Only a path that leads elsewhere, or nowhere, counts: a disk that cannot be read is another matter.
+/* Only a path that leads elsewhere, or nowhere, counts: a disk that cannot be read is another
+ * matter.
  */
 static bool is_gone(const struct aof_watch *w, const struct io_stat *dir) {
     struct io_stat now;

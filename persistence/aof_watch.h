@@ -10,7 +10,8 @@
 
 struct aof_watch;
 
-/* `gone` is called from the thread, once per aof_watch_begin(). `path` and `manifest` are copied. */
+/* `gone` is called from the thread, once per aof_watch_begin(). `path` and `manifest` are copied.
+ */
 struct aof_watch *aof_watch_new(const char *path, const char *manifest, void (*gone)(void *arg),
                                 void *arg);
 void aof_watch_free(struct aof_watch *w);

@@ -84,6 +84,18 @@ static struct entry *take_group(struct aof_writer *w) {
     return en;
 }
 
+/* A restart meanwhile has given the writer another file than this one. */
+static void switch_file(struct worker *me, const struct entry *en) {
+    struct aof_writer *w = me->w;
+    uint64_t generation = w->generation;
+
+    if (writer_settle(me)) writer_close_file(me);
+    if (w->st.sync_error || generation != w->generation)
+        io_close(en->fd);
+    else
+        writer_adopt(w, en->fd, 0, en->room);
+}
+
 static void run_entry(struct worker *me, struct entry *en) {
     struct aof_writer *w = me->w;
 
@@ -96,14 +108,7 @@ static void run_entry(struct worker *me, struct entry *en) {
         w->policy = en->policy;
         pthread_cond_signal(&w->worker[SYNCER].work);
         break;
-    case ENTRY_SWITCH:
-        if (writer_settle(me)) {
-            writer_leave_room(me);
-            writer_adopt(w, en->fd, 0, en->room);
-        } else {
-            io_close(en->fd);
-        }
-        break;
+    case ENTRY_SWITCH: switch_file(me, en); break;
     }
 }
 
@@ -279,7 +284,7 @@ void aof_writer_free(struct aof_writer *w, bool abandon) {
         io_close(w->worker[i].fd);
         io_close(w->worker[i].next_fd);
     }
-    if (!abandon && !w->st.sync_error && w->room.end)
+    if (!abandon && !w->st.sync_error && (w->room.end || w->room.litter))
         io_truncate(w->fd, (off_t)w->st.file_bytes, NULL);
     io_close(w->fd);
     bytes_release(&w->spare);

@@ -113,6 +113,12 @@ static bool wants_room(struct aof_writer *w, size_t n) {
     return r->end || ++r->small >= r->need;
 }
 
+static int clear_litter(struct room *r, int fd, uint64_t start, struct err *e) {
+    if (r->litter && io_truncate(fd, (off_t)start, e) < 0) return -1;
+    r->litter = false;
+    return 0;
+}
+
 /* Makes room after a group of n bytes, if there is too little and nothing of it is `there`. Sets
  * `*found`. -1: what was begun cannot be cut off, so nothing may be written over it either. */
 static int find_room(struct room *r, int fd, uint64_t start, size_t n, size_t there, bool *found,
@@ -122,7 +128,8 @@ static int find_room(struct room *r, int fd, uint64_t start, size_t n, size_t th
     *found = aof_room_make(fd, start, start + n, &r->end, NULL) == 0;
     if (*found) return 0;
     r->end = r->small = 0; /* no space for it: what is needed may find some */
-    return io_truncate(fd, (off_t)start, e);
+    r->litter = true;
+    return clear_litter(r, fd, start, e);
 }
 
 /* One attempt at a group of batches. What got through of a failed one is cut off again, so that no
@@ -135,6 +142,7 @@ static int write_group(struct room *r, bool in_room, int fd, uint64_t start, str
     struct err e;
     int rc;
 
+    if (clear_litter(r, fd, start, &e) < 0) return e.code;
     if (in_room && find_room(r, fd, start, n, *done, &room, &e) < 0) return e.code;
     if (room) bytes_append(data, seam, aof_room_seam(start + n, seam));
     rc = io_write_at(fd, data->p + *done, data->n - *done, (off_t)(start + *done), &got, &e);
@@ -170,13 +178,14 @@ static bool must_leave_room(const struct aof_writer *w, size_t n) {
 }
 
 /* Cuts the room off; 0, or an errno. With mu held on entry and return. */
-int writer_leave_room(struct worker *me) {
+static int leave_room(struct worker *me) {
     struct aof_writer *w = me->w;
     uint64_t generation = w->generation, end = w->st.file_bytes;
     struct err e;
     int rc;
 
-    if (!writer_settle(me) || generation != w->generation || w->room.end == 0) return 0;
+    if (!writer_settle(me) || generation != w->generation) return 0;
+    if (w->room.end == 0 && !w->room.litter) return 0;
     me->busy = true;
     pthread_mutex_unlock(&w->mu);
     rc = io_truncate(me->fd, (off_t)end, &e);
@@ -184,10 +193,26 @@ int writer_leave_room(struct worker *me) {
     me->busy = false;
     if (generation == w->generation && rc == 0) {
         w->room.end = w->room.small = 0;
+        w->room.litter = false;
         if (w->room.need < SMALL_MAX) w->room.need *= 2;
     }
     renew_file(me);
     return rc < 0 ? e.code : 0;
+}
+
+/* A closed file has no room: the next one begins where its content ends. */
+void writer_close_file(struct worker *me) {
+    struct aof_writer *w = me->w;
+    uint64_t generation = w->generation;
+    int code;
+
+    while (generation == w->generation && (code = leave_room(me)) != 0) {
+        w->st.write_error = code;
+        writer_announce(w);
+        if (w->stopping && w->abandon) return;
+        writer_timed_wait(&me->work, &w->mu, RETRY_MS * 1000);
+    }
+    w->st.write_error = 0;
 }
 
 /* Writes until it is through, or the file is given up. With mu held on entry and return. */
@@ -206,7 +231,7 @@ void writer_write(struct worker *me, struct bytes *data, uint64_t end, enum aof_
             continue;
         }
         if (must_leave_room(w, data->n)) {
-            code = writer_leave_room(me);
+            code = leave_room(me);
             if (code == 0) continue;
         } else {
             code = try_group(me, data, &done);

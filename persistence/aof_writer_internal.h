@@ -52,6 +52,7 @@ struct room {
     bool allowed;
     uint64_t end;         /* offset; 0: there is none */
     unsigned small, need; /* groups since the last large one; how many it takes */
+    bool litter;          /* what was begun of it could not be cut off yet: nothing goes over it */
 };
 
 struct aof_writer {
@@ -106,8 +107,8 @@ bool writer_settle(struct worker *me);
 /* Writes until it is through, or the file is given up. */
 void writer_write(struct worker *me, struct bytes *data, uint64_t end, enum aof_batch_kind kind);
 
-/* Cuts the room off, after all is synced; 0, or an errno. */
-int writer_leave_room(struct worker *me);
+/* Cuts the room off, after all is synced; tries until it works, or the file is given up. */
+void writer_close_file(struct worker *me);
 
 /* From here on `fd` is the file; the old one is closed. */
 void writer_adopt(struct aof_writer *w, int fd, uint64_t size, bool room);
