@@ -159,7 +159,7 @@ struct array_parse {
     size_t n, at;
     int64_t argc, bulk_len;
     struct request_args *args;
-    size_t first;       /* in args */
+    size_t first;     /* in args */
     uintptr_t origin; /* added to offsets: `in`, or 0 while a partial command is kept */
 };
 
