@@ -29,6 +29,7 @@ static int cmd_acl_setuser(struct call *x) {
         reply_err(x, bytes_cstr(&why));
     else
         reply_ok(&x->r);
+    if (rc == 0) audit(x, "ACL SETUSER changed user", x->argv[2]);
     bytes_release(&why);
     return rc;
 }
@@ -39,7 +40,11 @@ static int cmd_acl_deluser(struct call *x) {
     for (int i = 2; i < x->argc; i++)
         if (slice_eq(x->argv[i], SLICE("default")))
             return reply_err(x, "ERR The 'default' user cannot be removed");
-    for (int i = 2; i < x->argc; i++) deleted += acl_delete_user(x->e, x->argv[i]);
+    for (int i = 2; i < x->argc; i++) {
+        if (!acl_find(x->e, x->argv[i])) continue;
+        audit(x, "ACL DELUSER deleted user", x->argv[i]);
+        deleted += acl_delete_user(x->e, x->argv[i]);
+    }
     reply_int(&x->r, deleted);
     return 0;
 }
@@ -126,6 +131,7 @@ static int cmd_acl_load(struct call *x) {
     if (!x->e->v->aclfile[0]) return reply_err(x, ERR_NO_ACL_FILE);
     bytes_append_str(&why, "ERR ");
     rc = acl_load(x->e, &why);
+    if (rc == 0) audit(x, "ACL LOAD read the users from", slice_str(x->e->v->aclfile));
     if (rc < 0)
         reply_err(x, bytes_cstr(&why));
     else

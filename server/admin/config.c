@@ -90,6 +90,7 @@ static int cmd_config_set(struct call *x) {
     if (awaits_directory(x)) return 0;
     if (conf_set(x->e->conf, x->argv + 2, (size_t)(x->argc - 2) / 2, local, &err) < 0)
         return reply_errf(x, "ERR %s", err.text);
+    audit_parameters(x, x->argv + 2, (size_t)(x->argc - 2) / 2);
     await_stronger_policy(x, before);
     reply_ok(&x->r);
     return 0;

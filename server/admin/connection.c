@@ -4,6 +4,7 @@
  * else.
  */
 #include "server/admin/rows.h"
+#include "server/exec/blocking.h"
 #include "server/exec/secret.h"
 #include "storage/base/mem.h"
 #include "storage/base/num.h"
@@ -17,6 +18,24 @@
     "<proto> AUTH <user> <pass> option can be used to authenticate the client and select the "     \
     "RESP protocol version at the same time"
 
+/* After many failures of its address an attempt waits, and runs again then. Where nothing may wait
+ * (MULTI) it fails without a look at the password. True: it waits, or the error was answered. */
+static bool awaits_turn(struct call *x) {
+    struct blocked b = {.cmd = x->cmd, .argc = x->argc, .db = x->db->id, .runs_when_due = true};
+    uint64_t due_us;
+
+    if (x->again) return false;
+    due_us = auth_delay_turn(&x->e->auth_delay, x->s, x->e->v->auth_delay_max);
+    if (due_us == 0) return false;
+    if (x->may_not_wait) {
+        reply_err(x, ERR_WRONGPASS);
+        return true;
+    }
+    b.argv = args_copy(x->argc, x->argv);
+    block_on_progress(x, &b, due_us);
+    return true;
+}
+
 /* 0, or -1 with the error answered. */
 static int authenticate(struct call *x, struct slice user, struct slice password) {
     return acl_authenticate(x, user, password) ? 0 : reply_err(x, ERR_WRONGPASS);
@@ -27,6 +46,7 @@ static int cmd_auth(struct call *x) {
 
     secret_hide(x);
     if (x->argc > 3) return reply_err(x, ERR_SYNTAX);
+    if (awaits_turn(x)) return x->waits ? 0 : -1;
     if (x->argc == 3) {
         rc = authenticate(x, x->argv[1], x->argv[2]);
     } else {
@@ -90,6 +110,7 @@ static int cmd_hello(struct call *x) {
 
     secret_hide(x);
     if (parse_hello(x, &h) < 0) return -1;
+    if (h.has_auth && awaits_turn(x)) return x->waits ? 0 : -1;
     if (h.has_auth && authenticate(x, h.user, h.password) < 0) return -1;
     if (!acl_is_served(x->s)) return reply_err(x, ERR_HELLO_NOAUTH);
     if (h.has_name) client_rename(x->s, h.name);

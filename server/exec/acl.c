@@ -122,6 +122,7 @@ void acl_release(struct engine *e) {
     acl_user_free(e->acl.everybody);
     acl_user_free(e->acl.nobody);
     acl_log_trim(&e->acl.log, 0);
+    auth_delay_release(&e->auth_delay);
 }
 
 struct acl_user *acl_find(const struct engine *e, struct slice name) {
@@ -306,6 +307,8 @@ bool acl_authenticate(struct call *x, struct slice name, struct slice password) 
     d = (struct acl_denial){ACL_NO_AUTH, x->inner ? ACL_IN_MULTI : ACL_AT_TOP, name, x->argv[0],
                             clock_wall_ms()};
     x->e->stats.auth_denied++;
+    auth_delay_failed(&x->e->auth_delay, x->s);
+    audit(x, "AUTH failed for user", name.p ? name : SLICE(""));
     note(x, &d);
     return false;
 }

@@ -238,8 +238,16 @@ void blocked_check_time(struct engine *e, uint64_t now_us) {
     struct heap_node *first;
 
     session_end_closing(e);
-    while ((first = heap_first(&e->block_deadlines)) && first->due <= now_us)
-        unblock(heap_entry(first, struct blocked, deadline), NULL);
+    while ((first = heap_first(&e->block_deadlines)) && first->due <= now_us) {
+        struct blocked *b = heap_entry(first, struct blocked, deadline);
+
+        if (!b->runs_when_due) {
+            unblock(b, NULL);
+            continue;
+        }
+        heap_remove(&e->block_deadlines, &b->deadline);
+        if (b->s->state == SESSION_BLOCKED && call_again(b)) end(e, b);
+    }
 }
 
 /* Answers those that are ready, up to the first whose command runs again: it may end the waiting of

@@ -34,7 +34,8 @@ struct blocked {
     bool (*ready)(const struct blocked *b);
     /* The answer when it is ready, or when the time is up. */
     void (*answer)(struct blocked *b, struct reply *r);
-    uint64_t position; /* for `ready` */
+    bool runs_when_due; /* the command runs once more (x->again) when the time is up */
+    uint64_t position;  /* for `ready` */
     int64_t args[2];
     void *job; /* what it waits for, if that is somebody's own (MIGRATE) */
     void (*job_free)(void *job);

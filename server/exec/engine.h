@@ -9,6 +9,8 @@
 #include "conf/conf.h"
 #include "persistence/rdb_saver.h"
 #include "server/exec/acl.h"
+#include "server/exec/audit.h"
+#include "server/exec/auth_delay.h"
 #include "server/exec/command.h"
 #include "server/exec/effects.h"
 #include "server/exec/evict.h"
@@ -125,6 +127,8 @@ struct engine {
     struct library_hooks libraries; /* what compiles those of ks.libraries; set there */
 
     struct acl acl;
+    struct audit audit;
+    struct auth_delay auth_delay;
     struct pubsub pubsub;
     struct pushes pushes;
     struct tracking tracking;

@@ -2,7 +2,9 @@
 """rights - what a user without rights, or a client out of order, tries: ways around ACL rules beyond
 those of tests/system/acl.c, and protocols changed in the middle.
 """
-from target import Closed, Target, check, encode, refused, wait_for
+import time
+
+from target import Closed, Conn, Others, Target, check, encode, refused, wait_for
 
 SECRET = b"hidden-value"
 
@@ -264,7 +266,30 @@ def secrets_are_not_shown():
     return "%d commands" % len(lines)
 
 
+def guesses():
+    """Wrong passwords from one address on several connections: they become slow, other addresses and
+    clients that are in do not, and the right one is never refused."""
+    with Target(password="right") as s:
+        inside, begun = s.conn(), time.monotonic()
+        with Others(s, 1000) as o:
+            guessers = [s.stranger() for _ in range(4)]
+            for c in guessers:
+                c.sock.sendall(encode(["AUTH", "wrong"]) * 1000)
+            wait_for(lambda: int(inside.info("stats")["acl_access_denied_auth"]) >= 20, "twenty guesses", 60)
+            for _ in range(100):
+                inside.call("PING")
+            tried = int(inside.info("stats")["acl_access_denied_auth"])
+            took = time.monotonic() - begun
+            check(tried < 1000, "%d guesses in %.1f s" % (tried, took))
+            other = Conn(s.port, timeout=60, source="127.0.0.2")
+            check("WRONGPASS" in refused(other, "AUTH", "wrong"), "another address is answered")
+            late = s.stranger()
+            check(late.call("AUTH", "right") == b"OK", "the right one")
+    return "%d guesses in %.1f s; %s" % (tried, took, o)
+
+
 CASES = {
+    "guesses": guesses,
     "keys as the command parses them": keys_as_the_command_parses_them,
     "passwords of any bytes": passwords_of_any_bytes,
     "secrets are not shown": secrets_are_not_shown,

@@ -463,3 +463,36 @@ Test(acl, a_renamed_command_keeps_its_rights) {
            "ACL",
            "ACL SETUSER u +fetch");
 }
+
+/* Many changes within a second, until a line says that not each of them has one. */
+static bool has_left_out_lines(void *arg) {
+    struct server *s = ((void **)arg)[0];
+    redisContext *c = ((void **)arg)[1];
+    char *log;
+    bool found;
+
+    for (int i = 0; i < 30; i++) EXPECT(c, "+OK", "ACL SETUSER ann on");
+    log = server_log(s);
+    found = has(log, "lines were left out, more than 10 came in a second.");
+    free(log);
+    return found;
+}
+
+Test(acl, what_matters_to_security_has_a_line_in_the_log) {
+    struct server *s;
+    redisContext *c;
+
+    STET_ONLY();
+    s = server_run("--requirepass first", NULL);
+    c = ask_open(s);
+    EXPECT(c, WRONGPASS, "AUTH %s wrong", "bob\nx");
+    server_wait_log(s, "# Audit: AUTH failed for user \"bob\\nx\". Client 127.0.0.1:");
+    EXPECT(c, "+OK", "AUTH first");
+    EXPECT(c, "+OK", "ACL SETUSER ann on >secret +get");
+    server_wait_log(s, "# Audit: ACL SETUSER changed user \"ann\". Client 127.0.0.1:");
+    EXPECT(c, ":1", "ACL DELUSER ann nobody");
+    server_wait_log(s, "# Audit: ACL DELUSER deleted user \"ann\".");
+    EXPECT(c, "+OK", "CONFIG SET requirepass second maxmemory 1gb save %s", "");
+    server_wait_log(s, "# Audit: CONFIG SET changed requirepass, save.");
+    cr_assert(kit_wait(has_left_out_lines, (void *[]){s, c}, 20));
+}

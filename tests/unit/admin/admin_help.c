@@ -34,7 +34,7 @@ static void on_close(struct session *s, bool after_reply) {
 
 static void on_describe(const struct session *s, struct session_wire *out) {
     *out = (struct session_wire){.fd = 7 + (int)s->id, .events = "r"};
-    snprintf(out->addr, sizeof out->addr, "10.0.0.%d:999", (int)s->id);
+    snprintf(out->addr, sizeof out->addr, "10.0.%d.%d:999", (int)s->id / 256, (int)s->id % 256);
     snprintf(out->laddr, sizeof out->laddr, "10.0.0.100:6379");
 }
 
@@ -186,6 +186,10 @@ const char *help_ask(struct help_client *c, const char *words) {
     cr_assert_eq(engine_feed(c->s.e, &c->s, in.p, in.n, &need), in.n);
     bytes_release(&in);
     if (c->s.ngates) return "(gated)";
+    return take_reply(&c->s.out);
+}
+
+const char *help_heard(struct help_client *c) {
     return take_reply(&c->s.out);
 }
 

@@ -34,6 +34,9 @@ void help_free(struct help *h);
 const char *help_ask(struct help_client *c, const char *words);
 
 /* What of the client's output may be sent now. */
+/* What the client got since then. */
+const char *help_heard(struct help_client *c);
+
 size_t help_sendable(struct help_client *c);
 
 /* Lets the log go on until `position` is synced. */

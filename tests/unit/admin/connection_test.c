@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "admin_help.h"
 
+#include "server/exec/blocking.h"
+
 #include <criterion/criterion.h>
 
 Test(connection, a_password_is_asked_for_and_taken) {
@@ -17,6 +19,83 @@ Test(connection, a_password_is_asked_for_and_taken) {
     cr_expect_str_eq(help_ask(&h->a, "get k"), "$-1|");
     cr_expect_str_eq(help_ask(&h->b, "get k"), "-NOAUTH Authentication required.|");
     cr_expect_eq(h->e.stats.auth_denied, 3);
+    help_free(h);
+}
+
+#define WRONG "-WRONGPASS invalid username-password pair or user is disabled.|"
+
+/* The time goes on, and those whose time is up are asked. */
+static void pass_ms(struct help *h, int64_t ms) {
+    clock_advance_ms(ms);
+    blocked_check_time(&h->e, clock_mono_us());
+}
+
+Test(connection, guesses_of_an_address_have_to_wait_after_ten_that_failed) {
+    struct help *h = help_new("--requirepass secret");
+
+    clock_set_virtual(INT64_C(1000000000000));
+    for (int i = 0; i < 10; i++) cr_expect_str_eq(help_ask(&h->a, "auth wrong"), WRONG);
+    for (int ms = 10; ms < 300; ms *= 2) {
+        cr_expect_str_eq(help_ask(&h->a, "auth wrong"), "", "it waits");
+        pass_ms(h, ms - 1);
+        cr_expect_str_eq(help_heard(&h->a), "");
+        pass_ms(h, 1);
+        cr_expect_str_eq(help_heard(&h->a), WRONG);
+    }
+    cr_expect_str_eq(help_ask(&h->b, "auth wrong"), WRONG, "another address");
+    cr_expect_str_eq(help_ask(&h->b, "auth secret"), "+OK|");
+    cr_expect_str_eq(help_ask(&h->a, "hello 2 auth default secret"), "");
+    pass_ms(h, 400);
+    cr_expect_eq(help_heard(&h->a)[0], '*', "the right one is never refused");
+    cr_expect_eq(h->e.nblocked, 0);
+    help_free(h);
+}
+
+Test(connection, what_failed_is_forgotten_after_a_minute_and_no_wait_is_long) {
+    struct help *h = help_new("--requirepass secret");
+
+    clock_set_virtual(INT64_C(1000000000000));
+    for (int i = 0; i < 40; i++) {
+        help_ask(&h->a, "auth wrong");
+        pass_ms(h, 5000);
+        cr_expect_eq(h->a.s.state, SESSION_ACTIVE);
+    }
+    pass_ms(h, 61000);
+    cr_expect_str_eq(help_ask(&h->a, "auth secret"), "+OK|");
+    help_free(h);
+}
+
+Test(connection, no_delay_if_none_is_wanted) {
+    struct help *h = help_new("--requirepass secret --auth-delay-max 0");
+
+    for (int i = 0; i < 100; i++) cr_expect_str_eq(help_ask(&h->a, "auth wrong"), WRONG);
+    help_free(h);
+}
+
+Test(connection, a_transaction_cannot_wait_so_it_is_refused) {
+    struct help *h = help_new("--requirepass secret");
+
+    clock_set_virtual(INT64_C(1000000000000));
+    help_ask(&h->a, "auth secret");
+    for (int i = 0; i < 10; i++) help_ask(&h->a, "auth wrong");
+    help_ask(&h->a, "multi");
+    help_ask(&h->a, "auth secret");
+    cr_expect_not_null(strstr(help_ask(&h->a, "exec"), "WRONGPASS"));
+    help_free(h);
+}
+
+Test(connection, more_addresses_than_there_is_room_for_push_out_the_oldest) {
+    struct help *h = help_new("--requirepass secret");
+
+    clock_set_virtual(INT64_C(1000000000000));
+    for (int i = 0; i < 10; i++) help_ask(&h->a, "auth wrong");
+    for (uint64_t id = 1000; id < 1000 + AUTH_ADDRESSES_MAX; id++) {
+        pass_ms(h, 1);
+        h->b.s.id = id;
+        help_ask(&h->b, "auth wrong");
+    }
+    cr_expect_eq(h->e.auth_delay.n, AUTH_ADDRESSES_MAX);
+    cr_expect_str_eq(help_ask(&h->a, "auth wrong"), WRONG, "its failures are forgotten");
     help_free(h);
 }
 
