@@ -14,6 +14,14 @@ BIN      := $(if $(filter release,$(FLAVOUR)),$(BUILD),$(O))
 
 CFLAGS_release  := -O3 -g -DSTET_JEMALLOC
 LIBS_release    := -ljemalloc
+# Hardening. Everything that reads what others wrote, or runs seldom, has all of it; the folders that
+# each command passes through have what costs them nothing. No -fcf-protection: a program has it only
+# if all its objects do, and Debian's liblua5.1.a does not. Counted by callgrind: 0.2 % more instructions
+# for SET and GET at P=100, none at P=1; all of it everywhere would be 5 %.
+HARD_release      := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong
+HARD_HOT_release  := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+HARD_LINK_release := -Wl,-z,relro,-z,now,-z,noexecstack
+HOT_DIRS := storage protocol server/exec server/commands server/net
 CFLAGS_asan     := -O1 -g -fsanitize=address -fno-omit-frame-pointer -DSTET_DCHECK
 CFLAGS_ubsan    := -O1 -g -fsanitize=undefined -fno-sanitize-recover=all -DSTET_DCHECK
 CFLAGS_tsan     := -O1 -g -fsanitize=thread -DSTET_DCHECK
@@ -34,8 +42,9 @@ LUA_CFLAGS := $(shell pkg-config --cflags lua5.1 2>/dev/null)
 # Linked into the program where it can be: a call of Lua's interface is then a call.
 LUA_ARCHIVE := $(shell $(CC) -print-file-name=liblua5.1.a)
 LUA_LIB  := $(if $(findstring /,$(LUA_ARCHIVE)),$(LUA_ARCHIVE),-llua5.1)
-ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(OPT) -I. $(LZF_CFLAGS) $(LUA_CFLAGS) -fPIE -pthread -MMD -MP $(CFLAGS)
-LINK     = $(CC) $(OPT) -pie -rdynamic -pthread $(LDFLAGS)
+HARD     = $(if $(filter $(addsuffix /%,$(HOT_DIRS)),$<),$(HARD_HOT_$(FLAVOUR)),$(HARD_$(FLAVOUR)))
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(OPT) $(HARD) -I. $(LZF_CFLAGS) $(LUA_CFLAGS) -fPIE -pthread -MMD -MP $(CFLAGS)
+LINK     = $(CC) $(OPT) $(HARD_LINK_$(FLAVOUR)) -pie -rdynamic -pthread $(LDFLAGS)
 
 # Layers, lowest first. Each is a static library; a unit test links its own and the lower ones.
 LIB_ORDER := base ds storage protocol conf persistence exec commands scripting admin net
