@@ -13,9 +13,10 @@ static void warn(void *arg, const char *filename, uint64_t bytes) {
     bool other = strcmp(filename, v->appendfilename) != 0;
 
     if (v->appendonly && other)
-        log_warning("Directory '%s' also holds the append only file '%s' (%llu bytes), which is not "
-                    "loaded: 'appendfilename' is '%s'",
-                    v->appenddirname, filename, (unsigned long long)bytes, v->appendfilename);
+        log_warning(
+            "Directory '%s' also holds the append only file '%s' (%llu bytes), which is not "
+            "loaded: 'appendfilename' is '%s'",
+            v->appenddirname, filename, (unsigned long long)bytes, v->appendfilename);
     if (!v->appendonly)
         log_warning("Directory '%s' holds the append only file '%s' (%llu bytes), which is not "
                     "loaded: 'appendonly' is 'no'. To load it, start with: --appendonly yes%s%s",
@@ -28,9 +29,10 @@ static void warn_of_single_file(const struct conf_values *v) {
     struct io_stat st;
 
     if (v->appendonly || io_stat(AT_FDCWD, v->appendfilename, &st) < 0 || st.is_dir) return;
-    log_warning("The append only file '%s' (%llu bytes) is not loaded: 'appendonly' is 'no'. To load "
-                "it, start with: --appendonly yes",
-                v->appendfilename, (unsigned long long)st.size);
+    log_warning(
+        "The append only file '%s' (%llu bytes) is not loaded: 'appendonly' is 'no'. To load "
+        "it, start with: --appendonly yes",
+        v->appendfilename, (unsigned long long)st.size);
 }
 
 void unloaded_warn(const struct conf_values *v) {
