@@ -33,6 +33,11 @@ $(T)/powercut: $(call objs,tests/sim) $(call libs_for,persistence)
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ $(SYS_LIBS) $(patsubst %,-Wl$(comma)--wrap=%,$(SIM_WRAPS))
 
+# The simulated disk as a mounted one. Needs libfuse3-dev, /dev/fuse and root: `make fuse`.
+$(T)/disk_fuse: $(O)/tests/fuse/disk_fuse.o $(patsubst %,$(O)/tests/sim/%.o,disk disk_cut disk_inode) $(call libs_for,base)
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(SYS_LIBS) -lfuse3
+
 TEST_PROGRAMS := $(UNIT_BINS) $(T)/kit-self $(T)/system-tests $(T)/crash-client $(T)/faults.so $(T)/powercut
 
 # What the test programs need to know, and how sanitizers report. A server looks for leaks when it
@@ -99,4 +104,7 @@ test-tsan: all $(T)/crash-client
 	@$(RUN) 'golden=tests/golden/replay.py' 'damaged files=tests/files/crash.py' \
 	    'interop=tests/interop/interop.py --rounds 6' 'kill -9=tests/crash/crash.py --rounds 3'
 
-.PHONY: test test-all unit system golden crash powercut differential clients test-in-flavour test-tsan
+fuse: all $(T)/disk_fuse
+	@$(RUN) 'fuse=tests/fuse/twice.py --seconds $(SECONDS) --seed $(SEED)'
+
+.PHONY: fuse test test-all unit system golden crash powercut differential clients test-in-flavour test-tsan
