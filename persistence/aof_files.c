@@ -75,6 +75,7 @@ static void take_directory(struct aof *a) {
         disposer_close(a->disposer, a->dirfd);
         a->dirfd = job->dirfd;
         a->lock_fd = job->lock_fd;
+        memcpy(a->path, job->path, sizeof a->path);
     }
     if (opened || a->foreign != job->foreign) {
         aof_manifest_release(&a->manifest);

@@ -74,6 +74,7 @@ struct aof {
     enum aof_phase phase;
     struct aof_writer *w;
     int dirfd, lock_fd;
+    char path[AOF_PATH_MAX]; /* of the directory, since it was opened: 'dir' may change */
     struct aof_manifest manifest;
     bool foreign;          /* it names a log that was not loaded, and is about to be replaced */
     bool opening;          /* the directory is wanted */

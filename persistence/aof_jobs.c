@@ -47,7 +47,10 @@ bool aof_job_start(struct aof *a, int (*run)(struct aof_job *)) {
     atomic_store(&job->done, false);
     snprintf(job->stem, sizeof job->stem, "%s", a->o.names.filename);
     snprintf(job->dirname, sizeof job->dirname, "%s", a->o.names.dirname);
-    aof_directory_path(&a->o.names, job->path);
+    if (a->dirfd >= 0)
+        memcpy(job->path, a->path, sizeof job->path);
+    else
+        aof_directory_path(&a->o.names, job->path);
     snprintf(job->base_tmp, sizeof job->base_tmp, "%s", a->base_tmp);
     snprintf(job->incr, sizeof job->incr, "%s", a->incr);
     snprintf(job->current, sizeof job->current, "%s", a->current);
