@@ -45,7 +45,7 @@ struct aof *aof_new(struct keyspace *ks, const struct aof_options *o, const stru
     aof_directory_path(&a->o.names, path);
     aof_manifest_name(a->o.names.filename, manifest);
     a->watch = aof_watch_new(path, manifest, on_gone, a);
-    a->w = aof_writer_new(h->wake, h->arg);
+    a->w = aof_writer_new(h->wake, h->arg, a->disposer);
     aof_writer_set_policy(a->w, o->policy);
     return a;
 }
