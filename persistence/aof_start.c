@@ -44,7 +44,7 @@ struct aof *aof_new(struct keyspace *ks, const struct aof_options *o, const stru
     a->disposer = disposer_new();
     aof_manifest_name(a->o.names.filename, manifest);
     a->watch = aof_watch_new(manifest, on_gone, a);
-    a->w = aof_writer_new(h->wake, h->arg);
+    a->w = aof_writer_new(h->wake, h->arg, a->disposer);
     aof_writer_set_policy(a->w, o->policy);
     return a;
 }

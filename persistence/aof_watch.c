@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
 enum { EVERY_MS = 500 };
 
@@ -50,18 +51,21 @@ static bool is_gone(const char *path, const char *manifest, const struct io_stat
     return io_stat(AT_FDCWD, name, &now) < 0 && errno == ENOENT;
 }
 
-/* With mu held, which it gives up while it looks. */
+/* With mu held, which it gives up while it looks: the main thread takes it too. */
 static void look(struct aof_watch *w) {
     uint64_t watching = w->watching;
     struct io_stat dir;
     char *path;
     bool gone;
+    int fd;
 
-    if (w->dirfd < 0 || io_fstat(w->dirfd, &dir) < 0) return; /* of an open file: in memory */
+    if (w->dirfd < 0) return;
+    fd = dup(w->dirfd); /* that one may be closed meanwhile */
     path = mem_strdup(w->path);
     pthread_mutex_unlock(&w->mu);
-    gone = is_gone(path, w->manifest, &dir);
+    gone = fd >= 0 && io_fstat(fd, &dir) == 0 && is_gone(path, w->manifest, &dir);
     mem_free(path);
+    io_close(fd);
     pthread_mutex_lock(&w->mu);
     if (!gone || watching != w->watching || w->dirfd < 0) return;
     w->dirfd = -1;
