@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/scripting/functions.h"
+#include "server/scripting/load.h"
 
 #include "storage/base/check.h"
 #include "storage/base/log.h"
@@ -53,13 +54,10 @@ struct compiling {
     unsigned looked;
 };
 
-/* A chunk that begins with ESC would be taken for compiled code, which nobody checks. */
 static int compile_protected(lua_State *L) {
     struct compiling *c = lua_touserdata(L, 1);
 
-    if (c->code.n && c->code.p[0] == LUA_SIGNATURE[0])
-        return luaL_error(L, "attempt to load chunk with wrong mode");
-    if (luaL_loadbuffer(L, c->code.p, c->code.n, c->chunk) != 0) return lua_error(L);
+    if (load_text(L, c->code, c->chunk, COMPILE_MS) != 0) return lua_error(L);
     c->looked = bytecode_look(L);
     c->ref = luaL_ref(L, LUA_REGISTRYINDEX);
     return 0;

@@ -7,7 +7,7 @@
  * around a metatable (rawset, next, setmetatable...) know views. Nothing that opens files, loads
  * compiled code or outlives the script is there.
  */
-#include "server/scripting/interp.h"
+#include "server/scripting/load.h"
 
 #include "storage/base/check.h"
 
@@ -215,60 +215,6 @@ static int safe_getfenv(lua_State *L) {
     return 1;
 }
 
-/* ---------------------------------------------------------------- loading text only */
-
-static int load_text(lua_State *L, const char *p, size_t n, const char *chunk) {
-    if (n && p[0] == LUA_SIGNATURE[0]) {
-        lua_pushnil(L);
-        lua_pushliteral(L, "attempt to load chunk with wrong mode");
-        return 2;
-    }
-    if (luaL_loadbuffer(L, p, n, chunk) == 0) return 1;
-    lua_pushnil(L);
-    lua_insert(L, -2);
-    return 2;
-}
-
-static int safe_loadstring(lua_State *L) {
-    size_t n;
-    const char *p = luaL_checklstring(L, 1, &n);
-
-    return load_text(L, p, n, luaL_optstring(L, 2, p));
-}
-
-enum { PIECES_MAX = 1024 * 1024 };
-
-/* The next piece of what argument 1 gives; the one that is being read is kept at place 3. */
-static const char *next_piece(lua_State *L, void *arg, size_t *n) {
-    int *pieces = arg;
-    const char *p;
-
-    luaL_checkstack(L, 2, "too many nested functions");
-    lua_pushvalue(L, 1);
-    lua_call(L, 0, 1);
-    *n = 0;
-    if (lua_isnil(L, -1)) return NULL;
-    if (!lua_isstring(L, -1)) luaL_error(L, "reader function must return a string");
-    lua_replace(L, 3);
-    p = lua_tolstring(L, 3, n);
-    if (*n && *pieces == 0 && p[0] == LUA_SIGNATURE[0])
-        luaL_error(L, "attempt to load chunk with wrong mode");
-    if (++*pieces > PIECES_MAX) luaL_error(L, "chunk has too many pieces");
-    return p;
-}
-
-static int safe_load(lua_State *L) {
-    const char *chunk = luaL_optstring(L, 2, "=(load)");
-    int pieces = 0;
-
-    luaL_checktype(L, 1, LUA_TFUNCTION);
-    lua_settop(L, 3);
-    if (lua_load(L, next_piece, &pieces, chunk) == 0) return 1;
-    lua_pushnil(L);
-    lua_insert(L, -2);
-    return 2;
-}
-
 /* ---------------------------------------------------------------- others with a difference */
 
 /* An error that is a table of ours arrives as its text, as it did before it was a table. */
@@ -441,8 +387,8 @@ static void replace_functions(lua_State *L) {
                                        {"setmetatable", safe_setmetatable},
                                        {"setfenv", safe_setfenv},
                                        {"unpack", safe_unpack},
-                                       {"loadstring", safe_loadstring},
-                                       {"load", safe_load},
+                                       {"loadstring", load_from_string},
+                                       {"load", load_from_function},
                                        {"pcall", text_pcall},
                                        {"collectgarbage", safe_collect},
                                        {NULL, NULL}};

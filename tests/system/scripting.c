@@ -224,3 +224,93 @@ Test(scripting, errors_of_libraries_are_those_of_redis) {
     EXPECT(c, "[(nil) $Bad data format in input.]", "EVAL %s 0",
            "return {pcall(cmsgpack.unpack, '\\196\\1x')}");
 }
+
+/* liblua5.1 does not anchor the name of a chunk: a reader function that collected garbage freed it,
+ * and the text of the error came from freed memory. */
+Test(scripting, the_name_of_a_chunk_outlives_its_reader) {
+    redisContext *c = ask_open(server_run(NULL, NULL));
+    const char *script =
+        "local n = 0\n"
+        "local function reader()\n"
+        "  n = n + 1\n"
+        "  if n > 2 then return nil end\n"
+        "  if n == 1 then return tonumber(ARGV[1]) and '' or nil end\n"
+        "  collectgarbage() collectgarbage()\n"
+        "  local t = {} for i = 1, 2000 do t[i] = ('z'):rep(196) .. (1000 + i) end\n"
+        "  return 'x x x'\n"
+        "end\n"
+        "local f, e = load(reader, ('n'):rep(200) .. '\\0z')\n"
+        "return tostring(e):find('\"n+%.')";
+
+    for (int i = 0; i < 20; i++) EXPECT(c, ":9", "EVAL %s 0 %s", script, i % 2 ? "1" : "x");
+}
+
+/* The reader of load() may fail, yield or give nonsense; loaders never take compiled code. */
+Test(scripting, what_load_answers_is_what_redis_answers) {
+    redisContext *c = ask_open(server_run(NULL, NULL));
+    static const char *const same[][2] = {
+        {"return {tostring(load(function() error('boo') end))}", "[$nil]"},
+        {"local f, e = load(function() error({}) end) return type(e)", "$table"},
+        {"local f, e = load(function() return {} end) return {tostring(f), type(e)}",
+         "[$nil $table]"},
+        {"local f, e = load(function() coroutine.yield(1) end) return {tostring(f), type(e)}",
+         "[$nil $table]"},
+        {"local co = coroutine.wrap(function()\n"
+         "  return load(function() coroutine.yield(1) end) end)\n"
+         "local f, e = co() return {tostring(f), e}",
+         "[$nil $attempt to yield across metamethod/C-call boundary]"},
+        {"return {pcall(load, 'return 1')}",
+         "[(nil) $bad argument #1 to '?' (function expected, got string)]"},
+        {"return {pcall(loadstring)}",
+         "[(nil) $bad argument #1 to '?' (string expected, got no value)]"},
+        {"local n = 0 local f = load(function() n = n + 1\n"
+         "  if n == 1 then return '' end if n == 2 then return 'return 7' end end)\n"
+         "return {n, f()}",
+         "[:3 :7]"},
+        {"local n = 0 return load(function() n = n + 1 return ('return 41 + 1'):sub(n, n) end)()",
+         ":42"},
+        {"local f, e = loadstring('x x x', '=chunk') return e", "$chunk:1: '=' expected near 'x'"},
+        {"local f, e = loadstring('x x x', 'ch\\0unk') return e",
+         "$[string \"ch\"]:1: '=' expected near 'x'"},
+        {"local f, e = loadstring('x x x') return e",
+         "$[string \"x x x\"]:1: '=' expected near 'x'"},
+        {"return {tostring(loadstring('\\27Lua'))}", "[$nil]"},
+        {"return {tostring(loadstring(string.dump(function() end)))}", "[$nil]"},
+        {"return {tostring(load(function() return '\\27Lua' end))}", "[$nil]"},
+        {"return loadstring(('x = 1 '):rep(0) .. 'return ' .. ('1+'):rep(100000) .. '1')()",
+         ":100001"},
+    };
+
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++)
+        EXPECT(c, same[i][1], "EVAL %s 0", same[i][0]);
+}
+
+/* The parser of Lua takes quadratic time for each of them: 14 s for the first. */
+Test(scripting, what_takes_long_to_compile_is_an_error) {
+    redisContext *c = ask_open(server_run(NULL, NULL));
+    static const char *const texts[] = {
+        "'if x then ' .. ('elseif x then '):rep(200000) .. 'end'",
+        "'while x do ' .. ('do break end '):rep(200000) .. 'end'",
+        "'return ' .. ('x or '):rep(300000) .. 'x'",
+        "'return ' .. ('x and '):rep(300000) .. 'x'",
+    };
+
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        char script[400];
+        redisReply *r;
+
+        snprintf(script, sizeof script, "local f, e = loadstring(%s) return e", texts[i]);
+        EXPECT(c, "$chunk takes too long to compile", "EVAL %s 0", script);
+        snprintf(script, sizeof script, "return %s", texts[i]);
+        r = redisCommand(c, "EVAL %s 0", script);
+        cr_assert(r && r->type == REDIS_REPLY_STRING);
+        EXPECT_PREFIX(c, "-ERR Error compiling script (new function): ", "EVAL %b 0", r->str,
+                      (size_t)r->len);
+        EXPECT_PREFIX(c, "-ERR Error compiling script (new function): ", "SCRIPT LOAD %b", r->str,
+                      (size_t)r->len);
+        EXPECT_PREFIX(c, "-ERR Error compiling function: ", "FUNCTION LOAD %b%b", "#!lua name=x\n",
+                      (size_t)13, r->str, (size_t)r->len);
+        freeReplyObject(r);
+    }
+    EXPECT(c, "+PONG", "PING");
+}
