@@ -13,6 +13,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <time.h>
 
 static const char view_key; /* in a view's metatable: the table that it stands for */
 
@@ -180,41 +181,6 @@ static int safe_unpack(lua_State *L) {
     return (int)(to - from + 1);
 }
 
-/* The function that argument 1 names, itself or as a level of the stack: pushed. */
-static void push_function_arg(lua_State *L) {
-    lua_Debug ar;
-    int level;
-
-    if (lua_isfunction(L, 1)) {
-        lua_pushvalue(L, 1);
-        return;
-    }
-    level = luaL_checkint(L, 1);
-    luaL_argcheck(L, level >= 0, 1, "level must be non-negative");
-    if (lua_getstack(L, level, &ar) == 0) luaL_argerror(L, 1, "invalid level");
-    lua_getinfo(L, "f", &ar);
-}
-
-/* The environment of a function, not that of the interpreter (level 0). */
-static int safe_setfenv(lua_State *L) {
-    luaL_checktype(L, 2, LUA_TTABLE);
-    if (lua_isnumber(L, 1) && lua_tonumber(L, 1) == 0) return refuse_raw(L);
-    push_function_arg(L);
-    lua_pushvalue(L, 2);
-    if (lua_iscfunction(L, -2) || !lua_setfenv(L, -2))
-        return luaL_error(L, "'setfenv' cannot change environment of given object");
-    return 1;
-}
-
-/* Who reads globals without a view is shown the view all the same. */
-static int safe_getfenv(lua_State *L) {
-    int n = lua_tocfunction(L, lua_upvalueindex(1))(L);
-
-    if (!lua_rawequal(L, -1, lua_upvalueindex(2))) return n;
-    lua_pushvalue(L, lua_upvalueindex(3));
-    return 1;
-}
-
 /* ---------------------------------------------------------------- others with a difference */
 
 /* An error that is a table of ours arrives as its text, as it did before it was a table. */
@@ -345,6 +311,11 @@ static int watched_wrap(lua_State *L) {
     return n;
 }
 
+static int os_clock(lua_State *L) {
+    lua_pushnumber(L, (double)clock() / CLOCKS_PER_SEC);
+    return 1;
+}
+
 /* ---------------------------------------------------------------- putting it together */
 
 static void open_library(lua_State *L, const char *name, lua_CFunction open) {
@@ -385,7 +356,6 @@ static void replace_functions(lua_State *L) {
                                        {"next", safe_next},
                                        {"getmetatable", safe_getmetatable},
                                        {"setmetatable", safe_setmetatable},
-                                       {"setfenv", safe_setfenv},
                                        {"unpack", safe_unpack},
                                        {"loadstring", load_from_string},
                                        {"load", load_from_function},
@@ -415,8 +385,8 @@ static void replace_functions(lua_State *L) {
 }
 
 static void open_all(lua_State *L) {
-    static const char *const removed[] = {"dofile", "loadfile", "print",
-                                          "module", "require",  "package"};
+    static const char *const removed[] = {"dofile",  "loadfile", "print",   "module",  "require",
+                                          "package", "getfenv",  "setfenv", "newproxy"};
 
     open_library(L, "", luaopen_base);
     open_library(L, LUA_TABLIBNAME, luaopen_table);
@@ -433,6 +403,10 @@ static void open_all(lua_State *L) {
     lua_setglobal(L, "cmsgpack");
     lib_cjson_open(L);
     lua_setglobal(L, "cjson");
+    lua_newtable(L); /* of `os` newer servers have this one function */
+    lua_pushcfunction(L, os_clock);
+    lua_setfield(L, -2, "clock");
+    lua_setglobal(L, "os");
     api_open(L);
     lua_setglobal(L, "redis");
 }
@@ -440,7 +414,7 @@ static void open_all(lua_State *L) {
 /* Every library becomes a view; strings' metatable, which all scripts share, shows one. */
 static void protect_libraries(lua_State *L) {
     static const char *const names[] = {"string", "table",    "math",  "coroutine", "bit",
-                                        "struct", "cmsgpack", "cjson", "redis"};
+                                        "struct", "cmsgpack", "cjson", "os",        "redis"};
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         lua_getglobal(L, names[i]);
@@ -467,11 +441,6 @@ void sandbox_open(lua_State *L) {
     sandbox_protect(L);
     lua_pushvalue(L, AT_VIEW);
     lua_setfield(L, AT_GLOBALS, "_G");
-    lua_getfield(L, AT_GLOBALS, "getfenv");
-    lua_pushvalue(L, AT_GLOBALS);
-    lua_pushvalue(L, AT_VIEW);
-    lua_pushcclosure(L, safe_getfenv, 3);
-    lua_setfield(L, AT_GLOBALS, "getfenv");
     lua_pushvalue(L, AT_VIEW);
     lua_replace(L, LUA_GLOBALSINDEX);
 }
