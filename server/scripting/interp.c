@@ -315,6 +315,14 @@ static void collect_much(struct scripting *sc) {
     sc->collect_above = *used > MUCH / 2 ? *used * 2 : MUCH;
 }
 
+/* What the last script has set in libraries. */
+static void forget_settings(struct scripting *sc) {
+    lib_cjson_reset(sc->cjson);
+    if (!sc->seeded) return;
+    sc->random = sc->random_kept;
+    sc->seeded = false;
+}
+
 int script_run(struct call *x, struct run run) {
     struct scripting *sc = x->e->scripting;
     lua_State *L = sc->L;
@@ -326,7 +334,7 @@ int script_run(struct call *x, struct run run) {
     sc->run = run;
     sc->run.outer = x;
     sc->run.resp = 2;
-    srand48_r(0, &sc->random);
+    forget_settings(sc);
     watch_begin(sc);
     lua_pushvalue(L, AT_INVOKE);
     ok = lua_pcall(L, 0, 0, AT_ON_ERROR) == 0;
@@ -371,6 +379,8 @@ static int on_error(lua_State *L) {
     return 1;
 }
 
+enum { RANDOM_START = 0x1234abcd }; /* what drand48() begins with when it has no seed */
+
 static int on_panic(lua_State *L) {
     log_warning("Lua failed outside a protected call: %s", lua_tostring(L, -1));
     abort();
@@ -383,6 +393,7 @@ void scripting_start(struct engine *e) {
     sc->e = e;
     e->scripting = sc;
     sc->collect_above = MUCH;
+    srand48_r(RANDOM_START, &sc->random);
     list_init(&sc->aged);
     out_init(&sc->out, &e->out_pool);
     sc->L = L = lua_newstate(lua_memory, sc);

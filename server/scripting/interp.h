@@ -88,6 +88,7 @@ struct shared_list {
 
 struct function_library;
 struct function_set;
+struct cjson;
 
 /* The library that is being loaded. */
 struct library_loading {
@@ -131,6 +132,9 @@ struct scripting {
     size_t
         collect_above; /* how much Lua may hold after a script before it has to look for garbage */
     struct drand48_data random;
+    struct drand48_data random_kept; /* what it is without math.randomseed of the script */
+    bool seeded;                     /* by the script under way, or the last one */
+    struct cjson *cjson;             /* settings of the table `cjson`, for one script only */
     struct known_command known[KNOWN_COMMANDS];
 };
 
@@ -219,6 +223,7 @@ void lib_bit_open(lua_State *L);
 void lib_struct_open(lua_State *L);
 void lib_cmsgpack_open(lua_State *L);
 void lib_cjson_open(lua_State *L);
+void lib_cjson_reset(struct cjson *c); /* settings as they are at first */
 
 extern const struct command eval_commands[];
 

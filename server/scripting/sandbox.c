@@ -270,7 +270,7 @@ static int safe_collect(lua_State *L) {
     return 1;
 }
 
-/* The same numbers in every run of a script. */
+/* One sequence for all scripts since the start of the server, as in Redis. */
 static int steady_random(lua_State *L) {
     long bits;
     double r;
@@ -290,8 +290,14 @@ static int steady_random(lua_State *L) {
     return 1;
 }
 
+/* Until the end of the script; then the sequence goes on. */
 static int steady_seed(lua_State *L) {
-    srand48_r(luaL_checkint(L, 1), &scripting_of(L)->random);
+    struct scripting *sc = scripting_of(L);
+    int seed = luaL_checkint(L, 1);
+
+    if (!sc->seeded) sc->random_kept = sc->random;
+    sc->seeded = true;
+    srand48_r(seed, &sc->random);
     return 0;
 }
 

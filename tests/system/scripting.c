@@ -363,3 +363,43 @@ Test(scripting, globals_are_those_of_redis) {
                   "EVAL %s 0", "return getfenv");
     EXPECT(c, "[:1 $number]", "EVAL %s 0", "return {os.clock() >= 0, type(os.clock())}");
 }
+
+/* Settings of a library are those of one script. */
+Test(scripting, settings_of_cjson_end_with_the_script) {
+    redisContext *c = ask_open(server_run(NULL, NULL));
+    const char *set = "cjson.encode_max_depth(3) cjson.decode_max_depth(4)\n"
+                      "cjson.decode_invalid_numbers(false) cjson.encode_keep_buffer(false)\n"
+                      "cjson.encode_number_precision(3) cjson.encode_sparse_array(true, 1, 2)\n"
+                      "cjson.encode_invalid_numbers(true) ";
+    const char *get =
+        "local convert, ratio, safe = cjson.encode_sparse_array()\n"
+        "return {cjson.encode_max_depth(), cjson.decode_max_depth(),\n"
+        "tostring(cjson.decode_invalid_numbers()), tostring(cjson.encode_keep_buffer()),\n"
+        "cjson.encode_number_precision(), tostring(convert), ratio, safe,\n"
+        "tostring(cjson.encode_invalid_numbers())}";
+    const char *defaults = "[:1000 :1000 $true $true :14 $false :2 :10 $false]";
+
+    EXPECT(c, defaults, "EVAL %s 0", get);
+    EXPECT(c, "[:3 :4 $false $false :3 $true :1 :2 $true]", "EVAL %s%s 0", set, get);
+    EXPECT(c, defaults, "EVAL %s 0", get);
+    EXPECT_PREFIX(c, "-ERR", "EVAL %serror() 0", set);
+    EXPECT(c, defaults, "EVAL %s 0", get);
+    EXPECT(c, "$f", "FUNCTION LOAD %s%s%s%s%s%s", "#!lua name=f\n",
+           "redis.register_function('set', function() ", set,
+           " end) redis.register_function('get', function() ", get, " end)");
+    EXPECT(c, "(nil)", "FCALL set 0");
+    EXPECT(c, defaults, "FCALL get 0");
+}
+
+/* The numbers are those of Redis 7.0.15, Redis 8.0.6 and Valkey 9.1.2 after their start. There a
+ * seed lasts: one script says what all others are given. */
+Test(scripting, random_numbers_go_on_and_a_seed_ends_with_the_script) {
+    redisContext *c = ask_open(server_run(NULL, NULL));
+    const char *two = "return {math.random(1000000), math.random(10, 20)}";
+
+    EXPECT(c, "[:396465 :19]", "EVAL %s 0", two);
+    EXPECT(c, "[:353337 :14]", "EVAL %s 0", two);
+    EXPECT(c, "[:266445]", "EVAL %s 0",
+           "math.randomseed(7) math.randomseed(7) return {math.random(1000000)}");
+    EXPECT(c, "[:318693 :19]", "EVAL %s 0", two);
+}
