@@ -166,6 +166,21 @@ void script_on_count(lua_State *L, lua_Debug *ar) {
     watch_again(sc, L);
 }
 
+void script_look(lua_State *L) {
+    if (scripting_of(L)->loading)
+        library_look(L);
+    else
+        script_on_count(L, NULL);
+}
+
+void script_poll(lua_State *L) {
+    struct run *run = &scripting_of(L)->run;
+
+    if (run->polled == run->ticks) return;
+    run->polled = run->ticks;
+    script_look(L);
+}
+
 bool scripting_end(struct engine *e) {
     struct run *run = &e->scripting->run;
 

@@ -228,11 +228,16 @@ enum { LOOK_EVERY = 100000 }; /* instructions */
 /* An upvalue of what runs the code of a library. */
 enum { UP_VIEW = 1, UP_META, UP_LOADING };
 
-static void watch_time(lua_State *L, lua_Debug *ar) {
+void library_look(lua_State *L) {
     const struct library_loading *l = scripting_of(L)->loading;
 
+    if (l && l->deadline_ns && clock_real_ns() > l->deadline_ns)
+        api_raise(L, "FUNCTION LOAD timeout");
+}
+
+static void watch_time(lua_State *L, lua_Debug *ar) {
     (void)ar;
-    if (l && clock_real_ns() > l->deadline_ns) api_raise(L, "FUNCTION LOAD timeout");
+    library_look(L);
 }
 
 static int run_code(lua_State *L) {

@@ -91,6 +91,7 @@ static const char *next_of_function(lua_State *L, void *arg, size_t *n) {
 
     look_at_time(L, s);
     if (s->rest.n) return give(s, n);
+    script_poll(L);
     luaL_checkstack(L, 2, "too many nested functions");
     lua_pushvalue(L, 1);
     lua_call(L, 0, 1);

@@ -19,8 +19,6 @@ static const char view_key; /* in a view's metatable: the table that it stands f
 
 #define READ_ONLY "Attempt to modify a readonly table"
 
-enum { PATTERN_MAX = 8 * 1024 }; /* the matcher calls itself once for each item */
-
 /* If it is a view: pushes what it stands for. */
 static bool push_viewed(lua_State *L, int at) {
     if (!lua_istable(L, at) || !lua_getmetatable(L, at)) return false;
@@ -234,26 +232,6 @@ static int quick_tonumber(lua_State *L) {
     return lua_tocfunction(L, lua_upvalueindex(1))(L);
 }
 
-static int short_pattern(lua_State *L) {
-    if (lua_isstring(L, 2) && lua_objlen(L, 2) > PATTERN_MAX)
-        return luaL_error(L, "pattern too complex");
-    return lua_tocfunction(L, lua_upvalueindex(1))(L); /* so that errors name the script's line */
-}
-
-static int bounded_rep(lua_State *L) {
-    size_t n;
-    const char *p = luaL_checklstring(L, 1, &n);
-    double times = luaL_checknumber(L, 2);
-    struct bytes *b = &scripting_of(L)->text;
-
-    if (times * (double)n > (double)(LIB_TEXT_MAX / 2))
-        return luaL_error(L, "resulting string too large");
-    bytes_clear(b);
-    for (double i = n ? times : 0; i >= 1; i--) bytes_append(b, p, n);
-    lib_push_text(L);
-    return 1;
-}
-
 /* Collecting may be asked for, but not turned off or tuned. */
 static int safe_collect(lua_State *L) {
     const char *what = luaL_optstring(L, 1, "collect");
@@ -301,22 +279,6 @@ static int steady_seed(lua_State *L) {
     return 0;
 }
 
-static int watched_create(lua_State *L) {
-    int n = lua_tocfunction(L, lua_upvalueindex(1))(L);
-
-    watch_coroutine(lua_tothread(L, -1));
-    return n;
-}
-
-static int watched_wrap(lua_State *L) {
-    int n = lua_tocfunction(L, lua_upvalueindex(1))(L);
-
-    lua_getupvalue(L, -1, 1);
-    watch_coroutine(lua_tothread(L, -1));
-    lua_pop(L, 1);
-    return n;
-}
-
 static int os_clock(lua_State *L) {
     lua_pushnumber(L, (double)clock() / CLOCKS_PER_SEC);
     return 1;
@@ -333,27 +295,6 @@ static void open_library(lua_State *L, const char *name, lua_CFunction open) {
 static void remove_global(lua_State *L, const char *name) {
     lua_pushnil(L);
     lua_setfield(L, LUA_GLOBALSINDEX, name);
-}
-
-/* Puts a guard before functions of the string library. */
-static void guard_patterns(lua_State *L) {
-    static const char *const names[] = {"find", "match", "gmatch", "gfind", "gsub"};
-
-    lua_getglobal(L, "string");
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        lua_getfield(L, -1, names[i]);
-        lua_pushcclosure(L, short_pattern, 1);
-        lua_setfield(L, -2, names[i]);
-    }
-    lua_pushcfunction(L, bounded_rep);
-    lua_setfield(L, -2, "rep");
-    lua_pop(L, 1);
-}
-
-static void replace_field(lua_State *L, const char *name, lua_CFunction f) {
-    lua_getfield(L, -1, name);
-    lua_pushcclosure(L, f, 1);
-    lua_setfield(L, -2, name);
 }
 
 static void replace_functions(lua_State *L) {
@@ -379,14 +320,14 @@ static void replace_functions(lua_State *L) {
     lua_getglobal(L, "table");
     lua_pushcfunction(L, safe_insert);
     lua_setfield(L, -2, "insert");
+    lib_table_guard(L);
     lua_getglobal(L, "math");
     lua_pushcfunction(L, steady_random);
     lua_setfield(L, -2, "random");
     lua_pushcfunction(L, steady_seed);
     lua_setfield(L, -2, "randomseed");
     lua_getglobal(L, "coroutine");
-    replace_field(L, "create", watched_create);
-    replace_field(L, "wrap", watched_wrap);
+    lib_coroutine_guard(L);
     lua_pop(L, 3);
 }
 
@@ -399,7 +340,9 @@ static void open_all(lua_State *L) {
     open_library(L, LUA_STRLIBNAME, luaopen_string);
     open_library(L, LUA_MATHLIBNAME, luaopen_math);
     for (size_t i = 0; i < sizeof removed / sizeof *removed; i++) remove_global(L, removed[i]);
-    guard_patterns(L);
+    lua_getglobal(L, "string");
+    lib_string_guard(L);
+    lua_pop(L, 1);
     replace_functions(L);
     lib_bit_open(L);
     lua_setglobal(L, "bit");

@@ -32,6 +32,21 @@ static bool is_readable(const redisContext *c) {
     return poll(&p, 1, 0) == 1;
 }
 
+static void all_can_be_ended(const char *const *endless, size_t n) {
+    struct server *s = server_run(SOON, NULL);
+    redisContext *a = ask_open(s), *b = ask_open(s);
+
+    for (size_t i = 0; i < n; i++) {
+        begin(a, b, endless[i]);
+        EXPECT(b, BUSY, "SET x 1");
+        EXPECT(b, "+OK", "SCRIPT KILL");
+        cr_assert(strncmp(ask_next(a), "-ERR Script killed by user with SCRIPT KILL...", 46) == 0);
+        EXPECT(b, "+PONG", "PING");
+        EXPECT(a, "+PONG", "PING");
+    }
+    EXPECT(b, "-NOTBUSY No scripts in execution right now.", "SCRIPT KILL");
+}
+
 Test(busy, a_script_that_only_reads_can_be_ended) {
     static const char *const endless[] = {
         "while true do end",
@@ -41,18 +56,36 @@ Test(busy, a_script_that_only_reads_can_be_ended) {
         "table.sort({1, 2, 3, 4}, function(a, b) while true do end end)",
         "string.gsub('x', '.', function() while true do end end)",
     };
-    struct server *s = server_run(SOON, NULL);
-    redisContext *a = ask_open(s), *b = ask_open(s);
 
-    for (size_t i = 0; i < sizeof endless / sizeof *endless; i++) {
-        begin(a, b, endless[i]);
-        EXPECT(b, BUSY, "SET x 1");
-        EXPECT(b, "+OK", "SCRIPT KILL");
-        cr_assert(strncmp(ask_next(a), "-ERR Script killed by user with SCRIPT KILL...", 46) == 0);
-        EXPECT(b, "+PONG", "PING");
-        EXPECT(a, "+PONG", "PING");
-    }
-    EXPECT(b, "-NOTBUSY No scripts in execution right now.", "SCRIPT KILL");
+    all_can_be_ended(endless, sizeof endless / sizeof *endless);
+}
+
+/* No instruction of Lua runs meanwhile, or few of them in each coroutine. */
+Test(busy, a_script_within_functions_of_libraries_can_be_ended, .timeout = 120) {
+    static const char *const endless[] = {
+        "string.find(('a'):rep(5000), '.-.-.-.-b')",
+        "string.match(('a'):rep(5000), '(.-)(.-)%2%1.-b')",
+        "string.gsub(('a'):rep(5000), 'a*a*a*a*b', '')",
+        "string.gmatch(('a'):rep(5000), '[ab]*%w*.+a?b')()",
+        "string.find(('('):rep(5e6), '%b()')",
+        "pcall(string.find, ('a'):rep(5000), '.-.-.-.-b') while true do end",
+        "coroutine.wrap(function() string.find(('a'):rep(5000), '.-.-.-.-b') end)()",
+        "local function f(n) if n > 0 then coroutine.wrap(f)(n - 1) coroutine.wrap(f)(n - 1) end "
+        "end "
+        "f(150)",
+        "local function f(n) for i = 1, 2 do coroutine.resume(coroutine.create(f), n - 1) end end "
+        "f(1)",
+        "coroutine.wrap(function() while true do coroutine.wrap(function() end)() end end)()",
+        "coroutine.wrap(function() while true do pcall(coroutine.wrap(function() while true do end "
+        "end)) end end)()",
+        "table.foreach({[('a'):rep(5000)] = '.-.-.-.-b'}, string.find)",
+        "local s, t = ('a'):rep(1e7), {} for i = 1, 1e5 do t[i] = i .. '' end "
+        "table.sort(t, function(...) return string.rep(s, 30) < s end)",
+        "local s, t = ('a'):rep(1e8), {} local x, y = s .. 'x', s .. 'y' "
+        "for i = 1, 1e4 do t[i] = i % 2 == 0 and x or y end table.sort(t)",
+    };
+
+    all_can_be_ended(endless, sizeof endless / sizeof *endless);
 }
 
 Test(busy, what_is_refused_fails_a_transaction) {

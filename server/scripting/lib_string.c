@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * lib_string - the functions of the table `string` that look for patterns or may grow without
+ * bounds: find, match, gmatch, gsub, rep. Their interface is that of Lua 5.1.
+ */
+#include "server/scripting/pattern.h"
+
+/* ---------------------------------------------------------------- captures */
+
+/* Capture i of the match from s to e, pushed. Capture 0 of a pattern without any is the match. */
+static void push_capture(struct matcher *m, int i, const char *s, const char *e) {
+    const struct pattern_capture *c = &m->captures[i < PATTERN_CAPTURES ? i : 0];
+
+    if (i >= m->ncaptures) {
+        if (i != 0) luaL_error(m->L, "invalid capture index");
+        lua_pushlstring(m->L, s, (size_t)(e - s));
+    } else if (c->n == CAPTURE_OPEN) {
+        luaL_error(m->L, "unfinished capture");
+    } else if (c->n == CAPTURE_POSITION) {
+        lua_pushinteger(m->L, c->p - m->subject + 1);
+    } else {
+        lua_pushlstring(m->L, c->p, (size_t)c->n);
+    }
+}
+
+/* All of them, or the match if there are none and `whole`; how many. */
+static int push_captures(struct matcher *m, bool whole, const char *s, const char *e) {
+    int n = m->ncaptures == 0 && whole ? 1 : m->ncaptures;
+
+    luaL_checkstack(m->L, n, "too many captures");
+    for (int i = 0; i < n; i++) push_capture(m, i, s, e);
+    return n;
+}
+
+/* ---------------------------------------------------------------- find, match */
+
+static struct slice text_arg(lua_State *L, int at) {
+    size_t n;
+    const char *p = luaL_checklstring(L, at, &n);
+
+    return slice_of(p, n);
+}
+
+/* Where argument 3 says to begin, from 0 on. */
+static size_t begin_arg(lua_State *L, size_t n) {
+    ptrdiff_t at = luaL_optinteger(L, 3, 1);
+
+    if (at < 0) at += (ptrdiff_t)n + 1;
+    if (at < 1) return 0;
+    return (size_t)at - 1 > n ? n : (size_t)at - 1;
+}
+
+static int find_plain(lua_State *L, struct slice s, struct slice what, size_t begin) {
+    const char *p = memmem(s.p + begin, s.n - begin, what.p, what.n);
+
+    pattern_spend(scripting_of(L), L, (p ? (size_t)(p - s.p) - begin : s.n - begin) / 8);
+    if (!p) {
+        lua_pushnil(L);
+        return 1;
+    }
+    lua_pushinteger(L, p - s.p + 1);
+    lua_pushinteger(L, p - s.p + (ptrdiff_t)what.n);
+    return 2;
+}
+
+static int look_for(lua_State *L, bool find) {
+    struct slice text = text_arg(L, 1), pattern = text_arg(L, 2);
+    size_t begin = begin_arg(L, text.n);
+    bool anchored = pattern.p[0] == '^';
+    struct matcher m;
+
+    if (find && (lua_toboolean(L, 4) || !strpbrk(pattern.p, "^$*+?.([%-")))
+        return find_plain(L, text, pattern, begin);
+    pattern_compile(&m, L, text, pattern.p + anchored);
+    for (const char *s = text.p + begin; s <= m.end; s++) {
+        const char *e = pattern_match(&m, s);
+
+        if (e && !find) return push_captures(&m, true, s, e);
+        if (e) {
+            lua_pushinteger(L, s - text.p + 1);
+            lua_pushinteger(L, e - text.p);
+            return push_captures(&m, false, s, e) + 2;
+        }
+        if (anchored) break;
+    }
+    lua_pushnil(L);
+    return 1;
+}
+
+static int string_find(lua_State *L) {
+    return look_for(L, true);
+}
+
+static int string_match(lua_State *L) {
+    return look_for(L, false);
+}
+
+/* ---------------------------------------------------------------- gmatch */
+
+enum { UP_TEXT = 1, UP_PATTERN, UP_BEGIN };
+
+static int next_match(lua_State *L) {
+    struct slice text;
+    struct matcher m;
+
+    text.p = lua_tolstring(L, lua_upvalueindex(UP_TEXT), &text.n);
+    pattern_compile(&m, L, text, lua_tostring(L, lua_upvalueindex(UP_PATTERN)));
+    for (const char *s = text.p + lua_tointeger(L, lua_upvalueindex(UP_BEGIN)); s <= m.end; s++) {
+        const char *e = pattern_match(&m, s);
+
+        if (!e) continue;
+        lua_pushinteger(L, e - text.p + (e == s));
+        lua_replace(L, lua_upvalueindex(UP_BEGIN));
+        return push_captures(&m, true, s, e);
+    }
+    return 0;
+}
+
+static int string_gmatch(lua_State *L) {
+    luaL_checkstring(L, 1);
+    luaL_checkstring(L, 2);
+    lua_settop(L, 2);
+    lua_pushinteger(L, 0);
+    lua_pushcclosure(L, next_match, 3);
+    return 1;
+}
+
+/* ---------------------------------------------------------------- gsub */
+
+/* A text in place of the match: %0 to %9 are captures, %x is x. */
+static void add_text(struct matcher *m, luaL_Buffer *b, const char *s, const char *e) {
+    size_t n;
+    const char *p = lua_tolstring(m->L, 3, &n);
+
+    pattern_spend(m->sc, m->L, n);
+    for (size_t i = 0; i < n; i++) {
+        if (p[i] != '%') {
+            luaL_addchar(b, p[i]);
+            continue;
+        }
+        i++; /* a zero comes after the text */
+        if (p[i] < '0' || p[i] > '9') {
+            luaL_addchar(b, p[i]);
+        } else if (p[i] == '0') {
+            luaL_addlstring(b, s, (size_t)(e - s));
+        } else {
+            push_capture(m, p[i] - '1', s, e);
+            luaL_addvalue(b);
+        }
+    }
+}
+
+/* What a function or a table makes of the match; nil and false leave it as it is. */
+static void add_made(struct matcher *m, luaL_Buffer *b, const char *s, const char *e) {
+    lua_State *L = m->L;
+
+    script_poll(L);
+    if (lua_isfunction(L, 3)) {
+        lua_pushvalue(L, 3);
+        lua_call(L, push_captures(m, true, s, e), 1);
+    } else {
+        push_capture(m, 0, s, e);
+        lua_gettable(L, 3);
+    }
+    if (!lua_toboolean(L, -1)) {
+        lua_pop(L, 1);
+        lua_pushlstring(L, s, (size_t)(e - s));
+    } else if (!lua_isstring(L, -1)) {
+        luaL_error(L, "invalid replacement value (a %s)", luaL_typename(L, -1));
+    }
+    luaL_addvalue(b);
+}
+
+static int string_gsub(lua_State *L) {
+    struct slice text = text_arg(L, 1);
+    const char *pattern = luaL_checkstring(L, 2), *s = text.p;
+    int type = lua_type(L, 3), done = 0, most = luaL_optint(L, 4, (int)(text.n + 1));
+    bool anchored = pattern[0] == '^', is_text = type == LUA_TSTRING || type == LUA_TNUMBER;
+    struct matcher m;
+    luaL_Buffer b;
+
+    luaL_argcheck(L, is_text || type == LUA_TFUNCTION || type == LUA_TTABLE, 3,
+                  "string/function/table expected");
+    lua_settop(L, 4);
+    pattern_compile(&m, L, text, pattern + anchored);
+    luaL_buffinit(L, &b);
+    while (done < most) {
+        const char *e = pattern_match(&m, s);
+
+        if (e && is_text)
+            add_text(&m, &b, s, e);
+        else if (e)
+            add_made(&m, &b, s, e);
+        done += e != NULL;
+        if (e && e > s)
+            s = e;
+        else if (s < m.end)
+            luaL_addchar(&b, *s++);
+        else
+            break;
+        if (anchored) break;
+    }
+    luaL_addlstring(&b, s, (size_t)(m.end - s));
+    luaL_pushresult(&b);
+    lua_pushinteger(L, done);
+    return 2;
+}
+
+/* ---------------------------------------------------------------- rep */
+
+static int string_rep(lua_State *L) {
+    struct slice text = text_arg(L, 1);
+    double times = luaL_checknumber(L, 2);
+    struct bytes *b = &scripting_of(L)->text;
+
+    if (times * (double)text.n > (double)(LIB_TEXT_MAX / 2))
+        return luaL_error(L, "resulting string too large");
+    bytes_clear(b);
+    for (double i = text.n ? times : 0; i >= 1; i--) bytes_append(b, text.p, text.n);
+    pattern_spend(scripting_of(L), L, b->n / 8);
+    lib_push_text(L);
+    return 1;
+}
+
+void lib_string_guard(lua_State *L) {
+    static const luaL_Reg functions[] = {{"find", string_find},
+                                         {"match", string_match},
+                                         {"gmatch", string_gmatch},
+                                         {"gfind", string_gmatch},
+                                         {"gsub", string_gsub},
+                                         {"rep", string_rep},
+                                         {NULL, NULL}};
+
+    luaL_register(L, NULL, functions);
+}
