@@ -50,8 +50,23 @@ static size_t begin_arg(lua_State *L, size_t n) {
     return (size_t)at - 1 > n ? n : (size_t)at - 1;
 }
 
+enum { SHORT_BYTES = 512 };
+
+/* memmem() is linear, but takes its time to begin. */
+static const char *find_text(const char *p, size_t n, struct slice what) {
+    const char *last;
+
+    if (what.n == 0) return p;
+    if (n > SHORT_BYTES || what.n > n) return memmem(p, n, what.p, what.n);
+    for (last = p + (n - what.n); p <= last; p++) {
+        p = memchr(p, what.p[0], (size_t)(last - p) + 1);
+        if (!p || memcmp(p, what.p, what.n) == 0) return p;
+    }
+    return NULL;
+}
+
 static int find_plain(lua_State *L, struct slice s, struct slice what, size_t begin) {
-    const char *p = memmem(s.p + begin, s.n - begin, what.p, what.n);
+    const char *p = find_text(s.p + begin, s.n - begin, what);
 
     pattern_spend(scripting_of(L), L, (p ? (size_t)(p - s.p) - begin : s.n - begin) / 8);
     if (!p) {
@@ -71,7 +86,8 @@ static int look_for(lua_State *L, bool find) {
 
     if (find && (lua_toboolean(L, 4) || !strpbrk(pattern.p, "^$*+?.([%-")))
         return find_plain(L, text, pattern, begin);
-    pattern_compile(&m, L, text, pattern.p + anchored);
+    pattern_begin(&m, L, text);
+    pattern_prepare(&m, pattern.p + anchored);
     for (const char *s = text.p + begin; s <= m.end; s++) {
         const char *e = pattern_match(&m, s);
 
@@ -97,14 +113,16 @@ static int string_match(lua_State *L) {
 
 /* ---------------------------------------------------------------- gmatch */
 
-enum { UP_TEXT = 1, UP_PATTERN, UP_BEGIN };
+enum { UP_TEXT = 1, UP_SLOTS, UP_CAPTURES, UP_BEGIN };
 
 static int next_match(lua_State *L) {
     struct slice text;
     struct matcher m;
 
     text.p = lua_tolstring(L, lua_upvalueindex(UP_TEXT), &text.n);
-    pattern_compile(&m, L, text, lua_tostring(L, lua_upvalueindex(UP_PATTERN)));
+    pattern_begin(&m, L, text);
+    m.slots = lua_touserdata(L, lua_upvalueindex(UP_SLOTS));
+    m.ncaptures = (int)lua_tointeger(L, lua_upvalueindex(UP_CAPTURES));
     for (const char *s = text.p + lua_tointeger(L, lua_upvalueindex(UP_BEGIN)); s <= m.end; s++) {
         const char *e = pattern_match(&m, s);
 
@@ -117,11 +135,18 @@ static int next_match(lua_State *L) {
 }
 
 static int string_gmatch(lua_State *L) {
+    const char *pattern;
+    size_t n;
+
     luaL_checkstring(L, 1);
-    luaL_checkstring(L, 2);
+    pattern = luaL_checkstring(L, 2);
     lua_settop(L, 2);
+    n = pattern_slots(L, pattern);
+    lua_pushvalue(L, 1);
+    lua_pushinteger(L,
+                    pattern_compile(lua_newuserdata(L, n * sizeof(union pattern_slot)), pattern));
     lua_pushinteger(L, 0);
-    lua_pushcclosure(L, next_match, 3);
+    lua_pushcclosure(L, next_match, 4);
     return 1;
 }
 
@@ -182,7 +207,8 @@ static int string_gsub(lua_State *L) {
     luaL_argcheck(L, is_text || type == LUA_TFUNCTION || type == LUA_TTABLE, 3,
                   "string/function/table expected");
     lua_settop(L, 4);
-    pattern_compile(&m, L, text, pattern + anchored);
+    pattern_begin(&m, L, text);
+    pattern_prepare(&m, pattern + anchored);
     luaL_buffinit(L, &b);
     while (done < most) {
         const char *e = pattern_match(&m, s);

@@ -3,7 +3,7 @@
 
 #include "storage/base/clock.h"
 
-enum { PIECE_BYTES = 256, PIECES_MAX = 1024 * 1024 };
+enum { PIECE_BYTES = 256, PIECES_MAX = 1024 * 1024, SHORT_BYTES = 4096 /* takes no time */ };
 
 /* What the parser reads from. */
 struct source {
@@ -25,7 +25,7 @@ static void look_at_time(lua_State *L, struct source *s) {
 static const char *give(struct source *s, size_t *n) {
     const char *p = s->rest.p;
 
-    *n = s->rest.n < PIECE_BYTES ? s->rest.n : PIECE_BYTES;
+    *n = s->rest.n < PIECE_BYTES || !s->allowed_ns ? s->rest.n : PIECE_BYTES;
     s->rest = slice_of(p + *n, s->rest.n - *n);
     if (s->allowed_ns) s->left_ns = clock_real_ns();
     return *n ? p : NULL;
@@ -64,7 +64,8 @@ int load_text(lua_State *L, struct slice code, const char *chunk, int limit_ms) 
         lua_pushliteral(L, WRONG_MODE);
         return LUA_ERRSYNTAX;
     }
-    return load_named(L, next_of_text, &s, chunk, limit_ms);
+    return load_named(L, next_of_text, &s, chunk,
+                      code.n <= SHORT_BYTES ? COMPILE_NO_LIMIT : limit_ms);
 }
 
 /* ---------------------------------------------------------------- for scripts */

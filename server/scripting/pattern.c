@@ -39,7 +39,11 @@ static const char *const wrong_texts[] = {
 /* ---------------------------------------------------------------- sets of characters */
 
 static void class_range(uint64_t set[4], unsigned from, unsigned to) {
-    for (unsigned c = from; c <= to; c++) set[c / 64] |= 1ull << c % 64;
+    for (unsigned i = from / 64; i <= to / 64; i++) {
+        unsigned low = i == from / 64 ? from % 64 : 0, high = i == to / 64 ? to % 64 : 63;
+
+        set[i] |= ~0ull >> (63 - high + low) << low;
+    }
 }
 
 static bool in_class(const uint64_t *set, char ch) {
@@ -50,21 +54,19 @@ static bool in_class(const uint64_t *set, char ch) {
 
 /* Pairs of first and last character of the class; NULL: the letter is no class. */
 static const char *class_ranges(char lower, size_t *n) {
-    static const struct {
-        char name;
-        uint8_t n;
-        const char *ranges;
-    } classes[] = {{'a', 4, "AZaz"},    {'d', 2, "09"}, {'l', 2, "az"},
-                   {'s', 4, "\t\r  "},  {'u', 2, "AZ"}, {'w', 6, "09AZaz"},
-                   {'x', 6, "09AFaf"},  {'z', 2, "\0"}, {'c', 4, "\0\x1f\x7f\x7f"},
-                   {'p', 8, "!/:@[`{~"}};
-
-    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++) {
-        if (classes[i].name != lower) continue;
-        *n = classes[i].n;
-        return classes[i].ranges;
+    switch (lower) {
+    case 'a': *n = 4; return "AZaz";
+    case 'c': *n = 4; return "\0\x1f\x7f\x7f";
+    case 'd': *n = 2; return "09";
+    case 'l': *n = 2; return "az";
+    case 'p': *n = 8; return "!/:@[`{~";
+    case 's': *n = 4; return "\t\r  ";
+    case 'u': *n = 2; return "AZ";
+    case 'w': *n = 6; return "09AZaz";
+    case 'x': *n = 6; return "09AFaf";
+    case 'z': *n = 2; return "\0";
+    default: return NULL;
     }
-    return NULL;
 }
 
 /* What an escaped character stands for: a class, all but a class (in upper case), or itself. */
@@ -127,7 +129,10 @@ struct compiler {
 static struct pattern_item *add(struct compiler *c, enum item_kind kind) {
     struct pattern_item *it = &c->slots[c->n++].item;
 
-    *it = (struct pattern_item){.kind = (uint8_t)kind, .next = c->n};
+    it->kind = (uint8_t)kind;
+    it->suffix = 0;
+    it->a = 0;
+    it->next = c->n;
     return it;
 }
 
@@ -142,7 +147,7 @@ static uint64_t *add_set(struct compiler *c, struct pattern_item *it) {
 }
 
 static void add_suffix(struct compiler *c, struct pattern_item *it) {
-    if (*c->p && strchr("*+?-", *c->p)) it->suffix = (uint8_t)*c->p++;
+    if (*c->p == '*' || *c->p == '+' || *c->p == '?' || *c->p == '-') it->suffix = (uint8_t)*c->p++;
 }
 
 static void compile_bracket(struct compiler *c, enum item_kind kind) {
@@ -256,21 +261,34 @@ static void compile_item(struct compiler *c) {
     add_suffix(c, it);
 }
 
-void pattern_compile(struct matcher *m, lua_State *L, struct slice subject, const char *pattern) {
-    size_t n = strlen(pattern), slots = n + 3; /* slot 0, `$` and the end */
-    struct compiler c = {.p = pattern, .n = 1};
-
-    if (n > PATTERN_MAX) luaL_error(L, "pattern too complex");
+void pattern_begin(struct matcher *m, lua_State *L, struct slice subject) {
     m->L = L;
     m->sc = scripting_of(L);
     m->subject = subject.p;
     m->end = subject.p + subject.n;
-    m->slots = slots <= PATTERN_SLOTS ? m->own : lua_newuserdata(L, slots * sizeof *m->slots);
-    c.slots = m->slots;
-    pattern_spend(m->sc, L, n);
+}
+
+size_t pattern_slots(lua_State *L, const char *pattern) {
+    size_t n = strlen(pattern);
+
+    if (n > PATTERN_MAX) luaL_error(L, "pattern too complex");
+    pattern_spend(scripting_of(L), L, n);
+    return n + 3; /* slot 0, `$` and the end */
+}
+
+int pattern_compile(union pattern_slot *slots, const char *pattern) {
+    struct compiler c = {.p = pattern, .slots = slots, .n = 1};
+
     while (*c.p && !c.done) compile_item(&c);
     if (!c.done) add(&c, ITEM_END);
-    m->ncaptures = c.opened;
+    return c.opened;
+}
+
+void pattern_prepare(struct matcher *m, const char *pattern) {
+    size_t n = pattern_slots(m->L, pattern);
+
+    m->slots = n <= PATTERN_SLOTS ? m->own : lua_newuserdata(m->L, n * sizeof *m->slots);
+    m->ncaptures = pattern_compile(m->slots, pattern);
 }
 
 /* ---------------------------------------------------------------- matching */

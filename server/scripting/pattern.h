@@ -56,8 +56,15 @@ struct matcher {
     union pattern_slot own[PATTERN_SLOTS];
 };
 
+/* What is matched, before anything else. */
+void pattern_begin(struct matcher *m, lua_State *L, struct slice subject);
+
 /* Compiles the pattern, up to its first zero byte. May push one value, which has to stay. */
-void pattern_compile(struct matcher *m, lua_State *L, struct slice subject, const char *pattern);
+void pattern_prepare(struct matcher *m, const char *pattern);
+
+/* The same by hand: the slots that it needs at the most, and how many captures it has. */
+size_t pattern_slots(lua_State *L, const char *pattern);
+int pattern_compile(union pattern_slot *slots, const char *pattern);
 
 /* Where a match that begins at `s` ends; NULL: there is none. May raise an error. */
 const char *pattern_match(struct matcher *m, const char *s);
