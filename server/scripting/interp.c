@@ -355,6 +355,7 @@ int script_run(struct call *x, struct run run) {
     ok = lua_pcall(L, 0, 0, AT_ON_ERROR) == 0;
     if (!ok) fail_run(sc, x, from);
     lua_settop(L, AT_TOP);
+    if (sc->text.cap > TEXT_KEPT) bytes_release(&sc->text); /* an error ended a library's work */
     collect_much(sc);
     sc->run.outer = NULL;
     x->e->busy = BUSY_NOT;

@@ -224,6 +224,9 @@ void library_look(lua_State *L);
 /* What a library may write at the most. */
 #define LIB_TEXT_MAX (1ull << 30)
 
+/* The longest string that Lua gets memory for. */
+#define LIB_STRING_MAX ((512ull << 20) - 64)
+
 /* Pushes what stands in sc->text as a string, and gives back what was too much of it. */
 void lib_push_text(lua_State *L);
 

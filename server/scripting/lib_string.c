@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * lib_string - the functions of the table `string` that look for patterns or may grow without
- * bounds: find, match, gmatch, gsub, rep. Their interface is that of Lua 5.1.
+ * bounds: find, match, gmatch, gsub, rep, upper, lower, reverse. Their interface is that of
+ * Lua 5.1.
  */
 #include "server/scripting/pattern.h"
+
+#include <ctype.h>
 
 /* ---------------------------------------------------------------- captures */
 
@@ -232,30 +235,110 @@ static int string_gsub(lua_State *L) {
     return 2;
 }
 
-/* ---------------------------------------------------------------- rep */
+/* ---------------------------------------------------------------- rep, upper, lower, reverse */
+
+enum { CHUNK_BYTES = 1024 * 1024 };
+
+/* How much of `left` is done before the script is looked at: a multiple of `unit`. */
+static size_t next_chunk(lua_State *L, size_t left, size_t unit) {
+    size_t n = unit < CHUNK_BYTES ? CHUNK_BYTES / unit * unit : unit;
+
+    if (n > left) n = left;
+    pattern_spend(scripting_of(L), L, n / 8);
+    return n;
+}
 
 static int string_rep(lua_State *L) {
     struct slice text = text_arg(L, 1);
     double times = luaL_checknumber(L, 2);
     struct bytes *b = &scripting_of(L)->text;
+    size_t n, total;
+    char *p;
 
-    if (times * (double)text.n > (double)(LIB_TEXT_MAX / 2))
+    if (times * (double)text.n > (double)LIB_STRING_MAX)
         return luaL_error(L, "resulting string too large");
     bytes_clear(b);
-    for (double i = text.n ? times : 0; i >= 1; i--) bytes_append(b, text.p, text.n);
-    pattern_spend(scripting_of(L), L, b->n / 8);
+    total = times >= 1 ? (size_t)times * text.n : 0;
+    p = bytes_room(b, total);
+    if (total) memcpy(p, text.p, text.n);
+    for (b->n = total ? text.n : 0; b->n < total; b->n += n) {
+        n = next_chunk(L, total - b->n < b->n ? total - b->n : b->n, text.n);
+        memcpy(p + b->n, p, n);
+    }
     lib_push_text(L);
     return 1;
 }
 
+static void copy_upper(char *to, const char *from, size_t n) {
+    for (size_t i = 0; i < n; i++) to[i] = (char)toupper((unsigned char)from[i]);
+}
+
+static void copy_lower(char *to, const char *from, size_t n) {
+    for (size_t i = 0; i < n; i++) to[i] = (char)tolower((unsigned char)from[i]);
+}
+
+static int change_case(lua_State *L, void (*copy)(char *to, const char *from, size_t n)) {
+    struct slice text = text_arg(L, 1);
+    struct bytes *b = &scripting_of(L)->text;
+    char *p;
+
+    bytes_clear(b);
+    p = bytes_room(b, text.n);
+    for (size_t n; b->n < text.n; b->n += n) {
+        n = next_chunk(L, text.n - b->n, 1);
+        copy(p + b->n, text.p + b->n, n);
+    }
+    lib_push_text(L);
+    return 1;
+}
+
+static int string_upper(lua_State *L) {
+    return change_case(L, copy_upper);
+}
+
+static int string_lower(lua_State *L) {
+    return change_case(L, copy_lower);
+}
+
+static int string_reverse(lua_State *L) {
+    struct slice text = text_arg(L, 1);
+    struct bytes *b = &scripting_of(L)->text;
+    char *p;
+
+    bytes_clear(b);
+    p = bytes_room(b, text.n);
+    for (size_t n; b->n < text.n; b->n += n) {
+        n = next_chunk(L, text.n - b->n, 1);
+        for (size_t i = b->n; i < b->n + n; i++) p[i] = text.p[text.n - 1 - i];
+    }
+    lib_push_text(L);
+    return 1;
+}
+
+/* ---------------------------------------------------------------- format */
+
+enum { QUOTED_MAX = 32 * 1024 * 1024 };
+
+/* Lua's own; %q writes a byte at a time, and no one can end it. */
+static int string_format(lua_State *L) {
+    size_t n = 0;
+
+    if (lua_type(L, 1) == LUA_TSTRING && memchr(lua_tostring(L, 1), 'q', lua_objlen(L, 1)))
+        for (int i = 2; i <= lua_gettop(L); i++)
+            if (lua_type(L, i) == LUA_TSTRING) n += lua_objlen(L, i);
+    if (n > QUOTED_MAX) return luaL_error(L, "string too long to be quoted");
+    return lua_tocfunction(L, lua_upvalueindex(1))(L);
+}
+
 void lib_string_guard(lua_State *L) {
-    static const luaL_Reg functions[] = {{"find", string_find},
-                                         {"match", string_match},
-                                         {"gmatch", string_gmatch},
-                                         {"gfind", string_gmatch},
-                                         {"gsub", string_gsub},
-                                         {"rep", string_rep},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"find", string_find},       {"match", string_match},
+                                         {"gmatch", string_gmatch},   {"gfind", string_gmatch},
+                                         {"gsub", string_gsub},       {"rep", string_rep},
+                                         {"upper", string_upper},     {"lower", string_lower},
+                                         {"reverse", string_reverse}, {NULL, NULL}};
 
     luaL_register(L, NULL, functions);
+    lua_getfield(L, -1, "format");
+    lua_pushcclosure(L, string_format, 1);
+    lua_setfield(L, -2, "format");
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * lib_table - functions of the table `table` that may call C functions without end: foreach,
- * foreachi, sort. No instruction of Lua runs meanwhile, so the script is looked at here.
+ * lib_table - functions of the table `table` that may take long while no instruction of Lua runs:
+ * foreach, foreachi and sort call C functions in a loop, concat may write 512 MiB. So the script is
+ * looked at here.
  */
 #include "server/scripting/interp.h"
 
@@ -36,6 +37,50 @@ static int table_foreachi(lua_State *L) {
         if (call_each(L)) return 1;
     }
     return 0;
+}
+
+/* ---------------------------------------------------------------- concat */
+
+/* Element i of argument 1, pushed as a string. */
+static struct slice push_element(lua_State *L, int i) {
+    struct slice s;
+
+    lua_rawgeti(L, 1, i);
+    if (!lua_isstring(L, -1))
+        luaL_error(L, "invalid value (%s) at index %d in table for 'concat'", luaL_typename(L, -1),
+                   i);
+    s.p = lua_tolstring(L, -1, &s.n);
+    return s;
+}
+
+static int table_concat(lua_State *L) {
+    struct bytes *b = &scripting_of(L)->text;
+    struct slice sep;
+    size_t n = 0;
+    int from, to;
+
+    sep.p = luaL_optlstring(L, 2, "", &sep.n);
+    luaL_checktype(L, 1, LUA_TTABLE);
+    from = luaL_optint(L, 3, 1);
+    to = luaL_opt(L, luaL_checkint, 4, (int)lua_objlen(L, 1));
+    for (int64_t i = from; i <= to; i++) {
+        n += push_element(L, (int)i).n + (i < to ? sep.n : 0);
+        lua_pop(L, 1);
+        if (n > LIB_STRING_MAX) return luaL_error(L, "resulting string too large");
+        if (i % 1024 == 0) script_poll(L);
+    }
+    bytes_clear(b);
+    bytes_room(b, n);
+    for (int64_t i = from; i <= to; i++) {
+        struct slice s = push_element(L, (int)i);
+
+        bytes_append(b, s.p, s.n);
+        lua_pop(L, 1);
+        if (i < to) bytes_append(b, sep.p, sep.n);
+        if (i % 1024 == 0) script_poll(L);
+    }
+    lib_push_text(L);
+    return 1;
 }
 
 /* ---------------------------------------------------------------- sort */
@@ -87,8 +132,10 @@ static int table_sort(lua_State *L) {
 }
 
 void lib_table_guard(lua_State *L) {
-    static const luaL_Reg functions[] = {
-        {"foreach", table_foreach}, {"foreachi", table_foreachi}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"foreach", table_foreach},
+                                         {"foreachi", table_foreachi},
+                                         {"concat", table_concat},
+                                         {NULL, NULL}};
 
     luaL_register(L, NULL, functions);
     lua_getfield(L, -1, "sort");

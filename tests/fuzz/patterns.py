@@ -61,6 +61,7 @@ for i = 1, #ARGV, 5 do
   put(pcall(string.gsub, s, p, words, most))
   put(pcall(string.gsub, s, p, call))
   put(pcall(string.gsub, s, p, at))
+  put(s:upper(), s:lower(), s:reverse(), s:rep(at), s:rep(most / 7))
 end
 return out
 """
@@ -85,7 +86,35 @@ for i = 0, n do for j = 0, n do
   put(pcall(string.gsub, 'aaa', pick(i), pick(j)))
   put(pcall(string.gsub, 'aaa', 'a', pick(i), pick(j)))
   if not (type(pick(j)) == 'number' and pick(j) > 1e4) then put(pcall(string.rep, pick(i), pick(j))) end
+  put(pcall(string.upper, pick(i))) put(pcall(string.lower, pick(i))) put(pcall(string.reverse, pick(i)))
+  put(pcall(string.format, pick(i), pick(j))) put(pcall(string.format, '%q %s', pick(i), pick(j)))
 end end
+for i = 0, n do for j = 0, n do for k = 0, n do
+  local t = {pick(j), pick(k), 7}
+  put(pcall(table.concat, t, pick(i)))
+  put(pcall(table.concat, pick(i), pick(j), pick(k)))
+end
+  put(pcall(table.concat, {1, 'b', 2.5, 'd'}, ', ', i - 2, j - 3))
+  put(pcall(coroutine.create, pick(i))) put(pcall(coroutine.wrap, pick(i))) put(pcall(coroutine.resume, pick(i), pick(j)))
+  put(pcall(table.foreach, pick(i), pick(j))) put(pcall(table.foreachi, pick(i), pick(j)))
+  put(pcall(table.sort, {pick(i), pick(j), pick(i)})) put(pcall(table.sort, {3, 1, 2}, pick(i)))
+end end
+local co
+co = coroutine.create(function(a, b)
+  put(true, a, b, coroutine.status(co), coroutine.resume(co))
+  put(true, coroutine.yield(1, 2, nil))
+  local inner = coroutine.wrap(function() put(coroutine.resume(co)) put(true, coroutine.status(co)) error({err = 'inner'}) end)
+  put(pcall(inner)) put(pcall(inner))
+  error('the end')
+end)
+for i = 1, 4 do put(coroutine.resume(co, i, 'x')) put(true, coroutine.status(co)) end
+local w = coroutine.wrap(function() error('text') end)
+put(pcall(w)) put(pcall(w)) put(pcall(coroutine.wrap(function() error() end)))
+put(coroutine.resume(coroutine.create(function(...) return select('#', ...), ... end), nil, nil))
+local seen = {}
+put(pcall(table.foreach, {10, 20, x = 1}, function(k, v) seen[#seen + 1] = tostring(k) .. '=' .. tostring(v) end))
+put(pcall(table.foreachi, {10, 20, 30}, function(k, v) if k == 2 then return v end end))
+put(true, table.concat(seen, ' '))
 put(pcall(string.find)) put(pcall(string.gsub)) put(pcall(string.gsub, 'a', 'a')) put(pcall(string.match, 'a'))
 put(pcall(string.gmatch)) put(pcall(string.rep, 'x')) put(pcall(string.rep))
 put(pcall(function() return ('x'):find() end)) put(pcall(function() return ('x'):rep({}) end))
@@ -152,7 +181,7 @@ def differ(mine, theirs, cases):
         return "%r is not %r" % (mine, theirs)
     for i, (a, b) in enumerate(zip(mine[1], theirs[1])):
         if a != b:
-            return "case %r, line %d: %r is not %r" % (cases[i // 11 * 5:i // 11 * 5 + 5], i % 11, a, b)
+            return "case %r, line %d: %r is not %r" % (cases[i // 12 * 5:i // 12 * 5 + 5], i % 12, a, b)
     return "%d lines are not %d" % (len(mine[1]), len(theirs[1]))
 
 

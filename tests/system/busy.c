@@ -20,6 +20,10 @@ static bool is_busy(void *c) {
     return strcmp(ask(c, "PING"), BUSY) == 0;
 }
 
+static bool is_busy_function(void *c) {
+    return strncmp(ask(c, "PING"), "-BUSY", 5) == 0;
+}
+
 /* Sends the script from one connection, and waits until another is told that it runs. */
 static void begin(redisContext *runs, redisContext *other, const char *script) {
     ask_send(runs, "EVAL %s 0", script);
@@ -181,6 +185,31 @@ Test(busy, a_signal_ends_what_has_not_written) {
     cr_assert_eq(server_signal(s, SIGTERM), 0);
     server_start(s, SOON, NULL);
     EXPECT(ask_open(s), "$1", "GET kept");
+}
+
+Test(busy, a_signal_ends_a_pattern_that_backtracks) {
+    struct server *s = server_run(SOON, NULL);
+    redisContext *a = ask_open(s), *b = ask_open(s);
+
+    begin(a, b, "coroutine.wrap(function() string.find(('a'):rep(5000), '.-.-.-.-b') end)()");
+    cr_assert_eq(server_signal(s, SIGTERM), 0);
+}
+
+/* Strings have their methods while a library loads. */
+Test(busy, a_pattern_that_backtracks_in_a_library_is_ended) {
+    struct server *s = server_run(SOON, NULL);
+    redisContext *a = ask_open(s), *b = ask_open(s);
+    const char *library = "#!lua name=x\n"
+                          "redis.register_function('f', function() "
+                          "  return ('a'):rep(5000):find('.-.-.-.-b') end)";
+
+    EXPECT(a, "-ERR Error registering functions: ERR FUNCTION LOAD timeout", "FUNCTION LOAD %s",
+           "#!lua name=x\nlocal x = ('a'):rep(5000):find('.-.-.-.-b')");
+    EXPECT(a, "$x", "FUNCTION LOAD %s", library);
+    ask_send(a, "FCALL f 0");
+    cr_assert(kit_wait(is_busy_function, b, 20));
+    EXPECT(b, "+OK", "FUNCTION KILL");
+    EXPECT_PREFIX(b, "+PONG", "PING");
 }
 
 Test(busy, without_a_threshold_nobody_is_told) {

@@ -113,6 +113,12 @@ Test(scripting, bad_input_of_libraries_is_an_error) {
         "return table.insert({1, 2, 3}, 2^31, 1)",
         "return table.insert({1, 2, 3}, -2^31, 1)",
         "return unpack({}, 1, 1e6)",
+        "return string.rep('x', 2^29)",
+        "return string.format('\\0%q', string.rep('x', 2^25 + 1))",
+        "local t = {} for i = 1, 1000 do t[i] = 'x' end return table.concat(t, ('y'):rep(1e6))",
+        "local s = string.rep('x', 2^28) return table.concat({s, s})",
+        "local s = string.rep('x', 2^26) return s:gsub('x', 'yyyyyyyyyy')",
+        "return table.concat({}, 'x', 1, 2^31 - 1)",
     };
 
     all_are_errors(c, tries, sizeof tries / sizeof *tries);
