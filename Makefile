@@ -17,9 +17,12 @@ LIBS_release    := -ljemalloc
 CFLAGS_asan     := -O1 -g -fsanitize=address -fno-omit-frame-pointer -DSTET_DCHECK
 CFLAGS_ubsan    := -O1 -g -fsanitize=undefined -fno-sanitize-recover=all -DSTET_DCHECK
 CFLAGS_tsan     := -O1 -g -fsanitize=thread -DSTET_DCHECK
+# By clang only: see "make fuzz". It calls NULL + 0 an overflow of a pointer.
+CFLAGS_fuzz     := -O1 -g -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize=pointer-overflow -fno-sanitize-recover=all -DSTET_DCHECK -DSTET_LIBFUZZER
+CFLAGS_cover    := -O1 -g -fprofile-instr-generate -fcoverage-mapping -DSTET_DCHECK
 OPT      := $(CFLAGS_$(FLAVOUR))
 ifeq ($(OPT),)
-$(error unknown FLAVOUR '$(FLAVOUR)': release, asan, ubsan, tsan)
+$(error unknown FLAVOUR '$(FLAVOUR)': release, asan, ubsan, tsan, fuzz, cover)
 endif
 
 WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
@@ -104,7 +107,7 @@ help:
 	@echo 'make            build $(BUILD)/stet-server and the tools'
 	@echo 'make run        install what is missing, build, serve on 127.0.0.1:6379 with redis-compat.conf'
 	@echo 'make test       install what is missing, build, run every test, print the counts'
-	@echo 'make unit | system | lint | asan | ubsan | tsan | crash ROUNDS=n | powercut SEEDS=n | fuse SECONDS=n | differential SECONDS=n SEED=s | clients | bench | install | clean'
+	@echo 'make unit | system | lint | asan | ubsan | tsan | crash ROUNDS=n | powercut SEEDS=n | fuse SECONDS=n | differential SECONDS=n SEED=s | fuzz TARGET=x SECONDS=n | fuzz-coverage | clients | bench | install | clean'
 
 setup:
 	@tools/setup

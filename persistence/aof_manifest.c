@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-enum { LINE_MAX_BYTES = 1024 };
+enum { LINE_MAX_BYTES = 1024 }; /* as Redis; the longest name of ours takes 1007 */
 
 void aof_manifest_release(struct aof_manifest *m) {
     mem_free(m->files);
@@ -51,6 +51,7 @@ static const char *take_pair(struct aof_file *f, struct slice key, struct slice 
     if (slice_is(key, "file")) {
         if (value.n == 0 || value.n >= AOF_NAME_MAX) return "a file name is empty or too long";
         if (memchr(value.p, '/', value.n)) return "a file name holds a path";
+        if (memchr(value.p, '\0', value.n)) return "a file name holds a NUL";
         memcpy(f->name, value.p, value.n);
         f->name[value.n] = '\0';
     } else if (slice_is(key, "seq")) {
@@ -131,9 +132,11 @@ int aof_manifest_parse(struct aof_manifest *m, const char *name, struct slice te
 
 /* ---------------------------------------------------------------- writing */
 
+/* As Redis: what a line could not be split at again, and what is not text. */
 static bool needs_quotes(const char *name) {
     for (; *name; name++)
-        if (isspace((unsigned char)*name) || !isprint((unsigned char)*name) || *name == '"')
+        if (isspace((unsigned char)*name) || !isprint((unsigned char)*name) ||
+            strchr("\"'\\", *name))
             return true;
     return false;
 }

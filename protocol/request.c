@@ -159,8 +159,8 @@ struct array_parse {
     size_t n, at;
     int64_t argc, bulk_len;
     struct request_args *args;
-    size_t first;       /* in args */
-    const char *origin; /* added to offsets: `in`, or NULL while a partial command is kept */
+    size_t first;     /* in args */
+    uintptr_t origin; /* added to offsets: `in`, or 0 while a partial command is kept */
 };
 
 static const char *argc_problem(int64_t argc, const struct request_limits *limits) {
@@ -206,7 +206,7 @@ static enum request_result parse_bulks(struct array_parse *a, const struct reque
             *error = "bulk string without CRLF";
             return REQUEST_BAD;
         }
-        request_args_push(a->args, a->origin + a->at, (size_t)a->bulk_len);
+        request_args_push(a->args, (const char *)(a->origin + a->at), (size_t)a->bulk_len);
         a->at += (size_t)a->bulk_len + 2;
         a->bulk_len = -1;
     }
@@ -237,7 +237,7 @@ static void resume_args(const struct array_parse *a, struct request_partial *p,
 static enum request_result parse_array(char *in, size_t n, const struct request_limits *limits,
                                        struct request_partial **partial, struct request_args *args,
                                        struct request *out, size_t *need, const char **error) {
-    struct array_parse a = {in, n, 1, 0, -1, args, args->n, in};
+    struct array_parse a = {in, n, 1, 0, -1, args, args->n, (uintptr_t)in};
     enum request_result rc;
 
     out->first = args->n;
@@ -248,7 +248,7 @@ static enum request_result parse_array(char *in, size_t n, const struct request_
         a.bulk_len = (*partial)->bulk_len;
         a.args = &(*partial)->args;
         a.first = 0;
-        a.origin = NULL;
+        a.origin = 0;
     } else {
         int got = read_length(in, n, &a.at, &a.argc);
 

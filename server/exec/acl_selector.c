@@ -221,6 +221,7 @@ static const char *note_absent(struct acl_selector *s, const struct acl_terms *t
     struct slice head = {rule.p, bar ? (size_t)(bar - rule.p) : rule.n};
 
     if (!is_of_redis(head) || acl_find_command(terms->commands, head)) return ACL_ERR_UNKNOWN;
+    if (!acl_is_word(rule)) return ACL_ERR_SYNTAX;
     note_rule(s, rule, allow);
     return NULL;
 }
@@ -235,7 +236,7 @@ static const char *allow_with_bar(struct acl_selector *s, const struct acl_terms
 
     if (!cmd) return note_absent(s, terms, rule, true);
     if (cmd->parent) return ERR_FIRST_ARG_OF_SUB;
-    if (word.n == 0) return ACL_ERR_SYNTAX;
+    if (word.n == 0 || !acl_is_word(word)) return ACL_ERR_SYNTAX;
     if (cmd->nsub) {
         cmd = acl_find_command(terms->commands, rule);
         if (!cmd) return ACL_ERR_UNKNOWN;

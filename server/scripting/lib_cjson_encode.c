@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/scripting/cjson.h"
 
+#include <limits.h>
 #include <math.h>
 
 struct writer {
@@ -66,7 +67,7 @@ static void put_number(struct writer *w, int at) {
         bytes_append(w->b, "null", 4);
         return;
     }
-    if (v == (double)(int)v && !signbit(v))
+    if (!signbit(v) && v <= INT_MAX && v == (double)(int)v)
         bytes_append_int(w->b, (int)v);
     else if (isnan(v))
         bytes_append(w->b, "nan", 3);

@@ -142,6 +142,25 @@ Test(acl, a_wrong_rule_changes_nothing) {
     cr_expect_str_eq(shown("u"), OFF "~k resetchannels -@all +get");
 }
 
+/* It would be another rule, or another user, once it was written to a file and read. */
+Test(acl, a_first_argument_is_one_word) {
+    static const struct slice wrong[] = {
+        SLICE("+get|a b"),        SLICE("+get|a\tb"),   SLICE("+get|a\nuser v on nopass +@all"),
+        SLICE("+get|\0"),         SLICE("+get|a\0b"),   SLICE("+replicaof|a b"),
+        SLICE("-replicaof|a\nb"), SLICE("+asking|\0x"),
+    };
+
+    cr_expect_str_eq(set("u", "+ping"), "OK");
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        struct bytes why = {0};
+
+        cr_expect_eq(acl_set_user(&engine, SLICE("u"), &wrong[i], 1, &why), -1, "%zu", i);
+        cr_expect_not_null(memmem(why.p, why.n, "Syntax error", 12), "%zu", i);
+        bytes_release(&why);
+    }
+    cr_expect_str_eq(shown("u"), OFF "resetchannels -@all +ping");
+}
+
 Test(acl, a_copy_shares_nothing) {
     cr_expect_str_eq(set("u", "+ping|a -ping"), "OK");
     cr_expect_str_eq(set("u", "+@all"), "OK");

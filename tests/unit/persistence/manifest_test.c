@@ -47,8 +47,8 @@ Test(manifest, comments_and_unknown_keys_are_read_over) {
 }
 
 Test(manifest, names_with_odd_bytes_are_quoted) {
-    static const char *const names[] = {"a b.aof", "tab\there", "quote\"d", "\x01\xff.aof",
-                                        "back\\ slash"};
+    static const char *const names[] = {"a b.aof",      "tab\there", "quote\"d", "\x01\xff.aof",
+                                        "back\\ slash", "it's.aof",  "'",        "back\\slash"};
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         struct aof_manifest m = {0}, back;
@@ -62,6 +62,25 @@ Test(manifest, names_with_odd_bytes_are_quoted) {
         aof_manifest_release(&m);
         aof_manifest_release(&back);
     }
+}
+
+/* 255 bytes, the longest that a file system allows, each of them written as four. */
+Test(manifest, the_longest_name_that_a_file_can_have_is_read_again) {
+    struct aof_manifest m = {0}, back;
+    char stem[256];
+    struct bytes text = {0};
+    struct err e;
+
+    memset(stem, 0xe4, sizeof stem);
+    stem[255 - strlen(".1.incr.aof")] = '\0';
+    aof_manifest_add_incr(&m, stem);
+    cr_assert_eq(strlen(m.files[0].name), 255);
+    aof_manifest_format(&m, &text);
+    cr_assert_eq(aof_manifest_parse(&back, "m", bytes_slice(&text), &e), 0, "%s", e.text);
+    cr_expect_str_eq(back.files[0].name, m.files[0].name);
+    aof_manifest_release(&m);
+    aof_manifest_release(&back);
+    bytes_release(&text);
 }
 
 struct refusal {
@@ -87,6 +106,7 @@ static const struct refusal refusals[] = {
     {"file a/b seq 1 type b\n", "a file name holds a path"},
     {"file ../a seq 1 type b\n", "a file name holds a path"},
     {"file \"\" seq 1 type b\n", "a file name is empty or too long"},
+    {"file \"a\\x00b\" seq 1 type b\n", "holds a NUL"},
     {"file \"a seq 1 type b\n", "unbalanced quotes"},
     {"file a seq 1 type b\nfile b seq 2 type b\n", "found duplicate base file information"},
     {"file a seq 1 type i\nfile b seq 1 type i\n", "found a non-monotonic sequence number"},

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * acl - rules of users. The first line is a command for a check, the others are an ACL file. What
+ * is accepted is the same once written and read; which commands it allows does not change either.
+ */
+#include "tests/fuzz/kit/fuzz.h"
+
+#include "protocol/request.h"
+#include "server/admin/admin.h"
+#include "server/commands/commands.h"
+#include "server/exec/acl_check.h"
+#include "server/exec/acl_file.h"
+#include "server/exec/keyspec.h"
+#include "server/scripting/scripting.h"
+#include "storage/base/mem.h"
+
+static struct command_registry commands;
+static struct acl_terms terms = {.commands = &commands};
+
+static void register_all(void) {
+    if (commands.n) return;
+    commands_register(&commands);
+    admin_register(&commands);
+    scripting_register(&commands);
+    command_registry_seal(&commands);
+}
+
+enum { KEYS_MAX = 64 };
+
+static void check_command(const struct acl_users *a, const struct acl_users *b, struct slice line) {
+    struct request_args args = {0};
+    char *copy = fuzz_copy(line);
+    struct command_slot *cmd = NULL;
+    struct key_use keys[KEYS_MAX];
+    bool unknown;
+    int argc, n;
+
+    if (request_split_line(copy, line.n, &args) && args.n)
+        cmd = command_resolve(&commands, (int)args.n, args.v, &unknown);
+    argc = (int)args.n;
+    if (cmd && cmd->row->fn && command_arity_ok(cmd->row, argc)) {
+        n = keyspec_keys(cmd->row, argc, args.v, keys, KEYS_MAX);
+        for (int i = 0; i < n && i < KEYS_MAX; i++) CHECK(keys[i].at > 0 && keys[i].at < argc);
+        for (size_t i = 0; i < a->n && i < b->n; i++) {
+            int at = 0, at_b = 0;
+
+            CHECK(acl_check(a->v[i], cmd, argc, args.v, &at) ==
+                  acl_check(b->v[i], cmd, argc, args.v, &at_b));
+            CHECK(at == at_b && at < argc);
+            acl_reads_everything(a->v[i], cmd, argc, args.v);
+        }
+    }
+    mem_free(args.v);
+    mem_free(copy);
+}
+
+static void check_file(struct slice text, struct slice command) {
+    struct acl_users users = {0}, back = {0};
+    struct bytes errors = {0}, first = {0}, second = {0};
+
+    if (acl_file_parse(text, "file", &terms, &users, &errors) == 0) {
+        acl_file_text(&users, &first);
+        CHECK(acl_file_parse(bytes_slice(&first), "again", &terms, &back, &errors) == 0);
+        acl_file_text(&back, &second);
+        CHECK(slice_eq(bytes_slice(&first), bytes_slice(&second)));
+        CHECK(users.n == back.n);
+        check_command(&users, &back, command);
+    } else {
+        CHECK(errors.n > 0);
+    }
+    acl_users_release(&users);
+    acl_users_release(&back);
+    bytes_release(&errors);
+    bytes_release(&first);
+    bytes_release(&second);
+}
+
+FUZZ_TARGET(acl) {
+    struct slice input, command;
+    const char *nl;
+    char *copy;
+
+    fuzz_begin();
+    register_all();
+    if (size > 16384) return 0;
+    copy = fuzz_copy(slice_of(data, size));
+    input = slice_of(copy, size);
+    nl = size ? memchr(input.p, '\n', input.n) : NULL;
+    command = slice_of(input.p, nl ? (size_t)(nl - input.p) : input.n);
+    terms.all_channels = size & 1;
+    if (nl) check_file(slice_of(nl + 1, input.n - command.n - 1), command);
+    mem_free(copy);
+    return 0;
+}
