@@ -13,7 +13,6 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <time.h>
 
 static const char view_key; /* in a view's metatable: the table that it stands for */
 
@@ -279,11 +278,6 @@ static int steady_seed(lua_State *L) {
     return 0;
 }
 
-static int os_clock(lua_State *L) {
-    lua_pushnumber(L, (double)clock() / CLOCKS_PER_SEC);
-    return 1;
-}
-
 /* ---------------------------------------------------------------- putting it together */
 
 static void open_library(lua_State *L, const char *name, lua_CFunction open) {
@@ -352,10 +346,6 @@ static void open_all(lua_State *L) {
     lua_setglobal(L, "cmsgpack");
     lib_cjson_open(L);
     lua_setglobal(L, "cjson");
-    lua_newtable(L); /* of `os` newer servers have this one function */
-    lua_pushcfunction(L, os_clock);
-    lua_setfield(L, -2, "clock");
-    lua_setglobal(L, "os");
     api_open(L);
     lua_setglobal(L, "redis");
 }
@@ -363,7 +353,7 @@ static void open_all(lua_State *L) {
 /* Every library becomes a view; strings' metatable, which all scripts share, shows one. */
 static void protect_libraries(lua_State *L) {
     static const char *const names[] = {"string", "table",    "math",  "coroutine", "bit",
-                                        "struct", "cmsgpack", "cjson", "os",        "redis"};
+                                        "struct", "cmsgpack", "cjson", "redis"};
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         lua_getglobal(L, names[i]);
