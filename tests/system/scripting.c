@@ -408,3 +408,9 @@ Test(scripting, random_numbers_go_on_and_a_seed_ends_with_the_script) {
            "math.randomseed(7) math.randomseed(7) return {math.random(1000000)}");
     EXPECT(c, "[:318693 :19]", "EVAL %s 0", two);
 }
+
+Test(scripting, a_negative_zero_stays_one) {
+    redisContext *c = ask_open(server_run(NULL, NULL));
+
+    EXPECT(c, "$-0", "EVAL %s 0", "redis.call('SET', 'k', -0) return redis.call('GET', 'k')");
+}
