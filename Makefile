@@ -116,7 +116,7 @@ help:
 	@echo 'make            build $(BUILD)/stet-server and the tools'
 	@echo 'make run        install what is missing, build, serve on 127.0.0.1:6379 with redis-compat.conf'
 	@echo 'make test       install what is missing, build, run every test, print the counts'
-	@echo 'make unit | system | lint | asan | ubsan | tsan | crash ROUNDS=n | powercut SEEDS=n | differential SECONDS=n SEED=s | fuzz TARGET=x SECONDS=n | fuzz-coverage | clients | bench | install | clean'
+	@echo 'make unit | system | lint | asan | ubsan | tsan | crash ROUNDS=n | powercut SEEDS=n | fuse SECONDS=n | differential SECONDS=n SEED=s | fuzz TARGET=x SECONDS=n | fuzz-coverage | clients | bench | install | clean'
 
 setup:
 	@tools/setup

@@ -29,7 +29,7 @@ void aof_enter(struct aof *a, enum aof_phase to, const char *why) {
                 why);
     a->phase = to;
     if (to == AOF_ON)
-        aof_watch_begin(a->watch, a->dirfd);
+        aof_watch_begin(a->watch, a->path, a->dirfd);
     else
         aof_watch_end(a->watch);
 }

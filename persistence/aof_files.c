@@ -75,6 +75,7 @@ static void take_directory(struct aof *a) {
         disposer_close(a->disposer, a->dirfd);
         a->dirfd = job->dirfd;
         a->lock_fd = job->lock_fd;
+        memcpy(a->path, job->path, sizeof a->path);
     }
     if (opened || a->foreign != job->foreign) {
         aof_manifest_release(&a->manifest);
@@ -313,8 +314,8 @@ static void publish_ended(struct aof *a) {
     if (job->rc < 0) log_warning("AOF: %s", job->err.text); /* the next start does it */
     log_notice("Background AOF rewrite finished successfully");
     if (a->purpose == RW_FOR_RECOVERY) {
-        aof_writer_restart(a->w, a->incr_fd, a->header_bytes, a->fork_position + a->header_bytes,
-                           a->o.checksum);
+        aof_writer_restart_with(a->w, &job->files, a->header_bytes,
+                                a->fork_position + a->header_bytes, a->o.checksum);
         memcpy(a->current, job->incr, sizeof a->current);
         a->incr_fd = -1;
         a->st.sync_error = a->st.write_error = 0;
@@ -350,10 +351,13 @@ static void watch_abort(struct aof *a) {
     int status;
 
     if (aof_job_collect(a)) {
-        if (publishing)
+        if (publishing) {
             take_published(a);
-        else
+            for (int i = 0; i < AOF_WRITER_THREADS; i++)
+                disposer_close(a->disposer, a->job.files.own[i]);
+        } else {
             take_prepared(a);
+        }
     }
     if (a->child.pid) child_reap(&a->child, &status);
     if (a->job.active || a->child.pid) return;

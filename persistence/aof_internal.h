@@ -46,6 +46,7 @@ struct aof_job {
     char current[AOF_NAME_MAX];                  /* the increment that is written */
     char incr[AOF_NAME_MAX], base[AOF_NAME_MAX]; /* made by it */
     int fd;                                      /* of the new increment */
+    struct aof_writer_files files;               /* PUBLISH: it, opened for the writer's threads */
     char header[AOF_MARK_MAX]; /* PUBLISH: of the increment, where the writer has not got it yet */
     size_t header_bytes;
     int dirfd, lock_fd; /* PREPARE opens the directory if the log was off at the start */
@@ -74,6 +75,7 @@ struct aof {
     enum aof_phase phase;
     struct aof_writer *w;
     int dirfd, lock_fd;
+    char path[AOF_PATH_MAX]; /* of the directory, since it was opened: 'dir' may change */
     struct aof_manifest manifest;
     bool foreign;          /* it names a log that was not loaded, and is about to be replaced */
     bool opening;          /* the directory is wanted */

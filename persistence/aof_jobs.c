@@ -47,13 +47,17 @@ bool aof_job_start(struct aof *a, int (*run)(struct aof_job *)) {
     atomic_store(&job->done, false);
     snprintf(job->stem, sizeof job->stem, "%s", a->o.names.filename);
     snprintf(job->dirname, sizeof job->dirname, "%s", a->o.names.dirname);
-    aof_directory_path(&a->o.names, job->path);
+    if (a->dirfd >= 0)
+        memcpy(job->path, a->path, sizeof job->path);
+    else
+        aof_directory_path(&a->o.names, job->path);
     snprintf(job->base_tmp, sizeof job->base_tmp, "%s", a->base_tmp);
     snprintf(job->incr, sizeof job->incr, "%s", a->incr);
     snprintf(job->current, sizeof job->current, "%s", a->current);
     memcpy(job->header, a->header, sizeof job->header);
     job->header_bytes = a->header_bytes;
     job->fd = a->incr_fd;
+    aof_writer_open_files(&job->files, -1);
     job->base[0] = '\0';
     aof_manifest_copy(&job->manifest, &a->manifest);
     aof_manifest_copy(&job->doubtful, &a->doubtful);
@@ -257,13 +261,11 @@ static int write_header(struct aof_job *job) {
     return io_sync(job->fd, &job->err);
 }
 
-/* PUBLISH: the base gets its name, the manifest names it and the last increment, what they replace
- * goes. The child has synced the base. */
-int aof_run_publish(struct aof_job *job) {
+/* The base gets its name, the manifest names it and the last increment, what they replace goes. */
+static int publish_base(struct aof_job *job) {
     struct aof_file *f;
     struct io_stat st;
 
-    job->dirfd = job->a->dirfd;
     if (write_header(job) < 0) return -1;
     f = aof_manifest_set_base(&job->manifest, job->stem,
                               is_rdb(job->dirfd, job->base_tmp) ? "rdb" : "aof");
@@ -280,6 +282,20 @@ int aof_run_publish(struct aof_job *job) {
     if (aof_creation_ends(job->dirfd, job->stem, &job->err) < 0) return -1;
     remove_history(job);
     return 0;
+}
+
+/* PUBLISH: the child has synced the base. The writer gets the increment of a recovery when the main
+ * thread learns of the end, which must not wait for the disk: so its files are opened here. */
+int aof_run_publish(struct aof_job *job) {
+    int rc;
+
+    job->dirfd = job->a->dirfd;
+    if (job->purpose == RW_FOR_RECOVERY) aof_writer_open_files(&job->files, job->fd);
+    rc = publish_base(job);
+    if (job->published) return rc;
+    for (int i = 0; i < AOF_WRITER_THREADS; i++) io_close(job->files.own[i]);
+    aof_writer_open_files(&job->files, -1);
+    return rc;
 }
 
 /* ---------------------------------------------------------------- what a start removes */

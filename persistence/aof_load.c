@@ -165,6 +165,23 @@ static int upgrade_single_file(int dirfd, const struct aof_names *n, const char 
     return rc;
 }
 
+/* A rewrite makes history of increments that are older than those in use. One that is newer was in
+ * use: its line is damaged, and the next rewrite would remove the file. */
+static int check_history(const struct aof_names *n, const struct aof_manifest *m, struct err *e) {
+    for (size_t i = 0; i < m->n; i++) {
+        const struct aof_file *f = &m->files[i];
+
+        if (f->type != AOF_HISTORY || !strstr(f->name, ".incr.") || f->seq <= m->incr_seq) continue;
+        return err_set(
+            e, EILSEQ,
+            "manifest '%s.manifest', line %d: '%s' is called history, but it is newer than "
+            "the last increment. Make a backup, then run: stet-check-aof --fix "
+            "%s/%s.manifest",
+            n->filename, f->line, f->name, n->dirname, n->filename);
+    }
+    return 0;
+}
+
 /* Reads the manifest, or makes sure that there is really nothing to read. */
 static int find_log(int dirfd, const struct aof_load_options *o, struct aof_manifest *m,
                     bool *import, struct err *e) {
@@ -178,6 +195,7 @@ static int find_log(int dirfd, const struct aof_load_options *o, struct aof_mani
     if (rc < 0) return -1;
     if (rc == 0) {
         if (aof_manifest_check_gaps(dirfd, m, manifest_name, e) < 0) return -1;
+        if (check_history(n, m, e) < 0) return -1;
         base = aof_manifest_base(m);
         if (base && strcmp(base->name, n->filename) == 0 && !io_exists(dirfd, base->name) &&
             in_working_dir(n, n->filename))

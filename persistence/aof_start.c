@@ -31,7 +31,7 @@ static void on_gone(void *arg) {
 
 struct aof *aof_new(struct keyspace *ks, const struct aof_options *o, const struct aof_hooks *h) {
     struct aof *a = mem_calloc(sizeof *a);
-    char path[AOF_PATH_MAX], manifest[AOF_NAME_MAX + 16];
+    char manifest[AOF_NAME_MAX + 16];
 
     a->ks = ks;
     aof_keep_options(a, o);
@@ -42,10 +42,9 @@ struct aof *aof_new(struct keyspace *ks, const struct aof_options *o, const stru
     a->info.last_rewrite_sec = -1;
     a->info.last_rewrite_ok = true;
     a->disposer = disposer_new();
-    aof_directory_path(&a->o.names, path);
     aof_manifest_name(a->o.names.filename, manifest);
-    a->watch = aof_watch_new(path, manifest, on_gone, a);
-    a->w = aof_writer_new(h->wake, h->arg);
+    a->watch = aof_watch_new(manifest, on_gone, a);
+    a->w = aof_writer_new(h->wake, h->arg, a->disposer);
     aof_writer_set_policy(a->w, o->policy);
     return a;
 }
@@ -309,7 +308,7 @@ static int open_log(struct aof *a, struct aof_loaded *l, struct err *e) {
 /* What was read becomes the log that is written. Everything here is durable before the first reply:
  * the directory too, and the one that holds it. */
 static int begin(struct aof *a, struct aof_loaded *l, struct err *e) {
-    if (io_sync_dir(a->dirfd, e) < 0 || io_sync_parent(a->o.names.dirname, e) < 0) return -1;
+    if (io_sync_dir(a->dirfd, e) < 0 || io_sync_parent(a->path, e) < 0) return -1;
     aof_remove_temps(a->dirfd, a->o.names.filename);
     if (l->manifest.n == 0) return create_log(a, false, e);
     if (l->cut_short) return leave_past(a, l, e);
@@ -324,8 +323,8 @@ int aof_start(struct aof *a, const struct aof_load_options *options, struct err 
     bool made_lock;
     int rc;
 
-    if (aof_open_directory(a->o.names.dirname, a->o.names.filename, &a->dirfd, &a->lock_fd,
-                           &made_lock, e) < 0)
+    aof_directory_path(&a->o.names, a->path);
+    if (aof_open_directory(a->path, a->o.names.filename, &a->dirfd, &a->lock_fd, &made_lock, e) < 0)
         return -1;
     if (aof_load(a->dirfd, options, &loaded, e) < 0) {
         if (made_lock) io_unlink(a->dirfd, AOF_LOCK, NULL);
@@ -339,14 +338,16 @@ int aof_start(struct aof *a, const struct aof_load_options *options, struct err 
 }
 
 int aof_read_again(struct aof *a, const struct aof_load_options *l, struct err *e) {
+    struct aof_load_options whole = *l;
     struct aof_loaded loaded;
     int rc;
 
+    whole.load_truncated = false; /* the writer has the file open: nothing of it is cut */
     if (a->phase != AOF_ON) return err_set(e, EINVAL, "the append only file is not on");
     aof_close_batch(a);
     if (!aof_writer_wait_synced(a->w, a->appended, READ_AGAIN_MS))
         return err_set(e, EIO, "the append only file can't be written");
-    rc = aof_load(a->dirfd, l, &loaded, e);
+    rc = aof_load(a->dirfd, &whole, &loaded, e);
     if (rc == 0) aof_loaded_release(&loaded);
     return rc;
 }

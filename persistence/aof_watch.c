@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
 enum { EVERY_MS = 500 };
 
@@ -25,14 +26,12 @@ struct aof_watch {
     void *arg;
 };
 
-struct aof_watch *aof_watch_new(const char *path, const char *manifest, void (*gone)(void *arg),
-                                void *arg) {
+struct aof_watch *aof_watch_new(const char *manifest, void (*gone)(void *arg), void *arg) {
     struct aof_watch *w = mem_calloc(sizeof *w);
 
     pthread_mutex_init(&w->mu, NULL);
     pthread_cond_init(&w->changed, NULL);
     w->dirfd = -1;
-    w->path = mem_strdup(path);
     w->manifest = mem_strdup(manifest);
     w->gone = gone;
     w->arg = arg;
@@ -42,25 +41,31 @@ struct aof_watch *aof_watch_new(const char *path, const char *manifest, void (*g
 /* Only a path that leads elsewhere, or nowhere, counts: a disk that cannot be read is another
  * matter.
  */
-static bool is_gone(const struct aof_watch *w, const struct io_stat *dir) {
+static bool is_gone(const char *path, const char *manifest, const struct io_stat *dir) {
     struct io_stat now;
     char name[4096];
 
-    if (io_stat(AT_FDCWD, w->path, &now) < 0) return errno == ENOENT || errno == ENOTDIR;
+    if (io_stat(AT_FDCWD, path, &now) < 0) return errno == ENOENT || errno == ENOTDIR;
     if (now.device != dir->device || now.inode != dir->inode) return true;
-    snprintf(name, sizeof name, "%s/%s", w->path, w->manifest);
+    snprintf(name, sizeof name, "%s/%s", path, manifest);
     return io_stat(AT_FDCWD, name, &now) < 0 && errno == ENOENT;
 }
 
-/* With mu held, which it gives up while it looks. */
+/* With mu held, which it gives up while it looks: the main thread takes it too. */
 static void look(struct aof_watch *w) {
     uint64_t watching = w->watching;
     struct io_stat dir;
+    char *path;
     bool gone;
+    int fd;
 
-    if (w->dirfd < 0 || io_fstat(w->dirfd, &dir) < 0) return; /* of an open file: in memory */
+    if (w->dirfd < 0) return;
+    fd = dup(w->dirfd); /* that one may be closed meanwhile */
+    path = mem_strdup(w->path);
     pthread_mutex_unlock(&w->mu);
-    gone = is_gone(w, &dir);
+    gone = fd >= 0 && io_fstat(fd, &dir) == 0 && is_gone(path, w->manifest, &dir);
+    mem_free(path);
+    io_close(fd);
     pthread_mutex_lock(&w->mu);
     if (!gone || watching != w->watching || w->dirfd < 0) return;
     w->dirfd = -1;
@@ -93,8 +98,10 @@ static void start(struct aof_watch *w) {
     pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
-void aof_watch_begin(struct aof_watch *w, int dirfd) {
+void aof_watch_begin(struct aof_watch *w, const char *path, int dirfd) {
     pthread_mutex_lock(&w->mu);
+    mem_free(w->path);
+    w->path = mem_strdup(path);
     w->dirfd = dirfd;
     w->watching++;
     start(w);

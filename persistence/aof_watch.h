@@ -10,14 +10,13 @@
 
 struct aof_watch;
 
-/* `gone` is called from the thread, once per aof_watch_begin(). `path` and `manifest` are copied.
- */
-struct aof_watch *aof_watch_new(const char *path, const char *manifest, void (*gone)(void *arg),
-                                void *arg);
+/* `gone` is called from the thread, once per aof_watch_begin(). `manifest` is copied. */
+struct aof_watch *aof_watch_new(const char *manifest, void (*gone)(void *arg), void *arg);
 void aof_watch_free(struct aof_watch *w);
 
-/* From here on `dirfd` is what the path has to lead to; it stays open until aof_watch_end(). */
-void aof_watch_begin(struct aof_watch *w, int dirfd);
+/* From here on `dirfd` is what `path` (copied) has to lead to; it stays open until
+ * aof_watch_end(). */
+void aof_watch_begin(struct aof_watch *w, const char *path, int dirfd);
 
 /* From here on the descriptor is not looked at. Never waits for the disk. */
 void aof_watch_end(struct aof_watch *w);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "persistence/aof_writer_internal.h"
+#include "persistence/disposer.h"
 #include "storage/base/check.h"
 #include "storage/base/io.h"
 #include "storage/base/mem.h"
@@ -87,13 +88,17 @@ static struct entry *take_group(struct aof_writer *w) {
 /* A restart meanwhile has given the writer another file than this one. */
 static void switch_file(struct worker *me, const struct entry *en) {
     struct aof_writer *w = me->w;
+    struct aof_writer_files files;
     uint64_t generation = w->generation;
 
     if (writer_settle(me)) writer_close_file(me);
+    pthread_mutex_unlock(&w->mu);
+    aof_writer_open_files(&files, en->fd);
+    pthread_mutex_lock(&w->mu);
     if (w->st.sync_error || generation != w->generation)
-        io_close(en->fd);
+        writer_discard(w, &files);
     else
-        writer_adopt(w, en->fd, 0, en->room);
+        writer_adopt(w, &files, 0, en->room);
 }
 
 static void run_entry(struct worker *me, struct entry *en) {
@@ -242,13 +247,14 @@ static pthread_t start_thread(void *(*run)(void *), void *arg, const char *name)
     return id;
 }
 
-struct aof_writer *aof_writer_new(void (*wake)(void *arg), void *arg) {
+struct aof_writer *aof_writer_new(void (*wake)(void *arg), void *arg, struct disposer *closing) {
     struct aof_writer *w = mem_calloc(sizeof *w);
 
     pthread_mutex_init(&w->mu, NULL);
     pthread_cond_init(&w->progress, NULL);
     w->wake = wake;
     w->wake_arg = arg;
+    w->closing = closing;
     w->last = &w->first;
     w->fd = -1;
     w->policy = AOF_FSYNC_EVERYSEC;
@@ -343,6 +349,14 @@ void aof_writer_set_policy(struct aof_writer *w, enum aof_fsync policy) {
 }
 
 void aof_writer_restart(struct aof_writer *w, int fd, uint64_t size, uint64_t position, bool room) {
+    struct aof_writer_files files;
+
+    aof_writer_open_files(&files, fd);
+    aof_writer_restart_with(w, &files, size, position, room);
+}
+
+void aof_writer_restart_with(struct aof_writer *w, const struct aof_writer_files *f, uint64_t size,
+                             uint64_t position, bool room) {
     struct entry **at;
 
     pthread_mutex_lock(&w->mu);
@@ -356,7 +370,7 @@ void aof_writer_restart(struct aof_writer *w, int fd, uint64_t size, uint64_t po
             continue;
         }
         *at = en->next;
-        if (en->kind == ENTRY_SWITCH) io_close(en->fd);
+        if (en->kind == ENTRY_SWITCH) disposer_close(w->closing, en->fd);
         entry_drop(w, en);
     }
     w->last = at;
@@ -367,7 +381,7 @@ void aof_writer_restart(struct aof_writer *w, int fd, uint64_t size, uint64_t po
     atomic_store(&w->sync_error, 0);
     atomic_store(&w->write_error, 0);
     w->last_sync_us = writer_now_us();
-    writer_adopt(w, fd, size, room);
+    writer_adopt(w, f, size, room);
     wake_all(w);
     pthread_mutex_unlock(&w->mu);
 }

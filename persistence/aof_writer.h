@@ -54,10 +54,12 @@ struct aof_writer_state {
 };
 
 struct aof_writer;
+struct disposer;
 
 /* `wake` is called from the threads, once per group of progress, until the main thread looks at
- * the state again. */
-struct aof_writer *aof_writer_new(void (*wake)(void *arg), void *arg);
+ * the state again. `closing` closes files that are replaced, because close(2) may wait for the
+ * disk; it outlives the writer. */
+struct aof_writer *aof_writer_new(void (*wake)(void *arg), void *arg, struct disposer *closing);
 
 /* Ends the threads. What is queued is written first unless `abandon`. Closes the file. */
 void aof_writer_free(struct aof_writer *w, bool abandon);
@@ -66,6 +68,17 @@ void aof_writer_free(struct aof_writer *w, bool abandon);
  * of the queue that end at or before it are dropped; a failed sync is forgotten. `room`: text that
  * Redis skips may stand behind what is written (aof_room.h). */
 void aof_writer_restart(struct aof_writer *w, int fd, uint64_t size, uint64_t position, bool room);
+
+/* The same where nothing may wait for the disk: the files are open. */
+enum { AOF_WRITER_THREADS = 3 };
+struct aof_writer_files {
+    int fd, own[AOF_WRITER_THREADS]; /* the same file, opened once more for each thread; or -1 */
+};
+void aof_writer_restart_with(struct aof_writer *w, const struct aof_writer_files *f, uint64_t size,
+                             uint64_t position, bool room);
+
+/* Opens the file of `fd` for each thread. `fd` below 0: none. Any thread. */
+void aof_writer_open_files(struct aof_writer_files *f, int fd);
 
 enum aof_batch_kind {
     AOF_BATCH_MARK,   /* says nothing new and needs no sync of its own */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "persistence/aof_room.h"
 #include "persistence/aof_writer_internal.h"
+#include "persistence/disposer.h"
 #include "storage/base/io.h"
 
 #include <errno.h>
@@ -250,42 +251,42 @@ void writer_write(struct worker *me, struct bytes *data, uint64_t end, enum aof_
     atomic_store(&w->written, end);
 }
 
-/* Every thread gets an open file of its own, before anything is written to it: so each is told of
- * a sync that fails. Returns in `old` what is to be closed, and how many. */
-static int open_for_workers(struct aof_writer *w, int *old) {
-    int n = 0;
-
-    w->parallel = w->fd >= 0;
-    for (int i = 0; i < WORKERS; i++) {
-        struct worker *o = &w->worker[i];
-        int fd = w->fd < 0 ? -1 : io_open_again(w->fd);
-
-        if (fd < 0) w->parallel = false;
-        if (o->next_fd >= 0) old[n++] = o->next_fd;
-        o->next_fd = -1;
-        if (o->busy) {
-            o->next_fd = fd;
-        } else {
-            if (o->fd >= 0) old[n++] = o->fd;
-            o->fd = fd;
-        }
-    }
-    return n;
+void aof_writer_open_files(struct aof_writer_files *f, int fd) {
+    f->fd = fd;
+    for (int i = 0; i < WORKERS; i++) f->own[i] = fd < 0 ? -1 : io_open_again(fd);
 }
 
-void writer_adopt(struct aof_writer *w, int fd, uint64_t size, bool room) {
-    int old[2 * WORKERS + 1], n;
+void writer_discard(struct aof_writer *w, const struct aof_writer_files *f) {
+    disposer_close(w->closing, f->fd);
+    for (int i = 0; i < WORKERS; i++) disposer_close(w->closing, f->own[i]);
+}
 
-    old[0] = w->fd;
-    w->fd = fd;
+/* Every thread gets an open file of its own, before anything is written to it: so each is told of
+ * a sync that fails. */
+static void give_own(struct worker *o, int fd) {
+    struct aof_writer *w = o->w;
+
+    if (fd < 0) w->parallel = false;
+    disposer_close(w->closing, o->next_fd);
+    o->next_fd = -1;
+    if (o->busy) {
+        o->next_fd = fd;
+        return;
+    }
+    disposer_close(w->closing, o->fd);
+    o->fd = fd;
+}
+
+void writer_adopt(struct aof_writer *w, const struct aof_writer_files *f, uint64_t size,
+                  bool room) {
+    disposer_close(w->closing, w->fd);
+    w->fd = f->fd;
     w->generation++;
     w->flights_begun = w->flights_over = 0;
     w->begun = atomic_load(&w->written);
     w->st.sync_started_us = 0;
     w->st.file_bytes = size;
     w->room = (struct room){.allowed = room, .need = SMALL_FIRST};
-    n = 1 + open_for_workers(w, old + 1);
-    pthread_mutex_unlock(&w->mu);
-    for (int i = 0; i < n; i++) io_close(old[i]);
-    pthread_mutex_lock(&w->mu);
+    w->parallel = f->fd >= 0;
+    for (int i = 0; i < WORKERS; i++) give_own(&w->worker[i], f->own[i]);
 }

@@ -16,7 +16,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { WORKERS = 3, FLIGHTS = 64 };
+enum { WORKERS = AOF_WRITER_THREADS, FLIGHTS = 64 };
 
 enum entry_kind { ENTRY_BATCH, ENTRY_SWITCH, ENTRY_POLICY };
 
@@ -66,6 +66,7 @@ struct aof_writer {
     bool parallel;  /* every worker has an open file of its own */
     void (*wake)(void *arg);
     void *wake_arg;
+    struct disposer *closing;
     atomic_bool wake_pending;
 
     atomic_int switches; /* in the queue */
@@ -110,7 +111,10 @@ void writer_write(struct worker *me, struct bytes *data, uint64_t end, enum aof_
 /* Cuts the room off, after all is synced; tries until it works, or the file is given up. */
 void writer_close_file(struct worker *me);
 
-/* From here on `fd` is the file; the old one is closed. */
-void writer_adopt(struct aof_writer *w, int fd, uint64_t size, bool room);
+/* From here on these are the file; the old one is closed. With mu held. */
+void writer_adopt(struct aof_writer *w, const struct aof_writer_files *f, uint64_t size, bool room);
+
+/* Closes them, without waiting for the disk. */
+void writer_discard(struct aof_writer *w, const struct aof_writer_files *f);
 
 #endif

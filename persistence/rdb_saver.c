@@ -7,12 +7,17 @@
 #include "storage/base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SILENCE_US = 120 * 1000000 }; /* a child that reports nothing for so long is killed */
+enum {
+    SILENCE_US = 120 * 1000000, /* a child that reports nothing for so long is killed */
+    CANCEL_US = 5 * 1000000,    /* a killed child that hangs at the disk is waited for so long */
+    DISPOSE_MS = 1000,
+};
 
 static const char *const names[RDB_SAVER_PHASES] = {"idle", "scheduled", "child"};
 
@@ -33,6 +38,11 @@ void rdb_saver_init(struct rdb_saver *s, const struct keyspace *ks,
                     const struct rdb_saver_hooks *h) {
     *s = (struct rdb_saver){.ks = ks, .h = *h, .last_ok = true, .last_took_s = -1};
     s->last_save_s = clock_wall_ms() / 1000;
+}
+
+void rdb_saver_release(struct rdb_saver *s) {
+    if (s->disposer) disposer_free(s->disposer, DISPOSE_MS);
+    s->disposer = NULL;
 }
 
 /* ---------------------------------------------------------------- writing */
@@ -159,15 +169,13 @@ void rdb_saver_remove_temps(void) {
     io_close(dirfd);
 }
 
-/* A child that was killed leaves its file behind. */
-static void remove_temp(pid_t pid) {
-    int dirfd = io_open_dir(".", false, NULL);
+/* A child that was killed leaves its file behind. It may be large, so a thread removes it. */
+static void remove_temp(struct rdb_saver *s, pid_t pid) {
     char temp[64];
 
-    if (dirfd < 0) return;
     temp_name(temp, sizeof temp, pid);
-    io_unlink(dirfd, temp, NULL);
-    io_close(dirfd);
+    if (!s->disposer) s->disposer = disposer_new();
+    disposer_unlink(s->disposer, AT_FDCWD, temp);
 }
 
 static void child_ended(struct rdb_saver *s, pid_t pid, int status) {
@@ -178,7 +186,7 @@ static void child_ended(struct rdb_saver *s, pid_t pid, int status) {
         saved(s, s->changes_at_fork);
     } else if (WIFSIGNALED(status)) {
         log_warning("Background saving terminated by signal %d", WTERMSIG(status));
-        remove_temp(pid);
+        remove_temp(s, pid);
         /* SIGUSR1 is how somebody ends a child on purpose: not an error. */
         if (WTERMSIG(status) != SIGUSR1) s->last_ok = false;
     } else {
@@ -209,6 +217,7 @@ void rdb_saver_poll(struct rdb_saver *s, uint64_t changes) {
 }
 
 void rdb_saver_cancel(struct rdb_saver *s) {
+    uint64_t until = clock_real_ns() / 1000 + CANCEL_US;
     pid_t pid = s->child.pid;
     int status;
 
@@ -216,7 +225,11 @@ void rdb_saver_cancel(struct rdb_saver *s) {
     if (s->phase != RDB_SAVER_CHILD) return;
     log_warning("There is a child saving an .rdb. Killing it!");
     child_kill(&s->child, SIGKILL);
-    while (!child_reap(&s->child, &status)) usleep(1000);
-    remove_temp(pid);
+    while (!child_reap(&s->child, &status)) {
+        if (clock_real_ns() / 1000 > until) return;
+        usleep(1000);
+    }
+    remove_temp(s, pid);
+    rdb_saver_release(s); /* the file is gone before the exit, if the disk lets it */
     enter(s, RDB_SAVER_IDLE);
 }

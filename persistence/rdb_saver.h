@@ -13,6 +13,7 @@
 #define STET_PERSISTENCE_RDB_SAVER_H
 
 #include "persistence/child.h"
+#include "persistence/disposer.h"
 #include "persistence/rdb.h"
 
 enum rdb_saver_phase { RDB_SAVER_IDLE, RDB_SAVER_SCHEDULED, RDB_SAVER_CHILD, RDB_SAVER_PHASES };
@@ -35,10 +36,12 @@ struct rdb_saver {
     bool last_ok;
     int64_t last_took_s; /* -1: there was none */
     uint64_t saves, last_cow_bytes, keys_at_fork;
+    struct disposer *disposer; /* made when it is needed */
 };
 
 void rdb_saver_init(struct rdb_saver *s, const struct keyspace *ks,
                     const struct rdb_saver_hooks *h);
+void rdb_saver_release(struct rdb_saver *s); /* no child is running */
 
 /* Removes what saves that did not end have left in the working directory: the names say whose they
  * were, and processes that are still there keep theirs. */
@@ -56,7 +59,8 @@ void rdb_saver_schedule(struct rdb_saver *s);
 /* Whenever a child may have ended, and now and then. */
 void rdb_saver_poll(struct rdb_saver *s, uint64_t changes);
 
-/* Ends a child that is at work, and forgets what is scheduled. */
+/* Ends a child that is at work, and forgets what is scheduled. Waits for the child's end, some
+ * seconds at the most: before an exit only. */
 void rdb_saver_cancel(struct rdb_saver *s);
 
 static inline bool rdb_saver_running(const struct rdb_saver *s) {

@@ -9,6 +9,7 @@
 #include "server/exec/snapshot.h"
 #include "server/process.h"
 #include "server/scripting/scripting.h"
+#include "server/unloaded.h"
 #include "server/version.h"
 #include "server/watchdog.h"
 #include "storage/base/check.h"
@@ -421,6 +422,7 @@ int app_start(struct app *a, struct conf *conf, int argc, char **argv) {
     app_describe_listeners(a);
     log_notice("Server initialized");
     rdb_saver_remove_temps();
+    unloaded_warn(a->v);
     clock_refresh();
     access_tick(&a->engine); /* what is loaded is dated by it */
     if (restore(a) < 0) return -1;

@@ -33,6 +33,11 @@ $(T)/powercut: $(call objs,tests/sim) $(call libs_for,persistence)
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ $(SYS_LIBS) $(patsubst %,-Wl$(comma)--wrap=%,$(SIM_WRAPS))
 
+# The simulated disk as a mounted one. Needs libfuse3-dev, /dev/fuse and root: `make fuse`.
+$(T)/disk_fuse: $(O)/tests/fuse/disk_fuse.o $(patsubst %,$(O)/tests/sim/%.o,disk disk_cut disk_inode) $(call libs_for,base)
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(SYS_LIBS) -lfuse3
+
 include tests/fuzz/fuzz.mk
 
 TEST_PROGRAMS := $(T)/fuzz-replay $(UNIT_BINS) $(T)/kit-self $(T)/system-tests $(T)/crash-client $(T)/faults.so $(T)/powercut
@@ -54,9 +59,9 @@ FILE_SUITES := 'golden=tests/golden/replay.py' 'facts=tests/facts/facts.py' \
     'real files=tests/files/load.py' 'rdb files=tests/files/rdb.py' 'check rdb=tests/files/check_rdb.py' 'damaged files=tests/files/crash.py' \
     'damaged marks=tests/files/marks.py' 'repairs=tests/files/repairs.py --rounds 2' 'crash points=tests/steps/steps.py'
 OTHER_SUITES := 'interop=tests/interop/interop.py' 'migrate=tests/interop/migrate.py' 'backup=tests/interop/backup.py' 'recover=tests/interop/recover.py' 'redis-cli=tests/interop/clients.py' 'clients=tests/clients/clients.py' 'tls=tests/tls/tls.py' \
-    'fuzz targets=$(T)/fuzz-replay tests/fuzz/corpus' 'fuzz restore=tests/fuzz/restore.py --rounds 40' 'fuzz files=tests/fuzz/files.py --rounds 2000' 'fuzz scripts=tests/fuzz/scripts.py --rounds 20' 'fuzz framing=tests/fuzz/framing.py --rounds 10' 'fuzz clients=tests/fuzz/clients.py --seconds 12' \
+    'fuzz targets=$(T)/fuzz-replay tests/fuzz/corpus' 'fuzz restore=tests/fuzz/restore.py --rounds 40' 'fuzz files=tests/fuzz/files.py --rounds 2000' 'fuzz scripts=tests/fuzz/scripts.py --rounds 20' 'fuzz patterns=tests/fuzz/patterns.py --rounds 2' 'fuzz framing=tests/fuzz/framing.py --rounds 10' 'fuzz clients=tests/fuzz/clients.py --seconds 12' \
     'differential=tests/differential/differential.py --worlds 12 --seconds 60' 'reload=tests/differential/reload.py' 'acl=tests/differential/acl.py' 'crowd=tests/differential/crowd.py --worlds 25 --seconds 60' 'watch=tests/differential/watch.py --seconds 8' \
-    'faults=tests/faults/faults.py' 'powercut=$(T)/powercut --jobs 2 --seeds 30000' 'powercut sweep=$(T)/powercut --sweep --jobs 2 --seeds 12800' 'outage=$(T)/powercut --outage --jobs 2 --seeds 100' 'attacks=tests/attacks/attacks.py' 'kill -9=tests/crash/crash.py --rounds 6'
+    'faults=tests/faults/faults.py' 'loop=tests/faults/loop.py' 'powercut=$(T)/powercut --jobs 2 --seeds 30000' 'powercut sweep=$(T)/powercut --sweep --jobs 2 --seeds 12800' 'outage=$(T)/powercut --outage --jobs 2 --seeds 100' 'model=tests/model/model.py' 'attacks=tests/attacks/attacks.py' 'kill -9=tests/crash/crash.py --rounds 6'
 
 # The packages may have to be installed first, and what is installed decides how it is built.
 test: setup-test
@@ -82,6 +87,10 @@ powercut: $(T)/powercut
 	    'powercut sweep=$(T)/powercut --sweep --jobs 2 --seeds $(SEEDS) --from $(SEED)' \
 	    'outage=$(T)/powercut --outage --jobs 2 --seeds $$(( $(SEEDS) / 100 )) --from $(SEED)'
 
+# Needs Spin (tools/setup --test).
+model:
+	@$(RUN) 'model=tests/model/model.py'
+
 clients: all
 	@$(TEST_ENV) STET_JOBS=10000 tests/clients/clients.py --install
 
@@ -93,7 +102,7 @@ differential: all
 test-in-flavour: all $(T)/fuzz-replay $(UNIT_BINS) $(T)/kit-self $(T)/system-tests $(T)/crash-client
 	@$(RUN) $(UNIT_SUITES) $(SYSTEM_SUITE) $(FILE_SUITES) 'tls=tests/tls/tls.py' \
 	    'interop=tests/interop/interop.py --rounds 6' 'kill -9=tests/crash/crash.py --rounds 2' \
-	    'fuzz targets=$(T)/fuzz-replay tests/fuzz/corpus' 'fuzz restore=tests/fuzz/restore.py --rounds 20' 'fuzz files=tests/fuzz/files.py --rounds 500' 'fuzz scripts=tests/fuzz/scripts.py --rounds 20' 'fuzz framing=tests/fuzz/framing.py --rounds 3' 'fuzz clients=tests/fuzz/clients.py --seconds 20'
+	    'fuzz targets=$(T)/fuzz-replay tests/fuzz/corpus' 'fuzz restore=tests/fuzz/restore.py --rounds 20' 'fuzz files=tests/fuzz/files.py --rounds 500' 'fuzz scripts=tests/fuzz/scripts.py --rounds 20' 'fuzz patterns=tests/fuzz/patterns.py --rounds 2' 'fuzz framing=tests/fuzz/framing.py --rounds 3' 'fuzz clients=tests/fuzz/clients.py --seconds 20'
 
 # tsan: only ordinary programs; Criterion's sandbox does not start under it. A report of the
 # thread sanitizer in a server's log fails the suite that ran the server.
@@ -101,4 +110,7 @@ test-tsan: all $(T)/crash-client
 	@$(RUN) 'golden=tests/golden/replay.py' 'damaged files=tests/files/crash.py' \
 	    'interop=tests/interop/interop.py --rounds 6' 'kill -9=tests/crash/crash.py --rounds 3'
 
-.PHONY: test test-all unit system golden crash powercut differential clients test-in-flavour test-tsan
+fuse: all $(T)/disk_fuse
+	@$(RUN) 'fuse=tests/fuse/twice.py --seconds $(SECONDS) --seed $(SEED)'
+
+.PHONY: fuse test test-all unit system golden crash powercut model differential clients test-in-flavour test-tsan

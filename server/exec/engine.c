@@ -44,6 +44,7 @@ void engine_release(struct engine *e) {
     keyspace_release(&e->ks);
     command_registry_release(&e->commands);
     gate_release(&e->gate);
+    rdb_saver_release(&e->saver);
     out_pool_release(&e->out_pool);
     bytes_release(&e->effects.buf);
     bytes_release(&e->gone_key);

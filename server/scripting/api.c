@@ -8,6 +8,7 @@
 #include "storage/base/mem.h"
 #include "storage/base/num.h"
 
+#include <math.h>
 enum { DIGITS = 40, ARGS_KEPT = 64 };
 
 /* ---------------------------------------------------------------- errors as tables */
@@ -38,7 +39,7 @@ static void room_for_args(struct scripting *sc, int n) {
 }
 
 static size_t format_number(char *out, double v) {
-    if (v > -0x1p62 && v < 0x1p62 && v == (double)(int64_t)v)
+    if (v > -0x1p62 && v < 0x1p62 && v == (double)(int64_t)v && !(v == 0 && signbit(v)))
         return (size_t)num_format_i64(out, (int64_t)v);
     return (size_t)num_format_double(out, v);
 }

@@ -63,7 +63,7 @@ static struct slice take_constant(const char **p) {
 
 /* Functions and tables through which a global can be had without saying its name. */
 static bool leads_to_globals(struct slice name) {
-    static const char *const names[] = {"_G", "getfenv", "setfenv", "load", "loadstring"};
+    static const char *const names[] = {"_G", "load", "loadstring"};
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (slice_eq(name, slice_str(names[i]))) return true;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/scripting/functions.h"
+#include "server/scripting/load.h"
 
 #include "storage/base/check.h"
 #include "storage/base/log.h"
@@ -53,13 +54,10 @@ struct compiling {
     unsigned looked;
 };
 
-/* A chunk that begins with ESC would be taken for compiled code, which nobody checks. */
 static int compile_protected(lua_State *L) {
     struct compiling *c = lua_touserdata(L, 1);
 
-    if (c->code.n && c->code.p[0] == LUA_SIGNATURE[0])
-        return luaL_error(L, "attempt to load chunk with wrong mode");
-    if (luaL_loadbuffer(L, c->code.p, c->code.n, c->chunk) != 0) return lua_error(L);
+    if (load_text(L, c->code, c->chunk, COMPILE_MS) != 0) return lua_error(L);
     c->looked = bytecode_look(L);
     c->ref = luaL_ref(L, LUA_REGISTRYINDEX);
     return 0;
@@ -166,6 +164,21 @@ void script_on_count(lua_State *L, lua_Debug *ar) {
         if (run->killed) raise_killed(sc, L);
     }
     watch_again(sc, L);
+}
+
+void script_look(lua_State *L) {
+    if (scripting_of(L)->loading)
+        library_look(L);
+    else
+        script_on_count(L, NULL);
+}
+
+void script_poll(lua_State *L) {
+    struct run *run = &scripting_of(L)->run;
+
+    if (run->polled == run->ticks) return;
+    run->polled = run->ticks;
+    script_look(L);
 }
 
 bool scripting_end(struct engine *e) {
@@ -317,6 +330,14 @@ static void collect_much(struct scripting *sc) {
     sc->collect_above = *used > MUCH / 2 ? *used * 2 : MUCH;
 }
 
+/* What the last script has set in libraries. */
+static void forget_settings(struct scripting *sc) {
+    lib_cjson_reset(sc->cjson);
+    if (!sc->seeded) return;
+    sc->random = sc->random_kept;
+    sc->seeded = false;
+}
+
 int script_run(struct call *x, struct run run) {
     struct scripting *sc = x->e->scripting;
     lua_State *L = sc->L;
@@ -328,12 +349,13 @@ int script_run(struct call *x, struct run run) {
     sc->run = run;
     sc->run.outer = x;
     sc->run.resp = 2;
-    srand48_r(0, &sc->random);
+    forget_settings(sc);
     watch_begin(sc);
     lua_pushvalue(L, AT_INVOKE);
     ok = lua_pcall(L, 0, 0, AT_ON_ERROR) == 0;
     if (!ok) fail_run(sc, x, from);
     lua_settop(L, AT_TOP);
+    if (sc->text.cap > TEXT_KEPT) bytes_release(&sc->text); /* an error ended a library's work */
     collect_much(sc);
     sc->run.outer = NULL;
     x->e->busy = BUSY_NOT;
@@ -373,6 +395,8 @@ static int on_error(lua_State *L) {
     return 1;
 }
 
+enum { RANDOM_START = 0x1234abcd }; /* what drand48() begins with when it has no seed */
+
 static int on_panic(lua_State *L) {
     log_warning("Lua failed outside a protected call: %s", lua_tostring(L, -1));
     abort();
@@ -385,6 +409,7 @@ void scripting_start(struct engine *e) {
     sc->e = e;
     e->scripting = sc;
     sc->collect_above = MUCH;
+    srand48_r(RANDOM_START, &sc->random);
     list_init(&sc->aged);
     out_init(&sc->out, &e->out_pool);
     sc->L = L = lua_newstate(lua_memory, sc);

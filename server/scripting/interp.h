@@ -77,6 +77,7 @@ struct run {
     bool wrote;
     bool killed;
     volatile unsigned ticks; /* of the processor's time, since it began: see watch.c */
+    unsigned polled;         /* ticks at the last script_poll */
     uint64_t began_ns;       /* about: taken at the first look at the clock */
 };
 
@@ -88,6 +89,7 @@ struct shared_list {
 
 struct function_library;
 struct function_set;
+struct cjson;
 
 /* The library that is being loaded. */
 struct library_loading {
@@ -114,6 +116,7 @@ struct scripting {
     struct engine *e;
     lua_State *L;
     struct run run;
+    lua_State *volatile current; /* the coroutine that runs, or L */
     struct script *buckets[SCRIPT_BUCKETS];
     struct script *recent; /* the one found last; NULL: none */
     struct shared_list shared[2];
@@ -131,6 +134,10 @@ struct scripting {
     size_t
         collect_above; /* how much Lua may hold after a script before it has to look for garbage */
     struct drand48_data random;
+    struct drand48_data random_kept; /* what it is without math.randomseed of the script */
+    bool seeded;                     /* by the script under way, or the last one */
+    size_t steps;        /* of work within functions of ours, since the script was looked at */
+    struct cjson *cjson; /* settings of the table `cjson`, for one script only */
     struct known_command known[KNOWN_COMMANDS];
 };
 
@@ -144,6 +151,12 @@ int script_run(struct call *x, struct run run);
 /* Called between two instructions, now and then. */
 void script_on_count(lua_State *L, lua_Debug *ar);
 
+/* The same for C functions that take long. May serve others, and raise an error. */
+void script_look(lua_State *L);
+
+/* The same, if some milliseconds have passed: for C functions that call functions in a loop. */
+void script_poll(lua_State *L);
+
 /* watch.c: from the beginning of a script on, script_on_count is called if it runs long. */
 enum { WATCH_INSTRUCTIONS = 100000 /* about a millisecond */, WATCH_TICK_US = 10000 };
 void watch_begin(struct scripting *sc);
@@ -151,9 +164,6 @@ void watch_stop(void);
 
 /* At the end of script_on_count. */
 void watch_again(struct scripting *sc, lua_State *L);
-
-/* The same for a coroutine, at once. */
-void watch_coroutine(lua_State *co);
 
 /* SCRIPT KILL and FUNCTION KILL: answers x. */
 int script_kill(struct call *x, bool function);
@@ -208,17 +218,30 @@ int script_check_flags(struct call *x, unsigned flags, bool read_only);
 void convert_to_lua(struct scripting *sc, lua_State *L); /* what is in sc->out, pushed */
 void convert_to_reply(lua_State *L, struct reply *r, int script_resp); /* pops one value */
 
+/* library.c: raises an error if the library that is loading takes too long. */
+void library_look(lua_State *L);
+
 /* What a library may write at the most. */
 #define LIB_TEXT_MAX (1ull << 30)
+
+/* The longest string that Lua gets memory for. */
+#define LIB_STRING_MAX ((512ull << 20) - 64)
 
 /* Pushes what stands in sc->text as a string, and gives back what was too much of it. */
 void lib_push_text(lua_State *L);
 
 /* Libraries: each pushes its table. */
 void lib_bit_open(lua_State *L);
+
+/* Functions of ours into the table on top, in place of Lua's. */
+void lib_string_guard(lua_State *L);
+void lib_coroutine_guard(lua_State *L);
+void lib_table_guard(lua_State *L);
+
 void lib_struct_open(lua_State *L);
 void lib_cmsgpack_open(lua_State *L);
 void lib_cjson_open(lua_State *L);
+void lib_cjson_reset(struct cjson *c); /* settings as they are at first */
 
 extern const struct command eval_commands[];
 

@@ -10,6 +10,16 @@ static struct cjson *settings(lua_State *L) {
     return lua_touserdata(L, lua_upvalueindex(1));
 }
 
+static void set_defaults(struct cjson *c) {
+    *c = (struct cjson){.sparse_ratio = 2,
+                        .sparse_safe = 10,
+                        .encode_depth = 1000,
+                        .decode_depth = 1000,
+                        .precision = 14,
+                        .decode_invalid = true,
+                        .keep_buffer = true};
+}
+
 /* Argument `at` into *v, if it is there; pushes what holds then. */
 static void int_setting(lua_State *L, int at, int *v, int min, int max) {
     char why[64];
@@ -94,14 +104,14 @@ static int cjson_encode_invalid(lua_State *L) {
     return 1;
 }
 
-static void push_module(lua_State *L);
+static struct cjson *push_module(lua_State *L);
 
 static int cjson_new(lua_State *L) {
     push_module(L);
     return 1;
 }
 
-static void push_module(lua_State *L) {
+static struct cjson *push_module(lua_State *L) {
     static const luaL_Reg functions[] = {{"encode", cjson_encode},
                                          {"decode", cjson_decode},
                                          {"encode_sparse_array", cjson_sparse},
@@ -116,13 +126,7 @@ static void push_module(lua_State *L) {
 
     lua_newtable(L);
     c = lua_newuserdata(L, sizeof *c);
-    *c = (struct cjson){.sparse_ratio = 2,
-                        .sparse_safe = 10,
-                        .encode_depth = 1000,
-                        .decode_depth = 1000,
-                        .precision = 14,
-                        .decode_invalid = true,
-                        .keep_buffer = true};
+    set_defaults(c);
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
         lua_pushvalue(L, -1);
         lua_pushcclosure(L, functions[i].func, 1);
@@ -135,8 +139,13 @@ static void push_module(lua_State *L) {
     lua_setfield(L, -2, "_NAME");
     lua_pushliteral(L, "2.1.0");
     lua_setfield(L, -2, "_VERSION");
+    return c;
 }
 
 void lib_cjson_open(lua_State *L) {
-    push_module(L);
+    scripting_of(L)->cjson = push_module(L);
+}
+
+void lib_cjson_reset(struct cjson *c) {
+    set_defaults(c);
 }

@@ -6,6 +6,7 @@
  * the other.
  */
 #include "server/scripting/functions.h"
+#include "server/scripting/load.h"
 
 #include "protocol/request.h"
 #include "storage/base/clock.h"
@@ -227,19 +228,23 @@ enum { LOOK_EVERY = 100000 }; /* instructions */
 /* An upvalue of what runs the code of a library. */
 enum { UP_VIEW = 1, UP_META, UP_LOADING };
 
-static void watch_time(lua_State *L, lua_Debug *ar) {
+void library_look(lua_State *L) {
     const struct library_loading *l = scripting_of(L)->loading;
 
+    if (l && l->deadline_ns && clock_real_ns() > l->deadline_ns)
+        api_raise(L, "FUNCTION LOAD timeout");
+}
+
+static void watch_time(lua_State *L, lua_Debug *ar) {
     (void)ar;
-    if (l && clock_real_ns() > l->deadline_ns) api_raise(L, "FUNCTION LOAD timeout");
+    library_look(L);
 }
 
 static int run_code(lua_State *L) {
     struct library_loading *l = lua_touserdata(L, 1);
+    int limit_ms = l->deadline_ns ? LIBRARY_LOAD_MS : COMPILE_NO_LIMIT;
 
-    if (l->code.n && l->code.p[0] == LUA_SIGNATURE[0])
-        return luaL_error(L, "attempt to load chunk with wrong mode");
-    if (luaL_loadbuffer(L, l->code.p, l->code.n, "@user_function") != 0) return lua_error(L);
+    if (load_text(L, l->code, "@user_function", limit_ms) != 0) return lua_error(L);
     l->compiled = true;
     lua_pushvalue(L, lua_upvalueindex(UP_VIEW));
     lua_setfenv(L, -2);

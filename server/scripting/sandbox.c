@@ -7,7 +7,7 @@
  * around a metatable (rawset, next, setmetatable...) know views. Nothing that opens files, loads
  * compiled code or outlives the script is there.
  */
-#include "server/scripting/interp.h"
+#include "server/scripting/load.h"
 
 #include "storage/base/check.h"
 
@@ -17,8 +17,6 @@
 static const char view_key; /* in a view's metatable: the table that it stands for */
 
 #define READ_ONLY "Attempt to modify a readonly table"
-
-enum { PATTERN_MAX = 8 * 1024 }; /* the matcher calls itself once for each item */
 
 /* If it is a view: pushes what it stands for. */
 static bool push_viewed(lua_State *L, int at) {
@@ -180,95 +178,6 @@ static int safe_unpack(lua_State *L) {
     return (int)(to - from + 1);
 }
 
-/* The function that argument 1 names, itself or as a level of the stack: pushed. */
-static void push_function_arg(lua_State *L) {
-    lua_Debug ar;
-    int level;
-
-    if (lua_isfunction(L, 1)) {
-        lua_pushvalue(L, 1);
-        return;
-    }
-    level = luaL_checkint(L, 1);
-    luaL_argcheck(L, level >= 0, 1, "level must be non-negative");
-    if (lua_getstack(L, level, &ar) == 0) luaL_argerror(L, 1, "invalid level");
-    lua_getinfo(L, "f", &ar);
-}
-
-/* The environment of a function, not that of the interpreter (level 0). */
-static int safe_setfenv(lua_State *L) {
-    luaL_checktype(L, 2, LUA_TTABLE);
-    if (lua_isnumber(L, 1) && lua_tonumber(L, 1) == 0) return refuse_raw(L);
-    push_function_arg(L);
-    lua_pushvalue(L, 2);
-    if (lua_iscfunction(L, -2) || !lua_setfenv(L, -2))
-        return luaL_error(L, "'setfenv' cannot change environment of given object");
-    return 1;
-}
-
-/* Who reads globals without a view is shown the view all the same. */
-static int safe_getfenv(lua_State *L) {
-    int n = lua_tocfunction(L, lua_upvalueindex(1))(L);
-
-    if (!lua_rawequal(L, -1, lua_upvalueindex(2))) return n;
-    lua_pushvalue(L, lua_upvalueindex(3));
-    return 1;
-}
-
-/* ---------------------------------------------------------------- loading text only */
-
-static int load_text(lua_State *L, const char *p, size_t n, const char *chunk) {
-    if (n && p[0] == LUA_SIGNATURE[0]) {
-        lua_pushnil(L);
-        lua_pushliteral(L, "attempt to load chunk with wrong mode");
-        return 2;
-    }
-    if (luaL_loadbuffer(L, p, n, chunk) == 0) return 1;
-    lua_pushnil(L);
-    lua_insert(L, -2);
-    return 2;
-}
-
-static int safe_loadstring(lua_State *L) {
-    size_t n;
-    const char *p = luaL_checklstring(L, 1, &n);
-
-    return load_text(L, p, n, luaL_optstring(L, 2, p));
-}
-
-enum { PIECES_MAX = 1024 * 1024 };
-
-/* The next piece of what argument 1 gives; the one that is being read is kept at place 3. */
-static const char *next_piece(lua_State *L, void *arg, size_t *n) {
-    int *pieces = arg;
-    const char *p;
-
-    luaL_checkstack(L, 2, "too many nested functions");
-    lua_pushvalue(L, 1);
-    lua_call(L, 0, 1);
-    *n = 0;
-    if (lua_isnil(L, -1)) return NULL;
-    if (!lua_isstring(L, -1)) luaL_error(L, "reader function must return a string");
-    lua_replace(L, 3);
-    p = lua_tolstring(L, 3, n);
-    if (*n && *pieces == 0 && p[0] == LUA_SIGNATURE[0])
-        luaL_error(L, "attempt to load chunk with wrong mode");
-    if (++*pieces > PIECES_MAX) luaL_error(L, "chunk has too many pieces");
-    return p;
-}
-
-static int safe_load(lua_State *L) {
-    const char *chunk = luaL_optstring(L, 2, "=(load)");
-    int pieces = 0;
-
-    luaL_checktype(L, 1, LUA_TFUNCTION);
-    lua_settop(L, 3);
-    if (lua_load(L, next_piece, &pieces, chunk) == 0) return 1;
-    lua_pushnil(L);
-    lua_insert(L, -2);
-    return 2;
-}
-
 /* ---------------------------------------------------------------- others with a difference */
 
 /* An error that is a table of ours arrives as its text, as it did before it was a table. */
@@ -322,26 +231,6 @@ static int quick_tonumber(lua_State *L) {
     return lua_tocfunction(L, lua_upvalueindex(1))(L);
 }
 
-static int short_pattern(lua_State *L) {
-    if (lua_isstring(L, 2) && lua_objlen(L, 2) > PATTERN_MAX)
-        return luaL_error(L, "pattern too complex");
-    return lua_tocfunction(L, lua_upvalueindex(1))(L); /* so that errors name the script's line */
-}
-
-static int bounded_rep(lua_State *L) {
-    size_t n;
-    const char *p = luaL_checklstring(L, 1, &n);
-    double times = luaL_checknumber(L, 2);
-    struct bytes *b = &scripting_of(L)->text;
-
-    if (times * (double)n > (double)(LIB_TEXT_MAX / 2))
-        return luaL_error(L, "resulting string too large");
-    bytes_clear(b);
-    for (double i = n ? times : 0; i >= 1; i--) bytes_append(b, p, n);
-    lib_push_text(L);
-    return 1;
-}
-
 /* Collecting may be asked for, but not turned off or tuned. */
 static int safe_collect(lua_State *L) {
     const char *what = luaL_optstring(L, 1, "collect");
@@ -358,7 +247,7 @@ static int safe_collect(lua_State *L) {
     return 1;
 }
 
-/* The same numbers in every run of a script. */
+/* One sequence for all scripts since the start of the server, as in Redis. */
 static int steady_random(lua_State *L) {
     long bits;
     double r;
@@ -378,25 +267,15 @@ static int steady_random(lua_State *L) {
     return 1;
 }
 
+/* Until the end of the script; then the sequence goes on. */
 static int steady_seed(lua_State *L) {
-    srand48_r(luaL_checkint(L, 1), &scripting_of(L)->random);
+    struct scripting *sc = scripting_of(L);
+    int seed = luaL_checkint(L, 1);
+
+    if (!sc->seeded) sc->random_kept = sc->random;
+    sc->seeded = true;
+    srand48_r(seed, &sc->random);
     return 0;
-}
-
-static int watched_create(lua_State *L) {
-    int n = lua_tocfunction(L, lua_upvalueindex(1))(L);
-
-    watch_coroutine(lua_tothread(L, -1));
-    return n;
-}
-
-static int watched_wrap(lua_State *L) {
-    int n = lua_tocfunction(L, lua_upvalueindex(1))(L);
-
-    lua_getupvalue(L, -1, 1);
-    watch_coroutine(lua_tothread(L, -1));
-    lua_pop(L, 1);
-    return n;
 }
 
 /* ---------------------------------------------------------------- putting it together */
@@ -412,37 +291,15 @@ static void remove_global(lua_State *L, const char *name) {
     lua_setfield(L, LUA_GLOBALSINDEX, name);
 }
 
-/* Puts a guard before functions of the string library. */
-static void guard_patterns(lua_State *L) {
-    static const char *const names[] = {"find", "match", "gmatch", "gfind", "gsub"};
-
-    lua_getglobal(L, "string");
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        lua_getfield(L, -1, names[i]);
-        lua_pushcclosure(L, short_pattern, 1);
-        lua_setfield(L, -2, names[i]);
-    }
-    lua_pushcfunction(L, bounded_rep);
-    lua_setfield(L, -2, "rep");
-    lua_pop(L, 1);
-}
-
-static void replace_field(lua_State *L, const char *name, lua_CFunction f) {
-    lua_getfield(L, -1, name);
-    lua_pushcclosure(L, f, 1);
-    lua_setfield(L, -2, name);
-}
-
 static void replace_functions(lua_State *L) {
     static const luaL_Reg globals[] = {{"rawset", safe_rawset},
                                        {"rawget", safe_rawget},
                                        {"next", safe_next},
                                        {"getmetatable", safe_getmetatable},
                                        {"setmetatable", safe_setmetatable},
-                                       {"setfenv", safe_setfenv},
                                        {"unpack", safe_unpack},
-                                       {"loadstring", safe_loadstring},
-                                       {"load", safe_load},
+                                       {"loadstring", load_from_string},
+                                       {"load", load_from_function},
                                        {"pcall", text_pcall},
                                        {"collectgarbage", safe_collect},
                                        {NULL, NULL}};
@@ -457,27 +314,29 @@ static void replace_functions(lua_State *L) {
     lua_getglobal(L, "table");
     lua_pushcfunction(L, safe_insert);
     lua_setfield(L, -2, "insert");
+    lib_table_guard(L);
     lua_getglobal(L, "math");
     lua_pushcfunction(L, steady_random);
     lua_setfield(L, -2, "random");
     lua_pushcfunction(L, steady_seed);
     lua_setfield(L, -2, "randomseed");
     lua_getglobal(L, "coroutine");
-    replace_field(L, "create", watched_create);
-    replace_field(L, "wrap", watched_wrap);
+    lib_coroutine_guard(L);
     lua_pop(L, 3);
 }
 
 static void open_all(lua_State *L) {
-    static const char *const removed[] = {"dofile", "loadfile", "print",
-                                          "module", "require",  "package"};
+    static const char *const removed[] = {"dofile",  "loadfile", "print",   "module",  "require",
+                                          "package", "getfenv",  "setfenv", "newproxy"};
 
     open_library(L, "", luaopen_base);
     open_library(L, LUA_TABLIBNAME, luaopen_table);
     open_library(L, LUA_STRLIBNAME, luaopen_string);
     open_library(L, LUA_MATHLIBNAME, luaopen_math);
     for (size_t i = 0; i < sizeof removed / sizeof *removed; i++) remove_global(L, removed[i]);
-    guard_patterns(L);
+    lua_getglobal(L, "string");
+    lib_string_guard(L);
+    lua_pop(L, 1);
     replace_functions(L);
     lib_bit_open(L);
     lua_setglobal(L, "bit");
@@ -521,11 +380,6 @@ void sandbox_open(lua_State *L) {
     sandbox_protect(L);
     lua_pushvalue(L, AT_VIEW);
     lua_setfield(L, AT_GLOBALS, "_G");
-    lua_getfield(L, AT_GLOBALS, "getfenv");
-    lua_pushvalue(L, AT_GLOBALS);
-    lua_pushvalue(L, AT_VIEW);
-    lua_pushcclosure(L, safe_getfenv, 3);
-    lua_setfield(L, AT_GLOBALS, "getfenv");
     lua_pushvalue(L, AT_VIEW);
     lua_replace(L, LUA_GLOBALSINDEX);
 }

@@ -3,8 +3,8 @@
  * watch - when the clock is worth a look while a script runs. To count instructions makes every one
  * of them slower, so a script is interrupted at the next instruction after a tick of the processor
  * time that the process uses, the first tick excepted. A signal tells of ticks; of Lua's interface
- * it calls lua_sethook(), which is made for that. Instructions are counted only in coroutines,
- * which a signal cannot know, and while others are being served.
+ * it calls lua_sethook(), which is made for that, on the coroutine that runs. Instructions are
+ * counted only while others are being served.
  */
 #include "server/scripting/interp.h"
 
@@ -20,7 +20,7 @@ static void on_tick(int sig) {
     (void)sig;
     if (gettid() != getpid()) return; /* the interpreter is the main thread's */
     if (!sc || !sc->run.outer || ++sc->run.ticks < 2) return;
-    lua_sethook(sc->L, script_on_count, LUA_MASKCOUNT, 1);
+    lua_sethook(sc->current, script_on_count, LUA_MASKCOUNT, 1);
 }
 
 /* Once there was a script. */
@@ -35,6 +35,7 @@ static void begin_ticks(struct scripting *sc) {
 
 void watch_begin(struct scripting *sc) {
     if (__builtin_expect(watched != sc, 0)) begin_ticks(sc);
+    sc->current = sc->L;
     if (lua_gethookmask(sc->L)) lua_sethook(sc->L, NULL, 0, 0);
 }
 
@@ -46,12 +47,8 @@ void watch_stop(void) {
 }
 
 void watch_again(struct scripting *sc, lua_State *L) {
-    if (sc->e->busy || L != sc->L)
+    if (sc->e->busy)
         lua_sethook(L, script_on_count, LUA_MASKCOUNT, WATCH_INSTRUCTIONS);
     else
         lua_sethook(L, NULL, 0, 0);
-}
-
-void watch_coroutine(lua_State *co) {
-    lua_sethook(co, script_on_count, LUA_MASKCOUNT, WATCH_INSTRUCTIONS);
 }

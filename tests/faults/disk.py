@@ -18,14 +18,15 @@ ALL, INCR, TEMP = b"appendonlydir", b".incr.aof", b"temp-"
 class Disk:
     def __init__(self):
         self.file = tempfile.NamedTemporaryFile(prefix="stet-faults-")
-        self.file.write(bytes(2 * FAULT.size + 128))
+        self.file.write(bytes(3 * FAULT.size + 128))
         self.file.flush()
         self.map = mmap.mmap(self.file.fileno(), 0)
         self.env = {"LD_PRELOAD": SHIM, "STET_FAULTS": self.file.name}
 
-    def set(self, match=ALL, sync=(0, 0, 0, 0), write=(0, 0, 0, 0)):
-        """sync and write: (delay_ms, errno, count, short_bytes); count -1: until told otherwise."""
-        self.map[:] = FAULT.pack(*sync) + FAULT.pack(*write) + match.ljust(128, b"\0")
+    def set(self, match=ALL, sync=(0, 0, 0, 0), write=(0, 0, 0, 0), other=(0, 0, 0, 0)):
+        """sync, write, other: (delay_ms, errno, count, short_bytes); count -1: until told otherwise."""
+        self.map[:] = (FAULT.pack(*sync) + FAULT.pack(*write) + match.ljust(128, b"\0") +
+                       FAULT.pack(*other))
 
     def well(self):
         """No faults; syncs are still noted."""
@@ -39,6 +40,13 @@ class Disk:
         except FileNotFoundError:
             return []
         return [(int(b), int(e), int(c), p.strip()) for w, b, e, c, p in lines if w == what]
+
+    def by_loop(self, since_ns):
+        """["CALL PATH"] of the calls that the event loop itself made since then."""
+        with open(self.file.name + ".log") as f:
+            lines = [line.split(" ", 4) for line in f]
+        return ["%s %s" % (w[5:], os.path.basename(p.strip())) for w, b, _, _, p in lines
+                if w.startswith("loop-") and int(b) >= since_ns]
 
     def close(self):
         self.map.close()

@@ -39,7 +39,7 @@ LIBRARIES = {
 }
 FUNCTIONS = [lib + "." + f for lib, names in LIBRARIES.items() for f in names.split()] + (
     "tostring tonumber type pairs ipairs next select unpack rawget rawset rawequal setmetatable "
-    "getmetatable setfenv getfenv pcall xpcall error assert load loadstring newproxy gcinfo").split()
+    "getmetatable pcall xpcall error assert load loadstring gcinfo").split()
 COMMANDS = ["'set','k',ARGV[1]", "'get','k'", "'hset','h','f','v'", "'hgetall','h'", "'zadd','z',1.5,'m'",
             "'zrange','z',0,-1,'withscores'", "'lrange','l',0,-1", "'rpush','l',1,2", "'sadd','s','a'",
             "'smembers','s'", "'del','k'", "'xadd','x','*','a','b'", "'xrange','x','-','+'", "'keys','*'",

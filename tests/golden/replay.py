@@ -32,6 +32,10 @@ LATER = {"scripting-h004"}
 CLEAN = ["FLUSHALL"], ["FUNCTION", "FLUSH"], ["SCRIPT", "FLUSH"]
 
 
+# Redis 7.0.15, Redis 8.0 and Valkey 9.1 have neither of them in scripts; the recorded server does.
+DIFFERENT = [["EVAL", "return type(newproxy)"], ["EVAL", "return type(getfenv)"]]
+
+
 class Everything:
     """The filter that leaves nothing out."""
 
@@ -89,6 +93,8 @@ class Replay:
             return True
         want, conn = self.want(step), conns[step["conn"]]
         verdict = keep.ask(n, step, want)
+        if verdict == "send" and step.get("cmd", [])[:2] in DIFFERENT:
+            verdict = "blind"
         if verdict == "skip":
             self.left_out += 1
             return True

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tests/kit/ask.h"
@@ -585,4 +586,25 @@ Test(aof, under_always_clients_that_write_in_turn_share_syncs) {
     cr_assert_leq(write_in_turn(s, c), WRITERS * ROUNDS / 4);
     snprintf(want, sizeof want, "$%d", ROUNDS);
     EXPECT(c, want, "GET writer:0");
+}
+
+/* The AOF stays where it was opened: half of it in another directory would be no AOF. */
+Test(aof, another_working_directory_leaves_it_where_it_is) {
+    struct server *s = server_run("--appendonly", "yes", "--appendfsync", "always",
+                                  "--enable-protected-configs", "yes", NULL);
+    redisContext *c = ask_open(s);
+    char order[600];
+
+    EXPECT(c, "+OK", "SET a 1");
+    snprintf(order, sizeof order, "%s/other", server_dir(s));
+    cr_assert_eq(mkdir(order, 0755), 0);
+    snprintf(order, sizeof order, "CONFIG SET dir %s/other appendfsync everysec", server_dir(s));
+    EXPECT(c, "+OK", order);
+    ask(c, "BGREWRITEAOF");
+    ask_wait_info(c, "aof_rewrite_in_progress", "0");
+    EXPECT(c, "+OK", "SET b 2");
+    server_kill(s);
+    server_start(s, "--appendonly", "yes", NULL);
+    EXPECT(ask_open(s), "$1", "GET a");
+    EXPECT(ask_open(s), "$2", "GET b");
 }

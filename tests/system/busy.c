@@ -20,6 +20,10 @@ static bool is_busy(void *c) {
     return strcmp(ask(c, "PING"), BUSY) == 0;
 }
 
+static bool is_busy_function(void *c) {
+    return strncmp(ask(c, "PING"), "-BUSY", 5) == 0;
+}
+
 /* Sends the script from one connection, and waits until another is told that it runs. */
 static void begin(redisContext *runs, redisContext *other, const char *script) {
     ask_send(runs, "EVAL %s 0", script);
@@ -32,6 +36,21 @@ static bool is_readable(const redisContext *c) {
     return poll(&p, 1, 0) == 1;
 }
 
+static void all_can_be_ended(const char *const *endless, size_t n) {
+    struct server *s = server_run(SOON, NULL);
+    redisContext *a = ask_open(s), *b = ask_open(s);
+
+    for (size_t i = 0; i < n; i++) {
+        begin(a, b, endless[i]);
+        EXPECT(b, BUSY, "SET x 1");
+        EXPECT(b, "+OK", "SCRIPT KILL");
+        cr_assert(strncmp(ask_next(a), "-ERR Script killed by user with SCRIPT KILL...", 46) == 0);
+        EXPECT(b, "+PONG", "PING");
+        EXPECT(a, "+PONG", "PING");
+    }
+    EXPECT(b, "-NOTBUSY No scripts in execution right now.", "SCRIPT KILL");
+}
+
 Test(busy, a_script_that_only_reads_can_be_ended) {
     static const char *const endless[] = {
         "while true do end",
@@ -41,18 +60,36 @@ Test(busy, a_script_that_only_reads_can_be_ended) {
         "table.sort({1, 2, 3, 4}, function(a, b) while true do end end)",
         "string.gsub('x', '.', function() while true do end end)",
     };
-    struct server *s = server_run(SOON, NULL);
-    redisContext *a = ask_open(s), *b = ask_open(s);
 
-    for (size_t i = 0; i < sizeof endless / sizeof *endless; i++) {
-        begin(a, b, endless[i]);
-        EXPECT(b, BUSY, "SET x 1");
-        EXPECT(b, "+OK", "SCRIPT KILL");
-        cr_assert(strncmp(ask_next(a), "-ERR Script killed by user with SCRIPT KILL...", 46) == 0);
-        EXPECT(b, "+PONG", "PING");
-        EXPECT(a, "+PONG", "PING");
-    }
-    EXPECT(b, "-NOTBUSY No scripts in execution right now.", "SCRIPT KILL");
+    all_can_be_ended(endless, sizeof endless / sizeof *endless);
+}
+
+/* No instruction of Lua runs meanwhile, or few of them in each coroutine. */
+Test(busy, a_script_within_functions_of_libraries_can_be_ended, .timeout = 120) {
+    static const char *const endless[] = {
+        "string.find(('a'):rep(5000), '.-.-.-.-b')",
+        "string.match(('a'):rep(5000), '(.-)(.-)%2%1.-b')",
+        "string.gsub(('a'):rep(5000), 'a*a*a*a*b', '')",
+        "string.gmatch(('a'):rep(5000), '[ab]*%w*.+a?b')()",
+        "string.find(('('):rep(5e6), '%b()')",
+        "pcall(string.find, ('a'):rep(5000), '.-.-.-.-b') while true do end",
+        "coroutine.wrap(function() string.find(('a'):rep(5000), '.-.-.-.-b') end)()",
+        "local function f(n) if n > 0 then coroutine.wrap(f)(n - 1) coroutine.wrap(f)(n - 1) end "
+        "end "
+        "f(150)",
+        "local function f(n) for i = 1, 2 do coroutine.resume(coroutine.create(f), n - 1) end end "
+        "f(1)",
+        "coroutine.wrap(function() while true do coroutine.wrap(function() end)() end end)()",
+        "coroutine.wrap(function() while true do pcall(coroutine.wrap(function() while true do end "
+        "end)) end end)()",
+        "table.foreach({[('a'):rep(5000)] = '.-.-.-.-b'}, string.find)",
+        "local s, t = ('a'):rep(1e7), {} for i = 1, 1e5 do t[i] = i .. '' end "
+        "table.sort(t, function(...) return string.rep(s, 30) < s end)",
+        "local s, t = ('a'):rep(1e8), {} local x, y = s .. 'x', s .. 'y' "
+        "for i = 1, 1e4 do t[i] = i % 2 == 0 and x or y end table.sort(t)",
+    };
+
+    all_can_be_ended(endless, sizeof endless / sizeof *endless);
 }
 
 Test(busy, what_is_refused_fails_a_transaction) {
@@ -148,6 +185,31 @@ Test(busy, a_signal_ends_what_has_not_written) {
     cr_assert_eq(server_signal(s, SIGTERM), 0);
     server_start(s, SOON, NULL);
     EXPECT(ask_open(s), "$1", "GET kept");
+}
+
+Test(busy, a_signal_ends_a_pattern_that_backtracks) {
+    struct server *s = server_run(SOON, NULL);
+    redisContext *a = ask_open(s), *b = ask_open(s);
+
+    begin(a, b, "coroutine.wrap(function() string.find(('a'):rep(5000), '.-.-.-.-b') end)()");
+    cr_assert_eq(server_signal(s, SIGTERM), 0);
+}
+
+/* Strings have their methods while a library loads. */
+Test(busy, a_pattern_that_backtracks_in_a_library_is_ended) {
+    struct server *s = server_run(SOON, NULL);
+    redisContext *a = ask_open(s), *b = ask_open(s);
+    const char *library = "#!lua name=x\n"
+                          "redis.register_function('f', function() "
+                          "  return ('a'):rep(5000):find('.-.-.-.-b') end)";
+
+    EXPECT(a, "-ERR Error registering functions: ERR FUNCTION LOAD timeout", "FUNCTION LOAD %s",
+           "#!lua name=x\nlocal x = ('a'):rep(5000):find('.-.-.-.-b')");
+    EXPECT(a, "$x", "FUNCTION LOAD %s", library);
+    ask_send(a, "FCALL f 0");
+    cr_assert(kit_wait(is_busy_function, b, 20));
+    EXPECT(b, "+OK", "FUNCTION KILL");
+    EXPECT_PREFIX(b, "+PONG", "PING");
 }
 
 Test(busy, without_a_threshold_nobody_is_told) {

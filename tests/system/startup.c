@@ -422,3 +422,22 @@ Test(startup, shutdown_takes_its_options) {
     EXPECT(c, "(closed)", "SHUTDOWN NOSAVE NOW FORCE");
     cr_assert_eq(server_wait_exit(s), 0);
 }
+
+/* ---------------------------------------------------------------- data that is not loaded */
+
+Test(startup, an_append_only_file_that_is_not_loaded_is_named) {
+    struct server *s = server_run("--appendonly", "yes", NULL);
+
+    EXPECT(ask_open(s), "+OK", "SET k v");
+    server_kill(s);
+    server_start(s, "--appendonly", "no", NULL);
+    server_wait_log(s, "holds the append only file 'appendonly.aof'");
+    server_wait_log(s, "start with: --appendonly yes");
+    EXPECT(ask_open(s), "(nil)", "GET k");
+    server_kill(s);
+    server_start(s, "--appendonly", "yes", "--appendfilename", "other.aof", NULL);
+    server_wait_log(s, "also holds the append only file 'appendonly.aof'");
+    server_kill(s);
+    server_start(s, "--appendonly", "no", "--appendfilename", "third.aof", NULL);
+    server_wait_log(s, "--appendonly yes --appendfilename other.aof");
+}

@@ -250,6 +250,16 @@ Test(load, files_that_do_not_join_are_refused_with_both_positions) {
     made_release(&two);
 }
 
+Test(load, history_that_is_newer_than_the_log_is_refused) {
+    struct made two = usual_log();
+
+    help_write(MANIFEST, SLICE("file log.1.base.aof seq 1 type b\n"
+                               "file log.1.incr.aof seq 1 type i\n"
+                               "file log.2.incr.aof seq 2 type h\n"));
+    refused("line 3: 'log.2.incr.aof' is called history");
+    made_release(&two);
+}
+
 Test(load, an_increment_cut_at_a_batch_is_missed_by_the_next) {
     struct made two = usual_log(), one = {.base = 1000};
 

@@ -6,6 +6,7 @@
 
 #include "persistence/aof_room.h"
 #include "persistence/aof_writer.h"
+#include "persistence/disposer.h"
 #include "storage/base/clock.h"
 #include "storage/base/io.h"
 #include "storage/base/mem.h"
@@ -18,6 +19,7 @@
 #include <unistd.h>
 
 static struct aof_writer *w;
+static struct disposer *closing;
 static atomic_uint wakes;
 static uint64_t end; /* of what was pushed */
 
@@ -35,7 +37,8 @@ static int open_file(const char *name) {
 
 static void begin(void) {
     help_begin();
-    w = aof_writer_new(count_wake, NULL);
+    closing = disposer_new();
+    w = aof_writer_new(count_wake, NULL, closing);
     aof_writer_set_policy(w, AOF_FSYNC_NO);
     aof_writer_restart(w, open_file("one"), 0, 0, true);
     end = 0;
@@ -44,6 +47,7 @@ static void begin(void) {
 static void finish(void) {
     if (w) aof_writer_free(w, true);
     w = NULL;
+    disposer_free(closing, 10000);
     help_end();
 }
 

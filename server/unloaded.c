@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/unloaded.h"
+
+#include "persistence/aof_survey.h"
+#include "storage/base/io.h"
+#include "storage/base/log.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+static void warn(void *arg, const char *filename, uint64_t bytes) {
+    const struct conf_values *v = arg;
+    bool other = strcmp(filename, v->appendfilename) != 0;
+
+    if (v->appendonly && other)
+        log_warning(
+            "Directory '%s' also holds the append only file '%s' (%llu bytes), which is not "
+            "loaded: 'appendfilename' is '%s'",
+            v->appenddirname, filename, (unsigned long long)bytes, v->appendfilename);
+    if (!v->appendonly)
+        log_warning("Directory '%s' holds the append only file '%s' (%llu bytes), which is not "
+                    "loaded: 'appendonly' is 'no'. To load it, start with: --appendonly yes%s%s",
+                    v->appenddirname, filename, (unsigned long long)bytes,
+                    other ? " --appendfilename " : "", other ? filename : "");
+}
+
+/* The form of before Redis 7. */
+static void warn_of_single_file(const struct conf_values *v) {
+    struct io_stat st;
+
+    if (v->appendonly || io_stat(AT_FDCWD, v->appendfilename, &st) < 0 || st.is_dir) return;
+    log_warning(
+        "The append only file '%s' (%llu bytes) is not loaded: 'appendonly' is 'no'. To load "
+        "it, start with: --appendonly yes",
+        v->appendfilename, (unsigned long long)st.size);
+}
+
+void unloaded_warn(const struct conf_values *v) {
+    aof_survey(v->appenddirname, warn, (void *)v);
+    warn_of_single_file(v);
+}

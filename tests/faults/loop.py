@@ -1,0 +1,260 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""loop - the event loop never waits for the disk: every call on data files takes long (shim.c), and
+PING goes on as on a disk that is well.
+
+  loop.py [NAME...]
+Two things are checked: no call on the files is made by the loop's thread (the shim tells), and the
+worst PING is far below the time of one call. SHUTDOWN and SAVE wait by their nature.
+"""
+import errno
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
+from cases import ask, check, run_words  # noqa: E402
+from disk import ALL, INCR, SHIM, TEMP, Sick  # noqa: E402
+from resp import encode  # noqa: E402
+from server import SERVER, is_stet, rewrite_done, wait_for, wait_info  # noqa: E402
+
+CALL_MS = 150
+SLOW = (CALL_MS, 0, 0, 0)
+LIMIT_MS = CALL_MS * 0.8
+
+
+class Pings(threading.Thread):
+    """PING and GET all the time; `worst` in ms, less the pauses that the machine made by itself."""
+
+    def __init__(self, server):
+        super().__init__(daemon=True)
+        self.conn, self.on, self.worst, self.own, self.n = server.conn(), True, 0, 0, 0
+
+    def run(self):
+        while self.on:
+            for words in (["PING"], ["GET", "untouched"]):
+                at = time.monotonic()
+                self.conn.call(*words)
+                self.worst = max(self.worst, (time.monotonic() - at) * 1000)
+            at = time.monotonic()
+            time.sleep(0.002)
+            self.own = max(self.own, (time.monotonic() - at) * 1000 - 2)
+            self.n += 1
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *exc):
+        self.on = False
+        self.join()
+        self.conn.close()
+
+
+def beside(s, action, **fault):
+    """Runs action() while every call takes CALL_MS; says how PING did, beside a well disk."""
+    faults = {"sync": SLOW, "write": SLOW, "other": SLOW, **fault}
+    with Pings(s) as well:
+        time.sleep(0.3)  # a baseline of so many PINGs
+    since = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+    s.disk.set(**faults)
+    with Pings(s) as sick:
+        action()
+    by_loop = s.disk.by_loop(since)
+    s.disk.well()
+    check(not by_loop, "the loop itself called: %s" % ", ".join(by_loop))
+    check(sick.worst < LIMIT_MS + well.worst + sick.own, "worst PING %.1f ms" % sick.worst)
+    return ("worst PING %.1f ms (the machine's own pauses: %.1f ms), on a well disk %.1f ms"
+            % (sick.worst, sick.own, well.worst))
+
+
+def phase(conn, wanted):
+    wait_info(conn, "aof_state", lambda v: v == wanted, seconds=60)
+
+
+def first_enabling():
+    with Sick("--appendonly", "no") as s:
+        conn = s.conn(timeout=60)
+        conn.call("SET", "k", "v")
+
+        def action():
+            conn.call("CONFIG", "SET", "appendonly", "yes")
+            phase(conn, "on")
+            conn.call("SET", "k", "w")
+        return beside(s, action)
+
+
+def off_and_on():
+    with Sick("--appendfsync", "always") as s:
+        conn = s.conn(timeout=60)
+        conn.call("SET", "k", "v")
+
+        def action():
+            conn.call("CONFIG", "SET", "appendonly", "no")
+            conn.call("CONFIG", "SET", "appendonly", "yes")
+            phase(conn, "on")
+            conn.call("SET", "k", "w")
+            conn.call("CONFIG", "SET", "appendonly", "no")
+        return beside(s, action)
+
+
+def rewrite(policy):
+    def test():
+        with Sick("--appendfsync", policy) as s:
+            conn = s.conn(timeout=60)
+
+            def action():
+                conn.call("BGREWRITEAOF")
+                conn.call("SET", "during", "x")
+                check(rewrite_done(conn), "the rewrite failed")
+                conn.call("SET", "after", "x")
+            return beside(s, action)
+    return test
+
+
+def rewrite_fails():
+    with Sick() as s:
+        conn = s.conn(timeout=60)
+        conn.call("SET", "k", "v" * 100)
+
+        def action():
+            conn.call("BGREWRITEAOF")
+            check(not rewrite_done(conn), "the rewrite went well")
+        return beside(s, action, match=TEMP, write=(CALL_MS, errno.ENOSPC, -1, 0))
+
+
+def rewrite_is_aborted():
+    """In each of its phases: while a job is at the disk, and while the child is."""
+    said = []
+    for pause in (0.1, 0.6, 1.1, 1.6, 2.1, 2.6, 3.1):
+        with Sick() as s:
+            conn = s.conn(timeout=60)
+            conn.call("SET", "k", "v" * 100)
+
+            def action():
+                conn.call("BGREWRITEAOF")
+                time.sleep(pause)  # not a wait for anything: the moment is what varies
+                conn.call("CONFIG", "SET", "appendonly", "no")
+                wait_info(conn, "aof_rewrite_in_progress", lambda v: v == "0", seconds=60)
+            said.append(beside(s, action))
+    return said[-1]
+
+
+def sync_fails(policy):
+    def test():
+        with Sick("--appendfsync", policy) as s:
+            conn, late = s.conn(timeout=60), s.conn(timeout=60)
+            conn.call("SET", "before", "1")
+
+            def action():
+                late.send(encode(["SET", "late", "1"]))  # under `always` answered after the recovery
+                phase(conn, "recovering")
+                s.disk.set(ALL, sync=SLOW, write=SLOW, other=SLOW)
+                phase(conn, "on")
+                conn.call("SET", "after", "1")
+            return beside(s, action, match=INCR, sync=(CALL_MS, errno.EIO, 1, 0))
+    return test
+
+
+def recovery_is_given_up():
+    """appendonly no while the new base is being made."""
+    with Sick("--appendfsync", "always") as s:
+        conn, late = s.conn(timeout=60), s.conn(timeout=60)
+        conn.call("SET", "before", "1")
+
+        def action():
+            late.send(encode(["SET", "late", "1"]))
+            phase(conn, "recovering")
+            conn.call("CONFIG", "SET", "appendonly", "no")
+            wait_info(conn, "aof_rewrite_in_progress", lambda v: v == "0", seconds=60)
+        return beside(s, action, match=INCR, sync=(CALL_MS, errno.EIO, 1, 0))
+
+
+def directory_is_deleted():
+    with Sick() as s:
+        conn = s.conn(timeout=60)
+        conn.call("SET", "before", "1")
+
+        def action():
+            shutil.rmtree(os.path.join(s.dir, "appendonlydir"))
+            wait_for(lambda: "deleted or moved" in s.log(), "noticed")
+            phase(conn, "on")
+            conn.call("SET", "after", "1")
+        return beside(s, action)
+
+
+def backups():
+    with Sick("--appendfsync", "always", "--backup-dir", "backups-of-appendonlydir") as s:
+        conn = s.conn(timeout=60)
+        conn.call("SET", "k", "v")
+
+        def action():
+            conn.call("BACKUP", "START")
+            conn.call("SET", "during", "v")
+            conn.call("BACKUP", "SEAL")
+            conn.call("BACKUP", "LIST")
+            conn.call("BACKUP", "START")
+            conn.call("BACKUP", "ABORT")
+            ask(conn, "BACKUP", "CLEANUP")
+            conn.call("BACKUP", "LIST")
+        return beside(s, action)
+
+
+def the_child_that_saves_is_killed():
+    with Sick("--rdb-key-save-delay", "100000") as s:
+        conn = s.conn(timeout=60)
+        conn.pipeline([["SET", "k%d" % i, "v"] for i in range(1000)])
+
+        def action():
+            conn.call("BGSAVE")
+            child = wait_for(lambda: [n for n in os.listdir(s.dir) if n.startswith("temp-")], "the child")
+            os.kill(int(child[0][5:-4]), signal.SIGKILL)
+            wait_info(conn, "rdb_bgsave_in_progress", lambda v: v == "0")
+            wait_for(lambda: not os.path.exists(os.path.join(s.dir, child[0])), "no temporary file")
+        return beside(s, action, match=TEMP)
+
+
+def large_batches_after_room():
+    """Under always small groups make room in the file, larger ones cut it off again."""
+    with Sick("--appendfsync", "always") as s:
+        conn = s.conn(timeout=60)
+        for i in range(40):
+            conn.call("SET", "k", "small")
+
+        def action():
+            conn.call("SET", "k", "x" * 100000)
+            conn.call("CONFIG", "SET", "appendfsync", "everysec")
+            conn.call("SET", "k", "y" * 100000)
+        return beside(s, action)
+
+
+TESTS = {
+    "the first CONFIG SET appendonly yes": first_enabling,
+    "appendonly no and yes": off_and_on,
+    "BGREWRITEAOF, always": rewrite("always"),
+    "BGREWRITEAOF, everysec": rewrite("everysec"),
+    "a rewrite that fails": rewrite_fails,
+    "a rewrite that is aborted": rewrite_is_aborted,
+    "a failed sync, always": sync_fails("always"),
+    "a failed sync, everysec": sync_fails("everysec"),
+    "a recovery that is given up": recovery_is_given_up,
+    "the directory is deleted": directory_is_deleted,
+    "backups": backups,
+    "the child of BGSAVE is killed": the_child_that_saves_is_killed,
+    "room and large batches": large_batches_after_room,
+}
+
+
+def main():
+    if not os.path.exists(SHIM):
+        print("no %s (make builds it)" % SHIM)
+        return 1
+    return run_words("loop", TESTS if is_stet(SERVER) else {})
+
+
+if __name__ == "__main__":
+    sys.exit(main())
