@@ -5,6 +5,7 @@
  */
 #include "persistence/aof_internal.h"
 
+#include "persistence/aof_beside.h"
 #include "persistence/aof_rewrite.h"
 #include "storage/base/clock.h"
 #include "storage/base/io.h"
@@ -311,7 +312,10 @@ static int open_log(struct aof *a, struct aof_loaded *l, struct err *e) {
 static int begin(struct aof *a, struct aof_loaded *l, struct err *e) {
     if (io_sync_dir(a->dirfd, e) < 0 || io_sync_parent(a->o.names.dirname, e) < 0) return -1;
     aof_remove_temps(a->dirfd, a->o.names.filename);
-    if (l->manifest.n == 0) return create_log(a, false, e);
+    if (l->manifest.n == 0) {
+        aof_warn_of_others(a->dirfd, &a->o.names);
+        return create_log(a, false, e);
+    }
     if (l->cut_short) return leave_past(a, l, e);
     if (aof_creation_ends(a->dirfd, a->o.names.filename, e) < 0) return -1;
     return open_log(a, l, e);

@@ -2,6 +2,7 @@
 #include "server/app.h"
 
 #include "persistence/aof_backup.h"
+#include "persistence/aof_beside.h"
 #include "server/admin/admin.h"
 #include "server/exec/access.h"
 #include "server/exec/acl_file.h"
@@ -222,6 +223,13 @@ static int load(struct app *a) {
     return rc;
 }
 
+static void warn_while_off(struct app *a) {
+    struct aof_load_options l = load_options(a);
+
+    aof_warn_while_off(&l.names);
+    release_options(&l);
+}
+
 int app_reload_log(struct app *a, struct err *e) {
     struct aof_load_options l = load_options(a);
     struct snapshot_aside aside;
@@ -429,6 +437,7 @@ int app_start(struct app *a, struct conf *conf, int argc, char **argv) {
         return -1;
     }
     if (a->v->appendonly ? load(a) < 0 : load_snapshot(a) < 0) return -1;
+    if (!a->v->appendonly) warn_while_off(a);
     if (a->v->server_cpulist)
         process_set_cpus(a->v->server_cpulist, "server-cpulist");
     else if (a->v->bio_cpulist)

@@ -142,7 +142,8 @@ def kept_aside():
         s.conn().call("SET", "old", "1")
         s.kill()
         s.start("--appendonly", "no", "--dir", "data")
-        s.wait_log(FOLDER)  # the warning
+        s.wait_log("%s/appendonly.aof.manifest' (" % FOLDER)
+        check("restart with: appendonly yes" in s.log(), "no advice")
         conn = s.conn(timeout=60)
         equal("the data set", conn.call("DBSIZE"), 0)
         conn.call("SET", "new", "1")
@@ -165,6 +166,9 @@ def two_names():
     """Two servers, one directory, two names of the log."""
     with Log() as a, Server("--appendonly", "yes", "--appendfsync", "always", "--dir", a.data,
                             "--appendfilename", "other.aof") as b:
+        check("appendonly.aof.manifest' (" in b.log() and "appendfilename appendonly.aof" in b.log(),
+              "no warning of the other log")
+        check("is not loaded" not in a.log(), "a warning without another log")
         a.conn().call("SET", "of a", "1")
         b.conn().call("SET", "of b", "1")
         for s in (a, b):
@@ -175,6 +179,7 @@ def two_names():
         a.start()
         b.kill()
         b.start()
+        check("is not loaded" not in b.log(), "a warning although there is a log to load")
         holds(a, "of a")
         holds(b, "of b")
 
