@@ -191,7 +191,13 @@ class Soak:
         """The disk is well: every writer gets on by itself."""
         self.s.disk.well()
         self.before = [w.done for w in self.writers]
-        wait_for(lambda: self.served() or self.complaint(), "service on a well disk", 120)
+        try:
+            wait_for(lambda: self.served() or self.complaint(), "", 120)
+        except Failed:
+            conn = self.s.conn()
+            raise Failed("no service on a disk that is well: writes of each client %s, before %s\n%s\n%s" % (
+                [w.done for w in self.writers], self.before, conn.call("INFO", "persistence").decode(),
+                conn.call("CLIENT", "LIST").decode()))
         check(not self.complaint(), self.complaint())
         for a in self.asks:
             a.join(60)
