@@ -8,11 +8,26 @@
 #include <fcntl.h>
 #include <string.h>
 
+struct survey {
+    const struct conf_values *v;
+    bool own; /* the append-only file of this configuration is there */
+};
+
+static void look_for_own(void *arg, const char *filename, uint64_t bytes) {
+    struct survey *s = arg;
+
+    (void)bytes;
+    s->own |= strcmp(filename, s->v->appendfilename) == 0;
+}
+
+/* Two servers may share a directory under two names: another name counts only where this server
+ * would start empty. */
 static void warn(void *arg, const char *filename, uint64_t bytes) {
-    const struct conf_values *v = arg;
+    const struct survey *s = arg;
+    const struct conf_values *v = s->v;
     bool other = strcmp(filename, v->appendfilename) != 0;
 
-    if (v->appendonly && other)
+    if (v->appendonly && other && !s->own)
         log_warning(
             "Directory '%s' also holds the append only file '%s' (%llu bytes), which is not "
             "loaded: 'appendfilename' is '%s'",
@@ -36,6 +51,9 @@ static void warn_of_single_file(const struct conf_values *v) {
 }
 
 void unloaded_warn(const struct conf_values *v) {
-    aof_survey(v->appenddirname, warn, (void *)v);
+    struct survey s = {.v = v};
+
+    aof_survey(v->appenddirname, look_for_own, &s);
+    aof_survey(v->appenddirname, warn, &s);
     warn_of_single_file(v);
 }

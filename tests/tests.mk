@@ -61,7 +61,7 @@ FILE_SUITES := 'golden=tests/golden/replay.py' 'facts=tests/facts/facts.py' \
 OTHER_SUITES := 'interop=tests/interop/interop.py' 'migrate=tests/interop/migrate.py' 'backup=tests/interop/backup.py' 'recover=tests/interop/recover.py' 'redis-cli=tests/interop/clients.py' 'clients=tests/clients/clients.py' 'tls=tests/tls/tls.py' \
     'fuzz targets=$(T)/fuzz-replay tests/fuzz/corpus' 'fuzz restore=tests/fuzz/restore.py --rounds 40' 'fuzz files=tests/fuzz/files.py --rounds 2000' 'fuzz scripts=tests/fuzz/scripts.py --rounds 20' 'fuzz patterns=tests/fuzz/patterns.py --rounds 2' 'fuzz framing=tests/fuzz/framing.py --rounds 10' 'fuzz clients=tests/fuzz/clients.py --seconds 12' \
     'differential=tests/differential/differential.py --worlds 12 --seconds 60' 'reload=tests/differential/reload.py' 'acl=tests/differential/acl.py' 'crowd=tests/differential/crowd.py --worlds 25 --seconds 60' 'watch=tests/differential/watch.py --seconds 8' \
-    'faults=tests/faults/faults.py' 'loop=tests/faults/loop.py' 'powercut=$(T)/powercut --jobs 2 --seeds 30000' 'powercut sweep=$(T)/powercut --sweep --jobs 2 --seeds 12800' 'outage=$(T)/powercut --outage --jobs 2 --seeds 100' 'model=tests/model/model.py' 'attacks=tests/attacks/attacks.py' 'kill -9=tests/crash/crash.py --rounds 6'
+    'faults=tests/faults/faults.py' 'loop=tests/faults/loop.py' 'directory=tests/faults/directory.py' 'soak=tests/soak/soak.py --seconds 20' 'powercut=$(T)/powercut --jobs 2 --seeds 30000' 'powercut sweep=$(T)/powercut --sweep --jobs 2 --seeds 12800' 'outage=$(T)/powercut --outage --jobs 2 --seeds 100' 'model=tests/model/model.py' 'attacks=tests/attacks/attacks.py' 'kill -9=tests/crash/crash.py --rounds 6'
 
 # The packages may have to be installed first, and what is installed decides how it is built.
 test: setup-test
@@ -91,6 +91,9 @@ powercut: $(T)/powercut
 model:
 	@$(RUN) 'model=tests/model/model.py'
 
+soak: all $(T)/faults.so
+	@$(TEST_ENV) tests/soak/soak.py --seconds $(SECONDS)
+
 clients: all
 	@$(TEST_ENV) STET_JOBS=10000 tests/clients/clients.py --install
 
@@ -113,4 +116,4 @@ test-tsan: all $(T)/crash-client
 fuse: all $(T)/disk_fuse
 	@$(RUN) 'fuse=tests/fuse/twice.py --seconds $(SECONDS) --seed $(SEED)'
 
-.PHONY: fuse test test-all unit system golden crash powercut model differential clients test-in-flavour test-tsan
+.PHONY: fuse test test-all unit system golden crash powercut model soak differential clients test-in-flavour test-tsan

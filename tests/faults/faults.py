@@ -15,7 +15,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
-from cases import check, run_words  # noqa: E402
+from cases import ask, check, run_words  # noqa: E402
 from contents import strings  # noqa: E402
 from disk import ALL, INCR, SHIM, TEMP, Sick  # noqa: E402
 from resp import ReplyError, encode  # noqa: E402
@@ -254,6 +254,36 @@ def a_failing_rewrite_piles_nothing_up():
         return "%d increments after 3 s of failing rewrites" % incrs
 
 
+def failed_recoveries_leave_nothing_open():
+    """Each attempt at a new base fails; the server has as many files open after five as after one."""
+    with Sick("--appendfsync", "always") as s:
+        conn, late = s.conn(timeout=60), s.conn(timeout=60)
+        conn.call("SET", "before", "1")
+        s.disk.set(INCR, sync=(0, errno.EIO, 1, 0))
+        late.send(encode(["SET", "late", "1"]))
+        wait_info(conn, "aof_state", lambda v: v == "recovering")
+        s.disk.set(TEMP, write=(0, errno.ENOSPC, -1, 0))
+
+        def fails_again(n):
+            def check_one():
+                ask(conn, "BGREWRITEAOF")  # no waiting for the next attempt
+                i = conn.info("persistence")
+                return int(i["aof_rewrites_consecutive_failures"]) >= n and i["aof_rewrite_in_progress"] == "0"
+            wait_for(check_one, "failure %d" % n, 60, 0.05)
+            return len(os.listdir("/proc/%d/fd" % s.proc.pid))
+
+        first = fails_again(1)
+        last = fails_again(6)
+        check(last <= first, "%d descriptors after one failure, %d after six" % (first, last))
+        s.disk.well()
+        conn.call("BGREWRITEAOF")
+        check(late.read() == ["+", "OK"], "the write under the failed sync got no OK")
+        s.kill()
+        s.start()
+        held = {k[1] for k in strings(s.conn())}
+        check(held == {b"before", b"late"}, "after kill -9: %s" % held)
+
+
 def kills_on_a_slow_disk(policy):
     """The crash client on a disk that is slow at both ends."""
     def test():
@@ -291,6 +321,7 @@ STET_TESTS = {
     "disk full in the middle of a batch, no": disk_full("no", 100),
     "a full disk and a kill -9": a_full_disk_and_a_kill,
     "a failing rewrite piles nothing up": a_failing_rewrite_piles_nothing_up,
+    "failed recoveries leave nothing open": failed_recoveries_leave_nothing_open,
     "kills on a slow disk, everysec": kills_on_a_slow_disk("everysec"),
     "kills on a slow disk, no": kills_on_a_slow_disk("no"),
 }

@@ -20,11 +20,25 @@ sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
 from cases import ask, check, run_words  # noqa: E402
 from disk import ALL, INCR, SHIM, TEMP, Sick  # noqa: E402
 from resp import encode  # noqa: E402
-from server import SERVER, is_stet, rewrite_done, wait_for, wait_info  # noqa: E402
+from server import SERVER, Failed, is_stet, rewrite_done, wait_for, wait_info  # noqa: E402
 
 CALL_MS = 150
 SLOW = (CALL_MS, 0, 0, 0)
 LIMIT_MS = CALL_MS * 0.8
+
+
+class TooSlow(Failed):
+    pass
+
+
+def twice(case):
+    """A server that waits for the disk does so each time; a machine that is busy does not."""
+    def test():
+        try:
+            return case()
+        except TooSlow:
+            return case()
+    return test
 
 
 class Pings(threading.Thread):
@@ -67,7 +81,8 @@ def beside(s, action, **fault):
     by_loop = s.disk.by_loop(since)
     s.disk.well()
     check(not by_loop, "the loop itself called: %s" % ", ".join(by_loop))
-    check(sick.worst < LIMIT_MS + well.worst + sick.own, "worst PING %.1f ms" % sick.worst)
+    if sick.worst >= LIMIT_MS + well.worst + sick.own:
+        raise TooSlow("worst PING %.1f ms" % sick.worst)
     return ("worst PING %.1f ms (the machine's own pauses: %.1f ms), on a well disk %.1f ms"
             % (sick.worst, sick.own, well.worst))
 
@@ -253,7 +268,7 @@ def main():
     if not os.path.exists(SHIM):
         print("no %s (make builds it)" % SHIM)
         return 1
-    return run_words("loop", TESTS if is_stet(SERVER) else {})
+    return run_words("loop", {n: twice(c) for n, c in TESTS.items() if is_stet(SERVER)})
 
 
 if __name__ == "__main__":

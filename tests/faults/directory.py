@@ -1,0 +1,219 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""directory - the AOF's directory is deleted, moved away, brought back, left aside or shared.
+
+  directory.py [NAME...]
+"""
+import os
+import shutil
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(HERE, "..", "lib")]
+from aof import fingerprint  # noqa: E402
+from cases import ask, check, equal, run_words  # noqa: E402
+from resp import ReplyError  # noqa: E402
+from server import SERVER, Server, is_stet, wait_for, wait_info  # noqa: E402
+
+FOLDER = "appendonlydir"
+
+
+class Log(Server):
+    """A server with the AOF on in DIR/data; its own log and port file are elsewhere."""
+
+    def __init__(self, *args, policy="always", **kw):
+        super().__init__("--appendonly", "yes", "--appendfsync", policy, "--dir", "data", *args, start=False, **kw)
+        self.data = os.path.join(self.dir, "data")
+        self.folder = os.path.join(self.data, FOLDER)
+        os.mkdir(self.data)
+        self.start()
+
+
+def accepted(conn, *words):
+    """True, or False if the write is refused."""
+    try:
+        return conn.call(*words) == b"OK"
+    except ReplyError as e:
+        check(str(e).startswith("MISCONF"), "a write got: %s" % e)
+        return False
+
+
+def refused(conn):
+    wait_for(lambda: ask(conn, "DEL", "none") != 0, "writes are refused")
+
+
+def served(conn):
+    wait_for(lambda: accepted(conn, "SET", "after", "1"), "writes are accepted", 60)
+
+
+def holds(s, *keys):
+    equal("after kill -9", sorted(s.conn().call("KEYS", "*")), sorted(k.encode() for k in keys))
+
+
+def noticed(s):
+    s.wait_log("was deleted or moved")
+
+
+def folder_deleted(policy):
+    """It can be made anew at once: what was acknowledged before is in the new files too."""
+    def test():
+        with Log(policy=policy) as s:
+            conn = s.conn(timeout=60)
+            conn.call("SET", "before", "1")
+            shutil.rmtree(s.folder)
+            noticed(s)
+            served(conn)
+            check(os.path.exists(s.folder), "no new directory")
+            s.kill()
+            s.start()
+            holds(s, "before", "after")
+    return test
+
+
+def folder_moved_away():
+    """New files are made; the directory that was moved is not written to any more."""
+    with Log() as s:
+        conn, aside = s.conn(timeout=60), os.path.join(s.dir, "aside")
+        conn.call("SET", "before", "1")
+        os.rename(s.folder, aside)
+        noticed(s)
+        served(conn)
+        kept = fingerprint(aside)
+        conn.call("SET", "later", "1")
+        equal("the directory that was moved", fingerprint(aside), kept)
+        s.kill()
+        s.start()
+        holds(s, "before", "after", "later")
+        s.kill()
+        shutil.rmtree(s.folder)
+        os.rename(aside, s.folder)
+        s.start()
+        check(b"before" in s.conn().call("KEYS", "*"), "what was moved does not load")
+
+
+def files_deleted():
+    """The directory stays, what is in it goes."""
+    with Log() as s:
+        conn = s.conn(timeout=60)
+        conn.call("SET", "before", "1")
+        for name in os.listdir(s.folder):
+            os.unlink(os.path.join(s.folder, name))
+        noticed(s)
+        served(conn)
+        s.kill()
+        s.start()
+        holds(s, "before", "after")
+
+
+def all_deleted_and_made_again():
+    """Without a working directory writes are refused; reads go on. When it is back, so is service."""
+    with Log() as s:
+        conn = s.conn(timeout=60)
+        conn.call("SET", "before", "1")
+        shutil.rmtree(s.data)
+        refused(conn)
+        equal("a read", conn.call("GET", "before"), b"1")
+        wait_info(conn, "aof_last_bgrewrite_status", lambda v: v == "err")
+        check(not accepted(conn, "SET", "refused", "1"), "a write is accepted without a directory")
+        os.mkdir(s.data)
+        served(conn)
+        s.kill()
+        s.start()
+        holds(s, "before", "after")
+
+
+def all_moved_and_brought_back():
+    with Log() as s:
+        conn, aside = s.conn(timeout=60), os.path.join(s.dir, "aside")
+        conn.call("SET", "before", "1")
+        os.rename(s.data, aside)
+        refused(conn)
+        os.rename(aside, s.data)
+        served(conn)
+        s.kill()
+        s.start()
+        holds(s, "before", "after")
+
+
+def kept_aside():
+    """appendonly no beside a log: a warning. CONFIG SET appendonly yes: the log stays, under a name
+    that brings it back."""
+    with Log() as s:
+        s.conn().call("SET", "old", "1")
+        s.kill()
+        s.start("--appendonly", "no", "--dir", "data")
+        s.wait_log("holds the append only file 'appendonly.aof'")
+        check("start with: --appendonly yes" in s.log(), "no advice")
+        conn = s.conn(timeout=60)
+        equal("the data set", conn.call("DBSIZE"), 0)
+        conn.call("SET", "new", "1")
+        conn.call("CONFIG", "SET", "appendonly", "yes")
+        wait_info(conn, "aof_state", lambda v: v == "on")
+        before = [n for n in os.listdir(s.folder) if ".manifest.before-" in n]
+        equal("manifests kept aside", len(before), 1)
+        s.kill()
+        s.start("--appendonly", "yes", "--dir", "data")
+        holds(s, "new")
+        check(s.conn().call("BGREWRITEAOF"), "a rewrite begins")
+        wait_info(s.conn(), "aof_rewrite_in_progress", lambda v: v == "0")
+        s.kill()
+        os.rename(os.path.join(s.folder, before[0]), os.path.join(s.folder, "appendonly.aof.manifest"))
+        s.start()
+        holds(s, "old")
+
+
+def two_names():
+    """Two servers, one directory, two names of the log."""
+    with Log() as a, Server("--appendonly", "yes", "--appendfsync", "always", "--dir", a.data,
+                            "--appendfilename", "other.aof") as b:
+        check("also holds the append only file 'appendonly.aof'" in b.log(),
+              "no warning of the other log")
+        check("is not loaded" not in a.log(), "a warning without another log")
+        a.conn().call("SET", "of a", "1")
+        b.conn().call("SET", "of b", "1")
+        for s in (a, b):
+            conn = s.conn(timeout=60)
+            conn.call("BGREWRITEAOF")
+            wait_info(conn, "aof_rewrite_in_progress", lambda v: v == "0")
+        a.kill()
+        a.start()
+        b.kill()
+        b.start()
+        check("is not loaded" not in b.log(), "a warning although there is a log to load")
+        holds(a, "of a")
+        holds(b, "of b")
+
+
+def one_name():
+    """The second server is refused and changes nothing; then the first dies and it gets in."""
+    with Log() as a, Server("--appendonly", "yes", "--dir", a.data, start=False) as b:
+        a.conn().call("SET", "k", "1")
+        before = fingerprint(a.folder)
+        b.spawn()
+        check(not b.wait_ready(), "two servers serve one log")
+        check("another server is using" in b.log(), b.log()[-300:])
+        equal("the directory", fingerprint(a.folder), before)
+        a.kill()
+        b.start()
+        holds(b, "k")
+
+
+TESTS = {
+    "the folder is deleted, always": folder_deleted("always"),
+    "the folder is deleted, everysec": folder_deleted("everysec"),
+    "the folder is moved away": folder_moved_away,
+    "the files are deleted": files_deleted,
+    "the working directory is deleted and made again": all_deleted_and_made_again,
+    "the working directory is moved and brought back": all_moved_and_brought_back,
+    "a log is kept aside": kept_aside,
+    "two servers under two names": two_names,
+    "two servers under one name": one_name,
+}
+
+
+def main():
+    return run_words("directory", TESTS if is_stet(SERVER) else {})
+
+
+if __name__ == "__main__":
+    sys.exit(main())
