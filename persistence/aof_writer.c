@@ -101,6 +101,16 @@ static void switch_file(struct worker *me, const struct entry *en) {
         writer_adopt(w, &files, 0, en->room);
 }
 
+/* Replies may wait for the sync of what `always` has written. */
+static void change_policy(struct aof_writer *w, enum aof_fsync policy) {
+    uint64_t written = atomic_load(&w->written);
+
+    if (w->policy == AOF_FSYNC_ALWAYS && policy != w->policy && w->wanted < written)
+        w->wanted = written;
+    w->policy = policy;
+    pthread_cond_signal(&w->worker[SYNCER].work);
+}
+
 static void run_entry(struct worker *me, struct entry *en) {
     struct aof_writer *w = me->w;
 
@@ -109,10 +119,7 @@ static void run_entry(struct worker *me, struct entry *en) {
         writer_write(me, w->group.n ? &w->group : &en->data, en->end, en->batch);
         if (en->batch == AOF_BATCH_HEADER) writer_settle(me);
         break;
-    case ENTRY_POLICY:
-        w->policy = en->policy;
-        pthread_cond_signal(&w->worker[SYNCER].work);
-        break;
+    case ENTRY_POLICY: change_policy(w, en->policy); break;
     case ENTRY_SWITCH: switch_file(me, en); break;
     }
 }

@@ -27,7 +27,8 @@ static void land(struct aof_writer *w) {
 static void renew_file(struct worker *me) {
     int old = me->fd;
 
-    if (me->next_fd < 0) return;
+    if (!me->renew) return;
+    me->renew = false;
     me->fd = me->next_fd;
     me->next_fd = -1;
     if (old < 0) return;
@@ -269,6 +270,7 @@ static void give_own(struct worker *o, int fd) {
     if (fd < 0) w->parallel = false;
     disposer_close(w->closing, o->next_fd);
     o->next_fd = -1;
+    o->renew = o->busy;
     if (o->busy) {
         o->next_fd = fd;
         return;

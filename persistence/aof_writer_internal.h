@@ -39,6 +39,7 @@ struct worker {
     bool idle, timed;    /* waits; only for its second to pass */
     bool busy;           /* with its file, without the lock */
     int fd, next_fd;     /* its own open file, and one that takes its place; -1: none */
+    bool renew;          /* `next_fd` takes its place, even if that is none */
 };
 
 /* A sync under way, or one that is over and waits for those that began before it. */

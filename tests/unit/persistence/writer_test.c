@@ -144,6 +144,15 @@ Test(writer, policy_no_syncs_only_when_asked) {
     WAIT_SYNCED();
 }
 
+/* Replies wait for the sync of what was written under `always`, whatever comes after it. */
+Test(writer, what_always_has_written_is_synced_when_the_policy_changes) {
+    aof_writer_set_policy(w, AOF_FSYNC_ALWAYS);
+    io_fault_set(IO_WRITE, (struct io_fault){.delay_ms = 50});
+    push("abc");
+    aof_writer_set_policy(w, AOF_FSYNC_NO);
+    WAIT_SYNCED();
+}
+
 Test(writer, policy_always_syncs_whatever_was_written) {
     aof_writer_set_policy(w, AOF_FSYNC_ALWAYS);
     for (int i = 0; i < 20; i++) {
