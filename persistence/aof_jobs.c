@@ -210,7 +210,7 @@ int aof_run_open(struct aof_job *job) {
 
 /* PREPARE: the new increment exists durably before a manifest names it. For a rewrite the manifest
  * is published right away: an empty last increment is legal, whatever happens next. Where no log
- * was before, nothing will name the files until PUBLISH: `.creating` says so. */
+ * was before, nothing will name the files until PUBLISH: `.<name>.creating` says so. */
 int aof_run_prepare(struct aof_job *job) {
     const struct aof_file *f;
     bool first;
@@ -218,6 +218,9 @@ int aof_run_prepare(struct aof_job *job) {
     job->fd = -1;
     if (is_in_place(job))
         job->dirfd = job->a->dirfd;
+    else if (job->a->dirfd >= 0 && aof_is_named_first(job->purpose))
+        return err_set(&job->err, ENOENT, "the append only directory '%s' was deleted or moved",
+                       job->path); /* a new one has to begin with a base: the recovery makes it */
     else if (open_directory(job) < 0)
         return -1;
     if (job->foreign && keep_aside(job) < 0) return -1;

@@ -30,7 +30,7 @@ struct aof_report {
     uint64_t raw_size; /* of the file, when it was opened */
     uint64_t good;     /* end of the last good unit */
     uint64_t at;       /* where the damage shows */
-    uint64_t room;     /* bytes of room behind `size` (aof_room.h) */
+    uint64_t room;     /* bytes of room after `size` (aof_room.h) */
     bool room_inside;  /* there is some in front of what another server appended */
     char why[256];
     uint64_t units, commands, lines;
