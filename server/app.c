@@ -6,7 +6,11 @@
 #include "server/exec/access.h"
 #include "server/exec/acl_file.h"
 #include "server/exec/blocking.h"
+#include "server/exec/evict.h"
+#include "server/exec/expire.h"
+#include "server/exec/replay.h"
 #include "server/exec/snapshot.h"
+#include "server/exec/turn.h"
 #include "server/process.h"
 #include "server/scripting/scripting.h"
 #include "server/unloaded.h"
@@ -302,7 +306,7 @@ static void before_wait(void *arg) {
     }
     if (clock_cached_ms() != a->last_expire_ms) {
         a->last_expire_ms = clock_cached_ms();
-        if (engine_expire_some(&a->engine, 500)) loop_hurry(&a->loop);
+        if (expire_some(&a->engine, 500)) loop_hurry(&a->loop);
     }
     access_tick(&a->engine);
     if (evict_more(&a->engine)) loop_hurry(&a->loop);

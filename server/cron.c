@@ -3,6 +3,7 @@
  * cron - what has to happen now and then, `hz` times a second.
  */
 #include "server/app.h"
+#include "server/exec/expire.h"
 
 #include "server/exec/access.h"
 #include "server/exec/blocking.h"
@@ -45,7 +46,7 @@ static void run(void *arg) {
     if (a->cron_paused) return;
     access_tick(e);
     if (used > e->stats.peak_memory) e->stats.peak_memory = used;
-    if (engine_expire_some(e, 1000)) loop_hurry(&a->loop);
+    if (expire_some(e, 1000)) loop_hurry(&a->loop);
     aof_cron(a->aof);
     if (e->nblocked) blocked_check_progress(e);
     save_if_due(a);

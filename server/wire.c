@@ -3,6 +3,9 @@
  * wire - who calls whom upward, and what a CONFIG SET sets in motion.
  */
 #include "server/app.h"
+#include "server/exec/latency.h"
+#include "server/exec/pubsub.h"
+#include "server/exec/turn.h"
 
 #include "server/commands/commands.h"
 #include "server/exec/snapshot.h"
@@ -111,40 +114,6 @@ static void latency(void *arg, const char *event, uint64_t us) {
     if (strcmp(event, "fork") != 0) return;
     a->engine.stats.forks++;
     a->engine.stats.last_fork_us = us;
-}
-
-/* ---------------------------------------------------------------- keyspace events */
-
-/* K and E: what happened to a key, and which key something happened to. */
-static void on_event(void *arg, enum event_class class, const char *event, struct slice key,
-                     int db) {
-    struct app *a = arg;
-    unsigned flags = a->v->notify_keyspace_events.flags;
-    struct bytes channel = {0};
-
-    if (!(flags & class) || a->engine.replaying || !pubsub_has_audience(&a->engine.pubsub)) return;
-    if (flags & CONF_NOTIFY_KEYSPACE) {
-        bytes_printf(&channel, "__keyspace@%d__:", db);
-        bytes_append(&channel, key.p, key.n);
-        pubsub_publish(&a->engine, PUBSUB_CHANNEL, bytes_slice(&channel), slice_str(event));
-    }
-    if (flags & CONF_NOTIFY_KEYEVENT) {
-        bytes_clear(&channel);
-        bytes_printf(&channel, "__keyevent@%d__:%s", db, event);
-        pubsub_publish(&a->engine, PUBSUB_CHANNEL, bytes_slice(&channel), key);
-    }
-    bytes_release(&channel);
-}
-
-/* Who does not ask for events does not pay for them. */
-static int apply_events(void *arg, const struct conf_values *v, struct err *e) {
-    struct app *a = arg;
-
-    (void)e;
-    a->engine.hooks.arg = a;
-    a->engine.hooks.wake = aof_wake;
-    a->engine.hooks.event = v->notify_keyspace_events.flags ? on_event : NULL;
-    return 0;
 }
 
 /* ---------------------------------------------------------------- CONFIG SET */
@@ -280,7 +249,6 @@ static void register_appliers(struct app *a) {
 
     for (size_t i = 0; i < sizeof aof_names / sizeof *aof_names; i++)
         conf_on_apply(a->conf, aof_names[i], apply_aof, a);
-    conf_on_apply(a->conf, "notify-keyspace-events", apply_events, a);
     conf_on_apply(a->conf, "locale-collate", apply_collation, a);
     conf_on_apply(a->conf, "watchdog-period", apply_watchdog, a);
     conf_on_apply(a->conf, "use-exit-on-panic", apply_panic, a);
@@ -380,9 +348,10 @@ void app_wire(struct app *a) {
     a->aof = aof_new(&a->engine.ks, &o, &h);
     engine_init(&a->engine, a->conf, a->aof);
     rdb_saver_init(&a->engine.saver, &a->engine.ks, &s);
+    a->engine.hooks.arg = a;
+    a->engine.hooks.wake = aof_wake;
     a->engine.hooks.describe = admin_describe;
     scripting_start(&a->engine);
     fill_admin(a);
-    apply_events(a, a->v, NULL);
     register_appliers(a);
 }

@@ -4,6 +4,7 @@
  */
 #include "server/admin/rows.h"
 #include "server/exec/acl_file.h"
+#include "server/exec/audit.h"
 #include "server/exec/category.h"
 #include "server/exec/secret.h"
 #include "storage/base/log.h"
@@ -96,7 +97,7 @@ static int cmd_acl_getuser(struct call *x) {
 }
 
 static int cmd_acl_list(struct call *x) {
-    const struct acl_users *all = &x->e->acl.users;
+    const struct acl_users *all = &x->e->acl->users;
 
     reply_array(&x->r, all->n);
     for (size_t i = 0; i < all->n; i++) {
@@ -110,7 +111,7 @@ static int cmd_acl_list(struct call *x) {
 }
 
 static int cmd_acl_users(struct call *x) {
-    const struct acl_users *all = &x->e->acl.users;
+    const struct acl_users *all = &x->e->acl->users;
 
     reply_array(&x->r, all->n);
     for (size_t i = 0; i < all->n; i++) reply_bulk_str(&x->r, all->v[i]->name);
@@ -274,7 +275,7 @@ static void reply_entry(struct reply *r, const struct acl_entry *e, int64_t now_
 }
 
 static int cmd_acl_log(struct call *x) {
-    struct acl_log *l = &x->e->acl.log;
+    struct acl_log *l = &x->e->acl->log;
     int64_t count = 10, now_ms = clock_wall_ms();
 
     if (x->argc > 3) return reply_subcommand_err(x);

@@ -4,8 +4,12 @@
  */
 #include "server/admin/client_filter.h"
 #include "server/admin/rows.h"
+#include "server/exec/acl_user.h"
 #include "server/exec/blocking.h"
 #include "server/exec/multi.h"
+#include "server/exec/pubsub.h"
+#include "server/exec/tracking.h"
+#include "server/exec/turn.h"
 #include "storage/base/mem.h"
 
 /* ---------------------------------------------------------------- one line a client */
@@ -192,7 +196,7 @@ static int cmd_client_pause(struct call *x) {
     else if (x->argc == 4 && !arg_is(x, 3, "all"))
         return reply_err(x, "ERR CLIENT PAUSE mode must be WRITE or ALL");
     if (!arg_timeout_ms(x, 2, &ms)) return -1;
-    pause_begin(x->e, mode, clock_mono_us() + (uint64_t)ms * 1000);
+    pause_begin(&x->e->pause, mode, clock_mono_us() + (uint64_t)ms * 1000);
     reply_ok(&x->r);
     return 0;
 }

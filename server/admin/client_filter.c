@@ -2,6 +2,7 @@
 #include "server/admin/client_filter.h"
 
 #include "server/admin/rows.h"
+#include "server/exec/acl.h"
 #include "storage/base/num.h"
 
 static const char *const names[CLIENT_FILTERS] = {

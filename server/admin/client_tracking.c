@@ -3,6 +3,7 @@
  * client_tracking - CLIENT TRACKING and what belongs to it.
  */
 #include "server/admin/rows.h"
+#include "server/exec/tracking.h"
 #include "storage/base/mem.h"
 
 #include <stdlib.h>

@@ -3,6 +3,7 @@
  * config - the CONFIG command: conf's engine behind RESP.
  */
 #include "server/admin/rows.h"
+#include "server/exec/audit.h"
 #include "server/exec/blocking.h"
 #include "server/exec/secret.h"
 #include "storage/lazyfree.h"
@@ -67,8 +68,8 @@ static bool awaits_directory(struct call *x) {
     struct blocked b = {.cmd = x->cmd, .argc = x->argc, .db = x->db->id, .ready = is_opened};
     struct aof *a = x->e->aof;
 
-    if (!turns_on_aof(x) || aof_is_open(a) || x->may_not_wait) return false;
-    if (x->again) {
+    if (!turns_on_aof(x) || aof_is_open(a) || !call_may_wait(x)) return false;
+    if (x->from == FROM_RETRY) {
         reply_errf(x, "ERR CONFIG SET failed (possibly related to argument 'appendonly') - %s",
                    aof_open_error(a) ? aof_open_error(a) : "the directory cannot be opened");
         return true;

@@ -4,6 +4,8 @@
  * else.
  */
 #include "server/admin/rows.h"
+#include "server/exec/acl.h"
+#include "server/exec/auth_delay.h"
 #include "server/exec/blocking.h"
 #include "server/exec/secret.h"
 #include "storage/base/mem.h"
@@ -24,10 +26,10 @@ static bool awaits_turn(struct call *x) {
     struct blocked b = {.cmd = x->cmd, .argc = x->argc, .db = x->db->id, .runs_when_due = true};
     uint64_t due_us;
 
-    if (x->again) return false;
-    due_us = auth_delay_turn(&x->e->auth_delay, x->s, x->e->v->auth_delay_max);
+    if (x->from == FROM_RETRY) return false;
+    due_us = auth_delay_turn(x->e->auth_delay, x->s, x->e->v->auth_delay_max);
     if (due_us == 0) return false;
-    if (x->may_not_wait) {
+    if (!call_may_wait(x)) {
         reply_err(x, ERR_WRONGPASS);
         return true;
     }
@@ -50,7 +52,7 @@ static int cmd_auth(struct call *x) {
     if (x->argc == 3) {
         rc = authenticate(x, x->argv[1], x->argv[2]);
     } else {
-        if (x->e->acl.standard->no_password) return reply_err(x, ERR_NO_PASSWORD_SET);
+        if (x->e->acl->standard->no_password) return reply_err(x, ERR_NO_PASSWORD_SET);
         rc = authenticate(x, SLICE("default"), x->argv[1]);
     }
     if (rc == 0) reply_ok(&x->r);

@@ -112,7 +112,7 @@ static int debug_change_repl_id(struct call *x) {
 bool debug_refuse_now(struct call *x, const char *what) {
     if (x->e->loading)
         reply_err(x, ERR_LOADING);
-    else if (x->e->effects.n > 0)
+    else if (x->e->propagation.ncommands > 0)
         reply_errf(x, "ERR DEBUG %s cannot follow writes in a transaction", what);
     else
         return false;

@@ -3,6 +3,7 @@
  * debug_data - DEBUG POPULATE, OBJECT, LISTPACK, HTSTATS, HTSTATS-KEY.
  */
 #include "server/admin/debug.h"
+#include "server/exec/keys.h"
 
 #include "storage/base/log.h"
 #include "storage/base/mem.h"
@@ -24,7 +25,7 @@ static void add_one(struct call *x, struct slice key, struct slice value) {
     x->e->dirty++;
     gate_changed(&x->e->gate, ref.hash);
     EFFECT(x, SLICE("SET"), key, value);
-    if (x->e->effects.n >= FLUSH_EVERY) effects_flush(x->e);
+    if (x->e->propagation.ncommands >= FLUSH_EVERY) propagate_flush(&x->e->propagation);
 }
 
 static void add_keys(struct call *x, int64_t count, struct slice prefix, size_t size) {

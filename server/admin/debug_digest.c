@@ -10,6 +10,7 @@
 #include "server/admin/debug_digest.h"
 
 #include "server/admin/debug.h"
+#include "server/exec/keys.h"
 
 #include "storage/base/check.h"
 

@@ -5,6 +5,9 @@
  * not use them: programs look for them.
  */
 #include "server/admin/info.h"
+#include "server/exec/evict.h"
+#include "server/exec/pubsub.h"
+#include "server/exec/tracking.h"
 
 #include "server/admin/rows.h"
 #include "storage/base/mem.h"
@@ -79,7 +82,7 @@ void info_clients(struct engine *e, struct bytes *out) {
                  "watching_clients:0\r\nclients_in_timeout_table:%zu\r\ntotal_watched_keys:0\r\n"
                  "total_blocking_keys:0\r\ntotal_blocking_keys_on_nokey:0\r\n",
                  e->nsessions, (long long)e->v->maxclients, biggest_in, biggest_out,
-                 e->nblocked + e->nparked, e->tracking.ntrackers, subscribers, e->nblocked);
+                 e->nblocked + e->nparked, e->tracking->ntrackers, subscribers, e->nblocked);
 }
 
 /* ---------------------------------------------------------------- memory */
@@ -271,10 +274,10 @@ void info_stats(struct engine *e, struct bytes *out) {
                  "tracking_total_items:%zu\r\ntracking_total_prefixes:%zu\r\n"
                  "unexpected_error_replies:%llu\r\ntotal_error_replies:%llu\r\n"
                  "dump_payload_sanitizations:0\r\n",
-                 e->pubsub.topics[PUBSUB_CHANNEL].count, e->pubsub.topics[PUBSUB_PATTERN].count,
-                 e->pubsub.topics[PUBSUB_SHARD].count, (ull)s->last_fork_us, (ull)s->forks,
-                 e->links.n, e->tracking.keys.count, e->tracking.nitems, e->tracking.prefixes.count,
-                 (ull)s->unexpected_errors, (ull)s->error_replies);
+                 e->pubsub->topics[PUBSUB_CHANNEL].count, e->pubsub->topics[PUBSUB_PATTERN].count,
+                 e->pubsub->topics[PUBSUB_SHARD].count, (ull)s->last_fork_us, (ull)s->forks,
+                 e->links.n, e->tracking->keys.count, e->tracking->nitems,
+                 e->tracking->prefixes.count, (ull)s->unexpected_errors, (ull)s->error_replies);
     append_loop(e, out);
 }
 

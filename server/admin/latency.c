@@ -2,6 +2,7 @@
  *
  * latency - LATENCY: what took longer than it should, and how long commands take.
  */
+#include "server/exec/latency.h"
 #include "server/admin/rows.h"
 #include "server/exec/observe.h"
 
@@ -15,7 +16,7 @@ static void reply_sample(struct reply *r, struct latency_sample s) {
 }
 
 static int cmd_latency_latest(struct call *x) {
-    const struct latency *l = &x->e->latency;
+    const struct latency *l = x->e->latency;
 
     reply_array(&x->r, l->n);
     for (size_t i = 0; i < l->n; i++) {
@@ -30,7 +31,7 @@ static int cmd_latency_latest(struct call *x) {
 }
 
 static const struct latency_event *event_arg(const struct call *x, int i) {
-    return latency_find(&x->e->latency, x->argv[i].p, x->argv[i].n);
+    return latency_find(x->e->latency, x->argv[i].p, x->argv[i].n);
 }
 
 static int cmd_latency_history(struct call *x) {
@@ -51,7 +52,7 @@ static bool is_named(const struct call *x, const char *name) {
 }
 
 static int cmd_latency_reset(struct call *x) {
-    struct latency *l = &x->e->latency;
+    struct latency *l = x->e->latency;
     int64_t n = 0;
 
     for (size_t i = l->n; i-- > 0;) {
@@ -179,7 +180,7 @@ static void advise(const struct engine *e, struct bytes *b, const struct latency
 }
 
 static int cmd_latency_doctor(struct call *x) {
-    const struct latency *l = &x->e->latency;
+    const struct latency *l = x->e->latency;
     struct bytes b = {0};
 
     if (x->e->v->latency_monitor_threshold == 0 && l->n == 0) {

@@ -4,6 +4,7 @@
  */
 #include "server/admin/info.h"
 #include "server/admin/rows.h"
+#include "server/exec/keys.h"
 #include "storage/base/mem.h"
 
 #ifdef STET_JEMALLOC

@@ -17,14 +17,14 @@ static int cmd_save(struct call *x) {
 
 static int cmd_bgsave(struct call *x) {
     struct rdb_saver *s = &x->e->saver;
-    bool may_wait = x->inner; /* a transaction's later commands do not wait for the child */
+    bool may_wait = call_is_inner(x); /* a transaction's later commands do not wait for the child */
 
     if (x->argc > 1) {
         if (x->argc > 2 || !arg_is(x, 1, "schedule")) return reply_err(x, ERR_SYNTAX);
         may_wait = true;
     }
     if (rdb_saver_running(s)) return reply_err(x, ERR_SAVING);
-    if (!s->h.may_fork(s->h.arg) || x->inner) {
+    if (!s->h.may_fork(s->h.arg) || call_is_inner(x)) {
         if (!may_wait)
             return reply_err(x, "ERR Another child process is active (AOF?): can't BGSAVE right "
                                 "now. Use BGSAVE SCHEDULE in order to schedule a BGSAVE whenever "

@@ -101,7 +101,7 @@ static int cmd_waitaof(struct call *x) {
     int64_t timeout_ms;
 
     if (parse_waitaof(x, b.args, &timeout_ms) < 0) return -1;
-    if (waitaof_ready(&b) || x->may_not_wait) {
+    if (waitaof_ready(&b) || !call_may_wait(x)) {
         answer_waitaof(&b, &x->r);
         return 0;
     }
@@ -128,7 +128,7 @@ static int cmd_wait(struct call *x) {
     int64_t replicas, timeout_ms;
 
     if (!arg_int(x, 1, &replicas) || !arg_timeout_ms(x, 2, &timeout_ms)) return -1;
-    if (replicas <= 0 || x->may_not_wait)
+    if (replicas <= 0 || !call_may_wait(x))
         answer_wait(&b, &x->r);
     else
         block_on_progress(x, &b, timeout_ms ? clock_mono_us() + (uint64_t)timeout_ms * 1000 : 0);
@@ -146,7 +146,8 @@ static int cmd_role(struct call *x) {
 }
 
 static int cmd_monitor(struct call *x) {
-    if (x->may_not_wait) return reply_err(x, "ERR MONITOR isn't allowed for DENY BLOCKING client");
+    if (!call_may_wait(x))
+        return reply_err(x, "ERR MONITOR isn't allowed for DENY BLOCKING client");
     if (x->s->flags & SESSION_MONITOR) return 0;
     monitor_begin(x->s);
     reply_ok(&x->r);

@@ -3,6 +3,7 @@
  * slowlog - SLOWLOG: the commands that took longest, the newest first; COMMANDLOG: the same log
  * and those of commands whose request or reply was large.
  */
+#include "server/exec/slowlog.h"
 #include "server/admin/rows.h"
 
 enum { DEFAULT_COUNT = 10 };

@@ -68,7 +68,7 @@ bool arg_bit_offset(struct call *x, int i, bool counted, unsigned width, uint64_
 
     if (!num_parse_i64(s.p + count, s.n - count, &v) || v < 0 ||
         (count && __builtin_mul_overflow(v, (int64_t)width, &v)) ||
-        ((uint64_t)v >> 3 >= x->e->v->proto_max_bulk_len && !x->e->replaying)) {
+        ((uint64_t)v >> 3 >= x->e->v->proto_max_bulk_len && !call_obeys(x))) {
         reply_err(x, "ERR bit offset is not an integer or out of range");
         return false;
     }

@@ -6,6 +6,7 @@
 #define STET_COMMANDS_BITS_H
 
 #include "server/exec/call.h"
+#include "server/exec/keys.h"
 
 /* How many bits of p[0..n) are one. */
 uint64_t bits_count(const uint8_t *p, size_t n);

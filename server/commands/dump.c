@@ -129,10 +129,10 @@ static int cmd_restore(struct call *x) {
 
     if (!parse_options(x, &o)) return -1;
     r = lookup_write(x, 1);
-    if (r.e && !o.replace && !x->e->replaying)
+    if (r.e && !o.replace && !call_obeys(x))
         return reply_err(x, "BUSYKEY Target key name already exists.");
     if (!parse_when(x, &o) || !read_payload(x, &o, &e, &version)) return -1;
-    if (o.when_ms != ENTRY_NO_EXPIRE && o.when_ms <= x->now_ms && !x->e->replaying) {
+    if (o.when_ms != ENTRY_NO_EXPIRE && o.when_ms <= x->now_ms && !call_obeys(x)) {
         entry_free(e);
         if (r.e) delete_overdue(x, &r);
     } else {

@@ -73,7 +73,7 @@ static int expire(struct call *x, bool seconds, bool relative) {
         reply_int(&x->r, 0);
         return 0;
     }
-    if (when_ms <= x->now_ms && !x->e->replaying) {
+    if (when_ms <= x->now_ms && !call_obeys(x)) {
         delete_overdue(x, &r);
     } else {
         if (when_ms < 0) when_ms = 0; /* of a log: over, but not "no time" */

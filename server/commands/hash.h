@@ -11,7 +11,7 @@
 /* The time by which fields are due. While the log is read back none is: it says itself which ones
  * were removed. */
 static inline int64_t hash_now(const struct call *x) {
-    return x->e->replaying ? HASH_ALL : x->now_ms;
+    return call_obeys(x) ? HASH_ALL : x->now_ms;
 }
 
 static inline struct hash_rules hash_rules(const struct call *x) {

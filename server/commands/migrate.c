@@ -17,7 +17,6 @@
 #include "server/commands/commands.h"
 #include "server/commands/support.h"
 #include "server/exec/blocking.h"
-#include "server/exec/effects.h"
 #include "server/exec/secret.h"
 #include "server/exec/transfer.h"
 #include "storage/base/mem.h"
@@ -266,9 +265,9 @@ static int cmd_migrate(struct call *x) {
     struct options o;
 
     secret_hide(x);
-    if (x->again) return go_on(x);
+    if (x->from == FROM_RETRY) return go_on(x);
     if (!parse(x, &o)) return -1;
-    if (x->may_not_wait)
+    if (!call_may_wait(x))
         return reply_err(x, "ERR MIGRATE waits for another server, which nothing in a transaction "
                             "or script may");
     return begin(x, &o);

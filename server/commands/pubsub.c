@@ -6,6 +6,7 @@
  * silence them.
  */
 #include "server/exec/pubsub.h"
+#include "server/exec/push.h"
 
 #include "server/commands/commands.h"
 #include "server/commands/support.h"
@@ -93,7 +94,7 @@ static int cmd_psubscribe(struct call *x) {
 }
 
 static int cmd_ssubscribe(struct call *x) {
-    if (x->may_not_wait)
+    if (!call_may_wait(x))
         return reply_err(x, "ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client");
     return subscribe(x, PUBSUB_SHARD);
 }
@@ -143,10 +144,10 @@ static int list_channels(struct call *x, enum pubsub_kind kind) {
     struct listing l = {.pattern = x->argc == 3 ? &x->argv[2] : NULL};
 
     if (x->argc > 3) return reply_subcommand_err(x);
-    table_each(&x->e->pubsub.topics[kind], list_topic, &l);
+    table_each(&x->e->pubsub->topics[kind], list_topic, &l);
     reply_array(&x->r, l.n);
     l.r = &x->r;
-    table_each(&x->e->pubsub.topics[kind], list_topic, &l);
+    table_each(&x->e->pubsub->topics[kind], list_topic, &l);
     return 0;
 }
 
@@ -154,7 +155,7 @@ static int count_subscribers(struct call *x, enum pubsub_kind kind) {
     reply_array(&x->r, (size_t)(x->argc - 2) * 2);
     for (int i = 2; i < x->argc; i++) {
         reply_bulk(&x->r, x->argv[i].p, x->argv[i].n);
-        reply_int(&x->r, (int64_t)pubsub_subscribers(&x->e->pubsub, kind, x->argv[i]));
+        reply_int(&x->r, (int64_t)pubsub_subscribers(x->e->pubsub, kind, x->argv[i]));
     }
     return 0;
 }
@@ -176,7 +177,7 @@ static int cmd_shardnumsub(struct call *x) {
 }
 
 static int cmd_numpat(struct call *x) {
-    reply_int(&x->r, (int64_t)x->e->pubsub.topics[PUBSUB_PATTERN].count);
+    reply_int(&x->r, (int64_t)x->e->pubsub->topics[PUBSUB_PATTERN].count);
     return 0;
 }
 

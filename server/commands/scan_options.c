@@ -2,6 +2,7 @@
 #include "server/commands/scan_options.h"
 
 #include "protocol/encode.h"
+#include "server/exec/keys.h"
 
 static bool bad_cursor(struct call *x) {
     reply_err(x, "ERR invalid cursor");

@@ -10,6 +10,7 @@
 #include "server/commands/commands.h"
 #include "server/commands/hash.h"
 #include "server/commands/support.h"
+#include "server/exec/acl_check.h"
 #include "storage/base/mem.h"
 #include "storage/listval.h"
 #include "storage/set.h"

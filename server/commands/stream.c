@@ -78,7 +78,7 @@ static bool settle_limit(struct call *x, struct trim_options *o) {
                      "strategy");
         return false;
     }
-    if (x->e->replaying) return true;
+    if (call_obeys(x)) return true;
     if (o->limit_given && !t->approx) {
         reply_err(x, "ERR syntax error, LIMIT cannot be used without the special ~ option");
         return false;

@@ -49,7 +49,7 @@ static bool is_idle(const struct stream_pending *p, int64_t now_ms, int64_t min_
 /* Where the log is read back, "now" is when it happened. */
 static void claim_begin(struct call *x, struct claim *k) {
     k->c = need_consumer(x, &k->r, k->g, x->argv[3]);
-    if (x->e->replaying) k->c->seen_ms = k->time_ms;
+    if (call_obeys(x)) k->c->seen_ms = k->time_ms;
     claim_log_begin(&k->log, x, &k->r, k->g, k->c);
 }
 
@@ -62,7 +62,7 @@ static void give(struct call *x, struct claim *k, struct stream_id id) {
         p->deliveries = (uint64_t)k->retries;
     else if (!k->just_id)
         p->deliveries++;
-    k->c->active_ms = x->e->replaying ? k->time_ms : x->now_ms;
+    k->c->active_ms = call_obeys(x) ? k->time_ms : x->now_ms;
     claim_log_add(&k->log, id, p);
     id_list_add(&k->given, id);
     key_changed_quietly(x, &k->r);

@@ -68,7 +68,7 @@ static bool parse_option(struct call *x, int *i, bool grouped, struct read_optio
     int64_t count;
 
     if (more && arg_is(x, *i, "block")) {
-        if (x->scripted) {
+        if (x->from == FROM_SCRIPT) {
             reply_errf(x, "ERR %.*s command is not allowed with BLOCK option from scripts",
                        (int)x->argv[0].n, x->argv[0].p);
             return false;

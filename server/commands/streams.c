@@ -155,7 +155,7 @@ void reply_entries(struct reply *r, struct stream_iter *it, uint64_t most) {
 /* ---------------------------------------------------------------- the log */
 
 bool logs_effects(const struct call *x) {
-    return !x->e->replaying && aof_logs(aof_phase(x->e->aof));
+    return call_propagates(x);
 }
 
 void claim_log_begin(struct claim_log *l, struct call *x, const struct ref *r,

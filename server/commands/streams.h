@@ -7,6 +7,7 @@
 #define STET_COMMANDS_STREAMS_H
 
 #include "server/exec/call.h"
+#include "server/exec/keys.h"
 #include "storage/base/num.h"
 #include "storage/stream_group.h"
 

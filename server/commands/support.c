@@ -55,7 +55,7 @@ bool check_length(struct call *x, uint64_t have, uint64_t more) {
     uint64_t sum;
 
     if (!__builtin_add_overflow(have, more, &sum) &&
-        (sum <= x->e->v->proto_max_bulk_len || x->e->replaying))
+        (sum <= x->e->v->proto_max_bulk_len || call_obeys(x)))
         return true;
     reply_err(x, ERR_TOO_LONG);
     return false;
@@ -76,7 +76,7 @@ static uint64_t reply_max(const struct call *x) {
     const struct conf_values *v = x->e->v;
     uint64_t hard = v->client_output_buffer_limit.of[CONF_CLASS_NORMAL].hard_bytes;
 
-    if (x->scripted || hard == 0 || hard > (uint64_t)v->proto_max_bulk_len)
+    if (x->from == FROM_SCRIPT || hard == 0 || hard > (uint64_t)v->proto_max_bulk_len)
         return (uint64_t)v->proto_max_bulk_len;
     return hard;
 }

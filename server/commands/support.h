@@ -5,7 +5,7 @@
 #ifndef STET_COMMANDS_SUPPORT_H
 #define STET_COMMANDS_SUPPORT_H
 
-#include "server/exec/call.h"
+#include "server/exec/keys.h"
 #include "storage/ds/listpack.h"
 
 /* ---------------------------------------------------------------- arguments */

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/exec/acl.h"
 
+#include "server/exec/audit.h"
+#include "server/exec/auth_delay.h"
 #include "server/exec/call.h"
+#include "server/exec/pubsub.h"
+#include "server/exec/push.h"
 #include "storage/base/check.h"
 #include "storage/base/mem.h"
 
@@ -83,7 +87,7 @@ struct acl_user *acl_user_new_standard(const struct acl_terms *terms) {
 }
 
 static void update_terms(struct engine *e) {
-    e->acl.terms.all_channels = e->v->acl_pubsub_default == CONF_PUBSUB_ALL;
+    e->acl->terms.all_channels = e->v->acl_pubsub_default == CONF_PUBSUB_ALL;
 }
 
 static int apply_conf(void *engine, const struct conf_values *v, struct err *err) {
@@ -91,7 +95,7 @@ static int apply_conf(void *engine, const struct conf_values *v, struct err *err
 
     (void)err;
     update_terms(e);
-    acl_log_trim(&e->acl.log, (size_t)v->acllog_max_len);
+    acl_log_trim(&e->acl->log, (size_t)v->acllog_max_len);
     return 0;
 }
 
@@ -102,7 +106,7 @@ static int apply_password(void *engine, const struct conf_values *v, struct err 
 }
 
 void acl_init(struct engine *e) {
-    struct acl *a = &e->acl;
+    struct acl *a = e->acl;
 
     CHECK(e->commands.last_id < ACL_COMMANDS_MAX);
     a->terms.commands = &e->commands;
@@ -118,35 +122,35 @@ void acl_init(struct engine *e) {
 }
 
 void acl_release(struct engine *e) {
-    acl_users_release(&e->acl.users);
-    acl_user_free(e->acl.everybody);
-    acl_user_free(e->acl.nobody);
-    acl_log_trim(&e->acl.log, 0);
-    auth_delay_release(&e->auth_delay);
+    acl_users_release(&e->acl->users);
+    acl_user_free(e->acl->everybody);
+    acl_user_free(e->acl->nobody);
+    acl_log_trim(&e->acl->log, 0);
+    auth_delay_release(e->auth_delay);
 }
 
 struct acl_user *acl_find(const struct engine *e, struct slice name) {
-    return acl_users_find(&e->acl.users, name);
+    return acl_users_find(&e->acl->users, name);
 }
 
 bool acl_asks_for_password(const struct engine *e) {
-    return !e->acl.standard->no_password || !e->acl.standard->on;
+    return !e->acl->standard->no_password || !e->acl->standard->on;
 }
 
 void acl_set_standard_password(struct engine *e, struct slice password) {
-    struct acl_user *u = e->acl.standard;
+    struct acl_user *u = e->acl->standard;
 
-    apply_ours(u, &e->acl.terms, "resetpass");
+    apply_ours(u, &e->acl->terms, "resetpass");
     if (password.n) {
         struct bytes rule = {0};
 
         bytes_append_char(&rule, '>');
         bytes_append(&rule, password.p, password.n);
-        CHECK(acl_user_apply(u, &e->acl.terms, bytes_slice(&rule)) == NULL);
+        CHECK(acl_user_apply(u, &e->acl->terms, bytes_slice(&rule)) == NULL);
         explicit_bzero(rule.p, rule.n);
         bytes_release(&rule);
     } else {
-        apply_ours(u, &e->acl.terms, "nopass");
+        apply_ours(u, &e->acl->terms, "nopass");
     }
 }
 
@@ -155,7 +159,7 @@ void acl_set_standard_password(struct engine *e, struct slice password) {
 
 /* Who does it himself gets his reply first. */
 static void close_session(struct session *s) {
-    s->ops->close(s, s->e->pushes.running == s);
+    s->ops->close(s, s->e->pushes->running == s);
 }
 
 /* The channels that one of the user's selectors allows. */
@@ -185,7 +189,7 @@ static void close_sessions(struct engine *e, const struct acl_user *u) {
         struct session *s = list_entry(it, struct session, link);
 
         if (s->user != u) continue;
-        s->user = e->acl.nobody;
+        s->user = e->acl->nobody;
         s->flags &= (uint16_t)~SESSION_AUTHENTICATED;
         if (s->state != SESSION_CLOSING) close_session(s);
     }
@@ -214,7 +218,7 @@ static bool set_one(void *arg, struct slice rule) {
 
 int acl_set_user(struct engine *e, struct slice name, const struct slice *rules, size_t n,
                  struct bytes *why) {
-    const struct acl_terms *terms = &e->acl.terms;
+    const struct acl_terms *terms = &e->acl->terms;
     struct acl_user *old = acl_find(e, name);
     struct setting s = {old ? acl_user_copy(old) : acl_user_new(name, terms), terms, why, false};
     struct slice open;
@@ -233,15 +237,15 @@ int acl_set_user(struct engine *e, struct slice name, const struct slice *rules,
         acl_user_become(old, s.u);
         close_subscribers(e, old);
     } else {
-        acl_users_add(&e->acl.users, s.u);
+        acl_users_add(&e->acl->users, s.u);
     }
     return 0;
 }
 
 bool acl_delete_user(struct engine *e, struct slice name) {
-    struct acl_user *u = take_out(&e->acl.users, name);
+    struct acl_user *u = take_out(&e->acl->users, name);
 
-    CHECK(u != e->acl.standard);
+    CHECK(u != e->acl->standard);
     if (!u) return false;
     close_sessions(e, u);
     acl_user_free(u);
@@ -249,7 +253,7 @@ bool acl_delete_user(struct engine *e, struct slice name) {
 }
 
 void acl_replace_users(struct engine *e, struct acl_users *all) {
-    struct acl *a = &e->acl;
+    struct acl *a = e->acl;
     struct acl_user *standard = take_out(all, STANDARD);
     struct acl_users old = a->users;
 
@@ -267,7 +271,7 @@ void acl_replace_users(struct engine *e, struct acl_users *all) {
 /* ---------------------------------------------------------------- sessions */
 
 void acl_begin_session(struct session *s) {
-    s->user = s->e->acl.standard;
+    s->user = s->e->acl->standard;
     if (acl_asks_for_password(s->e))
         s->flags &= (uint16_t)~SESSION_AUTHENTICATED;
     else
@@ -276,7 +280,7 @@ void acl_begin_session(struct session *s) {
 
 bool acl_is_served(const struct session *s) {
     if (s->flags & SESSION_AUTHENTICATED) return true;
-    return s->user == s->e->acl.standard && !acl_asks_for_password(s->e);
+    return s->user == s->e->acl->standard && !acl_asks_for_password(s->e);
 }
 
 static void note(struct call *x, const struct acl_denial *d) {
@@ -284,13 +288,13 @@ static void note(struct call *x, const struct acl_denial *d) {
     struct bytes client = {0};
 
     if (e->hooks.describe) e->hooks.describe(x, &client);
-    acl_log_add(&e->acl.log, d, &client, (size_t)e->v->acllog_max_len);
+    acl_log_add(&e->acl->log, d, &client, (size_t)e->v->acllog_max_len);
     bytes_release(&client);
 }
 
 /* For names that nobody has: it takes as long to find out. */
 static bool knows(struct engine *e, const struct acl_user *u, struct slice password) {
-    bool right = acl_user_knows(u ? u : e->acl.nobody, password);
+    bool right = acl_user_knows(u ? u : e->acl->nobody, password);
 
     return u && u->on && right;
 }
@@ -304,10 +308,10 @@ bool acl_authenticate(struct call *x, struct slice name, struct slice password) 
         x->s->flags |= SESSION_AUTHENTICATED;
         return true;
     }
-    d = (struct acl_denial){ACL_NO_AUTH, x->inner ? ACL_IN_MULTI : ACL_AT_TOP, name, x->argv[0],
-                            clock_wall_ms()};
+    d = (struct acl_denial){ACL_NO_AUTH, call_is_inner(x) ? ACL_IN_MULTI : ACL_AT_TOP, name,
+                            x->argv[0], clock_wall_ms()};
     x->e->stats.auth_denied++;
-    auth_delay_failed(&x->e->auth_delay, x->s);
+    auth_delay_failed(x->e->auth_delay, x->s);
     audit(x, "AUTH failed for user", name.p ? name : SLICE(""));
     note(x, &d);
     return false;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/exec/acl_check.h"
 
+#include "server/exec/access.h"
 #include "server/exec/keyspec.h"
 #include "storage/base/glob.h"
 #include "storage/base/mem.h"

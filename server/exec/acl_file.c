@@ -179,7 +179,7 @@ int acl_load(struct engine *e, struct bytes *why) {
     if (read_file(e->v->aclfile, &text, &err) < 0) {
         bytes_printf(why, "Error loading ACLs, opening file '%s': %s", e->v->aclfile,
                      err.code ? strerror(err.code) : err.text);
-    } else if (acl_file_parse(bytes_slice(&text), e->v->aclfile, &e->acl.terms, &all, why) < 0) {
+    } else if (acl_file_parse(bytes_slice(&text), e->v->aclfile, &e->acl->terms, &all, why) < 0) {
         bytes_append_str(why, NOT_CHANGED);
     } else {
         acl_replace_users(e, &all);
@@ -196,7 +196,7 @@ int acl_save(struct engine *e, struct err *why) {
     int folder = open_folder(e->v->aclfile, &name, why), rc = -1;
 
     if (folder < 0) return -1;
-    acl_file_text(&e->acl.users, &text);
+    acl_file_text(&e->acl->users, &text);
     rc = io_replace(folder, name, bytes_slice(&text), why);
     close(folder);
     bytes_release(&text);
@@ -215,7 +215,7 @@ struct line_rules {
 static bool apply_line_rule(void *arg, struct slice rule) {
     struct line_rules *l = arg;
 
-    l->why = acl_user_apply(l->u, &l->e->acl.terms, rule);
+    l->why = acl_user_apply(l->u, &l->e->acl->terms, rule);
     if (l->why) bytes_append(&l->rule, rule.p, rule.n);
     return !l->why;
 }
@@ -237,11 +237,11 @@ static struct acl_user *user_of_line(struct engine *e, struct slice name) {
     struct acl_user *u = acl_find(e, name);
 
     if (u) {
-        acl_user_apply(u, &e->acl.terms, SLICE("reset"));
+        acl_user_apply(u, &e->acl->terms, SLICE("reset"));
         return u;
     }
-    u = acl_user_new(name, &e->acl.terms);
-    acl_users_add(&e->acl.users, u);
+    u = acl_user_new(name, &e->acl->terms);
+    acl_users_add(&e->acl->users, u);
     return u;
 }
 
@@ -315,10 +315,10 @@ static void append_words(struct slice line, struct bytes *out) {
 static void emit_lines(void *arg, conf_emit_fn emit, void *ctx) {
     const struct engine *e = arg;
 
-    for (size_t i = 0; i < e->acl.users.n && !has_file(e); i++) {
+    for (size_t i = 0; i < e->acl->users.n && !has_file(e); i++) {
         struct bytes text = {0}, line = {0};
 
-        acl_user_describe(e->acl.users.v[i], ACL_WRITTEN, &text);
+        acl_user_describe(e->acl->users.v[i], ACL_WRITTEN, &text);
         append_words(bytes_slice(&text), &line);
         emit(ctx, bytes_slice(&line));
         bytes_release(&text);

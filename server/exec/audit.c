@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/exec/audit.h"
 
+#include "server/exec/acl_user.h"
 #include "server/exec/call.h"
 #include "storage/base/log.h"
 
@@ -33,7 +34,7 @@ void audit(struct call *x, const char *what, struct slice name) {
     struct session_wire wire;
     struct bytes b = {0};
 
-    if (!has_room(&x->e->audit)) return;
+    if (!has_room(x->e->audit)) return;
     x->s->ops->describe(x->s, &wire);
     bytes_printf(&b, "Audit: %s", what);
     if (name.p) bytes_append_char(&b, ' ');

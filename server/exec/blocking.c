@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/exec/blocking.h"
 
+#include "server/exec/dispatch.h"
 #include "storage/base/check.h"
 #include "storage/base/mem.h"
 #include "storage/base/num.h"
@@ -16,7 +17,6 @@ struct key_wait {
 void blocking_init(struct engine *e) {
     list_init(&e->blocked);
     list_init(&e->resuming);
-    list_init(&e->ready);
 }
 
 void blocking_release(struct engine *e) {
@@ -44,10 +44,6 @@ static void stop_waiting(struct engine *e, struct blocked *b) {
         list_remove(&w->link);
         interest_drop(&e->interests, w->on);
     }
-}
-
-void blocking_touched(struct engine *e, struct interest *k) {
-    if (!list_empty(&k->waits) && list_empty(&k->ready)) list_append(&e->ready, &k->ready);
 }
 
 /* ---------------------------------------------------------------- beginning to wait */
@@ -117,11 +113,11 @@ int block_on_keys(struct call *x, const struct key_block *what) {
                         .time_up = what->time_up};
     struct blocked *to;
 
-    if (x->again) {
+    if (x->from == FROM_RETRY) {
         x->waits = true;
         return 0;
     }
-    if (x->may_not_wait) {
+    if (!call_may_wait(x)) {
         (what->at_once ? what->at_once : what->time_up)(&x->r);
         return 0;
     }
@@ -174,13 +170,12 @@ void unblock(struct blocked *b, const char *error) {
     }
     session_silence(s, from);
     if (b->cmd) b->cmd->calls++;
-    if (b->need > aof_safe(e->aof, e->gate.level))
-        session_add_gate(s, from, b->need, e->gate.level);
+    session_hold(s, from, b->need);
     end(e, b);
 }
 
-void blocked_forget(struct engine *e, struct session *s) {
-    if (s->blocked) drop(e, s->blocked);
+void blocked_forget(struct session *s) {
+    if (s->blocked) drop(s->e, s->blocked);
     list_remove(&s->resuming);
 }
 
@@ -217,9 +212,9 @@ static void serve_key(struct engine *e, struct interest *k) {
 }
 
 void blocking_serve(struct engine *e) {
-    if (__builtin_expect(list_empty(&e->ready), 1) || e->serving) return;
-    while (!list_empty(&e->ready)) {
-        struct interest *k = list_entry(e->ready.next, struct interest, ready);
+    if (__builtin_expect(list_empty(&e->interests.ready), 1) || e->serving) return;
+    while (!list_empty(&e->interests.ready)) {
+        struct interest *k = list_entry(e->interests.ready.next, struct interest, ready);
 
         list_remove(&k->ready);
         serve_key(e, k);

@@ -30,11 +30,12 @@ struct blocked {
     struct heap_node deadline; /* monotonic microseconds; not in the heap: waits for ever */
 
     /* Who waits for progress: `ready` is asked after every one. NULL: waits for keys. With `cmd`
-     * the command runs once more then (x->again), and goes on waiting if it sets x->waits. */
+     * the command runs once more then (x->from == FROM_RETRY), and goes on waiting if it sets
+     * x->waits. */
     bool (*ready)(const struct blocked *b);
     /* The answer when it is ready, or when the time is up. */
     void (*answer)(struct blocked *b, struct reply *r);
-    bool runs_when_due; /* the command runs once more (x->again) when the time is up */
+    bool runs_when_due; /* the command runs once more (x->from == FROM_RETRY) when the time is up */
     uint64_t position;  /* for `ready` */
     int64_t args[2];
     void *job; /* what it waits for, if that is somebody's own (MIGRATE) */
@@ -88,7 +89,7 @@ void blocking_init(struct engine *e);
 void blocking_release(struct engine *e);
 
 /* The session waits for nothing any more: it goes away. */
-void blocked_forget(struct engine *e, struct session *s);
+void blocked_forget(struct session *s);
 
 /* Ends a client's waiting as if its time were up, or with an error if `error` is not NULL. */
 void unblock(struct blocked *b, const char *error);
@@ -97,9 +98,6 @@ void unblock(struct blocked *b, const char *error);
 static inline bool can_unblock(const struct blocked *b) {
     return b->answer || b->time_up;
 }
-
-/* Something was done to a key: who waits for it will try again. */
-void blocking_touched(struct engine *e, struct interest *k);
 
 /* Lets those try whose keys became ready. To be called between commands. */
 void blocking_serve(struct engine *e);

@@ -1,46 +1,99 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * call - one command being executed: what a handler gets, and what it may do.
+ * call - one command being executed: where it comes from, its arguments, its reply.
  *
  * A handler checks everything first, then changes the data set, then replies; it returns 0, or what
- * reply_err() returned. Keys are looked up through lookup_read / lookup_write only: they expire
- * what is due and raise the reply's gate. Every change is told once with key_changed(). A write
- * command that changed something is logged as it was received, unless the handler called effect()
- * to say in which form it is to be logged instead.
+ * reply_err() returned. It looks keys up and reports changes through keys.h. A write command that
+ * changed something is propagated as it was received, unless the handler called effect()
+ * (propagate.h) to propagate other commands instead.
+ *
+ * call_init() and call_init_inner() are the only makers of a call.
  */
 #ifndef STET_EXEC_CALL_H
 #define STET_EXEC_CALL_H
 
 #include "server/exec/engine.h"
+#include "server/exec/session.h"
 #include "storage/base/clock.h"
-#include "storage/base/hash.h"
 #include "storage/keyspace.h"
 
 #include <stdio.h>
 
+enum call_from {
+    FROM_CLIENT, /* a client sent it just now */
+    FROM_RETRY,  /* a blocked client's command is tried again */
+    FROM_EXEC,   /* a command of a transaction */
+    FROM_SCRIPT, /* a command of a script or function */
+    FROM_LOG,    /* the AOF is being read back */
+    FROM_MASTER, /* the replication stream */
+};
+
 struct call {
     struct engine *e;
-    struct session *s; /* never NULL; the replayed log has a session of its own */
+    struct session *s; /* never NULL; the AOF that is read back has a session of its own */
     struct command_slot *cmd;
     const struct slice *argv;
     int argc;
-    struct slice raw; /* the command as received, in RESP; empty if it was inline */
+    uint8_t from, root; /* enum call_from: of this call, and of the outermost one it is part of */
+    struct slice raw;   /* the command as received, in RESP; empty if it was inline */
     struct db *db;
     struct reply r;
     uint64_t first_hash; /* of the first key, if has_first_hash */
     bool has_first_hash;
-    bool rewritten;    /* effects replace the command in the log, even if there are none */
-    bool all_changed;  /* the change may concern any key: set it instead of naming them all */
-    bool may_not_wait; /* blocking commands answer at once, as if their time were up */
-    bool again;        /* it waited, and tries once more */
-    bool waits;        /* its client waits now, and has no answer */
-    bool inner;        /* part of a transaction: its effects are logged with the others' */
-    bool scripted;     /* a script's: its reply is the script's */
+    bool rewritten; /* effects replace the command when it is propagated, even if there are none */
+    bool all_changed; /* the change may concern any key: set it instead of reporting them all */
+    bool waits;       /* the client is blocked now, and has no answer */
     uint64_t dirty_before;
     uint64_t need;    /* position that the reply waits for */
     uint64_t secrets; /* bit i: argument i is not shown; bit 63: nor any from 63 on */
     int64_t now_ms;
 };
+
+static inline void call_init(struct call *x, struct session *s, enum call_from from,
+                             struct command_slot *cmd, int argc, const struct slice *argv) {
+    struct engine *e = s->e;
+
+    *x = (struct call){.e = e,
+                       .s = s,
+                       .cmd = cmd,
+                       .argv = argv,
+                       .argc = argc,
+                       .from = (uint8_t)from,
+                       .root = (uint8_t)from,
+                       .db = &e->ks.dbs[s->db],
+                       .r = {&s->out, s->resp},
+                       .dirty_before = e->dirty,
+                       .now_ms = clock_cached_ms()};
+}
+
+/* A call that is part of `outer`: the same client, the same moment, the same origin. */
+static inline void call_init_inner(struct call *x, const struct call *outer, enum call_from from,
+                                   struct command_slot *cmd, int argc, const struct slice *argv) {
+    call_init(x, outer->s, from, cmd, argc, argv);
+    x->root = outer->root;
+    x->now_ms = outer->now_ms;
+}
+
+/* Part of a transaction or a script: what it did is propagated with the rest of that. */
+static inline bool call_is_inner(const struct call *x) {
+    return x->from == FROM_EXEC || x->from == FROM_SCRIPT;
+}
+
+/* A blocking command may block its client; else it answers at once, as if its time were up. */
+static inline bool call_may_wait(const struct call *x) {
+    return x->from == FROM_CLIENT || x->from == FROM_RETRY;
+}
+
+/* The command was carried out before, elsewhere: it is obeyed as it stands. Nothing expires by
+ * itself, and no limit that has changed since is applied. */
+static inline bool call_obeys(const struct call *x) {
+    return x->root >= FROM_LOG;
+}
+
+/* Whether what the call does is to be propagated, by its own effects or as received. */
+static inline bool call_propagates(const struct call *x) {
+    return x->root != FROM_LOG && propagate_wanted(&x->e->propagation);
+}
 
 /* ---------------------------------------------------------------- errors */
 
@@ -89,99 +142,7 @@ static inline struct slice arg_shown(const struct call *x, int i) {
     return secret ? SLICE("(redacted)") : x->argv[i];
 }
 
-/* ---------------------------------------------------------------- keys */
-
-/* A key, its hash, and its entry if there is one. A look-up by the key of an entry whose time is
- * over gives a copy of the key, which is good until the next such look-up. */
-struct ref {
-    struct slice key;
-    uint64_t hash;
-    struct entry *e;
-    struct db *db;
-};
-
-/* Argument i as a key, for reading: counts hits and misses, notes the access. */
-struct ref lookup_read(struct call *x, int i);
-struct ref lookup_write(struct call *x, int i);
-
-/* Any key in any database; `count` as lookup_read does. */
-struct ref lookup(struct call *x, struct db *db, struct slice key, bool count);
-
-/* The same without noting an access (OBJECT, TYPE, TTL...). */
-struct ref lookup_quiet(struct call *x, int i);
-
-/* False and an error reply if the key holds another type. A missing key is fine. */
-bool check_type(struct call *x, const struct ref *r, enum type_id type);
-
-/* The key of r has changed (or is gone): tells the gates, the watchers, the subscribers. */
-void key_changed(struct call *x, const struct ref *r, enum event_class cls, const char *event);
-
-/* The same for a change of which nobody is told and for which nobody waits (XACK, XCLAIM). */
-void key_changed_quietly(struct call *x, const struct ref *r);
-
-/* The same for a change of what is not read as the key's contents (groups of a stream): waiting
- * clients and subscribers are told, WATCH and tracking are not. */
-void key_changed_inside(struct call *x, const struct ref *r, enum event_class cls,
-                        const char *event);
-
-/* The same for who has an eye on the key, without counting a change; and for all keys at once. */
-void key_touched(struct engine *e, const struct db *db, struct slice key, uint64_t hash);
-void all_touched(struct engine *e);
-
-/* The entry of r is new: notes its first access and tells the subscribers. The change itself is
- * told with key_changed, after this. */
-void key_added(struct call *x, const struct ref *r);
-
-/* Tells the subscribers of something that is not a change of its own (SET's "expire"). */
-void key_event(struct call *x, const struct ref *r, enum event_class cls, const char *event);
-
-/* Removes the key; `lazy`: large values are freed on another thread. Does not call key_changed. */
-void key_delete(struct call *x, struct ref *r, bool lazy);
-
-/* The server itself removes the key, whoever looks: its removal is logged, as an effect beside
- * whatever the command under way is logged as, and told. The caller deletes it after this. */
-void key_vanishes(struct engine *e, const struct ref *r, enum event_class cls, const char *event,
-                  bool lazy);
-
-/* ---------------------------------------------------------------- the log */
-
-/* Adds one command to what is logged for this call, instead of the command as received. */
-void effect(struct call *x, int argc, const struct slice *argv);
-
-/* EFFECT(x, SLICE("DEL"), key) */
-#define EFFECT(x, ...)                                                                             \
-    effect((x), (int)(sizeof((struct slice[]){__VA_ARGS__}) / sizeof(struct slice)),               \
-           (struct slice[]){__VA_ARGS__})
-
-/* Nothing is to be logged for this call, though it changed something. */
-static inline void effect_none(struct call *x) {
-    x->rewritten = true;
-}
-
-/* ---------------------------------------------------------------- commands in commands */
-
-/* Runs a command as part of `outer`, for the same session. What it is logged as is logged when the
- * outer one is over, and the outer one's reply waits for what this one's would. */
-int call_inner(struct call *outer, struct command_slot *cmd, int argc, const struct slice *argv);
-
-/* The same for a script: what it answers goes to `to`. */
-int call_scripted(struct call *outer, struct command_slot *cmd, int argc, const struct slice *argv,
-                  struct reply to);
-
-/* Whether commands with these flags have to be refused now (the log, memory): fills `text` with the
- * error if so. */
-enum { CALL_REFUSAL_MAX = 512 };
-bool call_refusal(const struct engine *e, uint32_t flags, char text[CALL_REFUSAL_MAX]);
-
 /* A copy that holds its bytes itself, in one allocation. */
 struct slice *args_copy(int argc, const struct slice *argv);
-
-/* ---------------------------------------------------------------- blocking */
-
-struct blocked;
-
-/* Runs the command that `b` keeps once more, for its session: true if it was answered, false if it
- * goes on waiting. (What waits, and for what: see blocking.h.) */
-bool call_again(struct blocked *b);
 
 #endif

@@ -1,30 +1,37 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * engine - what executes commands: the keyspace, the registry, the log, the sessions. Built by
- * server/app.c, which owns the parts; carries no configuration of its own (`v` is conf's).
+ * engine - what the parts of exec share: the keyspace, the command registry, the AOF, the sessions,
+ * the figures. Built by server/app.c; carries no configuration of its own (`v` is conf's).
+ *
+ * The parts that keep state of their own (acl, pubsub, tracking...) are named here and defined in
+ * their own headers; turn.c holds them. So this header needs none of theirs.
  */
 #ifndef STET_EXEC_ENGINE_H
 #define STET_EXEC_ENGINE_H
 
 #include "conf/conf.h"
 #include "persistence/rdb_saver.h"
-#include "server/exec/acl.h"
-#include "server/exec/audit.h"
-#include "server/exec/auth_delay.h"
+#include "protocol/out.h"
+#include "protocol/request.h"
 #include "server/exec/command.h"
-#include "server/exec/effects.h"
-#include "server/exec/evict.h"
 #include "server/exec/gate.h"
 #include "server/exec/interest.h"
-#include "server/exec/latency.h"
 #include "server/exec/pause.h"
-#include "server/exec/pubsub.h"
-#include "server/exec/push.h"
-#include "server/exec/session.h"
-#include "server/exec/slowlog.h"
-#include "server/exec/tracking.h"
+#include "server/exec/propagate.h"
 #include "server/exec/transfer.h"
 #include "storage/base/heap.h"
+
+struct acl;
+struct audit;
+struct auth_delay;
+struct engine_parts;
+struct evictions;
+struct latency;
+struct pubsub;
+struct pushes;
+struct session;
+struct slowlog;
+struct tracking;
 
 struct call;
 struct engine;
@@ -50,21 +57,6 @@ struct error_stat {
 
 enum { ERROR_STATS_MAX = 128 };
 
-/* Kinds of keyspace event; the values are conf's notify flags. */
-enum event_class {
-    EVENT_GENERIC = CONF_NOTIFY_GENERIC,
-    EVENT_STRING = CONF_NOTIFY_STRING,
-    EVENT_LIST = CONF_NOTIFY_LIST,
-    EVENT_SET = CONF_NOTIFY_SET,
-    EVENT_HASH = CONF_NOTIFY_HASH,
-    EVENT_ZSET = CONF_NOTIFY_ZSET,
-    EVENT_STREAM = CONF_NOTIFY_STREAM,
-    EVENT_EXPIRED = CONF_NOTIFY_EXPIRED,
-    EVENT_EVICTED = CONF_NOTIFY_EVICTED,
-    EVENT_NEW = CONF_NOTIFY_NEW,
-    EVENT_MISS = CONF_NOTIFY_KEY_MISS,
-};
-
 /* What INFO tells of scripts. */
 struct script_figures {
     size_t lua_bytes, cached, cached_bytes, functions, libraries, function_bytes;
@@ -82,7 +74,6 @@ struct library_hooks {
 
 /* Up-calls, set by server/app.c. Each may be NULL. */
 struct engine_hooks {
-    void (*event)(void *arg, enum event_class cls, const char *event, struct slice key, int db);
     void (*shutdown)(void *arg, unsigned flags, struct session *by);
     void (*serve_within)(void *arg); /* see engine_serve_within */
     void (*wake)(void *arg); /* from any thread: engine_on_log_progress is to be called soon */
@@ -115,7 +106,6 @@ struct engine {
     /* clients that wait: see blocking.h */
     struct list blocked;         /* struct blocked */
     struct list resuming;        /* sessions whose waiting is over */
-    struct list ready;           /* waited-for keys that changed */
     struct heap block_deadlines; /* monotonic microseconds */
     size_t nblocked;
     bool serving; /* waiting clients are trying again */
@@ -126,24 +116,23 @@ struct engine {
     struct script_figures scripts;
     struct library_hooks libraries; /* what compiles those of ks.libraries; set there */
 
-    struct acl acl;
-    struct audit audit;
-    struct auth_delay auth_delay;
-    struct pubsub pubsub;
-    struct pushes pushes;
-    struct tracking tracking;
-
-    struct evictions evictions;
-
-    struct slowlog logs[COMMAND_LOGS];
-    struct latency latency;
+    /* parts of exec with a header of their own */
+    struct engine_parts *parts; /* holds them: see turn.c */
+    struct acl *acl;
+    struct audit *audit;
+    struct auth_delay *auth_delay;
+    struct evictions *evictions;
+    struct latency *latency;
+    struct pubsub *pubsub;
+    struct pushes *pushes;
+    struct slowlog *logs; /* COMMAND_LOGS of them */
+    struct tracking *tracking;
     struct session **monitors;
     size_t nmonitors;
 
     struct bytes gone_key; /* of an entry that was looked up by its own key, and had expired */
 
-    /* effects of the command under way, to be logged */
-    struct effects effects;
+    struct propagation propagation;
     struct request_args args, args_within; /* the second while the first is in use */
 
     bool batch_open; /* of the log: more clients may join it before it is handed over */
@@ -155,7 +144,6 @@ struct engine {
     uint64_t dirty;       /* changes since the last save */
     uint32_t lru_clock;   /* seconds, 24 bits */
     uint8_t lru_fine : 5; /* and 32nds */
-    bool replaying;       /* the log is being read back */
     bool loading;
     bool active_expire; /* DEBUG SET-ACTIVE-EXPIRE */
     bool skip_sums;     /* DEBUG SET-SKIP-CHECKSUM-VALIDATION */
@@ -165,43 +153,8 @@ struct engine {
     int64_t started_ms;
 };
 
-void engine_init(struct engine *e, struct conf *conf, struct aof *aof);
-void engine_release(struct engine *e);
-
-/* A session goes away: nothing of the engine points to it any more. */
-void engine_forget_session(struct engine *e, struct session *s);
-
-/* Executes the whole commands at in[0..n), as many as the session's state allows. Returns the
- * bytes used up. *need: how many bytes must be there before another call makes sense. */
-size_t engine_feed(struct engine *e, struct session *s, char *in, size_t n, size_t *need);
-
-/* One command of the log (aof_load's command function; arg is the struct engine). */
-int engine_replay(void *engine, size_t argc, const struct slice *argv, struct err *err);
-void engine_replay_begin(struct engine *e);
-void engine_replay_end(struct engine *e);
-
-/* Before the loop waits: hands the log over and lets go on who waited for room in it. */
-void engine_before_wait(struct engine *e);
-
-/* After progress of the log's threads: gates may have opened. */
-void engine_on_log_progress(struct engine *e);
-
-/* Deletes keys that are due for at most budget_us; true if some are left. */
-bool engine_expire_some(struct engine *e, uint64_t budget_us);
-
-/* From inside a command that takes long, at a point where the data set is whole: other clients are
- * read and answered, most of them that the server is busy (`why`). Nothing is executed that could
- * change the data set, or end the session whose command this is. */
-void engine_serve_within(struct engine *e, enum engine_busy why);
-
-/* The error that they get. */
+/* The error that clients get while the server is busy. */
 const char *engine_busy_error(const struct engine *e);
-
-/* Ends a pause; those who wait go on before the loop waits. */
-void engine_unpause(struct engine *e);
-
-/* When something happens by itself that nobody asks for (monotonic microseconds), 0: never. */
-uint64_t engine_next_deadline(const struct engine *e);
 
 void engine_reset_stats(struct engine *e);
 

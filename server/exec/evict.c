@@ -3,6 +3,9 @@
 
 #include "server/exec/access.h"
 #include "server/exec/call.h"
+#include "server/exec/keys.h"
+#include "server/exec/latency.h"
+#include "server/exec/push.h"
 #include "storage/base/mem.h"
 #include "storage/base/rng.h"
 #include "storage/lazyfree.h"
@@ -17,7 +20,7 @@ static bool exceeded(const struct engine *e) {
 }
 
 static void note_state(struct engine *e, enum evict_state state) {
-    struct evictions *v = &e->evictions;
+    struct evictions *v = e->evictions;
 
     v->state = state;
     if (state != EVICT_FITS && !v->exceeded_since_us) v->exceeded_since_us = clock_mono_us();
@@ -28,7 +31,7 @@ static void note_state(struct engine *e, enum evict_state state) {
 }
 
 uint64_t evict_exceeded_us(const struct engine *e, bool in_all) {
-    const struct evictions *v = &e->evictions;
+    const struct evictions *v = e->evictions;
     uint64_t now = v->exceeded_since_us ? clock_mono_us() - v->exceeded_since_us : 0;
 
     return in_all ? v->exceeded_us + now : now;
@@ -66,7 +69,7 @@ static bool is_in_pool(const struct evictions *v, const struct entry *key) {
 
 /* A pool that is full loses its lowest for a higher one. */
 static void offer(struct engine *e, const struct db *db, struct entry *key) {
-    struct evictions *v = &e->evictions;
+    struct evictions *v = e->evictions;
     uint64_t score = score_of(e, key);
     struct slice name;
     unsigned at;
@@ -115,7 +118,7 @@ static bool still_holds(const struct engine *e, const struct evict_candidate *c)
 }
 
 static bool take_from_pool(struct engine *e, struct ref *out) {
-    struct evictions *v = &e->evictions;
+    struct evictions *v = e->evictions;
 
     while (v->n > 0) {
         const struct evict_candidate *c = &v->pool[--v->n];
@@ -155,7 +158,7 @@ static bool choose_at_random(struct engine *e, struct ref *out) {
 }
 
 static bool choose(struct engine *e, struct ref *out) {
-    struct evictions *v = &e->evictions;
+    struct evictions *v = e->evictions;
     int policy = (int)e->v->maxmemory_policy;
     bool any;
 
@@ -194,14 +197,14 @@ static void evict_key(struct engine *e, struct ref *r) {
 
     gate_changed(&e->gate, r->hash);
     key_vanishes(e, r, EVENT_EVICTED, "evicted", lazy);
-    effects_flush(e);
+    propagate_flush(&e->propagation);
     db_delete(r->db, r->e, r->hash, lazy);
     e->stats.evicted++;
     latency_note(e, "eviction-del", (clock_real_ns() - began) / 1000);
 }
 
 static bool may_evict(const struct engine *e) {
-    return !e->loading && !e->replaying && e->pause.mode == PAUSE_NONE;
+    return !e->loading && e->pause.mode == PAUSE_NONE;
 }
 
 /* One key, or what stands in the way. What is freed on another thread is not free yet: more would
@@ -241,10 +244,10 @@ bool evict_some(struct engine *e) {
 
 bool evict_more(struct engine *e) {
     if (!e->v->maxmemory) return false;
-    if (evict_some(e)) push_settle(e, aof_appended(e->aof));
-    return e->evictions.state == EVICT_GOES_ON;
+    if (evict_some(e)) push_settle(e, gate_end(&e->gate));
+    return e->evictions->state == EVICT_GOES_ON;
 }
 
 bool evict_is_stuck(const struct engine *e) {
-    return e->v->maxmemory && e->evictions.state == EVICT_STUCK;
+    return e->v->maxmemory && e->evictions->state == EVICT_STUCK;
 }

@@ -83,7 +83,7 @@ void gate_all_changed(struct gate *g) {
 }
 
 uint64_t gate_look(const struct gate *g, uint64_t hash) {
-    if (holds(&g->newer, hash)) return aof_appended(g->aof);
+    if (holds(&g->newer, hash)) return gate_end(g);
     return holds(&g->older, hash) ? g->older_end : 0;
 }
 
@@ -91,7 +91,7 @@ void gate_take_level(struct gate *g) {
     enum aof_level before = g->level;
 
     g->level = aof_current_level(g->aof);
-    if (g->level <= before || aof_safe(g->aof, g->level) >= aof_appended(g->aof)) return;
+    if (g->level <= before || gate_is_safe(g, gate_end(g))) return;
     gate_all_changed(g);
     if (g->level == AOF_LEVEL_SYNCED) aof_want_sync(g->aof);
 }
@@ -102,14 +102,14 @@ void gate_refresh(struct gate *g) {
     gate_take_level(g);
     if (!g->active) return;
     safe = aof_safe(g->aof, g->level);
-    if (safe >= aof_appended(g->aof)) forget(&g->newer);
+    if (safe >= gate_end(g)) forget(&g->newer);
     if (!is_empty(&g->older) && safe >= g->older_end) forget(&g->older);
     if (is_empty(&g->older) && !is_empty(&g->newer)) {
         struct gate_set t = g->older;
 
         g->older = g->newer;
         g->newer = t;
-        g->older_end = aof_appended(g->aof);
+        g->older_end = gate_end(g);
     }
     g->active = !is_empty(&g->older) || !is_empty(&g->newer);
 }

@@ -51,6 +51,16 @@ static inline void gate_changed(struct gate *g, uint64_t hash) {
 /* All keys changed (FLUSHALL, SWAPDB). */
 void gate_all_changed(struct gate *g);
 
+/* The position after everything that was appended so far. */
+static inline uint64_t gate_end(const struct gate *g) {
+    return aof_appended(g->aof);
+}
+
+/* Everything up to this position is safe at the level of the policy. */
+static inline bool gate_is_safe(const struct gate *g, uint64_t position) {
+    return position <= aof_safe(g->aof, g->level);
+}
+
 /* The position that a look at this key has to wait for, 0 for none. */
 static inline uint64_t gate_need(const struct gate *g, uint64_t hash) {
     return __builtin_expect(g->active, 0) ? gate_look(g, hash) : 0;

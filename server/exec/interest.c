@@ -17,6 +17,7 @@ static const struct table_ops ops = {key_of, matches};
 void interests_init(struct interests *all, int ndbs) {
     *all = (struct interests){.of_db = mem_calloc((size_t)ndbs * sizeof *all->of_db), .ndbs = ndbs};
     for (int i = 0; i < ndbs; i++) table_init(&all->of_db[i], &ops);
+    list_init(&all->ready);
 }
 
 void interests_release(struct interests *all) {
@@ -44,6 +45,16 @@ struct interest *interest_get(struct interests *all, int db, struct slice key) {
     table_insert(&all->of_db[db], k, hash);
     all->n++;
     return k;
+}
+
+void interest_wakes(struct interests *all, struct interest *k) {
+    if (!list_empty(&k->waits) && list_empty(&k->ready)) list_append(&all->ready, &k->ready);
+}
+
+void interest_touched(struct interests *all, struct interest *k) {
+    k->touched++;
+    interest_wakes(all, k);
+    list_each (it, &k->watches) *list_entry(it, struct watch, of_key)->broken = true;
 }
 
 void interest_drop(struct interests *all, struct interest *k) {

@@ -12,8 +12,8 @@
 
 struct interest {
     struct list waits;   /* struct key_wait (blocking), the oldest first */
-    struct list watches; /* struct watch (multi) */
-    struct list ready;   /* in engine.ready while its waiters are to try again */
+    struct list watches; /* struct watch */
+    struct list ready;   /* in interests.ready while its waiters are to try again */
     uint64_t hash;
     int db;
     bool pinned;      /* it stays, whoever loses interest */
@@ -23,9 +23,20 @@ struct interest {
     char key[];
 };
 
+struct entry;
+
+/* One WATCH of one key. */
+struct watch {
+    struct list of_key; /* in interest.watches */
+    struct interest *on;
+    const struct entry *seen; /* the entry at the key when WATCH came, NULL: none */
+    bool *broken;             /* set when the key changes */
+};
+
 struct interests {
     struct table *of_db; /* ndbs of them */
     int ndbs;
+    struct list ready; /* keys that changed and have blocked clients, which are to try again */
     size_t n;
 };
 
@@ -40,6 +51,12 @@ static inline struct interest *interest_find(const struct interests *all, int db
 
 /* Makes one if there is none. */
 struct interest *interest_get(struct interests *all, int db, struct slice key);
+
+/* The key changed: breaks every WATCH of it and wakes its blocked clients. */
+void interest_touched(struct interests *all, struct interest *k);
+
+/* Only wakes the blocked clients: they try again before the loop waits. */
+void interest_wakes(struct interests *all, struct interest *k);
 
 /* To be called whenever somebody has lost interest. */
 void interest_drop(struct interests *all, struct interest *k);

@@ -31,7 +31,7 @@ void latency_note(struct engine *e, const char *name, uint64_t us) {
 
     if (threshold == 0 || ms < threshold) return;
     if (ms > UINT32_MAX) ms = UINT32_MAX;
-    t = event_get(&e->latency, name);
+    t = event_get(e->latency, name);
     if (ms > t->max_ms) t->max_ms = (uint32_t)ms;
     last = &t->v[(t->next + LATENCY_SAMPLES - 1) % LATENCY_SAMPLES];
     if (t->n > 0 && last->at_s == now) {

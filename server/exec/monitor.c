@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/exec/monitor.h"
 
+#include "server/exec/push.h"
 #include "storage/base/mem.h"
 
 void monitor_begin(struct session *s) {
@@ -29,7 +30,7 @@ static void append_line(const struct call *x, struct bytes *b) {
     x->s->ops->describe(x->s, &wire);
     bytes_printf(b, "+%lld.%06lld [%d ", (long long)(now / 1000000), (long long)(now % 1000000),
                  x->s->db);
-    if (x->scripted)
+    if (x->from == FROM_SCRIPT)
         bytes_append_str(b, "lua]");
     else if (x->s->flags & SESSION_UNIX)
         bytes_printf(b, "unix:%.*s]", (int)strcspn(wire.addr, ":"), wire.addr);
@@ -61,5 +62,5 @@ void monitor_show_before(const struct call *x) {
 }
 
 void monitor_show_after(const struct call *x) {
-    if (!(x->cmd->row->flags & (CMD_SKIP_MONITOR | CMD_ADMIN)) && !x->again) show(x);
+    if (!(x->cmd->row->flags & (CMD_SKIP_MONITOR | CMD_ADMIN)) && x->from != FROM_RETRY) show(x);
 }

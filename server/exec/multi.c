@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/exec/multi.h"
 
+#include "server/exec/acl.h"
+#include "server/exec/admit.h"
+#include "server/exec/keys.h"
+#include "server/exec/run.h"
 #include "storage/base/mem.h"
 
-struct watch {
-    struct list of_session, of_key; /* in multi.watches and interest.watches */
-    struct interest *on;
-    struct session *s;
-    const struct entry *seen; /* what stood there, NULL: nothing */
+struct own_watch {
+    struct list of_session; /* in multi.watches */
+    struct watch watch;
 };
 
 enum { WATCH_SLOT_BYTES = 16 }; /* about, in the table of keys that somebody has an eye on */
@@ -24,13 +26,13 @@ static struct multi *multi_of(struct session *s) {
 static void watch_key(struct call *x, const struct ref *r) {
     struct interest *k = interest_get(&x->e->interests, r->db->id, r->key);
     struct multi *m = multi_of(x->s);
-    struct watch *w;
+    struct own_watch *w;
 
     list_each (it, &k->watches)
-        if (list_entry(it, struct watch, of_key)->s == x->s) return;
+        if (list_entry(it, struct watch, of_key)->broken == &m->broken) return;
     w = mem_alloc(sizeof *w);
-    *w = (struct watch){.on = k, .s = x->s, .seen = r->e};
-    list_append(&k->watches, &w->of_key);
+    *w = (struct own_watch){.watch = {.on = k, .seen = r->e, .broken = &m->broken}};
+    list_append(&k->watches, &w->watch.of_key);
     list_append(&m->watches, &w->of_session);
     m->watched_bytes += sizeof *w + sizeof *k + WATCH_SLOT_BYTES + r->key.n;
 }
@@ -40,10 +42,10 @@ static void unwatch_all(struct session *s) {
 
     if (!m) return;
     list_each_safe (it, next, &m->watches) {
-        struct watch *w = list_entry(it, struct watch, of_session);
+        struct own_watch *w = list_entry(it, struct own_watch, of_session);
 
-        list_remove(&w->of_key);
-        interest_drop(&s->e->interests, w->on);
+        list_remove(&w->watch.of_key);
+        interest_drop(&s->e->interests, w->watch.on);
         mem_free(w);
     }
     list_init(&m->watches);
@@ -51,33 +53,12 @@ static void unwatch_all(struct session *s) {
     m->broken = false;
 }
 
-void multi_touched(struct interest *k) {
-    list_each (it, &k->watches) list_entry(it, struct watch, of_key)->s->multi->broken = true;
-}
-
-/* A database was emptied or exchanged: what stands at the key tells whether that concerns it. */
-static void compare_watched(void *interest, void *engine) {
-    struct interest *k = interest;
-    struct engine *e = engine;
-    const struct entry *found = db_find(&e->ks.dbs[k->db], interest_key(k), k->hash);
-
-    list_each (it, &k->watches) {
-        struct watch *w = list_entry(it, struct watch, of_key);
-
-        if (w->seen != found) w->s->multi->broken = true;
-    }
-}
-
-void multi_all_touched(struct engine *e) {
-    interests_each(&e->interests, compare_watched, e);
-}
-
 /* A watched key whose time came meanwhile has changed, though nobody has looked at it. */
 static void expire_watched(struct call *x) {
     list_each (it, &x->s->multi->watches) {
-        struct watch *w = list_entry(it, struct watch, of_session);
+        const struct interest *on = list_entry(it, struct own_watch, of_session)->watch.on;
 
-        lookup(x, &x->e->ks.dbs[w->on->db], interest_key(w->on), false);
+        lookup(x, &x->e->ks.dbs[on->db], interest_key(on), false);
     }
 }
 

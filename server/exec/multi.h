@@ -30,7 +30,7 @@ struct multi {
     int n, cap;
     size_t bytes;         /* of all arguments */
     uint32_t flags;       /* those of all queued commands */
-    struct list watches;  /* struct watch */
+    struct list watches;  /* struct own_watch */
     size_t watched_bytes; /* about, with what keeps the keys */
     bool broken;          /* a watched key has changed */
 };
@@ -65,9 +65,5 @@ size_t multi_mem(const struct session *s);
 
 /* Forgets the transaction and what is watched. */
 void multi_reset(struct session *s);
-
-/* A key that is watched was touched; any of them may have been. */
-void multi_touched(struct interest *k);
-void multi_all_touched(struct engine *e);
 
 #endif

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/exec/observe.h"
 
+#include "server/exec/latency.h"
 #include "server/exec/monitor.h"
+#include "server/exec/slowlog.h"
 #include "storage/base/mem.h"
 
 /* The settings in nanoseconds; UINT64_MAX: nothing is slow. */
@@ -28,7 +30,7 @@ static void note_slow(struct call *x, uint64_t ns) {
 static size_t request_bytes(const struct call *x) {
     size_t n = x->raw.n;
 
-    if (n || x->scripted) return n;
+    if (n || x->from == FROM_SCRIPT) return n;
     for (int i = 0; i < x->argc; i++) n += x->argv[i].n;
     return n;
 }

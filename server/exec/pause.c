@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/exec/pause.h"
 
-#include "server/exec/engine.h"
-
-void pause_begin(struct engine *e, enum pause_mode mode, uint64_t until_us) {
-    if (mode > e->pause.mode) e->pause.mode = mode;
-    e->pause.until_us = until_us;
+void pause_begin(struct pause *p, enum pause_mode mode, uint64_t until_us) {
+    if (mode > p->mode) p->mode = mode;
+    p->until_us = until_us;
 }
 
 bool pause_ends(struct pause *p, uint64_t now_us) {

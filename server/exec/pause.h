@@ -8,8 +8,6 @@
 
 #include "server/exec/command.h"
 
-struct engine;
-
 enum pause_mode { PAUSE_NONE, PAUSE_WRITES, PAUSE_ALL };
 
 struct pause {
@@ -18,7 +16,7 @@ struct pause {
 };
 
 /* Replaces the time of a pause under way; one of all clients stays one. */
-void pause_begin(struct engine *e, enum pause_mode mode, uint64_t until_us);
+void pause_begin(struct pause *p, enum pause_mode mode, uint64_t until_us);
 
 /* Before the loop waits (now_us 0: whatever the time). True: it is over just now. */
 bool pause_ends(struct pause *p, uint64_t now_us);

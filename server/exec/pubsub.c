@@ -2,6 +2,8 @@
 #include "server/exec/pubsub.h"
 
 #include "server/exec/engine.h"
+#include "server/exec/push.h"
+#include "server/exec/session.h"
 #include "storage/base/glob.h"
 #include "storage/base/hash.h"
 #include "storage/base/mem.h"
@@ -109,7 +111,7 @@ void pubsub_subscribe(struct session *s, enum pubsub_kind kind, struct slice nam
 
     if (table_find(&to->of[kind], name, hash)) return;
     sub = mem_alloc(sizeof *sub);
-    *sub = (struct subscription){.topic = topic_get(&s->e->pubsub, kind, name, hash), .s = s};
+    *sub = (struct subscription){.topic = topic_get(s->e->pubsub, kind, name, hash), .s = s};
     list_append(&sub->topic->subscribers, &sub->of_topic);
     list_append(&to->in_order[kind], &sub->of_session);
     table_insert(&to->of[kind], sub, hash);
@@ -126,7 +128,7 @@ static void drop_subscription(struct session *s, struct subscription *sub) {
     list_remove(&sub->of_session);
     mem_free(sub);
     t->nsubscribers--;
-    topic_drop(&s->e->pubsub, t);
+    topic_drop(s->e->pubsub, t);
 }
 
 void pubsub_unsubscribe(struct session *s, enum pubsub_kind kind, struct slice name) {
@@ -199,12 +201,12 @@ static size_t send_to(struct engine *e, const struct topic *t, const char *head,
 size_t pubsub_publish(struct engine *e, enum pubsub_kind kind, struct slice channel,
                       struct slice message) {
     const struct topic *t =
-        table_find(&e->pubsub.topics[kind], channel, hash_bytes(channel.p, channel.n));
+        table_find(&e->pubsub->topics[kind], channel, hash_bytes(channel.p, channel.n));
     size_t n = 0;
 
     if (t) n += send_to(e, t, kind == PUBSUB_SHARD ? "smessage" : "message", channel, message);
     if (kind == PUBSUB_SHARD) return n;
-    list_each (it, &e->pubsub.patterns) {
+    list_each (it, &e->pubsub->patterns) {
         t = list_entry(it, struct topic, link);
         if (glob_match(topic_name(t), channel, false))
             n += send_to(e, t, "pmessage", channel, message);

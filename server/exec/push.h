@@ -52,6 +52,6 @@ static inline void push_ran(struct engine *e, struct pushes *p, uint64_t need) {
 }
 
 /* The session goes away. */
-void push_forget(struct engine *e, struct session *s);
+void push_forget(struct session *s);
 
 #endif

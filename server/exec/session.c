@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/exec/session.h"
 
-#include "server/exec/blocking.h"
-#include "server/exec/monitor.h"
-#include "server/exec/multi.h"
+#include "server/exec/engine.h"
 #include "storage/base/check.h"
 #include "storage/base/clock.h"
 #include "storage/base/mem.h"
@@ -15,12 +13,14 @@ static const unsigned next_states[SESSION_STATES] = {
     [SESSION_CLOSING] = 0,
 };
 
+static void leave_parked(struct session *s) {
+    list_remove(&s->parked);
+    s->e->nparked--;
+}
+
 void session_enter(struct session *s, enum session_state to) {
     CHECK(next_states[s->state] & (1u << to));
-    if (s->state == SESSION_PARKED) {
-        list_remove(&s->parked);
-        s->e->nparked--;
-    }
+    if (s->state == SESSION_PARKED) leave_parked(s);
     if (to == SESSION_PARKED) {
         list_append(&s->e->parked, &s->parked);
         s->e->nparked++;
@@ -29,15 +29,31 @@ void session_enter(struct session *s, enum session_state to) {
     s->state = (uint8_t)to;
 }
 
+/* ---------------------------------------------------------------- the parts of exec */
+
+static void begin_parts(struct session *s) {
+    for (int i = 0; i < SESSION_PARTS; i++)
+        if (session_parts[i].begin) session_parts[i].begin(s);
+}
+
+static void end_parts(struct session *s) {
+    for (int i = 0; i < SESSION_PARTS; i++)
+        if (session_parts[i].end) session_parts[i].end(s);
+}
+
+static void reset_parts(struct session *s) {
+    for (int i = 0; i < SESSION_PARTS; i++)
+        if (session_parts[i].reset) session_parts[i].reset(s);
+}
+
+/* ---------------------------------------------------------------- beginning and end */
+
 void session_end_closing(struct engine *e) {
     while (!list_empty(&e->closing)) {
         struct session *s = list_entry(e->closing.next, struct session, closing);
 
         list_remove(&s->closing);
-        blocked_forget(e, s);
-        pubsub_forget(s);
-        monitor_end(s);
-        tracking_forget(s);
+        end_parts(s);
     }
 }
 
@@ -49,14 +65,15 @@ void session_init(struct session *s, struct engine *e, const struct session_ops 
     list_init(&s->closing);
     list_init(&s->told);
     s->created_ms = s->active_ms = clock_cached_ms();
-    acl_begin_session(s);
+    begin_parts(s);
     list_append(&e->sessions, &s->link);
     e->nsessions++;
 }
 
 void session_release(struct session *s) {
-    multi_reset(s);
-    engine_forget_session(s->e, s);
+    end_parts(s);
+    list_remove(&s->closing);
+    if (s->state == SESSION_PARKED) leave_parked(s);
     list_remove(&s->link);
     s->e->nsessions--;
     request_partial_free(&s->partial);
@@ -68,17 +85,14 @@ void session_release(struct session *s) {
 }
 
 void session_reset(struct session *s) {
-    multi_reset(s);
-    pubsub_forget(s);
-    monitor_end(s);
-    tracking_end(s);
+    reset_parts(s);
     s->db = 0;
     s->resp = 2;
     mem_free(s->name);
     s->name = NULL;
     s->flags &=
         SESSION_UNIX | SESSION_LOCAL | SESSION_REPLY_SKIP; /* the last one for this very command */
-    acl_begin_session(s);
+    begin_parts(s);
 }
 
 void session_silence(struct session *s, uint64_t from) {
@@ -104,6 +118,12 @@ void session_add_gate(struct session *s, uint64_t from, uint64_t position, enum 
     s->gates[s->ngates++] = (struct session_gate){from, position, level};
 }
 
+void session_hold(struct session *s, uint64_t from, uint64_t position) {
+    const struct gate *g = &s->e->gate;
+
+    if (position && !gate_is_safe(g, position)) session_add_gate(s, from, position, g->level);
+}
+
 size_t session_sendable(struct session *s) {
     uint32_t open = 0;
     uint64_t end = s->out.end;
@@ -123,7 +143,8 @@ size_t session_sendable(struct session *s) {
 size_t session_mem(const struct session *s) {
     size_t n = sizeof *s + s->out.mem_bytes + s->gates_cap * sizeof *s->gates;
 
-    n += multi_mem(s) + pubsub_mem(s);
+    for (int i = 0; i < SESSION_PARTS; i++)
+        if (session_parts[i].memory) n += session_parts[i].memory(s);
     if (s->partial) n += sizeof *s->partial + s->partial->args.cap * sizeof(struct slice);
     return n;
 }

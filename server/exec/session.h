@@ -108,6 +108,17 @@ struct session {
     uint64_t commands, bytes_in, bytes_out;
 };
 
+/* A part of exec that keeps something for sessions. Any function may be NULL. */
+struct session_part {
+    void (*begin)(struct session *s); /* after connecting, and after RESET */
+    void (*end)(struct session *s);   /* nothing points to the session any more; may come twice */
+    void (*reset)(struct session *s);
+    size_t (*memory)(const struct session *s); /* bytes held for it */
+};
+
+enum { SESSION_PARTS = 7 };
+extern const struct session_part session_parts[SESSION_PARTS]; /* session_parts.c */
+
 void session_init(struct session *s, struct engine *e, const struct session_ops *ops);
 void session_release(struct session *s);
 
@@ -125,6 +136,10 @@ void session_silence(struct session *s, uint64_t from);
 
 /* Output from stream offset `from` on waits for `position`. */
 void session_add_gate(struct session *s, uint64_t from, uint64_t position, enum aof_level level);
+
+/* The same with the level of the policy, if `position` is not safe yet. This is the one test of
+ * whether a reply or a push has to wait. */
+void session_hold(struct session *s, uint64_t from, uint64_t position);
 
 /* How many bytes of `out` may be sent now. Forgets gates that are open. */
 size_t session_sendable(struct session *s);

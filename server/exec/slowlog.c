@@ -56,11 +56,12 @@ void slowlog_add(struct slowlog *l, const struct call *x, uint64_t cost, size_t 
     if (max == 0) return;
     x->s->ops->describe(x->s, &wire);
     t = mem_alloc(sizeof *t);
-    *t = (struct slow_entry){.id = l->next_id++,
-                             .cost = cost,
-                             .at_s = clock_wall_ms() / 1000,
-                             .addr = mem_strdup(x->scripted ? "?:0" : wire.addr),
-                             .name = mem_strdup(x->s->name && !x->scripted ? x->s->name : "")};
+    *t = (struct slow_entry){
+        .id = l->next_id++,
+        .cost = cost,
+        .at_s = clock_wall_ms() / 1000,
+        .addr = mem_strdup(x->from == FROM_SCRIPT ? "?:0" : wire.addr),
+        .name = mem_strdup(x->s->name && x->from != FROM_SCRIPT ? x->s->name : "")};
     copy_args(t, x);
     list_append(&l->entries, &t->link);
     l->n++;

@@ -3,6 +3,8 @@
 
 #include "server/exec/access.h"
 #include "server/exec/call.h"
+#include "server/exec/keys.h"
+#include "server/exec/tracking.h"
 #include "storage/base/clock.h"
 #include "storage/base/log.h"
 #include "storage/base/mem.h"

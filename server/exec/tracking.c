@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/exec/tracking.h"
 
-#include "server/exec/multi.h"
+#include "server/exec/call.h"
+#include "server/exec/push.h"
 #include "storage/base/mem.h"
 
 #include <stdlib.h>
@@ -107,7 +108,7 @@ static bool is_own(const struct tracker *t, uint64_t by) {
 }
 
 static uint64_t running_id(const struct engine *e) {
-    return e->pushes.running ? e->pushes.running->id : 0;
+    return e->pushes->running ? e->pushes->running->id : 0;
 }
 
 /* ---------------------------------------------------------------- remembered keys */
@@ -164,20 +165,21 @@ static void invalidate(struct engine *e, struct tracked_key *k, uint64_t by) {
         reply_array(&r, 1);
         reply_bulk(&r, k->name, k->n);
     }
-    table_remove(&e->tracking.keys, k, k->hash);
-    free_key(&e->tracking, k);
+    table_remove(&e->tracking->keys, k, k->hash);
+    free_key(e->tracking, k);
 }
 
 static struct tracked_key *key_get(struct engine *e, struct slice name, uint64_t hash) {
-    struct tracked_key *k = table_find(&e->tracking.keys, name, hash);
+    struct tracked_key *k = table_find(&e->tracking->keys, name, hash);
     uint64_t max = (uint64_t)e->v->tracking_table_max_keys;
 
     if (k) return k;
-    while (max && e->tracking.keys.count >= max) invalidate(e, table_random(&e->tracking.keys), 0);
+    while (max && e->tracking->keys.count >= max)
+        invalidate(e, table_random(&e->tracking->keys), 0);
     k = mem_alloc(sizeof *k + name.n);
     *k = (struct tracked_key){.hash = hash, .n = name.n};
     memcpy(k->name, name.p, name.n);
-    table_insert(&e->tracking.keys, k, hash);
+    table_insert(&e->tracking->keys, k, hash);
     return k;
 }
 
@@ -188,13 +190,13 @@ void tracking_read(struct call *x, struct slice key, uint64_t hash) {
     if (!(x->cmd->row->flags & CMD_READONLY) || x->cmd->row->flags & CMD_WHOLE_KEYSPACE) return;
     if (t->options & TRACKING_BCAST) return;
     if (t->options & TRACKING_OPTIN ? !said : t->options & TRACKING_OPTOUT && said) return;
-    add_reader(&x->e->tracking, key_get(x->e, key, hash), t);
+    add_reader(x->e->tracking, key_get(x->e, key, hash), t);
 }
 
 void tracking_after(struct call *x) {
     const struct command_slot *parent = x->cmd ? x->cmd->parent : NULL;
 
-    if (multi_is_open(x->s) || (parent && strcmp(parent->row->name, "client") == 0)) return;
+    if (parent && strcmp(parent->row->name, "client") == 0) return;
     x->s->tracker->options &= ~(unsigned)TRACKING_CACHING;
 }
 
@@ -270,7 +272,7 @@ static void add_prefix(struct session *s, struct slice text) {
         t->prefixes = mem_realloc(t->prefixes, t->cap * sizeof *t->prefixes);
     }
     m = mem_alloc(sizeof *m);
-    *m = (struct tracked_member){.prefix = prefix_get(&s->e->tracking, text), .t = t};
+    *m = (struct tracked_member){.prefix = prefix_get(s->e->tracking, text), .t = t};
     list_append(&m->prefix->members, &m->of_prefix);
     memmove(t->prefixes + at + 1, t->prefixes + at, (t->nprefixes - at) * sizeof *t->prefixes);
     t->prefixes[at] = m;
@@ -325,12 +327,12 @@ static void note_prefixes(struct engine *e, struct slice key, uint64_t hash) {
     struct slice left = key;
     struct tracked_prefix *p;
 
-    while ((p = prefix_up_to(&e->tracking, left))) {
+    while ((p = prefix_up_to(e->tracking, left))) {
         struct slice text = prefix_text(p);
 
         left.n = common_bytes(text, left);
         if (left.n < text.n) continue;
-        note_changed(&e->tracking, p, key, hash, running_id(e));
+        note_changed(e->tracking, p, key, hash, running_id(e));
         if (left.n-- == 0) return;
     }
 }
@@ -382,7 +384,7 @@ static int by_text(const void *a, const void *b) {
 
 /* In the order of the prefixes. What is told concerns nothing that is appended later. */
 void tracking_broadcast(struct engine *e) {
-    struct list *changed = &e->tracking.changed;
+    struct list *changed = &e->tracking->changed;
     struct tracked_prefix **v;
     size_t n = 0;
 
@@ -396,7 +398,7 @@ void tracking_broadcast(struct engine *e) {
     qsort(v, n, sizeof *v, by_text);
     for (size_t i = 0; i < n; i++) broadcast(e, v[i]);
     mem_free(v);
-    push_settle(e, aof_appended(e->aof));
+    push_settle(e, gate_end(&e->gate));
 }
 
 /* ---------------------------------------------------------------- changes */
@@ -404,9 +406,9 @@ void tracking_broadcast(struct engine *e) {
 void tracking_changed(struct engine *e, struct slice key, uint64_t hash) {
     struct tracked_key *k;
 
-    if (__builtin_expect(e->tracking.ntrackers == 0 && e->tracking.keys.count == 0, 1)) return;
-    if (e->tracking.prefixes.count) note_prefixes(e, key, hash);
-    k = table_find(&e->tracking.keys, key, hash);
+    if (__builtin_expect(e->tracking->ntrackers == 0 && e->tracking->keys.count == 0, 1)) return;
+    if (e->tracking->prefixes.count) note_prefixes(e, key, hash);
+    k = table_find(&e->tracking->keys, key, hash);
     if (k) invalidate(e, k, running_id(e));
 }
 
@@ -415,25 +417,25 @@ static void forget_key(void *key, void *all) {
 }
 
 void tracking_all_changed(struct engine *e) {
-    list_each (it, &e->tracking.trackers) {
+    list_each (it, &e->tracking->trackers) {
         struct reply r;
 
         if (begin_message(e, list_entry(it, struct tracker, link), &r)) reply_null(&r);
     }
-    table_release(&e->tracking.keys, forget_key, &e->tracking);
+    table_release(&e->tracking->keys, forget_key, e->tracking);
 }
 
 /* ---------------------------------------------------------------- sessions */
 
 void tracking_init(struct engine *e) {
-    list_init(&e->tracking.trackers);
-    list_init(&e->tracking.changed);
-    table_init(&e->tracking.keys, &key_ops);
+    list_init(&e->tracking->trackers);
+    list_init(&e->tracking->changed);
+    table_init(&e->tracking->keys, &key_ops);
 }
 
 void tracking_release(struct engine *e) {
-    table_release(&e->tracking.keys, forget_key, &e->tracking);
-    scoretree_release(&e->tracking.prefixes);
+    table_release(&e->tracking->keys, forget_key, e->tracking);
+    scoretree_release(&e->tracking->prefixes);
 }
 
 static struct tracker *tracker_new(struct session *s) {
@@ -441,8 +443,8 @@ static struct tracker *tracker_new(struct session *s) {
 
     t->s = s;
     t->refs = 1;
-    list_append(&s->e->tracking.trackers, &t->link);
-    s->e->tracking.ntrackers++;
+    list_append(&s->e->tracking->trackers, &t->link);
+    s->e->tracking->ntrackers++;
     return t;
 }
 
@@ -461,9 +463,9 @@ void tracking_end(struct session *s) {
     struct tracker *t = s->tracker;
 
     if (!t) return;
-    drop_prefixes(&s->e->tracking, t);
+    drop_prefixes(s->e->tracking, t);
     list_remove(&t->link);
-    s->e->tracking.ntrackers--;
+    s->e->tracking->ntrackers--;
     t->s = NULL;
     s->tracker = NULL;
     tracker_unref(t);
@@ -471,7 +473,7 @@ void tracking_end(struct session *s) {
 
 void tracking_forget(struct session *s) {
     tracking_end(s);
-    list_each (it, &s->e->tracking.trackers) {
+    list_each (it, &s->e->tracking->trackers) {
         struct tracker *t = list_entry(it, struct tracker, link);
 
         if (t->redirect == s) t->redirect = NULL;

@@ -70,7 +70,7 @@ struct slice tracking_prefix(const struct session *s, size_t i);
 /* A key was looked up by a command that reads. Only for sessions that track. */
 void tracking_read(struct call *x, struct slice key, uint64_t hash);
 
-/* A command of a session that tracks is over. */
+/* A command of a session that tracks is over, and it was not queued by a transaction. */
 void tracking_after(struct call *x);
 
 /* A key changed, or any of them may have. Cheap while nobody tracks. */

@@ -10,6 +10,7 @@
 #ifndef STET_NET_CONN_H
 #define STET_NET_CONN_H
 
+#include "server/exec/session.h"
 #include "server/net/net.h"
 #include "server/net/tls.h"
 

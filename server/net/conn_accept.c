@@ -6,6 +6,7 @@
  * handshake; what they are to be told waits for its end. Handshakes go on a few a turn, since each
  * costs about a millisecond, and have HANDSHAKE_MAX_US in all.
  */
+#include "server/exec/acl.h"
 #include "server/net/conn.h"
 
 #include "storage/base/clock.h"
@@ -70,7 +71,7 @@ static void ignore_congestion(int fd) {
 }
 
 static bool is_denied(const struct net *n, bool local) {
-    return n->v->protected_mode && n->e->acl.standard->no_password && !local;
+    return n->v->protected_mode && n->e->acl->standard->no_password && !local;
 }
 
 static void begin_handshake(struct conn *c, struct tls_conn *tls) {

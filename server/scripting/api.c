@@ -2,6 +2,9 @@
  *
  * api - the table `redis`: running commands from scripts, and what stands around that.
  */
+#include "server/exec/acl.h"
+#include "server/exec/admit.h"
+#include "server/exec/run.h"
 #include "server/scripting/interp.h"
 
 #include "storage/base/log.h"

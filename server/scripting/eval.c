@@ -2,6 +2,7 @@
  *
  * eval - EVAL and its relatives, SCRIPT.
  */
+#include "server/exec/admit.h"
 #include "server/scripting/functions.h"
 
 /* ---------------------------------------------------------------- EVAL */

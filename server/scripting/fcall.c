@@ -132,7 +132,7 @@ static int cmd_function_load(struct call *x) {
                               (int)(x->argv[i].n > 128 ? 128 : x->argv[i].n), x->argv[i].p);
         replace = true;
     }
-    l = compile(sc, libraries_of(x), code, replace, !x->e->replaying, &why);
+    l = compile(sc, libraries_of(x), code, replace, !call_obeys(x), &why);
     if (!l) return reply_why(x, &why);
     enter(sc, sc->functions, l);
     libraries_changed(x);

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "admin_help.h"
+#include "server/exec/dispatch.h"
+#include "server/exec/replay.h"
+#include "server/exec/session.h"
+#include "server/exec/turn.h"
 
 #include "server/commands/commands.h"
 #include "storage/base/mem.h"

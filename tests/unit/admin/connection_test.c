@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "admin_help.h"
+#include "server/exec/auth_delay.h"
+#include "server/exec/dispatch.h"
+#include "server/exec/turn.h"
 
 #include "server/exec/blocking.h"
 
@@ -94,7 +97,7 @@ Test(connection, more_addresses_than_there_is_room_for_push_out_the_oldest) {
         h->b.s.id = id;
         help_ask(&h->b, "auth wrong");
     }
-    cr_expect_eq(h->e.auth_delay.n, AUTH_ADDRESSES_MAX);
+    cr_expect_eq(h->e.auth_delay->n, AUTH_ADDRESSES_MAX);
     cr_expect_str_eq(help_ask(&h->a, "auth wrong"), WRONG, "its failures are forgotten");
     help_free(h);
 }
@@ -268,7 +271,7 @@ Test(connection, a_pause_holds_back_who_writes_or_everybody) {
     cr_assert_str_eq(help_ask(&h->a, "CLIENT PAUSE 60000"), "+OK|");
     cr_assert_eq(engine_feed(&h->e, &h->b.s, held, sizeof held - 1, &need), 0);
     cr_assert_eq(h->b.s.state, SESSION_PARKED);
-    pause_begin(&h->e, PAUSE_WRITES, 1);
+    pause_begin(&h->e.pause, PAUSE_WRITES, 1);
     cr_assert_eq(h->e.pause.mode, PAUSE_ALL, "the stricter one stays");
     engine_before_wait(&h->e);
     cr_assert_eq(h->b.s.state, SESSION_ACTIVE);

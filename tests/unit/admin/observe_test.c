@@ -4,6 +4,7 @@
  * replicas: ROLE, WAIT.
  */
 #include "admin_help.h"
+#include "server/exec/blocking.h"
 #include "server/exec/observe.h"
 
 #include <criterion/criterion.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "admin_help.h"
+#include "server/exec/blocking.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "engine_help.h"
+#include "server/exec/dispatch.h"
+#include "server/exec/pubsub.h"
+#include "server/exec/session.h"
+#include "server/exec/turn.h"
 
 #include "server/commands/commands.h"
 #include "storage/base/mem.h"
@@ -9,7 +13,7 @@
 struct engine engine;
 
 static struct conf *conf;
-static struct session client;
+static struct session client, listener;
 static struct bytes got, events;
 
 static void nothing(struct session *s) {
@@ -31,10 +35,23 @@ static void no_wake(void *arg) {
 
 static const struct session_ops ops = {nothing, nothing, no_close, no_wire};
 
-static void on_event(void *arg, enum event_class cls, const char *event, struct slice key, int db) {
-    (void)arg, (void)cls;
-    bytes_printf(&events, "%s%s:%.*s", events.n ? " " : "", event, (int)key.n, key.p);
-    if (db) bytes_printf(&events, "@%d", db);
+/* Every kind of event is published, and `listener` has subscribed to all. */
+static void listen_to_events(void) {
+    struct slice pair[] = {SLICE("notify-keyspace-events"), SLICE("EAmn")};
+    struct err e;
+
+    cr_assert_eq(conf_set(conf, pair, 1, true, &e), 0, "%s", e.text);
+    session_init(&listener, &engine, &ops);
+    pubsub_subscribe(&listener, PUBSUB_PATTERN, SLICE("__keyevent@*"));
+}
+
+static void take_output(struct session *s, struct bytes *to) {
+    struct iovec iov;
+
+    while (out_peek(&s->out, &iov, 1, SIZE_MAX) > 0) {
+        bytes_append(to, iov.iov_base, iov.iov_len);
+        out_consume(&s->out, iov.iov_len);
+    }
 }
 
 void engine_begin(void) {
@@ -49,14 +66,15 @@ void engine_begin(void) {
     keyspace_init(&engine.ks, 16);
     commands_register(&engine.commands);
     engine_init(&engine, conf, aof_new(&engine.ks, &o, &hooks));
-    engine.hooks.event = on_event;
     session_init(&client, &engine, &ops);
+    listen_to_events();
 }
 
 void engine_end(void) {
     struct aof *aof = engine.aof;
 
     session_release(&client);
+    session_release(&listener);
     engine_release(&engine);
     aof_stop(aof, 1000);
     conf_free(conf);
@@ -66,22 +84,12 @@ void engine_end(void) {
 
 struct slice engine_send(const char *bytes, size_t n) {
     char *in = mem_dup(bytes, n);
-    struct iovec iov[64];
     size_t need;
-    int parts;
 
     cr_assert_eq(engine_feed(&engine, &client, in, n, &need), n);
     mem_free(in);
     bytes_clear(&got);
-    while ((parts = out_peek(&client.out, iov, 64, SIZE_MAX)) > 0) {
-        size_t taken = 0;
-
-        for (int i = 0; i < parts; i++) {
-            bytes_append(&got, iov[i].iov_base, iov[i].iov_len);
-            taken += iov[i].iov_len;
-        }
-        out_consume(&client.out, taken);
-    }
+    take_output(&client, &got);
     return bytes_slice(&got);
 }
 
@@ -95,10 +103,25 @@ const char *engine_say(const char *line) {
     return bytes_cstr(&got);
 }
 
+/* "pmessage", the pattern, "__keyevent@DB__:EVENT", the key: each after a line with its length. */
 const char *engine_events(void) {
     static char text[1024];
+    char *line, *rest, event[64];
+    int nth = 0, db;
+    size_t n = 0;
 
-    snprintf(text, sizeof text, "%s", bytes_cstr(&events));
+    text[0] = '\0';
+    take_output(&listener, &events);
+    rest = (char *)bytes_cstr(&events);
+    while ((line = strsep(&rest, "\n"))) {
+        line[strcspn(line, "\r")] = '\0';
+        if (nth == 6) cr_assert_eq(sscanf(line, "__keyevent@%d__:%63s", &db, event), 2);
+        if (nth == 8) {
+            n += (size_t)snprintf(text + n, sizeof text - n, "%s%s:%s", n ? " " : "", event, line);
+            if (db) n += (size_t)snprintf(text + n, sizeof text - n, "@%d", db);
+        }
+        nth = (nth + 1) % 9;
+    }
     bytes_clear(&events);
     return text;
 }

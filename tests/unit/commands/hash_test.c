@@ -3,6 +3,7 @@
  * Fields whose time comes: who still sees them, who removes them, and which index knows of them.
  */
 #include "engine_help.h"
+#include "server/exec/expire.h"
 
 #include "storage/hash.h"
 
@@ -22,7 +23,7 @@ static struct db *db(int id) {
 }
 
 static void expire_cycle(void) {
-    cr_assert_not(engine_expire_some(&engine, 1000000));
+    cr_assert_not(expire_some(&engine, 1000000));
 }
 
 /* Two forms: packed, and a table because of one long value. */
@@ -121,7 +122,7 @@ Test(field_expiry, the_cycle_keeps_to_its_time) {
         engine_say(line);
     }
     pass_ms(10);
-    while (engine_expire_some(&engine, 0)) rounds++;
+    while (expire_some(&engine, 0)) rounds++;
     cr_assert_geq(rounds, 19);
     SAYS(":0\r\n", "DBSIZE");
     cr_assert_eq(engine.stats.expired_fields, 2020);

@@ -4,6 +4,8 @@
  */
 #include "exec_help.h"
 #include "server/exec/access.h"
+#include "server/exec/session.h"
+#include "storage/base/hash.h"
 
 #include <criterion/criterion.h>
 

@@ -4,6 +4,8 @@
  * changes.
  */
 #include "exec_help.h"
+#include "server/exec/pubsub.h"
+#include "server/exec/session.h"
 
 #include "server/exec/acl_file.h"
 
@@ -287,9 +289,9 @@ Test(acl, a_refused_command_is_answered_counted_and_noted) {
                      "-NOPERM User u has no permissions to run the 'box|shut' command\r\n");
     cr_expect_eq(engine.stats.command_denied, 2);
     cr_expect_eq(engine.stats.key_denied, 2);
-    cr_assert_eq(engine.acl.log.n, 3);
-    cr_expect_eq(engine.acl.log.v[1].count, 2);
-    cr_expect(slice_eq(bytes_slice(&engine.acl.log.v[1].object), SLICE("b")));
+    cr_assert_eq(engine.acl->log.n, 3);
+    cr_expect_eq(engine.acl->log.v[1].count, 2);
+    cr_expect(slice_eq(bytes_slice(&engine.acl->log.v[1].object), SLICE("b")));
 }
 
 Test(acl, rights_are_asked_for_again_when_a_transaction_runs) {
@@ -328,7 +330,7 @@ Test(acl, sessions_of_a_deleted_user_end) {
     cr_expect(acl_delete_user(&engine, SLICE("u")));
     cr_expect_eq(closed, 1);
     cr_expect_eq(one.state, SESSION_CLOSING);
-    cr_expect_eq(one.user, engine.acl.nobody);
+    cr_expect_eq(one.user, engine.acl->nobody);
     cr_expect_not(acl_delete_user(&engine, SLICE("u")));
 }
 
@@ -361,11 +363,11 @@ static void note(const char *object, int64_t now_ms, size_t max) {
     struct bytes client = {0};
 
     bytes_append_str(&client, "client");
-    acl_log_add(&engine.acl.log, &d, &client, max);
+    acl_log_add(&engine.acl->log, &d, &client, max);
 }
 
 Test(acl, the_like_within_a_minute_is_one_entry) {
-    struct acl_log *l = &engine.acl.log;
+    struct acl_log *l = &engine.acl->log;
 
     note("a", 1000, 9);
     note("b", 2000, 9);
@@ -392,7 +394,7 @@ Test(acl, a_file_is_taken_as_a_whole_or_not_at_all) {
 
     cr_assert_eq(acl_file_parse(SLICE("# users\n\n  user a on nopass +get ( ~x  +set )\n"
                                       "user b\r\nuser default off"),
-                                "f", &engine.acl.terms, &all, &errors),
+                                "f", &engine.acl->terms, &all, &errors),
                  0);
     acl_file_text(&all, &text);
     cr_expect_str_eq(bytes_cstr(&text),
@@ -402,12 +404,12 @@ Test(acl, a_file_is_taken_as_a_whole_or_not_at_all) {
     acl_users_release(&all);
     set("", "on");
     bytes_clear(&text);
-    acl_file_text(&engine.acl.users, &text);
-    cr_assert_eq(acl_file_parse(bytes_slice(&text), "f", &engine.acl.terms, &all, &errors), 0);
+    acl_file_text(&engine.acl->users, &text);
+    cr_assert_eq(acl_file_parse(bytes_slice(&text), "f", &engine.acl->terms, &all, &errors), 0);
     cr_expect(acl_users_find(&all, SLICE(""))->on, "a name of nothing is written, too");
     acl_users_release(&all);
     cr_assert_eq(acl_file_parse(SLICE("user a on\nuser b +nosuch foo\nbar\nuser a\nuser c (+get"),
-                                "f", &engine.acl.terms, &all, &errors),
+                                "f", &engine.acl->terms, &all, &errors),
                  -1);
     cr_expect_str_eq(bytes_cstr(&errors),
                      "f:2: Error in applying operation '+nosuch': " ACL_ERR_UNKNOWN ". "

@@ -4,6 +4,10 @@
  * deletes it.
  */
 #include "exec_help.h"
+#include "server/exec/blocking.h"
+#include "server/exec/keys.h"
+#include "server/exec/replay.h"
+#include "server/exec/turn.h"
 
 #include <criterion/criterion.h>
 
@@ -161,7 +165,6 @@ Test(blocking, a_client_that_is_closed_while_others_are_served_is_passed_over) {
     feed(&three, "SET k 2\r\nGET k\r\n");
     cr_assert_str_eq(output(&three), "+OK\r\n+OK\r\n$1\r\n2\r\n", "nobody took it");
     cr_assert_eq(engine.nblocked, 0);
-    exec_tell(NULL);
     session_release(&three);
 }
 
@@ -174,11 +177,10 @@ Test(blocking, a_client_may_be_closed_by_what_its_own_serving_tells_it) {
     cr_assert_eq(engine.nblocked, 0);
     engine_before_wait(&engine);
     cr_assert_eq(resumed, 0);
-    exec_tell(NULL);
 }
 
 Test(blocking, a_parked_client_that_is_closed_is_not_resumed) {
-    pause_begin(&engine, PAUSE_WRITES, clock_mono_us() + UINT64_C(1000000000));
+    pause_begin(&engine.pause, PAUSE_WRITES, clock_mono_us() + UINT64_C(1000000000));
     feed(&one, "SET k 1\r\n");
     feed(&two, "SET k 2\r\n");
     cr_assert_eq(one.state, SESSION_PARKED);
@@ -196,5 +198,4 @@ Test(blocking, what_a_closing_client_is_told_goes_nowhere) {
     feed(&two, "SET k 1\r\n");
     cr_assert_str_eq(output(&one), "");
     cr_assert_str_eq(output(&two), "+OK\r\n");
-    exec_tell(NULL);
 }

@@ -3,6 +3,12 @@
  * From bytes to executed commands: what stands before a handler, parking, blocking, replay.
  */
 #include "exec_help.h"
+#include "server/exec/acl.h"
+#include "server/exec/blocking.h"
+#include "server/exec/dispatch.h"
+#include "server/exec/expire.h"
+#include "server/exec/replay.h"
+#include "server/exec/turn.h"
 
 #include "storage/base/mem.h"
 
@@ -165,12 +171,12 @@ Test(dispatch, expiry_goes_through_all_that_is_due) {
         db_set_string(db, key, hash_bytes(key.p, key.n), NULL, SLICE("v"), 1000 + (int64_t)i, 0);
     }
     clock_advance_ms(2499);
-    while (engine_expire_some(&engine, 100)) continue;
+    while (expire_some(&engine, 100)) continue;
     cr_assert_eq(engine.stats.expired, 2500);
     cr_assert_eq(db->keys.count, 2500);
     engine.active_expire = false;
     clock_advance_ms(10000);
-    cr_assert_not(engine_expire_some(&engine, 100000));
+    cr_assert_not(expire_some(&engine, 100000));
     cr_assert_eq(db->keys.count, 2500);
 }
 
@@ -207,7 +213,8 @@ Test(dispatch, a_blocked_session_is_answered_when_its_time_is_up) {
 
 Test(dispatch, a_session_that_goes_is_waited_for_no_more) {
     feed(&one, "HOLD 0\r\n");
-    engine_forget_session(&engine, &one);
+    session_enter(&one, SESSION_CLOSING);
+    session_end_closing(&engine);
     cr_assert_eq(engine.nblocked, 0);
     hold_is_over = true;
     blocked_check_progress(&engine);
@@ -264,7 +271,8 @@ Test(parking, a_parked_session_that_goes_is_forgotten) {
     feed(&one, "SET b 1\r\n");
     feed(&two, "SET c 1\r\n");
     cr_assert_eq(engine.nparked, 2);
-    engine_forget_session(&engine, &one);
+    session_enter(&one, SESSION_CLOSING);
+    session_end_closing(&engine);
     cr_assert_eq(engine.nparked, 1);
     exec_go_on();
     cr_assert_eq(resumed, 1);
@@ -307,7 +315,7 @@ Test(dispatch, the_log_is_replayed_through_the_same_handlers) {
     cr_assert_eq(replay("BOX", "BURN", NULL), -1);
     engine_replay_end(&engine);
     cr_assert_str_eq(say("GET k"), "$1\r\n6\r\n");
-    cr_assert_eq(engine.effects.n, 0);
+    cr_assert_eq(engine.propagation.ncommands, 0);
 }
 
 Test(dispatch, replay_does_not_expire) {

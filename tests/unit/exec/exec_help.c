@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "exec_help.h"
+#include "server/exec/blocking.h"
+#include "server/exec/dispatch.h"
+#include "server/exec/keys.h"
+#include "server/exec/pubsub.h"
+#include "server/exec/push.h"
+#include "server/exec/replay.h"
+#include "server/exec/turn.h"
 
 #include "storage/base/io.h"
 #include "storage/base/log.h"
@@ -192,18 +199,17 @@ static void close_session(struct session *s, bool after_reply) {
     if (s->state != SESSION_CLOSING) session_enter(s, SESSION_CLOSING);
 }
 
-static void tell_event(void *arg, enum event_class cls, const char *event, struct slice key,
-                       int db) {
-    struct session *s = arg;
-    struct reply r = push_begin(s->e, s);
+void exec_events(const char *classes) {
+    struct slice pair[] = {SLICE("notify-keyspace-events"), slice_str(classes)};
+    struct err e;
 
-    (void)cls, (void)event, (void)db;
-    reply_bulk(&r, key.p, key.n);
+    cr_assert_eq(conf_set(conf, pair, 1, true, &e), 0, "%s", e.text);
 }
 
 void exec_tell(struct session *s) {
-    engine.hooks.event = s ? tell_event : NULL;
-    engine.hooks.arg = s;
+    exec_events("EA");
+    s->resp = 3;
+    pubsub_subscribe(s, PUBSUB_PATTERN, SLICE("__keyevent@*"));
 }
 
 static void describe(const struct session *s, struct session_wire *out) {

@@ -18,7 +18,10 @@ extern unsigned woken, resumed, closed; /* up-calls of any session */
 extern bool hold_is_over;
 extern struct session *close_on_wake; /* closed at once when it is woken, as for too much output */
 
-/* Every keyspace event is pushed to this session; NULL: to none. */
+/* CONFIG SET notify-keyspace-events. */
+void exec_events(const char *classes);
+
+/* Every keyspace event is published, and this session subscribes to all of them, in RESP3. */
 void exec_tell(struct session *s);
 
 void exec_begin(void);        /* without a log */

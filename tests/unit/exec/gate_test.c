@@ -3,6 +3,9 @@
  * Which replies wait for the disk, and for how long.
  */
 #include "exec_help.h"
+#include "server/exec/session.h"
+#include "server/exec/turn.h"
+#include "storage/base/hash.h"
 
 #include <criterion/criterion.h>
 

@@ -3,6 +3,9 @@
  * Transactions: queueing, watching, and that the log has them as one.
  */
 #include "exec_help.h"
+#include "server/exec/multi.h"
+#include "server/exec/turn.h"
+#include "storage/base/hash.h"
 
 #include <criterion/criterion.h>
 

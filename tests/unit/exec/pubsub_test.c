@@ -3,6 +3,10 @@
  * Subscriptions, the order of messages and replies, and what messages wait for.
  */
 #include "exec_help.h"
+#include "server/exec/pubsub.h"
+#include "server/exec/push.h"
+#include "server/exec/session.h"
+#include "server/exec/turn.h"
 
 #include <criterion/criterion.h>
 
@@ -12,13 +16,6 @@ static struct slice word(const char *s) {
     return slice_str(s);
 }
 
-/* Every change is published on "events". */
-static void publish_event(void *arg, enum event_class cls, const char *event, struct slice key,
-                          int db) {
-    (void)arg, (void)cls, (void)key, (void)db;
-    pubsub_publish(&engine, PUBSUB_CHANNEL, word("events"), word(event));
-}
-
 static size_t publish(const char *channel, const char *message) {
     size_t n = pubsub_publish(&engine, PUBSUB_CHANNEL, word(channel), word(message));
 
@@ -26,7 +23,15 @@ static size_t publish(const char *channel, const char *message) {
     return n;
 }
 
-#define EVENT(name, n) "*3\r\n$7\r\nmessage\r\n$6\r\nevents\r\n$" #n "\r\n" name "\r\n"
+/* What happened to one of the keys k and n; a message on the channel of k's events. */
+#define ABOUT(key, name, len)                                                                      \
+    "$7\r\nmessage\r\n$16\r\n__keyspace@0__:" key "\r\n$" #len "\r\n" name "\r\n"
+#define EVENT(key, name, len) "*3\r\n" ABOUT(key, name, len)
+
+static void subscribe_to_events(struct session *s) {
+    pubsub_subscribe(s, PUBSUB_CHANNEL, word("__keyspace@0__:k"));
+    pubsub_subscribe(s, PUBSUB_CHANNEL, word("__keyspace@0__:n"));
+}
 
 Test(pubsub, messages_reach_subscribers_of_the_channel_and_of_patterns) {
     pubsub_subscribe(&two, PUBSUB_CHANNEL, word("a"));
@@ -44,11 +49,11 @@ Test(pubsub, subscribing_twice_is_subscribing_once) {
     pubsub_subscribe(&two, PUBSUB_CHANNEL, word("a"));
     pubsub_subscribe(&one, PUBSUB_CHANNEL, word("a"));
     cr_assert_eq(pubsub_count(&two, PUBSUB_CHANNEL), 1);
-    cr_assert_eq(pubsub_subscribers(&engine.pubsub, PUBSUB_CHANNEL, word("a")), 2);
+    cr_assert_eq(pubsub_subscribers(engine.pubsub, PUBSUB_CHANNEL, word("a")), 2);
     pubsub_unsubscribe(&two, PUBSUB_CHANNEL, word("a"));
     pubsub_unsubscribe(&two, PUBSUB_CHANNEL, word("a"));
     cr_assert_null(two.subscriber, "who hears nothing keeps nothing");
-    cr_assert_eq(pubsub_subscribers(&engine.pubsub, PUBSUB_CHANNEL, word("a")), 1);
+    cr_assert_eq(pubsub_subscribers(engine.pubsub, PUBSUB_CHANNEL, word("a")), 1);
 }
 
 Test(pubsub, a_session_that_ends_leaves_no_topics) {
@@ -61,26 +66,26 @@ Test(pubsub, a_session_that_ends_leaves_no_topics) {
     session_enter(&two, SESSION_CLOSING);
     session_end_closing(&engine);
     cr_assert_null(two.subscriber);
-    for (int k = 0; k < PUBSUB_KINDS; k++) cr_assert_eq(engine.pubsub.topics[k].count, 0);
-    cr_assert(list_empty(&engine.pubsub.patterns));
+    for (int k = 0; k < PUBSUB_KINDS; k++) cr_assert_eq(engine.pubsub->topics[k].count, 0);
+    cr_assert(list_empty(&engine.pubsub->patterns));
 }
 
 Test(pubsub, what_a_command_tells_its_own_client_follows_the_reply) {
-    engine.hooks.event = publish_event;
+    exec_events("KA");
     one.resp = 3;
-    pubsub_subscribe(&one, PUBSUB_CHANNEL, word("events"));
-    cr_assert_str_eq(say("SET k v"), "+OK\r\n>3\r\n$7\r\nmessage\r\n$6\r\nevents\r\n$3\r\nset\r\n");
+    subscribe_to_events(&one);
+    cr_assert_str_eq(say("SET k v"), "+OK\r\n>3\r\n" ABOUT("k", "set", 3));
     feed(&one, "MULTI\r\nINCR n\r\nEXEC\r\n");
     cr_assert_str_eq(output(&one), "+OK\r\n+QUEUED\r\n*1\r\n:1\r\n"
-                                   ">3\r\n$7\r\nmessage\r\n$6\r\nevents\r\n$4\r\nincr\r\n");
+                                   ">3\r\n" ABOUT("n", "incr", 4));
 }
 
 Test(pubsub, a_silenced_client_still_gets_messages) {
-    engine.hooks.event = publish_event;
+    exec_events("KA");
     one.resp = 3;
     one.flags |= SESSION_REPLY_OFF;
-    pubsub_subscribe(&one, PUBSUB_CHANNEL, word("events"));
-    cr_assert_str_eq(say("SET k v"), ">3\r\n$7\r\nmessage\r\n$6\r\nevents\r\n$3\r\nset\r\n");
+    subscribe_to_events(&one);
+    cr_assert_str_eq(say("SET k v"), ">3\r\n" ABOUT("k", "set", 3));
 }
 
 Test(pubsub, a_resp2_subscriber_may_do_little_else) {
@@ -95,21 +100,21 @@ Test(pubsub, a_resp2_subscriber_may_do_little_else) {
 TestSuite(pubsub_logged, .init = exec_begin_logged, .fini = exec_end);
 
 Test(pubsub_logged, an_event_waits_for_the_command_that_caused_it) {
-    engine.hooks.event = publish_event;
-    pubsub_subscribe(&two, PUBSUB_CHANNEL, word("events"));
-    publish("events", "free");
+    exec_events("KA");
+    subscribe_to_events(&two);
+    publish("__keyspace@0__:k", "free");
     exec_stop_writes();
     feed(&one, "SET k v\r\n");
     engine_before_wait(&engine);
-    cr_assert_str_eq(sendable(&two), EVENT("free", 4), "nothing of the change is shown");
+    cr_assert_str_eq(sendable(&two), EVENT("k", "free", 4), "nothing of the change is shown");
     cr_assert_str_eq(sendable(&one), "");
     exec_go_on();
-    cr_assert_str_eq(sendable(&two), EVENT("free", 4) EVENT("set", 3));
+    cr_assert_str_eq(sendable(&two), EVENT("k", "free", 4) EVENT("k", "set", 3));
 }
 
 Test(pubsub_logged, what_a_transaction_tells_waits_for_all_of_it) {
-    engine.hooks.event = publish_event;
-    pubsub_subscribe(&two, PUBSUB_CHANNEL, word("events"));
+    exec_events("KA");
+    subscribe_to_events(&two);
     exec_stop_writes();
     feed(&one, "MULTI\r\nINCR n\r\nSET k v\r\nEXEC\r\n");
     cr_assert_eq(two.ngates, 1);
@@ -117,28 +122,28 @@ Test(pubsub_logged, what_a_transaction_tells_waits_for_all_of_it) {
     engine_before_wait(&engine);
     cr_assert_str_eq(sendable(&two), "");
     exec_go_on();
-    cr_assert_str_eq(sendable(&two), EVENT("incr", 4) EVENT("set", 3));
+    cr_assert_str_eq(sendable(&two), EVENT("n", "incr", 4) EVENT("k", "set", 3));
 }
 
 Test(pubsub_logged, a_silenced_clients_own_events_wait_too) {
-    engine.hooks.event = publish_event;
+    exec_events("KA");
     one.resp = 3;
     one.flags |= SESSION_REPLY_OFF;
-    pubsub_subscribe(&one, PUBSUB_CHANNEL, word("events"));
+    subscribe_to_events(&one);
     exec_stop_writes();
     feed(&one, "SET k v\r\n");
     engine_before_wait(&engine);
     cr_assert_str_eq(sendable(&one), "");
     exec_go_on();
-    cr_assert_str_eq(sendable(&one), ">3\r\n$7\r\nmessage\r\n$6\r\nevents\r\n$3\r\nset\r\n");
+    cr_assert_str_eq(sendable(&one), ">3\r\n" ABOUT("k", "set", 3));
 }
 
 Test(pubsub_logged, messages_without_a_change_do_not_wait) {
-    pubsub_subscribe(&two, PUBSUB_CHANNEL, word("events"));
+    subscribe_to_events(&two);
     exec_stop_writes();
     feed(&one, "SET k v\r\n");
     engine_before_wait(&engine);
-    publish("events", "free");
-    cr_assert_str_eq(sendable(&two), EVENT("free", 4));
+    publish("__keyspace@0__:k", "free");
+    cr_assert_str_eq(sendable(&two), EVENT("k", "free", 4));
     exec_go_on();
 }

@@ -3,6 +3,10 @@
  * Clients with copies: who is told of which change, when, and what that waits for.
  */
 #include "exec_help.h"
+#include "server/exec/pubsub.h"
+#include "server/exec/session.h"
+#include "server/exec/tracking.h"
+#include "server/exec/turn.h"
 
 #include <criterion/criterion.h>
 
@@ -40,19 +44,19 @@ static const char *two_says(const char *input) {
 Test(tracking, who_has_read_a_key_is_told_once) {
     track(&two, 0, NULL);
     two_says("GET k\r\nGET k\r\n");
-    cr_assert_eq(engine.tracking.nitems, 1);
+    cr_assert_eq(engine.tracking->nitems, 1);
     say("SET other 1");
     cr_assert_str_eq(told(), "");
     say("SET k 1");
     say("SET k 2");
     cr_assert_str_eq(told(), INVALID("k", 1));
-    cr_assert_eq(engine.tracking.keys.count, 0);
+    cr_assert_eq(engine.tracking->keys.count, 0);
 }
 
 Test(tracking, writing_is_not_reading) {
     track(&two, 0, NULL);
     two_says("SET k 1\r\nINCR n\r\n");
-    cr_assert_eq(engine.tracking.keys.count, 0);
+    cr_assert_eq(engine.tracking->keys.count, 0);
 }
 
 Test(tracking, ones_own_change_is_told_behind_the_reply_or_not_at_all) {
@@ -69,21 +73,21 @@ Test(tracking, opting_in_and_out_is_for_one_command) {
     two_says("GET a\r\n");
     two.tracker->options |= TRACKING_CACHING;
     two_says("GET b\r\nGET c\r\n");
-    cr_assert_eq(engine.tracking.keys.count, 1);
+    cr_assert_eq(engine.tracking->keys.count, 1);
     two.tracker->options |= TRACKING_CACHING;
     two_says("MULTI\r\nGET d\r\nGET e\r\nEXEC\r\nGET f\r\n");
-    cr_assert_eq(engine.tracking.keys.count, 3, "a transaction is one");
+    cr_assert_eq(engine.tracking->keys.count, 3, "a transaction is one");
     tracking_end(&two);
     track(&two, TRACKING_OPTOUT, NULL);
     two.tracker->options |= TRACKING_CACHING;
     two_says("GET g\r\nGET h\r\n");
-    cr_assert_eq(engine.tracking.keys.count, 4);
+    cr_assert_eq(engine.tracking->keys.count, 4);
 }
 
 Test(tracking, prefixes_are_told_together_and_sorted) {
     track(&two, TRACKING_BCAST, "a");
     two_says("GET x\r\n");
-    cr_assert_eq(engine.tracking.keys.count, 0, "nothing is remembered");
+    cr_assert_eq(engine.tracking->keys.count, 0, "nothing is remembered");
     feed(&one, "SET a2 1\r\nSET x 1\r\nSET a1 1\r\nSET a2 2\r\n");
     cr_assert_str_eq(told(), ">2\r\n$10\r\ninvalidate\r\n*2\r\n$2\r\na1\r\n$2\r\na2\r\n");
     cr_assert_str_eq(told(), "");
@@ -97,7 +101,7 @@ Test(tracking, emptying_the_data_concerns_everybody) {
     two_says("GET k\r\n");
     say("CLEAR");
     cr_assert_str_eq(told(), ">2\r\n$10\r\ninvalidate\r\n_\r\n");
-    cr_assert_eq(engine.tracking.nitems, 0);
+    cr_assert_eq(engine.tracking->nitems, 0);
 }
 
 Test(tracking, another_connection_may_be_told_instead) {
@@ -123,7 +127,7 @@ Test(tracking, more_keys_than_allowed_are_forgotten_aloud) {
     track(&two, 0, NULL);
     two_says("GET a\r\nGET b\r\n");
     cr_assert(strstr(two_says("GET c\r\n"), "invalidate"));
-    cr_assert_eq(engine.tracking.keys.count, 2);
+    cr_assert_eq(engine.tracking->keys.count, 2);
 }
 
 Test(tracking, who_ends_leaves_nothing_that_is_told) {
@@ -132,13 +136,13 @@ Test(tracking, who_ends_leaves_nothing_that_is_told) {
     session_enter(&two, SESSION_CLOSING);
     say("SET k 1");
     cr_assert_str_eq(output(&two), "");
-    cr_assert_eq(engine.tracking.nitems, 0);
-    cr_assert_eq(engine.tracking.ntrackers, 0);
+    cr_assert_eq(engine.tracking->nitems, 0);
+    cr_assert_eq(engine.tracking->ntrackers, 0);
     track(&one, TRACKING_BCAST, "a");
     say("SET a 1");
     session_enter(&one, SESSION_CLOSING);
     session_end_closing(&engine);
-    cr_assert_eq(engine.tracking.prefixes.count, 0);
+    cr_assert_eq(engine.tracking->prefixes.count, 0);
 }
 
 TestSuite(tracking_logged, .init = begin_logged, .fini = exec_end);
@@ -187,7 +191,7 @@ Test(tracking, every_prefix_of_a_key_is_told_and_no_other) {
         cr_assert_str_eq(output(&two), fits ? want : "", "'%s'", prefixes[i]);
         tracking_end(&one);
         tracking_end(&two);
-        cr_assert_eq(engine.tracking.prefixes.count, 0);
+        cr_assert_eq(engine.tracking->prefixes.count, 0);
     }
 }
 

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/exec/admit.h"
+
+#include "server/exec/acl.h"
+#include "server/exec/evict.h"
+#include "server/exec/multi.h"
+
+#include <ctype.h>
+
+enum {
+    QUOTED_MAX = 128
+}; /* bytes of a name, and of all arguments together, that an error repeats */
+
+static int refuse_unknown(struct call *x) {
+    struct bytes b = {0}, args = {0};
+    int rc;
+
+    for (int i = 1; i < x->argc && args.n < QUOTED_MAX; i++) {
+        size_t left = QUOTED_MAX - args.n, n = x->argv[i].n;
+
+        bytes_append_char(&args, '\'');
+        bytes_append(&args, x->argv[i].p, n < left ? n : left);
+        bytes_append_str(&args, "' ");
+    }
+    bytes_append_str(&b, "ERR unknown command '");
+    bytes_append(&b, x->argv[0].p, x->argv[0].n < QUOTED_MAX ? x->argv[0].n : QUOTED_MAX);
+    bytes_append_str(&b, "', with args beginning with: ");
+    bytes_append(&b, args.p, args.n);
+    rc = reply_err(x, bytes_cstr(&b));
+    bytes_release(&args);
+    bytes_release(&b);
+    return rc;
+}
+
+static int refuse_subcommand(struct call *x) {
+    size_t n = x->argv[1].n < QUOTED_MAX ? x->argv[1].n : QUOTED_MAX;
+    char name[48];
+    int i = 0;
+
+    for (; x->cmd->name[i]; i++) name[i] = (char)toupper((unsigned char)x->cmd->name[i]);
+    name[i] = '\0';
+    return reply_errf(x, "ERR unknown subcommand '%.*s'. Try %s HELP.", (int)n, x->argv[1].p, name);
+}
+
+/* Who relies on snapshots is told when there are none any more. */
+static const char *save_refusal(const struct engine *e) {
+    if (e->saver.last_ok || !e->v->stop_writes_on_bgsave_error || e->v->save.n == 0) return NULL;
+    return "Redis is configured to save RDB snapshots, but it's currently unable to persist to "
+           "disk. Commands that may modify the data set are disabled, because this instance is "
+           "configured to report errors during writes if RDB snapshotting fails "
+           "(stop-writes-on-bgsave-error option). Please check the Redis logs for details about "
+           "the RDB error.";
+}
+
+bool call_refusal(const struct engine *e, uint32_t flags, char text[CALL_REFUSAL_MAX]) {
+    const char *why = flags & CMD_WRITE ? aof_refusal(e->aof) : NULL;
+
+    if (flags & CMD_DENYOOM && evict_is_stuck(e)) {
+        snprintf(text, CALL_REFUSAL_MAX, "OOM command not allowed when used memory > 'maxmemory'.");
+        return true;
+    }
+    if (!why && flags & CMD_WRITE) why = save_refusal(e);
+    if (why) snprintf(text, CALL_REFUSAL_MAX, "MISCONF %s", why);
+    return why != NULL;
+}
+
+static int refuse(struct call *x, const char *text) {
+    x->cmd->rejected++;
+    return multi_is_exec(x->cmd) ? multi_abort(x, text) : reply_err(x, text);
+}
+
+/* In RESP2 a subscriber could not tell replies from messages. */
+static int refuse_subscriber(struct call *x) {
+    char text[CALL_REFUSAL_MAX];
+
+    snprintf(text, sizeof text,
+             "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET "
+             "are allowed in this context",
+             x->cmd->name);
+    return refuse(x, text);
+}
+
+static int refuse_arity(struct call *x) {
+    char text[CALL_REFUSAL_MAX];
+
+    snprintf(text, sizeof text, "ERR wrong number of arguments for '%s' command", x->cmd->name);
+    return refuse(x, text);
+}
+
+/* What goes to make room counts as a change that this command made. */
+static void make_room(struct call *x) {
+    uint32_t flags = x->cmd->row->flags;
+
+    if (!(flags & (CMD_DENYOOM | CMD_WRITE | CMD_RUNS_SCRIPT | CMD_IN_MULTI))) return;
+    if (evict_some(x->e) && x->e->gate.level != AOF_LEVEL_NONE) x->need = gate_end(&x->e->gate);
+}
+
+static bool may_run(struct call *x) {
+    struct bytes why = {0}, text = {0};
+    enum acl_scene scene = multi_is_open(x->s) ? ACL_IN_MULTI : ACL_AT_TOP;
+
+    if (__builtin_expect(x->s->user->total, 1)) return true;
+    if (acl_judge(x, x->cmd, x->argc, x->argv, scene, &why) == ACL_OK) return true;
+    bytes_printf(&text, "NOPERM %s", bytes_cstr(&why));
+    refuse(x, text.p);
+    bytes_release(&why);
+    bytes_release(&text);
+    return false;
+}
+
+int admit(struct call *x, bool unknown_sub) {
+    char why[CALL_REFUSAL_MAX];
+    uint32_t flags;
+
+    if (!x->cmd) return refuse_unknown(x);
+    if (unknown_sub) return refuse_subcommand(x);
+    if (!command_arity_ok(x->cmd->row, x->argc)) return refuse_arity(x);
+    flags = x->cmd->row->flags;
+    if (!(x->s->flags & SESSION_AUTHENTICATED) && !(flags & CMD_NO_AUTH) && !acl_is_served(x->s))
+        return refuse(x, "NOAUTH Authentication required.");
+    if (flags & CMD_NO_MULTI && multi_is_open(x->s))
+        return refuse(x, "ERR Command not allowed inside a transaction");
+    if (!may_run(x)) return -1;
+    if (x->e->loading && !(flags & CMD_LOADING)) return refuse(x, ERR_LOADING);
+    if (__builtin_expect(x->e->v->maxmemory != 0, 0)) make_room(x);
+    if (flags & (CMD_DENYOOM | CMD_WRITE) && call_refusal(x->e, flags, why)) return refuse(x, why);
+    if (x->s->subscriber && x->s->resp == 2 && !(flags & CMD_IN_SUBSCRIBED))
+        return refuse_subscriber(x);
+    if (__builtin_expect(x->e->busy, 0) && !(flags & CMD_ALLOW_BUSY))
+        return refuse(x, engine_busy_error(x->e));
+    return 0;
+}
+
+bool admit_must_park(const struct engine *e, const struct session *s,
+                     const struct command_slot *cmd, int argc) {
+    uint32_t flags = cmd ? cmd->row->flags : 0;
+
+    if (flags & CMD_IN_MULTI) flags |= multi_flags(s);
+    if (__builtin_expect(pause_holds(&e->pause, flags), 0))
+        return cmd && command_arity_ok(cmd->row, argc);
+    return flags & (CMD_WRITE | CMD_RUNS_SCRIPT) &&
+           __builtin_expect(aof_backlog(e->aof) > e->v->aof_buffer_limit, 0);
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * expire - removes keys and fields of hashes whose time is over: when a command looks a key up, and
+ * in the background otherwise. The removal is propagated (DEL or UNLINK of a key, HDEL of fields),
+ * so that nothing else that holds the data has to look at a clock.
+ *
+ * Commands do not see fields whose time is over; only expire_some() removes them.
+ */
+#ifndef STET_EXEC_EXPIRE_H
+#define STET_EXEC_EXPIRE_H
+
+#include "server/exec/keys.h"
+
+/* Removes the entry of r, whose time is over: r->e is NULL then. A r->key that pointed into the
+ * entry is a copy, good until the next call. */
+void expire_now(struct engine *e, struct ref *r);
+
+/* Removes keys and fields that are due for at most budget_us; true if some are left. Does nothing
+ * while the data set is loaded or clients are paused. */
+bool expire_some(struct engine *e, uint64_t budget_us);
+
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * propagate - turns what a command did into the units that others see. This is the only way out.
+ *
+ * Others are sinks: the AOF (sink_aof.h) is the first one. A unit is one command or several that
+ * stay together (a transaction, a script, a command with effects): a sink takes it as a whole. A
+ * command that changed something is propagated as it was received, unless its handler called
+ * effect() to say which commands have the same effect wherever and whenever they run again:
+ * absolute times, the removed members instead of "pop one". Commands know nothing of the sinks.
+ *
+ *   handler --effect(), key_vanishes()--> the unit under way --propagate_call()--> every sink
+ *
+ * Main thread only. No function here can fail.
+ */
+#ifndef STET_EXEC_PROPAGATE_H
+#define STET_EXEC_PROPAGATE_H
+
+#include "storage/base/bytes.h"
+
+struct call;
+
+/* Several commands in RESP. The first is for database `db`; there is a SELECT among them wherever
+ * the database changes, and the last one is for `last_db`. */
+struct unit {
+    const struct bytes *resp;
+    size_t ncommands;
+    int db, last_db;
+};
+
+/* A receiver of units. Its functions are called on the main thread, in the order in which the
+ * commands ran; they never fail and never wait. A sink that does not want units costs one call of
+ * `wants` per write. The answer of `wants` may change at any time: a sink that begins to want units
+ * takes a snapshot of the data set after that. */
+struct sink {
+    bool (*wants)(const void *arg);
+    void (*command)(void *arg, int db, struct slice resp); /* one command, in canonical RESP */
+    void (*unit)(void *arg, const struct unit *u);
+    void *arg;
+};
+
+enum { SINKS_MAX = 4 };
+
+/* All-zero: no sink, and no unit under way. */
+struct propagation {
+    struct sink sinks[SINKS_MAX];
+    unsigned nsinks;
+    struct bytes resp; /* the unit under way */
+    size_t ncommands;
+    int db, last_db;
+};
+
+void propagate_to(struct propagation *p, const struct sink *s);
+void propagate_release(struct propagation *p);
+
+/* Whether any sink wants what is done now. */
+bool propagate_wanted(const struct propagation *p);
+
+/* Adds one command for this database to the unit under way; the caller appends exactly one command
+ * to what is returned. Call it only where propagate_wanted(). */
+struct bytes *propagate_begin(struct propagation *p, int db);
+
+/* Ends the unit under way: gives it to the sinks. */
+void propagate_flush(struct propagation *p);
+
+/* After the handler of `x`: gives the sinks what the call did (a call inside another one: leaves it
+ * in the unit under way), and sets the position that the call's reply waits for. */
+void propagate_call(struct call *x);
+
+/* Propagates this command for the call instead of the command as received. May be called several
+ * times: all of it is one unit. */
+void effect(struct call *x, int argc, const struct slice *argv);
+
+/* EFFECT(x, SLICE("DEL"), key) */
+#define EFFECT(x, ...)                                                                             \
+    effect((x), (int)(sizeof((struct slice[]){__VA_ARGS__}) / sizeof(struct slice)),               \
+           (struct slice[]){__VA_ARGS__})
+
+/* The call propagates nothing of its own, though it changed something. */
+void effect_none(struct call *x);
+
+#endif

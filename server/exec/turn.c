@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/exec/turn.h"
+
+#include "server/exec/acl.h"
+#include "server/exec/audit.h"
+#include "server/exec/auth_delay.h"
+#include "server/exec/blocking.h"
+#include "server/exec/evict.h"
+#include "server/exec/latency.h"
+#include "server/exec/pubsub.h"
+#include "server/exec/push.h"
+#include "server/exec/sink_aof.h"
+#include "server/exec/slowlog.h"
+#include "server/exec/tracking.h"
+#include "storage/base/check.h"
+#include "storage/base/mem.h"
+
+/* ---------------------------------------------------------------- the parts */
+
+struct engine_parts {
+    struct acl acl;
+    struct audit audit;
+    struct auth_delay auth_delay;
+    struct evictions evictions;
+    struct latency latency;
+    struct pubsub pubsub;
+    struct pushes pushes;
+    struct slowlog logs[COMMAND_LOGS];
+    struct tracking tracking;
+};
+
+static void hold_parts(struct engine *e) {
+    struct engine_parts *p = mem_calloc(sizeof *p);
+
+    e->parts = p;
+    e->acl = &p->acl;
+    e->audit = &p->audit;
+    e->auth_delay = &p->auth_delay;
+    e->evictions = &p->evictions;
+    e->latency = &p->latency;
+    e->pubsub = &p->pubsub;
+    e->pushes = &p->pushes;
+    e->logs = p->logs;
+    e->tracking = &p->tracking;
+}
+
+void engine_init(struct engine *e, struct conf *conf, struct aof *aof) {
+    struct sink to_aof;
+
+    hold_parts(e);
+    e->conf = conf;
+    e->v = conf_values(conf);
+    e->aof = aof;
+    e->active_expire = true;
+    e->started_ms = clock_wall_ms();
+    list_init(&e->sessions);
+    list_init(&e->parked);
+    list_init(&e->closing);
+    blocking_init(e);
+    links_init(&e->links);
+    interests_init(&e->interests, e->ks.ndbs);
+    pubsub_init(e->pubsub);
+    push_init(e);
+    tracking_init(e);
+    for (int i = 0; i < COMMAND_LOGS; i++) slowlog_init(&e->logs[i]);
+    gate_init(&e->gate, aof);
+    e->propagation = (struct propagation){0};
+    to_aof = sink_aof(aof);
+    propagate_to(&e->propagation, &to_aof);
+    rdb_saver_init(&e->saver, &e->ks, &(struct rdb_saver_hooks){0});
+    command_registry_seal(&e->commands);
+    acl_init(e);
+}
+
+void engine_release(struct engine *e) {
+    CHECK(list_empty(&e->sessions));
+    blocking_release(e);
+    interests_release(&e->interests);
+    links_release(&e->links);
+    acl_release(e);
+    pubsub_release(e->pubsub);
+    push_release(e);
+    tracking_release(e);
+    for (int i = 0; i < COMMAND_LOGS; i++) slowlog_trim(&e->logs[i], 0);
+    latency_release(e->latency);
+    mem_free(e->monitors);
+    keyspace_release(&e->ks);
+    command_registry_release(&e->commands);
+    gate_release(&e->gate);
+    rdb_saver_release(&e->saver);
+    out_pool_release(&e->out_pool);
+    propagate_release(&e->propagation);
+    bytes_release(&e->gone_key);
+    mem_free(e->args.v);
+    mem_free(e->args_within.v);
+    mem_free(e->parts);
+}
+
+/* ---------------------------------------------------------------- around the loop */
+
+/* Sessions that waited for room in the log go on, all of them: who still finds none parks again. */
+static void resume_parked(struct engine *e) {
+    size_t n = e->nparked;
+
+    if (n == 0 || e->pause.mode != PAUSE_NONE) return;
+    if (aof_backlog(e->aof) > e->v->aof_buffer_limit / 2) return;
+    while (n-- > 0 && e->nparked > 0) {
+        struct session *s = list_entry(e->parked.next, struct session, parked);
+
+        session_enter(s, SESSION_ACTIVE);
+        s->ops->resume(s);
+    }
+}
+
+static void end_pause(struct engine *e) {
+    if (!pause_ends(&e->pause, clock_mono_us()) && !e->resume) return;
+    e->resume = false;
+    resume_parked(e);
+}
+
+/* Clients that were held back, or have had what they waited for, are told as well: the command that
+ * takes long may be the first of those that go on. */
+void engine_serve_within(struct engine *e, enum engine_busy why) {
+    e->busy = why;
+    if (e->hooks.serve_within) e->hooks.serve_within(e->hooks.arg);
+    end_pause(e);
+    resume_parked(e);
+    blocked_resume(e);
+}
+
+void engine_unpause(struct engine *e) {
+    if (pause_ends(&e->pause, 0)) e->resume = true;
+}
+
+uint64_t engine_next_deadline(const struct engine *e) {
+    uint64_t next = e->nblocked ? blocked_next_deadline(e) : 0;
+
+    if (e->pause.mode != PAUSE_NONE && (next == 0 || e->pause.until_us < next))
+        next = e->pause.until_us;
+    return next;
+}
+
+void engine_before_wait(struct engine *e) {
+    DCHECK(e->propagation.ncommands == 0 && !e->busy);
+    session_end_closing(e);
+    end_pause(e);
+    blocking_serve(e);
+    blocked_resume(e);
+    tracking_broadcast(e);
+    session_end_closing(e);
+    if (!e->batch_open) aof_hand_over(e->aof);
+    gate_refresh(&e->gate);
+}
+
+void engine_on_log_progress(struct engine *e) {
+    aof_on_wake(e->aof);
+    gate_refresh(&e->gate);
+    resume_parked(e);
+    if (e->nblocked) blocked_check_progress(e);
+}
