@@ -28,6 +28,7 @@ void aof_enter(struct aof *a, enum aof_phase to, const char *why) {
     log_verbose("append only file: %s -> %s (%s)", aof_phase_name[a->phase], aof_phase_name[to],
                 why);
     a->phase = to;
+    a->logs = aof_logs(to);
     if (to == AOF_ON)
         aof_watch_begin(a->watch, a->path, a->dirfd);
     else
@@ -36,6 +37,10 @@ void aof_enter(struct aof *a, enum aof_phase to, const char *why) {
 
 enum aof_phase aof_phase(const struct aof *a) {
     return a->phase;
+}
+
+const bool *aof_wants_commands(const struct aof *a) {
+    return &a->logs;
 }
 
 void aof_keep_options(struct aof *a, const struct aof_options *o) {

@@ -109,6 +109,10 @@ static inline bool aof_logs(enum aof_phase p) {
 
 enum aof_phase aof_phase(const struct aof *a);
 
+/* Whether commands are to be appended now: aof_logs(aof_phase(a)), kept where it can be read
+ * without a call. Good as long as `a` lives; changes on the main thread only. */
+const bool *aof_wants_commands(const struct aof *a);
+
 /* Appends one whole command in RESP form to the batch under way, with SELECT if need be. */
 void aof_append(struct aof *a, int db, struct slice resp);
 

@@ -73,6 +73,7 @@ struct aof {
     char names[4][4096];
     struct aof_hooks h;
     enum aof_phase phase;
+    bool logs; /* see aof_wants_commands */
     struct aof_writer *w;
     int dirfd, lock_fd;
     char path[AOF_PATH_MAX]; /* of the directory, since it was opened: 'dir' may change */

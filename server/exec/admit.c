@@ -130,14 +130,3 @@ int admit(struct call *x, bool unknown_sub) {
         return refuse(x, engine_busy_error(x->e));
     return 0;
 }
-
-bool admit_must_park(const struct engine *e, const struct session *s,
-                     const struct command_slot *cmd, int argc) {
-    uint32_t flags = cmd ? cmd->row->flags : 0;
-
-    if (flags & CMD_IN_MULTI) flags |= multi_flags(s);
-    if (__builtin_expect(pause_holds(&e->pause, flags), 0))
-        return cmd && command_arity_ok(cmd->row, argc);
-    return flags & (CMD_WRITE | CMD_RUNS_SCRIPT) &&
-           __builtin_expect(aof_backlog(e->aof) > e->v->aof_buffer_limit, 0);
-}

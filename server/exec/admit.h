@@ -9,7 +9,7 @@
 #ifndef STET_EXEC_ADMIT_H
 #define STET_EXEC_ADMIT_H
 
-#include "server/exec/call.h"
+#include "server/exec/multi.h"
 
 /* 0: the handler may run. -1: refused, and answered. `unknown_sub`: the command is known, its
  * subcommand is not. */
@@ -17,8 +17,16 @@ int admit(struct call *x, bool unknown_sub);
 
 /* The command cannot be admitted now, but soon: CLIENT PAUSE holds it, or the AOF's backlog is at
  * aof-buffer-limit. It is not executed, and tried again when that has changed. */
-bool admit_must_park(const struct engine *e, const struct session *s,
-                     const struct command_slot *cmd, int argc);
+static inline bool admit_must_park(const struct engine *e, const struct session *s,
+                                   const struct command_slot *cmd, int argc) {
+    uint32_t flags = cmd ? cmd->row->flags : 0;
+
+    if (flags & CMD_IN_MULTI) flags |= multi_flags(s);
+    if (__builtin_expect(pause_holds(&e->pause, flags), 0))
+        return cmd && command_arity_ok(cmd->row, argc);
+    return flags & (CMD_WRITE | CMD_RUNS_SCRIPT) &&
+           __builtin_expect(aof_backlog(e->aof) > e->v->aof_buffer_limit, 0);
+}
 
 /* Whether commands with these flags have to be refused now (the AOF, memory): fills `text` with the
  * error if so. */

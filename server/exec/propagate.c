@@ -18,12 +18,6 @@ void propagate_release(struct propagation *p) {
     *p = (struct propagation){0};
 }
 
-bool propagate_wanted(const struct propagation *p) {
-    for (unsigned i = 0; i < p->nsinks; i++)
-        if (p->sinks[i].wants(p->sinks[i].arg)) return true;
-    return false;
-}
-
 struct bytes *propagate_begin(struct propagation *p, int db) {
     if (p->ncommands == 0) {
         p->db = db;
@@ -44,7 +38,7 @@ void propagate_flush(struct propagation *p) {
 
     if (p->ncommands == 0) return;
     for (unsigned i = 0; i < p->nsinks; i++)
-        if (p->sinks[i].wants(p->sinks[i].arg)) p->sinks[i].unit(p->sinks[i].arg, &u);
+        if (*p->sinks[i].wants) p->sinks[i].unit(p->sinks[i].arg, &u);
     bytes_clear(&p->resp);
     p->ncommands = 0;
 }
@@ -72,19 +66,17 @@ static inline bool is_canonical(const struct call *x) {
     return same;
 }
 
-static void give_as_received(struct propagation *p, const struct call *x) {
+static void give_as_received(const struct propagation *p, const struct call *x) {
     DCHECK(is_canonical(x));
     for (unsigned i = 0; i < p->nsinks; i++)
-        if (p->sinks[i].wants(p->sinks[i].arg))
-            p->sinks[i].command(p->sinks[i].arg, x->db->id, x->raw);
+        if (*p->sinks[i].wants) p->sinks[i].command(p->sinks[i].arg, x->db->id, x->raw);
 }
 
 void propagate_call(struct call *x) {
     struct propagation *p = &x->e->propagation;
     bool changed = x->e->dirty != x->dirty_before;
 
-    if (!changed && p->ncommands == 0) return;
-    if (!call_propagates(x)) return;
+    if (x->root == FROM_LOG) return;
     if (changed && !x->rewritten && p->ncommands == 0 && x->raw.n && !call_is_inner(x)) {
         give_as_received(p, x);
     } else {

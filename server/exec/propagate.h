@@ -28,11 +28,11 @@ struct unit {
 };
 
 /* A receiver of units. Its functions are called on the main thread, in the order in which the
- * commands ran; they never fail and never wait. A sink that does not want units costs one call of
- * `wants` per write. The answer of `wants` may change at any time: a sink that begins to want units
- * takes a snapshot of the data set after that. */
+ * commands ran; they never fail and never wait. `wants` points to a flag that the sink's owner
+ * keeps: while it is false, the sink is passed over. The flag may change at any time: a sink that
+ * begins to want units takes a snapshot of the data set after that. */
 struct sink {
-    bool (*wants)(const void *arg);
+    const bool *wants;
     void (*command)(void *arg, int db, struct slice resp); /* one command, in canonical RESP */
     void (*unit)(void *arg, const struct unit *u);
     void *arg;
@@ -53,7 +53,11 @@ void propagate_to(struct propagation *p, const struct sink *s);
 void propagate_release(struct propagation *p);
 
 /* Whether any sink wants what is done now. */
-bool propagate_wanted(const struct propagation *p);
+static inline bool propagate_wanted(const struct propagation *p) {
+    for (unsigned i = 0; i < p->nsinks; i++)
+        if (*p->sinks[i].wants) return true;
+    return false;
+}
 
 /* Adds one command for this database to the unit under way; the caller appends exactly one command
  * to what is returned. Call it only where propagate_wanted(). */
@@ -62,8 +66,9 @@ struct bytes *propagate_begin(struct propagation *p, int db);
 /* Ends the unit under way: gives it to the sinks. */
 void propagate_flush(struct propagation *p);
 
-/* After the handler of `x`: gives the sinks what the call did (a call inside another one: leaves it
- * in the unit under way), and sets the position that the call's reply waits for. */
+/* After the handler of `x`, if that changed something or left effects, and only where
+ * propagate_wanted(): gives the sinks what the call did (a call inside another one: leaves it in
+ * the unit under way), and sets the position that the call's reply waits for. */
 void propagate_call(struct call *x);
 
 /* Propagates this command for the call instead of the command as received. May be called several

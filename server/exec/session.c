@@ -118,10 +118,10 @@ void session_add_gate(struct session *s, uint64_t from, uint64_t position, enum 
     s->gates[s->ngates++] = (struct session_gate){from, position, level};
 }
 
-void session_hold(struct session *s, uint64_t from, uint64_t position) {
+void session_hold_unsafe(struct session *s, uint64_t from, uint64_t position) {
     const struct gate *g = &s->e->gate;
 
-    if (position && !gate_is_safe(g, position)) session_add_gate(s, from, position, g->level);
+    if (!gate_is_safe(g, position)) session_add_gate(s, from, position, g->level);
 }
 
 size_t session_sendable(struct session *s) {

@@ -139,7 +139,10 @@ void session_add_gate(struct session *s, uint64_t from, uint64_t position, enum 
 
 /* The same with the level of the policy, if `position` is not safe yet. This is the one test of
  * whether a reply or a push has to wait. */
-void session_hold(struct session *s, uint64_t from, uint64_t position);
+void session_hold_unsafe(struct session *s, uint64_t from, uint64_t position);
+static inline void session_hold(struct session *s, uint64_t from, uint64_t position) {
+    if (position) session_hold_unsafe(s, from, position);
+}
 
 /* How many bytes of `out` may be sent now. Forgets gates that are open. */
 size_t session_sendable(struct session *s);

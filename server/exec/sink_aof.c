@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/exec/sink_aof.h"
 
-static bool wants(const void *aof) {
-    return aof_logs(aof_phase(aof));
-}
-
 static void command(void *aof, int db, struct slice resp) {
     aof_append(aof, db, resp);
 }
@@ -14,5 +10,6 @@ static void unit(void *aof, const struct unit *u) {
 }
 
 struct sink sink_aof(struct aof *a) {
-    return (struct sink){.wants = wants, .command = command, .unit = unit, .arg = a};
+    return (struct sink){
+        .wants = aof_wants_commands(a), .command = command, .unit = unit, .arg = a};
 }
