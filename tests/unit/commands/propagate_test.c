@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * What each write command propagates, seen by a sink that records and with no AOF: the command as
+ * received, or commands with the same effect wherever and whenever they run again.
+ */
+#include "engine_help.h"
+
+#include "server/exec/keys.h"
+#include "server/exec/replay.h"
+#include "storage/base/rng.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+
+static struct bytes recorded;
+static bool recording;
+
+/* Bare if it can be told from other arguments so. */
+static void record_arg(const char *p, size_t n) {
+    bool bare = n > 0;
+
+    for (size_t i = 0; i < n; i++)
+        if (p[i] <= ' ' || p[i] > '~' || strchr("\"\\;{}", p[i])) bare = false;
+    if (bare)
+        bytes_append(&recorded, p, n);
+    else
+        bytes_append_quoted(&recorded, slice_of(p, n));
+}
+
+/* One command in RESP; returns what follows it. */
+static const char *record_command(const char *p) {
+    long args = strtol(p + 1, (char **)&p, 10);
+
+    cr_assert(args > 0);
+    for (long i = 0; i < args; i++) {
+        size_t n = (size_t)strtol(p + 3, (char **)&p, 10);
+
+        if (i) bytes_append_char(&recorded, ' ');
+        record_arg(p + 2, n);
+        p += 2 + n;
+    }
+    return p + 2;
+}
+
+static void record(struct slice resp, const char *open, const char *close) {
+    const char *p = resp.p;
+
+    if (recorded.n) bytes_append_str(&recorded, "; ");
+    bytes_append_str(&recorded, open);
+    while (p < resp.p + resp.n) {
+        if (p > resp.p) bytes_append_str(&recorded, "; ");
+        p = record_command(p);
+    }
+    bytes_append_str(&recorded, close);
+}
+
+static void on_command(void *arg, int db, struct slice resp) {
+    (void)arg, (void)db;
+    record(resp, "", "");
+}
+
+/* A unit of several commands stands in braces. */
+static void on_unit(void *arg, const struct unit *u) {
+    bool several = u->ncommands > 1;
+
+    (void)arg;
+    record(bytes_slice(u->resp), several ? "{" : "", several ? "}" : "");
+}
+
+static void begin(void) {
+    struct sink s = {.wants = &recording, .command = on_command, .unit = on_unit};
+
+    engine_begin();
+    rng_seed(1);
+    recording = false;
+    propagate_to(&engine.propagation, &s);
+}
+
+static void end(void) {
+    engine_end();
+    bytes_release(&recorded);
+}
+
+TestSuite(propagate, .init = begin, .fini = end);
+
+struct row {
+    const char *before; /* sent first, parted by ';' */
+    const char *command;
+    const char *propagated; /* "=": as received; "": nothing */
+};
+
+/* clang-format off */
+static const struct row rows[] = {
+#include "propagate_rows.h"
+};
+/* clang-format on */
+
+enum { ROWS = sizeof rows / sizeof *rows };
+
+static void say_each(const char *lines) {
+    char all[1024], *rest = all, *line;
+
+    snprintf(all, sizeof all, "%s", lines);
+    while ((line = strsep(&rest, ";"))) {
+        line += strspn(line, " ");
+        if (*line) engine_say(line);
+    }
+}
+
+static const char *propagated_by(const struct row *r) {
+    engine_say("FLUSHALL");
+    say_each(r->before);
+    bytes_clear(&recorded);
+    recording = true;
+    say_each(r->command);
+    recording = false;
+    return bytes_cstr(&recorded);
+}
+
+Test(propagate, every_row_is_as_the_table_says) {
+    for (int i = 0; i < ROWS; i++) {
+        const char *wanted = strcmp(rows[i].propagated, "=") ? rows[i].propagated : rows[i].command;
+
+        cr_expect_str_eq(propagated_by(&rows[i]), wanted, "%s; %s: %s", rows[i].before,
+                         rows[i].command, bytes_cstr(&recorded));
+    }
+}
+
+static bool has_row(const char *name) {
+    for (int i = 0; i < ROWS; i++) {
+        const char *c = rows[i].command;
+        size_t n = strcspn(c, " ;");
+
+        if (strlen(name) == n && strncasecmp(name, c, n) == 0) return true;
+    }
+    return false;
+}
+
+/* Of a command with subcommands one row of any of them is enough for this test. */
+static bool writes(const struct command_slot *c) {
+    if (c->row->flags & CMD_WRITE) return true;
+    for (unsigned i = 0; i < c->nsub; i++)
+        if (c->sub[i].row->flags & CMD_WRITE) return true;
+    return false;
+}
+
+Test(propagate, every_write_command_has_a_row) {
+    for (unsigned i = 0; i < engine.commands.n; i++) {
+        const struct command_slot *c = &engine.commands.slots[i];
+
+        if (writes(c)) cr_expect(has_row(c->name), "'%s' has no row", c->name);
+    }
+}
+
+Test(propagate, a_sink_that_wants_nothing_is_passed_over) {
+    struct row r = {"", "SET k v", "="};
+
+    cr_assert_str_eq(propagated_by(&r), "SET k v");
+    bytes_clear(&recorded);
+    engine_say("SET k w");
+    engine_say("INCRBYFLOAT f 1.5");
+    cr_assert_eq(recorded.n, 0);
+    cr_assert_eq(engine.propagation.ncommands, 0);
+}
+
+/* Expiry that a look-up causes stands in the unit of the command that looked. */
+Test(propagate, a_key_that_expires_under_a_command_is_removed_before_it) {
+    engine_say("SET k v PX 10");
+    clock_advance_ms(20);
+    clock_refresh();
+    recording = true;
+    engine_say("GET k");
+    cr_expect_str_eq(bytes_cstr(&recorded), "DEL k");
+    bytes_clear(&recorded);
+    engine_say("SET k v PX 10");
+    clock_advance_ms(20);
+    clock_refresh();
+    bytes_clear(&recorded);
+    engine_say("APPEND k w");
+    cr_expect_str_eq(bytes_cstr(&recorded), "{DEL k; APPEND k w}");
+}
+
+static void replay(int argc, const struct slice *argv) {
+    struct err e;
+
+    cr_assert_eq(engine_replay(&engine, (size_t)argc, argv, &e), 0, "%s", e.text);
+}
+
+/* The AOF holds the DEL of what expired: a replay must not expire anything by itself. */
+Test(propagate, what_runs_for_the_log_obeys_and_propagates_nothing) {
+    struct slice set[] = {SLICE("SET"), SLICE("k"), SLICE("v"), SLICE("PXAT"), SLICE("5")};
+    struct slice append[] = {SLICE("APPEND"), SLICE("k"), SLICE("w")};
+
+    recording = true;
+    engine_replay_begin(&engine);
+    replay(5, set);
+    replay(3, append);
+    engine_replay_end(&engine);
+    cr_expect_eq(recorded.n, 0);
+    cr_expect_str_eq(engine_say("EXISTS k"), ":0\r\n");
+    cr_expect_str_eq(bytes_cstr(&recorded), "DEL k", "its time is over for everybody else");
+}
