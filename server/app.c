@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/app.h"
 
+#include "conf/conf.h"
 #include "persistence/aof_backup.h"
 #include "server/admin/admin.h"
 #include "server/exec/access.h"

@@ -2,6 +2,7 @@
  *
  * cron - what has to happen now and then, `hz` times a second.
  */
+#include "conf/conf.h"
 #include "server/app.h"
 #include "server/exec/expire.h"
 

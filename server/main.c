@@ -2,6 +2,7 @@
  *
  * main - the command line of stet-server: `stet-server [FILE] [--name value ...]`, as redis-server.
  */
+#include "conf/conf.h"
 #include "server/app.h"
 #include "server/process.h"
 #include "server/version.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/process.h"
 
+#include "conf/conf.h"
 #include "server/version.h"
 #include "storage/base/check.h"
 #include "storage/base/log.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/unloaded.h"
 
+#include "conf/conf.h"
 #include "persistence/aof_survey.h"
 #include "storage/base/io.h"
 #include "storage/base/log.h"

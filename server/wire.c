@@ -2,12 +2,14 @@
  *
  * wire - who calls whom upward, and what a CONFIG SET sets in motion.
  */
+#include "conf/conf.h"
 #include "server/app.h"
 #include "server/exec/latency.h"
 #include "server/exec/pubsub.h"
 #include "server/exec/turn.h"
 
 #include "server/commands/commands.h"
+#include "server/exec/notify.h"
 #include "server/exec/snapshot.h"
 #include "server/process.h"
 #include "server/scripting/scripting.h"
@@ -117,6 +119,14 @@ static void latency(void *arg, const char *event, uint64_t us) {
 }
 
 /* ---------------------------------------------------------------- CONFIG SET */
+
+static int apply_events(void *arg, const struct conf_values *v, struct err *e) {
+    struct app *a = arg;
+
+    (void)e;
+    notify_take_flags(&a->engine, v->notify_keyspace_events.flags);
+    return 0;
+}
 
 static int apply_aof(void *arg, const struct conf_values *v, struct err *e) {
     struct app *a = arg;
@@ -249,6 +259,7 @@ static void register_appliers(struct app *a) {
 
     for (size_t i = 0; i < sizeof aof_names / sizeof *aof_names; i++)
         conf_on_apply(a->conf, aof_names[i], apply_aof, a);
+    conf_on_apply(a->conf, "notify-keyspace-events", apply_events, a);
     conf_on_apply(a->conf, "locale-collate", apply_collation, a);
     conf_on_apply(a->conf, "watchdog-period", apply_watchdog, a);
     conf_on_apply(a->conf, "use-exit-on-panic", apply_panic, a);
@@ -353,5 +364,6 @@ void app_wire(struct app *a) {
     a->engine.hooks.describe = admin_describe;
     scripting_start(&a->engine);
     fill_admin(a);
+    apply_events(a, a->v, NULL);
     register_appliers(a);
 }

@@ -2,6 +2,7 @@
  *
  * acl - the ACL command: users and their rights, and what was refused (server/exec/acl*).
  */
+#include "conf/conf.h"
 #include "server/admin/rows.h"
 #include "server/exec/acl_file.h"
 #include "server/exec/audit.h"

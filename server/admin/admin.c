@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/admin/admin.h"
 
+#include "conf/conf.h"
 #include "server/admin/rows.h"
 #include "storage/base/mem.h"
 

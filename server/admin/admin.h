@@ -12,13 +12,13 @@
 
 #include "server/exec/engine.h"
 
-/* Flags of admin_app.shutdown; the values are conf's, so that shutdown-on-sigterm can be handed on
- * as it is. */
+/* Flags of admin_app.shutdown; the values are conf's (checked in server.c), so that
+ * shutdown-on-sigterm can be handed on as it is. */
 enum admin_shutdown_flags {
-    ADMIN_SHUTDOWN_SAVE = CONF_SHUTDOWN_SAVE,
-    ADMIN_SHUTDOWN_NOSAVE = CONF_SHUTDOWN_NOSAVE,
-    ADMIN_SHUTDOWN_NOW = CONF_SHUTDOWN_NOW,
-    ADMIN_SHUTDOWN_FORCE = CONF_SHUTDOWN_FORCE,
+    ADMIN_SHUTDOWN_SAVE = 1 << 0,
+    ADMIN_SHUTDOWN_NOSAVE = 1 << 1,
+    ADMIN_SHUTDOWN_NOW = 1 << 2,
+    ADMIN_SHUTDOWN_FORCE = 1 << 3,
 };
 
 /* Rates of the last 1.6 seconds, for INFO's instantaneous_* fields. */

@@ -3,6 +3,7 @@
  * backup - BACKUP: copies of the log made of hard links while the server goes on, see
  * persistence/aof_backup.h. What waits for the disk is done elsewhere; the client waits for it.
  */
+#include "conf/conf.h"
 #include "persistence/aof_backup.h"
 #include "server/admin/rows.h"
 #include "server/exec/blocking.h"

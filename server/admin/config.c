@@ -2,6 +2,7 @@
  *
  * config - the CONFIG command: conf's engine behind RESP.
  */
+#include "conf/conf.h"
 #include "server/admin/rows.h"
 #include "server/exec/audit.h"
 #include "server/exec/blocking.h"

@@ -3,6 +3,7 @@
  * connection - AUTH, HELLO, RESET, QUIT: what a client says about itself before it says anything
  * else.
  */
+#include "conf/conf.h"
 #include "server/admin/rows.h"
 #include "server/exec/acl.h"
 #include "server/exec/auth_delay.h"

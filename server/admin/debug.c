@@ -4,6 +4,7 @@
  */
 #include "server/admin/debug.h"
 
+#include "conf/conf.h"
 #include "server/admin/rows.h"
 #include "storage/base/check.h"
 #include "storage/base/glob.h"

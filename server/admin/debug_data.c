@@ -2,6 +2,7 @@
  *
  * debug_data - DEBUG POPULATE, OBJECT, LISTPACK, HTSTATS, HTSTATS-KEY.
  */
+#include "conf/conf.h"
 #include "server/admin/debug.h"
 #include "server/exec/keys.h"
 

@@ -2,6 +2,7 @@
  *
  * debug_reload - DEBUG RELOAD: the data set goes to the RDB file, and comes back from there.
  */
+#include "conf/conf.h"
 #include "server/admin/debug.h"
 #include "server/exec/snapshot.h"
 #include "storage/base/io.h"

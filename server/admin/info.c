@@ -7,6 +7,7 @@
  */
 #include "server/admin/info.h"
 
+#include "conf/conf.h"
 #include "server/admin/rows.h"
 #include "server/exec/observe.h"
 

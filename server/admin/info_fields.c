@@ -4,6 +4,7 @@
  * features that this server does not have are there with the value they have in a Redis that does
  * not use them: programs look for them.
  */
+#include "conf/conf.h"
 #include "server/admin/info.h"
 #include "server/exec/evict.h"
 #include "server/exec/pubsub.h"

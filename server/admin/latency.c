@@ -3,6 +3,7 @@
  * latency - LATENCY: what took longer than it should, and how long commands take.
  */
 #include "server/exec/latency.h"
+#include "conf/conf.h"
 #include "server/admin/rows.h"
 #include "server/exec/observe.h"
 

@@ -3,6 +3,7 @@
  * lolwut - LOLWUT: a picture, and the version. Any arguments are accepted, the words of the
  * picture's own are: columns, rows.
  */
+#include "conf/conf.h"
 #include "server/admin/rows.h"
 #include "storage/base/num.h"
 #include "storage/base/rng.h"

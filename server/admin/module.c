@@ -2,6 +2,7 @@
  *
  * module - there are no modules, and none can be loaded.
  */
+#include "conf/conf.h"
 #include "server/admin/rows.h"
 
 #include "storage/base/log.h"

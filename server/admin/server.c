@@ -2,9 +2,16 @@
  *
  * server - SHUTDOWN, BGREWRITEAOF, WAIT, WAITAOF, ROLE, MONITOR.
  */
+#include "conf/conf.h"
 #include "server/admin/rows.h"
 #include "server/exec/blocking.h"
 #include "server/exec/monitor.h"
+
+_Static_assert(ADMIN_SHUTDOWN_SAVE == (int)CONF_SHUTDOWN_SAVE &&
+                   ADMIN_SHUTDOWN_NOSAVE == (int)CONF_SHUTDOWN_NOSAVE &&
+                   ADMIN_SHUTDOWN_NOW == (int)CONF_SHUTDOWN_NOW &&
+                   ADMIN_SHUTDOWN_FORCE == (int)CONF_SHUTDOWN_FORCE,
+               "a configured shutdown is handed on as it is");
 
 /* ---------------------------------------------------------------- SHUTDOWN */
 

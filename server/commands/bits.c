@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/commands/bits.h"
 
+#include "conf/conf.h"
 #include "server/commands/commands.h"
 #include "server/commands/support.h"
 #include "storage/base/mem.h"

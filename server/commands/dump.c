@@ -5,6 +5,7 @@
  * RESTORE is logged with the time at which the key is due, not the time that is left; and where
  * the payload is of a version that Redis 7.0 does not know, as what DUMP would say now.
  */
+#include "conf/conf.h"
 #include "server/commands/commands.h"
 #include "server/commands/support.h"
 #include "server/exec/access.h"

@@ -3,6 +3,7 @@
  * generic - commands that take a key whatever its type: deleting, asking, renaming, moving,
  * copying.
  */
+#include "conf/conf.h"
 #include "server/commands/commands.h"
 #include "server/commands/support.h"
 #include "storage/base/mem.h"

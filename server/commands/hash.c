@@ -4,6 +4,7 @@
  */
 #include "server/commands/hash.h"
 
+#include "conf/conf.h"
 #include "server/commands/commands.h"
 #include "server/commands/hash_fields.h"
 

@@ -6,6 +6,7 @@
 #define STET_COMMANDS_HASH_H
 
 #include "server/commands/support.h"
+#include "server/exec/rules.h"
 #include "storage/hash.h"
 
 /* The time by which fields are due. While the log is read back none is: it says itself which ones
@@ -15,8 +16,7 @@ static inline int64_t hash_now(const struct call *x) {
 }
 
 static inline struct hash_rules hash_rules(const struct call *x) {
-    return (struct hash_rules){x->e->v->hash_max_listpack_entries, x->e->v->hash_max_listpack_value,
-                               hash_now(x)};
+    return rules_of_hash(x->e->v, hash_now(x));
 }
 
 /* The hash at argument 1; false: another type, answered with an error. */

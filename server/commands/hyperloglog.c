@@ -4,6 +4,7 @@
  * are. Their bytes are Redis'; what they mean is storage/ds/hyperloglog's matter.
  */
 #include "storage/ds/hyperloglog.h"
+#include "conf/conf.h"
 #include "server/commands/commands.h"
 #include "server/commands/support.h"
 #include "storage/base/num.h"

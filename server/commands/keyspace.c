@@ -2,6 +2,7 @@
  *
  * keyspace - whole databases, and the few commands without keys that every client has.
  */
+#include "conf/conf.h"
 #include "server/commands/commands.h"
 #include "server/commands/support.h"
 #include "storage/base/num.h"

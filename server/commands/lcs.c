@@ -6,6 +6,7 @@
  * at each cell matters, so that takes one bit a cell. The bound on the table's size is that of the
  * whole table in 32-bit cells, because that is what clients know.
  */
+#include "conf/conf.h"
 #include "server/commands/commands.h"
 #include "server/commands/support.h"
 #include "storage/base/mem.h"

@@ -4,6 +4,7 @@
  */
 #include "server/commands/list.h"
 
+#include "conf/conf.h"
 #include "server/commands/commands.h"
 
 /* ---------------------------------------------------------------- shared */

@@ -6,10 +6,11 @@
 #define STET_COMMANDS_LIST_H
 
 #include "server/commands/support.h"
+#include "server/exec/rules.h"
 #include "storage/listval.h"
 
 static inline struct ql_limits list_limits(const struct call *x) {
-    return (struct ql_limits){x->e->v->list_max_listpack_size, x->e->v->list_compress_depth};
+    return rules_of_list(x->e->v);
 }
 
 /* LEFT or RIGHT; false: an error was answered. */

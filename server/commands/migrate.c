@@ -13,6 +13,7 @@
  *
  * If the client goes away, nothing is deleted: then keys may be on both sides, as after a timeout.
  */
+#include "conf/conf.h"
 #include "protocol/encode.h"
 #include "server/commands/commands.h"
 #include "server/commands/support.h"

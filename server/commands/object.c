@@ -2,6 +2,7 @@
  *
  * object - what OBJECT tells of the way a value is kept.
  */
+#include "conf/conf.h"
 #include "server/commands/commands.h"
 #include "server/commands/support.h"
 #include "server/exec/access.h"

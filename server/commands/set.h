@@ -6,13 +6,11 @@
 #define STET_COMMANDS_SET_H
 
 #include "server/commands/support.h"
+#include "server/exec/rules.h"
 #include "storage/set.h"
 
 static inline struct set_rules set_rules(const struct call *x) {
-    const struct conf_values *v = x->e->v;
-
-    return (struct set_rules){v->set_max_intset_entries, v->set_max_listpack_entries,
-                              v->set_max_listpack_value};
+    return rules_of_set(x->e->v);
 }
 
 /* The set at argument i; false: another type, answered with an error. */

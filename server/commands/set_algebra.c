@@ -6,6 +6,7 @@
  * found to be new by looking into the other sets. Only where many sets are given is a set of the
  * result made on the way. What is stored gets the form and the order it has in Redis.
  */
+#include "conf/conf.h"
 #include "server/commands/commands.h"
 #include "server/commands/set.h"
 #include "storage/base/mem.h"

@@ -2,6 +2,7 @@
  *
  * set_random - members that chance picks: SRANDMEMBER, SPOP. What SPOP took is logged as SREM.
  */
+#include "conf/conf.h"
 #include "server/commands/commands.h"
 #include "server/commands/set.h"
 

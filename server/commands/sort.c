@@ -7,6 +7,7 @@
  * in between); find what each is weighed by; sort; show or store the part that is wanted. Sorting
  * keeps the order of equals, so that what a set gives depends on the set alone.
  */
+#include "conf/conf.h"
 #include "server/commands/commands.h"
 #include "server/commands/hash.h"
 #include "server/commands/support.h"

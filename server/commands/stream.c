@@ -5,6 +5,7 @@
  * XADD is logged with the id that it gave, and instead of a trimming option with the length that
  * was left, if it trimmed at all.
  */
+#include "conf/conf.h"
 #include "server/commands/commands.h"
 #include "server/commands/streams.h"
 #include "storage/base/mem.h"

@@ -5,6 +5,7 @@
  * SET and GET without options are the hottest code there is: they come first in their handlers and
  * take nothing but the lookup, the entry and the reply.
  */
+#include "conf/conf.h"
 #include "server/commands/commands.h"
 #include "server/commands/support.h"
 #include "storage/base/mem.h"

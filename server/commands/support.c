@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/commands/support.h"
 
+#include "conf/conf.h"
 #include "storage/base/num.h"
 
 #include <limits.h>
@@ -173,6 +174,10 @@ void reply_part(struct call *x, const struct entry *e, struct slice part) {
     blob_ref(b);
     out_share(x->r.out, part.p, part.n, b, drop_blob);
     reply_raw(&x->r, "\r\n", 2);
+}
+
+bool overwrites_lazily(const struct call *x) {
+    return x->e->v->lazyfree_lazy_server_del;
 }
 
 void set_aside(struct call *x, struct ref *r, int64_t *expire_ms) {

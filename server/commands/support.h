@@ -86,6 +86,9 @@ static inline void reply_string(struct call *x, const struct entry *e) {
         reply_part(x, e, s);
 }
 
+/* lazyfree-lazy-server-del: a value that is overwritten is freed on another thread. */
+bool overwrites_lazily(const struct call *x);
+
 /* Takes out what is going to be overwritten, for the lazy-free thread to free. */
 void set_aside(struct call *x, struct ref *r, int64_t *expire_ms);
 
@@ -98,7 +101,7 @@ static inline void store_string(struct call *x, struct ref *r, struct slice valu
         key_added(x, r);
         return;
     }
-    if (!(r->e->flags & ENTRY_EMBEDDED) && x->e->v->lazyfree_lazy_server_del) {
+    if (!(r->e->flags & ENTRY_EMBEDDED) && overwrites_lazily(x)) {
         struct entry was = *r->e; /* its header: the entry goes */
 
         set_aside(x, r, &expire_ms);

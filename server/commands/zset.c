@@ -4,6 +4,7 @@
  */
 #include "server/commands/zset.h"
 
+#include "conf/conf.h"
 #include "server/commands/commands.h"
 #include "storage/base/mem.h"
 

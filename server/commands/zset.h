@@ -6,12 +6,12 @@
 #define STET_COMMANDS_ZSET_H
 
 #include "server/commands/support.h"
+#include "server/exec/rules.h"
 #include "storage/zset.h"
 #include "storage/zset_build.h"
 
 static inline struct zset_rules zset_rules(const struct call *x) {
-    return (struct zset_rules){x->e->v->zset_max_listpack_entries,
-                               x->e->v->zset_max_listpack_value};
+    return rules_of_zset(x->e->v);
 }
 
 /* Argument i as a sorted set to read; false: another type, answered with an error. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/exec/access.h"
 
+#include "conf/conf.h"
 #include "storage/base/clock.h"
 #include "storage/base/rng.h"
 

@@ -12,6 +12,7 @@
 #ifndef STET_EXEC_ACCESS_H
 #define STET_EXEC_ACCESS_H
 
+#include "conf/conf.h"
 #include "server/exec/engine.h"
 #include "storage/entry.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/exec/acl_file.h"
 
+#include "conf/conf.h"
 #include "server/exec/engine.h"
 #include "storage/base/io.h"
 #include "storage/base/log.h"

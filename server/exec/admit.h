@@ -9,6 +9,7 @@
 #ifndef STET_EXEC_ADMIT_H
 #define STET_EXEC_ADMIT_H
 
+#include "conf/conf.h"
 #include "server/exec/multi.h"
 
 /* 0: the handler may run. -1: refused, and answered. `unknown_sub`: the command is known, its

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/exec/audit.h"
 
+#include "conf/conf.h"
 #include "server/exec/acl_user.h"
 #include "server/exec/call.h"
 #include "storage/base/log.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/exec/auth_delay.h"
 
+#include "conf/conf.h"
 #include "server/exec/session.h"
 #include "storage/base/clock.h"
 #include "storage/base/mem.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/exec/dispatch.h"
 
+#include "conf/conf.h"
 #include "server/exec/acl.h"
 #include "server/exec/admit.h"
 #include "server/exec/multi.h"

@@ -9,7 +9,6 @@
 #ifndef STET_EXEC_ENGINE_H
 #define STET_EXEC_ENGINE_H
 
-#include "conf/conf.h"
 #include "persistence/rdb_saver.h"
 #include "protocol/out.h"
 #include "protocol/request.h"
@@ -24,6 +23,8 @@
 struct acl;
 struct audit;
 struct auth_delay;
+struct conf;
+struct conf_values;
 struct engine_parts;
 struct evictions;
 struct latency;
@@ -141,6 +142,7 @@ struct engine {
     struct aof_histogram gate_wait; /* how long replies waited for the log */
     struct error_stat errors[ERROR_STATS_MAX];
     size_t nerrors;
+    unsigned events;      /* enum event_class of notify-keyspace-events: see notify.h */
     uint64_t dirty;       /* changes since the last save */
     uint32_t lru_clock;   /* seconds, 24 bits */
     uint8_t lru_fine : 5; /* and 32nds */

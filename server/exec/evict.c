@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/exec/evict.h"
 
+#include "conf/conf.h"
 #include "server/exec/access.h"
 #include "server/exec/call.h"
 #include "server/exec/keys.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/exec/expire.h"
 
+#include "conf/conf.h"
 #include "protocol/encode.h"
 #include "server/exec/latency.h"
 #include "server/exec/push.h"

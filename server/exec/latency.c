@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/exec/latency.h"
 
+#include "conf/conf.h"
 #include "server/exec/engine.h"
 #include "storage/base/clock.h"
 #include "storage/base/mem.h"

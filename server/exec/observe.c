@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/exec/observe.h"
 
+#include "conf/conf.h"
 #include "server/exec/latency.h"
 #include "server/exec/monitor.h"
 #include "server/exec/slowlog.h"

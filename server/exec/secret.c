@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/exec/secret.h"
 
+#include "conf/conf.h"
+
 /* Each hides what is secret in the command that begins at argument `from`. */
 
 static void hide_rest(struct call *x, int from) {

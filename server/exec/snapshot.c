@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/exec/snapshot.h"
 
+#include "conf/conf.h"
 #include "server/exec/access.h"
 #include "server/exec/call.h"
 #include "server/exec/keys.h"
+#include "server/exec/rules.h"
 #include "server/exec/tracking.h"
 #include "storage/base/clock.h"
 #include "storage/base/log.h"
@@ -61,10 +63,10 @@ void snapshot_end_aside(struct engine *e, struct snapshot_aside *a, bool keep_lo
 
 struct rdb_rules snapshot_rules(const struct conf_values *v) {
     return (struct rdb_rules){
-        .hash = {v->hash_max_listpack_entries, v->hash_max_listpack_value, HASH_ALL},
-        .set = {v->set_max_intset_entries, v->set_max_listpack_entries, v->set_max_listpack_value},
-        .zset = {v->zset_max_listpack_entries, v->zset_max_listpack_value},
-        .list = {v->list_max_listpack_size, v->list_compress_depth},
+        .hash = rules_of_hash(v, HASH_ALL),
+        .set = rules_of_set(v),
+        .zset = rules_of_zset(v),
+        .list = rules_of_list(v),
     };
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/exec/tracking.h"
 
+#include "conf/conf.h"
 #include "server/exec/call.h"
 #include "server/exec/push.h"
 #include "storage/base/mem.h"

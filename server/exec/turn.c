@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/exec/turn.h"
 
+#include "conf/conf.h"
 #include "server/exec/acl.h"
 #include "server/exec/audit.h"
 #include "server/exec/auth_delay.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/net/conn.h"
 
+#include "conf/conf.h"
 #include "server/exec/dispatch.h"
 #include "storage/base/check.h"
 #include "storage/base/clock.h"

@@ -6,6 +6,7 @@
  * handshake; what they are to be told waits for its end. Handshakes go on a few a turn, since each
  * costs about a millisecond, and have HANDSHAKE_MAX_US in all.
  */
+#include "conf/conf.h"
 #include "server/exec/acl.h"
 #include "server/net/conn.h"
 

@@ -2,6 +2,7 @@
  *
  * conn_limit - how much a connection may hold: client-output-buffer-limit, maxmemory-clients.
  */
+#include "conf/conf.h"
 #include "server/exec/acl.h"
 #include "server/net/conn.h"
 

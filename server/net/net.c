@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/net/net.h"
 
+#include "conf/conf.h"
 #include "server/net/tls.h"
 #include "storage/base/log.h"
 #include "storage/base/mem.h"

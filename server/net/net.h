@@ -13,6 +13,7 @@
 #ifndef STET_NET_NET_H
 #define STET_NET_NET_H
 
+#include "conf/conf.h"
 #include "server/exec/engine.h"
 #include "server/net/group.h"
 #include "server/net/loop.h"

@@ -2,6 +2,7 @@
  *
  * tls - one connection; what OpenSSL makes of the settings is in tls_settings.c.
  */
+#include "conf/conf.h"
 #include "server/net/tls_private.h"
 
 #include "storage/base/check.h"

@@ -3,6 +3,7 @@
  * tls_settings - from the tls- parameters to OpenSSL's context; what is wrong is logged in Redis'
  * words.
  */
+#include "conf/conf.h"
 #include "server/net/tls_private.h"
 
 #include "storage/base/log.h"

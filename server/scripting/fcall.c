@@ -5,6 +5,7 @@
  * The libraries are part of the data set. What changes them is logged as it was received; a reply
  * that shows them waits, like that of a lookup, until what it shows is safe.
  */
+#include "conf/conf.h"
 #include "server/scripting/functions.h"
 
 #include "persistence/rdb.h"

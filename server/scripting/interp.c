@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "conf/conf.h"
 #include "server/exec/turn.h"
 #include "server/scripting/functions.h"
 #include "server/scripting/load.h"

@@ -4,6 +4,7 @@
  * without network and log; a line that begins with '!' is the second client's. Every value that is
  * left is written as DUMP writes it, and can be restored.
  */
+#include "conf/conf.h"
 #include "server/exec/dispatch.h"
 #include "server/exec/turn.h"
 #include "tests/fuzz/kit/fuzz.h"

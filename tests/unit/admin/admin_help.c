@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "admin_help.h"
+#include "conf/conf.h"
 #include "server/exec/dispatch.h"
 #include "server/exec/replay.h"
 #include "server/exec/session.h"

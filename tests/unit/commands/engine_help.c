@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "engine_help.h"
+#include "conf/conf.h"
 #include "server/exec/dispatch.h"
 #include "server/exec/pubsub.h"
 #include "server/exec/session.h"

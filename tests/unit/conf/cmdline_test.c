@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "conf/conf.h"
 #include "conf_help.h"
 
 #include <criterion/criterion.h>

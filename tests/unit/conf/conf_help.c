@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "conf_help.h"
+#include "conf/conf.h"
 
 #include "storage/base/mem.h"
 

@@ -3,6 +3,7 @@
  * Whole configuration files. redis-compat.conf is found from the top of the tree, where the tests
  * are run.
  */
+#include "conf/conf.h"
 #include "conf_help.h"
 
 #include <criterion/criterion.h>

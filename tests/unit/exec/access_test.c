@@ -2,6 +2,7 @@
  *
  * How often a key was used, as LFU policies count it.
  */
+#include "conf/conf.h"
 #include "exec_help.h"
 #include "server/exec/access.h"
 #include "server/exec/session.h"

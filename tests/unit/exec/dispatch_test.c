@@ -2,6 +2,7 @@
  *
  * From bytes to executed commands: what stands before a handler, parking, blocking, replay.
  */
+#include "conf/conf.h"
 #include "exec_help.h"
 #include "server/exec/acl.h"
 #include "server/exec/blocking.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "exec_help.h"
+#include "conf/conf.h"
 #include "server/exec/blocking.h"
 #include "server/exec/dispatch.h"
 #include "server/exec/keys.h"

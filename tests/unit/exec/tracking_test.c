@@ -2,6 +2,7 @@
  *
  * Clients with copies: who is told of which change, when, and what that waits for.
  */
+#include "conf/conf.h"
 #include "exec_help.h"
 #include "server/exec/pubsub.h"
 #include "server/exec/session.h"

@@ -2,6 +2,7 @@
  *
  * Listening sockets.
  */
+#include "conf/conf.h"
 #include "server/net/net.h"
 
 #include "storage/base/mem.h"
