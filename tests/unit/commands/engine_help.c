@@ -2,6 +2,7 @@
 #include "engine_help.h"
 #include "conf/conf.h"
 #include "server/exec/dispatch.h"
+#include "server/exec/notify.h"
 #include "server/exec/pubsub.h"
 #include "server/exec/session.h"
 #include "server/exec/turn.h"
@@ -42,6 +43,7 @@ static void listen_to_events(void) {
     struct err e;
 
     cr_assert_eq(conf_set(conf, pair, 1, true, &e), 0, "%s", e.text);
+    notify_take_flags(&engine, engine.v->notify_keyspace_events.flags);
     session_init(&listener, &engine, &ops);
     pubsub_subscribe(&listener, PUBSUB_PATTERN, SLICE("__keyevent@*"));
 }

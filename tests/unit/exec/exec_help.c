@@ -4,6 +4,7 @@
 #include "server/exec/blocking.h"
 #include "server/exec/dispatch.h"
 #include "server/exec/keys.h"
+#include "server/exec/notify.h"
 #include "server/exec/pubsub.h"
 #include "server/exec/push.h"
 #include "server/exec/replay.h"
@@ -205,6 +206,7 @@ void exec_events(const char *classes) {
     struct err e;
 
     cr_assert_eq(conf_set(conf, pair, 1, true, &e), 0, "%s", e.text);
+    notify_take_flags(&engine, engine.v->notify_keyspace_events.flags);
 }
 
 void exec_tell(struct session *s) {
