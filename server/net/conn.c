@@ -17,16 +17,36 @@
 
 enum { READ_LARGE_MAX = 1024 * 1024 /* at once, where a large argument is known to come */ };
 
-void conn_move_to(struct conn *c, enum where where) {
-    if (c->where == where) return;
-    if (c->where == DEAD) return;
+static const unsigned next_states[CONN_STATES] = {
+    [CONN_IDLE] = 1u << CONN_HANDSHAKE | 1u << CONN_TO_FLUSH | 1u << CONN_DEAD,
+    [CONN_HANDSHAKE] = 1u << CONN_IDLE | 1u << CONN_DEAD,
+    [CONN_TO_FLUSH] =
+        1u << CONN_IDLE | 1u << CONN_GATED | 1u << CONN_WRITE_BLOCKED | 1u << CONN_DEAD,
+    [CONN_GATED] =
+        1u << CONN_IDLE | 1u << CONN_TO_FLUSH | 1u << CONN_WRITE_BLOCKED | 1u << CONN_DEAD,
+    [CONN_WRITE_BLOCKED] = 1u << CONN_TO_FLUSH | 1u << CONN_DEAD,
+    [CONN_DEAD] = 0,
+};
+
+static struct list *list_of(struct net *n, enum conn_state state) {
+    switch (state) {
+    case CONN_HANDSHAKE: return &n->handshaking;
+    case CONN_TO_FLUSH: return &n->to_flush;
+    case CONN_GATED: return &n->gated;
+    case CONN_DEAD: return &n->dead;
+    default: return NULL;
+    }
+}
+
+void conn_enter(struct conn *c, enum conn_state to) {
+    struct list *list = list_of(c->n, to);
+
+    if (c->state == to || c->state == CONN_DEAD) return;
+    CHECK(next_states[c->state] & (1u << to));
     list_remove(&c->link);
-    c->n->group.gated += (where == GATED) - (c->where == GATED);
-    c->where = (uint8_t)where;
-    if (where == TO_FLUSH) list_append(&c->n->to_flush, &c->link);
-    if (where == GATED) list_append(&c->n->gated, &c->link);
-    if (where == HANDSHAKE) list_append(&c->n->handshaking, &c->link);
-    if (where == DEAD) list_append(&c->n->dead, &c->link);
+    c->n->group.gated += (to == CONN_GATED) - (c->state == CONN_GATED);
+    c->state = (uint8_t)to;
+    if (list) list_append(list, &c->link);
 }
 
 void conn_shut(struct conn *c) {
@@ -43,7 +63,7 @@ void conn_shut(struct conn *c) {
     c->counted = 0;
     if (c->s.state != SESSION_CLOSING) session_enter(&c->s, SESSION_CLOSING);
     c->s.flags |= SESSION_GONE;
-    conn_move_to(c, DEAD);
+    conn_enter(c, CONN_DEAD);
 }
 
 static void stop_reading(struct conn *c) {
@@ -62,7 +82,7 @@ void conn_note_readable(struct conn *c) {
     struct net *n = c->n;
 
     if (!c->reading || !list_empty(&c->ready)) return;
-    if (c->where == HANDSHAKE)
+    if (c->state == CONN_HANDSHAKE)
         list_append(&n->greeting, &c->ready);
     else
         list_append(c->patient ? &n->patient : &n->readable, &c->ready);
@@ -83,13 +103,13 @@ static void wake(struct session *s) {
 
     conn_enforce_output_limit(c);
     if (c->fd >= 0) conn_count_memory(c);
-    if (c->where == NOWHERE) conn_move_to(c, TO_FLUSH);
+    if (c->state == CONN_IDLE) conn_enter(c, CONN_TO_FLUSH);
 }
 
 static void close_session(struct session *s, bool after_reply) {
     struct conn *c = conn_of(s);
 
-    if (!after_reply || c->where == HANDSHAKE) {
+    if (!after_reply || c->state == CONN_HANDSHAKE) {
         conn_shut(c);
         return;
     }
@@ -247,10 +267,10 @@ static void on_readable(evutil_socket_t fd, short what, void *arg) {
 }
 
 static void read_tls(struct conn *c) {
-    bool held_up = c->where == WRITE_BLOCKED && c->tls->write_waits == TLS_WAIT_READ;
+    bool held_up = c->state == CONN_WRITE_BLOCKED && c->tls->write_waits == TLS_WAIT_READ;
 
     read_some(c);
-    if (held_up && c->fd >= 0) conn_move_to(c, TO_FLUSH);
+    if (held_up && c->fd >= 0) conn_enter(c, CONN_TO_FLUSH);
 }
 
 static void serve(struct list *ready) {
@@ -304,7 +324,7 @@ struct conn *conn_new(struct net *n, int fd) {
     c->need = 1;
     c->tls = NULL;
     c->fd = fd;
-    c->where = NOWHERE;
+    c->state = CONN_IDLE;
     c->reading = true;
     event_assign(&c->read_event, n->loop->base, fd, EV_READ | EV_PERSIST, on_readable, c);
     event_add(&c->read_event, NULL);

@@ -16,13 +16,29 @@
 
 #include <event2/event_struct.h>
 
-/* HANDSHAKE: of TLS; nothing is read for the session, and nothing of it is sent. */
-enum where { NOWHERE, HANDSHAKE, TO_FLUSH, GATED, WRITE_BLOCKED, DEAD };
+/* What a connection's output waits for. The table of moves stands in conn.c.
+ *
+ *   HANDSHAKE      of TLS; nothing is read for the session, and nothing of it is sent
+ *   IDLE           nothing to send
+ *   TO_FLUSH       has output that this turn of the loop looks at; in net.to_flush
+ *   GATED          its output waits for the AOF; in net.gated
+ *   WRITE_BLOCKED  the descriptor takes no more at the moment
+ *   DEAD           the descriptor is closed; the struct goes at the end of the turn; in net.dead
+ */
+enum conn_state {
+    CONN_IDLE,
+    CONN_HANDSHAKE,
+    CONN_TO_FLUSH,
+    CONN_GATED,
+    CONN_WRITE_BLOCKED,
+    CONN_DEAD,
+    CONN_STATES
+};
 
 struct conn {
     struct session s; /* first: a session is its connection */
     struct net *n;
-    struct list link;  /* in the list that `where` names */
+    struct list link;  /* in the list of its state */
     struct list ready; /* in net.readable, .patient, .read_on or .greeting */
     struct event read_event;
     struct event *write_event; /* made when a write did not get through at once */
@@ -31,7 +47,7 @@ struct conn {
     size_t counted;            /* its part of net.clients_bytes */
     struct tls_conn *tls;      /* NULL: the bytes are as they are */
     int fd;                    /* -1: closed */
-    uint8_t where;
+    uint8_t state;             /* enum conn_state */
     bool reading;
     bool patient; /* its last reply had to wait for the log */
     bool feeding; /* a command of it is being executed: it must not go away, nor say anything */
@@ -44,8 +60,9 @@ static inline struct conn *conn_of(struct session *s) {
 /* True if the session is one of ours. */
 bool conn_is(const struct session *s);
 
-/* Into the list of that name; a dead one stays dead. */
-void conn_move_to(struct conn *c, enum where where);
+/* Changes the state, and with it the list it is in. A dead one stays dead: it may be closed under a
+ * caller that still holds it. */
+void conn_enter(struct conn *c, enum conn_state to);
 
 /* On an accepted descriptor, which is its own from now on; reading begins. */
 struct conn *conn_new(struct net *n, int fd);

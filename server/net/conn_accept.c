@@ -78,7 +78,7 @@ static bool is_denied(const struct net *n, bool local) {
 static void begin_handshake(struct conn *c, struct tls_conn *tls) {
     tls->until_us = clock_mono_us() + HANDSHAKE_MAX_US;
     c->tls = tls;
-    conn_move_to(c, HANDSHAKE);
+    conn_enter(c, CONN_HANDSHAKE);
 }
 
 void net_accept(struct net *n, int fd, enum net_kind kind) {
@@ -125,7 +125,7 @@ static void fail_handshake(struct conn *c, const char *why) {
 }
 
 static void end_handshake(struct conn *c) {
-    conn_move_to(c, NOWHERE);
+    conn_enter(c, CONN_IDLE);
     if (is_denied(c->n, c->s.flags & SESSION_LOCAL)) {
         c->n->e->stats.rejected_connections++;
         out_append(&c->s.out, PROTECTED, strlen(PROTECTED));

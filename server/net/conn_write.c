@@ -28,7 +28,7 @@ static void on_writable(evutil_socket_t fd, short what, void *arg) {
     (void)what;
     event_free(c->write_event);
     c->write_event = NULL;
-    if (c->where == WRITE_BLOCKED) conn_move_to(c, TO_FLUSH);
+    if (c->state == CONN_WRITE_BLOCKED) conn_enter(c, CONN_TO_FLUSH);
     if (c->tls && c->tls->read_waits == TLS_WAIT_WRITE) conn_note_readable(c);
 }
 
@@ -39,7 +39,7 @@ void conn_await_writable(struct conn *c) {
 }
 
 static void wait_writable(struct conn *c) {
-    conn_move_to(c, WRITE_BLOCKED);
+    conn_enter(c, CONN_WRITE_BLOCKED);
     conn_await_writable(c);
 }
 
@@ -63,7 +63,7 @@ static ssize_t send_some(struct conn *c, size_t limit) {
         return sent;
     }
     if (errno == EAGAIN && c->tls && c->tls->write_waits == TLS_WAIT_READ)
-        conn_move_to(c, WRITE_BLOCKED); /* reading goes on by itself, and then this */
+        conn_enter(c, CONN_WRITE_BLOCKED); /* reading goes on by itself, and then this */
     else if (errno == EAGAIN || errno == EINTR)
         wait_writable(c);
     else
@@ -93,7 +93,7 @@ static void flush_output(struct conn *c) {
     size_t budget = WRITE_MAX, may;
 
     if (must_keep_still(c)) {
-        conn_move_to(c, NOWHERE); /* who is still feeding or told something is woken at its end */
+        conn_enter(c, CONN_IDLE); /* who is still feeding or told something is woken at its end */
         return;
     }
     while ((may = session_sendable(&c->s)) > 0 && budget > 0) {
@@ -112,18 +112,18 @@ static void flush_output(struct conn *c) {
         budget -= (size_t)sent;
     }
     if (may > 0) {
-        conn_move_to(c, TO_FLUSH); /* the rest next turn */
+        conn_enter(c, CONN_TO_FLUSH); /* the rest next turn */
         return;
     }
     if (out_pending(&c->s.out) > 0) {
         if (!c->s.gated_since_us) c->s.gated_since_us = clock_real_ns() / 1000;
         c->patient = waits_for_syncs(c->n);
-        conn_move_to(c, GATED);
+        conn_enter(c, CONN_GATED);
         conn_enforce_output_limit(c);
     } else if (c->s.state == SESSION_CLOSING) {
         conn_shut(c);
     } else {
-        conn_move_to(c, NOWHERE);
+        conn_enter(c, CONN_IDLE);
     }
 }
 
