@@ -54,6 +54,8 @@ static void (*const rewriters[TYPE_COUNT])(struct bytes *b, const struct entry *
     [TYPE_HASH] = rewrite_hash,     [TYPE_SET] = rewrite_set,   [TYPE_STREAM] = rewrite_stream,
 };
 
+TYPE_TABLE_IS_COMPLETE(rewriters)
+
 /* ---------------------------------------------------------------- batches */
 
 static void batch_begin(struct base *w) {

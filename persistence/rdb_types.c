@@ -261,6 +261,8 @@ static const struct writer {
     [TYPE_STREAM] = {rdb_stream_type, rdb_put_stream},
 };
 
+TYPE_TABLE_IS_COMPLETE(writers)
+
 static struct entry *(*const readers[RDB_TYPES])(struct rdb_in *in, const struct rdb_want *w) = {
     [RDB_STRING] = take_string,
     [RDB_LIST] = take_list,

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "storage/type.h"
 
+#include "storage/base/check.h"
+#include "storage/base/log.h"
 #include "storage/entry.h"
 #include "storage/hash.h"
 #include "storage/listval.h"
@@ -16,6 +18,17 @@ static const struct type_ops *const types[TYPE_COUNT] = {
 
 const struct type_ops *type_ops_of(enum type_id id) {
     return types[id];
+}
+
+void type_table_check(const char *name, const void *table, size_t row_bytes) {
+    for (int id = 0; id < TYPE_COUNT; id++) {
+        void *first;
+
+        memcpy(&first, (const char *)table + (size_t)id * row_bytes, sizeof first);
+        if (!types[id] || first) continue;
+        log_warning("The table '%s' has no row for the type '%s'.", name, types[id]->name);
+        CHECK(first);
+    }
 }
 
 enum type_id type_by_name(struct slice name) {

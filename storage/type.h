@@ -47,6 +47,14 @@ struct type_ops {
 /* NULL for a type that this server does not have. */
 const struct type_ops *type_ops_of(enum type_id id);
 
+/* Written after a table with a row for every type (a pointer, or a struct that begins with one):
+ * when the program starts, a type without a row aborts it and is named. */
+#define TYPE_TABLE_IS_COMPLETE(table)                                                              \
+    static __attribute__((constructor)) void check_##table(void) {                                 \
+        type_table_check(#table, table, sizeof *(table));                                          \
+    }
+void type_table_check(const char *name, const void *table, size_t row_bytes);
+
 /* The type called `name` (any case), TYPE_COUNT if there is none. */
 enum type_id type_by_name(struct slice name);
 

@@ -65,6 +65,8 @@ static struct digest (*const value_digests[TYPE_COUNT])(const struct entry *e) =
     [TYPE_HASH] = digest_hash,     [TYPE_SET] = digest_set,   [TYPE_STREAM] = digest_stream,
 };
 
+TYPE_TABLE_IS_COMPLETE(value_digests)
+
 struct record {
     int64_t db, type, expire_ms;
     struct digest key, value;
