@@ -74,7 +74,7 @@ struct aof {
     struct aof_hooks h;
     enum aof_phase phase;
     struct aof_writer *w;
-    int dirfd, lock_fd;
+    int dirfd;               /* its lock is the watch's */
     char path[AOF_PATH_MAX]; /* of the directory, since it was opened: 'dir' may change */
     struct aof_manifest manifest;
     bool foreign;          /* it names a log that was not loaded, and is about to be replaced */
@@ -178,9 +178,15 @@ int aof_backup_remove_dir(int dirfd, const char *name, struct err *e);
 void aof_listing_step(struct aof *a); /* called from cron and on wake */
 bool aof_listing_stop(struct aof *a); /* true: no thread reads any more */
 
-/* Opens (makes) and locks the directory of a log. -1: nothing is open. Any thread. */
-int aof_open_directory(const char *dirname, const char *stem, int *dirfd, int *lock_fd,
-                       bool *made_lock, struct err *e);
+struct aof_opened {
+    int dirfd, lock_fd;
+    bool made_lock;
+};
+
+/* Opens (makes) and locks the directory of a log. -1: nothing is open. Any thread. `is_ours`: this
+ * process has files of the log open for writing. */
+int aof_open_directory(const char *dirname, const char *stem, bool is_ours, struct aof_opened *out,
+                       struct err *e);
 
 /* The directory's path, absolute if that of the working directory is known. */
 void aof_directory_path(const struct aof_names *n, char path[AOF_PATH_MAX]);

@@ -429,6 +429,14 @@ int64_t io_size(int fd, struct err *e) {
     return (int64_t)st.size;
 }
 
+bool io_is_written(int dirfd, const char *name) {
+    int fd = io_open_read(dirfd, name, NULL);
+    bool yes = fd >= 0 && be->is_written && be->is_written(fd);
+
+    io_close(fd);
+    return yes;
+}
+
 bool io_exists(int dirfd, const char *name) {
     struct io_stat st;
 

@@ -106,6 +106,11 @@ int io_own(int dirfd, const char *name, struct err *e);
 int io_stat(int dirfd, const char *name, struct io_stat *st); /* -1: it is not there */
 int io_fstat(int fd, struct io_stat *st);
 int64_t io_size(int fd, struct err *e);
+
+/* Another open file of it, of this process or any other, may write. False too if the file system
+ * or the permissions do not let us know. */
+bool io_is_written(int dirfd, const char *name);
+
 bool io_exists(int dirfd, const char *name);
 
 /* Publishes `data` as `name`: temp file, fsync, rename, fsync of the directory. After a failure the
@@ -159,6 +164,7 @@ struct io_backend {
     int (*stat)(int dirfd, const char *name, struct stat *st); /* name NULL: fstat of dirfd */
     int (*list)(int dirfd, bool (*see)(void *arg, const char *name), void *arg);
     int (*lock)(int fd, uint64_t byte); /* EAGAIN: another process has it */
+    bool (*is_written)(int fd);         /* fcntl F_SETLEASE; `fd` only reads */
 };
 
 /* From here on calls go to `b`; NULL: the operating system. Before threads are started. */

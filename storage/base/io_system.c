@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -83,6 +84,17 @@ static int sys_lock(int fd, uint64_t byte) {
     return fcntl(fd, F_SETLK, &lock);
 }
 
+/* The kernel gives no read lease on a file that is open for writing. If a process wants to write
+ * while we hold the lease, we get a signal: one that is ignored, instead of SIGIO, which kills. */
+static bool sys_is_written(int fd) {
+    bool yes;
+
+    if (fcntl(fd, F_SETSIG, SIGURG) < 0) return false;
+    yes = fcntl(fd, F_SETLEASE, F_RDLCK) < 0 && errno == EAGAIN;
+    if (!yes) fcntl(fd, F_SETLEASE, F_UNLCK);
+    return yes;
+}
+
 const struct io_backend io_system = {
     .open = sys_open,
     .reopen = sys_reopen,
@@ -100,4 +112,5 @@ const struct io_backend io_system = {
     .stat = sys_stat,
     .list = sys_list,
     .lock = sys_lock,
+    .is_written = sys_is_written,
 };

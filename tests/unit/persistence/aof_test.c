@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -501,6 +502,41 @@ Test(aof, growth_starts_a_rewrite) {
     stop();
     start();
     cr_assert_str_eq(get_in(0, "a"), "some-value-that-takes-room");
+    stop();
+}
+
+/* ---------------------------------------------------------------- where the directory is */
+
+static bool has_manifest(void *arg) {
+    (void)arg;
+    turn();
+    return help_exists("adir/log.manifest");
+}
+
+/* The rewrite is quicker than the watch: it finds the other directory first. */
+Test(aof, a_rewrite_begins_no_log_in_a_directory_that_took_the_place_of_its_own) {
+    start();
+    set("a", "1");
+    cr_assert(help_wait(is_written, NULL));
+    cr_assert_eq(rename("adir", "aside"), 0);
+    cr_assert_eq(mkdir("adir", 0755), 0);
+    cr_assert_eq(aof_bgrewrite(aof), AOF_BGREWRITE_STARTED);
+    cr_assert(help_wait(has_manifest, NULL), "the recovery makes one");
+    cr_assert(strstr(help_read("adir/log.manifest").p, " type b\n"), "its first log has a base");
+    wait_phase(AOF_ON);
+    crash();
+    start();
+    cr_assert_str_eq(get_in(0, "a"), "1");
+    stop();
+}
+
+Test(aof, a_rewrite_locks_a_directory_again_whose_lock_file_was_deleted) {
+    start();
+    set("a", "1");
+    cr_assert_eq(unlink("adir/.lock"), 0);
+    rewrite();
+    cr_assert(help_exists("adir/.lock"));
+    cr_assert_eq(aof_phase(aof), AOF_ON);
     stop();
 }
 
