@@ -692,3 +692,27 @@ Test(aof, a_failed_sync_during_a_rewrite_is_recovered_from) {
     cr_assert_eq(keyspace_count(&ks), 3);
     stop();
 }
+
+/* The child hangs at its first call, so that the sync fails while the base is being made. */
+Test(aof, a_sync_that_fails_while_enabling_begins_it_again) {
+    options.policy = AOF_FSYNC_ALWAYS;
+    start();
+    set("a", "1");
+    aof_disable(aof);
+    io_fault_set(IO_OPEN, (struct io_fault){.delay_ms = 500});
+    aof_enable(aof);
+    cr_assert(help_wait(has_child, NULL));
+    io_fault_reset();
+    io_fault_set(IO_SYNC, (struct io_fault){.code = EIO, .count = 1});
+    set("b", "2");
+    cr_assert_eq(aof_phase(aof), AOF_ENABLING);
+    wait_phase(AOF_ON);
+    cr_assert_eq(info().consecutive_failures, 0);
+    cr_assert_gt(info().rewrites, 1, "the first attempt was given up");
+    set("c", "3");
+    cr_assert(help_wait(is_synced, NULL));
+    crash();
+    start();
+    cr_assert_eq(keyspace_count(&ks), 3);
+    stop();
+}
