@@ -3,9 +3,17 @@
 
 #include "server/exec/blocking.h"
 #include "server/exec/call.h"
+#include "server/exec/file_queue.h"
 #include "server/exec/monitor.h"
 #include "storage/base/check.h"
 #include "storage/base/mem.h"
+
+/* From the thread of the files. */
+static void on_file_end(void *arg) {
+    const struct engine *e = arg;
+
+    if (e->hooks.wake) e->hooks.wake(e->hooks.arg);
+}
 
 void engine_init(struct engine *e, struct conf *conf, struct aof *aof) {
     e->conf = conf;
@@ -27,10 +35,12 @@ void engine_init(struct engine *e, struct conf *conf, struct aof *aof) {
     rdb_saver_init(&e->saver, &e->ks, &(struct rdb_saver_hooks){0});
     command_registry_seal(&e->commands);
     acl_init(e);
+    e->files = file_queue_new(on_file_end, e);
 }
 
 void engine_release(struct engine *e) {
     CHECK(list_empty(&e->sessions));
+    engine_finish_files(e, 0);
     blocking_release(e);
     interests_release(&e->interests);
     links_release(&e->links);
@@ -50,6 +60,11 @@ void engine_release(struct engine *e) {
     bytes_release(&e->gone_key);
     mem_free(e->args.v);
     mem_free(e->args_within.v);
+}
+
+void engine_finish_files(struct engine *e, int deadline_ms) {
+    file_queue_free(e->files, deadline_ms);
+    e->files = NULL;
 }
 
 void engine_forget_session(struct engine *e, struct session *s) {

@@ -127,6 +127,7 @@ struct engine {
     struct library_hooks libraries; /* what compiles those of ks.libraries; set there */
 
     struct acl acl;
+    struct file_queue *files; /* CONFIG REWRITE, ACL SAVE */
     struct audit audit;
     struct auth_delay auth_delay;
     struct pubsub pubsub;
@@ -167,6 +168,9 @@ struct engine {
 
 void engine_init(struct engine *e, struct conf *conf, struct aof *aof);
 void engine_release(struct engine *e);
+
+/* What CONFIG REWRITE and ACL SAVE have begun is written, within deadline_ms. No more is begun. */
+void engine_finish_files(struct engine *e, int deadline_ms);
 
 /* A session goes away: nothing of the engine points to it any more. */
 void engine_forget_session(struct engine *e, struct session *s);

@@ -27,6 +27,21 @@ static int sys_reopen(int fd) {
     return open(path, O_WRONLY | O_CLOEXEC);
 }
 
+static int sys_create_private(int dirfd, const char *name) {
+    return openat(dirfd, name, O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600);
+}
+
+static int sys_set_access(int fd, const struct stat *like) {
+    struct stat st;
+
+    if (fstat(fd, &st) < 0) return -1;
+    if (st.st_uid != like->st_uid || st.st_gid != like->st_gid) {
+        /* Another owner is the privilege of root, which the server need not be. */
+        if (fchown(fd, like->st_uid, like->st_gid) < 0 && errno != EPERM) return -1;
+    }
+    return fchmod(fd, like->st_mode & 07777);
+}
+
 static ssize_t sys_write(int fd, const void *p, size_t n, off_t at) {
     return at < 0 ? write(fd, p, n) : pwrite(fd, p, n, at);
 }
@@ -98,12 +113,14 @@ static bool sys_is_written(int fd) {
 const struct io_backend io_system = {
     .open = sys_open,
     .reopen = sys_reopen,
+    .create_private = sys_create_private,
     .close = close,
     .read = pread,
     .write = sys_write,
     .sync = fdatasync,
     .sync_dir = fsync,
     .truncate = ftruncate,
+    .set_access = sys_set_access,
     .rename = sys_rename,
     .unlink = unlinkat,
     .link = sys_link,

@@ -274,7 +274,35 @@ def lock_taken():
         holds(s, "before", "after")
 
 
+def mounted_configuration():
+    """A file that is a mount point, as in a container, is written in place."""
+    with Server(start=False) as s:
+        real, path = os.path.join(s.dir, "real.conf"), os.path.join(s.dir, "c.conf")
+        for name in real, path:
+            with open(name, "w") as f:
+                f.write("# kept\n")
+        if subprocess.run(["mount", "--bind", real, path], stderr=subprocess.DEVNULL).returncode:
+            return "not tried: no right to mount"
+        try:
+            s.conf = ["c.conf"]
+            s.start()
+            conn = s.conn()
+            for timeout in "1001", "77":
+                conn.call("CONFIG", "SET", "timeout", timeout)
+                equal("CONFIG REWRITE", ask(conn, "CONFIG", "REWRITE"), b"OK")
+                with open(real) as f:
+                    text = f.read()
+                check("# kept\n" in text and "timeout %s\n" % timeout in text, text)
+            left = [n for n in os.listdir(s.dir) if ".conf." in n]
+            equal("files left", left, [])
+        finally:
+            s.kill()
+            subprocess.run(["umount", path], check=True)
+    return None
+
+
 TESTS = {
+    "the configuration is a mount point": mounted_configuration,
     "the lock file is deleted": lock_deleted,
     "the lock file is taken by another process": lock_taken,
     "the folder is deleted, always": folder_deleted("always"),

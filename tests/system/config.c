@@ -69,6 +69,21 @@ Test(config, rewrite_keeps_comments_and_order) {
     EXPECT(ask_open(s), "[$timeout $77]", "CONFIG GET timeout");
 }
 
+Test(config, rewrite_in_a_transaction_is_done_within_it) {
+    struct server *s = server_new();
+
+    server_write_file(s, "c.conf", "hz 10\n");
+    server_start(s, "c.conf", NULL);
+    redisContext *c = ask_open(s);
+    EXPECT(c, "+OK", "MULTI");
+    EXPECT(c, "+QUEUED", "CONFIG SET timeout 5");
+    EXPECT(c, "+QUEUED", "CONFIG REWRITE");
+    EXPECT(c, "+QUEUED", "CONFIG SET timeout 6");
+    EXPECT(c, "[+OK +OK +OK]", "EXEC");
+    char *text = server_read_file(s, "c.conf");
+    cr_assert(strstr(text, "timeout 5\n"), "%s", text);
+}
+
 Test(config, rewrite_without_a_file_is_an_error) {
     redisContext *c = ask_open(server_run(NULL, NULL));
 
