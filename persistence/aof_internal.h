@@ -15,7 +15,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { AOF_PATH_MAX = 4096 + AOF_NAME_MAX };
+enum { AOF_PATH_MAX = 4096 + AOF_NAME_MAX, AOF_KEPT_NAME_MAX = AOF_NAME_MAX + 64 };
 
 /* For a backup the log only goes to a new increment; there is no child. */
 enum rewrite_purpose {
@@ -154,6 +154,11 @@ void aof_remove_temps(int dirfd, const char *stem);
 
 /* `m` becomes the manifest of the log named `stem`, durably. Any thread. */
 int aof_publish_manifest(int dirfd, const char *stem, const struct aof_manifest *m, struct err *e);
+
+/* Writes `m` as "<stem>.manifest.before-TIME", whose name goes to `name`: in the manifest's place
+ * it brings back a log that gives way to another. Nothing removes its files. Any thread. */
+int aof_keep_manifest(int dirfd, const char *stem, const struct aof_manifest *m,
+                      char name[AOF_KEPT_NAME_MAX], struct err *e);
 
 /* Around the making of a log where there was none. The end must not be forgotten: a manifest that
  * is lost later would be taken for one that never was. Any thread. */

@@ -99,6 +99,18 @@ int aof_publish_manifest(int dirfd, const char *stem, const struct aof_manifest 
     return rc;
 }
 
+int aof_keep_manifest(int dirfd, const char *stem, const struct aof_manifest *m,
+                      char name[AOF_KEPT_NAME_MAX], struct err *e) {
+    struct bytes text = {0};
+    int rc;
+
+    snprintf(name, AOF_KEPT_NAME_MAX, "%s.manifest.before-%lld", stem, (long long)clock_wall_ms());
+    aof_manifest_format(m, &text);
+    rc = io_replace(dirfd, name, bytes_slice(&text), e);
+    bytes_release(&text);
+    return rc;
+}
+
 static void creation_name(const char *stem, char *out) {
     snprintf(out, AOF_NAME_MAX + 16, ".%s.creating", stem);
 }
@@ -152,18 +164,11 @@ int aof_open_directory(const char *dirname, const char *stem, bool is_ours, stru
     return -1;
 }
 
-/* The log that stood there was not loaded, so what it holds is not in memory: it is kept aside. In
- * the manifest's place this copy brings it back; nothing removes its files. */
+/* The log that stood there was not loaded, so what it holds is not in memory: it is kept aside. */
 static int keep_aside(struct aof_job *job) {
-    char name[AOF_NAME_MAX + 64];
-    struct bytes text = {0};
-    int rc;
+    char name[AOF_KEPT_NAME_MAX];
 
-    snprintf(name, sizeof name, "%s.manifest.before-%lld", job->stem, (long long)clock_wall_ms());
-    aof_manifest_format(&job->manifest, &text);
-    rc = io_replace(job->dirfd, name, bytes_slice(&text), &job->err);
-    bytes_release(&text);
-    if (rc < 0) return -1;
+    if (aof_keep_manifest(job->dirfd, job->stem, &job->manifest, name, &job->err) < 0) return -1;
     log_warning(
         "There was an append only file that this server has not loaded. It is kept: '%s/%s' "
         "names its files, and brings it back when it is renamed to '%s.manifest'",

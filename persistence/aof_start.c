@@ -107,15 +107,9 @@ static int create_log(struct aof *a, bool anew, struct err *e) {
 /* The log was loaded up to some moment: it goes on in files of its own. What was there stays, and
  * so does its manifest, under another name: in its place it brings everything back. */
 static int leave_past(struct aof *a, struct aof_loaded *l, struct err *e) {
-    char name[AOF_NAME_MAX + 64];
-    struct bytes text = {0};
-    int rc;
+    char name[AOF_KEPT_NAME_MAX];
+    int rc = aof_keep_manifest(a->dirfd, a->o.names.filename, &l->manifest, name, e);
 
-    snprintf(name, sizeof name, "%s.manifest.before-%lld", a->o.names.filename,
-             (long long)clock_wall_ms());
-    aof_manifest_format(&l->manifest, &text);
-    rc = io_replace(a->dirfd, name, bytes_slice(&text), e);
-    bytes_release(&text);
     a->manifest.base_seq = l->manifest.base_seq;
     a->manifest.incr_seq = l->manifest.incr_seq;
     a->next_epoch = l->next_epoch;
