@@ -267,4 +267,11 @@ int conf_rewrite(struct conf *c, struct err *e);
 /* The same with a line for every parameter, the defaults too (for tests). */
 int conf_rewrite_all(struct conf *c, struct err *e);
 
+/* The two steps of it. The first one takes the values of now (`all`: as conf_rewrite_all) and does
+ * not touch the disk; NULL: there is no file. The second one may run on any thread, once, and frees
+ * `r`. Rewrites of one configuration have to end in the order in which they began. */
+struct conf_rewriting;
+struct conf_rewriting *conf_rewrite_begin(struct conf *c, bool all, struct err *e);
+int conf_rewrite_finish(struct conf_rewriting *r, struct err *e);
+
 #endif

@@ -245,6 +245,24 @@ static void leave_failed_file(struct aof *a) {
     a->st.sync_error = a->st.write_error = 0;
 }
 
+static void note_lost_file(const struct aof *a) {
+    const char *why = strerror(a->st.sync_error);
+
+    if (a->st.sync_error == ENOENT)
+        log_warning("The append only directory was deleted or moved (%s). Writes are refused until "
+                    "it can be made anew",
+                    why);
+    else if (a->st.sync_error == EBUSY)
+        log_warning("The lock file '%s/%s' was deleted or replaced, and another process has locked "
+                    "the new one (%s). Writes are refused. Stop the other server: this one then "
+                    "makes new files of what it has in memory, and keeps the other one's files",
+                    a->path, AOF_LOCK, why);
+    else
+        log_warning("fsync of the AOF failed: %s. The file is not trusted any more; writes are "
+                    "refused until a new base and increment are durable",
+                    why);
+}
+
 void aof_on_wake(struct aof *a) {
     int before = a->st.write_error;
 
@@ -252,12 +270,7 @@ void aof_on_wake(struct aof *a) {
     if (a->st.write_error != before) note_write_error(a, before);
     if (a->st.sync_error && a->phase <= AOF_ENABLING) leave_failed_file(a);
     if (a->st.sync_error && a->phase == AOF_ON) {
-        log_warning(a->st.sync_error == ENOENT
-                        ? "The append only directory was deleted or moved (%s). Writes are refused "
-                          "until it can be made anew"
-                        : "fsync of the AOF failed: %s. The file is not trusted any more; writes "
-                          "are refused until a new base and increment are durable",
-                    strerror(a->st.sync_error));
+        note_lost_file(a);
         a->retry_at_us = 0; /* rewrites that failed before may have put it off by an hour */
         aof_enter(a, AOF_RECOVERING, "a sync failed");
         if (a->rw != RW_IDLE && a->purpose != RW_FOR_RECOVERY)

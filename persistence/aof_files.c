@@ -71,10 +71,9 @@ static void take_directory(struct aof *a) {
     bool opened = job->dirfd >= 0 && job->dirfd != a->dirfd;
 
     if (opened) {
-        disposer_close(a->disposer, a->lock_fd);
         disposer_close(a->disposer, a->dirfd);
         a->dirfd = job->dirfd;
-        a->lock_fd = job->lock_fd;
+        disposer_close(a->disposer, aof_watch_take_lock(a->watch, job->lock_fd));
         memcpy(a->path, job->path, sizeof a->path);
     }
     if (opened || a->foreign != job->foreign) {

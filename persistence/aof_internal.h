@@ -15,7 +15,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { AOF_PATH_MAX = 4096 + AOF_NAME_MAX };
+enum { AOF_PATH_MAX = 4096 + AOF_NAME_MAX, AOF_KEPT_NAME_MAX = AOF_NAME_MAX + 64 };
 
 /* For a backup the log only goes to a new increment; there is no child. */
 enum rewrite_purpose {
@@ -75,7 +75,7 @@ struct aof {
     enum aof_phase phase;
     bool logs; /* see aof_wants_commands */
     struct aof_writer *w;
-    int dirfd, lock_fd;
+    int dirfd;               /* its lock is the watch's */
     char path[AOF_PATH_MAX]; /* of the directory, since it was opened: 'dir' may change */
     struct aof_manifest manifest;
     bool foreign;          /* it names a log that was not loaded, and is about to be replaced */
@@ -156,6 +156,11 @@ void aof_remove_temps(int dirfd, const char *stem);
 /* `m` becomes the manifest of the log named `stem`, durably. Any thread. */
 int aof_publish_manifest(int dirfd, const char *stem, const struct aof_manifest *m, struct err *e);
 
+/* Writes `m` as "<stem>.manifest.before-TIME", whose name goes to `name`: in the manifest's place
+ * it brings back a log that gives way to another. Nothing removes its files. Any thread. */
+int aof_keep_manifest(int dirfd, const char *stem, const struct aof_manifest *m,
+                      char name[AOF_KEPT_NAME_MAX], struct err *e);
+
 /* Around the making of a log where there was none. The end must not be forgotten: a manifest that
  * is lost later would be taken for one that never was. Any thread. */
 int aof_creation_begins(int dirfd, const char *stem, struct err *e);
@@ -179,9 +184,15 @@ int aof_backup_remove_dir(int dirfd, const char *name, struct err *e);
 void aof_listing_step(struct aof *a); /* called from cron and on wake */
 bool aof_listing_stop(struct aof *a); /* true: no thread reads any more */
 
-/* Opens (makes) and locks the directory of a log. -1: nothing is open. Any thread. */
-int aof_open_directory(const char *dirname, const char *stem, int *dirfd, int *lock_fd,
-                       bool *made_lock, struct err *e);
+struct aof_opened {
+    int dirfd, lock_fd;
+    bool made_lock;
+};
+
+/* Opens (makes) and locks the directory of a log. -1: nothing is open. Any thread. `is_ours`: this
+ * process has files of the log open for writing. */
+int aof_open_directory(const char *dirname, const char *stem, bool is_ours, struct aof_opened *out,
+                       struct err *e);
 
 /* The directory's path, absolute if that of the working directory is known. */
 void aof_directory_path(const struct aof_names *n, char path[AOF_PATH_MAX]);

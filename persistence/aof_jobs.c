@@ -14,7 +14,6 @@
 #include "storage/base/mem.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 
@@ -100,6 +99,18 @@ int aof_publish_manifest(int dirfd, const char *stem, const struct aof_manifest 
     return rc;
 }
 
+int aof_keep_manifest(int dirfd, const char *stem, const struct aof_manifest *m,
+                      char name[AOF_KEPT_NAME_MAX], struct err *e) {
+    struct bytes text = {0};
+    int rc;
+
+    snprintf(name, AOF_KEPT_NAME_MAX, "%s.manifest.before-%lld", stem, (long long)clock_wall_ms());
+    aof_manifest_format(m, &text);
+    rc = io_replace(dirfd, name, bytes_slice(&text), e);
+    bytes_release(&text);
+    return rc;
+}
+
 static void creation_name(const char *stem, char *out) {
     snprintf(out, AOF_NAME_MAX + 16, ".%s.creating", stem);
 }
@@ -138,31 +149,26 @@ static int publish_manifest(struct aof_job *job) {
     return 0;
 }
 
-int aof_open_directory(const char *dirname, const char *stem, int *dirfd, int *lock_fd,
-                       bool *made_lock, struct err *e) {
-    *dirfd = io_open_dir(dirname, true, e);
-    if (*dirfd < 0) return -1;
-    *lock_fd = io_lock(*dirfd, AOF_LOCK, aof_lock_byte(stem), made_lock, e);
-    if (*lock_fd >= 0) return 0;
+int aof_open_directory(const char *dirname, const char *stem, bool is_ours, struct aof_opened *out,
+                       struct err *e) {
+    *out = (struct aof_opened){.lock_fd = -1};
+    out->dirfd = io_open_dir(dirname, true, e);
+    if (out->dirfd < 0) return -1;
+    if (is_ours || aof_check_unused(out->dirfd, stem, e) == 0)
+        out->lock_fd = io_lock(out->dirfd, AOF_LOCK, aof_lock_byte(stem), &out->made_lock, e);
+    if (out->lock_fd >= 0) return 0;
     if (e->code == EWOULDBLOCK)
         err_set(e, EWOULDBLOCK, "another server is using the append only directory '%s'", dirname);
-    io_close(*dirfd);
-    *dirfd = -1;
+    io_close(out->dirfd);
+    out->dirfd = -1;
     return -1;
 }
 
-/* The log that stood there was not loaded, so what it holds is not in memory: it is kept aside. In
- * the manifest's place this copy brings it back; nothing removes its files. */
+/* The log that stood there was not loaded, so what it holds is not in memory: it is kept aside. */
 static int keep_aside(struct aof_job *job) {
-    char name[AOF_NAME_MAX + 64];
-    struct bytes text = {0};
-    int rc;
+    char name[AOF_KEPT_NAME_MAX];
 
-    snprintf(name, sizeof name, "%s.manifest.before-%lld", job->stem, (long long)clock_wall_ms());
-    aof_manifest_format(&job->manifest, &text);
-    rc = io_replace(job->dirfd, name, bytes_slice(&text), &job->err);
-    bytes_release(&text);
-    if (rc < 0) return -1;
+    if (aof_keep_manifest(job->dirfd, job->stem, &job->manifest, name, &job->err) < 0) return -1;
     log_warning(
         "There was an append only file that this server has not loaded. It is kept: '%s/%s' "
         "names its files, and brings it back when it is renamed to '%s.manifest'",
@@ -172,13 +178,16 @@ static int keep_aside(struct aof_job *job) {
     return 0;
 }
 
-/* The log was off at the start: nothing of its directory is known yet. */
+/* Nothing of the directory is known yet: the log was off at the start, or its directory is gone. */
 static int open_directory(struct aof_job *job) {
     struct aof_names n = {.dirname = job->dirname, .filename = job->stem};
     struct err *e = &job->err;
+    struct aof_opened opened;
 
-    if (aof_open_directory(job->path, job->stem, &job->dirfd, &job->lock_fd, NULL, e) < 0)
-        return -1;
+    *e = (struct err){0};
+    if (aof_open_directory(job->path, job->stem, job->a->dirfd >= 0, &opened, e) < 0) return -1;
+    job->dirfd = opened.dirfd;
+    job->lock_fd = opened.lock_fd;
     if (io_sync_dir(job->dirfd, e) < 0 || io_sync_parent(job->path, e) < 0) goto fail;
     aof_manifest_release(&job->manifest);
     if (aof_manifest_adopt(job->dirfd, &n, &job->manifest, e) < 0) goto fail;
@@ -195,13 +204,22 @@ bool aof_is_named_first(enum rewrite_purpose p) {
     return p == RW_FOR_SIZE || p == RW_FOR_BACKUP;
 }
 
-/* The directory that is open is still the one of that path. */
-static bool is_in_place(const struct aof_job *job) {
-    struct io_stat open, there;
+static enum aof_place check_place(struct aof_job *job) {
+    return aof_watch_check(job->a->watch, job->path, job->a->dirfd, &job->err);
+}
 
-    return job->a->dirfd >= 0 && io_fstat(job->a->dirfd, &open) == 0 &&
-           io_stat(AT_FDCWD, job->path, &there) == 0 && open.device == there.device &&
-           open.inode == there.inode;
+/* The directory for new files: the one that is open, if it is still that of the path and locked. A
+ * new one has to begin with a base: only the recovery and enabling make it. */
+static int take_place(struct aof_job *job) {
+    enum aof_place place = job->a->dirfd < 0 ? AOF_ELSEWHERE : check_place(job);
+
+    if (place == AOF_IN_PLACE) {
+        job->dirfd = job->a->dirfd;
+        return 0;
+    }
+    if (place != AOF_ELSEWHERE) return -1;
+    if (job->a->dirfd >= 0 && aof_is_named_first(job->purpose)) return -1;
+    return open_directory(job);
 }
 
 int aof_run_open(struct aof_job *job) {
@@ -216,13 +234,7 @@ int aof_run_prepare(struct aof_job *job) {
     bool first;
 
     job->fd = -1;
-    if (is_in_place(job))
-        job->dirfd = job->a->dirfd;
-    else if (job->a->dirfd >= 0 && aof_is_named_first(job->purpose))
-        return err_set(&job->err, ENOENT, "the append only directory '%s' was deleted or moved",
-                       job->path); /* a new one has to begin with a base: the recovery makes it */
-    else if (open_directory(job) < 0)
-        return -1;
+    if (take_place(job) < 0) return -1;
     if (job->foreign && keep_aside(job) < 0) return -1;
     first = job->manifest.n == 0;
     f = aof_manifest_add_incr(&job->manifest, job->stem);
@@ -293,6 +305,7 @@ int aof_run_publish(struct aof_job *job) {
     int rc;
 
     job->dirfd = job->a->dirfd;
+    if (check_place(job) != AOF_IN_PLACE) return -1;
     if (job->purpose == RW_FOR_RECOVERY) aof_writer_open_files(&job->files, job->fd);
     rc = publish_base(job);
     if (job->published) return rc;

@@ -30,6 +30,22 @@ uint64_t aof_lock_byte(const char *filename) {
     return crc64(0, filename, strlen(filename)) & INT64_MAX;
 }
 
+int aof_check_unused(int dirfd, const char *stem, struct err *e) {
+    struct aof_manifest m = {0};
+    char name[AOF_NAME_MAX + 16];
+    int rc = 0;
+
+    if (io_exists(dirfd, AOF_LOCK)) return 0;
+    aof_manifest_name(stem, name);
+    if (aof_manifest_read(dirfd, name, &m, NULL) != 0) return 0; /* the reader says what is wrong */
+    for (size_t i = 0; i < m.n && rc == 0; i++)
+        if (m.files[i].type == AOF_INCR && io_is_written(dirfd, m.files[i].name))
+            rc = err_set(e, EWOULDBLOCK, "another process has '%s' open for writing",
+                         m.files[i].name);
+    aof_manifest_release(&m);
+    return rc;
+}
+
 int aof_manifest_read(int dirfd, const char *name, struct aof_manifest *m, struct err *e) {
     struct bytes text = {0};
     int64_t size;

@@ -86,6 +86,10 @@ bool aof_is_header_only(int dirfd, const char *name);
 #define AOF_LOCK ".lock"
 uint64_t aof_lock_byte(const char *filename);
 
+/* A directory whose AOF_LOCK was deleted shows no server that uses it. -1: another process has an
+ * increment of the log named `stem` open for writing. Looks only if there is no AOF_LOCK. */
+int aof_check_unused(int dirfd, const char *stem, struct err *e);
+
 /* The manifest of a directory whose log is about to be replaced rather than read (enabling at run
  * time): an empty one if there is no log. -1 if there are data files that no manifest names. */
 int aof_manifest_adopt(int dirfd, const struct aof_names *n, struct aof_manifest *m, struct err *e);

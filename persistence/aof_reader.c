@@ -434,7 +434,7 @@ static enum outcome deliver(struct reader *rd) {
     for (size_t i = 0; i < rd->ncmds; i++) {
         const struct parsed *c = &rd->cmds[i];
 
-        if (rd->ops->command(rd->arg, c->argc, rd->args.v + c->first, &e) < 0) {
+        if (rd->ops->command && rd->ops->command(rd->arg, c->argc, rd->args.v + c->first, &e) < 0) {
             rd->w.at = (size_t)(rd->args.v[c->first].p - rd->w.buf);
             explain(rd, "%s", e.text);
             return OUT_STOP;

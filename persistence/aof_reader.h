@@ -48,7 +48,8 @@ struct aof_report {
 };
 
 struct aof_reader_ops {
-    /* One command of a good unit; MULTI and EXEC are not passed on. -1 ends with AOF_REFUSED. */
+    /* One command of a good unit; MULTI and EXEC are not passed on. -1 ends with AOF_REFUSED. NULL:
+     * they are only read. */
     int (*command)(void *arg, size_t argc, const struct slice *argv, struct err *e);
     /* Before the commands of a unit that carries a time. May be NULL. */
     void (*time)(void *arg, uint64_t offset, int64_t ms);

@@ -9,31 +9,19 @@
 #include "storage/base/log.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 
-static int no_command(void *arg, size_t argc, const struct slice *argv, struct err *e) {
-    (void)arg;
-    (void)argc;
-    (void)argv;
-    (void)e;
-    return 0;
-}
-
 static int check_rdb(void *arg, int fd, uint64_t *end, struct err *e) {
-    struct rdb_read o = {.rules = {.hash = {.now_ms = HASH_ALL}, .list = {.fill = -2}},
-                         .checksum = true,
-                         .ndbs = INT_MAX};
     struct rdb_report r;
 
     (void)arg;
-    if (rdb_read(fd, &o, &(struct rdb_sink){0}, NULL, &r, e) < 0) return -1;
+    if (rdb_check(fd, false, &r, e) < 0) return -1;
     *end = r.at;
     return 0;
 }
 
 static int check_file(int dirfd, const char *name, struct err *e) {
-    static const struct aof_reader_ops ops = {.command = no_command, .preamble = check_rdb};
+    static const struct aof_reader_ops ops = {.preamble = check_rdb};
     struct aof_report r;
     int fd = io_open_read(dirfd, name, e);
 

@@ -23,27 +23,25 @@ void aof_directory_path(const struct aof_names *n, char path[AOF_PATH_MAX]) {
     snprintf(path, AOF_PATH_MAX, "%s%s%s", absolute ? n->dir : "", absolute ? "/" : "", n->dirname);
 }
 
-static void on_gone(void *arg) {
+static void on_gone(void *arg, int code) {
     struct aof *a = arg;
 
-    aof_writer_fail(a->w, ENOENT);
+    aof_writer_fail(a->w, code);
 }
 
 struct aof *aof_new(struct keyspace *ks, const struct aof_options *o, const struct aof_hooks *h) {
     struct aof *a = mem_calloc(sizeof *a);
-    char manifest[AOF_NAME_MAX + 16];
 
     a->ks = ks;
     aof_keep_options(a, o);
     a->h = *h;
-    a->dirfd = a->lock_fd = a->incr_fd = -1;
+    a->dirfd = a->incr_fd = -1;
     a->db = -1;
     a->next_epoch = 1;
     a->info.last_rewrite_sec = -1;
     a->info.last_rewrite_ok = true;
     a->disposer = disposer_new();
-    aof_manifest_name(a->o.names.filename, manifest);
-    a->watch = aof_watch_new(manifest, on_gone, a);
+    a->watch = aof_watch_new(a->o.names.filename, on_gone, a);
     a->w = aof_writer_new(h->wake, h->arg, a->disposer);
     aof_writer_set_policy(a->w, o->policy);
     return a;
@@ -109,15 +107,9 @@ static int create_log(struct aof *a, bool anew, struct err *e) {
 /* The log was loaded up to some moment: it goes on in files of its own. What was there stays, and
  * so does its manifest, under another name: in its place it brings everything back. */
 static int leave_past(struct aof *a, struct aof_loaded *l, struct err *e) {
-    char name[AOF_NAME_MAX + 64];
-    struct bytes text = {0};
-    int rc;
+    char name[AOF_KEPT_NAME_MAX];
+    int rc = aof_keep_manifest(a->dirfd, a->o.names.filename, &l->manifest, name, e);
 
-    snprintf(name, sizeof name, "%s.manifest.before-%lld", a->o.names.filename,
-             (long long)clock_wall_ms());
-    aof_manifest_format(&l->manifest, &text);
-    rc = io_replace(a->dirfd, name, bytes_slice(&text), e);
-    bytes_release(&text);
     a->manifest.base_seq = l->manifest.base_seq;
     a->manifest.incr_seq = l->manifest.incr_seq;
     a->next_epoch = l->next_epoch;
@@ -199,6 +191,11 @@ static int leave_strays(struct aof *a, const struct aof_loaded *l, bool *left, s
 
 /* ---------------------------------------------------------------- durability of what was read */
 
+static int err_changed(const char *name, struct err *e) {
+    return err_set(e, EBUSY, "'%s' has changed while it was read: is another server using it?",
+                   name);
+}
+
 static int rewrite_tail(struct aof *a, const struct aof_loaded_file *f, struct err *e) {
     int fd, rc = -1;
 
@@ -206,8 +203,7 @@ static int rewrite_tail(struct aof *a, const struct aof_loaded_file *f, struct e
     fd = io_open_write(a->dirfd, f->name, e);
     if (fd < 0) return -1;
     if (io_size(fd, e) != (int64_t)f->raw_size) {
-        err_set(e, EBUSY, "'%s' has changed while it was read: is another server using it?",
-                f->name);
+        err_changed(f->name, e);
         goto out;
     }
     /* Room stands there after a crash. */
@@ -276,6 +272,10 @@ static int go_on(struct aof *a, const struct aof_loaded *l, const struct aof_fil
     int fd = io_open_append(a->dirfd, f->name, e);
 
     if (fd < 0) return -1;
+    if (io_size(fd, e) != (int64_t)size) {
+        io_close(fd);
+        return err_changed(f->name, e);
+    }
     a->incr_bytes_before -= size;
     memcpy(a->current, f->name, sizeof a->current);
     aof_writer_restart(a->w, fd, size, a->appended, a->o.checksum);
@@ -320,14 +320,15 @@ static int begin(struct aof *a, struct aof_loaded *l, struct err *e) {
  * the directory is left as it was found. */
 int aof_start(struct aof *a, const struct aof_load_options *options, struct err *e) {
     struct aof_loaded loaded = {0};
-    bool made_lock;
+    struct aof_opened opened;
     int rc;
 
     aof_directory_path(&a->o.names, a->path);
-    if (aof_open_directory(a->path, a->o.names.filename, &a->dirfd, &a->lock_fd, &made_lock, e) < 0)
-        return -1;
+    if (aof_open_directory(a->path, a->o.names.filename, false, &opened, e) < 0) return -1;
+    a->dirfd = opened.dirfd;
+    aof_watch_take_lock(a->watch, opened.lock_fd);
     if (aof_load(a->dirfd, options, &loaded, e) < 0) {
-        if (made_lock) io_unlink(a->dirfd, AOF_LOCK, NULL);
+        if (opened.made_lock) io_unlink(a->dirfd, AOF_LOCK, NULL);
         return -1;
     }
     rc = begin(a, &loaded, e);
@@ -398,13 +399,12 @@ bool aof_stop(struct aof *a, int deadline_ms) {
     if (a->phase == AOF_ON) ok = settle(a, deadline_ms);
     if (a->phase == AOF_RECOVERING) ok = false;
     if (!ended) return false; /* a thread hangs at the disk and uses what is here until the exit */
-    aof_watch_free(a->watch);
     aof_writer_free(a->w, !ok);
     disposer_free(a->disposer, deadline_ms);
+    aof_watch_free(a->watch); /* the lock goes last */
     aof_manifest_release(&a->manifest);
     aof_manifest_release(&a->doubtful);
     bytes_release(&a->buf);
-    io_close(a->lock_fd);
     io_close(a->dirfd);
     mem_free(a);
     return ok;

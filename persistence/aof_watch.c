@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "persistence/aof_watch.h"
 
+#include "persistence/aof_load.h"
 #include "storage/base/clock.h"
 #include "storage/base/io.h"
+#include "storage/base/log.h"
 #include "storage/base/mem.h"
 
 #include <errno.h>
@@ -16,61 +18,157 @@ enum { EVERY_MS = 500 };
 
 struct aof_watch {
     pthread_mutex_t mu;
-    pthread_cond_t changed;
+    pthread_cond_t changed; /* for the thread */
+    pthread_cond_t looked;  /* `looking` has ended */
     pthread_t thread;
     bool started, stopping;
+    bool looking;      /* a thread looks at the lock file; others wait for its end */
+    int lock_fd;       /* replaced by the thread that is `looking` only */
     int dirfd;         /* -1: nothing is watched */
     uint64_t watching; /* counts aof_watch_begin(): a look at an earlier directory says nothing */
-    char *path, *manifest;
-    void (*gone)(void *arg);
+    char *path, *stem;
+    void (*gone)(void *arg, int code);
     void *arg;
 };
 
-struct aof_watch *aof_watch_new(const char *manifest, void (*gone)(void *arg), void *arg) {
+struct aof_watch *aof_watch_new(const char *stem, void (*gone)(void *arg, int code), void *arg) {
     struct aof_watch *w = mem_calloc(sizeof *w);
 
     pthread_mutex_init(&w->mu, NULL);
     pthread_cond_init(&w->changed, NULL);
-    w->dirfd = -1;
-    w->manifest = mem_strdup(manifest);
+    pthread_cond_init(&w->looked, NULL);
+    w->dirfd = w->lock_fd = -1;
+    w->stem = mem_strdup(stem);
     w->gone = gone;
     w->arg = arg;
     return w;
 }
 
-/* Only a path that leads elsewhere, or nowhere, counts: a disk that cannot be read is another
- * matter.
- */
-static bool is_gone(const char *path, const char *manifest, const struct io_stat *dir) {
-    struct io_stat now;
-    char name[4096];
+/* ---------------------------------------------------------------- looking, without mu */
 
-    if (io_stat(AT_FDCWD, path, &now) < 0) return errno == ENOENT || errno == ENOTDIR;
-    if (now.device != dir->device || now.inode != dir->inode) return true;
-    snprintf(name, sizeof name, "%s/%s", path, manifest);
-    return io_stat(AT_FDCWD, name, &now) < 0 && errno == ENOENT;
+static bool is_missing(void) {
+    return errno == ENOENT || errno == ENOTDIR;
 }
 
+static bool is_same(const struct io_stat *a, const struct io_stat *b) {
+    return a->device == b->device && a->inode == b->inode;
+}
+
+/* Only a path that leads elsewhere, or nowhere, counts: a disk that cannot be read is another
+ * matter. */
+static enum aof_place look_at_directory(const char *path, int dirfd, struct err *e) {
+    struct io_stat open, there;
+
+    if (io_fstat(dirfd, &open) == 0 && io_stat(AT_FDCWD, path, &there) == 0) {
+        if (is_same(&open, &there)) return AOF_IN_PLACE;
+    } else if (!is_missing()) {
+        err_set(e, errno, "cannot look at the append only directory '%s': %s", path,
+                strerror(errno));
+        return AOF_UNKNOWN;
+    }
+    err_set(e, ENOENT, "the append only directory '%s' was deleted or moved", path);
+    return AOF_ELSEWHERE;
+}
+
+static bool has_manifest(int dirfd, const char *stem) {
+    char name[AOF_NAME_MAX + 16];
+    struct io_stat st;
+
+    aof_manifest_name(stem, name);
+    return io_stat(dirfd, name, &st) == 0 || errno != ENOENT;
+}
+
+static bool is_lock_file(int dirfd, int lock_fd) {
+    struct io_stat locked, there;
+
+    if (io_fstat(lock_fd, &locked) < 0) return false;
+    if (io_stat(dirfd, AOF_LOCK, &there) < 0) return !is_missing();
+    return is_same(&locked, &there);
+}
+
+/* A new lock file, in *fd. A server that starts leaves its lock file when it ends: so one that this
+ * process has not made says that the files may have changed. */
+static enum aof_place lock_again(const struct aof_watch *w, const char *path, int dirfd, int *fd,
+                                 struct err *e) {
+    bool made;
+
+    *fd = io_lock(dirfd, AOF_LOCK, aof_lock_byte(w->stem), &made, e);
+    if (*fd < 0 && e->code != EWOULDBLOCK) return AOF_UNKNOWN;
+    if (*fd < 0) {
+        err_set(e, EBUSY, "another process has locked '%s/%s'", path, AOF_LOCK);
+        return AOF_TAKEN;
+    }
+    if (made) {
+        log_warning("The lock file '%s/%s' was deleted or moved. It was made and locked again. It "
+                    "keeps other servers out of the append only directory: do not delete it",
+                    path, AOF_LOCK);
+        return AOF_IN_PLACE;
+    }
+    io_close(*fd);
+    *fd = -1;
+    err_set(e, EBUSY, "another process has made '%s/%s' anew", path, AOF_LOCK);
+    return AOF_ELSEWHERE;
+}
+
+/* ---------------------------------------------------------------- looking, with mu */
+
 /* With mu held, which it gives up while it looks: the main thread takes it too. */
+static enum aof_place secure(struct aof_watch *w, const char *path, int dirfd, bool manifest_too,
+                             struct err *e) {
+    enum aof_place place;
+    int lock_fd, fd = -1;
+
+    while (w->looking) pthread_cond_wait(&w->looked, &w->mu);
+    w->looking = true;
+    lock_fd = w->lock_fd;
+    pthread_mutex_unlock(&w->mu);
+    place = look_at_directory(path, dirfd, e);
+    if (place == AOF_IN_PLACE && manifest_too && !has_manifest(dirfd, w->stem)) {
+        err_set(e, ENOENT, "the manifest in '%s' was deleted or moved", path);
+        place = AOF_ELSEWHERE;
+    }
+    if (place == AOF_IN_PLACE && !is_lock_file(dirfd, lock_fd))
+        place = lock_again(w, path, dirfd, &fd, e);
+    if (fd >= 0) io_close(lock_fd); /* of a file that is not the lock file any more */
+    pthread_mutex_lock(&w->mu);
+    if (fd >= 0) w->lock_fd = fd;
+    w->looking = false;
+    pthread_cond_broadcast(&w->looked);
+    return place;
+}
+
 static void look(struct aof_watch *w) {
     uint64_t watching = w->watching;
-    struct io_stat dir;
+    struct err e = {0};
+    enum aof_place place;
     char *path;
-    bool gone;
     int fd;
 
     if (w->dirfd < 0) return;
     fd = dup(w->dirfd); /* that one may be closed meanwhile */
+    if (fd < 0) return;
     path = mem_strdup(w->path);
+    place = secure(w, path, fd, true, &e);
     pthread_mutex_unlock(&w->mu);
-    gone = fd >= 0 && io_fstat(fd, &dir) == 0 && is_gone(path, w->manifest, &dir);
     mem_free(path);
     io_close(fd);
     pthread_mutex_lock(&w->mu);
-    if (!gone || watching != w->watching || w->dirfd < 0) return;
+    if (place == AOF_IN_PLACE || place == AOF_UNKNOWN) return;
+    if (watching != w->watching || w->dirfd < 0) return;
     w->dirfd = -1;
-    w->gone(w->arg);
+    w->gone(w->arg, e.code);
 }
+
+enum aof_place aof_watch_check(struct aof_watch *w, const char *path, int dirfd, struct err *e) {
+    enum aof_place place;
+
+    pthread_mutex_lock(&w->mu);
+    place = secure(w, path, dirfd, false, e);
+    pthread_mutex_unlock(&w->mu);
+    return place;
+}
+
+/* ---------------------------------------------------------------- the thread */
 
 static void *run(void *arg) {
     struct aof_watch *w = arg;
@@ -114,13 +212,24 @@ void aof_watch_end(struct aof_watch *w) {
     pthread_mutex_unlock(&w->mu);
 }
 
+int aof_watch_take_lock(struct aof_watch *w, int lock_fd) {
+    int old;
+
+    pthread_mutex_lock(&w->mu);
+    old = w->lock_fd;
+    w->lock_fd = lock_fd;
+    pthread_mutex_unlock(&w->mu);
+    return old;
+}
+
 void aof_watch_free(struct aof_watch *w) {
     pthread_mutex_lock(&w->mu);
     w->stopping = true;
     pthread_cond_signal(&w->changed);
     pthread_mutex_unlock(&w->mu);
     if (w->started) pthread_join(w->thread, NULL);
+    io_close(w->lock_fd);
     mem_free(w->path);
-    mem_free(w->manifest);
+    mem_free(w->stem);
     mem_free(w);
 }

@@ -162,6 +162,10 @@ struct rdb_report {
 int rdb_read(int fd, const struct rdb_read *o, const struct rdb_sink *sink, void *arg,
              struct rdb_report *out, struct err *e);
 
+/* Reads everything as a server does and keeps nothing. `modules`: what modules have written is
+ * passed over; otherwise it is an error. */
+int rdb_check(int fd, bool modules, struct rdb_report *out, struct err *e);
+
 /* Whether a file begins as an RDB does at `start`. */
 bool rdb_is_one(int fd, uint64_t start);
 

@@ -7,6 +7,7 @@
 #include "storage/base/num.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 
 enum {
@@ -365,6 +366,15 @@ int rdb_read(int fd, const struct rdb_read *o, const struct rdb_sink *sink, void
     bytes_release(&r.key);
     rdb_in_release(&r.in);
     return ok ? 0 : -1;
+}
+
+int rdb_check(int fd, bool modules, struct rdb_report *out, struct err *e) {
+    struct rdb_read o = {.rules = {.hash = {.now_ms = HASH_ALL}, .list = {.fill = -2}},
+                         .checksum = true,
+                         .skip_modules = modules,
+                         .ndbs = INT_MAX};
+
+    return rdb_read(fd, &o, &(struct rdb_sink){0}, NULL, out, e);
 }
 
 bool rdb_is_one(int fd, uint64_t start) {

@@ -201,7 +201,9 @@ static int take_lock(const struct check *c) {
 
     if (!c->o->fix && !c->o->has_timestamp) return 0;
     if (!c->is_manifest && !io_exists(c->dirfd, ".lock")) return 0;
-    if (io_lock(c->dirfd, AOF_LOCK, aof_lock_byte(c->stem), NULL, &e) >= 0) return 0;
+    if (aof_check_unused(c->dirfd, c->stem, &e) == 0 &&
+        io_lock(c->dirfd, AOF_LOCK, aof_lock_byte(c->stem), NULL, &e) >= 0)
+        return 0;
     if (e.code == EWOULDBLOCK)
         printf("Cannot change %s: a server is using its directory\n", c->o->path);
     else

@@ -39,9 +39,6 @@ static int on_command(void *arg, size_t argc, const struct slice *argv, struct e
 /* Everything in it is looked at as a server would, and forgotten. */
 static int on_preamble(void *arg, int fd, uint64_t *end, struct err *e) {
     struct check *c = arg;
-    struct rdb_read o = {.rules = {.hash = {.now_ms = HASH_ALL}, .list = {.fill = -2}},
-                         .checksum = true,
-                         .ndbs = INT_MAX};
     struct rdb_report r;
     bool say = !c->quiet;
 
@@ -49,7 +46,7 @@ static int on_preamble(void *arg, int fd, uint64_t *end, struct err *e) {
         SAYF(c, "The AOF appears to start with an RDB preamble.\n");
         SAYF(c, "Checking the RDB preamble to start:\n");
     }
-    if (rdb_read(fd, &o, &(struct rdb_sink){0}, NULL, &r, e) < 0) {
+    if (rdb_check(fd, false, &r, e) < 0) {
         if (say) SAYF(c, "%s\nRDB preamble of AOF file is not sane, aborting.\n", e->text);
         return -1;
     }

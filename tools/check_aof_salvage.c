@@ -99,23 +99,11 @@ static bool on_unit(void *arg, const struct aof_report *r, uint64_t end, int64_t
     return true;
 }
 
-static int no_command(void *arg, size_t argc, const struct slice *argv, struct err *e) {
-    (void)arg;
-    (void)argc;
-    (void)argv;
-    (void)e;
-    return 0;
-}
-
 static int pass_rdb(void *arg, int fd, uint64_t *end, struct err *e) {
-    struct rdb_read o = {.rules = {.hash = {.now_ms = HASH_ALL}, .list = {.fill = -2}},
-                         .checksum = true,
-                         .skip_modules = true,
-                         .ndbs = INT_MAX};
     struct rdb_report r;
 
     (void)arg;
-    if (rdb_read(fd, &o, &(struct rdb_sink){0}, NULL, &r, e) < 0) return -1;
+    if (rdb_check(fd, true, &r, e) < 0) return -1;
     *end = r.at;
     return 0;
 }
@@ -127,8 +115,7 @@ static int by_offset(const void *a, const void *b) {
 }
 
 static void collect(struct salvage *s, struct source *from) {
-    static const struct aof_reader_ops ops = {
-        .command = no_command, .wanted = on_unit, .preamble = pass_rdb};
+    static const struct aof_reader_ops ops = {.wanted = on_unit, .preamble = pass_rdb};
     struct collecting k = {s, from};
     bool has_epoch = false;
     struct aof_report r;

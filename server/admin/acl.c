@@ -4,6 +4,7 @@
  */
 #include "conf/conf.h"
 #include "server/admin/rows.h"
+#include "server/admin/save_file.h"
 #include "server/exec/acl_file.h"
 #include "server/exec/audit.h"
 #include "server/exec/category.h"
@@ -143,16 +144,10 @@ static int cmd_acl_load(struct call *x) {
 }
 
 static int cmd_acl_save(struct call *x) {
-    struct err why;
-
     if (!x->e->v->aclfile[0]) return reply_err(x, ERR_NO_ACL_FILE);
-    if (acl_save(x->e, &why) < 0) {
-        log_warning("Saving the ACL file failed: %s", why.text);
-        return reply_err(x, "ERR There was an error trying to save the ACLs. Please check the "
-                            "server logs for more information");
-    }
-    reply_ok(&x->r);
-    return 0;
+    return save_file(x, acl_save_finish, acl_save_begin(x->e),
+                     "ERR There was an error trying to save the ACLs. Please check the server logs "
+                     "for more information");
 }
 
 /* ---------------------------------------------------------------- what there is */

@@ -12,17 +12,24 @@ static bool is_ready(const struct blocked *b) {
     return !aof_backup_busy(b->s->e->aof);
 }
 
+/* CLIENT UNBLOCK asks for an answer before the end. */
+#define STILL_AT_WORK "UNBLOCKED the step of the backup is still under way"
+
+static bool refuse(const struct blocked *b, struct reply *r, const char *text) {
+    engine_count_error(b->s->e, text);
+    reply_error_text(r, text, strlen(text));
+    return false;
+}
+
 /* The step that this client waited for went well, or the error is answered. */
 static bool went_well(const struct blocked *b, struct reply *r) {
     const struct aof_backup *k = aof_backup_state(b->s->e->aof);
     char text[600];
-    int n;
 
+    if (!is_ready(b)) return refuse(b, r, STILL_AT_WORK);
     if (!k->failed) return true;
-    n = snprintf(text, sizeof text, "ERR BACKUP: %s", k->why);
-    engine_count_error(b->s->e, text);
-    reply_error_text(r, text, (size_t)n);
-    return false;
+    snprintf(text, sizeof text, "ERR BACKUP: %s", k->why);
+    return refuse(b, r, text);
 }
 
 static int wait_for_step(struct call *x, int rc, const struct err *e,
@@ -124,12 +131,10 @@ static bool is_listed(const struct blocked *b) {
 }
 
 static void answer_list(struct blocked *b, struct reply *r) {
-    static const char no_thread[] = "ERR BACKUP: no thread could be started";
     const struct aof_backup_list *l = aof_backup_listed(b->s->e->aof);
 
-    if (l->failed) {
-        engine_count_error(b->s->e, no_thread);
-        reply_error_text(r, no_thread, sizeof no_thread - 1);
+    if (!is_listed(b) || l->failed) {
+        refuse(b, r, l->failed ? "ERR BACKUP: no thread could be started" : STILL_AT_WORK);
         return;
     }
     reply_array(r, l->n);

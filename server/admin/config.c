@@ -4,6 +4,7 @@
  */
 #include "conf/conf.h"
 #include "server/admin/rows.h"
+#include "server/admin/save_file.h"
 #include "server/exec/audit.h"
 #include "server/exec/blocking.h"
 #include "server/exec/secret.h"
@@ -100,12 +101,16 @@ static int cmd_config_set(struct call *x) {
 
 /* ---------------------------------------------------------------- the others */
 
+static int write_configuration(void *arg, struct err *e) {
+    return conf_rewrite_finish(arg, e);
+}
+
 static int cmd_config_rewrite(struct call *x) {
     struct err err;
+    struct conf_rewriting *r = conf_rewrite_begin(x->e->conf, false, &err);
 
-    if (conf_rewrite(x->e->conf, &err) < 0) return reply_errf(x, "ERR %s", err.text);
-    reply_ok(&x->r);
-    return 0;
+    if (!r) return reply_errf(x, "ERR %s", err.text);
+    return save_file(x, write_configuration, r, NULL);
 }
 
 static int cmd_config_resetstat(struct call *x) {

@@ -130,43 +130,6 @@ void acl_file_text(const struct acl_users *all, struct bytes *out) {
 
 /* ---------------------------------------------------------------- the file */
 
-/* The file's folder, opened, and its name in it. */
-static int open_folder(const char *path, const char **name, struct err *e) {
-    const char *slash = strrchr(path, '/');
-    struct bytes folder = {0};
-    int fd;
-
-    *name = slash ? slash + 1 : path;
-    if (slash)
-        bytes_append(&folder, path, (size_t)(slash - path) + 1);
-    else
-        bytes_append_str(&folder, ".");
-    fd = io_open_dir(bytes_cstr(&folder), false, e);
-    bytes_release(&folder);
-    return fd;
-}
-
-static int read_file(const char *path, struct bytes *out, struct err *e) {
-    const char *name;
-    int folder = open_folder(path, &name, e), fd = -1, rc = -1;
-    int64_t size;
-
-    if (folder < 0) return -1;
-    fd = io_open_read(folder, name, e);
-    close(folder);
-    if (fd < 0) return -1;
-    size = io_size(fd, e);
-    while (size >= 0) {
-        ssize_t n = io_read_at(fd, bytes_room(out, 4096), 4096, (off_t)out->n, e);
-
-        if (n > 0) out->n += (size_t)n;
-        if (n <= 0) rc = n == 0 ? 0 : -1;
-        if (n <= 0) break;
-    }
-    close(fd);
-    return rc;
-}
-
 static bool has_file(const struct engine *e) {
     return e->v->aclfile && e->v->aclfile[0];
 }
@@ -177,7 +140,7 @@ int acl_load(struct engine *e, struct bytes *why) {
     struct err err;
     int rc = -1;
 
-    if (read_file(e->v->aclfile, &text, &err) < 0) {
+    if (io_read_file(e->v->aclfile, &text, &err) < 0) {
         bytes_printf(why, "Error loading ACLs, opening file '%s': %s", e->v->aclfile,
                      err.code ? strerror(err.code) : err.text);
     } else if (acl_file_parse(bytes_slice(&text), e->v->aclfile, &e->acl->terms, &all, why) < 0) {
@@ -191,16 +154,29 @@ int acl_load(struct engine *e, struct bytes *why) {
     return rc;
 }
 
-int acl_save(struct engine *e, struct err *why) {
-    struct bytes text = {0};
-    const char *name;
-    int folder = open_folder(e->v->aclfile, &name, why), rc = -1;
+struct saving {
+    struct bytes path, text;
+};
 
-    if (folder < 0) return -1;
-    acl_file_text(&e->acl->users, &text);
-    rc = io_replace(folder, name, bytes_slice(&text), why);
-    close(folder);
-    bytes_release(&text);
+/* A relative path is meant from the directory of now: CONFIG SET dir may come before the end. */
+void *acl_save_begin(const struct engine *e) {
+    struct saving *s = mem_calloc(sizeof *s);
+
+    if (e->v->aclfile[0] != '/') bytes_printf(&s->path, "%s/", e->v->dir.path);
+    bytes_append_str(&s->path, e->v->aclfile);
+    bytes_cstr(&s->path);
+    acl_file_text(&e->acl->users, &s->text);
+    return s;
+}
+
+int acl_save_finish(void *arg, struct err *e) {
+    struct saving *s = arg;
+    int rc = io_rewrite(s->path.p, bytes_slice(&s->text), e);
+
+    if (rc < 0) log_warning("Saving the ACL file '%s' failed: %s", s->path.p, e->text);
+    bytes_release(&s->path);
+    bytes_release(&s->text);
+    mem_free(s);
     return rc;
 }
 

@@ -27,6 +27,7 @@ struct conf;
 struct conf_values;
 struct engine_parts;
 struct evictions;
+struct file_queue;
 struct latency;
 struct pubsub;
 struct pushes;
@@ -123,6 +124,7 @@ struct engine {
     struct audit *audit;
     struct auth_delay *auth_delay;
     struct evictions *evictions;
+    struct file_queue *files; /* CONFIG REWRITE, ACL SAVE */
     struct latency *latency;
     struct pubsub *pubsub;
     struct pushes *pushes;

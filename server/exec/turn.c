@@ -7,6 +7,7 @@
 #include "server/exec/auth_delay.h"
 #include "server/exec/blocking.h"
 #include "server/exec/evict.h"
+#include "server/exec/file_queue.h"
 #include "server/exec/latency.h"
 #include "server/exec/pubsub.h"
 #include "server/exec/push.h"
@@ -45,6 +46,13 @@ static void hold_parts(struct engine *e) {
     e->tracking = &p->tracking;
 }
 
+/* From the thread of the files. */
+static void on_file_end(void *arg) {
+    const struct engine *e = arg;
+
+    if (e->hooks.wake) e->hooks.wake(e->hooks.arg);
+}
+
 void engine_init(struct engine *e, struct conf *conf, struct aof *aof) {
     struct sink to_aof;
 
@@ -71,10 +79,12 @@ void engine_init(struct engine *e, struct conf *conf, struct aof *aof) {
     rdb_saver_init(&e->saver, &e->ks, &(struct rdb_saver_hooks){0});
     command_registry_seal(&e->commands);
     acl_init(e);
+    e->files = file_queue_new(on_file_end, e);
 }
 
 void engine_release(struct engine *e) {
     CHECK(list_empty(&e->sessions));
+    engine_finish_files(e, 0);
     blocking_release(e);
     interests_release(&e->interests);
     links_release(&e->links);
@@ -95,6 +105,11 @@ void engine_release(struct engine *e) {
     mem_free(e->args.v);
     mem_free(e->args_within.v);
     mem_free(e->parts);
+}
+
+void engine_finish_files(struct engine *e, int deadline_ms) {
+    file_queue_free(e->files, deadline_ms);
+    e->files = NULL;
 }
 
 /* ---------------------------------------------------------------- around the loop */

@@ -13,6 +13,9 @@
 void engine_init(struct engine *e, struct conf *conf, struct aof *aof);
 void engine_release(struct engine *e);
 
+/* What CONFIG REWRITE and ACL SAVE have begun is written, within deadline_ms. No more is begun. */
+void engine_finish_files(struct engine *e, int deadline_ms);
+
 /* Before the loop waits: serves blocked clients, hands the AOF's batch over and resumes clients
  * that waited for room in it. */
 void engine_before_wait(struct engine *e);

@@ -204,6 +204,15 @@ int io_create(int dirfd, const char *name, struct err *e) {
     return open_file(dirfd, name, O_RDWR | O_CREAT | O_TRUNC | O_APPEND, e);
 }
 
+int io_create_private(int dirfd, const char *name, struct err *e) {
+    int fd;
+
+    if (!be->create_private) return io_create(dirfd, name, e);
+    fd = fails(IO_OPEN) ? -1 : be->create_private(dirfd, name);
+    if (fd < 0) err_set(e, errno, "can't make '%s': %s", name, strerror(errno));
+    return fd;
+}
+
 static int open_own(int dirfd, const char *name, int flags, struct err *e) {
     int fd = open_file(dirfd, name, flags, e);
 
@@ -410,6 +419,9 @@ static int stat_as(int dirfd, const char *name, struct io_stat *out) {
         .inode = st.st_ino,
         .changed_ms = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000,
         .is_dir = S_ISDIR(st.st_mode),
+        .mode = st.st_mode & 07777,
+        .owner = st.st_uid,
+        .group = st.st_gid,
     };
     return 0;
 }
@@ -422,11 +434,26 @@ int io_fstat(int fd, struct io_stat *st) {
     return stat_as(fd, NULL, st);
 }
 
+int io_set_access(int fd, const struct io_stat *st, struct err *e) {
+    struct stat like = {.st_mode = st->mode, .st_uid = st->owner, .st_gid = st->group};
+
+    if (!be->set_access || be->set_access(fd, &like) == 0) return 0;
+    return err_set(e, errno, "can't set permissions: %s", strerror(errno));
+}
+
 int64_t io_size(int fd, struct err *e) {
     struct io_stat st;
 
     if (io_fstat(fd, &st) < 0) return err_set(e, errno, "fstat: %s", strerror(errno));
     return (int64_t)st.size;
+}
+
+bool io_is_written(int dirfd, const char *name) {
+    int fd = io_open_read(dirfd, name, NULL);
+    bool yes = fd >= 0 && be->is_written && be->is_written(fd);
+
+    io_close(fd);
+    return yes;
 }
 
 bool io_exists(int dirfd, const char *name) {

@@ -57,13 +57,15 @@ struct io_stat {
     uint64_t size, links;
     uint64_t device, inode;
     int64_t changed_ms; /* unix time of the last change of the contents */
+    unsigned mode, owner, group;
     bool is_dir;
 };
 
 /* Each returns a descriptor for io_close(), or -1. */
-int io_create(int dirfd, const char *name, struct err *e);      /* empty; for writing */
-int io_open_append(int dirfd, const char *name, struct err *e); /* made if it is not there */
-int io_open_write(int dirfd, const char *name, struct err *e);  /* at offsets; it is there */
+int io_create_private(int dirfd, const char *name, struct err *e); /* new; its owner's only */
+int io_create(int dirfd, const char *name, struct err *e);         /* empty; for writing */
+int io_open_append(int dirfd, const char *name, struct err *e);    /* made if it is not there */
+int io_open_write(int dirfd, const char *name, struct err *e);     /* at offsets; it is there */
 int io_open_read(int dirfd, const char *name, struct err *e);
 
 /* Another open file of the same file, not in append mode: the kernel tells a failed sync to each of
@@ -105,12 +107,32 @@ int io_own(int dirfd, const char *name, struct err *e);
 
 int io_stat(int dirfd, const char *name, struct io_stat *st); /* -1: it is not there */
 int io_fstat(int fd, struct io_stat *st);
+
+/* The file gets the permissions of `st`, and its owner and group if this process may set them. */
+int io_set_access(int fd, const struct io_stat *st, struct err *e);
 int64_t io_size(int fd, struct err *e);
+
+/* Another open file of it, of this process or any other, may write. False too if the file system
+ * or the permissions do not let us know. */
+bool io_is_written(int dirfd, const char *name);
+
 bool io_exists(int dirfd, const char *name);
 
 /* Publishes `data` as `name`: temp file, fsync, rename, fsync of the directory. After a failure the
  * name may stand for the old contents or the new ones, now and after a power cut. */
 int io_replace(int dirfd, const char *name, struct slice data, struct err *e);
+
+/* The same for a file that is the operator's (configuration, users): it keeps its owner and its
+ * permissions, and a symbolic link stays one. Where the file cannot be replaced by rename(2), as
+ * one that is mounted by itself, it is written in place: until that is done and synced the old
+ * contents stand beside it as "<name>.before-rewrite". */
+int io_rewrite(const char *path, struct slice data, struct err *e);
+
+/* The whole contents of a file, appended to `out`. */
+int io_read_file(const char *path, struct bytes *out, struct err *e);
+
+/* Opens the directory that holds `path`; *name is the rest. */
+int io_open_folder(const char *path, const char **name, struct err *e);
 
 /* An exclusive record lock on one byte of file `name` (made if need be), which a forked child does
  * not hold and which ends with the process. Returns the descriptor to keep open, or -1 (code
@@ -145,12 +167,14 @@ struct stat;
 struct io_backend {
     int (*open)(int dirfd, const char *name, int flags); /* openat, mode 0644 */
     int (*reopen)(int fd);                               /* a new open file, O_WRONLY */
+    int (*create_private)(int dirfd, const char *name);  /* O_EXCL, mode 0600; may be NULL */
     int (*close)(int fd);
     ssize_t (*read)(int fd, void *p, size_t n, off_t at);        /* pread */
     ssize_t (*write)(int fd, const void *p, size_t n, off_t at); /* pwrite; at < 0: write */
     int (*sync)(int fd);                                         /* fdatasync */
     int (*sync_dir)(int fd);                                     /* fsync */
     int (*truncate)(int fd, off_t size);
+    int (*set_access)(int fd, const struct stat *like); /* owner if allowed, mode; may be NULL */
     int (*rename)(int from, const char *old, int to, const char *name);
     int (*unlink)(int dirfd, const char *name, int flags);
     int (*link)(int from, const char *old, int to, const char *name);
@@ -159,6 +183,7 @@ struct io_backend {
     int (*stat)(int dirfd, const char *name, struct stat *st); /* name NULL: fstat of dirfd */
     int (*list)(int dirfd, bool (*see)(void *arg, const char *name), void *arg);
     int (*lock)(int fd, uint64_t byte); /* EAGAIN: another process has it */
+    bool (*is_written)(int fd);         /* fcntl F_SETLEASE; `fd` only reads */
 };
 
 /* From here on calls go to `b`; NULL: the operating system. Before threads are started. */

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -24,6 +25,21 @@ static int sys_reopen(int fd) {
 
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     return open(path, O_WRONLY | O_CLOEXEC);
+}
+
+static int sys_create_private(int dirfd, const char *name) {
+    return openat(dirfd, name, O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600);
+}
+
+static int sys_set_access(int fd, const struct stat *like) {
+    struct stat st;
+
+    if (fstat(fd, &st) < 0) return -1;
+    if (st.st_uid != like->st_uid || st.st_gid != like->st_gid) {
+        /* Another owner is the privilege of root, which the server need not be. */
+        if (fchown(fd, like->st_uid, like->st_gid) < 0 && errno != EPERM) return -1;
+    }
+    return fchmod(fd, like->st_mode & 07777);
 }
 
 static ssize_t sys_write(int fd, const void *p, size_t n, off_t at) {
@@ -83,15 +99,28 @@ static int sys_lock(int fd, uint64_t byte) {
     return fcntl(fd, F_SETLK, &lock);
 }
 
+/* The kernel gives no read lease on a file that is open for writing. If a process wants to write
+ * while we hold the lease, we get a signal: one that is ignored, instead of SIGIO, which kills. */
+static bool sys_is_written(int fd) {
+    bool yes;
+
+    if (fcntl(fd, F_SETSIG, SIGURG) < 0) return false;
+    yes = fcntl(fd, F_SETLEASE, F_RDLCK) < 0 && errno == EAGAIN;
+    if (!yes) fcntl(fd, F_SETLEASE, F_UNLCK);
+    return yes;
+}
+
 const struct io_backend io_system = {
     .open = sys_open,
     .reopen = sys_reopen,
+    .create_private = sys_create_private,
     .close = close,
     .read = pread,
     .write = sys_write,
     .sync = fdatasync,
     .sync_dir = fsync,
     .truncate = ftruncate,
+    .set_access = sys_set_access,
     .rename = sys_rename,
     .unlink = unlinkat,
     .link = sys_link,
@@ -100,4 +129,5 @@ const struct io_backend io_system = {
     .stat = sys_stat,
     .list = sys_list,
     .lock = sys_lock,
+    .is_written = sys_is_written,
 };

@@ -6,6 +6,7 @@
 """
 import os
 import shutil
+import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -13,7 +14,7 @@ sys.path[:0] = [os.path.join(HERE, "..", "lib")]
 from aof import fingerprint  # noqa: E402
 from cases import ask, check, equal, run_words  # noqa: E402
 from resp import ReplyError  # noqa: E402
-from server import SERVER, Server, is_stet, wait_for, wait_info  # noqa: E402
+from server import SERVER, Server, is_stet, rewrite_done, wait_for, wait_info  # noqa: E402
 
 FOLDER = "appendonlydir"
 
@@ -27,6 +28,9 @@ class Log(Server):
         self.folder = os.path.join(self.data, FOLDER)
         os.mkdir(self.data)
         self.start()
+
+    def files(self):
+        return sorted(n for n in os.listdir(self.folder) if ".aof." in n and "manifest" not in n)
 
 
 def accepted(conn, *words):
@@ -198,7 +202,109 @@ def one_name():
         holds(b, "k")
 
 
+def lock_deleted():
+    """It is made and locked again; a second server is refused before that and after it."""
+    with Log() as a, Server("--appendonly", "yes", "--dir", a.data, start=False) as b:
+        conn, lock = a.conn(timeout=60), os.path.join(a.folder, ".lock")
+        conn.call("SET", "before", "1")
+        kept = a.files()
+        for moment in "at once", "later":
+            if moment == "at once":
+                os.unlink(lock)
+            else:
+                wait_for(lambda: os.path.exists(lock), "the lock file is made again")
+            b.spawn()
+            check(not b.wait_ready(), "two servers serve one log, started %s" % moment)
+            check("another server is using" in b.log(), b.log()[-300:])
+        a.wait_log("made and locked again")
+        equal("the AOF's files", a.files(), kept)
+        os.rename(lock, lock + "-aside")
+        wait_for(lambda: os.path.exists(lock), "the lock file is made again after a move")
+        served(conn)
+        check(rewrites(conn), "a rewrite fails")
+        b.spawn()
+        check(not b.wait_ready(), "two servers serve one log after a rewrite")
+        check("Writes are refused" not in a.log(), "writes were refused")
+        a.kill()
+        b.start()
+        holds(b, "before", "after")
+
+
+def rewrites(conn):
+    conn.call("BGREWRITEAOF")
+    return rewrite_done(conn)
+
+
+class Holder:
+    """Another process that has made the lock file anew and locked it."""
+
+    CODE = "import fcntl,sys; f=open(sys.argv[1],'w'); fcntl.lockf(f,fcntl.LOCK_EX); print('locked',flush=True); sys.stdin.read()"
+
+    def __init__(self, path):
+        os.unlink(path)
+        self.process = subprocess.Popen([sys.executable, "-c", self.CODE, path], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE)
+        equal("the other process", self.process.stdout.readline(), b"locked\n")
+
+    def end(self):
+        self.process.communicate(b"")
+
+
+def lock_taken():
+    """Another process has it: writes are refused until that has ended; what it has left is kept."""
+    with Log() as s:
+        conn, lock = s.conn(timeout=60), os.path.join(s.folder, ".lock")
+        conn.call("SET", "before", "1")
+        old = s.files()
+        other = Holder(lock)
+        try:
+            s.wait_log("another process has locked the new one")
+            refused(conn)
+            equal("a read", conn.call("GET", "before"), b"1")
+            wait_info(conn, "aof_last_bgrewrite_status", lambda v: v == "err")
+            check(not accepted(conn, "SET", "refused", "1"), "a write is accepted without the lock")
+        finally:
+            other.end()
+        served(conn)
+        kept = [n for n in os.listdir(s.folder) if ".manifest.before-" in n]
+        equal("manifests kept aside", len(kept), 1)
+        equal("files that are gone", [n for n in old if n not in s.files()], [])
+        s.kill()
+        s.start()
+        holds(s, "before", "after")
+
+
+def mounted_configuration():
+    """A file that is a mount point, as in a container, is written in place."""
+    with Server(start=False) as s:
+        real, path = os.path.join(s.dir, "real.conf"), os.path.join(s.dir, "c.conf")
+        for name in real, path:
+            with open(name, "w") as f:
+                f.write("# kept\n")
+        if subprocess.run(["mount", "--bind", real, path], stderr=subprocess.DEVNULL).returncode:
+            return "not tried: no right to mount"
+        try:
+            s.conf = ["c.conf"]
+            s.start()
+            conn = s.conn()
+            for timeout in "1001", "77":
+                conn.call("CONFIG", "SET", "timeout", timeout)
+                equal("CONFIG REWRITE", ask(conn, "CONFIG", "REWRITE"), b"OK")
+                with open(real) as f:
+                    text = f.read()
+                check("# kept\n" in text and "timeout %s\n" % timeout in text, text)
+            left = [n for n in os.listdir(s.dir) if ".conf." in n]
+            equal("files left", left, [])
+        finally:
+            s.kill()
+            subprocess.run(["umount", path], check=True)
+    return None
+
+
 TESTS = {
+    "the configuration is a mount point": mounted_configuration,
+    "the lock file is deleted": lock_deleted,
+    "the lock file is taken by another process": lock_taken,
     "the folder is deleted, always": folder_deleted("always"),
     "the folder is deleted, everysec": folder_deleted("everysec"),
     "the folder is moved away": folder_moved_away,

@@ -247,7 +247,41 @@ def large_batches_after_room():
         return beside(s, action)
 
 
+def files_of_the_operator():
+    """CONFIG REWRITE and ACL SAVE: the client waits, the loop does not; two at once, in order, none is lost."""
+    with Sick(start=False) as s:
+        folder = os.path.join(s.dir, "slow-files")
+        os.mkdir(folder)
+        for name, text in ("c.conf", "# kept\naclfile slow-files/u.acl\n"), ("u.acl", "user default on nopass ~* &* +@all\n"):
+            with open(os.path.join(folder, name), "w") as f:
+                f.write(text)
+            os.chmod(os.path.join(folder, name), 0o600)
+        s.conf = ["slow-files/c.conf"]
+        s.start()
+        conns = [s.conn(timeout=60) for _ in range(4)]
+
+        def action():
+            for i, c in enumerate(conns):
+                c.send(encode(["CONFIG", "SET", "timeout", str(1000 + i)]) + encode(["CONFIG", "REWRITE"]) +
+                       encode(["ACL", "SETUSER", "u%d" % i]) + encode(["ACL", "SAVE"]))
+            for c in conns:
+                replies = [c.read() for _ in range(4)]
+                check(replies == [["+", "OK"]] * 4, "replies: %r" % replies)
+        said = beside(s, action, match=b"slow-files")
+        left = sorted(os.listdir(folder))
+        check(left == ["c.conf", "u.acl"], "files left: %s" % left)
+        config, users = (open(os.path.join(folder, n)).read() for n in left)
+        check("# kept" in config and "timeout 1003\n" in config, config)
+        check(all("user u%d " % i in users for i in range(4)), users)
+        check(all(os.stat(os.path.join(folder, n)).st_mode & 0o777 == 0o600 for n in left), "permissions")
+        s.kill()
+        s.start()
+        check(len(s.conn().call("ACL", "USERS")) == 5, "the users after a restart")
+        return said
+
+
 TESTS = {
+    "CONFIG REWRITE and ACL SAVE": files_of_the_operator,
     "the first CONFIG SET appendonly yes": first_enabling,
     "appendonly no and yes": off_and_on,
     "BGREWRITEAOF, always": rewrite("always"),

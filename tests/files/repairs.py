@@ -177,6 +177,14 @@ class Damage:
     def no_manifest(self):
         os.unlink(self.path(MANIFEST))
 
+    def called_history(self):
+        """The manifest says that the last increment is not in use any more."""
+        change(self.path(MANIFEST), lambda d: b" type h".join(d.rsplit(b" type i", 1)))
+
+    def history_in_use(self):
+        """The manifest names increments that are older than the base, if it keeps any."""
+        change(self.path(MANIFEST), lambda d: re.sub(rb"(\.incr\..*) type h", rb"\1 type i", d))
+
     def no_increment(self):
         os.unlink(self.path(self.one(".incr.")))
 

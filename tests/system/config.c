@@ -69,6 +69,52 @@ Test(config, rewrite_keeps_comments_and_order) {
     EXPECT(ask_open(s), "[$timeout $77]", "CONFIG GET timeout");
 }
 
+Test(config, rewrite_in_a_transaction_is_done_within_it) {
+    struct server *s = server_new();
+
+    server_write_file(s, "c.conf", "hz 10\n");
+    server_start(s, "c.conf", NULL);
+    redisContext *c = ask_open(s);
+    EXPECT(c, "+OK", "MULTI");
+    EXPECT(c, "+QUEUED", "CONFIG SET timeout 5");
+    EXPECT(c, "+QUEUED", "CONFIG REWRITE");
+    EXPECT(c, "+QUEUED", "CONFIG SET timeout 6");
+    EXPECT(c, "[+OK +OK +OK]", "EXEC");
+    char *text = server_read_file(s, "c.conf");
+    cr_assert(strstr(text, "timeout 5\n"), "%s", text);
+}
+
+/* CLIENT UNBLOCK may come before the end: then OK would not be true. */
+Test(config, a_client_that_is_unblocked_is_not_told_that_it_is_done) {
+    STET_ONLY();
+    struct server *s = server_new();
+
+    server_write_file(s, "c.conf", "hz 10\n");
+    setenv("STET_IO_FAULT", "mkdir:delay=300;rename:delay=1000", 1);
+    server_start(s, "c.conf", "--appendonly", "yes", "--backup-dir", "b", NULL);
+    unsetenv("STET_IO_FAULT");
+    redisContext *c = ask_open(s), *waits = ask_open(s);
+    static const char *const commands[] = {"CONFIG REWRITE", "BACKUP START"};
+
+    for (size_t i = 0; i < 2; i++) {
+        redisReply *r = redisCommand(waits, "CLIENT ID"), *said;
+        long long id = r->integer;
+
+        freeReplyObject(r);
+        redisAppendCommand(waits, commands[i]);
+        int done = 0;
+        while (!done) cr_assert_eq(redisBufferWrite(waits, &done), REDIS_OK);
+        ask_wait_info(c, "blocked_clients", "1");
+        said = redisCommand(c, "CLIENT UNBLOCK %lld", id);
+        cr_assert_eq(said->integer, 1);
+        freeReplyObject(said);
+        cr_assert_eq(redisGetReply(waits, (void **)&said), REDIS_OK);
+        cr_assert_eq(said->type, REDIS_REPLY_ERROR, "%s: %s", commands[i], said->str);
+        cr_assert_eq(strncmp(said->str, "UNBLOCKED ", 10), 0, "%s", said->str);
+        freeReplyObject(said);
+    }
+}
+
 Test(config, rewrite_without_a_file_is_an_error) {
     redisContext *c = ask_open(server_run(NULL, NULL));
 

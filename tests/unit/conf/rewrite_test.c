@@ -2,7 +2,10 @@
 #include "conf/conf.h"
 #include "conf_help.h"
 
+#include "storage/base/io.h"
+
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -212,5 +215,75 @@ Test(conf_rewrite, a_failure_names_the_reason_and_leaves_the_file) {
     cr_assert_eq(e.code, CONF_ERR_REWRITE);
     cr_assert_str_eq(e.text, "Rewriting config file: No such file or directory");
     cr_assert_str_eq(help_read("e/a.conf"), "port 7000\n");
+    conf_free(c);
+}
+
+/* ---- a file that cannot be renamed over */
+
+static struct conf *mounted(struct stat *st, int code, int times) {
+    struct conf *c = started("# mine\nport 7000\n");
+
+    cr_assert_eq(stat("a.conf", st), 0);
+    cr_assert_str_eq(help_set(c, "port", "7001", NULL), "OK");
+    io_fault_set(IO_RENAME, (struct io_fault){.code = code, .count = times});
+    return c;
+}
+
+Test(conf_rewrite, a_mount_point_is_written_in_place, .fini = io_fault_reset) {
+    static const int codes[] = {EBUSY, EXDEV};
+
+    for (size_t i = 0; i < 2; i++) {
+        struct stat before, after;
+        struct conf *c = mounted(&before, codes[i], 1);
+        struct err e;
+
+        cr_assert_eq(conf_rewrite(c, &e), 0, "%s", e.text);
+        cr_assert_eq(stat("a.conf", &after), 0);
+        cr_assert_eq(after.st_ino, before.st_ino);
+        cr_assert(strstr(help_read("a.conf"), "# mine\nport 7001\n"));
+        cr_assert_neq(access("a.conf.before-rewrite", F_OK), 0);
+        conf_free(c);
+    }
+}
+
+Test(conf_rewrite, in_place_a_failure_puts_the_old_contents_back, .fini = io_fault_reset) {
+    struct stat st;
+    struct conf *c = mounted(&st, EBUSY, 1);
+    struct err e;
+
+    io_fault_set(IO_TRUNCATE, (struct io_fault){.code = EIO, .count = 1});
+    cr_assert_eq(conf_rewrite(c, &e), -1);
+    cr_assert_str_eq(help_read("a.conf"), "# mine\nport 7000\n");
+    cr_assert_neq(access("a.conf.before-rewrite", F_OK), 0);
+    conf_free(c);
+}
+
+Test(conf_rewrite, in_place_the_old_contents_stay_beside_until_all_is_written,
+     .fini = io_fault_reset) {
+    struct stat st;
+    struct conf *c = mounted(&st, EBUSY, 1);
+
+    io_fault_set(IO_TRUNCATE, (struct io_fault){.code = EIO, .count = 2});
+    cr_assert_eq(conf_rewrite(c, NULL), -1);
+    cr_assert_str_eq(help_read("a.conf.before-rewrite"), "# mine\nport 7000\n");
+    io_fault_set(IO_RENAME, (struct io_fault){.code = EBUSY, .count = 1});
+    cr_assert_eq(conf_rewrite(c, NULL), 0);
+    cr_assert(strstr(help_read("a.conf"), "port 7001\n"));
+    cr_assert_neq(access("a.conf.before-rewrite", F_OK), 0);
+    conf_free(c);
+}
+
+Test(conf_rewrite, the_values_are_those_of_its_beginning) {
+    struct conf *c = started("port 7000\n");
+    struct conf_rewriting *first, *second;
+
+    cr_assert_str_eq(help_set(c, "maxmemory", "1mb", NULL), "OK");
+    first = conf_rewrite_begin(c, false, NULL);
+    cr_assert_str_eq(help_set(c, "maxmemory", "2mb", NULL), "OK");
+    second = conf_rewrite_begin(c, false, NULL);
+    cr_assert_eq(conf_rewrite_finish(first, NULL), 0);
+    cr_assert(strstr(help_read("a.conf"), "maxmemory 1mb\n"));
+    cr_assert_eq(conf_rewrite_finish(second, NULL), 0);
+    cr_assert(strstr(help_read("a.conf"), "maxmemory 2mb\n"));
     conf_free(c);
 }

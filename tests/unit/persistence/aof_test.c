@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -504,6 +505,41 @@ Test(aof, growth_starts_a_rewrite) {
     stop();
 }
 
+/* ---------------------------------------------------------------- where the directory is */
+
+static bool has_manifest(void *arg) {
+    (void)arg;
+    turn();
+    return help_exists("adir/log.manifest");
+}
+
+/* The rewrite is quicker than the watch: it finds the other directory first. */
+Test(aof, a_rewrite_begins_no_log_in_a_directory_that_took_the_place_of_its_own) {
+    start();
+    set("a", "1");
+    cr_assert(help_wait(is_written, NULL));
+    cr_assert_eq(rename("adir", "aside"), 0);
+    cr_assert_eq(mkdir("adir", 0755), 0);
+    cr_assert_eq(aof_bgrewrite(aof), AOF_BGREWRITE_STARTED);
+    cr_assert(help_wait(has_manifest, NULL), "the recovery makes one");
+    cr_assert(strstr(help_read("adir/log.manifest").p, " type b\n"), "its first log has a base");
+    wait_phase(AOF_ON);
+    crash();
+    start();
+    cr_assert_str_eq(get_in(0, "a"), "1");
+    stop();
+}
+
+Test(aof, a_rewrite_locks_a_directory_again_whose_lock_file_was_deleted) {
+    start();
+    set("a", "1");
+    cr_assert_eq(unlink("adir/.lock"), 0);
+    rewrite();
+    cr_assert(help_exists("adir/.lock"));
+    cr_assert_eq(aof_phase(aof), AOF_ON);
+    stop();
+}
+
 /* ---------------------------------------------------------------- on and off */
 
 Test(aof, enabling_at_run_time_takes_what_is_there_and_what_comes) {
@@ -651,6 +687,30 @@ Test(aof, a_failed_sync_during_a_rewrite_is_recovered_from) {
     set("c", "3");
     cr_assert(help_wait(is_synced, NULL));
     wait_phase(AOF_ON);
+    crash();
+    start();
+    cr_assert_eq(keyspace_count(&ks), 3);
+    stop();
+}
+
+/* The child hangs at its first call, so that the sync fails while the base is being made. */
+Test(aof, a_sync_that_fails_while_enabling_begins_it_again) {
+    options.policy = AOF_FSYNC_ALWAYS;
+    start();
+    set("a", "1");
+    aof_disable(aof);
+    io_fault_set(IO_OPEN, (struct io_fault){.delay_ms = 500});
+    aof_enable(aof);
+    cr_assert(help_wait(has_child, NULL));
+    io_fault_reset();
+    io_fault_set(IO_SYNC, (struct io_fault){.code = EIO, .count = 1});
+    set("b", "2");
+    cr_assert_eq(aof_phase(aof), AOF_ENABLING);
+    wait_phase(AOF_ON);
+    cr_assert_eq(info().consecutive_failures, 0);
+    cr_assert_gt(info().rewrites, 1, "the first attempt was given up");
+    set("c", "3");
+    cr_assert(help_wait(is_synced, NULL));
     crash();
     start();
     cr_assert_eq(keyspace_count(&ks), 3);

@@ -50,6 +50,32 @@ Test(io, a_replacement_that_fails_leaves_the_old_file) {
     close(dir);
 }
 
+Test(io, a_file_with_another_name_is_never_written) {
+    int dir = here(), fd;
+    struct err e = {0};
+
+    help_write("f", SLICE("shared"));
+    cr_assert_eq(link("f", "other"), 0);
+    cr_assert_eq(io_open_append(dir, "f", &e), -1);
+    cr_assert_eq(e.code, EMLINK);
+    cr_assert_eq(io_open_write(dir, "f", NULL), -1);
+    fd = io_create(dir, "f", NULL);
+    cr_assert_eq(io_write_all(fd, "own", 3, NULL, NULL), 0);
+    close(fd);
+    cr_assert(slice_eq(help_read("other"), SLICE("shared")), "io_create made a new file");
+    cr_assert(slice_eq(help_read("f"), SLICE("own")));
+    unlink("f");
+    cr_assert_eq(link("other", "f"), 0);
+    cr_assert_eq(io_own(dir, "f", NULL), 0);
+    fd = io_open_append(dir, "f", NULL);
+    cr_assert(fd >= 0, "its bytes are its own now");
+    cr_assert_eq(io_write_all(fd, "!", 1, NULL, NULL), 0);
+    close(fd);
+    cr_assert(slice_eq(help_read("other"), SLICE("shared")));
+    cr_assert(slice_eq(help_read("f"), SLICE("shared!")));
+    close(dir);
+}
+
 Test(io, a_short_write_says_how_far_it_came) {
     int dir = here(), fd = io_create(dir, "f", NULL);
     size_t done = 99;
