@@ -5,10 +5,13 @@
 #include "storage/base/log.h"
 #include "storage/base/mem.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <libgen.h>
 #include <limits.h>
 #include <linux/capability.h>
+#include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -72,6 +75,18 @@ static void make_backup_dir(const struct conf_values *v) {
     if (mkdir(path, 0755) == 0) log_notice("Made '%s' (backup-dir).", path);
 }
 
+/* Its files are often links to certificates elsewhere. */
+static void allow_links_in(struct rules *r, const char *dir) {
+    DIR *d = is_set(dir) ? opendir(dir) : NULL;
+    char path[PATH_MAX];
+
+    for (const struct dirent *ent; d && (ent = readdir(d));)
+        if (ent->d_type == DT_LNK &&
+            (size_t)snprintf(path, sizeof path, "%s/%s", dir, ent->d_name) < sizeof path)
+            allow(r, path, SANDBOX_READ);
+    if (d) closedir(d);
+}
+
 static void allow_tls(struct rules *r, const struct conf_values *v) {
     const char *const files[] = {
         v->tls_cert_file,      v->tls_key_file,     v->tls_client_cert_file, v->tls_client_key_file,
@@ -80,11 +95,40 @@ static void allow_tls(struct rules *r, const struct conf_values *v) {
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
         allow_around(r, files[i], SANDBOX_READ);
     allow(r, v->tls_ca_cert_dir, SANDBOX_READ);
+    allow_links_in(r, v->tls_ca_cert_dir);
 }
 
-static void allow_data(struct rules *r, const struct conf_values *v) {
+/* A `dir` that was deleted and made again is another directory to the kernel, and the rules of the
+ * old one do not hold there: the server could not write its data anew. So the directory around it
+ * is allowed too, but for one that has the files of others: `/`, homes, and, for a server that
+ * stays root, what the system uses. Another user is kept from those by their permissions. */
+static bool may_allow_around_dir(const char *parent, uid_t uid) {
+    const struct passwd *pw = getpwuid(uid);
+    struct stat st;
+
+    if (strcmp(parent, "/") == 0 || strcmp(parent, "/etc") == 0) return false;
+    if (pw && strcmp(parent, pw->pw_dir) == 0) return false;
+    if (strncmp(parent, "/home/", 6) == 0 && !strchr(parent + 6, '/')) return false;
+    if (uid != 0) return true;
+    return !is_shared(parent) && stat(parent, &st) == 0 && !(st.st_mode & S_ISVTX);
+}
+
+static void allow_around_dir(struct rules *r, const char *dir, uid_t uid) {
+    char *copy = mem_strdup(dir);
+    const char *parent = dirname(copy);
+
+    if (may_allow_around_dir(parent, uid))
+        allow(r, parent, SANDBOX_DATA);
+    else
+        log_notice("Sandbox: if '%s' is deleted and made again, the server has to be restarted.",
+                   dir);
+    mem_free(copy);
+}
+
+static void allow_data(struct rules *r, const struct conf_values *v, uid_t uid) {
     make_backup_dir(v);
     allow(r, ".", SANDBOX_DATA);
+    allow_around_dir(r, v->dir.path, uid);
     /* These may be links to other places. */
     allow(r, v->appenddirname, SANDBOX_DATA);
     allow(r, v->appendfilename, SANDBOX_DATA);
@@ -104,23 +148,35 @@ static void allow_own_files(struct rules *r, const struct conf *conf) {
     if (is_set(v->unixsocket)) allow_beside(r, v->unixsocket, SANDBOX_SOCKET | SANDBOX_REMOVE);
 }
 
-/* What the C library and OpenSSL read: libraries, time zones, the resolver, figures of the system.
- * All of /proc, because a child is to read its own figures, and has no directory there yet. */
-static void allow_system(struct rules *r) {
-    static const char *const read[] = {"/etc",          "/usr",         "/lib",
-                                       "/lib64",        "/proc",        "/sys/devices/system",
-                                       "/dev/random",   "/dev/urandom", "/nix/store",
-                                       "/sys/kernel/mm"};
-    char resolv[PATH_MAX];
+/* Files are read wherever permissions let the server, as TLS may be turned on at run time with
+ * files from anywhere; but not in homes, where keys and passwords are. In /dev only what is named
+ * here. */
+static bool is_readable_place(const char *name) {
+    static const char *const hidden[] = {".", "..", "home", "root", "dev", "boot", "lost+found"};
 
-    for (size_t i = 0; i < sizeof read / sizeof *read; i++) allow(r, read[i], SANDBOX_READ);
+    for (size_t i = 0; i < sizeof hidden / sizeof *hidden; i++)
+        if (strcmp(name, hidden[i]) == 0) return false;
+    return true;
+}
+
+static void allow_reading(struct rules *r) {
+    DIR *d = opendir("/");
+    char path[PATH_MAX];
+
+    for (const struct dirent *ent; d && (ent = readdir(d));) {
+        if (!is_readable_place(ent->d_name)) continue;
+        snprintf(path, sizeof path, "/%s", ent->d_name);
+        allow(r, path, SANDBOX_READ);
+    }
+    if (d) closedir(d);
+    allow(r, "/dev/random", SANDBOX_READ);
+    allow(r, "/dev/urandom", SANDBOX_READ);
     allow(r, "/dev/null", SANDBOX_READ | SANDBOX_APPEND);
-    if (realpath("/etc/resolv.conf", resolv)) allow_beside(r, resolv, SANDBOX_READ);
 }
 
 /* ---------------------------------------------------------------- files */
 
-static int enter_files(struct conf *conf, struct err *e) {
+static int enter_files(struct conf *conf, uid_t uid, struct err *e) {
     const struct conf_values *v = conf_values(conf);
     const char *manager = getenv("NOTIFY_SOCKET");
     struct rules r = {.e = e};
@@ -129,10 +185,10 @@ static int enter_files(struct conf *conf, struct err *e) {
         return err_set(e, EBUSY, "enable-protected-configs is on, so 'dir' may change");
     r.fd = sandbox_files_begin(manager && manager[0] == '@', e);
     if (r.fd < 0) return -1;
-    allow_data(&r, v);
+    allow_data(&r, v, uid);
     allow_own_files(&r, conf);
     allow_tls(&r, v);
-    allow_system(&r);
+    allow_reading(&r);
     if (r.rc == 0) return sandbox_files_enter(r.fd, e);
     close(r.fd);
     return -1;
@@ -161,8 +217,8 @@ static int check_tls_files(void *arg, const struct conf_values *v, struct err *e
     for (size_t i = 0; c->files && i < sizeof paths / sizeof *paths; i++)
         if (is_set(paths[i]) && sandbox_hides(paths[i]))
             return err_set(e, EACCES,
-                           "the sandbox hides '%s': at run time files are read in /etc, in 'dir' "
-                           "and where TLS files were at the start; otherwise restart",
+                           "the sandbox hides '%s': in a home directory only the files of the "
+                           "configuration at the start can be read",
                            paths[i]);
     return 0;
 }
@@ -191,28 +247,34 @@ static int find_user(struct containment *c, const struct conf_values *v, struct 
 
 int contain_files(struct containment *c, struct conf *conf, struct err *e) {
     const struct conf_values *v = conf_values(conf);
+    uid_t uid;
 
     *c = (struct containment){.files = false};
     watch_tls_files(c, conf);
     if (find_user(c, v, e) < 0) return -1;
+    uid = c->user.name ? c->user.uid : geteuid();
     if (!v->sandbox || !SANDBOX_IS_BUILT) return 0;
     if (sandbox_no_new_privileges(&c->why_not_files) == 0)
-        c->files = enter_files(conf, &c->why_not_files) == 0;
+        c->files = enter_files(conf, uid, &c->why_not_files) == 0;
     sandbox_keep_capabilities(needed_capabilities(v), &c->why_capabilities);
     return 0;
 }
 
 /* ---------------------------------------------------------------- user */
 
-/* What was made as root: the log, the socket, the pid file. */
+/* What was made as root: the log, the socket, the pid file and the port file. */
 static int give_away(const struct containment *c, const struct conf_values *v, struct err *e) {
-    const char *const made[] = {v->logfile, v->unixsocket, process_pid_path(v)};
+    const char *const made[] = {v->logfile, v->unixsocket};
+    uid_t uid = c->user.uid;
+    gid_t gid = c->user.gid;
 
     for (size_t i = 0; i < sizeof made / sizeof *made; i++)
-        if (is_set(made[i]) && lchown(made[i], c->user.uid, c->user.gid) < 0 && errno != ENOENT)
+        if (is_set(made[i]) && lchown(made[i], uid, gid) < 0)
             return err_set(e, errno, "run-as-user: cannot give '%s' to '%s': %s", made[i],
                            c->user.name, strerror(errno));
-    return 0;
+    if (process_give_files(uid, gid) == 0) return 0;
+    return err_set(e, errno, "run-as-user: cannot give the pid file and the port file to '%s': %s",
+                   c->user.name, strerror(errno));
 }
 
 int contain_user(struct containment *c, const struct conf_values *v, struct err *e) {
@@ -239,9 +301,9 @@ static bool needs_unix_sockets(const struct conf_values *v) {
 
 static void tell(const char *what, bool on, const struct err *why) {
     if (on)
-        log_notice("Sandbox: %s", what);
+        log_notice("Sandbox: %s are limited.", what);
     else
-        log_notice("Sandbox: %s NOT available: %s", what, why->text);
+        log_notice("Sandbox: %s are NOT limited: %s.", what, why->text);
 }
 
 void contain_calls(struct containment *c, const struct conf_values *v) {
@@ -254,8 +316,8 @@ void contain_calls(struct containment *c, const struct conf_values *v) {
         return;
     }
     calls = sandbox_calls_enter(&allow_calls, &why) == 0;
-    tell("system calls are limited (seccomp).", calls, &why);
-    tell("files are limited (Landlock).", c->files, &c->why_not_files);
+    tell("system calls (seccomp)", calls, &why);
+    tell("files (Landlock)", c->files, &c->why_not_files);
     if (c->why_capabilities.text[0])
         log_notice("Sandbox: all capabilities are kept: %s", c->why_capabilities.text);
 }

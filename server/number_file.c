@@ -47,6 +47,12 @@ int number_file_publish(struct number_file *f, int number, struct err *e) {
     return rc;
 }
 
+int number_file_give(const struct number_file *f, uid_t uid, gid_t gid) {
+    if (!f->path) return 0;
+    if (f->fd >= 0) return fchown(f->fd, uid, gid);
+    return f->tmp ? 0 : lchown(f->path, uid, gid);
+}
+
 /* Under the name that it has by now. */
 void number_file_remove(struct number_file *f) {
     if (!f->path) return;

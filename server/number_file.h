@@ -10,6 +10,8 @@
 
 #include "storage/base/err.h"
 
+#include <sys/types.h>
+
 struct number_file {
     char *path, *tmp; /* path NULL: there is none, and every call does nothing */
     int fd, code;     /* code: why it could not be opened */
@@ -18,6 +20,9 @@ struct number_file {
 /* `path` may be NULL. What fails is reported by number_file_publish(). */
 void number_file_prepare(struct number_file *f, const char *path);
 int number_file_publish(struct number_file *f, int number, struct err *e);
+
+/* Makes it another user's, in whatever state it is. 0, or -1 with errno. */
+int number_file_give(const struct number_file *f, uid_t uid, gid_t gid);
 void number_file_remove(struct number_file *f);
 
 #endif

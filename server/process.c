@@ -295,6 +295,11 @@ void process_write_pid(void) {
         log_warning("Failed to write PID file: %s", e.text);
 }
 
+int process_give_files(uid_t uid, gid_t gid) {
+    if (number_file_give(&pid_file, uid, gid) < 0) return -1;
+    return number_file_give(&port_file, uid, gid);
+}
+
 int process_ready(const struct conf_values *v, int port, struct err *e) {
     if (number_file_publish(&port_file, port, e) < 0) return -1;
 #ifdef STET_SYSTEMD

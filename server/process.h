@@ -8,6 +8,8 @@
 
 #include "conf/conf.h"
 
+#include <sys/types.h>
+
 /* Before anything else: moves the environment so that the title has room. */
 void process_init(int argc, char **argv);
 
@@ -44,6 +46,9 @@ void process_write_pid(void);
 
 /* Where the pid file is, NULL: there is none. */
 const char *process_pid_path(const struct conf_values *v);
+
+/* Makes both files another user's. 0, or -1 with errno. */
+int process_give_files(uid_t uid, gid_t gid);
 
 /* A start that failed: the pid file and the port file go. */
 void process_abandon(void);

@@ -69,7 +69,7 @@ class Server:
         self.dir = dir or tempfile.mkdtemp(prefix="stet-test-")
         self.args, self.env, self.seconds = args, env, seconds
         self.log_path = os.path.join(self.dir, "server.log")
-        self.proc = self.port = None
+        self.proc = self.port = self.conf = None  # conf: a configuration file
         if start:
             self.start()
 
@@ -95,7 +95,7 @@ class Server:
         self.log_from = os.path.getsize(self.log_path) if os.path.exists(self.log_path) else 0
         with open(self.log_path, "ab") as log:
             self.proc = subprocess.Popen(
-                [self.program, *net, "--save", "", *self.args], cwd=self.dir, stdout=log,
+                [self.program, *([self.conf] if self.conf else []), *net, "--save", "", *self.args], cwd=self.dir, stdout=log,
                 stderr=log, stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent,
                 env={**os.environ, **LEAKS, **(self.env or {})})
 
