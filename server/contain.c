@@ -26,6 +26,7 @@ static bool is_set(const char *s) {
 struct rules {
     int fd;
     int rc;
+    bool around_dir; /* the directory that holds `dir` is allowed */
     struct err *e;
 };
 
@@ -117,11 +118,8 @@ static void allow_around_dir(struct rules *r, const char *dir, uid_t uid) {
     char *copy = mem_strdup(dir);
     const char *parent = dirname(copy);
 
-    if (may_allow_around_dir(parent, uid))
-        allow(r, parent, SANDBOX_DATA);
-    else
-        log_notice("Sandbox: if '%s' is deleted and made again, the server has to be restarted.",
-                   dir);
+    r->around_dir = may_allow_around_dir(parent, uid);
+    if (r->around_dir) allow(r, parent, SANDBOX_DATA);
     mem_free(copy);
 }
 
@@ -176,19 +174,21 @@ static void allow_reading(struct rules *r) {
 
 /* ---------------------------------------------------------------- files */
 
-static int enter_files(struct conf *conf, uid_t uid, struct err *e) {
+static int enter_files(struct containment *c, struct conf *conf, uid_t uid, struct err *e) {
     const struct conf_values *v = conf_values(conf);
     const char *manager = getenv("NOTIFY_SOCKET");
     struct rules r = {.e = e};
 
     if (v->enable_protected_configs != CONF_ACCESS_NO)
         return err_set(e, EBUSY, "enable-protected-configs is on, so 'dir' may change");
+    if (strcmp(v->dir.path, "/") == 0) return err_set(e, EBUSY, "'dir' is '/'");
     r.fd = sandbox_files_begin(manager && manager[0] == '@', e);
     if (r.fd < 0) return -1;
     allow_data(&r, v, uid);
     allow_own_files(&r, conf);
     allow_tls(&r, v);
     allow_reading(&r);
+    c->around_dir = r.around_dir;
     if (r.rc == 0) return sandbox_files_enter(r.fd, e);
     close(r.fd);
     return -1;
@@ -255,7 +255,7 @@ int contain_files(struct containment *c, struct conf *conf, struct err *e) {
     uid = c->user.name ? c->user.uid : geteuid();
     if (!v->sandbox || !SANDBOX_IS_BUILT) return 0;
     if (sandbox_no_new_privileges(&c->why_not_files) == 0)
-        c->files = enter_files(conf, uid, &c->why_not_files) == 0;
+        c->files = enter_files(c, conf, uid, &c->why_not_files) == 0;
     sandbox_keep_capabilities(needed_capabilities(v), &c->why_capabilities);
     return 0;
 }
@@ -318,6 +318,9 @@ void contain_calls(struct containment *c, const struct conf_values *v) {
     calls = sandbox_calls_enter(&allow_calls, &why) == 0;
     tell("system calls (seccomp)", calls, &why);
     tell("files (Landlock)", c->files, &c->why_not_files);
+    if (c->files && !c->around_dir)
+        log_notice("Sandbox: if '%s' (dir) is deleted and made again, a restart is needed.",
+                   v->dir.path);
     if (c->why_capabilities.text[0])
         log_notice("Sandbox: all capabilities are kept: %s", c->why_capabilities.text);
 }

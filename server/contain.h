@@ -20,6 +20,7 @@
 
 struct containment {
     struct sandbox_user user;    /* name NULL: the process stays what it is */
+    bool around_dir;             /* `dir` may be made again */
     bool files;                  /* Landlock is on */
     struct err why_not_files;    /* if not */
     struct err why_capabilities; /* text "": those not needed are gone */
