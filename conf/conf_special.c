@@ -10,6 +10,7 @@
 #include "storage/base/mem.h"
 #include "storage/base/num.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -404,6 +405,13 @@ static void replicaof_own(void *field) {
     if (m->host) m->host = mem_strdup(m->host);
 }
 
+/* What CONFIG REWRITE writes is read again as one word. */
+static bool is_host(struct slice s) {
+    for (size_t i = 0; i < s.n; i++)
+        if (!isgraph((unsigned char)s.p[i]) || strchr("\"'", s.p[i])) return false;
+    return s.n > 0;
+}
+
 static int replicaof_set(const struct conf_assign *a, void *field) {
     struct conf_replicaof next = {0};
 
@@ -414,6 +422,7 @@ static int replicaof_set(const struct conf_assign *a, void *field) {
 
         if (*end || port < 0 || port > 65535)
             return err_set(a->e, CONF_ERR_VALUE, "Invalid master port");
+        if (!is_host(a->argv[0])) return err_set(a->e, CONF_ERR_VALUE, "Invalid master host");
         next.host = mem_strdup(a->argv[0].p);
         next.port = (int)port;
     }

@@ -294,6 +294,8 @@ static const char *const bad_lines[][2] = {
      "Invalid oom-score-adj-values, elements must be between -2000 and 2000."},
     {"replicaof a", "wrong number of arguments"},
     {"replicaof a 65536", "Invalid master port"},
+    {"replicaof \"\" 1", "Invalid master host"},
+    {"replicaof \"a b\" 1", "Invalid master host"},
     {"proc-title-template \"{x}\"", "template format is invalid or contains unknown variables"},
     {"cluster-announce-hostname a_b",
      "Hostnames may only contain alphanumeric characters, hyphens or dots"},
