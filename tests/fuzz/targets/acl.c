@@ -27,6 +27,24 @@ static void register_all(void) {
 
 enum { KEYS_MAX = 64 };
 
+/* What is refused is said in words. Any argument may be a channel. */
+static void check_refusal(const struct acl_user *u, const struct command_slot *cmd, int argc,
+                          const struct slice *argv) {
+    struct bytes text = {0};
+    int at = 0;
+    enum acl_verdict why = acl_check(u, cmd, argc, argv, &at);
+
+    for (int full = 0; full < 2 && why != ACL_OK; full++) {
+        bytes_clear(&text);
+        acl_refusal(why, u, cmd, argv[at], full, &text);
+        CHECK(text.n > 0);
+    }
+    for (size_t i = 0; i < u->nselectors; i++)
+        for (int k = 0; k < 2 * argc; k++)
+            acl_allows_channel(&u->selectors[i]->channels, argv[k / 2], k & 1);
+    bytes_release(&text);
+}
+
 static void check_command(const struct acl_users *a, const struct acl_users *b, struct slice line) {
     struct request_args args = {0};
     char *copy = fuzz_copy(line);
@@ -48,6 +66,7 @@ static void check_command(const struct acl_users *a, const struct acl_users *b, 
                   acl_check(b->v[i], cmd, argc, args.v, &at_b));
             CHECK(at == at_b && at < argc);
             acl_reads_everything(a->v[i], cmd, argc, args.v);
+            check_refusal(a->v[i], cmd, argc, args.v);
         }
     }
     mem_free(args.v);

@@ -182,6 +182,24 @@ static void check(struct slice file) {
     bytes_release(&again);
 }
 
+/* ---------------------------------------------------------------- room */
+
+/* What is made is found, and begins where the content ends or, if that looks like room, before. */
+static void check_room(struct slice content) {
+    int fd = fuzz_file("room", content);
+    uint64_t end, start;
+    struct slice all;
+    struct err e;
+
+    CHECK(aof_room_make(fd, content.n, content.n, &end, &e) == 0);
+    CHECK(end % AOF_ROOM_LINE == 0 && aof_room_holds(end, content.n));
+    CHECK(aof_room_find(fd, end, &start) == 0 && start <= content.n);
+    all = fuzz_file_bytes(fd);
+    CHECK(all.n == end);
+    CHECK(aof_room_is_line(slice_of(all.p + end - AOF_ROOM_LINE, AOF_ROOM_LINE - 2)));
+    aof_room_is_line(content);
+}
+
 FUZZ_TARGET(aof) {
     struct choices c = choices_of(data, size);
     struct made m = {0};
@@ -189,6 +207,7 @@ FUZZ_TARGET(aof) {
     fuzz_begin();
     build(&m, &c);
     check(bytes_slice(&m.b));
+    if (size && data[size - 1] % 8 == 0) check_room(bytes_slice(&m.b));
     bytes_release(&m.b);
     return 0;
 }
