@@ -35,24 +35,31 @@ static void allow(struct rules *r, const char *path, unsigned rights) {
     if (sandbox_files_allow(r->fd, path, rights, r->e) < 0) r->rc = -1;
 }
 
+/* Directly in /home. */
+static bool is_home(const char *dir) {
+    return strncmp(dir, "/home/", 6) == 0 && !strchr(dir + 6, '/');
+}
+
 /* Directories that hold much more than the files of one server. */
 static bool is_shared(const char *dir) {
-    static const char *const shared[] = {"/",     "/etc",     "/usr", "/var", "/var/lib",
-                                         "/home", "/usr/etc", "/dev", "/root"};
+    static const char *const shared[] = {"/",     "/etc", "/usr",  "/var",    "/var/lib",
+                                         "/home", "/dev", "/root", "/usr/etc"};
 
     for (size_t i = 0; i < sizeof shared / sizeof *shared; i++)
         if (strcmp(dir, shared[i]) == 0) return true;
-    return false;
+    return is_home(dir);
 }
 
-/* The directory that the file is in; of a shared one the file alone. */
+/* The directory that the file is in. Of a shared one the file alone, unless it cannot exist then: a
+ * socket and a pid file are made after this. */
 static void allow_beside(struct rules *r, const char *path, unsigned rights) {
+    bool made_later = rights & (SANDBOX_SOCKET | SANDBOX_PUBLISH);
     char resolved[PATH_MAX], *copy = mem_strdup(path);
     const char *dir = dirname(copy);
-    bool shared = realpath(dir, resolved) && is_shared(resolved);
+    bool file_only = !made_later && realpath(dir, resolved) && is_shared(resolved);
 
-    allow(r, shared ? path : dir, rights);
-    if (shared && rights & SANDBOX_FILES)
+    allow(r, file_only ? path : dir, rights);
+    if (file_only && rights & SANDBOX_FILES)
         log_notice("Sandbox: '%s' can be read and written to but not replaced, because '%s' has "
                    "other files too.",
                    path, resolved);
@@ -109,7 +116,7 @@ static bool may_allow_around_dir(const char *parent, uid_t uid) {
 
     if (strcmp(parent, "/") == 0 || strcmp(parent, "/etc") == 0) return false;
     if (pw && strcmp(parent, pw->pw_dir) == 0) return false;
-    if (strncmp(parent, "/home/", 6) == 0 && !strchr(parent + 6, '/')) return false;
+    if (is_home(parent)) return false;
     if (uid != 0) return true;
     return !is_shared(parent) && stat(parent, &st) == 0 && !(st.st_mode & S_ISVTX);
 }

@@ -223,6 +223,52 @@ def the_oom_score_is_set_later_and_for_children():
         equal("own, after the fork", score(s.proc.pid), before + 50)
 
 
+def what_a_shared_directory_holds_is_not_replaced():
+    """/root, as an example. The socket and the pid file are made there all the same."""
+    if os.geteuid() != 0 or HOME != "/root" or landlock() < 2:
+        return "needs root, its home and Landlock"
+    names = [os.path.join(HOME, ".stet-%d.%s" % (os.getpid(), end)) for end in ("conf", "sock", "pid")]
+    try:
+        open(names[0], "w").write("hz 11\n")
+        with Server(start=False) as s:
+            s.conf = names[0]
+            s.start("--unixsocket", names[1], "--pidfile", names[2])
+            check("can be read and written to but not replaced" in s.log(), s.log())
+            error = ask(s.conn(), "CONFIG", "REWRITE")
+            check("Permission denied" in str(error), str(error))
+            check(stat.S_ISSOCK(os.lstat(names[1]).st_mode) and os.path.exists(names[2]), "both are there")
+            equal("status", s.stop(), 0)
+        equal("left", [n for n in names if os.path.exists(n)], names[:1])
+    finally:
+        for n in names:
+            if os.path.exists(n):
+                os.unlink(n)
+
+
+def an_ordinary_user_has_it_too():
+    if os.geteuid() != 0:
+        return "the other tests are of an ordinary user"
+    with Server(start=False) as s:
+        os.chown(s.dir, 65534, 65534)
+        pid = os.fork()
+        if pid == 0:
+            os.setgroups([])
+            os.setgid(65534)
+            os.setuid(65534)
+            os.chdir(s.dir)
+            out = os.open("other.log", os.O_WRONLY | os.O_CREAT, 0o644)
+            os.dup2(out, 1)
+            os.execv(s.program, [s.program, "--port", "0", "--unixsocket", "s.sock", "--appendonly", "yes"])
+        try:
+            log = os.path.join(s.dir, "other.log")
+            wait_for(lambda: os.path.exists(log) and "Ready to accept" in open(log).read(), "it serves")
+            equal("seccomp", {t["Seccomp"] for t in status(pid).values()}, {"2"})
+            equal("files", "Sandbox: files (Landlock) are limited." in open(log).read(), landlock() >= 2)
+        finally:
+            os.kill(pid, signal.SIGTERM)
+            equal("status", os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0)
+
+
 def a_crash_leaves_its_report():
     with Server() as s:
         s.proc.send_signal(signal.SIGSEGV)
@@ -329,6 +375,8 @@ TESTS = {
     "tls files from elsewhere": tls_files_may_come_from_anywhere_but_homes,
     "tls may be turned on later": tls_may_be_turned_on_later,
     "the oom score is set later, and for children": the_oom_score_is_set_later_and_for_children,
+    "what a shared directory holds is not replaced": what_a_shared_directory_holds_is_not_replaced,
+    "an ordinary user has it too": an_ordinary_user_has_it_too,
     "a crash leaves its report": a_crash_leaves_its_report,
     "the user must exist": the_user_must_exist,
     "only root becomes another user": only_root_becomes_another_user,
