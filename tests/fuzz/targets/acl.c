@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * acl - rules of users. The first line is a command for a check, the others are an ACL file. What
- * is accepted is the same once written and read; which commands it allows does not change either.
+ * acl - rules of users. The first line is a command for a check, the others are an ACL file, and
+ * lines of a configuration. What is accepted is the same once written and read; which commands it
+ * allows does not change either.
  */
 #include "tests/fuzz/kit/fuzz.h"
 
@@ -94,6 +95,62 @@ static void check_file(struct slice text, struct slice command) {
     bytes_release(&second);
 }
 
+/* ---------------------------------------------------------------- a start */
+
+static void no_wake(void *arg) {
+    (void)arg;
+}
+
+/* A server whose configuration is `text`; what was loaded from a file is saved and loads again. */
+static void check_start(struct slice text, bool has_file) {
+    static struct engine e;
+    struct aof_options o = {.names = {"/none", "none", "none", "none"}};
+    struct aof_hooks hooks = {.wake = no_wake};
+    struct conf *c = conf_new();
+    struct bytes why = {0};
+    struct aof *aof;
+    struct err err;
+
+    e = (struct engine){0};
+    if (conf_load_text(c, text, &err) == 0) {
+        keyspace_init(&e.ks, 1);
+        commands_register(&e.commands);
+        admin_register(&e.commands);
+        command_registry_seal(&e.commands);
+        aof = aof_new(&e.ks, &o, &hooks);
+        engine_init(&e, c, aof);
+        if (acl_start(&e) == 0 && has_file)
+            CHECK(acl_save(&e, &err) == 0 && acl_load(&e, &why) == 0);
+        engine_release(&e);
+        aof_stop(aof, 1000);
+    }
+    bytes_release(&why);
+    conf_free(c);
+}
+
+/* Only lines that begin with "user", so that nothing else of the process is set. */
+static void check_lines(struct slice text) {
+    struct bytes lines = {0};
+
+    while (text.n) {
+        const char *nl = memchr(text.p, '\n', text.n);
+        size_t n = nl ? (size_t)(nl - text.p) + 1 : text.n;
+
+        if (n > 5 && strncmp(text.p, "user ", 5) == 0) bytes_append(&lines, text.p, n);
+        text.p += n;
+        text.n -= n;
+    }
+    check_start(bytes_slice(&lines), false);
+    bytes_release(&lines);
+}
+
+/* The folder of the file is a file, too, to the backend. */
+static void check_in_file(struct slice text) {
+    fuzz_file(".", SLICE(""));
+    fuzz_file("users.acl", text);
+    check_start(SLICE("aclfile users.acl\n"), true);
+}
+
 FUZZ_TARGET(acl) {
     struct slice input, command;
     const char *nl;
@@ -107,7 +164,13 @@ FUZZ_TARGET(acl) {
     nl = size ? memchr(input.p, '\n', input.n) : NULL;
     command = slice_of(input.p, nl ? (size_t)(nl - input.p) : input.n);
     terms.all_channels = size & 1;
-    if (nl) check_file(slice_of(nl + 1, input.n - command.n - 1), command);
+    if (nl) {
+        struct slice users = slice_of(nl + 1, input.n - command.n - 1);
+
+        check_file(users, command);
+        if (size & 2) check_lines(users);
+        if (size & 4) check_in_file(users);
+    }
     mem_free(copy);
     return 0;
 }
