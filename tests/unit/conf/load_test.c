@@ -294,7 +294,7 @@ static const char *const bad_lines[][2] = {
      "Invalid oom-score-adj-values, elements must be between -2000 and 2000."},
     {"replicaof a", "wrong number of arguments"},
     {"replicaof a 65536", "Invalid master port"},
-    {"bind \"a b\"", "Invalid bind address specified."},
+    {"bind a \"b c\"", "Invalid bind address specified."},
     {"replicaof \"\" 1", "Invalid master host"},
     {"replicaof \"a b\" 1", "Invalid master host"},
     {"proc-title-template \"{x}\"", "template format is invalid or contains unknown variables"},
