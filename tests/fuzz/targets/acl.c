@@ -101,31 +101,60 @@ static void no_wake(void *arg) {
     (void)arg;
 }
 
-/* A server whose configuration is `text`; what was loaded from a file is saved and loads again. */
-static void check_start(struct slice text, bool has_file) {
-    static struct engine e;
+static struct engine started;
+
+/* An engine of the configuration file `path`. NULL: the configuration is wrong, or the users are.
+ */
+static struct conf *start(const char *path) {
+    char *argv[] = {"stet", (char *)path, NULL};
     struct aof_options o = {.names = {"/none", "none", "none", "none"}};
     struct aof_hooks hooks = {.wake = no_wake};
     struct conf *c = conf_new();
-    struct bytes why = {0};
-    struct aof *aof;
-    struct err err;
+    struct err e;
 
-    e = (struct engine){0};
-    if (conf_load_text(c, text, &err) == 0) {
-        keyspace_init(&e.ks, 1);
-        commands_register(&e.commands);
-        admin_register(&e.commands);
-        command_registry_seal(&e.commands);
-        aof = aof_new(&e.ks, &o, &hooks);
-        engine_init(&e, c, aof);
-        if (acl_start(&e) == 0 && has_file)
-            CHECK(acl_save(&e, &err) == 0 && acl_load(&e, &why) == 0);
-        engine_release(&e);
-        aof_stop(aof, 1000);
+    if (conf_load_args(c, 2, argv, &e) < 0) {
+        conf_free(c);
+        return NULL;
     }
-    bytes_release(&why);
+    started = (struct engine){0};
+    keyspace_init(&started.ks, 1);
+    commands_register(&started.commands);
+    admin_register(&started.commands);
+    command_registry_seal(&started.commands);
+    engine_init(&started, c, aof_new(&started.ks, &o, &hooks));
+    return c;
+}
+
+static void stop(struct conf *c) {
+    struct aof *aof = started.aof;
+
+    engine_release(&started);
+    aof_stop(aof, 1000);
     conf_free(c);
+}
+
+/* The users of a server whose configuration is `text` are the same after CONFIG REWRITE, or ACL
+ * SAVE and LOAD, and another start. */
+static void check_start(struct slice text, bool has_file) {
+    const char *path = fuzz_disk_file(text);
+    struct conf *c = start(path);
+    struct bytes before = {0}, after = {0}, why = {0};
+    struct err e;
+
+    if (c && acl_start(&started) == 0) {
+        acl_file_text(&started.acl.users, &before);
+        if (has_file) CHECK(acl_save(&started, &e) == 0 && acl_load(&started, &why) == 0);
+        CHECK(conf_rewrite(c, &e) == 0);
+        stop(c);
+        c = start(path);
+        CHECK(c && acl_start(&started) == 0);
+        acl_file_text(&started.acl.users, &after);
+        CHECK(slice_eq(bytes_slice(&before), bytes_slice(&after)));
+    }
+    if (c) stop(c);
+    bytes_release(&before);
+    bytes_release(&after);
+    bytes_release(&why);
 }
 
 /* Only lines that begin with "user", so that nothing else of the process is set. */
@@ -148,7 +177,9 @@ static void check_lines(struct slice text) {
 static void check_in_file(struct slice text) {
     fuzz_file(".", SLICE(""));
     fuzz_file("users.acl", text);
-    check_start(SLICE("aclfile users.acl\n"), true);
+    check_start(SLICE("aclfile users.acl\nrequirepass x\n"), true);
+    check_start(SLICE("aclfile ./none.acl\n"), true);
+    check_start(SLICE("aclfile users.acl\nuser a on\n"), true);
 }
 
 FUZZ_TARGET(acl) {

@@ -182,6 +182,7 @@ static void check_files(struct slice text, uint8_t how) {
     write_file(part_path, text);
     if (how & 1) bytes_printf(&with, "include %s/%s\n", folder, how & 2 ? "pa*.conf" : "part.conf");
     if (!(how & 1)) bytes_append(&with, text.p, text.n);
+    if (how & 16 && !(how & 32)) bytes_printf(&with, "\ninclude %s/none.conf\n", folder);
     write_file(main_path, bytes_slice(&with));
     /* Lines that add up (save) are written besides those of an included file, which stay. */
     if (load_args(c, 2, argv) == 0 && !(how & 1)) check_rewritten(c, how & 4);
