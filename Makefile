@@ -48,7 +48,7 @@ ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(OPT) $(HARD) -I. $(LZF_CFLAGS) $
 LINK     = $(CC) $(OPT) $(HARD_LINK_$(FLAVOUR)) -pie -rdynamic -pthread $(LDFLAGS)
 
 # Layers, lowest first. Each is a static library; a unit test links its own and the lower ones.
-LIB_ORDER := base ds storage protocol conf persistence exec commands scripting admin net
+LIB_ORDER := base ds storage protocol conf persistence exec commands scripting admin net sandbox
 DIR_base := storage/base
 DIR_ds := storage/ds
 DIR_storage := storage
@@ -60,6 +60,7 @@ DIR_commands := server/commands
 DIR_scripting := server/scripting
 DIR_admin := server/admin
 DIR_net := server/net
+DIR_sandbox := server/sandbox
 
 below = $(if $(filter $(1),$(firstword $(2))),$(1),$(firstword $(2)) $(call below,$(1),$(wordlist 2,99,$(2))))
 reverse = $(if $(1),$(call reverse,$(wordlist 2,99,$(1))) $(firstword $(1)))

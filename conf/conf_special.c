@@ -10,6 +10,7 @@
 #include "storage/base/mem.h"
 #include "storage/base/num.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -33,11 +34,21 @@ static void bind_own(void *field) {
     for (size_t i = 0; i < b->n; i++) b->addr[i] = mem_strdup(b->addr[i]);
 }
 
+/* One word without quotes: what CONFIG REWRITE writes is then read again as it was. */
+static bool is_host(struct slice s) {
+    for (size_t i = 0; i < s.n; i++)
+        if (!isgraph((unsigned char)s.p[i]) || strchr("\"'", s.p[i])) return false;
+    return s.n > 0;
+}
+
 static int bind_set(const struct conf_assign *a, void *field) {
     struct conf_bind *b = field;
 
     if (a->argc > CONF_BIND_MAX)
         return err_set(a->e, CONF_ERR_VALUE, "Too many bind addresses specified.");
+    for (size_t i = 0; i < a->argc && !no_words(a); i++)
+        if (!is_host(a->argv[i]))
+            return err_set(a->e, CONF_ERR_VALUE, "Invalid bind address specified.");
     bind_release(b);
     if (no_words(a)) return 0;
     for (size_t i = 0; i < a->argc; i++) b->addr[i] = mem_strdup(a->argv[i].p);
@@ -414,6 +425,7 @@ static int replicaof_set(const struct conf_assign *a, void *field) {
 
         if (*end || port < 0 || port > 65535)
             return err_set(a->e, CONF_ERR_VALUE, "Invalid master port");
+        if (!is_host(a->argv[0])) return err_set(a->e, CONF_ERR_VALUE, "Invalid master host");
         next.host = mem_strdup(a->argv[0].p);
         next.port = (int)port;
     }

@@ -400,6 +400,20 @@ static int listen_first(struct app *a) {
     return net_listen(&a->net, &e) == 0 ? 0 : fail_listening(a, &e);
 }
 
+static int fail_containment(const struct err *e) {
+    log_warning("%s", e->text);
+    return -1;
+}
+
+/* CONFIG SET tls-crl-file; the other files of TLS are wire.c's. */
+static int apply_crl(void *arg, const struct conf_values *v, struct err *e) {
+    struct app *a = arg;
+
+    (void)v;
+    if (net_configure_tls(&a->net, true) == 0) return 0;
+    return err_set(e, EINVAL, "Unable to update TLS configuration. Check server logs.");
+}
+
 /* The lines that tools wait for. */
 static void tell_ready(const struct app *a) {
     if (a->net.port) log_notice("Ready to accept connections tcp");
@@ -411,11 +425,14 @@ int app_start(struct app *a, struct conf *conf, int argc, char **argv) {
     struct err e;
 
     *a = (struct app){.conf = conf, .v = conf_values(conf), .argc = argc, .argv = argv};
+    process_prepare(a->v);
+    if (contain_files(&a->containment, conf, &e) < 0) return fail_containment(&e);
     process_set_cpus(a->v->bio_cpulist, "bio-cpulist"); /* threads begin where their maker is */
     if (!realpath(argv[0], a->executable))
         snprintf(a->executable, sizeof a->executable, "%s", argv[0]);
     seed(a);
     build(a);
+    conf_on_apply(a->conf, "tls-crl-file", apply_crl, a);
     if (rename_commands(a) < 0 || acl_start(&a->engine) < 0) return -1;
     process_log_start(conf, argc, argv);
     process_oom_score(a->v, false);
@@ -423,9 +440,12 @@ int app_start(struct app *a, struct conf *conf, int argc, char **argv) {
     a->net.maxclients = process_allow_clients(a->v->maxclients);
     if (listen_first(a) < 0) return -1;
     if (a->v->port_auto) conf_set_bound_port(conf, a->net.port);
+    process_write_pid();
+    if (contain_user(&a->containment, a->v, &e) < 0) return fail_containment(&e);
     watch_signals(a);
     app_describe_listeners(a);
     log_notice("Server initialized");
+    contain_calls(&a->containment, a->v);
     rdb_saver_remove_temps();
     unloaded_warn(a->v);
     clock_refresh();

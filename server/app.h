@@ -7,6 +7,7 @@
 #define STET_SERVER_APP_H
 
 #include "server/admin/admin.h"
+#include "server/contain.h"
 #include "server/exec/engine.h"
 #include "server/net/loop.h"
 #include "server/net/net.h"
@@ -24,6 +25,7 @@ struct app {
         blocked; /* `blocked`: the next time-out of a waiting client, the end of a pause */
     struct event *signals[3];
     struct admin_app admin;
+    struct containment containment;
     char run_id[RUN_ID_CHARS + 1];
     char executable[4096];
     char listeners[4096]; /* lines of INFO */

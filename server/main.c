@@ -96,7 +96,10 @@ int main(int argc, char **argv) {
     }
     if (conf_values(conf)->crash_log_enabled) process_catch_crashes();
     process_exit_on_panic(conf_values(conf)->use_exit_on_panic);
-    if (app_start(&app, conf, argc, argv) < 0) return 1;
+    if (app_start(&app, conf, argc, argv) < 0) {
+        process_abandon();
+        return 1;
+    }
     app_run(&app);
     status = app_finish(&app);
     return status;

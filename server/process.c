@@ -2,6 +2,7 @@
 #include "server/process.h"
 
 #include "conf/conf.h"
+#include "server/number_file.h"
 #include "server/version.h"
 #include "storage/base/check.h"
 #include "storage/base/log.h"
@@ -13,6 +14,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <locale.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -100,31 +102,54 @@ void process_set_title(const struct conf_values *v, int port) {
     bytes_release(&out);
 }
 
+/* Open from the start on: neither the sandbox nor an ordinary user may open it later. */
+static int oom_fd = -1;
+static int oom_score_at_start;
+static int oom_child_score, oom_own_score; /* what a child gets, what the server has */
+
+static void keep_oom_score(void) {
+    char text[16] = "";
+
+    oom_fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+    if (oom_fd >= 0 && pread(oom_fd, text, sizeof text - 1, 0) > 0)
+        oom_score_at_start = (int)strtol(text, NULL, 10);
+}
+
 static int write_oom_score(int score) {
     char text[16];
-    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC), n, rc;
+    int n = snprintf(text, sizeof text, "%d", score);
 
-    if (fd < 0) return -1;
-    n = snprintf(text, sizeof text, "%d", score);
-    rc = write(fd, text, (size_t)n) < 0 ? -1 : 0; /* lowering it needs rights */
-    close(fd);
-    return rc;
+    return pwrite(oom_fd, text, (size_t)n, 0) < 0 ? -1 : 0; /* lowering it needs rights */
+}
+
+/* A child inherits the score and cannot open its own file, which is not there before the fork. So
+ * the server has the child's score while it forks. */
+static void before_fork(void) {
+    if (oom_child_score != oom_own_score) write_oom_score(oom_child_score);
+}
+
+static void after_fork(void) {
+    if (oom_child_score != oom_own_score) write_oom_score(oom_own_score);
+}
+
+static int oom_score(const struct conf_values *v, int i) {
+    int score = v->oom_score_adj_values.adj[i];
+
+    if (v->oom_score_adj == CONF_OOM_RELATIVE) score += oom_score_at_start;
+    return score < -1000 ? -1000 : score > 1000 ? 1000 : score;
 }
 
 void process_oom_score(const struct conf_values *v, bool is_child) {
-    static int score_at_start = INT_MIN;
-    int score = v->oom_score_adj_values.adj[is_child ? 2 : 0];
+    static bool watches_forks;
 
-    if (v->oom_score_adj == CONF_OOM_NO) return;
-    if (score_at_start == INT_MIN) {
-        FILE *f = fopen("/proc/self/oom_score_adj", "re");
-
-        if (!f || fscanf(f, "%d", &score_at_start) != 1) score_at_start = 0;
-        if (f) fclose(f);
+    if (is_child || v->oom_score_adj == CONF_OOM_NO) {
+        if (!is_child) oom_child_score = oom_own_score;
+        return;
     }
-    if (v->oom_score_adj == CONF_OOM_RELATIVE) score += score_at_start;
-    score = score < -1000 ? -1000 : score > 1000 ? 1000 : score;
-    if (write_oom_score(score) < 0 && !is_child)
+    if (!watches_forks) watches_forks = pthread_atfork(before_fork, after_fork, NULL) == 0;
+    oom_own_score = oom_score(v, 0);
+    oom_child_score = oom_score(v, 2);
+    if (write_oom_score(oom_own_score) < 0)
         log_warning("Unable to write oom_score_adj: %s", strerror(errno));
 }
 
@@ -251,31 +276,33 @@ void process_log_start(const struct conf *c, int argc, char **argv) {
     }
 }
 
-static int write_number_file(const char *path, int number, struct err *e) {
-    char tmp[4096 + 8], text[16];
-    int n = snprintf(text, sizeof text, "%d\n", number), fd, rc;
+static struct number_file pid_file, port_file;
 
-    /* Whoever waits for the file sees it whole or not at all. */
-    snprintf(tmp, sizeof tmp, "%s.tmp", path);
-    fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (fd < 0) return err_set(e, errno, "can't write '%s': %s", path, strerror(errno));
-    rc = write(fd, text, (size_t)n) == n && rename(tmp, path) == 0 ? 0 : -1;
-    if (rc < 0) err_set(e, errno, "can't write '%s': %s", path, strerror(errno));
-    close(fd);
-    return rc;
-}
-
-static const char *pid_path(const struct conf_values *v) {
+const char *process_pid_path(const struct conf_values *v) {
     if (v->pidfile && v->pidfile[0]) return v->pidfile;
     return v->daemonize ? "/var/run/redis.pid" : NULL;
 }
 
-int process_ready(const struct conf_values *v, int port, struct err *e) {
-    struct err ignored;
+void process_prepare(const struct conf_values *v) {
+    number_file_prepare(&pid_file, process_pid_path(v));
+    number_file_prepare(&port_file, v->port_file && v->port_file[0] ? v->port_file : NULL);
+    keep_oom_score();
+}
 
-    if (pid_path(v) && write_number_file(pid_path(v), (int)getpid(), &ignored) < 0)
-        log_warning("Failed to write PID file: %s", ignored.text);
-    if (v->port_file && v->port_file[0] && write_number_file(v->port_file, port, e) < 0) return -1;
+void process_write_pid(void) {
+    struct err e;
+
+    if (number_file_publish(&pid_file, (int)getpid(), &e) < 0)
+        log_warning("Failed to write PID file: %s", e.text);
+}
+
+int process_give_files(uid_t uid, gid_t gid) {
+    if (number_file_give(&pid_file, uid, gid) < 0) return -1;
+    return number_file_give(&port_file, uid, gid);
+}
+
+int process_ready(const struct conf_values *v, int port, struct err *e) {
+    if (number_file_publish(&port_file, port, e) < 0) return -1;
 #ifdef STET_SYSTEMD
     if (v->supervised == CONF_SUPERVISED_SYSTEMD || v->supervised == CONF_SUPERVISED_AUTO)
         sd_notify(0, "READY=1\nSTATUS=Ready to accept connections");
@@ -286,16 +313,18 @@ int process_ready(const struct conf_values *v, int port, struct err *e) {
     return 0;
 }
 
+void process_abandon(void) {
+    number_file_remove(&pid_file);
+    number_file_remove(&port_file);
+}
+
 void process_stopping(const struct conf_values *v) {
 #ifdef STET_SYSTEMD
     if (v->supervised == CONF_SUPERVISED_SYSTEMD || v->supervised == CONF_SUPERVISED_AUTO)
         sd_notify(0, "STOPPING=1");
 #endif
-    if (pid_path(v)) {
-        log_notice("Removing the pid file.");
-        unlink(pid_path(v));
-    }
-    if (v->port_file && v->port_file[0]) unlink(v->port_file);
+    if (process_pid_path(v)) log_notice("Removing the pid file.");
+    process_abandon();
 }
 
 /* ---------------------------------------------------------------- crashes */

@@ -8,6 +8,8 @@
 
 #include "conf/conf.h"
 
+#include <sys/types.h>
+
 /* Before anything else: moves the environment so that the title has room. */
 void process_init(int argc, char **argv);
 
@@ -20,7 +22,8 @@ void process_log_start(const struct conf *c, int argc, char **argv);
 void process_set_title(const struct conf_values *v, int port);
 void process_set_child_title(const char *title);
 
-/* Sets the score by which the kernel chooses whom to kill, as oom-score-adj says. */
+/* Sets the score by which the kernel chooses a process to kill, as oom-score-adj says, for this
+ * process and the children to come. Nothing is left to do in a child. */
 void process_oom_score(const struct conf_values *v, bool is_child);
 
 /* Raises the limit of open files for so many clients; returns for how many there is room. */
@@ -34,7 +37,23 @@ void process_set_cpus(const char *list, const char *parameter);
 /* SORT ALPHA's order; "" is the environment's. 0, or -1. */
 int process_set_collation(const char *locale, struct err *e);
 
-/* Serving begins: pid file, port file, notification. */
+/* Opens what could not be opened in the sandbox: the pid file and the port file, under temporary
+ * names, and the file of the OOM score. */
+void process_prepare(const struct conf_values *v);
+
+/* The pid file appears. What fails is logged. */
+void process_write_pid(void);
+
+/* Where the pid file is, NULL: there is none. */
+const char *process_pid_path(const struct conf_values *v);
+
+/* Makes both files another user's. 0, or -1 with errno. */
+int process_give_files(uid_t uid, gid_t gid);
+
+/* A start that failed: the pid file and the port file go. */
+void process_abandon(void);
+
+/* Serving begins: port file, notification. */
 int process_ready(const struct conf_values *v, int port, struct err *e);
 void process_stopping(const struct conf_values *v);
 

@@ -26,6 +26,7 @@
     X(PEM_read_bio_Parameters)                                                                     \
     X(SSL_CTX_ctrl)                                                                                \
     X(SSL_CTX_free)                                                                                \
+    X(SSL_CTX_get_cert_store)                                                                      \
     X(SSL_CTX_load_verify_locations)                                                               \
     X(SSL_CTX_new)                                                                                 \
     X(SSL_CTX_set0_tmp_dh_pkey)                                                                    \
@@ -41,6 +42,7 @@
     X(SSL_do_handshake)                                                                            \
     X(SSL_free)                                                                                    \
     X(SSL_get_error)                                                                               \
+    X(SSL_get_verify_result)                                                                       \
     X(SSL_has_pending)                                                                             \
     X(SSL_new)                                                                                     \
     X(SSL_read_ex)                                                                                 \
@@ -51,7 +53,12 @@
     X(SSL_shutdown)                                                                                \
     X(SSL_write_ex)                                                                                \
     X(TLS_client_method)                                                                           \
-    X(TLS_server_method)
+    X(TLS_server_method)                                                                           \
+    X(X509_LOOKUP_file)                                                                            \
+    X(X509_STORE_add_lookup)                                                                       \
+    X(X509_STORE_set_flags)                                                                        \
+    X(X509_load_crl_file)                                                                          \
+    X(X509_verify_cert_error_string)
 
 struct openssl {
 #define X(name) __typeof__(name) *name;

@@ -89,6 +89,15 @@ static int outcome(struct tls_conn *c, int rc, uint8_t *waits) {
     return -1;
 }
 
+/* What is wrong with the client's certificate, if that is it. */
+static void add_verdict(const SSL *ssl, char why[TLS_ERROR_CHARS]) {
+    long verdict = openssl.SSL_get_verify_result(ssl);
+    size_t n = strlen(why);
+
+    if (verdict == X509_V_OK || verdict == X509_V_ERR_UNSPECIFIED) return;
+    snprintf(why + n, TLS_ERROR_CHARS - n, ": %s", openssl.X509_verify_cert_error_string(verdict));
+}
+
 enum tls_state tls_handshake(struct tls_conn *c, char why[TLS_ERROR_CHARS]) {
     int rc;
 
@@ -103,10 +112,12 @@ enum tls_state tls_handshake(struct tls_conn *c, char why[TLS_ERROR_CHARS]) {
     }
     outcome(c, rc, &c->read_waits);
     if (c->state != TLS_BROKEN) return c->state;
-    if (errno == EPROTO)
+    if (errno == EPROTO) {
         tls_take_error(why, TLS_ERROR_CHARS);
-    else
+        add_verdict(c->ssl, why);
+    } else {
         snprintf(why, TLS_ERROR_CHARS, "%s", strerror(errno));
+    }
     return c->state;
 }
 

@@ -131,6 +131,21 @@ static int load_authorities(SSL_CTX *ctx, const struct conf_values *v) {
     return fail("Failed to configure CA certificate(s) file/directory", NULL);
 }
 
+/* With a list, a client certificate is good only if the list of its authority does not name it; an
+ * authority without a list, or with one that is out of date, has no good certificates. */
+static int load_revoked(SSL_CTX *ctx, const char *file) {
+    X509_STORE *store = openssl.SSL_CTX_get_cert_store(ctx);
+    X509_LOOKUP *lookup;
+
+    if (!is_set(file)) return 0;
+    lookup = openssl.X509_STORE_add_lookup(store, openssl.X509_LOOKUP_file());
+    if (!lookup || openssl.X509_load_crl_file(lookup, file, X509_FILETYPE_PEM) <= 0 ||
+        !openssl.X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK))
+        return fail("Failed to load the list of revoked certificates", file);
+    openssl.ERR_clear_error();
+    return 0;
+}
+
 static int set_ciphers(SSL_CTX *ctx, const struct conf_values *v) {
     const char *wrong = NULL;
 
@@ -209,8 +224,8 @@ static SSL_CTX *server_context(const struct conf_values *v, uint64_t options) {
     set_manners(ctx, v, options);
     set_sessions(ctx, v);
     if (load_pair(ctx, v->tls_cert_file, v->tls_key_file, v->tls_key_file_pass) == 0 &&
-        load_authorities(ctx, v) == 0 && set_ciphers(ctx, v) == 0 &&
-        load_dh(ctx, v->tls_dh_params_file) == 0)
+        load_authorities(ctx, v) == 0 && load_revoked(ctx, v->tls_crl_file) == 0 &&
+        set_ciphers(ctx, v) == 0 && load_dh(ctx, v->tls_dh_params_file) == 0)
         return ctx;
     openssl.SSL_CTX_free(ctx);
     return NULL;

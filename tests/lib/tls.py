@@ -37,6 +37,21 @@ class Certs:
         return cert, key
 
 
+    def revoked(self, name, *pairs, days=2, begins=None):
+        """A list of the authority's revoked certificates, of these pairs, as a file."""
+        base, conf = self.path(name), self.path(name + ".cnf")
+        with open(conf, "w") as f:
+            f.write("[ca]\ndefault_ca = own\n[own]\ndatabase = %s.index\ncertificate = %s\n"
+                    "private_key = %s\ndefault_md = sha256\n"
+                    % (base, self.ca, self.path(self.name + ".key")))
+        open(base + ".index", "w").close()
+        for cert, _ in pairs:
+            openssl("ca", "-config", conf, "-revoke", cert)
+        when = ["-crl_lastupdate", begins, "-crl_nextupdate", days] if begins else ["-crldays", str(days)]
+        openssl("ca", "-config", conf, "-gencrl", *when, "-out", base)
+        return base
+
+
 def server_args(certs, pair, port, *more):
     return ["--tls-port", str(port), "--tls-cert-file", pair[0], "--tls-key-file", pair[1],
             "--tls-ca-cert-file", certs.ca, *more]

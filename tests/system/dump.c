@@ -130,3 +130,34 @@ Test(dump, a_checksum_can_be_looked_over) {
     if (server_is_stet()) c = ask_through_restarts(s, c); /* Redis logs what it can't read again */
     EXPECT(c, "$v", "GET a");
 }
+
+/* However it came: what was accepted without its checksum is logged with one, and loads again. */
+Test(dump, what_was_accepted_without_its_checksum_loads_again) {
+    STET_ONLY();
+    static const char *const sanitize[] = {"no", "yes", "clients"};
+    struct server *s = server_run("--enable-debug-command", "yes", "--appendonly", "yes", NULL);
+    redisContext *c = ask_open(s);
+    redisReply *r;
+
+    EXPECT(c, "+OK", "DEBUG SET-SKIP-CHECKSUM-VALIDATION 1");
+    EXPECT(c, ":3", "RPUSH l a b c");
+    r = dump(c, "l");
+    memset(r->str + r->len - 8, 0x55, 8);
+    for (size_t i = 0; i < 3; i++) {
+        EXPECT(c, "+OK", "CONFIG SET sanitize-dump-payload %s", sanitize[i]);
+        EXPECT(c, "+OK", "RESTORE plain%d 0 %b REPLACE ABSTTL", (int)i, BIN(r));
+        EXPECT(c, "+OK", "MULTI");
+        EXPECT(c, "+QUEUED", "RESTORE queued%d 99999999999999 %b REPLACE ABSTTL IDLETIME 5", (int)i,
+               BIN(r));
+        EXPECT(c, "[+OK]", "EXEC");
+        EXPECT(c, "+OK", "EVAL %s 1 script%d %b",
+               "return redis.call('RESTORE', KEYS[1], 100000, ARGV[1])", (int)i, BIN(r));
+    }
+    freeReplyObject(r);
+    c = ask_through_restarts(s, c);
+    for (int i = 0; i < 3; i++) {
+        EXPECT(c, "[$a $b $c]", "LRANGE plain%d 0 -1", i);
+        EXPECT(c, "[$a $b $c]", "LRANGE queued%d 0 -1", i);
+        EXPECT(c, "[$a $b $c]", "LRANGE script%d 0 -1", i);
+    }
+}

@@ -18,7 +18,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib")]
-from cases import run_words  # noqa: E402
+from cases import ask, run_words  # noqa: E402
 from resp import Closed, encode  # noqa: E402
 from server import SERVER, Server, free_port, is_stet, wait_for, wait_info  # noqa: E402
 from tls import Certs, TlsConn, TlsServer, connect, context, server_args  # noqa: E402
@@ -28,6 +28,7 @@ UPDATE_FAILED = "Unable to update TLS configuration. Check server logs."
 SCRATCH = tempfile.TemporaryDirectory(prefix="stet-tls-")
 CERTS = Certs(SCRATCH.name)
 PAIR, OWN = CERTS.pair("server"), CERTS.pair("client", "client")
+REVOKED = CERTS.pair("revoked", "client")
 OTHERS = Certs(SCRATCH.name, "stranger")
 FOREIGN = OTHERS.pair("foreign", "client")
 OTHER_KEY = CERTS.pair("other")[1]
@@ -260,6 +261,62 @@ def an_authority_may_be_a_directory():
         with TlsServer(CERTS, PAIR, "--tls-ca-cert-file", "", "--tls-ca-cert-dir", dir) as s:
             assert ping(s.tls_port, context(CERTS, OWN)) == b"PONG"
             assert refused(s.tls_port, context(CERTS, FOREIGN))
+
+
+def a_revoked_certificate_is_refused():
+    good, bad = context(CERTS, OWN), context(CERTS, REVOKED)
+    with TlsServer(CERTS, PAIR, "--tls-crl-file", CERTS.revoked("revoked.pem", REVOKED)) as s:
+        for _ in range(2):
+            assert ping(s.tls_port, good) == b"PONG" and refused(s.tls_port, bad)
+        s.wait_log("certificate verify failed: certificate revoked")
+        plain = s.conn()
+        plain.call("CONFIG", "SET", "tls-crl-file", CERTS.revoked("none.pem"))
+        assert ping(s.tls_port, bad) == b"PONG"
+        plain.call("CONFIG", "SET", "tls-auth-clients", "optional")
+        plain.call("CONFIG", "SET", "tls-crl-file", s.args[s.args.index("--tls-crl-file") + 1])
+        assert refused(s.tls_port, bad) and ping(s.tls_port, context(CERTS)) == b"PONG"
+        plain.call("CONFIG", "SET", "tls-crl-file", "")
+        assert ping(s.tls_port, bad) == b"PONG"
+
+
+def the_list_of_revoked_certificates_may_be_replaced():
+    """The same name again has the file read again; a session from before is no way around it."""
+    path, bad = CERTS.revoked("changing.pem"), context(CERTS, REVOKED)
+    with TlsServer(CERTS, PAIR, "--tls-crl-file", path) as s:
+        first = connect(s.tls_port, bad)
+        first.sendall(encode(["PING"]))
+        assert first.recv(7) == b"+PONG\r\n"
+        os.replace(CERTS.revoked("newer.pem", REVOKED), path)
+        assert ping(s.tls_port, bad) == b"PONG"
+        s.conn().call("CONFIG", "SET", "tls-crl-file", path)
+        assert refused(s.tls_port, bad)
+        assert fails(lambda: TlsConn(s.tls_port, bad, session=first.session).call("PING"))
+
+
+def a_list_must_be_of_the_authority_and_of_today():
+    good = context(CERTS, OWN)
+    old = CERTS.revoked("old.pem", begins="200101000000Z", days="200201000000Z")
+    with TlsServer(CERTS, PAIR, "--tls-crl-file", old) as s:
+        assert refused(s.tls_port, good)
+        s.wait_log("CRL has expired")
+        s.conn().call("CONFIG", "SET", "tls-crl-file", OTHERS.revoked("others.pem"))
+        assert refused(s.tls_port, good)
+        s.wait_log("unable to get certificate CRL")
+
+
+def a_file_that_is_no_list_is_refused():
+    with TlsServer(CERTS, PAIR, "--tls-crl-file", CERTS.revoked("whole.pem", REVOKED)) as s:
+        plain = s.conn()
+        for path in ("/nonexistent.pem", CERTS.ca, "/dev/null"):
+            assert UPDATE_FAILED in ask(plain, "CONFIG", "SET", "tls-crl-file", path), path
+            assert plain.call("CONFIG", "GET", "tls-crl-file")[1].decode().endswith("whole.pem")
+        s.wait_log("Failed to load the list of revoked certificates: /nonexistent.pem: ")
+        assert ping(s.tls_port, context(CERTS, OWN)) == b"PONG"
+        assert refused(s.tls_port, context(CERTS, REVOKED))
+        s.stop()
+        s.spawn(*server_args(CERTS, PAIR, s.tls_port, "--tls-crl-file", CERTS.ca))
+        assert not s.wait_ready()
+        s.wait_log("Failed to configure TLS. Check logs for more info.")
 
 
 def a_client_checks_the_server():
@@ -682,7 +739,9 @@ TESTS = {f.__name__: f for f in list(globals().values())
 # Redis resumes sessions made without a certificate, waits for ever for the end of a handshake, and
 # does all that are due in one go.
 ONLY_STET = {"a_session_is_no_way_around_a_certificate", "half_open_handshakes_end_by_themselves",
-             "a_storm_of_handshakes_leaves_room_for_others"}
+             "a_storm_of_handshakes_leaves_room_for_others", "a_revoked_certificate_is_refused",
+             "the_list_of_revoked_certificates_may_be_replaced", "a_file_that_is_no_list_is_refused",
+             "a_list_must_be_of_the_authority_and_of_today"}
 
 if __name__ == "__main__":
     left_out = () if is_stet(SERVER) else ONLY_STET

@@ -9,7 +9,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 uint8_t choose(struct choices *c) {
     return c->p < c->end ? *c->p++ : 0;
@@ -191,6 +193,29 @@ int fuzz_file(const char *name, struct slice content) {
 
 struct slice fuzz_file_bytes(int fd) {
     return bytes_slice(&file_at(fd)->b);
+}
+
+/* ---------------------------------------------------------------- a file on the disk */
+
+static char disk_file[64];
+
+static void remove_disk_file(void) {
+    unlink(disk_file);
+}
+
+const char *fuzz_disk_file(struct slice content) {
+    int fd;
+
+    if (disk_file[0]) {
+        fd = open(disk_file, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    } else {
+        snprintf(disk_file, sizeof disk_file, "/dev/shm/stet-fuzz-file-XXXXXX");
+        fd = mkstemp(disk_file);
+        atexit(remove_disk_file);
+    }
+    CHECK(fd >= 0 && write(fd, content.p, content.n) == (ssize_t)content.n);
+    close(fd);
+    return disk_file;
 }
 
 /* ---------------------------------------------------------------- the process */

@@ -60,6 +60,10 @@ uint64_t fuzz_sum(struct slice s);
 /* A file of the backend of io that holds these bytes; open for reading and writing. */
 int fuzz_file(const char *name, struct slice content);
 
+/* The path of a file on the disk that holds these bytes, for what does not go through io. There is
+ * one; it is removed at the end. */
+const char *fuzz_disk_file(struct slice content);
+
 /* The bytes of a file; valid until it changes. */
 struct slice fuzz_file_bytes(int fd);
 

@@ -39,6 +39,29 @@ static int load(int fd, struct keyspace *ks, bool merge, struct rdb_loaded *out)
     return rdb_load(fd, &o, out, &e);
 }
 
+/* Gives up after so many calls. */
+static int on_written(void *arg, uint64_t keys, struct err *e) {
+    int *left = arg;
+
+    (void)keys;
+    return (*left)-- > 0 ? 0 : err_set(e, 1, "given up");
+}
+
+/* Under a temporary name first; what was given up leaves nothing. */
+static void check_publish(const struct rdb_save *how, int calls) {
+    struct rdb_save save = *how;
+    struct rdb_saved saved;
+    struct err e;
+    int left = calls, rc;
+
+    save.progress = on_written;
+    save.arg = &left;
+    save.key_delay_us = calls & 1 ? 1 : -3;
+    save.incremental_fsync = true;
+    rc = rdb_publish(&save, -1, "published", "temp", &saved, &e);
+    CHECK(!io_exists(-1, "temp") && io_exists(-1, "published") == (rc == 0));
+}
+
 static void check_round(struct keyspace *ks, uint8_t how) {
     struct rdb_save save = {.ks = ks,
                             .compress = how & 1,
@@ -57,6 +80,7 @@ static void check_round(struct keyspace *ks, uint8_t how) {
     CHECK(load(fd, &back, false, &got) == 0);
     CHECK(keyspace_count(&back) == keyspace_count(ks));
     keyspace_release(&back);
+    if (how & 64) check_publish(&save, how >> 5);
 }
 
 /* ---------------------------------------------------------------- salvage */
