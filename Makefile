@@ -129,8 +129,11 @@ run: setup
 	@mkdir -p data
 	$(BUILD)/stet-server redis-compat.conf
 
+# Formats are remembered by content; lint-all checks every file again.
 lint:
-	tools/lint
+	@tools/lint
+lint-all:
+	@tools/lint --all
 
 asan ubsan:
 	@$(MAKE) FLAVOUR=$@ all test-in-flavour
@@ -149,4 +152,4 @@ clean:
 	rm -rf $(BUILD)
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
-.PHONY: all help setup setup-test run lint asan ubsan tsan bench install clean
+.PHONY: all help setup setup-test run lint lint-all asan ubsan tsan bench install clean
