@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """marks - damage to files with checksums: whatever happens to the bytes, the server holds what the
 first m commands made, for some m, or refuses; values are never altered and synced data never
-silently dropped (DESIGN section 6).
+silently dropped (persistence/README.md).
 
   marks.py [--seed N] [--samples N]
 """

@@ -22,7 +22,6 @@ BIN = os.environ.get("STET_BIN", os.path.join(ROOT, "build"))
 SERVER = os.environ.get("STET_SERVER", os.path.join(BIN, "stet-server"))
 TOOLS = os.environ.get("STET_TOOLS", os.path.join(ROOT, "build", "release", "tests"))
 CHECK_AOF = os.environ.get("STET_CHECK_AOF", os.path.join(BIN, "stet-check-aof"))
-COMPAT = os.environ.get("STET_COMPAT", os.path.join(ROOT, "..", "shared", "compat"))
 SANITIZER = re.compile(r"(Address|Thread|Leak|UndefinedBehavior)Sanitizer|runtime error:")
 LEAKS = {"ASAN_OPTIONS": os.environ.get("STET_SERVER_ASAN_OPTIONS", "")}
 NO_LEAKS = {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "")}  # for starts that are refused
