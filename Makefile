@@ -141,7 +141,7 @@ tsan:
 	@$(MAKE) FLAVOUR=tsan all test-tsan
 
 bench: all
-	tools/bench
+	tools/bench/run
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/stet
