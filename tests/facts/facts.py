@@ -13,6 +13,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib")]
+from cases import need, summary  # noqa: E402
 from resp import ReplyError  # noqa: E402
 from data import load  # noqa: E402
 from server import Server  # noqa: E402
@@ -200,6 +201,7 @@ def settings(conn, other):
 
 
 def main():
+    need("redis-server")
     passed = failed = 0
 
     def tell(results):
@@ -216,8 +218,7 @@ def main():
         with Server(program=shutil.which("redis-server")) as r:
             tell(settings(conn, r.conn(proto=3)))
         s.stop()
-    print("facts: %d passed, %d failed" % (passed, failed))
-    return 1 if failed else 0
+    return summary("facts", passed, failed)
 
 
 if __name__ == "__main__":

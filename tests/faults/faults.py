@@ -15,7 +15,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
-from cases import ask, check, run_words  # noqa: E402
+from cases import ask, check, need, run_words  # noqa: E402
 from contents import strings  # noqa: E402
 from disk import ALL, INCR, SHIM, TEMP, Sick  # noqa: E402
 from resp import ReplyError, encode  # noqa: E402
@@ -328,6 +328,7 @@ STET_TESTS = {
 
 
 def main():
+    need("redis-check-aof")
     if not os.path.exists(SHIM):
         print("no %s (make builds it)" % SHIM)
         return 1

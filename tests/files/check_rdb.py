@@ -19,6 +19,7 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
+from cases import need, summary  # noqa: E402
 from resp import ReplyError  # noqa: E402
 from data import unpacked  # noqa: E402
 from server import BIN, SANITIZER, SERVER, Failed, Server, is_stet  # noqa: E402
@@ -187,6 +188,7 @@ def goes_on_behind_damage(dir):
 
 
 def main():
+    need("redis-server", "redis-check-rdb")
     a = argparse.ArgumentParser()
     a.add_argument("--rounds", type=int, default=150)
     a.add_argument("--seed", type=int, default=1)
@@ -204,8 +206,7 @@ def main():
         print("%d whole files" % count)
     finally:
         shutil.rmtree(dir)
-    print("check rdb: %d passed, %d failed" % (passed, failed))
-    return failed
+    return summary("check rdb", passed, failed)
 
 
 if __name__ == "__main__":

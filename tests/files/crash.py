@@ -16,6 +16,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
 from aof import Model, put  # noqa: E402
+from cases import summary  # noqa: E402
 from contents import snapshot, strings  # noqa: E402
 from judge import refusal, service  # noqa: E402
 from project import data_files, unknown_commands  # noqa: E402
@@ -118,8 +119,7 @@ def main():
                 continue
             ran += 1
             failed = tell(failed, "recorded", name, guarded(recorded, name, expect))
-    print("damage: %d passed, %d failed, %d left out" % (ran - failed, failed, left_out))
-    return 1 if failed else 0
+    return summary("damage", ran - failed, failed, ", %d left out" % left_out)
 
 
 if __name__ == "__main__":

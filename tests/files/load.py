@@ -15,6 +15,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib"), os.path.join(HERE, "..", "golden")]
 from aof import put  # noqa: E402
+from cases import summary  # noqa: E402
 from contents import differences, recorded, snapshot  # noqa: E402
 from known import Table, names  # noqa: E402
 from project import STRUCTURE, Projection, data_files, unknown_commands  # noqa: E402
@@ -80,8 +81,7 @@ def main():
                 "  (%d commands left out)" % dropped if dropped else ""))
             for line in wrong[:8]:
                 print("    " + line)
-    print("load: %d passed, %d failed" % (len(versions) - failed, failed))
-    return 1 if failed else 0
+    return summary("load", len(versions) - failed, failed)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
+from cases import need, summary  # noqa: E402
 from contents import canonical, differences, keys_of, recorded, snapshot  # noqa: E402
 from resp import ReplyError  # noqa: E402
 from data import load, unpacked  # noqa: E402
@@ -268,13 +269,14 @@ def tight():
 
 
 def main():
+    need("redis-server")
     a = argparse.ArgumentParser()
     a.add_argument("--only")
     a = a.parse_args()
     passed = failed = 0
     cases = [("%s/%s" % (os.path.basename(os.path.dirname(p)), os.path.basename(p)),
               lambda p=p: one_file(p)) for p in (all_files(a.only))]
-    if os.path.exists(REDIS) and not a.only:
+    if not a.only:
         cases += [("%s from %s to %s" % (how.__name__, x.__name__, y.__name__),
                    lambda how=how, x=x, y=y: how(x, y, random.Random(7)))
                   for how in (by_file, by_dump)
@@ -288,8 +290,7 @@ def main():
         print("%-40s %s" % (name, "FAIL" if wrong else "ok"))
         for line in wrong[:8]:
             print("    " + line[:300])
-    print("rdb: %d passed, %d failed" % (passed, failed))
-    return 1 if failed else 0
+    return summary("rdb", passed, failed)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
+from cases import summary  # noqa: E402
 from compare import same  # noqa: E402
 from known import Filter, Table, names  # noqa: E402
 from resp import Closed, encode  # noqa: E402
@@ -173,8 +174,7 @@ def main():
                 print("%-12s RESP%d: %5d same, %3d differ, %5d left out" % (
                     family, proto, r.same, r.differ, r.left_out))
         server.stop()
-    print("golden: %d passed, %d failed, %d left out" % (passed, failed, left_out))
-    return 1 if failed else 0
+    return summary("golden", passed, failed, ", %d left out" % left_out)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
-from cases import ask, equal, run_only  # noqa: E402
+from cases import ask, equal, need, run_only  # noqa: E402
 from contents import snapshot  # noqa: E402
 from resp import encode  # noqa: E402
 from server import SERVER, Failed, Server, wait_for, wait_info  # noqa: E402
@@ -224,4 +224,5 @@ CASES = {
 
 
 if __name__ == "__main__":
+    need("redis-server")
     sys.exit(run_only("migrate", CASES))

@@ -19,7 +19,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "faults"), os.path.join(HERE, "..", "lib")]
-from cases import ask, check  # noqa: E402
+from cases import ask, check, summary  # noqa: E402
 from disk import ALL, INCR, TEMP, Sick  # noqa: E402
 from resp import Closed, ReplyError  # noqa: E402
 from server import Failed, wait_for  # noqa: E402
@@ -302,8 +302,7 @@ def main():
               "acknowledged, %d refused; descriptors and threads %s, at most %s"
               % (soak.worst, soak.well, soak.own, soak.faults, soak.kills, done, refused,
                  s.running() and counts(s.proc.pid), soak.most))
-    print("soak: %d passed, %d failed (seed %d)" % (soak.rounds, failed, a.seed))
-    return failed
+    return summary("soak", soak.rounds, failed, " (seed %d)" % a.seed)
 
 
 if __name__ == "__main__":

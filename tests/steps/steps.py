@@ -13,6 +13,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from cases import summary  # noqa: E402
 from resp import Closed, Conn, ReplyError  # noqa: E402
 from server import Failed, Server, wait_for  # noqa: E402
 
@@ -181,8 +182,7 @@ def main():
         except Failed as e:
             print("steps: %s" % e)
             failed += 1
-    print("%d passed, %d failed" % (passed, failed))
-    return failed != 0
+    return summary("steps", passed, failed)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib")]
-from cases import run_words  # noqa: E402
+from cases import need, run_words  # noqa: E402
 from resp import Closed, encode  # noqa: E402
 from server import SERVER, Server, free_port, is_stet, wait_for, wait_info  # noqa: E402
 from tls import Certs, TlsConn, TlsServer, connect, context, server_args  # noqa: E402
@@ -685,5 +685,6 @@ ONLY_STET = {"a_session_is_no_way_around_a_certificate", "half_open_handshakes_e
              "a_storm_of_handshakes_leaves_room_for_others"}
 
 if __name__ == "__main__":
+    need("openssl", "redis-cli", "redis-benchmark")
     left_out = () if is_stet(SERVER) else ONLY_STET
     sys.exit(run_words("tls", {n: t for n, t in TESTS.items() if n not in left_out}))
