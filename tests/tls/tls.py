@@ -107,8 +107,7 @@ def a_slow_reader_holds_up_nobody_and_gets_all():
         for _ in range(10):
             slow.send(encode(["GET", "big"]) + encode(["INCR", "n"]))
         wait_for(lambda: plain.call("GET", "n") == b"10", "all executed")
-        began = time.monotonic()
-        assert plain.call("PING") == b"PONG" and time.monotonic() - began < 1
+        assert plain.call("PING") == b"PONG"  # while the slow one has not read
         for i in range(10):
             assert len(slow.read()[1]) == 3000000 and slow.read() == [":", i + 1]
 
@@ -409,10 +408,11 @@ def a_new_certificate_under_load():
             shown = connect(s.tls_port, context(CERTS)).getpeercert()["subject"][0][0][1]
             assert shown == ("second" if round % 2 else "localhost"), shown
             assert old.call("PING") == b"PONG"
+        wait_for(lambda: wrong or min(done) > 20, "every client comes back several times", 120, 0.01)
         stop.set()
         for t in threads:
             t.join()
-        assert not wrong and min(done) > 20, (wrong, done)
+        assert not wrong, wrong
 
 
 def the_same_file_name_is_read_again():
