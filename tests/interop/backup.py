@@ -126,7 +126,7 @@ def errors():
         equal("list", c.call("BACKUP", "LIST"), [])
         c.call("BACKUP", "START")
         equal("partial", len(c.call("BACKUP", "LIST")), 1)
-        wait_for(lambda: state(c)["state"] == "idle", "the time to be over", 10)
+        wait_for(lambda: state(c)["state"] == "idle", "the time to be over", 60)
         equal("list", c.call("BACKUP", "LIST"), [])
         if "was not sealed in time" not in s.log():
             raise Failed("nothing is said of it")
