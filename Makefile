@@ -1,5 +1,10 @@
 # stet: one Makefile, not recursive. Objects and libraries stand in $(BUILD)/<flavour>/, the release
-# programs in $(BUILD)/. `make help` lists the targets.
+# programs in $(BUILD)/. `make help` lists the targets. V=1 shows the commands.
+
+# As many jobs as there are CPUs, unless the command line says otherwise.
+ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
+MAKEFLAGS += -j$(shell nproc)
+endif
 
 BUILD    ?= build
 FLAVOUR  ?= release
@@ -14,6 +19,9 @@ BIN      := $(if $(filter release,$(FLAVOUR)),$(BUILD),$(O))
 
 CFLAGS_release  := -O3 -g -DSTET_JEMALLOC
 LIBS_release    := -ljemalloc
+# For work on the code: builds quickly, and costly conditions are checked.
+CFLAGS_dev      := -O1 -g -DSTET_JEMALLOC -DSTET_DCHECK
+LIBS_dev        := -ljemalloc
 # Hardening. Everything that reads what others wrote, or runs seldom, has all of it; the folders that
 # each command passes through have what costs them nothing. No -fcf-protection: a program has it only
 # if all its objects do, and Debian's liblua5.1.a does not. Counted by callgrind: 0.2 % more instructions
@@ -30,12 +38,12 @@ CFLAGS_fuzz     := -O1 -g -fsanitize=address,undefined,fuzzer-no-link -fno-sanit
 CFLAGS_cover    := -O1 -g -fprofile-instr-generate -fcoverage-mapping -DSTET_DCHECK
 OPT      := $(CFLAGS_$(FLAVOUR))
 ifeq ($(OPT),)
-$(error unknown FLAVOUR '$(FLAVOUR)': release, asan, ubsan, tsan, fuzz, cover)
+$(error unknown FLAVOUR '$(FLAVOUR)': release, dev, asan, ubsan, tsan, fuzz, cover)
 endif
 
 WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
             -Wno-missing-field-initializers
-VERSION  := 0.1.0
+VERSION  := $(shell cat VERSION)
 GITSHA   := $(shell git rev-parse --short=8 HEAD 2>/dev/null || echo 00000000)
 LZF_CFLAGS := $(shell pkg-config --cflags liblzf 2>/dev/null)
 LUA_CFLAGS := $(shell pkg-config --cflags lua5.1 2>/dev/null)
@@ -73,6 +81,8 @@ SYS_LIBS += -lsystemd
 ALL_CFLAGS += -DSTET_SYSTEMD
 endif
 
+say = $(if $(V),,@printf '  %-4s %s\n' $(1) $(2);)
+
 objs = $(patsubst %.c,$(O)/%.o,$(wildcard $(1)/*.c))
 PROGRAMS := $(BIN)/stet-server $(BIN)/stet-check-aof $(BIN)/stet-check-rdb
 
@@ -80,26 +90,52 @@ all: $(PROGRAMS)
 
 define LIB_RULE
 $(O)/lib$(1).a: $(call objs,$(DIR_$(1)))
-	@rm -f $$@
-	ar rcs $$@ $$^
+	$$(call say,AR,$$@)rm -f $$@ && ar rcs $$@ $$^
 endef
 $(foreach l,$(LIB_ORDER),$(eval $(call LIB_RULE,$(l))))
 
-$(O)/%.o: %.c
+# What is missing is named with its package, once, instead of a compiler's error about a header.
+# UNCHECKED=1 leaves this out, for libraries that pkg-config does not know.
+CHECKED      := $(if $(UNCHECKED),,$(BUILD)/checked)
+CHECKED_TEST := $(if $(UNCHECKED),,$(BUILD)/checked-test)
+$(BUILD)/checked: tools/setup
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -DSTET_VERSION='"$(VERSION)"' -c -o $@ $<
+	@tools/setup --check
+	@touch $@
+$(BUILD)/checked-test: tools/setup
+	@mkdir -p $(@D)
+	@tools/setup --check-test
+	@touch $@
 
-# The one file that knows the commit it was built from.
+$(O)/tests/%.o: tests/%.c | $(CHECKED_TEST)
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) $(ALL_CFLAGS) -c -o $@ $<
+$(O)/%.o: %.c | $(CHECKED)
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+# The only files that know the version, and the one that knows the commit it was built from.
+VERSIONED := $(patsubst %,$(O)/%.o,server/version server/admin/info_fields tools/check_aof tools/check_rdb)
+$(VERSIONED): VERSION
+$(VERSIONED): ALL_CFLAGS += -DSTET_VERSION='"$(VERSION)"'
 $(O)/server/version.o: ALL_CFLAGS += -DSTET_GITSHA='"$(GITSHA)"'
 
+# For editors and clang's tools: how each file is compiled.
+SOURCES := $(shell git ls-files -co --exclude-standard '*.c' 2>/dev/null)
+compile_commands.json:
+	@{ printf '['; sep=; for f in $(SOURCES); do \
+	    printf '%s\n{"directory": "%s", "file": "%s", "command": "%s"}' "$$sep" '$(CURDIR)' "$$f" \
+	        '$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) -DSTET_VERSION=\\\"0\\\" -DSTET_GITSHA=\\\"0\\\" -c '"$$f"; sep=,; \
+	done; printf '\n]\n'; } >$@
+
 $(BIN)/stet-server: $(call objs,server) $(ALL_LIBS)
-	$(LINK) -o $@ $^ $(SYS_LIBS)
+	$(call say,LINK,$@)$(LINK) -o $@ $^ $(SYS_LIBS)
 
 $(BIN)/stet-check-aof: $(patsubst %.c,$(O)/%.o,$(wildcard tools/check_aof*.c)) $(O)/tools/key_set.o $(call libs_for,persistence)
-	$(LINK) -o $@ $^ $(SYS_LIBS)
+	$(call say,LINK,$@)$(LINK) -o $@ $^ $(SYS_LIBS)
 
 $(BIN)/stet-check-rdb: $(O)/tools/check_rdb.o $(O)/tools/key_set.o $(call libs_for,persistence)
-	$(LINK) -o $@ $^ $(SYS_LIBS)
+	$(call say,LINK,$@)$(LINK) -o $@ $^ $(SYS_LIBS)
 
 # ---------------------------------------------------------------- tests
 UNIT_LAYERS := $(notdir $(wildcard tests/unit/*))
@@ -108,7 +144,7 @@ UNIT_BINS := $(patsubst %,$(O)/tests/unit-%,$(UNIT_LAYERS))
 define UNIT_RULE
 $(O)/tests/unit-$(1): $(call objs,tests/unit/$(1)) $(call libs_for,$(1))
 	@mkdir -p $$(@D)
-	$$(LINK) -o $$@ $$^ $$(SYS_LIBS) -lcriterion
+	$$(call say,LINK,$$@)$$(LINK) -o $$@ $$^ $$(SYS_LIBS) -lcriterion
 endef
 $(foreach l,$(UNIT_LAYERS),$(eval $(call UNIT_RULE,$(l))))
 
@@ -118,6 +154,9 @@ help:
 	@echo 'make            build $(BUILD)/stet-server and the tools'
 	@echo 'make run        install what is missing, build, serve on 127.0.0.1:6379 with redis-compat.conf'
 	@echo 'make test       install what is missing, build, run every test, print the counts'
+	@echo 'make unit-LAYER builds and runs the unit tests of one layer: $(UNIT_LAYERS)'
+	@echo 'make FLAVOUR=dev ... builds quickly (-O1) and checks more; V=1 shows the commands'
+	@echo 'make compile_commands.json   for editors; make lint-all forgets which files were clean'
 	@echo 'make unit | system | lint | asan | ubsan | tsan | crash ROUNDS=n | powercut SEEDS=n | fuse SECONDS=n | differential SECONDS=n SEED=s | fuzz TARGET=x SECONDS=n | fuzz-coverage | clients | bench | install | clean'
 
 setup:
@@ -128,10 +167,14 @@ setup-test:
 run: setup
 	@$(MAKE) all
 	@mkdir -p data
-	$(BUILD)/stet-server redis-compat.conf
+	@echo 'serving on 127.0.0.1:6379 with redis-compat.conf, data in ./data'
+	@$(BUILD)/stet-server redis-compat.conf
 
+# Formats are remembered by content; lint-all checks every file again.
 lint:
-	tools/lint
+	@tools/lint
+lint-all:
+	@tools/lint --all
 
 asan ubsan:
 	@$(MAKE) FLAVOUR=$@ all test-in-flavour
@@ -139,7 +182,7 @@ tsan:
 	@$(MAKE) FLAVOUR=tsan all test-tsan
 
 bench: all
-	tools/bench
+	tools/bench/run
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/stet
@@ -150,4 +193,4 @@ clean:
 	rm -rf $(BUILD)
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
-.PHONY: all help setup setup-test run lint asan ubsan tsan bench install clean
+.PHONY: all compile_commands.json help setup setup-test run lint lint-all asan ubsan tsan bench install clean

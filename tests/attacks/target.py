@@ -1,18 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """target - a server under attack: what it holds, and what its other clients feel.
 
-Memory is the process' own (VmRSS, and VmHWM since the last look), not what it says of itself.
-Latency is measured by a process of its own (this file, run with a port), so that the attacker's
-work is not counted.
+Memory is the process' own (VmRSS, and VmHWM since the last look), not what it says of itself. What an
+attack costs is CPU time: seconds on the clock depend on what else the machine does.
 """
 import os
-import subprocess
 import sys
-import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib")]
 from cases import check  # noqa: E402
+from pings import Pings, loop_cpu_ms  # noqa: E402
 from resp import Closed, Conn, ReplyError, encode  # noqa: E402
 from server import Failed, Server, wait_for  # noqa: E402
 
@@ -43,6 +41,10 @@ class Target(Server):
                     return int(line.split()[1]) / 1024
         return 0
 
+    def cpu_s(self):
+        """Seconds of CPU that the event loop has used so far."""
+        return loop_cpu_ms(self) / 1000
+
     def rss(self):
         """MB now."""
         return self._status("VmRSS")
@@ -65,28 +67,25 @@ class Target(Server):
         super().__exit__(*exc)
 
 
-class Others:
-    """An ordinary client beside the attack: with Others(s) as o: ...; then o.worst, o.p99 in ms."""
+class Others(Pings):
+    """An ordinary client beside the attack: with Others(s) as o: ...
 
-    def __init__(self, server, worst=1000):
-        self.server, self.limit = server, worst
+    The event loop may not compute for others, or sleep, for longer than `limit` ms while this client
+    waits. How long the machine lets both wait for a CPU does not count."""
 
-    def __enter__(self):
-        words = [sys.executable, os.path.abspath(__file__), str(self.server.port)]
-        self.proc = subprocess.Popen(words + [self.server.password or ""], stdin=subprocess.PIPE,
-                                     stdout=subprocess.PIPE, text=True)
-        check(self.proc.stdout.readline(), "the other client could not begin")
-        return self
+    def __init__(self, server, limit=1000):
+        super().__init__(server, server.password)
+        self.limit = limit
 
     def __exit__(self, *exc):
-        out = self.proc.communicate()[0].split()
+        self.end()
         if exc[0] is None:
-            check(len(out) == 3, "the other client was not served")
-            self.count, self.p99, self.worst = int(out[0]), float(out[1]), float(out[2])
-            check(self.worst < self.limit, "another client waited %.0f ms" % self.worst)
+            check(self.busy_ms < self.limit, "another client waited for %.0f ms of CPU" % self.busy_ms)
+            check(self.held_ms < self.limit + self.own_ms, "the loop slept for %.0f ms" % self.held_ms)
 
     def __str__(self):
-        return "another client: p99 %.2f ms, worst %.1f ms of %d" % (self.p99, self.worst, self.count)
+        return "another client: p99 %.2f ms, worst %.1f ms of %d, at most %.1f ms of CPU for others meanwhile" % (
+            self.p99_ms, self.worst_ms, self.count, self.busy_ms)
 
 
 def refused(conn, *words):
@@ -130,30 +129,5 @@ def pour(conn, data, total):
     return went, False
 
 
-def _measure(port, password):
-    conn, times = Conn(port, timeout=60), []
-    if password:
-        conn.call("AUTH", password)
-    conn.call("GET", "of:another:client")
-    print("ready", flush=True)
-    os.set_blocking(0, False)
-    while os.read(0, 1) if _has_input() else True:
-        for words in (["PING"], ["GET", "of:another:client"]):
-            at = time.monotonic()
-            conn.ask(*words)  # while a script runs for long -BUSY is an answer too
-            times.append((time.monotonic() - at) * 1000)
-        time.sleep(0.002)
-    times.sort()
-    print(len(times), times[len(times) * 99 // 100], times[-1])
-
-
-def _has_input():
-    import select
-    return bool(select.select([0], [], [], 0)[0])
-
-
 __all__ = ["MB", "Closed", "Conn", "Failed", "Others", "ReplyError", "Target", "check", "closed",
            "encode", "pour", "refused", "wait_for"]
-
-if __name__ == "__main__":
-    _measure(int(sys.argv[1]), sys.argv[2])

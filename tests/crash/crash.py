@@ -20,6 +20,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
+from cases import need, summary  # noqa: E402
 from resp import Closed, ReplyError  # noqa: E402
 from server import CHECK_AOF, SERVER, TOOLS, Failed, Server, is_stet  # noqa: E402
 
@@ -134,6 +135,7 @@ def campaign(policy, a, rng):
 
 
 def main():
+    need("redis-server", "redis-check-aof")
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     p.add_argument("--rounds", type=int, default=5)
     p.add_argument("--policies", default="always,everysec,no")
@@ -150,8 +152,7 @@ def main():
         passed, failed = passed + done, failed + (done < a.rounds)
         print("%-8s %3d of %d kills survived, %d commands acknowledged, %.0f s" % (
             policy, done, a.rounds, commands, time.monotonic() - start))
-    print("crash: %d passed, %d failed" % (passed, failed))
-    return 1 if failed else 0
+    return summary("crash", passed, failed)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
+from cases import need, summary  # noqa: E402
 from resp import Closed, encode  # noqa: E402
 from server import Server  # noqa: E402
 
@@ -330,6 +331,7 @@ class Run:
 
 
 def main():
+    need("redis-server")
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("--rounds", type=int, default=150)
     p.add_argument("--seed", type=int, default=1)
@@ -346,8 +348,7 @@ def main():
                 for line in run.trail:
                     print("    " + " ".join(line))
                 return 1
-    print("acl: %d passed, %d failed" % (run.asked - run.failed, run.failed))
-    return 1 if run.failed else 0
+    return summary("acl", run.asked - run.failed, run.failed)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
+from cases import need, summary  # noqa: E402
 from resp import Closed, encode  # noqa: E402
 from server import Failed, Server  # noqa: E402
 
@@ -382,6 +383,7 @@ class Report:
 
 
 def main():
+    need("redis-server")
     p = argparse.ArgumentParser(description=__doc__,
                                 formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--seconds", type=float, default=10)
@@ -405,8 +407,7 @@ def main():
             number += 1
             if o.world is not None:
                 break
-    print("crowd: %d passed, %d failed" % (steps - report.n, report.n))
-    return 1 if report.n else 0
+    return summary("crowd", steps - report.n, report.n)
 
 
 if __name__ == "__main__":

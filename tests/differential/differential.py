@@ -18,6 +18,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
+from cases import need, summary  # noqa: E402
 from contents import differences, snapshot  # noqa: E402
 from generate import Generator  # noqa: E402
 from judge import RANDOM, excuse, same  # noqa: E402
@@ -168,6 +169,7 @@ def known_commands(conn):
 
 
 def main():
+    need("redis-server")
     p = argparse.ArgumentParser(description=__doc__,
                                 formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--seconds", type=float, default=10)
@@ -197,8 +199,7 @@ def main():
                 break
     for name, n in sorted(report.excused.items()):
         print("  deliberate: %-28s %d" % (name, n))
-    print("differential: %d passed, %d failed, 0 left out" % (done - report.n, report.n))
-    return 1 if report.n else 0
+    return summary("differential", done - report.n, report.n)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
+from cases import need, summary  # noqa: E402
 from differential import SETTINGS, known_commands  # noqa: E402
 from generate import Generator  # noqa: E402
 from resp import ReplyError, encode  # noqa: E402
@@ -93,6 +94,7 @@ def world(number, seed, preamble):
 
 
 def main():
+    need("redis-server")
     p = argparse.ArgumentParser(description=__doc__,
                                 formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--worlds", type=int, default=4)
@@ -106,8 +108,7 @@ def main():
                 print(line)
             failed += bool(wrong)
             passed += not wrong
-    print("reload: %d passed, %d failed" % (passed, failed))
-    return 1 if failed else 0
+    return summary("reload", passed, failed)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
+from cases import need, summary  # noqa: E402
 from differential import ORACLE, known_commands  # noqa: E402
 from generate import TYPES, Generator  # noqa: E402
 from judge import RANDOM  # noqa: E402
@@ -37,6 +38,7 @@ def breaks(watcher, other, words, keys):
 
 
 def main():
+    need("redis-server")
     p = argparse.ArgumentParser(description=__doc__,
                                 formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--seconds", type=float, default=10)
@@ -70,8 +72,7 @@ def main():
                 print("%r: broken there %s, here %s\n    after %r" % (
                     words, want, got, [h for h in history[:-1] if set(keys) & set(h)][-3:]))
     print("deliberate: %s" % dict(excused))
-    print("watch: %d passed, %d failed" % (n - found, found))
-    return 1 if found else 0
+    return summary("watch", n - found, found)
 
 
 if __name__ == "__main__":

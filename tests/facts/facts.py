@@ -1,21 +1,22 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""facts - the tables of compat/ against a running server, row by row: every parameter with its
+"""facts - the tables of tests/data against a running server, row by row: every parameter with its
 default, every field of INFO, every command and subcommand with all that COMMAND INFO and COMMAND
 DOCS say of it. What is left out stands in a table here; everything else that is missing fails.
 
-Where redis-server is installed (7.0), each parameter is also set to a number of values on both
-servers: what one takes and refuses, and in which words, so does and says the other.
+Each parameter is also set to a number of values on both servers, the other is
+redis-server 7.0: what one takes and refuses, and in which words, so does and says the other.
 """
-import json
 import os
 import shutil
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib")]
+from cases import need, summary  # noqa: E402
 from resp import ReplyError  # noqa: E402
-from server import COMPAT, Server  # noqa: E402
+from data import load  # noqa: E402
+from server import Server  # noqa: E402
 
 # Commands of a replication that is not there yet.
 LATER = {"sync", "psync", "replconf", "replicaof", "slaveof", "failover"}
@@ -33,11 +34,6 @@ OF_THE_RECORDING = {"port", "dir", "logfile", "save", "bind", "pidfile", "dbfile
 BY_USE = {"Commandstats": "cmdstat_", "Latencystats": "latency_percentiles_usec_"}
 
 
-def table(name):
-    with open(os.path.join(COMPAT, name)) as f:
-        return json.load(f)
-
-
 def plain(value):
     return [plain(v) for v in value] if isinstance(value, list) else (
         {plain(k): plain(v) for k, v in value.items()} if isinstance(value, dict) else
@@ -46,7 +42,7 @@ def plain(value):
 
 def parameters(conn):
     got = plain(conn.call("CONFIG", "GET", "*"))
-    for name, value in table("config.json").items():
+    for name, value in load("config.json").items():
         if name not in got:
             yield "parameter %s is missing" % name
         elif got[name] != value and name not in OF_THE_RECORDING:
@@ -64,7 +60,7 @@ def info_fields(conn):
             here = sections.setdefault(line[2:], set())
         elif ":" in line:
             here.add(line.split(":")[0])
-    for section, fields in table("info.json").items():
+    for section, fields in load("info.json").items():
         if section not in sections:
             yield "INFO has no section %s" % section
             continue
@@ -105,7 +101,7 @@ def same_row(name, want, row):
 
 def command_rows(conn):
     rows = {row[0]: row for row in plain(conn.call("COMMAND"))}
-    for name, want in table("commands.json").items():
+    for name, want in load("commands.json").items():
         if name in LATER:
             continue
         if name in OF_7_4:
@@ -157,7 +153,7 @@ def same_docs(name, want, got):
 
 def command_docs(conn):
     docs = plain(conn.call("COMMAND", "DOCS"))
-    for name, want in table("grammar.json").items():
+    for name, want in load("grammar.json").items():
         if name in LATER:
             continue
         if name in docs:
@@ -205,9 +201,7 @@ def settings(conn, other):
 
 
 def main():
-    if not os.path.exists(os.path.join(COMPAT, "config.json")):
-        print("skipped: no tables in %s (set STET_COMPAT)\nfacts: 0 passed, 0 failed" % COMPAT)
-        return 0
+    need("redis-server")
     passed = failed = 0
 
     def tell(results):
@@ -221,13 +215,10 @@ def main():
         conn = s.conn(proto=3)
         for compare in (parameters, info_fields, command_rows, command_docs):
             tell(compare(conn))
-        redis = shutil.which("redis-server")
-        if redis:
-            with Server(program=redis) as r:
-                tell(settings(conn, r.conn(proto=3)))
+        with Server(program=shutil.which("redis-server")) as r:
+            tell(settings(conn, r.conn(proto=3)))
         s.stop()
-    print("facts: %d passed, %d failed" % (passed, failed))
-    return 1 if failed else 0
+    return summary("facts", passed, failed)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ and what it salvages loads.
 """
 import argparse
 import glob
-import gzip
 import json
 import os
 import random
@@ -20,10 +19,12 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
+from cases import need, summary  # noqa: E402
 from resp import ReplyError  # noqa: E402
-from server import BIN, COMPAT, SANITIZER, SERVER, Failed, Server, is_stet  # noqa: E402
+from data import unpacked  # noqa: E402
+from server import BIN, SANITIZER, SERVER, Failed, Server, is_stet  # noqa: E402
 
-FILES = os.path.join(COMPAT, "files")
+FILES = unpacked("servers")
 TOOL = os.environ.get("STET_CHECK_RDB", os.path.join(BIN, "stet-check-rdb"))
 REDIS_TOOL = "redis-check-rdb"
 ERROR = "--- RDB ERROR DETECTED ---"
@@ -49,7 +50,7 @@ def plain(text):
 
 
 def data_of(path):
-    with (gzip.open if path.endswith(".gz") else open)(path, "rb") as f:
+    with open(path, "rb") as f:
         return f.read()
 
 
@@ -69,7 +70,7 @@ def compare(path):
 
 def whole_files(dir):
     wrong, count = [], 0
-    for path in sorted(glob.glob(os.path.join(FILES, "*", "dump*.rdb*"))):
+    for path in sorted(glob.glob(os.path.join(FILES, "*", "dump*.rdb"))):
         count += 1
         data, to = data_of(path), os.path.join(dir, "whole.rdb")
         with open(to, "wb") as f:
@@ -187,13 +188,11 @@ def goes_on_behind_damage(dir):
 
 
 def main():
+    need("redis-server", "redis-check-rdb")
     a = argparse.ArgumentParser()
     a.add_argument("--rounds", type=int, default=150)
     a.add_argument("--seed", type=int, default=1)
     a = a.parse_args()
-    if not os.path.isdir(FILES):
-        print("no %s\ncheck rdb: 0 passed, 0 failed" % FILES)
-        return 0
     failed = passed = 0
     dir = tempfile.mkdtemp()
     try:
@@ -207,8 +206,7 @@ def main():
         print("%d whole files" % count)
     finally:
         shutil.rmtree(dir)
-    print("check rdb: %d passed, %d failed" % (passed, failed))
-    return failed
+    return summary("check rdb", passed, failed)
 
 
 if __name__ == "__main__":

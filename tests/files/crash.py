@@ -1,29 +1,30 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""crash - damaged append-only directories: is each started or refused as DESIGN section 6 says?
+"""crash - damaged append-only directories: is each started or refused as persistence/README.md says?
 
-  crash.py              the directories of recipes.py (strings only), then compat/files/crash
+  crash.py              the directories of recipes.py (strings only), then tests/data/damaged
   crash.py NAME...      only these
   crash.py --rdb        also those with functions, though the server knows none
-A directory of compat/files/crash that holds commands the server does not know yet is left out,
+A recorded directory that holds commands the server does not know yet is left out,
 unless its manifest alone decides. Expected outcomes of those: expected_crash.json.
 """
 import argparse
-import json
 import os
 import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
-from aof import Model, unpack  # noqa: E402
+from aof import Model, put  # noqa: E402
+from cases import summary  # noqa: E402
 from contents import snapshot, strings  # noqa: E402
 from judge import refusal, service  # noqa: E402
 from project import data_files, unknown_commands  # noqa: E402
 from recipes import all_recipes, write  # noqa: E402
-from server import CHECK_AOF, COMPAT, SERVER, Failed, Server, is_stet  # noqa: E402
+from data import load, unpacked  # noqa: E402
+from server import CHECK_AOF, SERVER, Failed, Server, is_stet  # noqa: E402
 
-CRASH = os.path.join(COMPAT, "files", "crash")
+DAMAGED = unpacked("damaged")
 ARGS = ["--appendonly", "yes", "--aof-use-rdb-preamble", "no"]
 NO_CUT = ["--aof-load-truncated", "no"]
 BLIND = {"unknown-cmd", "bad-args"}  # what a check tool, which knows no commands, cannot see
@@ -70,7 +71,7 @@ def recipe(name, files, commands, outcome):
 
 def recorded(name, expect):
     with Server(*args_of(name), start=False) as s:
-        unpack(os.path.join(CRASH, name, "dir"), s.dir)
+        put(os.path.join(DAMAGED, name), s.dir)
         if "refused" in expect:
             return refusal(s, expect["refused"], repair(name))
         cut = expect.get("cut", 0) if is_stet(SERVER) else None
@@ -84,7 +85,7 @@ def can_run(name, expect, probe, rdb):
     if expect.get("refused") == "manifest" or name == "single-beside-base":
         return True
     with Server(start=False) as s:
-        unpack(os.path.join(CRASH, "intact", "dir"), s.dir)
+        put(os.path.join(DAMAGED, "intact"), s.dir)
         return not unknown_commands(probe, data_files(s.dir))
 
 
@@ -106,12 +107,7 @@ def main():
         if not a.names or name in a.names:
             ran += 1
             failed = tell(failed, "strings", name, guarded(recipe, name, files, commands, outcome))
-    if not os.path.isdir(CRASH):
-        print("skipped: no directories in %s (set STET_COMPAT)" % CRASH)
-        table = {}
-    else:
-        with open(os.path.join(HERE, "expected_crash.json")) as f:
-            table = json.load(f)
+    table = load(HERE, "expected_crash.json")
     with Server() as probe:
         conn = probe.conn()
         has_functions = b"function" in conn.call("COMMAND", "LIST")  # their commands have some
@@ -123,8 +119,7 @@ def main():
                 continue
             ran += 1
             failed = tell(failed, "recorded", name, guarded(recorded, name, expect))
-    print("damage: %d passed, %d failed, %d left out" % (ran - failed, failed, left_out))
-    return 1 if failed else 0
+    return summary("damage", ran - failed, failed, ", %d left out" % left_out)
 
 
 if __name__ == "__main__":

@@ -1,39 +1,34 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 """load - starts the server on every append-only directory without an RDB part that a real server
-wrote (compat/files/*/aof-plain) and compares the contents with what that server said it held.
+wrote (tests/data/servers, */aof-plain) and compares the contents with what that server said it held.
 
 A server that does not know all the commands in there gets what is left without them (project.py).
   load.py [--only redis-2.8.24] [--no-encodings] [--strings]
 """
 import argparse
 import collections
-import gzip
-import json
 import os
 import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib"), os.path.join(HERE, "..", "golden")]
-from aof import unpack  # noqa: E402
+from aof import put  # noqa: E402
+from cases import summary  # noqa: E402
 from contents import differences, recorded, snapshot  # noqa: E402
 from known import Table, names  # noqa: E402
 from project import STRUCTURE, Projection, data_files, unknown_commands  # noqa: E402
-from server import COMPAT, Failed, Server  # noqa: E402
+from data import load, unpacked  # noqa: E402
+from server import Failed, Server  # noqa: E402
 
-FILES = os.path.join(COMPAT, "files")
-
-
-def load_json(path):
-    with gzip.open(path) as f:
-        return json.load(f)
+FILES = unpacked("servers")
 
 
 def expected(version):
     folder = os.path.join(FILES, version)
-    content = load_json(os.path.join(folder, "aof-plain", "content.json.gz"))
-    loaded = load_json(os.path.join(folder, "loaded.json.gz"))["files"].get("aof-plain")
+    content = load(os.path.join(folder, "aof-plain", "content.json"))
+    loaded = load(os.path.join(folder, "loaded.json"))["files"].get("aof-plain")
     return recorded(content, loaded)
 
 
@@ -41,7 +36,7 @@ def one(version, probe, table, a):
     """(lines that say what is wrong, what was compared, commands left out)"""
     want = expected(version)
     with Server("--appendonly", "yes", start=False) as s:
-        unpack(os.path.join(FILES, version, "aof-plain"), s.dir)
+        put(os.path.join(FILES, version, "aof-plain"), s.dir)
         files = data_files(s.dir)
         unknown = unknown_commands(probe, files)
         if a.strings:
@@ -68,13 +63,10 @@ def main():
     a.add_argument("--no-encodings", action="store_true")
     a.add_argument("--strings", action="store_true", help="leave out all but golden/commands.txt")
     a = a.parse_args()
-    if not os.path.isdir(FILES):
-        print("skipped: no data files in %s (set STET_COMPAT)\nload: 0 passed, 0 failed" % FILES)
-        return 0
     versions = [v for v in sorted(os.listdir(FILES))
                 if os.path.isdir(os.path.join(FILES, v, "aof-plain")) and a.only in (None, v)]
     failed = 0
-    table = Table(COMPAT, names(os.path.join(HERE, "..", "golden", "commands.txt")))
+    table = Table(names(os.path.join(HERE, "..", "golden", "commands.txt")))
     with Server() as probe:
         conn = probe.conn()
         for version in versions:
@@ -89,8 +81,7 @@ def main():
                 "  (%d commands left out)" % dropped if dropped else ""))
             for line in wrong[:8]:
                 print("    " + line)
-    print("load: %d passed, %d failed" % (len(versions) - failed, failed))
-    return 1 if failed else 0
+    return summary("load", len(versions) - failed, failed)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """marks - damage to files with checksums: whatever happens to the bytes, the server holds what the
 first m commands made, for some m, or refuses; values are never altered and synced data never
-silently dropped (DESIGN section 6).
+silently dropped (persistence/README.md).
 
   marks.py [--seed N] [--samples N]
 """
@@ -17,6 +17,7 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
 from aof import fingerprint  # noqa: E402
+from cases import summary  # noqa: E402
 from contents import strings  # noqa: E402
 from judge import cut_bytes, log_tail  # noqa: E402
 from server import CHECK_AOF, NO_LEAKS, SERVER, Failed, Server, is_stet  # noqa: E402
@@ -162,8 +163,8 @@ def main():
     p.add_argument("--samples", type=int, default=30)
     a = p.parse_args()
     if not is_stet(SERVER):
-        print("skipped: only stet writes marks\nmarks: 0 passed, 0 failed")
-        return 0
+        print("only stet writes marks")
+        return summary("marks", 0, 0)
     rng = random.Random(a.seed)
     passed = failed = 0
     try:
@@ -180,8 +181,7 @@ def main():
             print("FAIL %s (seed %d): %s" % (name, a.seed, e))
     for log in logs:
         shutil.rmtree(log.dir)
-    print("marks: %d passed, %d failed" % (passed, failed))
-    return 1 if failed else 0
+    return summary("marks", passed, failed)
 
 
 if __name__ == "__main__":

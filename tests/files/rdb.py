@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""rdb - loads every RDB file that a real server wrote (compat/files) and compares the contents with
+"""rdb - loads every RDB file that a real server wrote (tests/data/servers) and compares the contents with
 what that server said it held; then goes there and back with redis-server 7.0, by file and by
 DUMP and RESTORE, over values of every type and encoding.
 
@@ -8,8 +8,6 @@ DUMP and RESTORE, over values of every type and encoding.
 """
 import argparse
 import glob
-import gzip
-import json
 import os
 import random
 import shutil
@@ -18,25 +16,20 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
+from cases import need, summary  # noqa: E402
 from contents import canonical, differences, keys_of, recorded, snapshot  # noqa: E402
 from resp import ReplyError  # noqa: E402
-from server import COMPAT, Failed, Server  # noqa: E402
+from data import load, unpacked  # noqa: E402
+from server import Failed, Server  # noqa: E402
 
-FILES = os.path.join(COMPAT, "files")
+FILES = unpacked("servers")
 REDIS = "/usr/bin/redis-server"
 DEBUG = ["--enable-debug-command", "yes", "--dbfilename", "reload.rdb"]
 NOT_READ = "module"  # files with values of modules are refused
 
 
-def load_json(path):
-    if not os.path.exists(path):
-        return None
-    with gzip.open(path) as f:
-        return json.load(f)
-
-
 def put_file(source, to):
-    with (gzip.open if source.endswith(".gz") else open)(source, "rb") as f, open(to, "wb") as out:
+    with open(source, "rb") as f, open(to, "wb") as out:
         shutil.copyfileobj(f, out)
 
 
@@ -131,12 +124,11 @@ def access_differences(conn, content):
 
 def one_file(path):
     version, name = os.path.basename(os.path.dirname(path)), os.path.basename(path)
-    folder, name = os.path.dirname(path), name[:-3] if name.endswith(".gz") else name
+    folder = os.path.dirname(path)
     part = name[len("dump"):-len(".rdb")]
-    content = load_json(os.path.join(folder, "content%s.json.gz" % part))
-    if part == "-raw":
-        content = load_json(os.path.join(folder, "content.json.gz"))
-    overlay = load_json(os.path.join(folder, "loaded.json.gz"))["files"].get(name)
+    told = os.path.join(folder, "content%s.json" % ("" if part == "-raw" else part))
+    content = load(told) if os.path.exists(told) else None  # of files without keys
+    overlay = load(os.path.join(folder, "loaded.json"))["files"].get(name)
     policy = ["--maxmemory-policy", "allkeys" + part] if part in ("-lru", "-lfu") else []
     with Server(*DEBUG, *policy) as s:
         put_file(path, os.path.join(s.dir, "reload.rdb"))
@@ -169,7 +161,7 @@ def one_file(path):
 
 def all_files(only):
     return sorted(p for v in os.listdir(FILES) if only in (None, v)
-                  for p in glob.glob(os.path.join(FILES, v, "dump*.rdb*")))
+                  for p in glob.glob(os.path.join(FILES, v, "dump*.rdb")))
 
 
 # ---------------------------------------------------------------- there and back
@@ -277,15 +269,14 @@ def tight():
 
 
 def main():
+    need("redis-server")
     a = argparse.ArgumentParser()
     a.add_argument("--only")
     a = a.parse_args()
     passed = failed = 0
     cases = [("%s/%s" % (os.path.basename(os.path.dirname(p)), os.path.basename(p)),
-              lambda p=p: one_file(p)) for p in (all_files(a.only) if os.path.isdir(FILES) else [])]
-    if not cases:
-        print("skipped: no data files in %s (set STET_COMPAT)" % FILES)
-    if os.path.exists(REDIS) and not a.only:
+              lambda p=p: one_file(p)) for p in (all_files(a.only))]
+    if not a.only:
         cases += [("%s from %s to %s" % (how.__name__, x.__name__, y.__name__),
                    lambda how=how, x=x, y=y: how(x, y, random.Random(7)))
                   for how in (by_file, by_dump)
@@ -299,8 +290,7 @@ def main():
         print("%-40s %s" % (name, "FAIL" if wrong else "ok"))
         for line in wrong[:8]:
             print("    " + line[:300])
-    print("rdb: %d passed, %d failed" % (passed, failed))
-    return 1 if failed else 0
+    return summary("rdb", passed, failed)
 
 
 if __name__ == "__main__":

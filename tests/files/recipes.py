@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""recipes - damaged directories that hold strings only, by the names of compat/files/crash.
+"""recipes - damaged directories that hold strings only, by the names in tests/data/damaged.
 
-As Redis 7 writes them, without marks, so they are judged by Redis' rule (DESIGN, section 6). Every
+As Redis 7 writes them, without marks, so they are judged by Redis' rule (persistence/README.md). Every
 recipe returns (files, commands, outcome): what stands in the directory, the commands that must
 have been loaded, and either the number of bytes cut or why the start is refused.
 """

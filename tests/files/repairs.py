@@ -18,6 +18,7 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
+from cases import need, summary  # noqa: E402
 from contents import strings  # noqa: E402
 from server import CHECK_AOF, NO_LEAKS, SERVER, Failed, Server, is_stet, rewrite_done  # noqa: E402
 
@@ -391,6 +392,7 @@ def started_twice(life, rng):
 
 
 def main():
+    need("redis-server")
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     p.add_argument("--seed", type=int, default=random.randrange(1 << 30))
     p.add_argument("--rounds", type=int, default=4, help="of each kind of damage and log")
@@ -398,8 +400,8 @@ def main():
     p.add_argument("--show", action="store_true")
     a = p.parse_args()
     if not is_stet(SERVER):
-        print("skipped: only stet writes marks\nrepairs: 0 passed, 0 failed")
-        return 0
+        print("only stet writes marks")
+        return summary("repairs", 0, 0)
     rng = random.Random(a.seed)
     lives = {"commands": Life(rng), "rdb": Life(rng, rdb="yes"), "history": Life(rng, keep="1gb"),
              "killed": Life(rng, policy="no", end="kill")}
@@ -424,8 +426,7 @@ def main():
     for life in lives.values():
         shutil.rmtree(life.dir)
     print("outcomes: %s" % ", ".join("%s %d" % x for x in sorted(outcomes.items())))
-    print("repairs: %d passed, %d failed" % (passed, failed))
-    return 1 if failed else 0
+    return summary("repairs", passed, failed)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib")]
+from cases import summary  # noqa: E402
 from resp import Closed, Conn, ReplyError, encode  # noqa: E402
 from server import Failed, Server, TOOLS, wait_for  # noqa: E402
 
@@ -226,8 +227,7 @@ def main():
         if why:
             print("FAIL " + why)
     print("%d lives, %d power cuts" % (lives, cuts))
-    print("%d passed, %d failed" % (passed, failed))
-    return failed != 0
+    return summary("fuse", passed, failed)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
+from cases import summary  # noqa: E402
 from contents import differences, snapshot  # noqa: E402
 from payloads import corpus, mutate, seal  # noqa: E402
 from resp import Closed, ReplyError, encode  # noqa: E402
@@ -284,8 +285,7 @@ def main():
             failed += 1
             print("seed %d round %d: %.4000s" % (a.seed, n, e), flush=True)
     print("seed %d: %d rounds, %d commands, %d keys came back" % (a.seed, passed + failed, commands, keys))
-    print("clients: %d passed, %d failed" % (passed, failed))
-    return 1 if failed else 0
+    return summary("clients", passed, failed)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
+from cases import summary  # noqa: E402
 from payloads import corpus, length, mutate, string  # noqa: E402
 from resp import Closed, ReplyError  # noqa: E402
 from server import Failed, Server  # noqa: E402
@@ -84,8 +85,7 @@ def main():
         failed = 1
         print("%s: %s" % (type(e).__name__, str(e)[:3000]))
     print("seed %d: %d files, %d loaded" % (a.seed, a.rounds, loaded))
-    print("fuzz: %d passed, %d failed" % (not failed, failed))
-    return failed
+    return summary("fuzz", not failed, failed)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib")]
+from cases import summary  # noqa: E402
 from contents import differences, snapshot  # noqa: E402
 from resp import Closed, ReplyError, encode  # noqa: E402
 from server import Failed, Server  # noqa: E402
@@ -167,8 +168,7 @@ def main():
             failed += 1
             print("seed %d round %d: %.3000s (what was sent: /tmp/framing-fuzz.txt)" % (a.seed, n, e))
     print("seed %d: %d streams, %d keys came back" % (a.seed, a.rounds * a.streams, keys))
-    print("framing: %d passed, %d failed" % (passed, failed))
-    return 1 if failed else 0
+    return summary("framing", passed, failed)
 
 
 if __name__ == "__main__":

@@ -10,12 +10,12 @@ $(O)/tests/fuzz/kit/replay.o: ALL_CFLAGS += -DFUZZ_TARGETS='$(foreach n,$(FUZZ_N
 $(O)/tests/fuzz/kit/replay.o: $(wildcard $(FUZZ_DIR)/*.c)
 $(T)/fuzz-replay: $(O)/tests/fuzz/kit/replay.o $(FUZZ_KIT) $(call objs,$(FUZZ_DIR)) $(ALL_LIBS)
 	@mkdir -p $(@D)
-	$(LINK) -o $@ $^ $(SYS_LIBS)
+	$(call say,LINK,$@)$(LINK) -o $@ $^ $(SYS_LIBS)
 
 # With libFuzzer, address and undefined sanitizers: a program a target (FLAVOUR=fuzz).
 $(T)/fuzz-%: $(O)/$(FUZZ_DIR)/%.o $(FUZZ_KIT) $(ALL_LIBS)
 	@mkdir -p $(@D)
-	$(LINK) -fsanitize=fuzzer -o $@ $^ $(SYS_LIBS)
+	$(call say,LINK,$@)$(LINK) -fsanitize=fuzzer -o $@ $^ $(SYS_LIBS)
 
 fuzz:
 	@tests/fuzz/fuzz $(FUZZ_CC) $(BUILD) '$(FUZZ_NAMES)' $(TARGET) $(SECONDS)

@@ -13,6 +13,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
+from cases import need, summary  # noqa: E402
 from server import SERVER, Failed, Server  # noqa: E402
 
 ORACLE = os.environ.get("STET_ORACLE", "/usr/bin/redis-server")
@@ -197,13 +198,11 @@ def attempt(server, oracle, maker, rounds):
 
 
 def main():
+    need("redis-server")
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     p.add_argument("--rounds", type=int, default=20)
     p.add_argument("--seed", type=int, default=int(time.time()))
     a = p.parse_args()
-    if not os.path.exists(ORACLE):
-        print("fuzz patterns: 0 passed, 0 failed (no %s)" % ORACLE)
-        return 0
     try:
         with Server(program=SERVER) as server, Server(program=ORACLE) as oracle:
             wrong = attempt(server, oracle, Maker(random.Random(a.seed)), a.rounds)
@@ -211,8 +210,7 @@ def main():
         wrong = str(e)
     if wrong:
         print("seed %d: %s" % (a.seed, wrong))
-    print("fuzz patterns: %d passed, %d failed" % (a.rounds - bool(wrong), bool(wrong)))
-    return 1 if wrong else 0
+    return summary("fuzz patterns", a.rounds - bool(wrong), bool(wrong))
 
 
 if __name__ == "__main__":

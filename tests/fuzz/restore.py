@@ -13,6 +13,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
+from cases import summary  # noqa: E402
 from payloads import corpus, mutate, seal  # noqa: E402
 from resp import Closed, ReplyError  # noqa: E402
 from server import Failed, Server  # noqa: E402
@@ -128,8 +129,7 @@ def main():
         print("the last commands stand in /tmp/restore-fuzz.txt")
     print("seed %d: %d payloads tried, %d accepted" % (a.seed, run.tried if run else 0,
                                                       run.accepted if run else 0))
-    print("fuzz: %d passed, %d failed" % (not failed, failed))
-    return failed
+    return summary("fuzz", not failed, failed)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
+from cases import summary  # noqa: E402
 from payloads import mutate, seal  # noqa: E402
 from resp import Closed  # noqa: E402
 from server import SERVER, Failed, Server  # noqa: E402
@@ -184,8 +185,7 @@ def main():
         wrong = str(e)
     if wrong:
         print("seed %d: %s" % (a.seed, wrong))
-    print("fuzz scripts: %d passed, %d failed" % (a.rounds - bool(wrong), bool(wrong)))
-    return 1 if wrong else 0
+    return summary("fuzz scripts", a.rounds - bool(wrong), bool(wrong))
 
 
 if __name__ == "__main__":

@@ -6,8 +6,11 @@ there on: its keys are "stale", and later steps that name a stale key are left o
 plain SET or DEL (still sent, its reply not compared where it depends) or a flush makes them
 certain again. Replies about the whole keyspace are left out while any key is stale.
 """
-import json
 import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from data import load  # noqa: E402
 
 WHOLE = {"keys", "scan", "dbsize", "randomkey", "info", "swapdb"}
 SCRIPTS = {"eval", "evalsha", "eval_ro", "evalsha_ro", "fcall", "fcall_ro"}
@@ -22,9 +25,8 @@ def names(path):
 class Table:
     """commands.json, and the list of names ("get", "client|id") that the server knows."""
 
-    def __init__(self, compat, names):
-        with open(os.path.join(compat, "commands.json")) as f:
-            self.all = json.load(f)
+    def __init__(self, names):
+        self.all = load("commands.json")
         self.names = names
 
     def row(self, words):

@@ -9,7 +9,6 @@ How a case is replayed stands in the transcripts' own README. Only commands of c
 asked for (known.py says how), with --all every command.
 """
 import argparse
-import gzip
 import json
 import os
 import sys
@@ -17,10 +16,12 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
+from cases import summary  # noqa: E402
 from compare import same  # noqa: E402
 from known import Filter, Table, names  # noqa: E402
 from resp import Closed, encode  # noqa: E402
-from server import COMPAT, SERVER, Server  # noqa: E402
+from data import unpacked  # noqa: E402
+from server import SERVER, Server  # noqa: E402
 
 FAMILIES = ("strings,bits,generic,connection,config,command,protocol,arity,lists,hashes,sets,zsets,"
             "streams,hyperloglog,geo,sort,hash_field_expiry,additions74,transactions,blocking,"
@@ -142,7 +143,7 @@ class Replay:
 
 
 def cases(family):
-    with gzip.open(os.path.join(COMPAT, "golden", family + ".jsonl.gz"), "rt") as f:
+    with open(os.path.join(unpacked("golden"), family + ".jsonl"), encoding="utf-8") as f:
         for line in f:
             yield json.loads(line)
 
@@ -157,11 +158,7 @@ def main():
     p.add_argument("--show", type=int, default=20, help="differences printed per family")
     p.add_argument("--verbose", action="store_true", help="whole requests and replies")
     a = p.parse_args()
-    if not os.path.isdir(os.path.join(COMPAT, "golden")):
-        print("skipped: no transcripts in %s (set STET_COMPAT)" % COMPAT)
-        print("golden: 0 passed, 0 failed")
-        return 0
-    table = None if a.all else Table(COMPAT, names(a.commands))
+    table = None if a.all else Table(names(a.commands))
     passed = failed = left_out = 0
     with Server("--enable-debug-command", "yes", program=SERVER) as server:
         for family in a.families.split(","):
@@ -177,8 +174,7 @@ def main():
                 print("%-12s RESP%d: %5d same, %3d differ, %5d left out" % (
                     family, proto, r.same, r.differ, r.left_out))
         server.stop()
-    print("golden: %d passed, %d failed, %d left out" % (passed, failed, left_out))
-    return 1 if failed else 0
+    return summary("golden", passed, failed, ", %d left out" % left_out)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
 from aof import fingerprint  # noqa: E402
-from cases import ask, equal, run_only  # noqa: E402
+from cases import ask, equal, need, run_only  # noqa: E402
 from resp import Closed, ReplyError  # noqa: E402
 from server import CHECK_AOF, SERVER, Failed, Server, is_stet, rewrite_done, wait_for  # noqa: E402
 
@@ -126,7 +126,7 @@ def errors():
         equal("list", c.call("BACKUP", "LIST"), [])
         c.call("BACKUP", "START")
         equal("partial", len(c.call("BACKUP", "LIST")), 1)
-        wait_for(lambda: state(c)["state"] == "idle", "the time to be over", 10)
+        wait_for(lambda: state(c)["state"] == "idle", "the time to be over", 60)
         equal("list", c.call("BACKUP", "LIST"), [])
         if "was not sealed in time" not in s.log():
             raise Failed("nothing is said of it")
@@ -475,4 +475,5 @@ CASES = {"under load": under_load, "errors": errors, "refused": refused, "listin
 
 
 if __name__ == "__main__":
+    need("redis-server")
     sys.exit(run_only("backup", CASES))

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 """clients - the programs people have: redis-cli in its modes, redis-benchmark, and the npm packages
-redis and ioredis where node finds them (NODE_PATH). Each must end well and say what it should.
+redis and ioredis in build/clients. Each must end well and say what it should.
 """
 import os
 import re
@@ -11,7 +11,8 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
-from server import Server  # noqa: E402
+from cases import need, summary  # noqa: E402
+from server import ROOT, Server  # noqa: E402
 
 
 def run(words, stdin=None, seconds=60):
@@ -77,14 +78,13 @@ def benchmark(port):
         assert "rror" not in out, out
 
 
-def node_package(name, script):
+def node_package(script):
     def check(port):
         with tempfile.NamedTemporaryFile("w", suffix=".js") as f:
             f.write("const port = %d;\n%s" % (port, script))
             f.flush()
+            os.environ.setdefault("NODE_PATH", os.path.join(ROOT, "build", "clients", "node_modules"))
             code, out = run(["node", f.name])
-        if "Cannot find module" in out:
-            raise FileNotFoundError("node finds no package '%s'" % name)
         assert code == 0 and "fine" in out, out
     return check
 
@@ -117,25 +117,23 @@ const Redis = require('ioredis');
 CHECKS = {"redis-cli session": session, "redis-cli on standard input": interactive,
           "redis-cli --pipe": bulk, "redis-cli --scan, --bigkeys": scans,
           "redis-cli --stat, --latency, --intrinsic-latency": watchers,
-          "redis-benchmark": benchmark, "npm redis": node_package("redis", NODE_REDIS),
-          "npm ioredis": node_package("ioredis", IOREDIS)}
+          "redis-benchmark": benchmark, "npm redis": node_package(NODE_REDIS),
+          "npm ioredis": node_package(IOREDIS)}
 
 
 def main():
+    need("redis-cli", "redis-benchmark", "node")
     passed = failed = 0
     with Server("--appendonly", "yes", "--aof-use-rdb-preamble", "no") as s:
         for name, check in CHECKS.items():
             try:
                 check(s.port)
                 passed += 1
-            except FileNotFoundError as e:
-                print("skipped %s: %s" % (name, e))
             except AssertionError as e:
                 failed += 1
                 print("FAIL %s: %s" % (name, str(e)[-600:]))
         s.stop()
-    print("clients: %d passed, %d failed" % (passed, failed))
-    return 1 if failed else 0
+    return summary("clients", passed, failed)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
+from cases import need, summary  # noqa: E402
 from contents import strings  # noqa: E402
 from resp import Closed, ReplyError  # noqa: E402
 from server import CHECK_AOF, SERVER, Failed, Server, is_stet, rewrite_done  # noqa: E402
@@ -175,6 +176,7 @@ def scenarios(rounds):
 
 
 def main():
+    need("redis-server", "redis-check-aof")
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     p.add_argument("--seed", type=int, default=random.randrange(1 << 30))
     p.add_argument("--rounds", type=int, default=15)
@@ -193,8 +195,7 @@ def main():
             print("FAIL %s (seed %d): %s" % (name, a.seed, e))
         finally:
             t.close()
-    print("interop: %d passed, %d failed" % (passed, failed))
-    return 1 if failed else 0
+    return summary("interop", passed, failed)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
-from cases import ask, equal, run_only  # noqa: E402
+from cases import ask, equal, need, run_only  # noqa: E402
 from contents import strings  # noqa: E402
 from server import Failed, Server, rewrite_done  # noqa: E402
 
@@ -225,4 +225,5 @@ CASES = {"every moment": lambda: every_moment("yes"), "every moment, bases of co
 
 
 if __name__ == "__main__":
+    need("redis-server")
     sys.exit(run_only("recover", CASES))

@@ -8,7 +8,7 @@
 
 redisContext *ask_open(struct server *s) {
     redisContext *c = redisConnect("127.0.0.1", server_port(s));
-    struct timeval patience = {20, 0};
+    struct timeval patience = {60, 0};
 
     cr_assert(c && !c->err, "cannot connect: %s", c ? c->errstr : "no memory");
     redisSetTimeout(c, patience);

@@ -14,7 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { RESP_WORDS_MAX = 256, RESP_TIMEOUT_MS = 10000 };
+enum { RESP_WORDS_MAX = 256, RESP_TIMEOUT_MS = 60000 };
 
 struct cursor {
     const char *p;

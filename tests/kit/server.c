@@ -22,7 +22,7 @@
 
 #include "tests/kit/resp3.h"
 
-enum { ARGS_MAX = 64, SERVERS_MAX = 8, DEADLINE_S = 20 };
+enum { ARGS_MAX = 64, SERVERS_MAX = 8, DEADLINE_S = 60 };
 
 struct server {
     char dir[96], log[128], *input;

@@ -1,27 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""aof - append-only directories as tests see them: unpack, fingerprint, parse, a tiny model.
+"""aof - append-only directories as tests see them: copy, fingerprint, parse, a tiny model.
 
 The parser knows exactly what Redis 7 writes, without mercy; it is for files known to be good.
 """
-import gzip
 import hashlib
 import os
 import shutil
 
 
-def unpack(source, target):
-    """Copies a directory of compat/files; `.gz` files are unpacked."""
+def put(source, target):
+    """Copies a directory of recorded files, so that a server can change them."""
     shutil.copytree(source, target, dirs_exist_ok=True)
-    for folder, dirs, files in os.walk(target):
-        os.chmod(folder, 0o755)
-        for name in files:
-            path = os.path.join(folder, name)
-            os.chmod(path, 0o644)
-            if name.endswith(".gz"):
-                with gzip.open(path) as f, open(path[:-3], "wb") as out:
-                    shutil.copyfileobj(f, out)
-                os.unlink(path)
-    os.makedirs(target, exist_ok=True)
 
 
 def fingerprint(root, ignore=("server.log", "port")):

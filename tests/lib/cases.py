@@ -1,12 +1,27 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """cases - the named tests of a program: what they check with, and the loop that runs and counts them."""
 import argparse
+import shutil
 import sys
 import time
 import traceback
 
 from resp import ReplyError
 from server import SERVER, Failed, is_stet
+
+
+PACKAGES = {"redis-server": "redis-server", "redis-cli": "redis-tools", "redis-benchmark": "redis-tools",
+            "redis-check-aof": "redis-tools", "redis-check-rdb": "redis-tools", "openssl": "openssl",
+            "spin": "spin", "node": "nodejs"}
+
+
+def need(*programs):
+    """Ends the suite, as one that failed, if a program that it runs is not installed."""
+    missing = [p for p in programs if not shutil.which(p)]
+    for p in missing:
+        print("FAIL missing: %s (Debian: %s; tools/setup --test installs it)" % (p, PACKAGES[p]))
+    if missing:
+        sys.exit(1)
 
 
 def check(ok, what):
@@ -27,6 +42,14 @@ def ask(conn, *args):
         return str(e)
 
 
+def summary(suite, passed, failed, more=""):
+    """Prints the line that tests/run reads; returns the exit status. A suite that ran nothing has failed."""
+    if passed + failed == 0:
+        print("FAIL %s: no case ran" % suite)
+    print("%s: %d passed, %d failed%s" % (suite, passed, failed, more))
+    return 0 if passed and not failed else 1
+
+
 def run(suite, cases, before=""):
     """Runs {name: function} and prints the counts; `before` stands before the names of those that
     passed and had something to say. Returns the exit status."""
@@ -42,8 +65,7 @@ def run(suite, cases, before=""):
             failed += 1
             where = "".join(traceback.format_tb(e.__traceback__)[1:])
             print("FAIL %s: %s: %.2000s\n%s" % (name, type(e).__name__, e, where), flush=True)
-    print("%s: %d passed, %d failed" % (suite, passed, failed))
-    return 1 if failed else 0
+    return summary(suite, passed, failed)
 
 
 def run_words(suite, cases, before=""):

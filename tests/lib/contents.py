@@ -2,7 +2,7 @@
 """contents - what a server holds, in a canonical form that does not depend on its order.
 
 snapshot() is {(db, key): {"type", "value", "expire_ms", "encoding"}} with the values in the form of
-compat/files; strings() is the short one for tests that only make strings.
+tests/data/servers; strings() is the short one for tests that only make strings.
 """
 import hashlib
 

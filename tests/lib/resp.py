@@ -28,7 +28,7 @@ def encode(words):
 
 
 class Conn:
-    def __init__(self, port=None, path=None, timeout=10, proto=2, source=None):
+    def __init__(self, port=None, path=None, timeout=60, proto=2, source=None):
         if path:
             self.sock = socket.socket(socket.AF_UNIX)
             self.sock.settimeout(timeout)

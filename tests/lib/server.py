@@ -22,7 +22,6 @@ BIN = os.environ.get("STET_BIN", os.path.join(ROOT, "build"))
 SERVER = os.environ.get("STET_SERVER", os.path.join(BIN, "stet-server"))
 TOOLS = os.environ.get("STET_TOOLS", os.path.join(ROOT, "build", "release", "tests"))
 CHECK_AOF = os.environ.get("STET_CHECK_AOF", os.path.join(BIN, "stet-check-aof"))
-COMPAT = os.environ.get("STET_COMPAT", os.path.join(ROOT, "..", "shared", "compat"))
 SANITIZER = re.compile(r"(Address|Thread|Leak|UndefinedBehavior)Sanitizer|runtime error:")
 LEAKS = {"ASAN_OPTIONS": os.environ.get("STET_SERVER_ASAN_OPTIONS", "")}
 NO_LEAKS = {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "")}  # for starts that are refused
@@ -48,7 +47,7 @@ def free_port():
         return s.getsockname()[1]
 
 
-def wait_for(condition, what, seconds=20, step=0.002):
+def wait_for(condition, what, seconds=60, step=0.002):
     """Calls condition() until it is true; returns what it returned."""
     end = time.monotonic() + seconds
     while True:
@@ -63,7 +62,7 @@ def wait_for(condition, what, seconds=20, step=0.002):
 class Server:
     """A server in `dir` (a fresh one unless given). Use as a context manager."""
 
-    def __init__(self, *args, program=SERVER, dir=None, env=None, start=True, seconds=30):
+    def __init__(self, *args, program=SERVER, dir=None, env=None, start=True, seconds=60):
         self.program = os.path.abspath(program)
         self.own_dir = dir is None
         self.dir = dir or tempfile.mkdtemp(prefix="stet-test-")
@@ -146,10 +145,10 @@ class Server:
         with open(self.log_path, "rb") as f:
             return f.read().decode("latin-1")
 
-    def wait_log(self, phrase, seconds=20):
+    def wait_log(self, phrase, seconds=60):
         wait_for(lambda: phrase in self.log(), "log phrase '%s'" % phrase, seconds)
 
-    def wait_exit(self, seconds=30):
+    def wait_exit(self, seconds=60):
         """The exit status; negative for a signal."""
         try:
             return self.proc.wait(seconds)
@@ -199,7 +198,7 @@ class Server:
             shutil.rmtree(self.dir, ignore_errors=True)
 
 
-def wait_info(conn, field, predicate, section="persistence", seconds=30):
+def wait_info(conn, field, predicate, section="persistence", seconds=60):
     """Polls INFO until predicate(value of field); returns the value."""
     def check():
         got = conn.info(section).get(field)

@@ -16,7 +16,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
-from cases import check, run  # noqa: E402
+from cases import check, need, run  # noqa: E402
 
 MODEL = os.path.join(HERE, "publish.pml")
 SOUND = {
@@ -79,6 +79,7 @@ def defect(define):
 
 
 def main():
+    need("spin")
     words = [a for a in sys.argv[1:] if a != "--long"]
     cases = {n: sound(d) for n, d in SOUND.items()}
     if "--long" in sys.argv:

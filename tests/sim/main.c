@@ -210,7 +210,7 @@ int main(int argc, char **argv) {
     if (shared == MAP_FAILED) return 2;
     if (!o.one) {
         run_all();
-        return shared->failed ? 1 : 0;
+        return shared->failed || !shared->passed;
     }
     prepare();
     if (o.run(o.from, o.trace, o.easy)) {

@@ -13,6 +13,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from cases import summary  # noqa: E402
 from resp import Closed, Conn, ReplyError  # noqa: E402
 from server import Failed, Server, wait_for  # noqa: E402
 
@@ -26,7 +27,7 @@ def drive(server, acked, tag):
         acked["%s:%d" % (tag, i)] = str(i)
 
     try:
-        c = Conn(server.port, timeout=10)
+        c = Conn(server.port, timeout=60)
         n = 0
         for _ in range(2):
             put(c, n)
@@ -50,7 +51,7 @@ def drive(server, acked, tag):
 def rooms(server, acked, tag):
     """Small writes, which go into room; a large one, which leaves it; small ones again."""
     try:
-        c = Conn(server.port, timeout=10)
+        c = Conn(server.port, timeout=60)
         for i, size in enumerate([1] * 20 + [20000] + [1] * 34 + [20000]):
             c.call("SET", "%s:%d" % (tag, i), "x" * size)
             acked["%s:%d" % (tag, i)] = "x" * size
@@ -63,7 +64,7 @@ def rooms(server, acked, tag):
 def enable(server, acked, tag):
     """The log is switched on while the server runs; what is acknowledged after that counts."""
     try:
-        c = Conn(server.port, timeout=10)
+        c = Conn(server.port, timeout=60)
         c.call("SET", "%s:before" % tag, 1)
         c.call("CONFIG", "SET", "appendonly", "yes")
         wait_for(lambda: b"aof_state:on" in c.call("INFO", "persistence"), "on", 15, 0.001)
@@ -79,7 +80,7 @@ def enable(server, acked, tag):
 def snapshots(server, acked, tag):
     """SAVE and BGSAVE, and BGSAVE with SAVE's file in its place; what they saved counts."""
     try:
-        c = Conn(server.port, timeout=10)
+        c = Conn(server.port, timeout=60)
         for i, how in enumerate(("SAVE", "BGSAVE", "SAVE", "BGSAVE")):
             c.call("SET", "%s:%d" % (tag, i), i)
             c.call(how)
@@ -101,7 +102,7 @@ def imported(server, acked, tag):
 
 
 def contents(server):
-    c = Conn(server.port, timeout=10)
+    c = Conn(server.port, timeout=60)
     got = {k.decode(): c.call("GET", k).decode() for k in c.call("KEYS", "*")}
     c.close()
     return got
@@ -110,7 +111,7 @@ def contents(server):
 def with_snapshot(dir, acked):
     """A snapshot beside which there is no log yet."""
     with Server("--appendonly", "no", dir=dir) as s:
-        c = Conn(s.port, timeout=10)
+        c = Conn(s.port, timeout=60)
         for i in range(50):
             c.call("SET", "old:%d" % i, i)
             acked["old:%d" % i] = str(i)
@@ -128,7 +129,7 @@ def crash_at(n, dir, acked, work):
     s = Server(*policy, dir=dir, env={"STET_IO_FAULT": "crash=%d" % n}, start=False)
     s.spawn()
     ended = work(s, acked, "n%d" % n) if s.wait_ready() else False
-    crashed = not ended and wait_for(lambda: s.proc.poll() is not None, "end", 5)
+    crashed = not ended and wait_for(lambda: s.proc.poll() is not None, "end", 60)
     s.kill() if s.proc.poll() is None else None
     s = Server(*(off if work is snapshots else POLICY), dir=dir)
     got = contents(s)
@@ -181,8 +182,7 @@ def main():
         except Failed as e:
             print("steps: %s" % e)
             failed += 1
-    print("%d passed, %d failed" % (passed, failed))
-    return failed != 0
+    return summary("steps", passed, failed)
 
 
 if __name__ == "__main__":

@@ -494,5 +494,5 @@ Test(acl, what_matters_to_security_has_a_line_in_the_log) {
     server_wait_log(s, "# Audit: ACL DELUSER deleted user \"ann\".");
     EXPECT(c, "+OK", "CONFIG SET requirepass second maxmemory 1gb save %s", "");
     server_wait_log(s, "# Audit: CONFIG SET changed requirepass, save.");
-    cr_assert(kit_wait(has_left_out_lines, (void *[]){s, c}, 20));
+    cr_assert(kit_wait(has_left_out_lines, (void *[]){s, c}, 60));
 }

@@ -155,7 +155,7 @@ Test(aof, a_rewrite_keeps_the_data_and_removes_history) {
                      "file appendonly.aof.2.base.aof seq 2 type b\n"
                      "file appendonly.aof.2.incr.aof seq 2 type i\n");
     server_wait_log(s, "Background AOF rewrite finished successfully");
-    cr_assert(kit_wait(history_is_gone, s, 20)); /* it is removed in the background */
+    cr_assert(kit_wait(history_is_gone, s, 60)); /* it is removed in the background */
     goes_on(s, c, "after");
 }
 
@@ -204,7 +204,7 @@ static bool has_child(void *pid) {
 static pid_t wait_child(struct server *s) {
     pid_t pid = server_pid(s);
 
-    cr_assert(kit_wait(has_child, &pid, 10), "no child process");
+    cr_assert(kit_wait(has_child, &pid, 60), "no child process");
     return child_of(pid);
 }
 

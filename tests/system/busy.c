@@ -27,7 +27,7 @@ static bool is_busy_function(void *c) {
 /* Sends the script from one connection, and waits until another is told that it runs. */
 static void begin(redisContext *runs, redisContext *other, const char *script) {
     ask_send(runs, "EVAL %s 0", script);
-    cr_assert(kit_wait(is_busy, other, 20));
+    cr_assert(kit_wait(is_busy, other, 60));
 }
 
 static bool is_readable(const redisContext *c) {
@@ -122,7 +122,7 @@ Test(busy, the_pipeline_goes_on_where_it_was) {
     redisAppendCommand(a, "EVAL %s 0 %s", "while true do end return 1", "argument");
     redisAppendCommand(a, "SET after 2");
     ask_send(a, "MGET before after");
-    cr_assert(kit_wait(is_busy, b, 20));
+    cr_assert(kit_wait(is_busy, b, 60));
     for (int i = 0; i < 100; i++) EXPECT(b, BUSY, "SET %s %s", text, text);
     EXPECT(b, "+OK", "SCRIPT KILL");
     EXPECT_NEXT(a, "+OK");
@@ -207,7 +207,7 @@ Test(busy, a_pattern_that_backtracks_in_a_library_is_ended) {
            "#!lua name=x\nlocal x = ('a'):rep(5000):find('.-.-.-.-b')");
     EXPECT(a, "$x", "FUNCTION LOAD %s", library);
     ask_send(a, "FCALL f 0");
-    cr_assert(kit_wait(is_busy_function, b, 20));
+    cr_assert(kit_wait(is_busy_function, b, 60));
     EXPECT(b, "+OK", "FUNCTION KILL");
     EXPECT_PREFIX(b, "+PONG", "PING");
 }

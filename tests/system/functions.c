@@ -191,7 +191,7 @@ Test(functions, that_do_not_end_are_ended) {
     EXPECT(a, "$l", "FUNCTION LOAD %s",
            "#!lua name=l\nredis.register_function('f', function() while true do end end)");
     ask_send(a, "FCALL f 1 key arg");
-    cr_assert(kit_wait(is_busy, b, 20));
+    cr_assert(kit_wait(is_busy, b, 60));
     EXPECT_PREFIX(b, "[$running_script [$name $f $command [$FCALL $f $1 $key $arg] $duration_ms :",
                   "FUNCTION STATS");
     EXPECT(b, BUSY_FUNCTION, "SCRIPT KILL");

@@ -38,7 +38,7 @@ static bool were_called(void *arg) {
 static void wait_calls(redisContext *c, const char *field, int n) {
     struct calls w = {c, field, n};
 
-    cr_assert(kit_wait(were_called, &w, 20), "%s: no %d calls", field, n);
+    cr_assert(kit_wait(were_called, &w, 60), "%s: no %d calls", field, n);
 }
 
 /* Another client reads the key, and what was appended by then is synced when it has its reply. */

@@ -56,7 +56,7 @@ Test(introspection, writers_are_held_back_for_a_while) {
     EXPECT(c, "+OK", "CLIENT PAUSE 60000 WRITE");
     redisAppendCommand(w, "SET k v");
     ask_send(w, "GET k");
-    cr_assert(kit_wait(has_parked, c, 10));
+    cr_assert(kit_wait(has_parked, c, 60));
     EXPECT(c, "(nil)", "GET k");
     EXPECT(c, "+OK", "CLIENT UNPAUSE");
     EXPECT_NEXT(w, "+OK");

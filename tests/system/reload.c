@@ -178,7 +178,7 @@ Test(reload, parameters_set_while_a_start_loads_hold_afterwards) {
     fill_much(c);
     server_kill(s);
     server_launch(s, "--port", "0", "--unixsocket", "x.sock", ASK_AOF, NULL);
-    cr_assert(kit_wait(takes_clients, s, 20));
+    cr_assert(kit_wait(takes_clients, s, 60));
     c = redisConnectUnix(server_path(s, "x.sock"));
     EXPECT(c, "+OK", "CONFIG SET appendfsync always");
     cr_assert_str_eq(ask_info(c, "loading"), "1", "it is still loading");

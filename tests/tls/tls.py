@@ -18,7 +18,8 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib")]
-from cases import ask, run_words  # noqa: E402
+from cases import ask, need, run_words  # noqa: E402
+from pings import Pings, loop_cpu_ms  # noqa: E402
 from resp import Closed, encode  # noqa: E402
 from server import SERVER, Server, free_port, is_stet, wait_for, wait_info  # noqa: E402
 from tls import Certs, TlsConn, TlsServer, connect, context, server_args  # noqa: E402
@@ -107,8 +108,7 @@ def a_slow_reader_holds_up_nobody_and_gets_all():
         for _ in range(10):
             slow.send(encode(["GET", "big"]) + encode(["INCR", "n"]))
         wait_for(lambda: plain.call("GET", "n") == b"10", "all executed")
-        began = time.monotonic()
-        assert plain.call("PING") == b"PONG" and time.monotonic() - began < 1
+        assert plain.call("PING") == b"PONG"  # while the slow one has not read
         for i in range(10):
             assert len(slow.read()[1]) == 3000000 and slow.read() == [":", i + 1]
 
@@ -465,10 +465,11 @@ def a_new_certificate_under_load():
             shown = connect(s.tls_port, context(CERTS)).getpeercert()["subject"][0][0][1]
             assert shown == ("second" if round % 2 else "localhost"), shown
             assert old.call("PING") == b"PONG"
+        wait_for(lambda: wrong or min(done) > 20, "every client comes back several times", 120, 0.01)
         stop.set()
         for t in threads:
             t.join()
-        assert not wrong and min(done) > 20, (wrong, done)
+        assert not wrong, wrong
 
 
 def the_same_file_name_is_read_again():
@@ -606,19 +607,17 @@ def clients_in_their_handshake_can_be_killed():
 def a_storm_of_handshakes_leaves_room_for_others():
     """While 300 handshakes are due, PING on a plain connection is answered between them."""
     with TlsServer(CERTS, CERTS.pair("rsa2", rsa=True), *NO_AUTH) as s:
-        plain, hello, worst = s.conn(), ssl_hello(), 0
+        plain, hello = s.conn(), ssl_hello()
         held = [socket.create_connection(("127.0.0.1", s.tls_port)) for _ in range(300)]
         wait_info(plain, "connected_clients", lambda v: v == "301", "clients")
-        for c in held:
-            c.sendall(hello)
-        answered = 0
-        while answered < len(held):
-            began = time.monotonic()
-            plain.call("PING")
-            worst = max(worst, time.monotonic() - began)
-            answered = len(select_readable(held))
-        assert worst < 0.2, worst
-        print("worst PING during 300 handshakes: %.1f ms" % (worst * 1000))
+        with Pings(s) as p:
+            used = loop_cpu_ms(s)
+            for c in held:
+                c.sendall(hello)
+            wait_for(lambda: len(select_readable(held)) == len(held), "all are answered", 120, 0.01)
+            used = loop_cpu_ms(s) - used
+        assert p.busy_ms < used / 4, (p.busy_ms, used)
+        print("300 handshakes in %.0f ms of CPU, at most %.1f ms of them between a PING and its reply" % (used, p.busy_ms))
 
 
 def select_readable(socks):
@@ -744,5 +743,6 @@ ONLY_STET = {"a_session_is_no_way_around_a_certificate", "half_open_handshakes_e
              "a_list_must_be_of_the_authority_and_of_today"}
 
 if __name__ == "__main__":
+    need("openssl", "redis-cli", "redis-benchmark")
     left_out = () if is_stet(SERVER) else ONLY_STET
     sys.exit(run_words("tls", {n: t for n, t in TESTS.items() if n not in left_out}))

@@ -93,5 +93,5 @@ int main(int argc, char **argv) {
         if (argc <= 3) feed_corpus(&targets[i], argv[1]);
     }
     printf("%u passed, %u failed\n", passed, failed);
-    return failed > 0;
+    return failed > 0 || passed == 0;
 }

@@ -126,7 +126,7 @@ Test(num, doubles_are_taken_in_any_form_of_strtod_but_nan) {
     cr_expect_not(num_parse_double(long_text, sizeof long_text, &v));
 }
 
-/* The texts are Redis 7.2's, where recorded (compat/golden), else by its printer's rules. */
+/* The texts are Redis 7.2's, where recorded (tests/data/golden), else by its printer's rules. */
 Test(num, doubles_print_as_redis_does) {
     static const struct {
         double v;

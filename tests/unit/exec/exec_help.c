@@ -298,7 +298,7 @@ void exec_stop_syncs(void) {
 
 void exec_go_on(void) {
     struct timespec pause = {0, 200 * 1000};
-    uint64_t until = clock_real_ns() + UINT64_C(20000000000);
+    uint64_t until = clock_real_ns() + UINT64_C(60000000000);
 
     io_fault_reset();
     engine_before_wait(&engine);

