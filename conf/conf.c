@@ -73,6 +73,12 @@ const struct conf_directive *conf_directives(const struct conf *c, size_t *count
     return c->directives;
 }
 
+void conf_on_apply_group(struct conf *c, enum conf_group group, conf_apply_fn fn, void *arg) {
+    for (size_t i = 0; i < conf_row_count; i++)
+        if (conf_rows[i].flags >> CONF_GROUP_SHIFT == (unsigned)group)
+            conf_on_apply(c, conf_rows[i].name, fn, arg);
+}
+
 void conf_on_apply(struct conf *c, const char *name, conf_apply_fn fn, void *arg) {
     const struct conf_row *r = conf_find(slice_str(name), NULL);
 

@@ -233,6 +233,10 @@ typedef int (*conf_apply_fn)(void *arg, const struct conf_values *v, struct err 
  * pair of fn and arg once. The name must exist. Loading does not call appliers. */
 void conf_on_apply(struct conf *c, const char *name, conf_apply_fn fn, void *arg);
 
+/* The same for all parameters of a group: see the rows in params.def. */
+enum conf_group { CONF_GROUP_NONE, CONF_GROUP_AOF, CONF_GROUP_TLS };
+void conf_on_apply_group(struct conf *c, enum conf_group group, conf_apply_fn fn, void *arg);
+
 /* Sets npairs parameters (pairs[0] name, pairs[1] value, ...): all, or none and `e` says why in
  * Redis' words (without the ERR). When an applier refuses, the values go back and the appliers
  * that had run are called again. `local`: the client is on this machine, which may lift the
@@ -241,6 +245,10 @@ int conf_set(struct conf *c, const struct slice *pairs, size_t npairs, bool loca
 
 /* The value must not be shown in logs, MONITOR and so on. */
 bool conf_is_sensitive(struct slice name);
+
+/* A change of it is recorded in the log: a secret, where files go, which clients may connect, what
+ * is promised of the data. */
+bool conf_is_audited(struct slice name);
 
 /* The value of aof-history-keep: a size ("512mb") or a time ("90s", "30min", "12h", "7d"); the
  * other is 0 then. False: it is neither. */

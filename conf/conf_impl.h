@@ -15,6 +15,8 @@
 
 enum conf_kind { KIND_BOOL, KIND_INT, KIND_SIZE, KIND_ENUM, KIND_BITS, KIND_STRING, KIND_SPECIAL };
 
+enum { CONF_GROUP_SHIFT = 16 };
+
 enum conf_flag {
     CONF_IMMUTABLE = 1 << 0,     /* CONFIG SET is refused */
     CONF_HIDDEN = 1 << 1,        /* found by its exact name only */
@@ -27,7 +29,10 @@ enum conf_flag {
     CONF_AUTO = 1 << 8,          /* the word "auto" is allowed in a file (port) */
     CONF_RELOAD = 1 << 9,        /* appliers run even if the value is the same (a file's name) */
     CONF_DENY_LOADING = 1 << 10, /* not while the data set is being loaded */
-    CONF_QUOTED = 1 << 11        /* a SPECIAL value that a file has in quotes */
+    CONF_QUOTED = 1 << 11,       /* a SPECIAL value that a file has in quotes */
+    CONF_AUDITED = 1 << 12,      /* CONFIG SET of it is recorded in the log, without the value */
+    CONF_WITH_AOF = CONF_GROUP_AOF << CONF_GROUP_SHIFT,
+    CONF_WITH_TLS = CONF_GROUP_TLS << CONF_GROUP_SHIFT
 };
 
 struct conf_word {

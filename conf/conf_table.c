@@ -122,6 +122,12 @@ bool conf_is_sensitive(struct slice name) {
     return r && (r->flags & CONF_SENSITIVE);
 }
 
+bool conf_is_audited(struct slice name) {
+    const struct conf_row *r = conf_find(name, NULL);
+
+    return r && (r->flags & (CONF_AUDITED | CONF_SENSITIVE));
+}
+
 bool conf_denied_while_loading(struct slice name) {
     const struct conf_row *r = conf_find(name, NULL);
 

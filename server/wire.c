@@ -223,42 +223,8 @@ static int apply_collation(void *arg, const struct conf_values *v, struct err *e
 }
 
 static void register_appliers(struct app *a) {
-    static const char *const aof_names[] = {"appendonly",
-                                            "appendfsync",
-                                            "aof-checksum",
-                                            "aof-timestamp-enabled",
-                                            "aof-load-truncated",
-                                            "aof-rewrite-incremental-fsync",
-                                            "no-appendfsync-on-rewrite",
-                                            "aof-disable-auto-gc",
-                                            "aof-history-keep",
-                                            "auto-aof-rewrite-percentage",
-                                            "auto-aof-rewrite-min-size",
-                                            "dbfilename",
-                                            "rdb-key-save-delay",
-                                            "dir"};
-    /* Not tls-auth-clients: that is looked at when a client comes. */
-    static const char *const tls_names[] = {"tls-cert-file",
-                                            "tls-key-file",
-                                            "tls-key-file-pass",
-                                            "tls-client-cert-file",
-                                            "tls-client-key-file",
-                                            "tls-client-key-file-pass",
-                                            "tls-dh-params-file",
-                                            "tls-ca-cert-file",
-                                            "tls-ca-cert-dir",
-                                            "tls-protocols",
-                                            "tls-ciphers",
-                                            "tls-ciphersuites",
-                                            "tls-prefer-server-ciphers",
-                                            "tls-session-caching",
-                                            "tls-session-cache-size",
-                                            "tls-session-cache-timeout",
-                                            "tls-replication",
-                                            "tls-cluster"};
-
-    for (size_t i = 0; i < sizeof aof_names / sizeof *aof_names; i++)
-        conf_on_apply(a->conf, aof_names[i], apply_aof, a);
+    conf_on_apply_group(a->conf, CONF_GROUP_AOF, apply_aof, a);
+    conf_on_apply_group(a->conf, CONF_GROUP_TLS, apply_tls, a);
     conf_on_apply(a->conf, "notify-keyspace-events", apply_events, a);
     conf_on_apply(a->conf, "locale-collate", apply_collation, a);
     conf_on_apply(a->conf, "watchdog-period", apply_watchdog, a);
@@ -270,8 +236,6 @@ static void register_appliers(struct app *a) {
     conf_on_apply(a->conf, "port", apply_port, a);
     conf_on_apply(a->conf, "bind", apply_bind, a);
     conf_on_apply(a->conf, "tls-port", apply_tls_port, a);
-    for (size_t i = 0; i < sizeof tls_names / sizeof *tls_names; i++)
-        conf_on_apply(a->conf, tls_names[i], apply_tls, a);
     conf_on_apply(a->conf, "proc-title-template", apply_title, a);
 }
 

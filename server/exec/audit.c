@@ -46,29 +46,11 @@ void audit(struct call *x, const char *what, struct slice name) {
     bytes_release(&b);
 }
 
-static bool begins_with(struct slice name, const char *prefix) {
-    size_t n = strlen(prefix);
-
-    return name.n >= n && strncasecmp(name.p, prefix, n) == 0;
-}
-
-/* Secrets, where files go, which clients may connect, what is promised of the data. */
-static bool matters(struct slice name) {
-    static const char *const names[] = {
-        "dir",  "dbfilename",     "appendonly", "appendfsync",        "save",          "bind",
-        "port", "protected-mode", "loglevel",   "acl-pubsub-default", "auth-delay-max"};
-
-    if (conf_is_sensitive(name) || begins_with(name, "tls-")) return true;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (slice_is(name, names[i])) return true;
-    return false;
-}
-
 void audit_parameters(struct call *x, const struct slice *pairs, size_t n) {
     struct bytes b = {0};
 
     for (size_t i = 0; i < n && b.n < NAMES_MAX_BYTES; i++) {
-        if (!matters(pairs[2 * i])) continue;
+        if (!conf_is_audited(pairs[2 * i])) continue;
         bytes_append_str(&b, b.n ? ", " : "CONFIG SET changed ");
         bytes_append(&b, pairs[2 * i].p, pairs[2 * i].n);
     }
