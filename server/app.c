@@ -448,6 +448,8 @@ int app_start(struct app *a, struct conf *conf, int argc, char **argv) {
     contain_calls(&a->containment, a->v);
     rdb_saver_remove_temps();
     unloaded_warn(a->v);
+    unloaded_warn_of_cut_rewrite(conf_path(conf));
+    unloaded_warn_of_cut_rewrite(a->v->aclfile);
     clock_refresh();
     access_tick(&a->engine); /* what is loaded is dated by it */
     if (restore(a) < 0) return -1;

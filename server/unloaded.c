@@ -58,3 +58,13 @@ void unloaded_warn(const struct conf_values *v) {
     aof_survey(v->appenddirname, warn, &s);
     warn_of_single_file(v);
 }
+
+void unloaded_warn_of_cut_rewrite(const char *path) {
+    struct bytes copy = {0};
+
+    if (path && path[0] && io_rewrite_was_cut(path, &copy))
+        log_warning("'%s' was being rewritten in place when a server ended, and may be a mixture. "
+                    "Its contents of before are in '%s': compare them, then delete that file",
+                    path, copy.p);
+    bytes_release(&copy);
+}

@@ -10,4 +10,7 @@
 
 void unloaded_warn(const struct conf_values *v);
 
+/* The file (it may be NULL) was being written in place when the process ended: io_rewrite(). */
+void unloaded_warn_of_cut_rewrite(const char *path);
+
 #endif

@@ -128,6 +128,10 @@ int io_replace(int dirfd, const char *name, struct slice data, struct err *e);
  * contents stand beside it as "<name>.before-rewrite". */
 int io_rewrite(const char *path, struct slice data, struct err *e);
 
+/* A rewrite in place did not end, so that the file may be a mixture: true, and the path of the old
+ * contents is in `copy`. */
+bool io_rewrite_was_cut(const char *path, struct bytes *copy);
+
 /* The whole contents of a file, appended to `out`. */
 int io_read_file(const char *path, struct bytes *out, struct err *e);
 

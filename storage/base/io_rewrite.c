@@ -18,6 +18,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define COPY_SUFFIX ".before-rewrite"
+
 enum { NAME_BYTES = 300, READ_BYTES = 4096 };
 
 int io_open_folder(const char *path, const char **name, struct err *e) {
@@ -112,7 +114,7 @@ static int overwrite(int dirfd, const char *name, struct slice data, struct err 
     struct err again;
     int fd = -1, rc = -1;
 
-    snprintf(copy, sizeof copy, "%.200s.before-rewrite", name);
+    snprintf(copy, sizeof copy, "%.200s" COPY_SUFFIX, name);
     if (read_in(dirfd, name, &old, e) < 0) goto out;
     if (keep_old(dirfd, name, copy, bytes_slice(&old), e) < 0) goto out;
     fd = io_open_write(dirfd, name, e);
@@ -160,4 +162,15 @@ int io_rewrite(const char *path, struct slice data, struct err *e) {
     rc = rewrite(dirfd, name, data, e);
     io_close(dirfd);
     return rc;
+}
+
+bool io_rewrite_was_cut(const char *path, struct bytes *copy) {
+    char resolved[PATH_MAX];
+    const char *target = realpath(path, resolved), *slash;
+
+    if (!target) return false;
+    slash = strrchr(target, '/');
+    bytes_append(copy, target, (size_t)(slash - target) + 1);
+    bytes_printf(copy, "%.200s" COPY_SUFFIX, slash + 1);
+    return io_exists(AT_FDCWD, bytes_cstr(copy));
 }

@@ -115,6 +115,33 @@ Test(config, a_client_that_is_unblocked_is_not_told_that_it_is_done) {
     }
 }
 
+static bool is_kept_beside(void *arg) {
+    return server_has_file(arg, "c.conf.before-rewrite");
+}
+
+/* rename(2) fails as on a mount point; the process is killed while it writes in place. */
+Test(config, a_rewrite_in_place_that_a_kill_ends_is_told_at_the_next_start) {
+    STET_ONLY();
+    struct server *s = server_new();
+    redisContext *c;
+    int done = 0;
+
+    server_write_file(s, "c.conf", "# mine\ntimeout 1\n");
+    setenv("STET_IO_FAULT", "rename:code=16,count=1;truncate:delay=60000", 1);
+    server_start(s, "c.conf", "--save", "", NULL);
+    unsetenv("STET_IO_FAULT");
+    c = ask_open(s);
+    EXPECT(c, "+OK", "CONFIG SET timeout 2");
+    redisAppendCommand(c, "CONFIG REWRITE");
+    while (!done) cr_assert_eq(redisBufferWrite(c, &done), REDIS_OK);
+    cr_assert(kit_wait(is_kept_beside, s, 20));
+    server_kill(s);
+    cr_assert_str_eq(server_read_file(s, "c.conf.before-rewrite"), "# mine\ntimeout 1\n");
+    server_start(s, "c.conf", "--save", "", NULL);
+    server_wait_log(s, "contents of before are in");
+    EXPECT(ask_open(s), "+OK", "CONFIG REWRITE");
+}
+
 Test(config, rewrite_without_a_file_is_an_error) {
     redisContext *c = ask_open(server_run(NULL, NULL));
 

@@ -178,9 +178,29 @@ static int mem_lock(int fd, uint64_t byte) {
     return 0;
 }
 
+static bool mem_is_written(int fd) {
+    (void)fd;
+    return false;
+}
+
 static const struct io_backend backend = {
-    mem_open,   mem_reopen, mem_close, mem_read,  mem_write, mem_sync, mem_sync, mem_truncate,
-    mem_rename, mem_unlink, mem_link,  mem_clone, mem_mkdir, mem_stat, mem_list, mem_lock,
+    .open = mem_open,
+    .reopen = mem_reopen,
+    .close = mem_close,
+    .read = mem_read,
+    .write = mem_write,
+    .sync = mem_sync,
+    .sync_dir = mem_sync,
+    .truncate = mem_truncate,
+    .rename = mem_rename,
+    .unlink = mem_unlink,
+    .link = mem_link,
+    .clone = mem_clone,
+    .mkdir = mem_mkdir,
+    .stat = mem_stat,
+    .list = mem_list,
+    .lock = mem_lock,
+    .is_written = mem_is_written,
 };
 
 int fuzz_file(const char *name, struct slice content) {
@@ -216,6 +236,10 @@ const char *fuzz_disk_file(struct slice content) {
     CHECK(fd >= 0 && write(fd, content.p, content.n) == (ssize_t)content.n);
     close(fd);
     return disk_file;
+}
+
+void fuzz_on_disk(bool on) {
+    io_use(on ? &io_system : &backend);
 }
 
 /* ---------------------------------------------------------------- the process */

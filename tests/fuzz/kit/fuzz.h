@@ -64,6 +64,9 @@ int fuzz_file(const char *name, struct slice content);
  * one; it is removed at the end. */
 const char *fuzz_disk_file(struct slice content);
 
+/* Until it is called again: io works on the disk, not in memory. */
+void fuzz_on_disk(bool on);
+
 /* The bytes of a file; valid until it changes. */
 struct slice fuzz_file_bytes(int fd);
 

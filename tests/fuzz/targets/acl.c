@@ -6,12 +6,14 @@
  */
 #include "tests/fuzz/kit/fuzz.h"
 
+#include "conf/conf.h"
 #include "protocol/request.h"
 #include "server/admin/admin.h"
 #include "server/commands/commands.h"
 #include "server/exec/acl_check.h"
 #include "server/exec/acl_file.h"
 #include "server/exec/keyspec.h"
+#include "server/exec/turn.h"
 #include "server/scripting/scripting.h"
 #include "storage/base/mem.h"
 
@@ -142,13 +144,17 @@ static void check_start(struct slice text, bool has_file) {
     struct err e;
 
     if (c && acl_start(&started) == 0) {
-        acl_file_text(&started.acl.users, &before);
-        if (has_file) CHECK(acl_save(&started, &e) == 0 && acl_load(&started, &why) == 0);
+        acl_file_text(&started.acl->users, &before);
+        if (has_file)
+            CHECK(acl_save_finish(acl_save_begin(&started), &e) == 0 &&
+                  acl_load(&started, &why) == 0);
+        fuzz_on_disk(true);
         CHECK(conf_rewrite(c, &e) == 0);
+        fuzz_on_disk(false);
         stop(c);
         c = start(path);
         CHECK(c && acl_start(&started) == 0);
-        acl_file_text(&started.acl.users, &after);
+        acl_file_text(&started.acl->users, &after);
         CHECK(slice_eq(bytes_slice(&before), bytes_slice(&after)));
     }
     if (c) stop(c);

@@ -163,7 +163,9 @@ static void check_rewritten(struct conf *c, bool all) {
     struct conf *again = conf_new();
     struct err e;
 
+    fuzz_on_disk(true);
     CHECK((all ? conf_rewrite_all(c, &e) : conf_rewrite(c, &e)) == 0);
+    fuzz_on_disk(false);
     CHECK(load_args(again, 2, argv) == 0);
     conf_get(c, &everything, 1, keep_pair, &before);
     conf_get(again, &everything, 1, keep_pair, &after);
