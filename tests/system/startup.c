@@ -300,7 +300,8 @@ Test(startup, a_crash_leaves_a_report) {
     struct server *s = server_run("--enable-debug-command", "yes", NULL);
     const char *flavour = getenv("STET_FLAVOUR");
 
-    if (flavour && strstr("asan ubsan tsan", flavour)) cr_skip_test("the sanitizer reports instead");
+    if (flavour && strstr("asan ubsan tsan", flavour))
+        cr_skip_test("the sanitizer reports instead");
     EXPECT(ask_open(s), "(closed)", "DEBUG SEGFAULT");
     cr_assert_eq(server_wait_exit(s), -SIGSEGV);
     says(s, "REDIS BUG REPORT START");
