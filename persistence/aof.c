@@ -415,6 +415,13 @@ void aof_disable(struct aof *a) {
     a->scheduled = false;
 }
 
+/* These phases end with a rewrite, which waits for another child's end or for a file to be removed.
+ */
+static bool must_begin_a_rewrite(const struct aof *a) {
+    return (a->phase == AOF_ENABLING || a->phase == AOF_RECOVERING) &&
+           (a->rw == RW_IDLE || a->rw == RW_ABORT);
+}
+
 void aof_get_info(struct aof *a, struct aof_info *out) {
     uint64_t now = clock_real_ns() / 1000;
 
@@ -424,7 +431,7 @@ void aof_get_info(struct aof *a, struct aof_info *out) {
     out->phase = a->phase;
     out->enabled = a->phase != AOF_OFF;
     out->rewrite_in_progress = a->rw != RW_IDLE && a->purpose != RW_FOR_BACKUP;
-    out->rewrite_scheduled = a->scheduled;
+    out->rewrite_scheduled = a->scheduled || must_begin_a_rewrite(a);
     out->current_rewrite_sec =
         a->rw == RW_IDLE ? -1 : (int64_t)((now - a->rewrite_began_us) / 1000000);
     out->last_write_ok = !a->st.write_error && a->phase != AOF_RECOVERING;

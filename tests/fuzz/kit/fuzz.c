@@ -178,6 +178,10 @@ static int mem_lock(int fd, uint64_t byte) {
     return 0;
 }
 
+static int mem_create_private(int dirfd, const char *name) {
+    return mem_open(dirfd, name, O_CREAT | O_TRUNC);
+}
+
 static bool mem_is_written(int fd) {
     (void)fd;
     return false;
@@ -186,6 +190,7 @@ static bool mem_is_written(int fd) {
 static const struct io_backend backend = {
     .open = mem_open,
     .reopen = mem_reopen,
+    .create_private = mem_create_private,
     .close = mem_close,
     .read = mem_read,
     .write = mem_write,

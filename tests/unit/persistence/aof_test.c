@@ -33,9 +33,11 @@ static void no_wake(void *arg) {
     (void)arg;
 }
 
+static bool others_child; /* a snapshot's is at work */
+
 static bool may_fork(void *arg) {
     (void)arg;
-    return aof_child(aof) == 0;
+    return aof_child(aof) == 0 && !others_child;
 }
 
 static const struct aof_hooks hooks = {.wake = no_wake, .may_fork = may_fork};
@@ -562,6 +564,23 @@ Test(aof, enabling_at_run_time_takes_what_is_there_and_what_comes) {
     cr_assert_str_eq(get_in(0, "old"), "1");
     cr_assert_str_eq(get_in(0, "new"), "2");
     cr_assert_eq(keyspace_count(&ks), (size_t)n + 2);
+    stop();
+}
+
+/* A client that waits until both fields of INFO are 0 has waited for the end of the rewrite. */
+Test(aof, an_enabling_that_must_wait_is_told_as_a_scheduled_rewrite) {
+    struct aof_info info;
+
+    start();
+    aof_disable(aof);
+    others_child = true;
+    aof_enable(aof);
+    aof_get_info(aof, &info);
+    cr_expect(info.rewrite_scheduled && !info.rewrite_in_progress);
+    others_child = false;
+    wait_phase(AOF_ON);
+    aof_get_info(aof, &info);
+    cr_expect(!info.rewrite_scheduled && !info.rewrite_in_progress);
     stop();
 }
 
