@@ -96,6 +96,17 @@ void conn_read_on(struct conn *c) {
     loop_hurry(c->n->loop);
 }
 
+/* There are commands in its input for which there was no time in this turn. */
+static bool is_held_up(const struct conn *c) {
+    return c->need == 0 && c->in.n > 0;
+}
+
+static void go_on_next_turn(struct conn *c) {
+    if (!c->reading || !list_empty(&c->ready)) return;
+    list_append(&c->n->read_on, &c->ready);
+    loop_hurry(c->n->loop);
+}
+
 /* ---------------------------------------------------------------- what sessions ask for */
 
 static void wake(struct session *s) {
@@ -182,6 +193,7 @@ static void after_feed(struct conn *c) {
                     (unsigned long long)c->s.id, c->in.n);
         conn_shut(c);
     }
+    if (is_held_up(c)) go_on_next_turn(c);
     if (c->tls) conn_read_on(c);
 }
 
@@ -279,7 +291,9 @@ static void serve(struct list *ready) {
 
         list_remove(&c->ready);
         if (c->feeding) continue; /* it will be said again that it is readable */
-        if (c->tls)
+        if (is_held_up(c))
+            feed_kept(c);
+        else if (c->tls)
             read_tls(c);
         else
             read_some(c);

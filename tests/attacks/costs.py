@@ -298,7 +298,24 @@ def prefixes_of_many_clients():
     return "100 x 1000 in %.0f ms, 2000 writes in %.0f ms" % (many[0] * 1000, many[1] * 1000)
 
 
+# ---------------------------------------------------------------- much at once
+
+def pipelines_that_take_long():
+    """Commands that take a millisecond each, 2,000 of them in one packet; inside of others' turns too."""
+    with Target() as s:
+        c = s.conn()
+        c.call("SETRANGE", "big", 12 * 1024 * 1024 - 1, "x")
+        with Others(s, 500) as o:
+            at = s.cpu_s()
+            for _ in range(2):
+                check(c.pipeline([["BITCOUNT", "big"]] * 2000) == [4] * 2000, "the replies are wrong")
+            took = s.cpu_s() - at
+        check(took > 0.5, "it took %.2f s only" % took)
+    return "%.1f s of CPU; %s" % (took, o)
+
+
 CASES = {
+    "pipelines that take long": pipelines_that_take_long,
     "prefixes of many clients": prefixes_of_many_clients,
     "patterns that explode": patterns_that_explode,
     "keys that collide": keys_that_collide,
