@@ -314,7 +314,29 @@ def pipelines_that_take_long():
     return "%.1f s of CPU; %s" % (took, o)
 
 
+def values_named_often():
+    """One request that names a value of 100,000 members, or of 16 MB, thousands of times."""
+    with Target() as s, Others(s, 2000) as o:
+        c, worst = s.conn(), (0, "")
+        for i in range(0, 100000, 10000):
+            words = ["m%d" % k for k in range(i, i + 10000)]
+            c.pipeline([["SADD", "s"] + words, ["ZADD", "z"] + [w for m in words for w in ("1", m)]])
+        c.call("SADD", "t", "m0", "m1")
+        c.call("SETRANGE", "big", 16 * 1024 * 1024 - 1, "x")
+        c.call("PFADD", "h", *("m%d" % k for k in range(10000)))
+        s_often, z_often, n = ["s"] * 10000, ["z"] * 10000, "10000"
+        for words in (["SUNION"] + s_often, ["SUNIONSTORE", "d"] + s_often, ["SINTER"] + s_often,
+                      ["SINTERCARD", n] + s_often, ["SDIFF", "s"] + ["t"] * 1000000, ["SDIFFSTORE", "d", "t"] + s_often,
+                      ["ZUNION", n] + z_often + ["AGGREGATE", "MAX"], ["ZINTERCARD", n] + z_often, ["ZDIFF", n] + z_often,
+                      ["ZDIFF", "500000", "z"] + ["t"] * 499999, ["ZINTERSTORE", "d", n] + z_often + ["AGGREGATE", "MIN"],
+                      ["BITOP", "AND", "d"] + ["big"] * 10000, ["BITOP", "XOR", "d"] + ["big"] * 10001,
+                      ["PFCOUNT"] + ["h"] * 1000000, ["PFMERGE", "d"] + ["h"] * 1000000):
+            worst = max(worst, (timed(s, c, *words)[1], words[0]))
+    return "worst %.0f ms (%s); %s" % (worst[0] * 1000, worst[1], o)
+
+
 CASES = {
+    "values named often": values_named_often,
     "pipelines that take long": pipelines_that_take_long,
     "prefixes of many clients": prefixes_of_many_clients,
     "patterns that explode": patterns_that_explode,
