@@ -285,26 +285,50 @@ static void read_tls(struct conn *c) {
     if (held_up && c->fd >= 0) conn_enter(c, CONN_TO_FLUSH);
 }
 
-static void serve(struct list *ready) {
-    while (!list_empty(ready)) {
-        struct conn *c = list_entry(ready->next, struct conn, ready);
+static void serve_first(struct list *ready) {
+    struct conn *c = list_entry(ready->next, struct conn, ready);
 
-        list_remove(&c->ready);
-        if (c->feeding) continue; /* it will be said again that it is readable */
-        if (is_held_up(c))
-            feed_kept(c);
-        else if (c->tls)
-            read_tls(c);
-        else
-            read_some(c);
-    }
+    list_remove(&c->ready);
+    if (c->feeding) return; /* it will be said again that it is readable */
+    if (is_held_up(c))
+        feed_kept(c);
+    else if (c->tls)
+        read_tls(c);
+    else
+        read_some(c);
 }
 
-/* Who waits for the disk anyway comes last: others have their answer before. */
+static void serve(struct list *ready) {
+    while (!list_empty(ready)) serve_first(ready);
+}
+
+/* Clients that have had their part of an earlier turn have one slice of this turn in all: however
+ * many they are, others do not wait longer. Those that come off badly are first next time. */
+static void serve_on(struct net *n) {
+    uint64_t began_ns = n->e->turn_began_ns = clock_real_ns();
+    struct list now;
+
+    list_init(&now);
+    list_splice(&now, &n->read_on);
+    while (!list_empty(&now)) {
+        serve_first(&now);
+        if (n->e->slice_ns && clock_real_ns() - began_ns >= n->e->slice_ns) break;
+    }
+    if (list_empty(&now)) return;
+    list_splice(&now, &n->read_on);
+    list_splice(&n->read_on, &now);
+    loop_hurry(n->loop);
+}
+
+/* Who is held up, or waits for the disk anyway, comes last: others have their answer before. */
 void net_serve(struct net *n) {
-    list_splice(&n->readable, &n->read_on);
-    if (!list_empty(&n->readable)) n->served_ms = clock_cached_ms();
+    if (!list_empty(&n->readable) || !list_empty(&n->read_on)) n->served_ms = clock_cached_ms();
+    n->e->turn_began_ns = clock_real_ns();
     serve(&n->readable);
+    if (!list_empty(&n->read_on)) {
+        conn_flush_ready(n);
+        serve_on(n);
+    }
     if (!list_empty(&n->patient)) {
         conn_flush_ready(n);
         serve(&n->patient);

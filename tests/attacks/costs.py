@@ -5,6 +5,7 @@ libraries of scripts. Each is answered in its time, and the others are served.
 import random
 
 from target import Failed, Others, ReplyError, Target, check, encode
+from resp import value  # target.py has set the path
 
 SECONDS = 5  # of CPU for one request
 
@@ -314,6 +315,21 @@ def pipelines_that_take_long():
     return "%.1f s of CPU; %s" % (took, o)
 
 
+def many_pipelines_that_take_long():
+    """The same of 150 clients at once: together they hold the loop no longer than one."""
+    with Target() as s:
+        s.conn().call("SETRANGE", "big", 6 * 1024 * 1024 - 1, "x")
+        with Others(s, 300) as o:
+            conns, at = [s.conn() for _ in range(150)], s.cpu_s()
+            for c in conns:
+                c.send(encode(["BITCOUNT", "big"]) * 50)
+            for c in conns:
+                check([value(c.read()) for _ in range(50)] == [4] * 50, "the replies are wrong")
+            took = s.cpu_s() - at
+        check(took > 0.5, "it took %.2f s only" % took)
+    return "%.1f s of CPU; %s" % (took, o)
+
+
 def values_named_often():
     """One request that names a value of 100,000 members, or of 16 MB, thousands of times."""
     with Target() as s, Others(s, 2000) as o:
@@ -338,6 +354,7 @@ def values_named_often():
 CASES = {
     "values named often": values_named_often,
     "pipelines that take long": pipelines_that_take_long,
+    "many pipelines that take long": many_pipelines_that_take_long,
     "prefixes of many clients": prefixes_of_many_clients,
     "patterns that explode": patterns_that_explode,
     "keys that collide": keys_that_collide,
