@@ -189,8 +189,9 @@ static void protocol_error(struct session *s, const char *error) {
 
 /* When one client has held the loop for long enough: after a slice, or after a tenth of one if the
  * turn has already lasted for more, so that many clients together do not hold it either. */
-static inline uint64_t end_of_slice(const struct engine *e, uint64_t now_ns) {
+static inline uint64_t end_of_slice(struct engine *e, uint64_t now_ns) {
     if (!e->slice_ns) return UINT64_MAX;
+    if (!e->turn_began_ns) e->turn_began_ns = now_ns;
     return now_ns + (now_ns - e->turn_began_ns > e->slice_ns ? e->slice_ns / 10 + 1 : e->slice_ns);
 }
 

@@ -305,9 +305,10 @@ static void serve(struct list *ready) {
 /* Clients that have had their part of an earlier turn have one slice of this turn in all: however
  * many they are, others do not wait longer. Those that come off badly are first next time. */
 static void serve_on(struct net *n) {
-    uint64_t began_ns = n->e->turn_began_ns = clock_real_ns();
+    uint64_t began_ns = clock_real_ns();
     struct list now;
 
+    n->e->turn_began_ns = 0;
     list_init(&now);
     list_splice(&now, &n->read_on);
     while (!list_empty(&now)) {
@@ -323,7 +324,7 @@ static void serve_on(struct net *n) {
 /* Who is held up, or waits for the disk anyway, comes last: others have their answer before. */
 void net_serve(struct net *n) {
     if (!list_empty(&n->readable) || !list_empty(&n->read_on)) n->served_ms = clock_cached_ms();
-    n->e->turn_began_ns = clock_real_ns();
+    n->e->turn_began_ns = 0;
     serve(&n->readable);
     if (!list_empty(&n->read_on)) {
         conn_flush_ready(n);
