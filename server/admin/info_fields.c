@@ -6,7 +6,9 @@
  */
 #include "conf/conf.h"
 #include "server/admin/info.h"
+#include "server/exec/blocking.h"
 #include "server/exec/evict.h"
+#include "server/exec/multi.h"
 #include "server/exec/pubsub.h"
 #include "server/exec/tracking.h"
 
@@ -65,7 +67,8 @@ void info_server(struct engine *e, struct bytes *out) {
 /* ---------------------------------------------------------------- clients */
 
 void info_clients(struct engine *e, struct bytes *out) {
-    size_t biggest_in = 0, biggest_out = 0, subscribers = 0;
+    size_t biggest_in = 0, biggest_out = 0, subscribers = 0, watching = 0;
+    struct key_counts keys = blocking_count_keys(e);
 
     list_each (it, &e->sessions) {
         const struct session *s = list_entry(it, struct session, link);
@@ -75,15 +78,18 @@ void info_clients(struct engine *e, struct bytes *out) {
         if (w.query_cap > biggest_in) biggest_in = w.query_cap;
         if (s->out.mem_bytes > biggest_out) biggest_out = s->out.mem_bytes;
         subscribers += s->subscriber != NULL;
+        watching += multi_watches(s);
     }
-    bytes_printf(out,
-                 "connected_clients:%zu\r\ncluster_connections:0\r\nmaxclients:%lld\r\n"
-                 "client_recent_max_input_buffer:%zu\r\nclient_recent_max_output_buffer:%zu\r\n"
-                 "blocked_clients:%zu\r\ntracking_clients:%zu\r\npubsub_clients:%zu\r\n"
-                 "watching_clients:0\r\nclients_in_timeout_table:%zu\r\ntotal_watched_keys:0\r\n"
-                 "total_blocking_keys:0\r\ntotal_blocking_keys_on_nokey:0\r\n",
-                 e->nsessions, (long long)e->v->maxclients, biggest_in, biggest_out,
-                 e->nblocked + e->nparked, e->tracking->ntrackers, subscribers, e->nblocked);
+    bytes_printf(
+        out,
+        "connected_clients:%zu\r\ncluster_connections:0\r\nmaxclients:%lld\r\n"
+        "client_recent_max_input_buffer:%zu\r\nclient_recent_max_output_buffer:%zu\r\n"
+        "blocked_clients:%zu\r\ntracking_clients:%zu\r\npubsub_clients:%zu\r\n"
+        "watching_clients:%zu\r\nclients_in_timeout_table:%zu\r\ntotal_watched_keys:%zu\r\n"
+        "total_blocking_keys:%zu\r\ntotal_blocking_keys_on_nokey:%zu\r\n",
+        e->nsessions, (long long)e->v->maxclients, biggest_in, biggest_out,
+        e->nblocked + e->nparked, e->tracking->ntrackers, subscribers, watching, e->nblocked,
+        keys.watched, keys.waited_on, keys.waited_on_nokey);
 }
 
 /* ---------------------------------------------------------------- memory */
