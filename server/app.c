@@ -435,7 +435,7 @@ int app_start(struct app *a, struct conf *conf, int argc, char **argv) {
     conf_on_apply(a->conf, "tls-crl-file", apply_crl, a);
     if (rename_commands(a) < 0 || acl_start(&a->engine) < 0) return -1;
     process_log_start(conf, argc, argv);
-    process_oom_score(a->v, false);
+    if (process_oom_score(a->v) < 0) log_warning("The server keeps the score it was given.");
     process_set_thp(a->v->disable_thp);
     a->net.maxclients = process_allow_clients(a->v->maxclients);
     if (listen_first(a) < 0) return -1;

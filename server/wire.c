@@ -67,7 +67,6 @@ static void in_child(void *arg) {
     struct app *a = arg;
 
     for (size_t i = 0; i < a->net.nlisteners; i++) close(a->net.listener[i].fd);
-    process_oom_score(a->v, true);
 }
 
 static void in_rewriting_child(void *arg) {
@@ -150,9 +149,11 @@ static int apply_log(void *arg, const struct conf_values *v, struct err *e) {
 static int apply_process(void *arg, const struct conf_values *v, struct err *e) {
     struct app *a = arg;
 
-    (void)e;
+    if (process_oom_score(v) < 0)
+        return err_set(e, EACCES,
+                       "Failed to apply new oom_score_adj configuration, check server "
+                       "logs.");
     a->net.maxclients = process_allow_clients(v->maxclients);
-    process_oom_score(v, false);
     process_set_thp(v->disable_thp);
     return 0;
 }
