@@ -149,8 +149,9 @@ struct engine {
     uint32_t lru_clock;   /* seconds, 24 bits */
     uint8_t lru_fine : 5; /* and 32nds */
     bool loading;
-    bool active_expire; /* DEBUG SET-ACTIVE-EXPIRE */
-    bool skip_sums;     /* DEBUG SET-SKIP-CHECKSUM-VALIDATION */
+    bool active_expire;   /* DEBUG SET-ACTIVE-EXPIRE */
+    bool scripts_may_all; /* DEBUG SET-DISABLE-DENY-SCRIPTS */
+    bool skip_sums;       /* DEBUG SET-SKIP-CHECKSUM-VALIDATION */
     uint64_t loading_done, loading_total;
     uint64_t loaded_keys, loaded_due; /* of the RDB that was read last: kept; their time was over */
     int64_t loading_began_ms;
