@@ -244,10 +244,11 @@ static void append_keys(const struct engine *e, struct bytes *out) {
                  (ull)evict_exceeded_us(e, false) / 1000, (ull)s->hits, (ull)s->misses);
 }
 
-static void append_loop(const struct engine *e, struct bytes *out) {
+static void append_loop(struct engine *e, struct bytes *out) {
     const struct engine_stats *s = &e->stats;
     uint64_t cycles = rate(e, ADMIN_RATE_CYCLES), us = rate(e, ADMIN_RATE_LOOP_US);
 
+    admin_note_loop(e);
     bytes_printf(out,
                  "total_reads_processed:%llu\r\ntotal_writes_processed:%llu\r\n"
                  "io_threaded_reads_processed:0\r\nio_threaded_writes_processed:0\r\n"
@@ -261,7 +262,7 @@ static void append_loop(const struct engine *e, struct bytes *out) {
                  "acl_access_denied_key:%llu\r\nacl_access_denied_channel:%llu\r\n",
                  (ull)s->reads, (ull)s->writes, (ull)s->query_limit_closes,
                  (ull)s->output_limit_closes, (ull)s->loop_cycles, (ull)s->loop_us,
-                 (ull)s->command_us, (ull)cycles, (ull)(cycles ? us / cycles : 0),
+                 (ull)admin_command_us(e), (ull)cycles, (ull)(cycles ? us / cycles : 0),
                  (ull)s->auth_denied, (ull)s->command_denied, (ull)s->key_denied,
                  (ull)s->channel_denied);
 }

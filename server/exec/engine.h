@@ -45,7 +45,7 @@ struct engine_stats {
     uint64_t hits, misses, expired, expired_fields, expired_time_cap, evicted, evicted_clients;
     uint64_t error_replies, unexpected_errors;
     uint64_t query_limit_closes, output_limit_closes;
-    uint64_t loop_cycles, loop_us, command_us;
+    uint64_t loop_cycles, loop_us;
     uint64_t auth_denied, command_denied, key_denied, channel_denied;
     uint64_t forks, last_fork_us;
     uint64_t expire_cycle_us;

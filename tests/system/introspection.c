@@ -139,3 +139,17 @@ Test(introspection, a_selector_in_a_selector_is_refused) {
            "ACL SETUSER u on (+ping (+select");
     EXPECT(c, "(nil)", "ACL GETUSER u");
 }
+
+Test(introspection, info_says_what_the_loop_and_the_commands_took) {
+    redisContext *c = ask_open(server_run("--enable-debug-command", "yes", NULL));
+    long long loop, commands;
+
+    EXPECT(c, "+OK", "DEBUG POPULATE 10000");
+    loop = ask_info_int(c, "eventloop_duration_sum");
+    commands = ask_info_int(c, "eventloop_duration_cmd_sum");
+    cr_assert_gt(loop, 0);
+    cr_assert_gt(commands, 0);
+    EXPECT(c, "+OK", "DEBUG POPULATE 20000");
+    cr_assert_gt(ask_info_int(c, "eventloop_duration_sum"), loop);
+    cr_assert_gt(ask_info_int(c, "eventloop_duration_cmd_sum"), commands);
+}
