@@ -12,6 +12,7 @@
 #include "server/exec/replay.h"
 #include "server/exec/snapshot.h"
 #include "server/exec/turn.h"
+#include "server/host.h"
 #include "server/process.h"
 #include "server/scripting/scripting.h"
 #include "server/unloaded.h"
@@ -439,6 +440,7 @@ int app_start(struct app *a, struct conf *conf, int argc, char **argv) {
     conf_on_apply(a->conf, "tls-crl-file", apply_crl, a);
     if (rename_commands(a) < 0 || acl_start(&a->engine) < 0) return -1;
     process_log_start(conf, argc, argv);
+    host_warn(a->v);
     if (process_oom_score(a->v) < 0) log_warning("The server keeps the score it was given.");
     process_set_thp(a->v->disable_thp);
     a->net.maxclients = process_allow_clients(a->v->maxclients);

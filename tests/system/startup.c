@@ -467,3 +467,8 @@ Test(startup, what_would_pass_for_a_protection_refuses_the_start) {
     server_wait_log(s, "The setting 'replicaof' has no effect");
     server_wait_log(s, "These settings have no effect: 'io-threads'.");
 }
+
+Test(startup, a_limit_without_its_unit_is_warned_of) {
+    server_wait_log(server_run("--maxmemory", "100", NULL),
+                    "WARNING: You specified a maxmemory value that is less than 1MB");
+}
