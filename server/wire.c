@@ -16,6 +16,7 @@
 #include "server/version.h"
 #include "server/watchdog.h"
 #include "storage/base/log.h"
+#include "storage/base/mem.h"
 #include "storage/base/rng.h"
 
 #include <errno.h>
@@ -158,6 +159,19 @@ static int apply_process(void *arg, const struct conf_values *v, struct err *e) 
     return 0;
 }
 
+static int apply_maxmemory(void *arg, const struct conf_values *v, struct err *e) {
+    size_t used = mem_used();
+
+    (void)arg;
+    (void)e;
+    if (v->maxmemory > 0 && v->maxmemory < used)
+        log_warning("WARNING: the new maxmemory value set via CONFIG SET (%llu) is smaller than "
+                    "the current memory usage (%zu): keys are evicted or writes refused, as "
+                    "maxmemory-policy says.",
+                    (unsigned long long)v->maxmemory, used);
+    return 0;
+}
+
 static int listen_again(struct app *a, unsigned kinds) {
     struct err e;
 
@@ -232,6 +246,7 @@ static void register_appliers(struct app *a) {
     conf_on_apply(a->conf, "use-exit-on-panic", apply_panic, a);
     conf_on_apply(a->conf, "loglevel", apply_log, a);
     conf_on_apply(a->conf, "maxclients", apply_process, a);
+    conf_on_apply(a->conf, "maxmemory", apply_maxmemory, a);
     conf_on_apply(a->conf, "oom-score-adj", apply_process, a);
     conf_on_apply(a->conf, "oom-score-adj-values", apply_process, a);
     conf_on_apply(a->conf, "port", apply_port, a);

@@ -205,3 +205,10 @@ Test(config, the_oom_score_is_given_back) {
     EXPECT(c, "+OK", "CONFIG SET oom-score-adj no");
     cr_assert_eq(oom_score(s), before);
 }
+
+Test(config, a_limit_below_what_is_used_is_warned_of) {
+    struct server *s = server_run(NULL, NULL);
+
+    EXPECT(ask_open(s), "+OK", "CONFIG SET maxmemory 1024");
+    server_wait_log(s, "WARNING: the new maxmemory value set via CONFIG SET (1024) is smaller");
+}
