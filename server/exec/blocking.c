@@ -190,6 +190,7 @@ void unblock(struct blocked *b, const char *error) {
     }
     session_silence(s, from);
     if (b->cmd) b->cmd->calls++;
+    if (b->cmd && error) b->cmd->failed++;
     session_hold(s, from, b->need);
     end(e, b);
 }

@@ -3,6 +3,7 @@
  * What a server tells of itself over the wire, and holding clients back, with several connections.
  */
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "tests/kit/ask.h"
@@ -152,4 +153,24 @@ Test(introspection, info_says_what_the_loop_and_the_commands_took) {
     EXPECT(c, "+OK", "DEBUG POPULATE 20000");
     cr_assert_gt(ask_info_int(c, "eventloop_duration_sum"), loop);
     cr_assert_gt(ask_info_int(c, "eventloop_duration_cmd_sum"), commands);
+}
+
+Test(introspection, a_blocked_command_that_ends_with_an_error_has_failed) {
+    struct server *s = server_run(NULL, NULL);
+    redisContext *c = ask_open(s), *blocked = ask_open(s);
+    char id[32];
+
+    snprintf(id, sizeof id, "%s", ask(blocked, "CLIENT ID") + 1);
+    ask_send(blocked, "BLPOP k 0");
+    ask_wait_info(c, "blocked_clients", "1");
+    EXPECT(c, ":1", "CLIENT UNBLOCK %s ERROR", id);
+    cr_assert(strstr(ask_info(c, "cmdstat_blpop"), "calls=1,"));
+    cr_assert(strstr(ask_info(c, "cmdstat_blpop"), "failed_calls=1"));
+    EXPECT_PREFIX(c, "$count=1", "ECHO %s", ask_info(c, "errorstat_UNBLOCKED"));
+    ask_next(blocked);
+    ask_send(blocked, "BLPOP k 0");
+    ask_wait_info(c, "blocked_clients", "1");
+    EXPECT(c, ":1", "CLIENT UNBLOCK %s", id);
+    cr_assert(strstr(ask_info(c, "cmdstat_blpop"), "calls=2,"));
+    cr_assert(strstr(ask_info(c, "cmdstat_blpop"), "failed_calls=1"));
 }
