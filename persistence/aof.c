@@ -216,6 +216,10 @@ void aof_want_sync(struct aof *a) {
     aof_writer_want_sync(a->w, a->appended);
 }
 
+bool aof_is_first_written(const struct aof *a) {
+    return a->phase == AOF_ENABLING && a->rw != RW_IDLE;
+}
+
 const char *aof_refusal(const struct aof *a) {
     static char text[160]; /* main thread only */
 

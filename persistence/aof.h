@@ -156,6 +156,9 @@ uint64_t aof_backlog(const struct aof *a);
 /* NULL, or why writes are refused now (the text behind "MISCONF "). */
 const char *aof_refusal(const struct aof *a);
 
+/* Whether the child that writes the first base of an AOF just switched on is at work. */
+bool aof_is_first_written(const struct aof *a);
+
 /* ---------------------------------------------------------------- rewriting */
 
 enum aof_bgrewrite { AOF_BGREWRITE_STARTED, AOF_BGREWRITE_SCHEDULED, AOF_BGREWRITE_BUSY };

@@ -285,8 +285,10 @@ static int check_files(struct load *l, const char *dirname, struct err *e) {
 
         if (f->type == AOF_HISTORY) continue;
         if (!io_exists(l->dirfd, f->name))
-            return err_set(e, ENOENT, "the AOF file '%s/%s' of the manifest doesn't exist", dirname,
-                           f->name);
+            return err_set(
+                e, ENOENT,
+                "the AOF file '%s/%s' of the manifest doesn't exist: No such file or directory",
+                dirname, f->name);
         fd = io_open_read(l->dirfd, f->name, e);
         size = fd < 0 ? -1 : io_size(fd, e);
         io_close(fd);

@@ -47,18 +47,22 @@ const struct aof_file *aof_manifest_last_incr(const struct aof_manifest *m) {
 
 /* ---------------------------------------------------------------- reading */
 
+/* The words that Redis logs for all of these, and that tools search for. */
+#define FORMAT "Invalid AOF manifest file format: "
+
 static const char *take_pair(struct aof_file *f, struct slice key, struct slice value) {
     if (slice_is(key, "file")) {
-        if (value.n == 0 || value.n >= AOF_NAME_MAX) return "a file name is empty or too long";
-        if (memchr(value.p, '/', value.n)) return "a file name holds a path";
-        if (memchr(value.p, '\0', value.n)) return "a file name holds a NUL";
+        if (value.n == 0 || value.n >= AOF_NAME_MAX)
+            return FORMAT "a file name is empty or too long";
+        if (memchr(value.p, '/', value.n)) return FORMAT "a file name holds a path";
+        if (memchr(value.p, '\0', value.n)) return FORMAT "a file name holds a NUL";
         memcpy(f->name, value.p, value.n);
         f->name[value.n] = '\0';
     } else if (slice_is(key, "seq")) {
         if (!num_parse_i64(value.p, value.n, &f->seq) || f->seq < 1)
-            return "a sequence number is not a positive number";
+            return FORMAT "a sequence number is not a positive number";
     } else if (slice_is(key, "type")) {
-        if (value.n != 1 || !strchr("bhi", value.p[0])) return "unknown AOF file type";
+        if (value.n != 1 || !strchr("bhi", value.p[0])) return "Unknown AOF file type";
         f->type = (enum aof_file_type)value.p[0];
     }
     return NULL; /* keys of later versions are read over */
@@ -70,11 +74,12 @@ static const char *parse_file_line(struct slice line, struct aof_file *f) {
     const char *why = NULL;
 
     if (!request_split_line(copy, line.n, &words))
-        why = "unbalanced quotes";
+        why = FORMAT "unbalanced quotes";
     else if (words.n % 2)
-        why = "a key without a value";
+        why = FORMAT "a key without a value";
     for (size_t i = 0; !why && i < words.n; i += 2) why = take_pair(f, words.v[i], words.v[i + 1]);
-    if (!why && (!f->name[0] || f->seq == 0 || f->type == 0)) why = "file, seq and type are needed";
+    if (!why && (!f->name[0] || f->seq == 0 || f->type == 0))
+        why = FORMAT "file, seq and type are needed";
     mem_free(words.v);
     mem_free(copy);
     return why;
@@ -82,14 +87,14 @@ static const char *parse_file_line(struct slice line, struct aof_file *f) {
 
 static const char *accept_file(struct aof_manifest *m, const struct aof_file *f) {
     for (size_t i = 0; i < m->n; i++)
-        if (strcmp(m->files[i].name, f->name) == 0) return "the same file twice";
+        if (strcmp(m->files[i].name, f->name) == 0) return FORMAT "the same file twice";
     if (f->type == AOF_BASE) {
-        if (aof_manifest_base(m)) return "found duplicate base file information";
+        if (aof_manifest_base(m)) return "Found duplicate base file information";
         m->base_seq = f->seq > m->base_seq ? f->seq : m->base_seq;
     } else if (f->type == AOF_INCR) {
         const struct aof_file *last = aof_manifest_last_incr(m);
 
-        if (last && f->seq <= last->seq) return "found a non-monotonic sequence number";
+        if (last && f->seq <= last->seq) return "Found a non-monotonic sequence number";
         m->incr_seq = f->seq;
     }
     *insert_at(m, m->n) = *f;
@@ -100,7 +105,7 @@ int aof_manifest_parse(struct aof_manifest *m, const char *name, struct slice te
     int lineno = 0;
 
     *m = (struct aof_manifest){0};
-    if (text.n == 0) return err_set(e, EINVAL, "manifest '%s': found an empty AOF manifest", name);
+    if (text.n == 0) return err_set(e, EINVAL, "manifest '%s': Found an empty AOF manifest", name);
     while (text.n) {
         struct aof_file f = {0};
         const char *nl = memchr(text.p, '\n', text.n), *why = NULL;
@@ -108,7 +113,7 @@ int aof_manifest_parse(struct aof_manifest *m, const char *name, struct slice te
 
         lineno++;
         if (line.n > LINE_MAX_BYTES)
-            why = "the AOF manifest file contains a too long line";
+            why = "The AOF manifest file contains too long line";
         else if (!nl)
             why = "the AOF manifest file is cut: its last line has no end";
         else if (line.n && line.p[0] != '#') {
@@ -116,7 +121,7 @@ int aof_manifest_parse(struct aof_manifest *m, const char *name, struct slice te
             f.line = lineno;
             if (!why) why = accept_file(m, &f);
         } else if (line.n == 0) {
-            why = "an empty line";
+            why = FORMAT "an empty line";
         }
         if (why) {
             aof_manifest_release(m);

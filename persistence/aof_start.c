@@ -344,9 +344,10 @@ int aof_read_again(struct aof *a, const struct aof_load_options *l, struct err *
     int rc;
 
     whole.load_truncated = false; /* the writer has the file open: nothing of it is cut */
-    if (a->phase != AOF_ON) return err_set(e, EINVAL, "the append only file is not on");
-    aof_close_batch(a);
-    if (!aof_writer_wait_synced(a->w, a->appended, READ_AGAIN_MS))
+    if ((a->phase != AOF_ON && a->phase != AOF_OFF) || a->dirfd < 0)
+        return err_set(e, EINVAL, "the append only file is not on, and no rewrite has made one");
+    if (a->phase == AOF_ON) aof_close_batch(a);
+    if (a->phase == AOF_ON && !aof_writer_wait_synced(a->w, a->appended, READ_AGAIN_MS))
         return err_set(e, EIO, "the append only file can't be written");
     rc = aof_load(a->dirfd, &whole, &loaded, e);
     if (rc == 0) aof_loaded_release(&loaded);

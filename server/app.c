@@ -12,9 +12,11 @@
 #include "server/exec/replay.h"
 #include "server/exec/snapshot.h"
 #include "server/exec/turn.h"
+#include "server/host.h"
 #include "server/process.h"
 #include "server/scripting/scripting.h"
 #include "server/unloaded.h"
+#include "server/unsupported.h"
 #include "server/version.h"
 #include "server/watchdog.h"
 #include "storage/base/check.h"
@@ -400,7 +402,10 @@ static int listen_first(struct app *a) {
         log_warning("Failed to configure TLS. Check logs for more info.");
         return -1;
     }
-    return net_listen(&a->net, &e) == 0 ? 0 : fail_listening(a, &e);
+    if (net_listen(&a->net, &e) < 0) return fail_listening(a, &e);
+    if (a->net.nlisteners > 0) return 0;
+    log_warning("Configured to not listen anywhere, exiting.");
+    return -1;
 }
 
 static int fail_containment(const struct err *e) {
@@ -438,10 +443,11 @@ int app_start(struct app *a, struct conf *conf, int argc, char **argv) {
     conf_on_apply(a->conf, "tls-crl-file", apply_crl, a);
     if (rename_commands(a) < 0 || acl_start(&a->engine) < 0) return -1;
     process_log_start(conf, argc, argv);
-    process_oom_score(a->v, false);
+    host_warn(a->v);
+    if (process_oom_score(a->v) < 0) log_warning("The server keeps the score it was given.");
     process_set_thp(a->v->disable_thp);
     a->net.maxclients = process_allow_clients(a->v->maxclients);
-    if (listen_first(a) < 0) return -1;
+    if (unsupported_refuse(a->conf) < 0 || listen_first(a) < 0) return -1;
     if (a->v->port_auto) conf_set_bound_port(conf, a->net.port);
     process_write_pid();
     if (contain_user(&a->containment, a->v, &e) < 0) return fail_containment(&e);
@@ -453,6 +459,7 @@ int app_start(struct app *a, struct conf *conf, int argc, char **argv) {
     unloaded_warn(a->v);
     unloaded_warn_of_cut_rewrite(conf_path(conf));
     unloaded_warn_of_cut_rewrite(a->v->aclfile);
+    unsupported_warn(a->v);
     clock_refresh();
     access_tick(&a->engine); /* what is loaded is dated by it */
     if (restore(a) < 0) return -1;
@@ -498,6 +505,8 @@ static bool save_before_exit(struct app *a, unsigned flags) {
  * then only FORCE goes on. */
 bool app_shutdown(struct app *a, unsigned flags) {
     const char *why = aof_refusal(a->aof);
+
+    if (!why && aof_is_first_written(a->aof)) why = "Writing initial AOF, can't exit.";
 
     if (why && !(flags & CONF_SHUTDOWN_FORCE)) {
         log_warning("%s", why);

@@ -139,18 +139,21 @@ static int oom_score(const struct conf_values *v, int i) {
     return score < -1000 ? -1000 : score > 1000 ? 1000 : score;
 }
 
-void process_oom_score(const struct conf_values *v, bool is_child) {
-    static bool watches_forks;
+int process_oom_score(const struct conf_values *v) {
+    static bool watches_forks, changed;
+    bool on = v->oom_score_adj != CONF_OOM_NO;
+    int own = on ? oom_score(v, 0) : oom_score_at_start;
 
-    if (is_child || v->oom_score_adj == CONF_OOM_NO) {
-        if (!is_child) oom_child_score = oom_own_score;
-        return;
-    }
-    if (!watches_forks) watches_forks = pthread_atfork(before_fork, after_fork, NULL) == 0;
-    oom_own_score = oom_score(v, 0);
-    oom_child_score = oom_score(v, 2);
-    if (write_oom_score(oom_own_score) < 0)
+    if (!on && !changed) return 0;
+    if (write_oom_score(own) < 0) {
         log_warning("Unable to write oom_score_adj: %s", strerror(errno));
+        return -1;
+    }
+    changed = on;
+    oom_own_score = own;
+    oom_child_score = on ? oom_score(v, 2) : own;
+    if (on && !watches_forks) watches_forks = pthread_atfork(before_fork, after_fork, NULL) == 0;
+    return 0;
 }
 
 /* ---------------------------------------------------------------- limits */

@@ -23,8 +23,9 @@ void process_set_title(const struct conf_values *v, int port);
 void process_set_child_title(const char *title);
 
 /* Sets the score by which the kernel chooses a process to kill, as oom-score-adj says, for this
- * process and the children to come. Nothing is left to do in a child. */
-void process_oom_score(const struct conf_values *v, bool is_child);
+ * process and the children to come; what the process was started with, once that is switched off
+ * again. -1: the kernel refused, the log says why, and the score is what it was. */
+int process_oom_score(const struct conf_values *v);
 
 /* Raises the limit of open files for so many clients; returns for how many there is room. */
 int64_t process_allow_clients(int64_t maxclients);

@@ -16,6 +16,7 @@
 #include "server/version.h"
 #include "server/watchdog.h"
 #include "storage/base/log.h"
+#include "storage/base/mem.h"
 #include "storage/base/rng.h"
 
 #include <errno.h>
@@ -67,7 +68,6 @@ static void in_child(void *arg) {
     struct app *a = arg;
 
     for (size_t i = 0; i < a->net.nlisteners; i++) close(a->net.listener[i].fd);
-    process_oom_score(a->v, true);
 }
 
 static void in_rewriting_child(void *arg) {
@@ -150,10 +150,25 @@ static int apply_log(void *arg, const struct conf_values *v, struct err *e) {
 static int apply_process(void *arg, const struct conf_values *v, struct err *e) {
     struct app *a = arg;
 
-    (void)e;
+    if (process_oom_score(v) < 0)
+        return err_set(e, EACCES,
+                       "Failed to apply new oom_score_adj configuration, check server "
+                       "logs.");
     a->net.maxclients = process_allow_clients(v->maxclients);
-    process_oom_score(v, false);
     process_set_thp(v->disable_thp);
+    return 0;
+}
+
+static int apply_maxmemory(void *arg, const struct conf_values *v, struct err *e) {
+    size_t used = mem_used();
+
+    (void)arg;
+    (void)e;
+    if (v->maxmemory > 0 && v->maxmemory < used)
+        log_warning("WARNING: the new maxmemory value set via CONFIG SET (%llu) is smaller than "
+                    "the current memory usage (%zu): keys are evicted or writes refused, as "
+                    "maxmemory-policy says.",
+                    (unsigned long long)v->maxmemory, used);
     return 0;
 }
 
@@ -231,6 +246,7 @@ static void register_appliers(struct app *a) {
     conf_on_apply(a->conf, "use-exit-on-panic", apply_panic, a);
     conf_on_apply(a->conf, "loglevel", apply_log, a);
     conf_on_apply(a->conf, "maxclients", apply_process, a);
+    conf_on_apply(a->conf, "maxmemory", apply_maxmemory, a);
     conf_on_apply(a->conf, "oom-score-adj", apply_process, a);
     conf_on_apply(a->conf, "oom-score-adj-values", apply_process, a);
     conf_on_apply(a->conf, "port", apply_port, a);

@@ -40,6 +40,7 @@ static int cmd_acl_setuser(struct call *x) {
 static int cmd_acl_deluser(struct call *x) {
     int64_t deleted = 0;
 
+    secret_hide(x);
     for (int i = 2; i < x->argc; i++)
         if (slice_eq(x->argv[i], SLICE("default")))
             return reply_err(x, "ERR The 'default' user cannot be removed");
@@ -76,6 +77,7 @@ static int cmd_acl_getuser(struct call *x) {
     const char *flags[ACL_FLAGS_MAX];
     int nflags;
 
+    secret_hide(x);
     if (!u) {
         reply_null(&x->r);
         return 0;

@@ -37,6 +37,7 @@ struct admin_rates {
     uint64_t at_us, last[ADMIN_RATES];
     uint64_t per_second[ADMIN_SAMPLES][ADMIN_RATES];
     unsigned next;
+    uint64_t cpu_us; /* the loop's thread, when it was last read */
 };
 
 struct admin_app {
@@ -64,6 +65,13 @@ struct admin_app {
 };
 
 void admin_register(struct command_registry *r);
+
+/* Adds to stats.loop_us the CPU time that the loop's thread (the caller) has used since the last
+ * call: waiting is not a part of it. */
+void admin_note_loop(struct engine *e);
+
+/* What all commands have taken; one within EXEC or a script counts in both. */
+uint64_t admin_command_us(const struct engine *e);
 
 /* Ten times a second: takes the samples behind the rates and the memory peak. */
 void admin_cron(struct engine *e);

@@ -262,17 +262,16 @@ static bool passes(const struct filter *f, const struct command_slot *s) {
     }
 }
 
-/* Names that pass, subcommands too if there is a filter; written to r unless that is NULL. */
+/* Names that pass, subcommands too; written to r unless that is NULL. */
 static size_t list_names(const struct command_registry *c, const struct filter *f,
                          struct reply *r) {
     size_t n = 0;
 
     for (unsigned i = 0; i < c->n; i++) {
         const struct command_slot *s = &c->slots[i];
-        unsigned nsub = f->by == FILTER_NONE ? 0 : s->nsub;
 
         if (!is_listed(s)) continue;
-        for (unsigned k = 0; k <= nsub; k++) {
+        for (unsigned k = 0; k <= s->nsub; k++) {
             const struct command_slot *t = k ? &s->sub[k - 1] : s;
 
             if (!passes(f, t)) continue;

@@ -62,6 +62,11 @@ static int debug_skip_sums(struct call *x) {
     return ok(x);
 }
 
+static int debug_let_scripts(struct call *x) {
+    x->e->scripts_may_all = number_arg(x, 2) != 0;
+    return ok(x);
+}
+
 static int debug_pause_cron(struct call *x) {
     const struct admin_app *app = app_of(x->e);
 
@@ -126,7 +131,7 @@ static int debug_loadaof(struct call *x) {
     int rc;
 
     if (debug_refuse_now(x, "LOADAOF")) return -1;
-    if (!app->load_log || aof_phase(x->e->aof) != AOF_ON)
+    if (!app->load_log)
         return reply_err(x, "ERR the append-only log is off: there is nothing to load");
     rc = app->load_log(app->arg, &err);
     x->e->dirty = x->dirty_before; /* what was read is in the log already */
@@ -229,7 +234,8 @@ static const struct subcommand {
     {"SEGFAULT", 2, 2, debug_segfault, "", "End the process by a bad memory access."},
     {"SET-ACTIVE-EXPIRE", 3, 3, debug_set_active_expire, "(0|1)",
      "Whether keys are deleted that are due but not asked for."},
-    {"SET-DISABLE-DENY-SCRIPTS", 3, 3, ok, "(0|1)", "Accepted without effect."},
+    {"SET-DISABLE-DENY-SCRIPTS", 3, 3, debug_let_scripts, "(0|1)",
+     "Whether scripts may call commands that are denied to them."},
     {"SET-SKIP-CHECKSUM-VALIDATION", 3, 3, debug_skip_sums, "(0|1)",
      "Whether the checksums of RDB files and of RESTORE's payloads are looked over."},
     {"SLEEP", 3, 3, debug_sleep, "<seconds>", "Stop serving anybody for so long."},

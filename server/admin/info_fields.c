@@ -6,7 +6,9 @@
  */
 #include "conf/conf.h"
 #include "server/admin/info.h"
+#include "server/exec/blocking.h"
 #include "server/exec/evict.h"
+#include "server/exec/multi.h"
 #include "server/exec/pubsub.h"
 #include "server/exec/tracking.h"
 
@@ -65,7 +67,8 @@ void info_server(struct engine *e, struct bytes *out) {
 /* ---------------------------------------------------------------- clients */
 
 void info_clients(struct engine *e, struct bytes *out) {
-    size_t biggest_in = 0, biggest_out = 0, subscribers = 0;
+    size_t biggest_in = 0, biggest_out = 0, subscribers = 0, watching = 0;
+    struct key_counts keys = blocking_count_keys(e);
 
     list_each (it, &e->sessions) {
         const struct session *s = list_entry(it, struct session, link);
@@ -75,15 +78,18 @@ void info_clients(struct engine *e, struct bytes *out) {
         if (w.query_cap > biggest_in) biggest_in = w.query_cap;
         if (s->out.mem_bytes > biggest_out) biggest_out = s->out.mem_bytes;
         subscribers += s->subscriber != NULL;
+        watching += multi_watches(s);
     }
-    bytes_printf(out,
-                 "connected_clients:%zu\r\ncluster_connections:0\r\nmaxclients:%lld\r\n"
-                 "client_recent_max_input_buffer:%zu\r\nclient_recent_max_output_buffer:%zu\r\n"
-                 "blocked_clients:%zu\r\ntracking_clients:%zu\r\npubsub_clients:%zu\r\n"
-                 "watching_clients:0\r\nclients_in_timeout_table:%zu\r\ntotal_watched_keys:0\r\n"
-                 "total_blocking_keys:0\r\ntotal_blocking_keys_on_nokey:0\r\n",
-                 e->nsessions, (long long)e->v->maxclients, biggest_in, biggest_out,
-                 e->nblocked + e->nparked, e->tracking->ntrackers, subscribers, e->nblocked);
+    bytes_printf(
+        out,
+        "connected_clients:%zu\r\ncluster_connections:0\r\nmaxclients:%lld\r\n"
+        "client_recent_max_input_buffer:%zu\r\nclient_recent_max_output_buffer:%zu\r\n"
+        "blocked_clients:%zu\r\ntracking_clients:%zu\r\npubsub_clients:%zu\r\n"
+        "watching_clients:%zu\r\nclients_in_timeout_table:%zu\r\ntotal_watched_keys:%zu\r\n"
+        "total_blocking_keys:%zu\r\ntotal_blocking_keys_on_nokey:%zu\r\n",
+        e->nsessions, (long long)e->v->maxclients, biggest_in, biggest_out,
+        e->nblocked + e->nparked, e->tracking->ntrackers, subscribers, watching, e->nblocked,
+        keys.watched, keys.waited_on, keys.waited_on_nokey);
 }
 
 /* ---------------------------------------------------------------- memory */
@@ -238,10 +244,11 @@ static void append_keys(const struct engine *e, struct bytes *out) {
                  (ull)evict_exceeded_us(e, false) / 1000, (ull)s->hits, (ull)s->misses);
 }
 
-static void append_loop(const struct engine *e, struct bytes *out) {
+static void append_loop(struct engine *e, struct bytes *out) {
     const struct engine_stats *s = &e->stats;
     uint64_t cycles = rate(e, ADMIN_RATE_CYCLES), us = rate(e, ADMIN_RATE_LOOP_US);
 
+    admin_note_loop(e);
     bytes_printf(out,
                  "total_reads_processed:%llu\r\ntotal_writes_processed:%llu\r\n"
                  "io_threaded_reads_processed:0\r\nio_threaded_writes_processed:0\r\n"
@@ -255,7 +262,7 @@ static void append_loop(const struct engine *e, struct bytes *out) {
                  "acl_access_denied_key:%llu\r\nacl_access_denied_channel:%llu\r\n",
                  (ull)s->reads, (ull)s->writes, (ull)s->query_limit_closes,
                  (ull)s->output_limit_closes, (ull)s->loop_cycles, (ull)s->loop_us,
-                 (ull)s->command_us, (ull)cycles, (ull)(cycles ? us / cycles : 0),
+                 (ull)admin_command_us(e), (ull)cycles, (ull)(cycles ? us / cycles : 0),
                  (ull)s->auth_denied, (ull)s->command_denied, (ull)s->key_denied,
                  (ull)s->channel_denied);
 }

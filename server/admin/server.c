@@ -152,6 +152,18 @@ static int cmd_role(struct call *x) {
     return 0;
 }
 
+/* Every server is a master: only what ends the role of a replica can be done. */
+static int cmd_replicaof(struct call *x) {
+    int64_t port;
+
+    if (arg_is(x, 1, "no") && arg_is(x, 2, "one")) {
+        reply_ok(&x->r);
+        return 0;
+    }
+    if (!arg_int_range(x, 2, 0, UINT16_MAX, &port, "ERR Invalid master port")) return -1;
+    return reply_err(x, "ERR replication is not supported yet: this server cannot be a replica");
+}
+
 static int cmd_monitor(struct call *x) {
     if (!call_may_wait(x))
         return reply_err(x, "ERR MONITOR isn't allowed for DENY BLOCKING client");
@@ -162,6 +174,8 @@ static int cmd_monitor(struct call *x) {
 }
 
 /* ---------------------------------------------------------------- rows */
+
+#define REPLICAOF "args(host-port{host port:int}|no-one{no=NO one=ONE})"
 
 /* clang-format off */
 const struct command server_commands[] = {
@@ -174,6 +188,13 @@ const struct command server_commands[] = {
      "Shows the commands of all clients as they come."},
     {"role", 1, CMD_ANYTIME | CMD_FAST, "server", {0, 0, 0}, cmd_role, "2.8.12",
      "Tells the server's part in replication."},
+    {"replicaof", 3, CMD_ADMIN | CMD_NOSCRIPT | CMD_STALE | CMD_NO_ASYNC_LOADING, "server",
+     {0, 0, 0}, cmd_replicaof, "5.0.0",
+     "Ends the part of a replica (NO ONE); another master is refused, as nothing replicates yet.",
+     .grammar = REPLICAOF},
+    {"slaveof", 3, CMD_ADMIN | CMD_NOSCRIPT | CMD_STALE | CMD_NO_ASYNC_LOADING, "server",
+     {0, 0, 0}, cmd_replicaof, "1.0.0", "As REPLICAOF.",
+     .grammar = "!5.0.0 `REPLICAOF`; " REPLICAOF},
     {"wait", 3, CMD_BLOCKING, "generic", {0, 0, 0}, cmd_wait, "3.0.0",
      "Waits until replicas have what was written so far.",
      .grammar = "numreplicas:int timeout:int",

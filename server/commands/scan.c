@@ -102,12 +102,19 @@ static int cmd_scan(struct call *x) {
 
 /* ---------------------------------------------------------------- RANDOMKEY */
 
+enum { RANDOM_TRIES = 100 };
+
+/* An overdue key is removed by the look-up and another one is taken. While clients are paused it
+ * stays: after some tries it is the answer, as in Redis. */
 static int cmd_randomkey(struct call *x) {
+    int tries = RANDOM_TRIES;
     struct entry *e;
     struct slice key;
 
-    while ((e = table_random(&x->db->keys)) && is_overdue(x, e))
+    while ((e = table_random(&x->db->keys)) && is_overdue(x, e)) {
         lookup(x, x->db, entry_key(e), false);
+        if (x->e->pause.mode != PAUSE_NONE && --tries == 0) break;
+    }
     if (!e) {
         reply_null(&x->r);
         return 0;

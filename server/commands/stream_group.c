@@ -79,6 +79,17 @@ static int cmd_create(struct call *x) {
     return 0;
 }
 
+/* SETID takes the ends of all ids too. */
+static bool setid_id(struct call *x, const struct stream *s, struct stream_id *id) {
+    if (slice_eq(x->argv[4], SLICE("-")))
+        *id = STREAM_ID_MIN;
+    else if (slice_eq(x->argv[4], SLICE("+")))
+        *id = STREAM_ID_MAX;
+    else
+        return group_id(x, s, id);
+    return true;
+}
+
 static int cmd_setid(struct call *x) {
     struct group_options o;
     struct stream_group *g;
@@ -87,7 +98,7 @@ static int cmd_setid(struct call *x) {
     struct ref r;
 
     if (parse_options(x, false, &o) < 0 || !find_for_change(x, &r, &s, &g, true)) return -1;
-    if (!group_id(x, s, &id)) return -1;
+    if (!setid_id(x, s, &id)) return -1;
     g->last_id = id;
     g->entries_read = o.read;
     key_changed_inside(x, &r, EVENT_STREAM, "xgroup-setid");

@@ -137,6 +137,8 @@ out:
 static int cmd_zincrby(struct call *x) {
     struct zset_pair pair = {.member = x->argv[3]};
 
+    /* ZADD's words are known here as well, and leave no pair. */
+    if (add_option(x->argv[2])) return reply_err(x, ERR_SYNTAX);
     if (!arg_score(x, 2, &pair.score)) return -1;
     return zset_add_pairs(x, ZADD_INCR, &pair, 1);
 }

@@ -214,16 +214,12 @@ static bool opens(struct slice word) {
     return word.n && word.p[0] == '(' && word.p[word.n - 1] != ')';
 }
 
-/* Where the rule that begins at *from ends; -1: it does not. A parenthesis that opens within one
- * begins it anew, as in Redis. */
-static int64_t end_of_rule(const struct slice *words, size_t n, size_t *from) {
-    if (!opens(words[*from])) return (int64_t)*from;
-    for (size_t i = *from; i < n; i++) {
-        if (opens(words[i]))
-            *from = i;
-        else if (words[i].n && words[i].p[words[i].n - 1] == ')')
-            return (int64_t)i;
-    }
+/* Where the rule that begins at `from` ends; -1: it does not. A parenthesis that opens within one
+ * stays a part of it, and is refused as a rule of the selector. */
+static int64_t end_of_rule(const struct slice *words, size_t n, size_t from) {
+    if (!opens(words[from])) return (int64_t)from;
+    for (size_t i = from; i < n; i++)
+        if (words[i].n && words[i].p[words[i].n - 1] == ')') return (int64_t)i;
     return -1;
 }
 
@@ -247,12 +243,12 @@ int acl_rules_each(const struct slice *words, size_t n, acl_rule_fn fn, void *ar
     int64_t end = -1;
 
     for (size_t i = 0; i < n; i = (size_t)end + 1) {
-        end = end_of_rule(words, n, &i);
+        end = end_of_rule(words, n, i);
         *unmatched = words[i];
         if (end < 0) return -1;
     }
     for (size_t i = 0; i < n; i = (size_t)end + 1) {
-        end = end_of_rule(words, n, &i);
+        end = end_of_rule(words, n, i);
         if (!call_with_rule(words, i, (size_t)end, fn, arg)) break;
     }
     return 0;

@@ -46,6 +46,26 @@ static void stop_waiting(struct engine *e, struct blocked *b) {
     }
 }
 
+static void count_key(void *interest, void *counts) {
+    struct interest *k = interest;
+    struct key_counts *c = counts;
+
+    c->watched += !list_empty(&k->watches);
+    c->waited_on += !list_empty(&k->waits);
+    list_each (it, &k->waits) {
+        if (!list_entry(it, struct key_wait, link)->b->any_change) continue;
+        c->waited_on_nokey++;
+        break;
+    }
+}
+
+struct key_counts blocking_count_keys(const struct engine *e) {
+    struct key_counts c = {0};
+
+    interests_each(&e->interests, count_key, &c);
+    return c;
+}
+
 /* ---------------------------------------------------------------- beginning to wait */
 
 bool arg_timeout(struct call *x, int i, uint64_t *deadline_us) {
@@ -170,6 +190,7 @@ void unblock(struct blocked *b, const char *error) {
     }
     session_silence(s, from);
     if (b->cmd) b->cmd->calls++;
+    if (b->cmd && error) b->cmd->failed++;
     session_hold(s, from, b->need);
     end(e, b);
 }

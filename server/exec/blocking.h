@@ -88,6 +88,15 @@ void block_on_progress(struct call *x, const struct blocked *what, uint64_t dead
 void blocking_init(struct engine *e);
 void blocking_release(struct engine *e);
 
+struct key_counts {
+    size_t waited_on;       /* keys that blocked clients wait for */
+    size_t waited_on_nokey; /* of these: a client is also to hear that the key is deleted */
+    size_t watched;         /* keys under WATCH */
+};
+
+/* Walks over all keys that clients wait for or watch: for INFO. */
+struct key_counts blocking_count_keys(const struct engine *e);
+
 /* The session waits for nothing any more: it goes away. */
 void blocked_forget(struct session *s);
 

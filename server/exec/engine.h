@@ -45,7 +45,7 @@ struct engine_stats {
     uint64_t hits, misses, expired, expired_fields, expired_time_cap, evicted, evicted_clients;
     uint64_t error_replies, unexpected_errors;
     uint64_t query_limit_closes, output_limit_closes;
-    uint64_t loop_cycles, loop_us, command_us;
+    uint64_t loop_cycles, loop_us;
     uint64_t auth_denied, command_denied, key_denied, channel_denied;
     uint64_t forks, last_fork_us;
     uint64_t expire_cycle_us;
@@ -151,8 +151,9 @@ struct engine {
     uint32_t lru_clock;   /* seconds, 24 bits */
     uint8_t lru_fine : 5; /* and 32nds */
     bool loading;
-    bool active_expire; /* DEBUG SET-ACTIVE-EXPIRE */
-    bool skip_sums;     /* DEBUG SET-SKIP-CHECKSUM-VALIDATION */
+    bool active_expire;   /* DEBUG SET-ACTIVE-EXPIRE */
+    bool scripts_may_all; /* DEBUG SET-DISABLE-DENY-SCRIPTS */
+    bool skip_sums;       /* DEBUG SET-SKIP-CHECKSUM-VALIDATION */
     uint64_t loading_done, loading_total;
     uint64_t loaded_keys, loaded_due; /* of the RDB that was read last: kept; their time was over */
     int64_t loading_began_ms;

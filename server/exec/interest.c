@@ -57,6 +57,16 @@ void interest_touched(struct interests *all, struct interest *k) {
     list_each (it, &k->watches) *list_entry(it, struct watch, of_key)->broken = true;
 }
 
+void interest_vanished(struct interests *all, struct interest *k) {
+    k->touched++;
+    interest_wakes(all, k);
+    list_each (it, &k->watches) {
+        struct watch *w = list_entry(it, struct watch, of_key);
+
+        if (w->seen) *w->broken = true;
+    }
+}
+
 void interest_drop(struct interests *all, struct interest *k) {
     if (k->pinned || k->holds || !list_empty(&k->waits) || !list_empty(&k->watches)) return;
     list_remove(&k->ready);

@@ -55,6 +55,9 @@ struct interest *interest_get(struct interests *all, int db, struct slice key);
 /* The key changed: breaks every WATCH of it and wakes its blocked clients. */
 void interest_touched(struct interests *all, struct interest *k);
 
+/* The key's time was over, or it was evicted: breaks only a WATCH that saw an entry there. */
+void interest_vanished(struct interests *all, struct interest *k);
+
 /* Only wakes the blocked clients: they try again before the loop waits. */
 void interest_wakes(struct interests *all, struct interest *k);
 

@@ -8,6 +8,10 @@
 
 /* ---------------------------------------------------------------- notifying */
 
+static bool is_over(const struct entry *entry, int64_t now_ms) {
+    return entry->flags & ENTRY_EXPIRES && entry_expire(entry) <= now_ms;
+}
+
 void key_touched(struct engine *e, const struct db *db, struct slice key, uint64_t hash) {
     struct interest *k = interest_find(&e->interests, db->id, key, hash);
 
@@ -15,12 +19,14 @@ void key_touched(struct engine *e, const struct db *db, struct slice key, uint64
     if (k) interest_touched(&e->interests, k);
 }
 
-/* A database was emptied or exchanged: a WATCH breaks if another entry stands at its key now. */
+/* A database was emptied or exchanged: a WATCH breaks if another entry stands at its key now. For
+ * clients an entry whose time is over is none. */
 static void visit_touched(void *interest, void *engine) {
     struct interest *k = interest;
     struct engine *e = engine;
     const struct entry *found = db_find(&e->ks.dbs[k->db], interest_key(k), k->hash);
 
+    if (found && is_over(found, clock_cached_ms())) found = NULL;
     k->touched++;
     interest_wakes(&e->interests, k);
     list_each (it, &k->watches) {
@@ -36,24 +42,37 @@ void all_touched(struct engine *e) {
 
 void key_vanishes(struct engine *e, const struct ref *r, enum event_class cls, const char *event,
                   bool lazy) {
+    struct interest *k = interest_find(&e->interests, r->db->id, r->key, r->hash);
+
     if (propagate_wanted(&e->propagation)) {
         struct slice argv[] = {lazy ? SLICE("UNLINK") : SLICE("DEL"), r->key};
 
         encode_command(propagate_begin(&e->propagation, r->db->id), 2, argv);
     }
     notify_event(e, cls, event, r->key, r->db->id);
-    key_touched(e, r->db, r->key, r->hash);
+    tracking_changed(e, r->key, r->hash);
+    if (k) interest_vanished(&e->interests, k);
 }
 
 /* ---------------------------------------------------------------- looking up */
+
+/* While clients are paused nothing is removed because of its time. A command that writes (in the
+ * transaction that began the pause) needs its place all the same. */
+static bool may_remove(const struct call *x) {
+    return x->e->pause.mode == PAUSE_NONE || x->cmd->row->flags & CMD_WRITE;
+}
 
 static struct ref find(struct call *x, struct db *db, struct slice key, uint64_t hash) {
     struct ref r = {key, hash, db_find(db, key, hash), db};
     uint64_t need = gate_need(&x->e->gate, hash);
 
     if (need > x->need) x->need = need;
-    if (r.e && (r.e->flags & ENTRY_EXPIRES) && entry_expire(r.e) <= x->now_ms && !call_obeys(x))
-        expire_now(x->e, &r);
+    if (r.e && is_over(r.e, x->now_ms) && !call_obeys(x)) {
+        if (may_remove(x))
+            expire_now(x->e, &r);
+        else
+            r.e = NULL;
+    }
     if (__builtin_expect(x->s->tracker != NULL, 0)) tracking_read(x, r.key, hash);
     return r;
 }

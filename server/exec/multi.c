@@ -53,12 +53,14 @@ static void unwatch_all(struct session *s) {
     m->broken = false;
 }
 
-/* A watched key whose time came meanwhile has changed, though nobody has looked at it. */
+/* A watched key whose time came meanwhile has changed, though no command has looked it up. While
+ * clients are paused the look-up hides the key and does not remove it. */
 static void expire_watched(struct call *x) {
     list_each (it, &x->s->multi->watches) {
-        const struct interest *on = list_entry(it, struct own_watch, of_session)->watch.on;
+        const struct watch *w = &list_entry(it, struct own_watch, of_session)->watch;
+        struct db *db = &x->e->ks.dbs[w->on->db];
 
-        lookup(x, &x->e->ks.dbs[on->db], interest_key(on), false);
+        if (!lookup(x, db, interest_key(w->on), false).e && w->seen) *w->broken = true;
     }
 }
 

@@ -63,6 +63,11 @@ static inline uint32_t multi_flags(const struct session *s) {
 
 size_t multi_mem(const struct session *s);
 
+/* Whether the session watches keys. */
+static inline bool multi_watches(const struct session *s) {
+    return s->multi && !list_empty(&s->multi->watches);
+}
+
 /* Forgets the transaction and what is watched. */
 void multi_reset(struct session *s);
 

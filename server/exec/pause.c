@@ -3,7 +3,7 @@
 
 void pause_begin(struct pause *p, enum pause_mode mode, uint64_t until_us) {
     if (mode > p->mode) p->mode = mode;
-    p->until_us = until_us;
+    if (until_us > p->until_us) p->until_us = until_us;
 }
 
 bool pause_ends(struct pause *p, uint64_t now_us) {

@@ -15,7 +15,7 @@ struct pause {
     uint64_t until_us; /* monotonic */
 };
 
-/* Replaces the time of a pause under way; one of all clients stays one. */
+/* A pause under way is made longer or stricter, never shorter or weaker. */
 void pause_begin(struct pause *p, enum pause_mode mode, uint64_t until_us);
 
 /* Before the loop waits (now_us 0: whatever the time). True: it is over just now. */

@@ -13,8 +13,9 @@ static void hide_auth(struct call *x, int from) {
     hide_rest(x, from + 1);
 }
 
-static void hide_setuser(struct call *x, int from) {
-    hide_rest(x, from + 3);
+/* The user's name too: it is half of what AUTH takes. */
+static void hide_user(struct call *x, int from) {
+    hide_rest(x, from + 2);
 }
 
 /* So many arguments after each of the words. Where such a word is itself an argument of something,
@@ -48,7 +49,9 @@ static const struct {
     {NULL, "auth", hide_auth, 0},
     {NULL, "hello", hide_hello, 0},
     {NULL, "migrate", hide_migrate, 0},
-    {"acl", "setuser", hide_setuser, 0},
+    {"acl", "setuser", hide_user, 0},
+    {"acl", "getuser", hide_user, 0},
+    {"acl", "deluser", hide_user, 0},
     {"acl", "dryrun", NULL, 3},
     {"command", "getkeys", NULL, 2},
     {"config", "set", hide_parameters, 0},

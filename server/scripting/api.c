@@ -81,6 +81,17 @@ static bool may_run(struct scripting *sc, const struct command_slot *cmd, int ar
     return false;
 }
 
+/* DEBUG SET-DISABLE-DENY-SCRIPTS. What would run a script, a transaction or a subscription within
+ * the script stays denied: no script is made for that. */
+static bool is_allowed_for_tests(const struct scripting *sc, const struct command_slot *cmd) {
+    static const char *const never[] = {"scripting", "transactions", "pubsub"};
+
+    if (!sc->e->scripts_may_all || cmd->row->flags & CMD_BLOCKING) return false;
+    for (size_t i = 0; i < sizeof never / sizeof *never; i++)
+        if (strcmp(cmd->row->group, never[i]) == 0) return false;
+    return true;
+}
+
 /* Why the command may not run now; NULL: it may. */
 static const char *refusal(struct scripting *sc, const struct command_slot *cmd, int argc) {
     static char why[CALL_REFUSAL_MAX + 1];
@@ -89,7 +100,8 @@ static const char *refusal(struct scripting *sc, const struct command_slot *cmd,
 
     if (!command_arity_ok(cmd->row, argc))
         return "Wrong number of args calling Redis command from script";
-    if (flags & CMD_NOSCRIPT) return "This Redis command is not allowed from script";
+    if (flags & CMD_NOSCRIPT && !is_allowed_for_tests(sc, cmd))
+        return "This Redis command is not allowed from script";
     if (!may_run(sc, cmd, argc, why)) return why;
     if (run->flags & SCRIPT_NO_WRITES && flags & (CMD_WRITE | CMD_MAY_REPLICATE))
         return READ_ONLY_SCRIPT;

@@ -311,7 +311,7 @@ def only_root_becomes_another_user():
             os.chdir(s.dir)
             out = os.open(os.path.join(s.dir, "other.log"), os.O_WRONLY | os.O_CREAT, 0o644)
             os.dup2(out, 1)
-            os.execv(s.program, [s.program, "--port", "0", "--run-as-user", "daemon"])
+            os.execv(s.program, [s.program, "--port", "auto", "--run-as-user", "daemon"])
         equal("status", os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 1)
         log = open(os.path.join(s.dir, "other.log")).read()
         check("run-as-user: only a start as root can become 'daemon'" in log, log)

@@ -608,3 +608,37 @@ Test(aof, another_working_directory_leaves_it_where_it_is) {
     EXPECT(ask_open(s), "$1", "GET a");
     EXPECT(ask_open(s), "$2", "GET b");
 }
+
+Test(aof, no_stop_while_the_first_aof_is_written_unless_forced) {
+    struct server *s = server_run("--save", "", "--enable-debug-command", "yes", NULL);
+    redisContext *c = ask_open(s);
+
+    EXPECT(c, "+OK", "DEBUG POPULATE 1000");
+    EXPECT(c, "+OK", "CONFIG SET rdb-key-save-delay 1000000");
+    EXPECT(c, "+OK", "CONFIG SET appendonly yes");
+    ask_wait_info(c, "aof_rewrite_in_progress", "1");
+    server_notify(s, SIGTERM);
+    server_wait_log(s, "Writing initial AOF, can't exit.");
+    EXPECT(c, "+PONG", "PING");
+    EXPECT(c, "-ERR Errors trying to SHUTDOWN. Check logs.", "SHUTDOWN");
+    EXPECT(c, "(closed)", "SHUTDOWN FORCE");
+    cr_assert_eq(server_wait_exit(s), 0);
+}
+
+Test(aof, a_rewrite_without_an_aof_makes_one_that_loads) {
+    struct server *s = server_run("--save", "", "--enable-debug-command", "yes", NULL);
+    redisContext *c = ask_open(s);
+
+    EXPECT(c, "+OK", "SET k v");
+    EXPECT_PREFIX(c, "+Background append only file", "BGREWRITEAOF");
+    ask_wait_rewrite(c);
+    EXPECT(c, "+OK", "SET later v");
+    EXPECT(c, "+OK", "DEBUG LOADAOF");
+    EXPECT(c, "[$k]", "KEYS *");
+    EXPECT(c, "+OK", "SET later v");
+    EXPECT(c, "+OK", "CONFIG SET appendonly yes");
+    ask_wait_rewrite(c);
+    server_kill(s);
+    server_start(s, "--appendonly", "yes", NULL);
+    EXPECT(ask_open(s), ":2", "DBSIZE");
+}

@@ -209,3 +209,33 @@ Test(config, what_get_gives_set_takes) {
     }
     EXPECT(c, "+PONG", "PING");
 }
+
+static int oom_score(struct server *s) {
+    char path[64];
+    FILE *f;
+    int score = -1;
+
+    snprintf(path, sizeof path, "/proc/%d/oom_score_adj", (int)server_pid(s));
+    f = fopen(path, "r");
+    cr_assert(f && fscanf(f, "%d", &score) == 1);
+    fclose(f);
+    return score;
+}
+
+Test(config, the_oom_score_is_given_back) {
+    struct server *s = server_run(NULL, NULL);
+    redisContext *c = ask_open(s);
+    int before = oom_score(s);
+
+    EXPECT(c, "+OK", "CONFIG SET oom-score-adj absolute oom-score-adj-values %s", "500 600 700");
+    cr_assert_eq(oom_score(s), 500);
+    EXPECT(c, "+OK", "CONFIG SET oom-score-adj no");
+    cr_assert_eq(oom_score(s), before);
+}
+
+Test(config, a_limit_below_what_is_used_is_warned_of) {
+    struct server *s = server_run(NULL, NULL);
+
+    EXPECT(ask_open(s), "+OK", "CONFIG SET maxmemory 1024");
+    server_wait_log(s, "WARNING: the new maxmemory value set via CONFIG SET (1024) is smaller");
+}

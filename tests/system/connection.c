@@ -256,3 +256,18 @@ Test(connection, command_describes_itself) {
     has(ask(c, "COMMAND LIST FILTERBY PATTERN getra*"), "[$getrange]");
     cr_assert_gt(atoll(ask(c, "COMMAND COUNT") + 1), 50);
 }
+
+Test(connection, a_second_pause_does_not_shorten_the_first) {
+    struct server *s = server_run("--enable-debug-command", "yes", NULL);
+    redisContext *c = ask_open(s), *writing = ask_open(s);
+
+    EXPECT(c, "+OK", "CLIENT PAUSE 100000 WRITE");
+    EXPECT(c, "+OK", "CLIENT PAUSE 1 WRITE");
+    EXPECT(c, "+OK", "DEBUG SLEEP 0.01");
+    ask_send(writing, "SET k v");
+    ask_wait_info(c, "blocked_clients", "1");
+    EXPECT(c, "+PONG", "PING");
+    ask_wait_info(c, "blocked_clients", "1");
+    EXPECT(c, "+OK", "CLIENT UNPAUSE");
+    EXPECT_NEXT(writing, "+OK");
+}

@@ -3,6 +3,7 @@
  * What a server tells of itself over the wire, and holding clients back, with several connections.
  */
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "tests/kit/ask.h"
@@ -72,4 +73,104 @@ Test(introspection, nobody_waits_for_replicas_longer_than_asked) {
     EXPECT(c, ":0", "WAIT 1 20");
     EXPECT(c, ":0", "WAIT 0 0");
     EXPECT(c, "[$master :0 []]", "ROLE");
+}
+
+Test(introspection, the_slow_log_hides_users_and_what_acl_is_told_of_them) {
+    redisContext *c = ask_open(server_run("--slowlog-log-slower-than", "0", NULL));
+    const char *got;
+
+    EXPECT(c, "+OK", "ACL SETUSER hidden >hidden ~hidden (+get ~hidden)");
+    ask(c, "ACL GETUSER hidden");
+    EXPECT(c, ":1", "ACL DELUSER hidden");
+    EXPECT(c, "+OK", "CONFIG SET masteruser hidden masterauth hidden");
+    got = ask(c, "SLOWLOG GET -1");
+    cr_assert(!strstr(got, "hidden"), "%s", got);
+    cr_assert(strstr(got, "[$ACL $GETUSER $(redacted)]"), "%s", got);
+    cr_assert(strstr(got, "[$ACL $DELUSER $(redacted)]"), "%s", got);
+}
+
+Test(introspection, info_counts_keys_that_are_waited_for_or_watched) {
+    struct server *s = server_run(NULL, NULL);
+    redisContext *c = ask_open(s), *a = ask_open(s), *b = ask_open(s), *w = ask_open(s);
+
+    EXPECT(c, "+OK", "XGROUP CREATE s g $ MKSTREAM");
+    ask_send(a, "XREADGROUP GROUP g c BLOCK 0 STREAMS s >");
+    ask_send(b, "BLPOP l m n 0");
+    ask_wait_info(c, "blocked_clients", "2");
+    cr_assert_eq(ask_info_int(c, "total_blocking_keys"), 4);
+    cr_assert_eq(ask_info_int(c, "total_blocking_keys_on_nokey"), 1);
+    EXPECT(w, "+OK", "WATCH k l");
+    cr_assert_eq(ask_info_int(c, "watching_clients"), 1);
+    cr_assert_eq(ask_info_int(c, "total_watched_keys"), 2);
+    EXPECT(w, "+OK", "UNWATCH");
+    EXPECT(c, ":1", "RPUSH l x");
+    EXPECT(c, ":1", "XGROUP DESTROY s g");
+    ask_wait_info(c, "blocked_clients", "0");
+    cr_assert_eq(ask_info_int(c, "total_blocking_keys"), 0);
+    cr_assert_eq(ask_info_int(c, "total_blocking_keys_on_nokey"), 0);
+    cr_assert_eq(ask_info_int(c, "watching_clients"), 0);
+    cr_assert_eq(ask_info_int(c, "total_watched_keys"), 0);
+}
+
+Test(introspection, command_list_names_subcommands) {
+    redisContext *c = ask_open(server_run(NULL, NULL));
+    const char *got = ask(c, "COMMAND LIST");
+
+    cr_assert(strstr(got, " $client|list "));
+    cr_assert(strstr(got, " $client "));
+}
+
+Test(introspection, a_master_stays_one) {
+    redisContext *c = ask_open(server_run(NULL, NULL));
+
+    EXPECT(c, "+OK", "REPLICAOF NO ONE");
+    EXPECT(c, "+OK", "SLAVEOF no one");
+    EXPECT(c, "-ERR Invalid master port", "REPLICAOF no two");
+    EXPECT(c, "-ERR Invalid master port", "REPLICAOF 127.0.0.1 65536");
+    EXPECT_PREFIX(c, "-ERR replication is not supported yet", "REPLICAOF 127.0.0.1 6379");
+    EXPECT(c, "[$master :0 []]", "ROLE");
+}
+
+Test(introspection, a_selector_in_a_selector_is_refused) {
+    redisContext *c = ask_open(server_run(NULL, NULL));
+
+    EXPECT(c, "-ERR Error in ACL SETUSER modifier '(+ping (+select (+del )': Syntax error",
+           "ACL SETUSER u on (+ping (+select (+del ) ) )");
+    EXPECT(c, "-ERR Unmatched parenthesis in acl selector starting at '(+ping'.",
+           "ACL SETUSER u on (+ping (+select");
+    EXPECT(c, "(nil)", "ACL GETUSER u");
+}
+
+Test(introspection, info_says_what_the_loop_and_the_commands_took) {
+    redisContext *c = ask_open(server_run("--enable-debug-command", "yes", NULL));
+    long long loop, commands;
+
+    EXPECT(c, "+OK", "DEBUG POPULATE 10000");
+    loop = ask_info_int(c, "eventloop_duration_sum");
+    commands = ask_info_int(c, "eventloop_duration_cmd_sum");
+    cr_assert_gt(loop, 0);
+    cr_assert_gt(commands, 0);
+    EXPECT(c, "+OK", "DEBUG POPULATE 20000");
+    cr_assert_gt(ask_info_int(c, "eventloop_duration_sum"), loop);
+    cr_assert_gt(ask_info_int(c, "eventloop_duration_cmd_sum"), commands);
+}
+
+Test(introspection, a_blocked_command_that_ends_with_an_error_has_failed) {
+    struct server *s = server_run(NULL, NULL);
+    redisContext *c = ask_open(s), *blocked = ask_open(s);
+    char id[32];
+
+    snprintf(id, sizeof id, "%s", ask(blocked, "CLIENT ID") + 1);
+    ask_send(blocked, "BLPOP k 0");
+    ask_wait_info(c, "blocked_clients", "1");
+    EXPECT(c, ":1", "CLIENT UNBLOCK %s ERROR", id);
+    cr_assert(strstr(ask_info(c, "cmdstat_blpop"), "calls=1,"));
+    cr_assert(strstr(ask_info(c, "cmdstat_blpop"), "failed_calls=1"));
+    EXPECT_PREFIX(c, "$count=1", "ECHO %s", ask_info(c, "errorstat_UNBLOCKED"));
+    ask_next(blocked);
+    ask_send(blocked, "BLPOP k 0");
+    ask_wait_info(c, "blocked_clients", "1");
+    EXPECT(c, ":1", "CLIENT UNBLOCK %s", id);
+    cr_assert(strstr(ask_info(c, "cmdstat_blpop"), "calls=2,"));
+    cr_assert(strstr(ask_info(c, "cmdstat_blpop"), "failed_calls=1"));
 }

@@ -182,3 +182,39 @@ Test(keyspace, maxmemory_refuses_what_would_grow) {
     EXPECT(c, "$v", "GET k");
     EXPECT(c, ":1", "DEL k");
 }
+
+Test(keyspace, nothing_is_removed_by_expiry_while_clients_are_paused) {
+    struct server *s = server_run("--enable-debug-command", "yes", NULL);
+    redisContext *c = ask_open(s), *watching = ask_open(s);
+
+    EXPECT(c, "+OK", "SET k v PX 20");
+    EXPECT(watching, "+OK", "WATCH k");
+    EXPECT(c, "+OK", "CLIENT PAUSE 100000 WRITE");
+    EXPECT(c, "+OK", "DEBUG SLEEP 0.03");
+    EXPECT(c, "(nil)", "GET k");
+    EXPECT(c, ":0", "EXISTS k");
+    EXPECT(c, "[]", "KEYS *");
+    EXPECT(c, "$k", "RANDOMKEY");
+    EXPECT(c, ":1", "DBSIZE");
+    EXPECT(watching, "+OK", "MULTI");
+    EXPECT(watching, "+QUEUED", "PING");
+    EXPECT(watching, "(nil)", "EXEC");
+    cr_assert_eq(ask_info_int(c, "expired_keys"), 0);
+    EXPECT(c, "+OK", "CLIENT UNPAUSE");
+    ask_wait_info(c, "expired_keys", "1");
+    EXPECT(c, ":0", "DBSIZE");
+}
+
+Test(keyspace, a_transaction_that_pauses_writes_in_place_of_an_expired_key) {
+    redisContext *c = ask_open(server_run("--enable-debug-command", "yes", NULL));
+
+    EXPECT(c, "+OK", "DEBUG SET-ACTIVE-EXPIRE 0");
+    EXPECT(c, "+OK", "SET k v PX 1");
+    EXPECT(c, "+OK", "DEBUG SLEEP 0.01");
+    EXPECT(c, "+OK", "MULTI");
+    EXPECT(c, "+QUEUED", "CLIENT PAUSE 1 WRITE");
+    EXPECT(c, "+QUEUED", "GET k");
+    EXPECT(c, "+QUEUED", "INCR k");
+    EXPECT(c, "[+OK (nil) :1]", "EXEC");
+    EXPECT(c, ":1", "DBSIZE");
+}

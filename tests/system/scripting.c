@@ -414,3 +414,19 @@ Test(scripting, a_negative_zero_stays_one) {
 
     EXPECT(c, "$-0", "EVAL %s 0", "redis.call('SET', 'k', -0) return redis.call('GET', 'k')");
 }
+
+Test(scripting, debug_lets_scripts_call_what_is_denied_to_them) {
+    redisContext *c = ask_open(server_run("--enable-debug-command", "yes", NULL));
+
+    EXPECT_PREFIX(c, "-ERR This Redis command is not allowed", "EVAL %s 0",
+                  "return redis.call('client', 'getname')");
+    EXPECT(c, "+OK", "DEBUG SET-DISABLE-DENY-SCRIPTS 1");
+    EXPECT(c, "(nil)", "EVAL %s 0", "return redis.call('client', 'getname')");
+    EXPECT_PREFIX(c, "-ERR This Redis command is not allowed", "EVAL %s 0",
+                  "return redis.call('eval', 'return 1', 0)");
+    EXPECT_PREFIX(c, "-ERR This Redis command is not allowed", "EVAL %s 0",
+                  "return redis.call('multi')");
+    EXPECT(c, "+OK", "DEBUG SET-DISABLE-DENY-SCRIPTS 0");
+    EXPECT_PREFIX(c, "-ERR This Redis command is not allowed", "EVAL %s 0",
+                  "return redis.call('client', 'getname')");
+}

@@ -78,3 +78,22 @@ Test(snapshots, what_is_written_after_an_import_outlives_restarts) {
         cr_assert_null(strstr(server_log(s), "cut off"));
     }
 }
+
+Test(snapshots, flushall_replaces_the_file_if_there_are_save_points) {
+    struct server *s = server_run("--save", "3600 1000", NULL);
+    redisContext *c = ask_open(s);
+
+    EXPECT(c, "+OK", "SET k v");
+    EXPECT(c, "+OK", "SAVE");
+    EXPECT(c, "+OK", "SET k2 v");
+    EXPECT(c, "+OK", "FLUSHALL");
+    cr_assert_eq(ask_info_int(c, "rdb_changes_since_last_save"), 0);
+    server_kill(s);
+    server_start(s, "--save", "3600 1000", NULL);
+    c = ask_open(s);
+    EXPECT(c, ":0", "DBSIZE");
+    EXPECT(c, "+OK", "CONFIG SET save %s", "");
+    EXPECT(c, "+OK", "SET k v");
+    EXPECT(c, "+OK", "FLUSHALL");
+    cr_assert_eq(ask_info_int(c, "rdb_changes_since_last_save"), 2);
+}

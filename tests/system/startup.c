@@ -382,7 +382,7 @@ Test(startup, a_locale_must_exist) {
            "CONFIG SET locale-collate xx_NO");
     EXPECT(c, "[$locale-collate $C]", "CONFIG GET locale-collate");
     s = server_new();
-    server_launch(s, "--port", "0", "--locale-collate", "xx_NO", NULL);
+    server_launch(s, "--port", "0", "--unixsocket", "s.sock", "--locale-collate", "xx_NO", NULL);
     cr_assert_eq(server_wait_exit(s), 1);
 }
 
@@ -441,4 +441,34 @@ Test(startup, an_append_only_file_that_is_not_loaded_is_named) {
     server_kill(s);
     server_start(s, "--appendonly", "no", "--appendfilename", "third.aof", NULL);
     server_wait_log(s, "--appendonly yes --appendfilename other.aof");
+}
+
+static void refuses(const char *phrase, const char *name, const char *value, const char *more) {
+    struct server *s = server_new();
+
+    server_launch(s, name, value, more, NULL);
+    cr_assert_eq(server_wait_exit(s), 1);
+    cr_assert(strstr(server_log(s), phrase), "%s", server_log(s));
+}
+
+Test(startup, a_server_that_listens_nowhere_does_not_start) {
+    refuses("Configured to not listen anywhere, exiting.", "--port", "0", NULL);
+}
+
+Test(startup, what_would_pass_for_a_protection_refuses_the_start) {
+    struct server *s;
+
+    if (!server_is_stet()) return;
+    refuses("The setting 'replicaof' cannot be carried out", "--replicaof", "127.0.0.1 1", NULL);
+    refuses("The setting 'cluster-enabled' cannot be", "--cluster-enabled", "yes", NULL);
+    refuses("The setting 'loadmodule' cannot be carried out", "--loadmodule", "/x.so", NULL);
+    s = server_run("--replicaof", "127.0.0.1 1", "--io-threads", "4", "--ignore-unsupported", "yes",
+                   NULL);
+    server_wait_log(s, "The setting 'replicaof' has no effect");
+    server_wait_log(s, "These settings have no effect: 'io-threads'.");
+}
+
+Test(startup, a_limit_without_its_unit_is_warned_of) {
+    server_wait_log(server_run("--maxmemory", "100", NULL),
+                    "WARNING: You specified a maxmemory value that is less than 1MB");
 }

@@ -143,3 +143,20 @@ Test(streams, are_there_after_a_restart) {
     EXPECT(c, ":0", "XLEN gone");
     EXPECT(c, "[:2 $5-5 $6-6 [[$c $2]]]", "XPENDING gone g");
 }
+
+Test(streams, setid_takes_the_ends_of_all_ids) {
+    struct server *s = server_run(ASK_AOF, NULL);
+    redisContext *c = ask_open(s);
+
+    EXPECT(c, "+OK", "XGROUP CREATE s g 0 MKSTREAM");
+    EXPECT(c, "$1-1", "XADD s 1-1 a b");
+    EXPECT(c, "+OK", "XGROUP SETID s g +");
+    EXPECT(c, "(nil)", "XREADGROUP GROUP g c STREAMS s >");
+    c = ask_through_restarts(s, c);
+    EXPECT(c, "(nil)", "XREADGROUP GROUP g c STREAMS s >");
+    EXPECT(c, "+OK", "XGROUP SETID s g -");
+    EXPECT(c, "[[$s [[$1-1 [$a $b]]]]]", "XREADGROUP GROUP g c STREAMS s >");
+    EXPECT(c, "-ERR Invalid stream ID specified as stream command argument",
+           "XGROUP CREATE s other -");
+    EXPECT(c, "-ERR Invalid stream ID specified as stream command argument", "XGROUP SETID s g (1");
+}

@@ -52,3 +52,18 @@ Test(transactions, one_that_is_torn_leaves_nothing) {
     EXPECT(c, "$1", "GET before");
     EXPECT(c, ":0", "EXISTS a b");
 }
+
+Test(transactions, a_stale_key_that_comes_with_swapdb_does_not_break_watch) {
+    struct server *s = server_run("--enable-debug-command", "yes", NULL);
+    redisContext *c = ask_open(s), *watching = ask_open(s);
+
+    EXPECT(c, "+OK", "DEBUG SET-ACTIVE-EXPIRE 0");
+    EXPECT(c, "+OK", "SELECT 1");
+    EXPECT(c, "+OK", "SET k v PX 1");
+    EXPECT(c, "+OK", "DEBUG SLEEP 0.01");
+    EXPECT(watching, "+OK", "WATCH k");
+    EXPECT(c, "+OK", "SWAPDB 0 1");
+    EXPECT(watching, "+OK", "MULTI");
+    EXPECT(watching, "+QUEUED", "PING");
+    EXPECT(watching, "[+PONG]", "EXEC");
+}

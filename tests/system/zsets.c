@@ -135,3 +135,12 @@ Test(zsets, are_there_after_a_restart) {
     EXPECT(c, "[$c]", "ZRANGE near 0 -1");
     EXPECT(c, "[$y]", "ZRANGE jobs 0 -1");
 }
+
+Test(zsets, zincrby_reads_the_words_of_zadd) {
+    redisContext *c = ask_open(server_run(NULL, NULL));
+
+    EXPECT(c, "-ERR syntax error", "ZINCRBY z nx m");
+    EXPECT(c, "-ERR syntax error", "ZINCRBY z INCR m");
+    EXPECT(c, "-ERR value is not a valid float", "ZINCRBY z word m");
+    EXPECT(c, ":0", "EXISTS z");
+}

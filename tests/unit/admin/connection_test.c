@@ -274,6 +274,9 @@ Test(connection, a_pause_holds_back_who_writes_or_everybody) {
     pause_begin(&h->e.pause, PAUSE_WRITES, 1);
     cr_assert_eq(h->e.pause.mode, PAUSE_ALL, "the stricter one stays");
     engine_before_wait(&h->e);
+    cr_assert_eq(h->b.s.state, SESSION_PARKED, "and so does the later end");
+    h->e.pause.until_us = 1;
+    engine_before_wait(&h->e);
     cr_assert_eq(h->b.s.state, SESSION_ACTIVE);
     cr_assert_eq(h->b.resumed, 1);
     help_free(h);

@@ -304,7 +304,8 @@ Test(load, a_file_that_the_manifest_names_must_be_there) {
     struct made two = usual_log();
 
     unlink(INCR1);
-    refused("the AOF file 'adir/log.1.incr.aof' of the manifest doesn't exist");
+    refused("the AOF file 'adir/log.1.incr.aof' of the manifest doesn't exist: No such file or "
+            "directory");
     made_release(&two);
 }
 
@@ -314,7 +315,7 @@ Test(load, data_without_a_manifest_is_refused) {
     unlink(MANIFEST);
     refused("no manifest 'log.manifest': refusing to start empty");
     help_write(MANIFEST, SLICE(""));
-    refused("found an empty AOF manifest");
+    refused("Found an empty AOF manifest");
     made_release(&two);
 }
 

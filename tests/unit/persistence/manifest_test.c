@@ -88,29 +88,29 @@ struct refusal {
 };
 
 static const struct refusal refusals[] = {
-    {"", "found an empty AOF manifest"},
+    {"", "Found an empty AOF manifest"},
     {"# nothing else\n", "it names no file"},
     {"\n", "an empty line"},
     {"file a seq 1 type b\n\nfile b seq 1 type i\n", "an empty line"},
     {"file a seq 1 type b", "its last line has no end"},
-    {"file a seq 1 type\n", "a key without a value"},
-    {"file a seq 1\n", "file, seq and type are needed"},
+    {"file a seq 1 type\n", "Invalid AOF manifest file format: a key without a value"},
+    {"file a seq 1\n", "Invalid AOF manifest file format: file, seq and type are needed"},
     {"file a type b\n", "file, seq and type are needed"},
     {"seq 1 type b\n", "file, seq and type are needed"},
     {"file a seq 0 type b\n", "a sequence number is not a positive number"},
     {"file a seq -1 type b\n", "a sequence number is not a positive number"},
     {"file a seq 1x type b\n", "a sequence number is not a positive number"},
     {"file a seq 9223372036854775808 type b\n", "a sequence number is not a positive number"},
-    {"file a seq 1 type x\n", "unknown AOF file type"},
-    {"file a seq 1 type bb\n", "unknown AOF file type"},
+    {"file a seq 1 type x\n", "Unknown AOF file type"},
+    {"file a seq 1 type bb\n", "Unknown AOF file type"},
     {"file a/b seq 1 type b\n", "a file name holds a path"},
     {"file ../a seq 1 type b\n", "a file name holds a path"},
     {"file \"\" seq 1 type b\n", "a file name is empty or too long"},
     {"file \"a\\x00b\" seq 1 type b\n", "holds a NUL"},
-    {"file \"a seq 1 type b\n", "unbalanced quotes"},
-    {"file a seq 1 type b\nfile b seq 2 type b\n", "found duplicate base file information"},
-    {"file a seq 1 type i\nfile b seq 1 type i\n", "found a non-monotonic sequence number"},
-    {"file a seq 2 type i\nfile b seq 1 type i\n", "found a non-monotonic sequence number"},
+    {"file \"a seq 1 type b\n", "Invalid AOF manifest file format: unbalanced quotes"},
+    {"file a seq 1 type b\nfile b seq 2 type b\n", "Found duplicate base file information"},
+    {"file a seq 1 type i\nfile b seq 1 type i\n", "Found a non-monotonic sequence number"},
+    {"file a seq 2 type i\nfile b seq 1 type i\n", "Found a non-monotonic sequence number"},
     {"file a seq 1 type b\nfile a seq 1 type i\n", "the same file twice"},
 };
 
@@ -150,7 +150,7 @@ Test(manifest, lines_and_names_that_are_too_long_are_refused) {
     for (int i = 0; i < 1100; i++) bytes_append_char(&b, 'a');
     bytes_append_str(&b, "\nfile a seq 1 type b\n");
     cr_expect_eq(aof_manifest_parse(&m, "m", bytes_slice(&b), &e), -1);
-    cr_expect_not_null(strstr(e.text, "a too long line"), "%s", e.text);
+    cr_expect_not_null(strstr(e.text, "contains too long line"), "%s", e.text);
     bytes_release(&b);
 }
 
