@@ -440,7 +440,7 @@ void aof_get_info(struct aof *a, struct aof_info *out) {
     out->current_cow_bytes = a->child.pid ? a->child.progress.cow_bytes : 0;
     out->current_keys = a->child.pid ? a->child.progress.keys_done : 0;
     out->total_keys = a->child.pid ? a->keys_at_fork : 0;
-    /* Marks behind the last command are nobody's data: they do not count as distance. */
+    /* Marks after the last command hold no data: they do not count as lag. */
     out->appended = aof_appended(a);
     out->written = a->st.written < out->appended ? a->st.written : out->appended;
     out->synced = a->st.synced < out->appended ? a->st.synced : out->appended;

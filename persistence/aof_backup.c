@@ -194,7 +194,7 @@ const struct aof_backup *aof_backup_state(const struct aof *a) {
 
 static int expect(const struct aof *a, enum aof_backup_phase phase, struct err *e) {
     if (a->backup.phase == phase) return 0;
-    if (aof_backup_busy(a)) return err_set(e, EBUSY, "another BACKUP command is at work");
+    if (aof_backup_busy(a)) return err_set(e, EBUSY, "another BACKUP command is running");
     return err_set(e, EINVAL,
                    phase == BACKUP_OPEN ? "no backup was started"
                                         : "a backup is under way: seal it or abort it first");

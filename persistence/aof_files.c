@@ -114,7 +114,7 @@ static void take_prepared(struct aof *a) {
     aof_job_release(job);
 }
 
-/* True if the new base is the log's now. */
+/* True if the new base is the AOF's now. */
 static bool take_published(struct aof *a) {
     struct aof_job *job = &a->job;
     bool done = job->published;
@@ -145,7 +145,7 @@ static void back_off(struct aof *a) {
     a->retry_at_us = clock_real_ns() / 1000 + (wait < most ? wait : most);
 }
 
-/* What an attempt has left behind that no manifest can name. */
+/* Removes files of a failed attempt that no manifest can name. */
 static void drop_leftovers(struct aof *a) {
     disposer_close(a->disposer, a->incr_fd);
     if (a->dirfd >= 0) {
@@ -295,7 +295,7 @@ static void child_ended(struct aof *a, int status) {
                  WTERMSIG(status));
         log_warning("%s", why);
         rewrite_ended(a, false, why);
-        /* SIGUSR1 is how somebody ends a child on purpose: not an error. */
+        /* A child is ended on purpose by SIGUSR1: not an error. */
         if (WTERMSIG(status) == SIGUSR1) a->info.last_rewrite_ok = true;
     } else {
         log_warning("Background AOF rewrite terminated with error");

@@ -270,8 +270,7 @@ static int take_from(const struct parts *all, const struct part *base, struct ao
         last = p;
     }
     if (last && last == &all->incrs[all->nincrs - 1]) return 0;
-    return err_set(e, ENOENT, "the increments behind the base '%s' are not all there",
-                   base->f->name);
+    return err_set(e, ENOENT, "not all increments after the base '%s' are there", base->f->name);
 }
 
 static int refuse(const struct parts *all, const struct aof_moment *to, struct err *e) {

@@ -164,7 +164,7 @@ int aof_open_directory(const char *dirname, const char *stem, bool is_ours, stru
     return -1;
 }
 
-/* The log that stood there was not loaded, so what it holds is not in memory: it is kept aside. */
+/* The AOF that stood there was not loaded, so what it holds is not in memory: it is kept aside. */
 static int keep_aside(struct aof_job *job) {
     char name[AOF_KEPT_NAME_MAX];
 
@@ -178,7 +178,7 @@ static int keep_aside(struct aof_job *job) {
     return 0;
 }
 
-/* Nothing of the directory is known yet: the log was off at the start, or its directory is gone. */
+/* Nothing of the directory is known yet: the AOF was off at the start, or its directory is gone. */
 static int open_directory(struct aof_job *job) {
     struct aof_names n = {.dirname = job->dirname, .filename = job->stem};
     struct err *e = &job->err;
@@ -321,7 +321,7 @@ struct temps {
     const char *stem;
 };
 
-/* "temp-<stem>..." is this log's; "temp-rewriteaof-bg-<pid>.aof", as other servers name it, is that
+/* "temp-<stem>..." is this AOF's; "temp-rewriteaof-bg-<pid>.aof", as other servers name it, is that
  * of a process that may be alive. */
 static bool is_temp(const char *name, const char *stem) {
     size_t n = strlen(stem);

@@ -27,7 +27,7 @@ static int refuse_join(const struct load *l, const struct aof_file *f, const cha
     return err_set(
         e, EILSEQ,
         "the append only file '%s' begins at %s %llu, but '%s' before it ends at %llu: a "
-        "part of the log is missing, or a file is of another time. Make a backup, then "
+        "part of the AOF is missing, or a file is of another time. Make a backup, then "
         "run: stet-check-aof --fix %s/%s.manifest",
         f->name, what, (unsigned long long)begins, l->chain.name,
         (unsigned long long)(what[0] == 'e' ? l->chain.epoch : l->chain.end), l->o->names.dirname,

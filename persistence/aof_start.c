@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * aof_start - from a directory to a log that goes on, and back to rest. Runs before the server
+ * aof_start - from a directory to an AOF that goes on, and back to rest. Runs before the server
  * listens and after it has stopped serving, so here waiting for the disk is in order.
  */
 #include "persistence/aof_internal.h"
@@ -51,7 +51,7 @@ static int publish(struct aof *a, struct err *e) {
     return aof_publish_manifest(a->dirfd, a->o.names.filename, &a->manifest, e);
 }
 
-/* With its header, so that it is known to join the file before it. The log goes on there once the
+/* With its header, so that it is known to join the file before it. The AOF goes on there once the
  * manifest is published. */
 static int make_increment(struct aof *a, size_t *header_bytes, struct err *e) {
     const struct aof_file *f = aof_manifest_add_incr(&a->manifest, a->o.names.filename);
@@ -76,8 +76,9 @@ const struct rdb_save *aof_rdb_options(const struct aof *a, struct rdb_save *o) 
     return o;
 }
 
-/* A directory without a log: a base of what is in memory (nothing, unless a snapshot was imported),
- * an empty increment, the manifest. `anew`: a manifest names the files of another log meanwhile. */
+/* A directory without an AOF: a base of what is in memory (nothing, unless a snapshot was
+ * imported), an empty increment, the manifest. `anew`: a manifest names the files of another log
+ * meanwhile. */
 static int create_log(struct aof *a, bool anew, struct err *e) {
     struct rdb_save rdb;
     struct aof_rewrite rw = {.ks = a->ks,
@@ -104,7 +105,7 @@ static int create_log(struct aof *a, bool anew, struct err *e) {
     return 0;
 }
 
-/* The log was loaded up to some moment: it goes on in files of its own. What was there stays, and
+/* The AOF was loaded up to some moment: it goes on in files of its own. What was there stays, and
  * so does its manifest, under another name: in its place it brings everything back. */
 static int leave_past(struct aof *a, struct aof_loaded *l, struct err *e) {
     char name[AOF_KEPT_NAME_MAX];
@@ -116,7 +117,7 @@ static int leave_past(struct aof *a, struct aof_loaded *l, struct err *e) {
     a->appended = a->payload_end = l->next_position;
     if (rc == 0) rc = create_log(a, true, e);
     if (rc == 0)
-        log_warning("The log goes on in new files from position %llu. The old ones are kept, and "
+        log_warning("The AOF goes on in new files from position %llu. The old ones are kept, and "
                     "their manifest as '%s'. The way back, which gives up what is written from "
                     "now on: stop the server, then run: mv %s/%s %s/%s.manifest",
                     (unsigned long long)a->appended, name, a->o.names.dirname, name,
@@ -124,7 +125,7 @@ static int leave_past(struct aof *a, struct aof_loaded *l, struct err *e) {
     return rc;
 }
 
-/* True if the log may go on in its last increment: one of ours, with the one header at its
+/* True if the AOF may go on in its last increment: one of ours, with the one header at its
  * beginning, which ends where we would have ended it and has no other name. */
 static bool goes_on(const struct aof *a, const struct aof_loaded *l, const struct aof_file *f) {
     const struct aof_report *r = &l->last;
@@ -305,7 +306,7 @@ static int open_log(struct aof *a, struct aof_loaded *l, struct err *e) {
     return f && !left_some && goes_on(a, l, f) ? go_on(a, l, f, e) : open_new(a, e);
 }
 
-/* What was read becomes the log that is written. Everything here is durable before the first reply:
+/* What was read becomes the AOF that is written. Everything here is durable before the first reply:
  * the directory too, and the one that holds it. */
 static int begin(struct aof *a, struct aof_loaded *l, struct err *e) {
     if (io_sync_dir(a->dirfd, e) < 0 || io_sync_parent(a->path, e) < 0) return -1;
@@ -347,7 +348,7 @@ int aof_read_again(struct aof *a, const struct aof_load_options *l, struct err *
     if (a->phase != AOF_ON) return err_set(e, EINVAL, "the append only file is not on");
     aof_close_batch(a);
     if (!aof_writer_wait_synced(a->w, a->appended, READ_AGAIN_MS))
-        return err_set(e, EIO, "the append only file can't be written");
+        return err_set(e, EIO, "the append only file cannot be written");
     rc = aof_load(a->dirfd, &whole, &loaded, e);
     if (rc == 0) aof_loaded_release(&loaded);
     return rc;

@@ -170,8 +170,8 @@ static void wake_syncer(struct aof_writer *w) {
     if (sync_is_due(w, &wait_us) || wait_us) pthread_cond_signal(&o->work);
 }
 
-/* Under `always` whoever is free writes what has come and syncs it, while others still sync what
- * came before. */
+/* Under `always` a free thread writes the queue and syncs it, while others still sync earlier
+ * groups. */
 static bool may_write(const struct worker *me) {
     const struct aof_writer *w = me->w;
 
@@ -305,7 +305,7 @@ void aof_writer_free(struct aof_writer *w, bool abandon) {
     mem_free(w);
 }
 
-/* Whoever is to take what was queued; NULL: somebody is at it. With mu held. */
+/* The idle thread to wake for the queue; NULL: a thread is at it already. With mu held. */
 static struct worker *idle_writer(struct aof_writer *w) {
     for (int i = 0; i < WORKERS; i++)
         if (w->worker[i].idle && may_write(&w->worker[i])) return &w->worker[i];

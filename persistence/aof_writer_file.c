@@ -52,8 +52,8 @@ static void note_sync(struct aof_writer *w, uint64_t began) {
 /* One fdatasync of what is written so far. With mu held on entry and return.
  *
  * Several may be under way at once: the journal of a file system takes them together, and each
- * costs less than it would alone. They count in the order in which they began, so that nothing is
- * called synced behind one that failed. */
+ * costs less than it would alone. They count in the order in which they began, so that no sync
+ * after a failed one counts. */
 void writer_sync(struct worker *me) {
     struct aof_writer *w = me->w;
     uint64_t generation = w->generation, began = writer_now_us();
@@ -135,7 +135,7 @@ static int find_room(struct room *r, int fd, uint64_t start, size_t n, size_t th
 }
 
 /* One attempt at a group of batches. What got through of a failed one is cut off again, so that no
- * half batch stays behind if we go down; *done is what remains in the file in spite of that. */
+ * half batch remains if the process dies; *done is what remains in the file in spite of that. */
 static int write_group(struct room *r, bool in_room, int fd, uint64_t start, struct bytes *data,
                        size_t *done) {
     size_t got = 0, n = data->n;
@@ -174,7 +174,7 @@ static int try_group(struct worker *me, struct bytes *data, size_t *done) {
     return code;
 }
 
-/* A large group goes behind what is written, and so does every one under another policy. */
+/* A large group is appended after the content, and so does every one under another policy. */
 static bool must_leave_room(const struct aof_writer *w, size_t n) {
     return w->room.end > 0 && (n > IN_ROOM_MAX || w->policy != AOF_FSYNC_ALWAYS);
 }

@@ -59,7 +59,7 @@ struct load {
 
 /* ---------------------------------------------------------------- between the two */
 
-/* Hands `filling` over and waits for an empty one; false if nobody wants it any more. */
+/* Hands `filling` over and waits for an empty one; false if the loader has given up. */
 static bool hand_over(struct load *l) {
     bool wanted;
 
@@ -273,7 +273,7 @@ static int start_reader(struct load *l, pthread_t *id, struct err *e) {
     pthread_sigmask(SIG_SETMASK, &all, &old);
     rc = pthread_create(id, NULL, reader_run, l);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
-    return rc == 0 ? 0 : err_set(e, rc, "can't start a thread to read the file: %s", strerror(rc));
+    return rc == 0 ? 0 : err_set(e, rc, "cannot start a thread to read the file: %s", strerror(rc));
 }
 
 int rdb_load(int fd, const struct rdb_load *o, struct rdb_loaded *out, struct err *e) {

@@ -27,7 +27,7 @@ struct read {
     struct rdb_key next; /* of the key to come */
     struct bytes key;
     unsigned type;             /* of the value under way */
-    uint64_t content_at;       /* where it begins, behind the key */
+    uint64_t content_at;       /* where it begins, after the key */
     bool in_value;             /* an error is one of this key's */
     char mark[RDB_MARK_BYTES]; /* what follows the end of a stream */
     bool framed;
@@ -52,8 +52,8 @@ static void next_key(struct read *r) {
 
 /* ---------------------------------------------------------------- header */
 
-/* A server that sends a snapshot without knowing its length says in front which 40 bytes will stand
- * behind it. `p`: the first RDB_HEADER_BYTES. */
+/* A server that sends a snapshot without knowing its length announces the 40 bytes that will follow
+ * it. `p`: the first RDB_HEADER_BYTES. */
 static bool take_frame(struct read *r, const uint8_t *p) {
     const size_t have = RDB_HEADER_BYTES - RDB_FRAME_WORD;
 
@@ -210,8 +210,9 @@ static bool take_end(struct read *r) {
     r->done = true;
     if (!take_sum(r) || !r->framed) return !r->in.failed;
     p = rdb_in_take(&r->in, RDB_MARK_BYTES);
-    return p && (memcmp(p, r->mark, RDB_MARK_BYTES) == 0 ||
-                 rdb_in_fail(&r->in, "the mark behind the end is another than in front"));
+    return p &&
+           (memcmp(p, r->mark, RDB_MARK_BYTES) == 0 ||
+            rdb_in_fail(&r->in, "the mark after the end differs from the one before the header"));
 }
 
 /* ---------------------------------------------------------------- keys */
@@ -335,7 +336,7 @@ static void name_key(struct read *r) {
     bytes_release(&text);
 }
 
-/* Goes on behind a value that does not hold, if the sink knows where that is. */
+/* Goes on after a damaged value, if the sink knows where the next record begins. */
 static bool pass_over(struct read *r) {
     struct rdb_damage d = {&r->next, bytes_slice(&r->key), r->content_at, r->e};
     uint64_t next;

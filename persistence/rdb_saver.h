@@ -5,9 +5,9 @@
  *   IDLE --start--> CHILD --it ends, well or not--> IDLE
  *   IDLE --another child is running--> SCHEDULED --it is over--> CHILD
  *
- * A save is published as a whole or not at all: the old file stays as it was until then. Changes
- * are counted by the caller, who passes how many there were since it began to count; what of these
- * is saved is remembered here. The file stands in the working directory (`dir`). Main thread only.
+ * A save is published as a whole or not at all: the old file stays as it was until then. The caller
+ * counts changes and passes the number since it began to count; this module remembers how many of
+ * them are saved. The file stands in the working directory (`dir`). Main thread only.
  */
 #ifndef STET_PERSISTENCE_RDB_SAVER_H
 #define STET_PERSISTENCE_RDB_SAVER_H

@@ -150,7 +150,7 @@ static int open_sources(struct salvage *s) {
     }
     aof_manifest_drop_history(&s->m);
     if (s->m.n == 0) {
-        SAYF(c, "There are no files of a log named '%s'\n", c->stem);
+        SAYF(c, "There are no files of an AOF named '%s'\n", c->stem);
         return -1;
     }
     s->sources = mem_calloc(s->m.n * sizeof *s->sources);
@@ -282,7 +282,7 @@ out:
     return rc;
 }
 
-/* One unit of the old log as one batch of the new one. `db`: select that first; -1: it is. */
+/* One unit of the old AOF as one batch of the new one. `db`: select that first; -1: it is. */
 static int put_batch(struct output *o, const struct source *from, const struct unit *u, int64_t db,
                      struct err *e) {
     struct aof_trailer t = {.ms = u->ms ? u->ms : o->epoch.ms};
@@ -404,7 +404,7 @@ static int write_increment(struct salvage *s, struct err *e) {
     for (size_t i = 0; rc == 0 && i < s->nsources; i++) {
         const struct source *from = &s->sources[i];
 
-        /* Behind an RDB preamble stand commands of the log. */
+        /* After an RDB preamble, commands of the AOF follow. */
         if (from->p.f.type != AOF_BASE ||
             (strstr(aof_manifest_base(&s->out)->name, ".rdb") && from->n))
             rc = put_source(s, &o, from, &position, e);
