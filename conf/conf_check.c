@@ -95,7 +95,7 @@ static int check_nodename(const struct conf_assign *a) {
     return 0;
 }
 
-/* A file that asks for it must not keep the server from starting; who asks at run time, as test
+/* A file that asks for it must not keep the server from starting; a request at run time, as test
  * suites do to see whether it is there, gets the truth. */
 static int check_defrag(const struct conf_assign *a) {
     if (!a->loading && a->v->activedefrag)
