@@ -68,7 +68,7 @@ static void on_child_signal(evutil_socket_t sig, short what, void *arg) {
 
     (void)sig;
     (void)what;
-    loop_wake(&a->loop); /* for the child of the log: its end may change what replies wait for */
+    loop_wake(&a->loop); /* for the AOF's child: its end may change what replies wait for */
     rdb_saver_poll(&a->engine.saver, a->engine.dirty);
 }
 
@@ -85,7 +85,7 @@ static void watch_signals(struct app *a) {
 
 enum { POLL_EVERY_NS = 2 * 1000 * 1000 };
 
-/* While a start reads the log, clients get LOADING, and PING and INFO are answered. When a command
+/* While a start reads the AOF, clients get LOADING, and PING and INFO are answered. When a command
  * of a client loads, others are served as from within a script: nothing of the command is touched,
  * and no parameter is set. */
 static void on_load_progress(void *arg, uint64_t done, uint64_t total) {
@@ -108,7 +108,7 @@ static int on_load_command(void *arg, size_t argc, const struct slice *argv, str
     return engine_replay(&a->engine, argc, argv, e);
 }
 
-/* A snapshot that is imported loses what is out of date; in the base of a log nothing is. */
+/* A snapshot that is imported loses what is out of date; in the base of an AOF nothing is. */
 static int on_load_rdb(void *arg, int fd, bool log_follows, uint64_t *end, struct err *e) {
     struct app *a = arg;
     struct rdb_load o = snapshot_load(&a->engine, !log_follows);
@@ -159,7 +159,7 @@ static void begin_loading(struct app *a) {
     engine_replay_begin(&a->engine);
 }
 
-/* What was set of the log's parameters while something was loaded holds from now on. */
+/* AOF parameters that were set while data was loaded take effect now. */
 static void take_aof_options(struct app *a) {
     struct aof_options o = app_aof_options(a->v);
 
@@ -182,7 +182,7 @@ static int set_moment(const struct app *a, struct aof_load_options *l) {
     return -1;
 }
 
-/* --restore-from: the log's directory is made from a backup. */
+/* --restore-from: makes the AOF's directory from a backup. */
 static int restore(struct app *a) {
     struct aof_options o = app_aof_options(a->v);
     struct err e;
@@ -317,7 +317,7 @@ static void before_wait(void *arg) {
     net_flush(&a->net);
 }
 
-/* While a script runs: see engine_serve_within. What was appended before it began goes to the log,
+/* While a script runs: see engine_serve_within. What was appended before it began goes to the AOF,
  * but nothing may look at the data set as a whole. */
 static void serve_within(void *arg) {
     struct app *a = arg;
@@ -328,7 +328,7 @@ static void serve_within(void *arg) {
     watchdog_wind();
     if (a->reloading) return; /* a signal to stop is obeyed when the command is over */
     if (a->stop_signal && !scripting_end(&a->engine) && !a->told_to_wait) {
-        log_warning("A script that has written runs: the shutdown waits for its end.");
+        log_warning("Shutdown delayed: a running script has already written.");
         a->told_to_wait = true;
     }
 }
@@ -491,7 +491,7 @@ static bool save_before_exit(struct app *a, unsigned flags) {
     return flags & CONF_SHUTDOWN_FORCE;
 }
 
-/* What stands in the way is a log that cannot be made durable, or a snapshot that cannot be saved:
+/* What stands in the way is an AOF that cannot be made durable, or a snapshot that cannot be saved:
  * then only FORCE goes on. */
 bool app_shutdown(struct app *a, unsigned flags) {
     const char *why = aof_refusal(a->aof);

@@ -269,7 +269,7 @@ int contain_files(struct containment *c, struct conf *conf, struct err *e) {
 
 /* ---------------------------------------------------------------- user */
 
-/* What was made as root: the log, the socket, the pid file and the port file. */
+/* What was made as root: the log file, the socket, the pid file and the port file. */
 static int give_away(const struct containment *c, const struct conf_values *v, struct err *e) {
     const char *const made[] = {v->logfile, v->unixsocket};
     uid_t uid = c->user.uid;

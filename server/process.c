@@ -184,7 +184,7 @@ void process_set_thp(bool disable) {
         log_warning("Can't disable transparent huge pages: %s", strerror(errno));
 }
 
-/* A number and what stands behind it; -1: there is none. */
+/* A number and the text after it; -1: there is none. */
 static long cpu_number(const char **p) {
     char *end;
     long n = isdigit((unsigned char)**p) ? strtol(*p, &end, 10) : -1;
@@ -222,7 +222,7 @@ void process_set_cpus(const char *list, const char *parameter) {
         return;
     }
     if (sched_setaffinity(0, sizeof set, &set) < 0)
-        log_warning("%s: can't run on CPUs '%s': %s", parameter, list ? list : "of before",
+        log_warning("%s: cannot run on CPUs '%s': %s", parameter, list ? list : "of before",
                     strerror(errno));
 }
 
@@ -239,7 +239,7 @@ int process_daemonize(const struct conf_values *v, struct err *e) {
 
     if (!v->daemonize) return 0;
     pid = fork();
-    if (pid < 0) return err_set(e, errno, "can't daemonize: %s", strerror(errno));
+    if (pid < 0) return err_set(e, errno, "cannot daemonize: %s", strerror(errno));
     if (pid > 0) _exit(0);
     setsid();
     fd = open("/dev/null", O_RDWR);
@@ -334,7 +334,7 @@ enum { FRAMES_MAX = 64 };
 void process_write(const char *text) {
     ssize_t rc = write(log_fd(), text, strlen(text));
 
-    (void)rc; /* there is nobody left to tell */
+    (void)rc; /* there is no way left to report it */
 }
 
 void process_write_stack(void) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * wire - who calls whom upward, and what a CONFIG SET sets in motion.
+ * wire - the function pointers for calls to upper layers, and the appliers of CONFIG SET.
  */
 #include "conf/conf.h"
 #include "server/app.h"
@@ -54,7 +54,7 @@ struct aof_options app_aof_options(const struct conf_values *v) {
     };
 }
 
-/* ---------------------------------------------------------------- hooks of the log */
+/* ---------------------------------------------------------------- hooks of the AOF */
 
 static void aof_wake(void *arg) {
     struct app *a = arg;
@@ -62,7 +62,7 @@ static void aof_wake(void *arg) {
     loop_wake(&a->loop);
 }
 
-/* The child keeps no socket and answers nobody. */
+/* The child closes all listeners and serves no client. */
 static void in_child(void *arg) {
     struct app *a = arg;
 

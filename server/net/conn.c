@@ -286,7 +286,7 @@ static void serve(struct list *ready) {
     }
 }
 
-/* Who waits for the disk anyway comes last: others have their answer before. */
+/* Clients that wait for the disk in any case come last, so the others get their replies earlier. */
 void net_serve(struct net *n) {
     list_splice(&n->readable, &n->read_on);
     if (!list_empty(&n->readable)) n->served_ms = clock_cached_ms();

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * conn_accept - who is let in: maxclients, protected mode, the handshake of TLS.
+ * conn_accept - accepts or refuses connections: maxclients, protected mode, the handshake of TLS.
  *
  * A connection over TLS is a client from the start, so maxclients holds for those in their
  * handshake; what they are to be told waits for its end. Handshakes go on a few a turn, since each

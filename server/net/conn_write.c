@@ -14,7 +14,7 @@
 
 enum {
     IOV_MAX_USED = 64,
-    RELEASED = 12, /* a turn, of those that a sync let go */
+    RELEASED = 12, /* clients that a sync released, served in one turn */
     RELEASED_IN_HASTE = 4,
     RELEASED_WRITTEN = 64, /* of those that only waited for a write */
     HASTE_MS = 100,
@@ -93,7 +93,7 @@ static void flush_output(struct conn *c) {
     size_t budget = WRITE_MAX, may;
 
     if (must_keep_still(c)) {
-        conn_enter(c, CONN_IDLE); /* who is still feeding or told something is woken at its end */
+        conn_enter(c, CONN_IDLE); /* woken at the end of feeding or notifying */
         return;
     }
     while ((may = session_sendable(&c->s)) > 0 && budget > 0) {
@@ -137,13 +137,13 @@ void conn_flush_ready(struct net *n) {
 }
 
 /* A sync lets many go at once; they leave a few a turn, so that a client that never waited does not
- * stand behind all of them, and fewer if there is such a client. */
+ * come after all of them, and fewer if there is such a client. */
 static int released_per_turn(const struct net *n) {
     if (!waits_for_syncs(n)) return RELEASED_WRITTEN;
     return n->served_ms + HASTE_MS > clock_cached_ms() ? RELEASED_IN_HASTE : RELEASED;
 }
 
-/* The log moved: who waited for it may go. */
+/* The AOF has made progress: releases clients whose gates are open now. */
 static void release_gated(struct net *n) {
     uint64_t written = aof_safe(n->e->aof, AOF_LEVEL_WRITTEN);
     uint64_t synced = aof_safe(n->e->aof, AOF_LEVEL_SYNCED);

@@ -254,7 +254,7 @@ struct tls *tls_new(void) {
 }
 
 void tls_forget_settings(struct tls *t) {
-    if (t->ctx) openssl.SSL_CTX_free(t->ctx); /* who uses it still holds it */
+    if (t->ctx) openssl.SSL_CTX_free(t->ctx); /* connections that use it hold a reference */
     t->ctx = NULL;
 }
 
