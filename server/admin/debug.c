@@ -190,7 +190,7 @@ static const struct subcommand {
     const char *usage, *help; /* NULL: accepted, but not told of */
 } subcommands[] = {
     {"AOF-FLUSH-SLEEP", 3, 3, ok, "<microseconds>",
-     "Accepted without effect: the main thread does not write the log."},
+     "Accepted without effect: the main thread does not write the AOF."},
     {"ASSERT", 2, 2, debug_assert, "", "End the process by an assertion that fails."},
     {"CHANGE-REPL-ID", 2, 2, debug_change_repl_id, "", "Take a new replication id."},
     {"CONFIG-REWRITE-FORCE-ALL", 2, 2, debug_config_rewrite, "",

@@ -376,7 +376,7 @@ static int cmd_xpending(struct call *x) {
 /* clang-format off */
 const struct command stream_claim_commands[] = {
     {"xautoclaim", -6, CMD_WRITE | CMD_FAST, "stream", {1, 1, 1}, cmd_xautoclaim, "6.2.0",
-     "Gives a consumer what others have left pending for long.",
+     "Gives a consumer entries that have been pending for others for a given time.",
      .grammar = "key@0 group consumer min-idle-time start [COUNT=count:int] [JUSTID]",
      .key_specs = "RW delete",
      .tips = "nondeterministic_output"},

@@ -214,7 +214,7 @@ const struct command multi_commands[] = {
     {"discard", 1, T | F, "transactions", {0, 0, 0}, cmd_discard, "2.0.0",
      "Drops a transaction."},
     {"watch", -2, T | F, "transactions", {1, -1, 1}, cmd_watch, "2.2.0",
-     "Lets the next transaction happen only if none of the keys changes before.",
+     "Makes the next EXEC fail if one of the keys changes before it.",
      .grammar = "key@0+",
      .key_specs = "RO"},
     {"unwatch", 1, (T | F) & ~CMD_IN_MULTI, "transactions", {0, 0, 0}, cmd_unwatch, "2.2.0",
