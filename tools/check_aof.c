@@ -263,7 +263,7 @@ static const struct argp_option argp_options[] = {
     {"fix", KEY_FIX, NULL, 0,
      "Take out of the AOF what does not hold or does not join (asks first, and keeps it)", 0},
     {"salvage", KEY_SALVAGE, "OUT", 0,
-     "Write everything that holds, also after damage, as a new log into the new directory OUT", 0},
+     "Write everything that holds, also after damage, as a new AOF into the new directory OUT", 0},
     {"truncate-to-timestamp", KEY_TIMESTAMP, "N", 0,
      "Cut the AOF before the first command later than N (unix time in s or ms)", 0},
     {"json", KEY_JSON, NULL, 0, "Print what was found as JSON", 0},
