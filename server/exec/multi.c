@@ -12,7 +12,7 @@ struct own_watch {
     struct watch watch;
 };
 
-enum { WATCH_SLOT_BYTES = 16 }; /* about, in the table of keys that somebody has an eye on */
+enum { WATCH_SLOT_BYTES = 16 }; /* about, in the table of watched keys */
 
 static struct multi *multi_of(struct session *s) {
     if (s->multi) return s->multi;
@@ -53,7 +53,7 @@ static void unwatch_all(struct session *s) {
     m->broken = false;
 }
 
-/* A watched key whose time came meanwhile has changed, though nobody has looked at it. */
+/* A watched key that expired meanwhile has changed, even if no command has looked it up since. */
 static void expire_watched(struct call *x) {
     list_each (it, &x->s->multi->watches) {
         const struct interest *on = list_entry(it, struct own_watch, of_session)->watch.on;
