@@ -297,7 +297,7 @@ static int cmd_acl_help(struct call *x) {
         "DRYRUN <username> <command> [<arg> ...]",
         "    Say whether the user might run this, without running it.",
         "GENPASS [<bits>]",
-        "    A password that nobody can guess, of 256 bits or as many as given, in hex digits.",
+        "    A random password of 256 bits, or as many as given, in hex digits.",
         "GETUSER <username>",
         "    A user's flags, password hashes, rules and selectors.",
         "LIST",

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * backup - BACKUP: copies of the log made of hard links while the server goes on, see
+ * backup - BACKUP: copies of the AOF made of hard links while the server goes on, see
  * persistence/aof_backup.h. What waits for the disk is done elsewhere; the client waits for it.
  */
 #include "conf/conf.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * client - the CLIENT command: who is connected, what they are called, and how to get rid of them.
+ * client - the CLIENT command: the connected clients, their names, and closing them.
  */
 #include "server/admin/client_filter.h"
 #include "server/admin/rows.h"

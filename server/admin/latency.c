@@ -165,10 +165,10 @@ static void advise(const struct engine *e, struct bytes *b, const struct latency
                             "slowlog-log-slower-than, and SLOWLOG GET names the commands.\n");
     else if (strstr(t->name, "command"))
         bytes_append_str(b, "- SLOWLOG GET names the commands that took long. Commands on large "
-                            "values or all keys hold up everybody: walk them with SCAN and its "
+                            "values or all keys delay all clients: walk them with SCAN and its "
                             "relatives, delete them with UNLINK.\n");
     if (strcmp(t->name, "fork") == 0)
-        bytes_append_str(b, "- A rewrite of the log begins with a fork, which takes the longer the "
+        bytes_append_str(b, "- A rewrite of the AOF begins with a fork, which takes the longer the "
                             "more memory there is. Transparent huge pages and some virtual "
                             "machines make it worse.\n");
     if (is_aof)
