@@ -89,7 +89,7 @@ static bool read_payload(struct call *x, const struct restore *o, struct entry *
     }
 }
 
-/* With everything that was given, but for what is different in the log. */
+/* With everything that was given, but for what is different in the AOF. */
 static void log_restore(struct call *x, const struct restore *o, const struct entry *e,
                         int version) {
     char when[NUM_I64_MAX], access[NUM_I64_MAX];

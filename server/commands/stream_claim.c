@@ -46,7 +46,7 @@ static bool is_idle(const struct stream_pending *p, int64_t now_ms, int64_t min_
     return !min_idle || now_ms - p->delivered_ms >= min_idle;
 }
 
-/* Where the log is read back, "now" is when it happened. */
+/* Where the AOF is read back, "now" is when it happened. */
 static void claim_begin(struct call *x, struct claim *k) {
     k->c = need_consumer(x, &k->r, k->g, x->argv[3]);
     if (call_obeys(x)) k->c->seen_ms = k->time_ms;
