@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * conf_words - the words of a line.
+ * conf_words - splits a line of a configuration file into words, with quotes and escapes, and a
+ * value at its blanks. A quote may begin inside a word; its end must end the word.
  */
 #include "conf/conf_impl.h"
 

@@ -50,7 +50,7 @@ void rdb_saver_remove_temps(void);
 /* Writes the file now. 0, or -1 with the reason. */
 int rdb_saver_save(struct rdb_saver *s, uint64_t changes, struct err *e);
 
-/* Forks a child that writes it. -1: it could not be forked, and the log says why. */
+/* Forks a child that writes it. -1: fork failed; the server log has the reason. */
 int rdb_saver_start(struct rdb_saver *s, uint64_t changes);
 
 /* As soon as no other child is running. */

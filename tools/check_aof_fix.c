@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * check_aof_fix - repairs: --fix takes away the first thing that is wrong with a log, looks again,
+ * check_aof_fix - repairs: --fix takes away the first thing that is wrong with an AOF, looks again,
  * and goes on until nothing is; --truncate-to-timestamp cuts what was written later.
  *
- * Every repair takes something out of the log (bytes of a file, or a file), so it ends. Its steps
+ * Every repair takes something out of the AOF (bytes of a file, or a file), so it ends. Its steps
  * are: what is to go is kept beside, durably; the files get their names; the manifest is published.
- * A crash between two steps leaves a log that --fix repairs again.
+ * A crash between two steps leaves an AOF that --fix repairs again.
  *
- * A log that was cut goes on with a new epoch, past every position that its files gave out.
+ * An AOF that was cut goes on with a new epoch, past every position that its files gave out.
  */
 #include "storage/base/clock.h"
 #include "storage/base/io.h"
