@@ -37,7 +37,7 @@ int aof_check_unused(int dirfd, const char *stem, struct err *e) {
 
     if (io_exists(dirfd, AOF_LOCK)) return 0;
     aof_manifest_name(stem, name);
-    if (aof_manifest_read(dirfd, name, &m, NULL) != 0) return 0; /* the reader says what is wrong */
+    if (aof_manifest_read(dirfd, name, &m, NULL) != 0) return 0; /* reported by the load */
     for (size_t i = 0; i < m.n && rc == 0; i++)
         if (m.files[i].type == AOF_INCR && io_is_written(dirfd, m.files[i].name))
             rc = err_set(e, EWOULDBLOCK, "another process has '%s' open for writing",
@@ -373,7 +373,7 @@ static int check_empty_base(const struct load *l, const struct aof_file *base, b
     return 0;
 }
 
-/* Commands of which no mark says when they were executed cannot be told to be early enough. */
+/* A recovery to a time needs times: without them it is unknown which commands are early enough. */
 static int check_times(const struct load *l, const struct aof_file *f, const struct aof_report *r,
                        struct err *e) {
     if (!l->o->until.given || !l->o->until.by_time || l->stopped) return 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * aof_restore - a start from a backup: the AOF's directory is made of its files, which are read and
- * checked first.
+ * aof_restore - a start from a backup: reads and checks its files, then makes the AOF's directory
+ * of them.
  */
 #include "persistence/aof_backup.h"
 #include "persistence/aof_internal.h"
@@ -102,7 +102,7 @@ static int remove_empty(int cwd, const char *name, const char *stem, struct err 
     return rc;
 }
 
-/* A restore that did not end has left a directory of another name. */
+/* An earlier restore that did not end may have left a directory under the temporary name. */
 static int make_directory(int from, const struct aof_names *to, const struct aof_manifest *m,
                           struct err *e) {
     char temp[AOF_NAME_MAX + 32];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * aof_start - from a directory to an AOF that goes on, and back to rest. Runs before the server
- * listens and after it has stopped serving, so here waiting for the disk is in order.
+ * aof_start - start and stop: from a directory to a running AOF, and back. Runs before the server
+ * serves clients and after it has stopped, so it may wait for the disk.
  */
 #include "persistence/aof_internal.h"
 
@@ -51,8 +51,8 @@ static int publish(struct aof *a, struct err *e) {
     return aof_publish_manifest(a->dirfd, a->o.names.filename, &a->manifest, e);
 }
 
-/* With its header, so that it is known to join the file before it. The AOF goes on there once the
- * manifest is published. */
+/* Makes an increment with its header, so that it is known to join the file before it. The AOF goes
+ * on there once the manifest is published. */
 static int make_increment(struct aof *a, size_t *header_bytes, struct err *e) {
     const struct aof_file *f = aof_manifest_add_incr(&a->manifest, a->o.names.filename);
     int fd = io_create(a->dirfd, f->name, e);
@@ -105,8 +105,8 @@ static int create_log(struct aof *a, bool anew, struct err *e) {
     return 0;
 }
 
-/* The AOF was loaded up to some moment: it goes on in files of its own. What was there stays, and
- * so does its manifest, under another name: in its place it brings everything back. */
+/* The AOF was loaded up to some moment: it goes on in files of its own. The old files stay, and
+ * their manifest under another name; renamed back, it restores everything. */
 static int leave_past(struct aof *a, struct aof_loaded *l, struct err *e) {
     char name[AOF_KEPT_NAME_MAX];
     int rc = aof_keep_manifest(a->dirfd, a->o.names.filename, &l->manifest, name, e);
@@ -138,7 +138,8 @@ static bool goes_on(const struct aof *a, const struct aof_loaded *l, const struc
            aof_position_at(&r->epoch, r->size) == a->appended;
 }
 
-/* What a crash left between the publishing of a manifest and the removal of what it replaced. */
+/* Removes files that a crash has left after a manifest was published and before the replaced files
+ * were removed. */
 static int drop_history(struct aof *a, struct err *e) {
     return aof_history_prune(a->dirfd, &a->manifest, &a->o.keep) ? publish(a, e) : 0;
 }
@@ -234,8 +235,8 @@ static int make_durable(struct aof *a, const struct aof_loaded_file *f, struct e
     return rc;
 }
 
-/* A backup that is served in place: its files may be another directory's, whether the file system
- * says so or not. A base is never written to. */
+/* A backup that is served in place: another directory may share its files, even if the file system
+ * does not show it. A base is never written to. */
 static int leave_seal(struct aof *a, struct err *e) {
     if (!io_exists(a->dirfd, AOF_SEAL)) return 0;
     log_notice(
@@ -306,8 +307,8 @@ static int open_log(struct aof *a, struct aof_loaded *l, struct err *e) {
     return f && !left_some && goes_on(a, l, f) ? go_on(a, l, f, e) : open_new(a, e);
 }
 
-/* What was read becomes the AOF that is written. Everything here is durable before the first reply:
- * the directory too, and the one that holds it. */
+/* Continues the loaded AOF. Everything here is durable before the first reply: the directory too,
+ * and the one that holds it. */
 static int begin(struct aof *a, struct aof_loaded *l, struct err *e) {
     if (io_sync_dir(a->dirfd, e) < 0 || io_sync_parent(a->path, e) < 0) return -1;
     aof_remove_temps(a->dirfd, a->o.names.filename);
@@ -371,7 +372,7 @@ static bool settle(struct aof *a, int deadline_ms) {
     return aof_writer_wait_synced(a->w, a->appended, deadline_ms);
 }
 
-/* A rewrite, or a step of a backup, ends when the disk lets it. */
+/* Waits for the end of a rewrite or of a step of a backup. */
 static bool end_work(struct aof *a, int deadline_ms) {
     uint64_t until = clock_real_ns() + (uint64_t)deadline_ms * 1000000;
 
@@ -399,7 +400,7 @@ bool aof_stop(struct aof *a, int deadline_ms) {
 
     if (a->phase == AOF_ON) ok = settle(a, deadline_ms);
     if (a->phase == AOF_RECOVERING) ok = false;
-    if (!ended) return false; /* a thread hangs at the disk and uses what is here until the exit */
+    if (!ended) return false; /* a hanging thread uses the struct until the exit */
     aof_writer_free(a->w, !ok);
     disposer_free(a->disposer, deadline_ms);
     aof_watch_free(a->watch); /* the lock goes last */

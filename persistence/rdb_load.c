@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * rdb_load - what a file holds goes into a keyspace.
+ * rdb_load - loads the contents of a file into a keyspace.
  *
  * Two threads: one reads the file and builds the values, the caller's puts them into the tables.
  * Between them stands a short queue of pieces, some hundred keys each. Only the caller's thread
@@ -222,7 +222,7 @@ static int accept(struct load *l, const struct item *it, struct err *e) {
     return 0;
 }
 
-/* What was not taken over. */
+/* Frees an item that was not taken over. */
 static void drop(const struct item *it) {
     if (it->kind == ITEM_KEY) entry_free(it->e);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * rdb_read - a whole file: what each opcode says, and the values with what is said of them.
+ * rdb_read - reads a whole file: the opcodes, and each value with the facts that stand before its
+ * key.
  */
 #include "persistence/rdb_types.h"
 #include "storage/base/io.h"
@@ -34,12 +35,12 @@ struct read {
     bool done;
 };
 
-/* The sink is about to be told of what ends here. */
+/* Notes the place before a function of the sink is called. */
 static void note_place(struct read *r) {
     r->report->at = rdb_in_at(&r->in);
 }
 
-/* A function of the sink has said no. */
+/* A function of the sink has ended the reading. */
 static bool stopped(struct read *r) {
     r->in.failed = true;
     return false;
@@ -321,7 +322,7 @@ static bool take_one(struct read *r) {
 
 /* ---------------------------------------------------------------- the whole */
 
-/* Puts the key in front of what is wrong with its value. */
+/* Adds the key to the text of the error. */
 static void name_key(struct read *r) {
     struct slice shown = bytes_slice(&r->key);
     struct bytes text = {0};
