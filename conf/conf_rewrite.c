@@ -2,15 +2,15 @@
  *
  * conf_rewrite - CONFIG REWRITE: the present values into the file that the server was started with.
  *
- * The file is read anew, so that edits since the start are kept. Every line belongs to a
- * parameter, to an owned directive, or to neither (NO_OWNER); such lines stay as they are, byte for
- * byte. An option's lines take the place of its old ones; if there are more of them, they follow
- * the last old one, if fewer, the old lines left over go. What had no line goes to the end,
- * unless it is the default. Included files are not touched: what they set is repeated here.
+ * The file is read anew, so that edits since the start are kept. Every line belongs to a parameter,
+ * to an owned directive, or to neither (NO_OWNER); such lines stay as they are, byte for byte. An
+ * option's lines take the place of its old ones; if there are more of them, they follow the last
+ * old one, if fewer, the old lines left over go. An option without a line is appended at the end,
+ * unless it has its default. Included files are not touched: what they set is repeated here.
  *
- * Two steps: the values are put down as lines, on the thread that changes them; reading, merging
- * and writing the file is done by any thread, as it waits for the disk. io_rewrite() writes: after
- * a crash the file is the old one or the new one.
+ * Two steps: the main thread formats the values as lines; any thread then reads, merges and writes
+ * the file, because that waits for the disk. io_rewrite() writes: after a crash the file is the old
+ * one or the new one.
  */
 #include "conf/conf_impl.h"
 
@@ -39,7 +39,7 @@ struct emitted {
 
 struct conf_rewriting {
     char *path;
-    bool all; /* what is as by default is wanted too */
+    bool all; /* options with their default are wanted too */
     const char *directives[CONF_OWNERS_MAX];
     size_t owner_count;
     struct emitted *lines; /* by option */
@@ -141,7 +141,7 @@ static void assemble(struct rewrite *w, struct bytes *out) {
     bytes_append(out, w->tail.p, w->tail.n);
 }
 
-/* ---- putting down the values */
+/* ---- formatting the values */
 
 static void emit_line(void *ctx, struct slice line, bool wanted) {
     struct conf_rewriting *w = ctx;
@@ -251,7 +251,7 @@ static void rewrite_release(struct rewrite *w) {
     bytes_release(&w->tail);
 }
 
-/* A file that is gone is written anew. */
+/* A file that does not exist any more is made anew. */
 static int rewrite_file(const struct conf_rewriting *r, struct err *e) {
     struct rewrite w = {.r = r};
     struct bytes old = {0}, text = {0};

@@ -86,7 +86,7 @@ static void watch_signals(struct app *a) {
 enum { POLL_EVERY_NS = 2 * 1000 * 1000 };
 
 /* While a start reads the AOF, clients get LOADING, and PING and INFO are answered. When a command
- * of a client loads, others are served as from within a script: nothing of the command is touched,
+ * of a client loads, others are served as from within a script: the command's state is not touched,
  * and no parameter is set. */
 static void on_load_progress(void *arg, uint64_t done, uint64_t total) {
     struct app *a = arg;
@@ -108,7 +108,7 @@ static int on_load_command(void *arg, size_t argc, const struct slice *argv, str
     return engine_replay(&a->engine, argc, argv, e);
 }
 
-/* A snapshot that is imported loses what is out of date; in the base of an AOF nothing is. */
+/* An imported snapshot drops expired keys; the base of an AOF keeps them. */
 static int on_load_rdb(void *arg, int fd, bool log_follows, uint64_t *end, struct err *e) {
     struct app *a = arg;
     struct rdb_load o = snapshot_load(&a->engine, !log_follows);
@@ -198,7 +198,7 @@ static int restore(struct app *a) {
     return -1;
 }
 
-/* Every refusal for what the files hold names the command that repairs them. (A command that is
+/* Every refusal because of damaged files names the command that repairs them. (A command that is
  * not accepted, at some offset, is no damage.) */
 static void name_repair(const char *dirname, const char *filename, const struct err *e) {
     bool is_damage = e->code == EILSEQ || e->code == EINVAL || e->code == ENOENT ||
@@ -414,7 +414,7 @@ static int apply_crl(void *arg, const struct conf_values *v, struct err *e) {
     return err_set(e, EINVAL, "Unable to update TLS configuration. Check server logs.");
 }
 
-/* The lines that tools wait for. */
+/* Log lines that tools wait for. */
 static void tell_ready(const struct app *a) {
     if (a->net.port) log_notice("Ready to accept connections tcp");
     if (a->v->unixsocket && a->v->unixsocket[0]) log_notice("Ready to accept connections unix");
@@ -427,7 +427,7 @@ int app_start(struct app *a, struct conf *conf, int argc, char **argv) {
     *a = (struct app){.conf = conf, .v = conf_values(conf), .argc = argc, .argv = argv};
     process_prepare(a->v);
     if (contain_files(&a->containment, conf, &e) < 0) return fail_containment(&e);
-    process_set_cpus(a->v->bio_cpulist, "bio-cpulist"); /* threads begin where their maker is */
+    process_set_cpus(a->v->bio_cpulist, "bio-cpulist"); /* a new thread inherits them */
     if (!realpath(argv[0], a->executable))
         snprintf(a->executable, sizeof a->executable, "%s", argv[0]);
     seed(a);
@@ -451,7 +451,7 @@ int app_start(struct app *a, struct conf *conf, int argc, char **argv) {
     unloaded_warn_of_cut_rewrite(conf_path(conf));
     unloaded_warn_of_cut_rewrite(a->v->aclfile);
     clock_refresh();
-    access_tick(&a->engine); /* what is loaded is dated by it */
+    access_tick(&a->engine); /* loaded keys get their access time from it */
     if (restore(a) < 0) return -1;
     if (a->v->recover_to && !a->v->appendonly) {
         log_warning("'recover-to' is about the append-only file: it needs 'appendonly yes'");
@@ -475,8 +475,8 @@ void app_run(struct app *a) {
     loop_run(&a->loop);
 }
 
-/* SAVE, or save points in the configuration and no NOSAVE. What is still being loaded is not saved
- * over the file that it comes from. */
+/* SAVE, or save points in the configuration and no NOSAVE. A data set that is still being loaded is
+ * not saved over its own file. */
 static bool save_before_exit(struct app *a, unsigned flags) {
     struct rdb_saver *s = &a->engine.saver;
     struct err e;
@@ -504,7 +504,7 @@ bool app_shutdown(struct app *a, unsigned flags) {
     if (!save_before_exit(a, flags)) return false;
     a->stopping = true;
     if (a->engine.busy)
-        exit(app_finish(a)); /* what the script did was not logged, and is dropped */
+        exit(app_finish(a)); /* effects of the script are not in the AOF, and are dropped */
     loop_stop(&a->loop);
     return true;
 }

@@ -102,7 +102,8 @@ void process_set_title(const struct conf_values *v, int port) {
     bytes_release(&out);
 }
 
-/* Open from the start on: neither the sandbox nor an ordinary user may open it later. */
+/* Open from the start on, because it cannot be opened later in the sandbox or as an ordinary
+ * user. */
 static int oom_fd = -1;
 static int oom_score_at_start;
 static int oom_child_score, oom_own_score; /* what a child gets, what the server has */

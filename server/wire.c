@@ -247,7 +247,7 @@ static void describe_ports(const struct app *a, enum net_kind kind, const char *
     bytes_printf(out, ",port=%d\r\n", port);
 }
 
-/* A kind of listener has its own number, whatever else there is. */
+/* Each kind of listener has a fixed number. */
 void app_describe_listeners(struct app *a) {
     struct bytes b = {0};
 
@@ -268,7 +268,7 @@ static bool admin_shutdown(void *arg, unsigned flags, struct session *by) {
     return app_shutdown(arg, flags);
 }
 
-/* A shutdown does not linger: by the time a command could come, it is over. */
+/* A shutdown ends before another command could be read, so there is none to abort. */
 static bool admin_shutdown_abort(void *arg) {
     (void)arg;
     return false;

@@ -88,8 +88,8 @@ void conn_note_readable(struct conn *c) {
         list_append(c->patient ? &n->patient : &n->readable, &c->ready);
 }
 
-/* The descriptor does not tell of what OpenSSL has already read from it. Next turn, so that others
- * get theirs. */
+/* The descriptor does not report bytes that OpenSSL has already read. They are read in the next
+ * turn, so that other clients are served first. */
 void conn_read_on(struct conn *c) {
     if (!c->tls->more || !c->reading || !list_empty(&c->ready)) return;
     list_append(&c->n->read_on, &c->ready);
@@ -245,7 +245,7 @@ static void read_some(struct conn *c) {
             if (c->tls && c->tls->read_waits == TLS_WAIT_WRITE) conn_await_writable(c);
             return;
         }
-        conn_shut(c); /* the peer is gone, and with it what it would have been told */
+        conn_shut(c); /* the peer is gone; its pending output is dropped */
         return;
     }
     c->s.bytes_in += (uint64_t)got;
@@ -278,7 +278,7 @@ static void serve(struct list *ready) {
         struct conn *c = list_entry(ready->next, struct conn, ready);
 
         list_remove(&c->ready);
-        if (c->feeding) continue; /* it will be said again that it is readable */
+        if (c->feeding) continue; /* it will be reported as readable again */
         if (c->tls)
             read_tls(c);
         else
@@ -352,7 +352,7 @@ static void conn_cron(struct conn *c) {
     }
 }
 
-/* A share of the clients each time, so that all have their turn within a second or so. */
+/* Checks a part of the clients each time, so that all are checked within about a second. */
 void net_cron(struct net *n) {
     size_t share = n->e->nsessions / 10 + CRON_CLIENTS;
     struct list *head = &n->e->sessions, *it = n->cron_at ? &n->cron_at->link : head->next;

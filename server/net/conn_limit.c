@@ -86,7 +86,7 @@ static uint64_t clients_limit(const struct conf_values *v) {
     uint64_t limit =
         percent > 0 ? v->maxmemory / 100 * (uint64_t)percent : (uint64_t)v->maxmemory_clients;
 
-    if (limit == 0) return UINT64_MAX; /* a share of no limit */
+    if (limit == 0) return UINT64_MAX; /* 0, or a percentage of maxmemory 0 */
     return limit < CLIENTS_LIMIT_MIN ? CLIENTS_LIMIT_MIN : limit;
 }
 

@@ -16,9 +16,9 @@ enum {
     IOV_MAX_USED = 64,
     RELEASED = 12, /* clients that a sync released, served in one turn */
     RELEASED_IN_HASTE = 4,
-    RELEASED_WRITTEN = 64, /* of those that only waited for a write */
+    RELEASED_WRITTEN = 64, /* the same for clients that waited for a write only */
     HASTE_MS = 100,
-    WRITE_MAX = 1024 * 1024, /* per connection and turn, so that others get theirs */
+    WRITE_MAX = 1024 * 1024, /* per connection and turn, so that other clients are served */
 };
 
 static void on_writable(evutil_socket_t fd, short what, void *arg) {
@@ -63,7 +63,7 @@ static ssize_t send_some(struct conn *c, size_t limit) {
         return sent;
     }
     if (errno == EAGAIN && c->tls && c->tls->write_waits == TLS_WAIT_READ)
-        conn_enter(c, CONN_WRITE_BLOCKED); /* reading goes on by itself, and then this */
+        conn_enter(c, CONN_WRITE_BLOCKED); /* writing continues after the read that it waits for */
     else if (errno == EAGAIN || errno == EINTR)
         wait_writable(c);
     else
@@ -82,13 +82,13 @@ static void note_gate_opened(struct conn *c) {
     c->s.gated_since_us = 0;
 }
 
-/* Within a command: what its connection has may be half a reply, and what others were told by it
- * has no gate yet. */
+/* Within a command: its connection may hold half a reply, and its pushes to others have no gate
+ * yet. */
 static bool must_keep_still(const struct conn *c) {
     return c->n->within && (c->feeding || !list_empty(&c->s.told));
 }
 
-/* Writes what may leave, then puts the connection where it belongs. */
+/* Writes what may leave, then sets the connection's state. */
 static void flush_output(struct conn *c) {
     size_t budget = WRITE_MAX, may;
 
@@ -136,8 +136,8 @@ void conn_flush_ready(struct net *n) {
     list_each_safe (it, next, &n->to_flush) conn_flush(list_entry(it, struct conn, link));
 }
 
-/* A sync lets many go at once; they leave a few a turn, so that a client that never waited does not
- * come after all of them, and fewer if there is such a client. */
+/* A sync opens the gates of many clients at once. A few of them are served per turn, so that a
+ * client that did not wait is not served after all of them; fewer if there is such a client. */
 static int released_per_turn(const struct net *n) {
     if (!waits_for_syncs(n)) return RELEASED_WRITTEN;
     return n->served_ms + HASTE_MS > clock_cached_ms() ? RELEASED_IN_HASTE : RELEASED;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * tls_settings - from the tls- parameters to OpenSSL's context; what is wrong is logged in Redis'
- * words.
+ * tls_settings - from the tls- parameters to OpenSSL's context; errors are logged in Redis' words.
  */
 #include "conf/conf.h"
 #include "server/net/tls_private.h"
