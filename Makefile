@@ -141,8 +141,12 @@ $(BIN)/stet-check-rdb: $(O)/tools/check_rdb.o $(O)/tools/key_set.o $(call libs_f
 UNIT_LAYERS := $(notdir $(wildcard tests/unit/*))
 UNIT_BINS := $(patsubst %,$(O)/tests/unit-%,$(UNIT_LAYERS))
 
+# These run on the engine of exec's tests.
+UNIT_HELP_net := $(O)/tests/unit/exec/exec_help.o
+UNIT_HELP_scripting := $(UNIT_HELP_net)
+
 define UNIT_RULE
-$(O)/tests/unit-$(1): $(call objs,tests/unit/$(1)) $(call libs_for,$(1))
+$(O)/tests/unit-$(1): $(call objs,tests/unit/$(1)) $(UNIT_HELP_$(1)) $(call libs_for,$(1))
 	@mkdir -p $$(@D)
 	$$(call say,LINK,$$@)$$(LINK) -o $$@ $$^ $$(SYS_LIBS) -lcriterion
 endef

@@ -9,6 +9,7 @@
 #include "storage/base/io.h"
 #include "storage/base/log.h"
 #include "storage/base/mem.h"
+#include "storage/base/thread.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -111,17 +112,13 @@ static void ended(struct aof_listing *l) {
 
 static void begin(struct aof *a) {
     struct aof_listing *l = &a->listing;
-    sigset_t all, old;
     int rc;
 
     l->a = a;
     l->begun = l->asked;
     memcpy(l->dir, l->wanted_dir, sizeof l->dir);
     atomic_store(&l->done, false);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    rc = pthread_create(&l->thread, NULL, read_directory, l);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    rc = thread_start(&l->thread, "backup-list", read_directory, l);
     l->active = rc == 0;
     if (rc == 0) return;
     log_warning("Cannot start a thread for BACKUP LIST: %s", strerror(rc));

@@ -12,6 +12,7 @@
 #include "storage/base/io.h"
 #include "storage/base/log.h"
 #include "storage/base/mem.h"
+#include "storage/base/thread.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -31,7 +32,6 @@ static void *job_run(void *arg) {
 
 bool aof_job_start(struct aof *a, int (*run)(struct aof_job *)) {
     struct aof_job *job = &a->job;
-    sigset_t all, old;
     int rc;
 
     CHECK(!job->active);
@@ -60,10 +60,7 @@ bool aof_job_start(struct aof *a, int (*run)(struct aof_job *)) {
     job->base[0] = '\0';
     aof_manifest_copy(&job->manifest, &a->manifest);
     aof_manifest_copy(&job->doubtful, &a->doubtful);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    rc = pthread_create(&job->thread, NULL, job_run, job);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    rc = thread_start(&job->thread, "aof-job", job_run, job);
     if (rc == 0) {
         job->active = true;
         return true;

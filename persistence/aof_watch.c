@@ -6,11 +6,11 @@
 #include "storage/base/io.h"
 #include "storage/base/log.h"
 #include "storage/base/mem.h"
+#include "storage/base/thread.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -187,13 +187,7 @@ static void *run(void *arg) {
 }
 
 static void start(struct aof_watch *w) {
-    sigset_t all, old;
-
-    if (w->started) return;
-    sigfillset(&all); /* signals are for the main thread */
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    w->started = pthread_create(&w->thread, NULL, run, w) == 0;
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (!w->started) w->started = thread_start(&w->thread, "aof-watch", run, w) == 0;
 }
 
 void aof_watch_begin(struct aof_watch *w, const char *path, int dirfd) {

@@ -4,9 +4,9 @@
 #include "storage/base/check.h"
 #include "storage/base/io.h"
 #include "storage/base/mem.h"
+#include "storage/base/thread.h"
 
 #include <sched.h>
-#include <signal.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -244,13 +244,8 @@ static void *worker_run(void *arg) {
 
 static pthread_t start_thread(void *(*run)(void *), void *arg, const char *name) {
     pthread_t id;
-    sigset_t all, old;
 
-    sigfillset(&all); /* signals are for the main thread */
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    CHECK(pthread_create(&id, NULL, run, arg) == 0);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    pthread_setname_np(id, name);
+    CHECK(thread_start(&id, name, run, arg) == 0);
     return id;
 }
 

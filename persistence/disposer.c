@@ -4,9 +4,9 @@
 #include "storage/base/clock.h"
 #include "storage/base/io.h"
 #include "storage/base/mem.h"
+#include "storage/base/thread.h"
 
 #include <pthread.h>
-#include <signal.h>
 
 struct entry {
     struct entry *next;
@@ -68,13 +68,7 @@ static void *run(void *arg) {
 
 /* With mu held. Without a thread the entries stay until there is one. */
 static void start(struct disposer *d) {
-    sigset_t all, old;
-
-    if (d->started) return;
-    sigfillset(&all); /* signals are for the main thread */
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    d->started = pthread_create(&d->thread, NULL, run, d) == 0;
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (!d->started) d->started = thread_start(&d->thread, "aof-dispose", run, d) == 0;
 }
 
 static void add(struct disposer *d, struct entry entry) {

@@ -9,10 +9,10 @@
 #include "persistence/rdb.h"
 #include "storage/base/hash.h"
 #include "storage/base/mem.h"
+#include "storage/base/thread.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 
 enum {
     PIECE_ITEMS = 256,
@@ -266,13 +266,8 @@ static int accept_all(struct load *l, struct err *e) {
 }
 
 static int start_reader(struct load *l, pthread_t *id, struct err *e) {
-    sigset_t all, old;
-    int rc;
+    int rc = thread_start(id, "rdb-load", reader_run, l);
 
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    rc = pthread_create(id, NULL, reader_run, l);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
     return rc == 0 ? 0 : err_set(e, rc, "cannot start a thread to read the file: %s", strerror(rc));
 }
 

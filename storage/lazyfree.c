@@ -3,9 +3,9 @@
 
 #include "storage/base/check.h"
 #include "storage/base/mem.h"
+#include "storage/base/thread.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -51,13 +51,8 @@ _Noreturn static void *run(void *arg) {
 
 static void start(void) {
     pthread_t id;
-    sigset_t all, old;
 
-    sigfillset(&all); /* signals are for the main thread */
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    CHECK(pthread_create(&id, NULL, run, NULL) == 0);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    pthread_setname_np(id, "lazyfree");
+    CHECK(thread_start(&id, "lazyfree", run, NULL) == 0);
     pthread_detach(id);
     q.started = true;
 }

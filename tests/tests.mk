@@ -22,7 +22,7 @@ $(T)/faults.so: tests/faults/shim.c
 
 $(T)/probe.so: tests/sandbox/probe.c
 	@mkdir -p $(@D)
-	$(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -O2 -g -fPIC -shared -o $@ $<
+	$(call say,CC,$<)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -O2 -g -fPIC -shared -o $@ $<
 
 # The simulated disk: what the simulation provides instead of the C library and of the system.
 SIM_WRAPS := pthread_create pthread_join pthread_detach pthread_setname_np pthread_sigmask \

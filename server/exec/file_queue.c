@@ -3,9 +3,9 @@
 
 #include "storage/base/clock.h"
 #include "storage/base/mem.h"
+#include "storage/base/thread.h"
 
 #include <pthread.h>
-#include <signal.h>
 
 struct file_job {
     struct file_job *next;
@@ -74,13 +74,7 @@ static void *run(void *arg) {
 
 /* With mu held. */
 static void start(struct file_queue *q) {
-    sigset_t all, old;
-
-    if (q->started) return;
-    sigfillset(&all); /* signals are for the main thread */
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    q->started = pthread_create(&q->thread, NULL, run, q) == 0;
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (!q->started) q->started = thread_start(&q->thread, "files", run, q) == 0;
 }
 
 struct file_job *file_queue_add(struct file_queue *q, int (*run_job)(void *arg, struct err *e),

@@ -3,6 +3,7 @@
 
 #include "storage/base/clock.h"
 #include "storage/base/mem.h"
+#include "storage/base/thread.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -369,7 +370,6 @@ struct transfer *transfer_new(struct links *l, const struct transfer_to *to) {
 
 bool transfer_start(struct transfer *t, struct bytes *commands, size_t n) {
     pthread_t thread;
-    sigset_t all, old;
     int rc;
 
     forget_answers(t);
@@ -380,10 +380,7 @@ bool transfer_start(struct transfer *t, struct bytes *commands, size_t n) {
     t->refusals = mem_calloc((n ? n : 1) * sizeof *t->refusals);
     if (!t->link) t->link = link_find(t->links, t->name);
     t->running = true;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    rc = pthread_create(&thread, NULL, run, t);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    rc = thread_start(&thread, "transfer", run, t);
     if (rc == 0)
         pthread_detach(thread);
     else

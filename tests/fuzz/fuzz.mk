@@ -20,8 +20,12 @@ $(T)/fuzz-%: $(O)/$(FUZZ_DIR)/%.o $(FUZZ_KIT) $(ALL_LIBS)
 fuzz:
 	@tests/fuzz/fuzz $(FUZZ_CC) $(BUILD) '$(FUZZ_NAMES)' $(TARGET) $(SECONDS)
 
+# What was found and reaches more code joins the corpus.
+fuzz-keep:
+	@tests/fuzz/keep $(BUILD) '$(FUZZ_NAMES)' $(TARGET)
+
 # What the corpora reach, by file.
 fuzz-coverage:
 	@tests/fuzz/coverage $(FUZZ_CC) $(BUILD)
 
-.PHONY: fuzz fuzz-coverage
+.PHONY: fuzz fuzz-keep fuzz-coverage

@@ -20,6 +20,8 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib")]
+# Other users have to reach the servers' folders, and the folder around them has to be a shared one.
+tempfile.tempdir = os.environ["TMPDIR"] = "/tmp"
 from cases import ask, check, equal, run_words  # noqa: E402
 from server import SERVER, TOOLS, Server, free_port, is_stet, wait_for, wait_info  # noqa: E402
 from tls import Certs, TlsConn, context, server_args  # noqa: E402

@@ -231,6 +231,8 @@ static bool may_fork(void *arg) {
     return true;
 }
 
+static void (*more_commands)(struct command_registry *r);
+
 static void begin(bool logged) {
     struct aof_options o = {.names = {".", "adir", "log", "dump.rdb"},
                             .policy = AOF_FSYNC_ALWAYS,
@@ -246,6 +248,7 @@ static void begin(bool logged) {
     keyspace_init(&engine.ks, 16);
     command_registry_add(&engine.commands, rows);
     command_registry_add(&engine.commands, multi_commands);
+    if (more_commands) more_commands(&engine.commands);
     engine_init(&engine, conf, aof_new(&engine.ks, &o, &hooks));
     if (logged) {
         struct aof_load_options l = {.names = o.names, .command = engine_replay, .arg = &engine};
@@ -263,6 +266,11 @@ static void begin(bool logged) {
 }
 
 void exec_begin(void) {
+    begin(false);
+}
+
+void exec_begin_with(void (*more)(struct command_registry *r)) {
+    more_commands = more;
     begin(false);
 }
 

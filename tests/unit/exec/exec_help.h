@@ -24,7 +24,8 @@ void exec_events(const char *classes);
 /* Every keyspace event is published, and this session subscribes to all of them, in RESP3. */
 void exec_tell(struct session *s);
 
-void exec_begin(void);        /* without a log */
+void exec_begin(void);                                          /* without a log */
+void exec_begin_with(void (*more)(struct command_registry *r)); /* with more commands than these */
 void exec_begin_logged(void); /* with one, in a directory of its own; policy always */
 void exec_end(void);
 
