@@ -10,11 +10,20 @@
 
 enum { COMPARED_MAX = 16 };
 
+/* A table: whether the pattern from i on matches the text from j on. */
 static bool plain_match(const char *p, size_t np, const char *t, size_t nt) {
-    if (np == 0) return nt == 0;
-    if (*p == '*')
-        return plain_match(p + 1, np - 1, t, nt) || (nt && plain_match(p, np, t + 1, nt - 1));
-    return nt && (*p == '?' || *p == *t) && plain_match(p + 1, np - 1, t + 1, nt - 1);
+    bool m[COMPARED_MAX + 1][COMPARED_MAX + 1];
+
+    for (size_t i = np + 1; i-- > 0;)
+        for (size_t j = nt + 1; j-- > 0;) {
+            if (i == np)
+                m[i][j] = j == nt;
+            else if (p[i] == '*')
+                m[i][j] = m[i + 1][j] || (j < nt && m[i][j + 1]);
+            else
+                m[i][j] = j < nt && (p[i] == '?' || p[i] == t[j]) && m[i + 1][j + 1];
+        }
+    return m[0][0];
 }
 
 static bool is_plain(struct slice s) {
