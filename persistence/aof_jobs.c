@@ -66,7 +66,7 @@ bool aof_job_start(struct aof *a, int (*run)(struct aof_job *)) {
         return true;
     }
     aof_job_release(job);
-    log_warning("Can't start a thread for the AOF's files: %s", strerror(rc));
+    log_warning("Cannot start a thread for the AOF's files: %s", strerror(rc));
     return false;
 }
 

@@ -182,7 +182,7 @@ int64_t process_allow_clients(int64_t maxclients) {
 
 void process_set_thp(bool disable) {
     if (disable && prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) < 0)
-        log_warning("Can't disable transparent huge pages: %s", strerror(errno));
+        log_warning("Cannot disable transparent huge pages: %s", strerror(errno));
 }
 
 /* A number and the text after it; -1: there is none. */

@@ -78,7 +78,7 @@ static void mark(int fd, const struct conf_values *v) {
     uint32_t id = (uint32_t)v->socket_mark_id;
 
     if (id && setsockopt(fd, SOL_SOCKET, SO_MARK, &id, sizeof id) < 0)
-        log_warning("Can't set socket-mark-id: %s", strerror(errno));
+        log_warning("Cannot set socket-mark-id: %s", strerror(errno));
 }
 
 static void add_listener(struct net *n, int fd, enum net_kind kind) {
@@ -243,7 +243,7 @@ static void stand_again(struct net *n, const struct stand *was) {
         int fd = open_one((struct sockaddr *)&was->at[i], was->len[i], (int)n->v->tcp_backlog);
 
         if (fd < 0)
-            log_warning("Can't listen again where it was before: %s", strerror(errno));
+            log_warning("Cannot listen again at the old addresses: %s", strerror(errno));
         else
             add_listener(n, fd, was->kind[i]);
     }
