@@ -14,6 +14,7 @@ ROUNDS   ?= 100
 SECONDS  ?= 60
 SEED     ?= 1
 SEEDS    ?= 1000000
+PROGRAMS ?= 1000
 O        := $(BUILD)/$(FLAVOUR)
 BIN      := $(if $(filter release,$(FLAVOUR)),$(BUILD),$(O))
 
@@ -161,7 +162,7 @@ help:
 	@echo 'make unit-LAYER builds and runs the unit tests of one layer: $(UNIT_LAYERS)'
 	@echo 'make FLAVOUR=dev ... builds quickly (-O1) and checks more; V=1 shows the commands'
 	@echo 'make compile_commands.json   for editors; make lint-all forgets which files were clean'
-	@echo 'make unit | system | lint | asan | ubsan | tsan | crash ROUNDS=n | powercut SEEDS=n | fuse SECONDS=n | differential SECONDS=n SEED=s | fuzz TARGET=x SECONDS=n | fuzz-coverage | clients | bench | reference | install | clean'
+	@echo 'make unit | system | lint | asan | ubsan | tsan | crash ROUNDS=n | powercut SEEDS=n | turns PROGRAMS=n | fuse SECONDS=n | differential SECONDS=n SEED=s | fuzz TARGET=x SECONDS=n | fuzz-coverage | clients | bench | reference | install | clean'
 
 setup:
 	@tools/setup

@@ -345,12 +345,15 @@ static void on_wake(void *arg) {
     engine_on_log_progress(&a->engine);
 }
 
+enum { SLICE_NS = 5 * 1000 * 1000 };
+
 static void build(struct app *a) {
     CHECK(loop_init(&a->loop) == 0);
     app_wire(a);
     loop_before_wait(&a->loop, before_wait, a);
     loop_after_wait(&a->loop, after_wait, a);
     a->engine.hooks.serve_within = serve_within;
+    a->engine.slice_ns = SLICE_NS;
     loop_on_wake(&a->loop, on_wake, a);
     a->blocked.fn = on_blocked_deadline;
     a->blocked.arg = a;

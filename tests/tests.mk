@@ -24,6 +24,11 @@ $(T)/probe.so: tests/sandbox/probe.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -O2 -g -fPIC -shared -o $@ $<
 
+# All orders in which the bytes of a few clients fall into turns of the loop.
+$(T)/try-turns: $(call objs,tests/turns) $(O)/tests/kit/resp3.o $(ALL_LIBS)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(LINK) -o $@ $^ $(SYS_LIBS)
+
 # The simulated disk: what the simulation provides instead of the C library and of the system.
 SIM_WRAPS := pthread_create pthread_join pthread_detach pthread_setname_np pthread_sigmask \
     pthread_mutex_init pthread_mutex_destroy pthread_mutex_lock pthread_mutex_trylock \
@@ -44,7 +49,7 @@ $(T)/disk_fuse: $(O)/tests/fuse/disk_fuse.o $(patsubst %,$(O)/tests/sim/%.o,disk
 
 include tests/fuzz/fuzz.mk
 
-TEST_PROGRAMS := $(T)/fuzz-replay $(UNIT_BINS) $(T)/kit-self $(T)/system-tests $(T)/crash-client $(T)/faults.so $(T)/probe.so $(T)/powercut
+TEST_PROGRAMS := $(T)/fuzz-replay $(UNIT_BINS) $(T)/kit-self $(T)/system-tests $(T)/crash-client $(T)/faults.so $(T)/probe.so $(T)/powercut $(T)/try-turns
 
 # What the test programs need to know, and how sanitizers report. A server looks for leaks when it
 # stops; a Criterion program does not, it would find the framework's.
@@ -63,7 +68,7 @@ FILE_SUITES := 'golden=tests/golden/replay.py' 'facts=tests/facts/facts.py' 'row
     'real-files=tests/files/load.py' 'rdb-files=tests/files/rdb.py' 'check-rdb=tests/files/check_rdb.py' 'damaged-files=tests/files/crash.py' \
     'damaged-marks=tests/files/marks.py' 'repairs=tests/files/repairs.py --rounds 2' 'crash-points=tests/steps/steps.py'
 OTHER_SUITES := 'interop=tests/interop/interop.py' 'migrate=tests/interop/migrate.py' 'backup=tests/interop/backup.py' 'recover=tests/interop/recover.py' 'redis-cli=tests/interop/clients.py' 'clients=tests/clients/clients.py' 'tls=tests/tls/tls.py' 'sandbox=tests/sandbox/sandbox.py' \
-    'fuzz-targets=$(T)/fuzz-replay tests/fuzz/corpus' 'fuzz-restore=tests/fuzz/restore.py --rounds 40' 'fuzz-files=tests/fuzz/files.py --rounds 2000' 'fuzz-scripts=tests/fuzz/scripts.py --rounds 20' 'fuzz-patterns=tests/fuzz/patterns.py --rounds 2' 'fuzz-framing=tests/fuzz/framing.py --rounds 10' 'fuzz-clients=tests/fuzz/clients.py --seconds 12' \
+    'turns=$(T)/try-turns --programs 60' 'fuzz-targets=$(T)/fuzz-replay tests/fuzz/corpus' 'fuzz-restore=tests/fuzz/restore.py --rounds 40' 'fuzz-files=tests/fuzz/files.py --rounds 2000' 'fuzz-scripts=tests/fuzz/scripts.py --rounds 20' 'fuzz-patterns=tests/fuzz/patterns.py --rounds 2' 'fuzz-framing=tests/fuzz/framing.py --rounds 10' 'fuzz-clients=tests/fuzz/clients.py --seconds 12' \
     'differential=tests/differential/differential.py --worlds 12 --seconds 60' 'reload=tests/differential/reload.py' 'acl=tests/differential/acl.py' 'crowd=tests/differential/crowd.py --worlds 25 --seconds 60' 'watch=tests/differential/watch.py --seconds 8' \
     'faults=tests/faults/faults.py' 'loop=tests/faults/loop.py' 'directory=tests/faults/directory.py' 'soak=tests/soak/soak.py --seconds 20' 'powercut=$(T)/powercut --jobs 2 --seeds 30000' 'powercut-sweep=$(T)/powercut --sweep --jobs 2 --seeds 12800' 'outage=$(T)/powercut --outage --jobs 2 --seeds 100' 'model=tests/model/model.py' 'attacks=tests/attacks/attacks.py' 'kill-9=tests/crash/crash.py --rounds 6'
 
@@ -96,6 +101,10 @@ powercut: $(T)/powercut
 	    'powercut-sweep=$(T)/powercut --sweep --jobs 2 --seeds $(SEEDS) --from $(SEED)' \
 	    'outage=$(T)/powercut --outage --jobs 2 --seeds $$(( $(SEEDS) / 100 )) --from $(SEED)'
 
+# All orders of programs from SEED on; each has up to 200,000.
+turns: $(T)/try-turns
+	@$(RUN) 'turns=$(T)/try-turns --programs $(PROGRAMS) --seed $(SEED) --orders 200000'
+
 # Needs Spin (tools/setup --test).
 model:
 	@$(RUN) 'model=tests/model/model.py'
@@ -112,10 +121,10 @@ differential: all
 	    'crowd=tests/differential/crowd.py --seconds $(SECONDS) --seed $(SEED)'
 
 # asan and ubsan: everything that feeds the server input, well-formed and not.
-test-in-flavour: all $(T)/fuzz-replay $(UNIT_BINS) $(T)/kit-self $(T)/system-tests $(T)/crash-client
+test-in-flavour: all $(T)/fuzz-replay $(T)/try-turns $(UNIT_BINS) $(T)/kit-self $(T)/system-tests $(T)/crash-client
 	@$(RUN) $(UNIT_SUITES) $(SYSTEM_SUITE) $(FILE_SUITES) 'tls=tests/tls/tls.py' \
 	    'interop=tests/interop/interop.py --rounds 6' 'kill-9=tests/crash/crash.py --rounds 2' \
-	    'fuzz-targets=$(T)/fuzz-replay tests/fuzz/corpus' 'fuzz-restore=tests/fuzz/restore.py --rounds 20' 'fuzz-files=tests/fuzz/files.py --rounds 500' 'fuzz-scripts=tests/fuzz/scripts.py --rounds 20' 'fuzz-patterns=tests/fuzz/patterns.py --rounds 2' 'fuzz-framing=tests/fuzz/framing.py --rounds 3' 'fuzz-clients=tests/fuzz/clients.py --seconds 20'
+	    'turns=$(T)/try-turns --programs 20' 'fuzz-targets=$(T)/fuzz-replay tests/fuzz/corpus' 'fuzz-restore=tests/fuzz/restore.py --rounds 20' 'fuzz-files=tests/fuzz/files.py --rounds 500' 'fuzz-scripts=tests/fuzz/scripts.py --rounds 20' 'fuzz-patterns=tests/fuzz/patterns.py --rounds 2' 'fuzz-framing=tests/fuzz/framing.py --rounds 3' 'fuzz-clients=tests/fuzz/clients.py --seconds 20'
 
 # tsan: only ordinary programs; Criterion's sandbox does not start under it. A report of the
 # thread sanitizer in a server's log fails the suite that ran the server.
@@ -126,4 +135,4 @@ test-tsan: all $(T)/crash-client
 fuse: all $(T)/disk_fuse
 	@$(RUN) 'fuse=tests/fuse/twice.py --seconds $(SECONDS) --seed $(SEED)'
 
-.PHONY: $(UNIT_TARGETS) fuse test test-all unit system golden crash powercut model soak differential clients test-in-flavour test-tsan
+.PHONY: $(UNIT_TARGETS) fuse turns test test-all unit system golden crash powercut model soak differential clients test-in-flavour test-tsan

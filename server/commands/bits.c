@@ -3,9 +3,12 @@
 
 #include "conf/conf.h"
 #include "server/commands/commands.h"
+#include "server/commands/repeats.h"
 #include "server/commands/support.h"
 #include "storage/base/mem.h"
 #include "storage/base/num.h"
+
+#include <stdlib.h>
 
 /* ---------------------------------------------------------------- counting */
 
@@ -267,6 +270,28 @@ static uint8_t *combine_all(enum bitop op, const struct slice *src, int nsrc, si
     return out;
 }
 
+static int by_place(const void *a, const void *b) {
+    const struct slice *x = a, *y = b;
+
+    return (x->p > y->p) - (x->p < y->p);
+}
+
+/* Each source once; for XOR, two that are the same cancel each other. Returns how many are left, at
+ * least one. The order of sources is of no account. */
+static int drop_repeats(enum bitop op, struct slice *src, int nsrc) {
+    int n = 0, next;
+
+    if (nsrc < REPEATS_MIN) return nsrc;
+    qsort(src, (size_t)nsrc, sizeof *src, by_place);
+    for (int i = 0; i < nsrc; i = next) {
+        for (next = i + 1; next < nsrc && src[next].p == src[i].p; next++) {
+        }
+        if (op != BITOP_XOR || (next - i) % 2) src[n++] = src[i];
+    }
+    if (n == 0) src[n++] = SLICE("");
+    return n;
+}
+
 /* Looks the sources up; their longest length in *n. False: one is no string. */
 static bool find_sources(struct call *x, struct slice *src, int nsrc, size_t *n) {
     *n = 0;
@@ -304,7 +329,8 @@ static int cmd_bitop(struct call *x) {
         return reply_err(x, "ERR BITOP NOT must be called with a single source key.");
     src = mem_alloc((size_t)nsrc * sizeof *src);
     if (!find_sources(x, src, nsrc, &n)) goto out;
-    if (n) result = combine_all(op, src, nsrc, n);
+    nsrc = drop_repeats((enum bitop)op, src, nsrc);
+    if (n) result = combine_all((enum bitop)op, src, nsrc, n);
     store_bits(x, result, n);
     reply_int(&x->r, (int64_t)n);
     rc = 0;

@@ -6,6 +6,7 @@
 #include "storage/ds/hyperloglog.h"
 #include "conf/conf.h"
 #include "server/commands/commands.h"
+#include "server/commands/repeats.h"
 #include "server/commands/support.h"
 #include "storage/base/num.h"
 #include "storage/base/rng.h"
@@ -123,18 +124,22 @@ static int cmd_pfadd(struct call *x) {
 /* The registers of all that arguments `from` and on name, the largest of each. False: answered with
  * an error. *any_dense: one of them is. */
 static bool merge_args(struct call *x, int from, uint8_t max[HLL_REGISTERS], bool *any_dense) {
+    struct repeats repeats;
+    bool ok = true;
+
     memset(max, 0, HLL_REGISTERS);
-    for (int i = from; i < x->argc; i++) {
+    repeats_init(&repeats, (size_t)(x->argc - from));
+    for (int i = from; i < x->argc && ok; i++) {
         struct ref r = lookup_read(x, i);
 
-        if (!check_hll(x, &r)) return false;
-        if (!r.e) continue;
+        ok = check_hll(x, &r);
+        if (!ok || !r.e || repeats_has(&repeats, r.e)) continue;
         if (hll_is_dense(entry_string(r.e))) *any_dense = true;
-        if (hll_merge(max, entry_string(r.e))) continue;
-        reply_err(x, ERR_CORRUPT);
-        return false;
+        ok = hll_merge(max, entry_string(r.e));
+        if (!ok) reply_err(x, ERR_CORRUPT);
     }
-    return true;
+    repeats_release(&repeats);
+    return ok;
 }
 
 /* A count that had to be made is kept in the string, which is a change of its bytes. */

@@ -8,6 +8,7 @@
  */
 #include "conf/conf.h"
 #include "server/commands/commands.h"
+#include "server/commands/repeats.h"
 #include "server/commands/set.h"
 #include "storage/base/mem.h"
 
@@ -39,6 +40,18 @@ static bool open_sources(struct call *x, int first, size_t n, struct sources *s)
         s->missing += r.e == NULL;
     }
     return true;
+}
+
+/* Each set once, from source `from` on. */
+static void drop_repeats(struct sources *s, size_t from) {
+    struct repeats r;
+    size_t n = from;
+
+    repeats_init(&r, s->n);
+    for (size_t i = from; i < s->n; i++)
+        if (!repeats_has(&r, s->v[i])) s->v[n++] = s->v[i];
+    s->n = n;
+    repeats_release(&r);
 }
 
 static void add_member(struct members *m, struct lp_value v) {
@@ -145,6 +158,7 @@ static size_t intersect(struct sources *s, size_t limit, struct members *out) {
     size_t n = 0;
 
     if (s->missing) return 0;
+    drop_repeats(s, 0);
     sort_by_size(s, 0, false);
     it.e = s->v[0];
     f = make_finders(s->v + 1, s->n - 1, it.e);
@@ -276,10 +290,11 @@ static struct entry *make_from(struct call *x, struct members *m) {
 }
 
 /* Of many sets: by adding all of them. */
-static struct entry *make_union(struct call *x, const struct sources *s) {
+static struct entry *make_union(struct call *x, struct sources *s) {
     struct addition a = {set_new_empty(x->argv[1]), set_rules(x), false};
     size_t largest = 0;
 
+    drop_repeats(s, 0);
     for (size_t i = 0; i < s->n; i++)
         if (s->v[i] && set_len(s->v[i]) > largest) largest = set_len(s->v[i]);
     if (largest > a.rules.max_listpack) set_expect(a.to, largest, &a.rules);
@@ -348,6 +363,7 @@ static void look_for_difference(struct sources *s, struct members *out) {
     if (!s->v[0]) return;
     for (size_t i = 1; i < s->n; i++)
         if (s->v[i] == s->v[0]) return;
+    drop_repeats(s, 1);
     sort_by_size(s, 1, true);
     gather_rest(s->v[0], s->v + 1, s->n - 1, out);
 }
@@ -363,6 +379,7 @@ static struct entry *make_difference(struct call *x, struct sources *s) {
     a.to = set_new_empty(x->argv[1]);
     set_each(s->v[0], add_visit, &a);
     a.remove = true;
+    drop_repeats(s, 1);
     for (size_t i = 1; i < s->n && set_len(a.to) > 0; i++)
         if (s->v[i]) set_each(s->v[i], add_visit, &a);
     return a.to;

@@ -7,6 +7,7 @@
  * depend on the order of adding.
  */
 #include "server/commands/commands.h"
+#include "server/commands/repeats.h"
 #include "server/commands/zset_source.h"
 #include "storage/base/mem.h"
 
@@ -187,7 +188,30 @@ static void subtract(struct slice member, double score, void *arg) {
     zset_build_add(&c->result, member, score);
 }
 
+/* Whether a source that comes again changes nothing. A sum counts it again, and a weight can make
+ * scores that are no numbers. */
+static bool may_drop(const struct combination *c) {
+    if (c->op == DIFFERENCE || c->how & COUNTING) return true;
+    if (c->aggregate == SUM) return false;
+    for (int i = 0; i < c->n; i++)
+        if (c->v[i].weight != 1) return false;
+    return true;
+}
+
+static void drop_repeats(struct combination *c) {
+    int n = c->op == DIFFERENCE; /* the first one of a difference is another matter */
+    struct repeats r;
+
+    if (!may_drop(c)) return;
+    repeats_init(&r, (size_t)c->n);
+    for (int i = n; i < c->n; i++)
+        if (!repeats_has(&r, c->v[i].e)) c->v[n++] = c->v[i];
+    c->n = n;
+    repeats_release(&r);
+}
+
 static void compute(struct combination *c) {
+    drop_repeats(c);
     if (c->op == DIFFERENCE) {
         zset_source_each(&c->v[0], subtract, c);
         return;

@@ -187,14 +187,23 @@ static void protocol_error(struct session *s, const char *error) {
     s->ops->close(s, true);
 }
 
-/* Executes a parsed group; returns the input used up. */
+/* When one client has held the loop for long enough: after a slice, or after a tenth of one if the
+ * turn has already lasted for more, so that many clients together do not hold it either. */
+static inline uint64_t end_of_slice(struct engine *e, uint64_t now_ns) {
+    if (!e->slice_ns) return UINT64_MAX;
+    if (!e->turn_began_ns) e->turn_began_ns = now_ns;
+    return now_ns + (now_ns - e->turn_began_ns > e->slice_ns ? e->slice_ns / 10 + 1 : e->slice_ns);
+}
+
+/* Executes a parsed group, or the part for which there is time; returns the input used up. */
 static size_t run_group(struct engine *e, struct session *s, char *in, struct group *g,
-                        uint64_t *clock_ns) {
+                        uint64_t until_ns, uint64_t *clock_ns) {
     for (size_t i = 0; i < g->n; i++) {
         struct pending *p = &g->v[i];
         struct call x;
 
         if (s->state != SESSION_ACTIVE) return p->offset;
+        if (__builtin_expect(*clock_ns >= until_ns, 0)) return p->offset;
         if (p->req.argc == 0) continue;
         if (park(e, s, p)) return p->offset;
         call_init(&x, s, FROM_CLIENT, p->cmd, (int)p->req.argc, g->args->v + p->req.first);
@@ -216,7 +225,7 @@ static size_t run_group(struct engine *e, struct session *s, char *in, struct gr
 
 size_t engine_feed(struct engine *e, struct session *s, char *in, size_t n, size_t *need) {
     struct group g;
-    uint64_t clock_ns = clock_real_ns();
+    uint64_t clock_ns = clock_real_ns(), until_ns = end_of_slice(e, clock_ns);
     size_t used = 0;
 
     *need = 1;
@@ -229,12 +238,14 @@ size_t engine_feed(struct engine *e, struct session *s, char *in, size_t n, size
         size_t took;
 
         parse_group(e, s, in + used, n - used, &g);
-        took = run_group(e, s, in + used, &g, &clock_ns);
+        took = run_group(e, s, in + used, &g, until_ns, &clock_ns);
         used += took;
-        if (s->state != SESSION_ACTIVE) {
-            /* Commands that were parsed but not run are parsed again, and so is the beginning of
-             * one that followed them. */
-            if (took < g.bytes) request_partial_free(&s->partial);
+        /* Commands that were parsed but not run are parsed again, and so is the beginning of one
+         * that followed them. */
+        if (took < g.bytes) request_partial_free(&s->partial);
+        if (s->state != SESSION_ACTIVE) break;
+        if (took < g.bytes || (g.bytes && used < n && clock_ns >= until_ns)) {
+            *need = 0;
             break;
         }
         if (g.bad) {

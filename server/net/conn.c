@@ -96,6 +96,17 @@ void conn_read_on(struct conn *c) {
     loop_hurry(c->n->loop);
 }
 
+/* There are commands in its input for which there was no time in this turn. */
+static bool is_held_up(const struct conn *c) {
+    return c->need == 0 && c->in.n > 0;
+}
+
+static void go_on_next_turn(struct conn *c) {
+    if (!c->reading || !list_empty(&c->ready)) return;
+    list_append(&c->n->read_on, &c->ready);
+    loop_hurry(c->n->loop);
+}
+
 /* ---------------------------------------------------------------- what sessions ask for */
 
 static void wake(struct session *s) {
@@ -182,6 +193,7 @@ static void after_feed(struct conn *c) {
                     (unsigned long long)c->s.id, c->in.n);
         conn_shut(c);
     }
+    if (is_held_up(c)) go_on_next_turn(c);
     if (c->tls) conn_read_on(c);
 }
 
@@ -273,24 +285,52 @@ static void read_tls(struct conn *c) {
     if (held_up && c->fd >= 0) conn_enter(c, CONN_TO_FLUSH);
 }
 
-static void serve(struct list *ready) {
-    while (!list_empty(ready)) {
-        struct conn *c = list_entry(ready->next, struct conn, ready);
+static void serve_first(struct list *ready) {
+    struct conn *c = list_entry(ready->next, struct conn, ready);
 
-        list_remove(&c->ready);
-        if (c->feeding) continue; /* it will be reported as readable again */
-        if (c->tls)
-            read_tls(c);
-        else
-            read_some(c);
-    }
+    list_remove(&c->ready);
+    if (c->feeding) return; /* it will be reported as readable again */
+    if (is_held_up(c))
+        feed_kept(c);
+    else if (c->tls)
+        read_tls(c);
+    else
+        read_some(c);
 }
 
-/* Clients that wait for the disk in any case come last, so the others get their replies earlier. */
+static void serve(struct list *ready) {
+    while (!list_empty(ready)) serve_first(ready);
+}
+
+/* Clients that have had their part of an earlier turn have one slice of this turn in all: however
+ * many they are, others do not wait longer. Those that were not served are first next time. */
+static void serve_on(struct net *n) {
+    uint64_t began_ns = clock_real_ns();
+    struct list now;
+
+    n->e->turn_began_ns = 0;
+    list_init(&now);
+    list_splice(&now, &n->read_on);
+    while (!list_empty(&now)) {
+        serve_first(&now);
+        if (n->e->slice_ns && clock_real_ns() - began_ns >= n->e->slice_ns) break;
+    }
+    if (list_empty(&now)) return;
+    list_splice(&now, &n->read_on);
+    list_splice(&n->read_on, &now);
+    loop_hurry(n->loop);
+}
+
+/* Clients that are held up, or wait for the disk in any case, come last, so the others get their
+ * replies earlier. */
 void net_serve(struct net *n) {
-    list_splice(&n->readable, &n->read_on);
-    if (!list_empty(&n->readable)) n->served_ms = clock_cached_ms();
+    if (!list_empty(&n->readable) || !list_empty(&n->read_on)) n->served_ms = clock_cached_ms();
+    n->e->turn_began_ns = 0;
     serve(&n->readable);
+    if (!list_empty(&n->read_on)) {
+        conn_flush_ready(n);
+        serve_on(n);
+    }
     if (!list_empty(&n->patient)) {
         conn_flush_ready(n);
         serve(&n->patient);

@@ -5,6 +5,7 @@ libraries of scripts. Each is answered in its time, and the others are served.
 import random
 
 from target import Failed, Others, ReplyError, Target, check, encode
+from resp import value  # target.py has set the path
 
 SECONDS = 5  # of CPU for one request
 
@@ -298,7 +299,62 @@ def prefixes_of_many_clients():
     return "100 x 1000 in %.0f ms, 2000 writes in %.0f ms" % (many[0] * 1000, many[1] * 1000)
 
 
+# ---------------------------------------------------------------- much at once
+
+def pipelines_that_take_long():
+    """Commands that take a millisecond each, 2,000 of them in one packet; inside of others' turns too."""
+    with Target() as s:
+        c = s.conn()
+        c.call("SETRANGE", "big", 12 * 1024 * 1024 - 1, "x")
+        with Others(s, 500) as o:
+            at = s.cpu_s()
+            for _ in range(2):
+                check(c.pipeline([["BITCOUNT", "big"]] * 2000) == [4] * 2000, "the replies are wrong")
+            took = s.cpu_s() - at
+        check(took > 0.5, "it took %.2f s only" % took)
+    return "%.1f s of CPU; %s" % (took, o)
+
+
+def many_pipelines_that_take_long():
+    """The same of 150 clients at once: together they hold the loop no longer than one."""
+    with Target() as s:
+        s.conn().call("SETRANGE", "big", 6 * 1024 * 1024 - 1, "x")
+        with Others(s, 300) as o:
+            conns, at = [s.conn() for _ in range(150)], s.cpu_s()
+            for c in conns:
+                c.send(encode(["BITCOUNT", "big"]) * 50)
+            for c in conns:
+                check([value(c.read()) for _ in range(50)] == [4] * 50, "the replies are wrong")
+            took = s.cpu_s() - at
+        check(took > 0.5, "it took %.2f s only" % took)
+    return "%.1f s of CPU; %s" % (took, o)
+
+
+def values_named_often():
+    """One request that names a value of 100,000 members, or of 16 MB, thousands of times."""
+    with Target() as s, Others(s, 2000) as o:
+        c, worst = s.conn(), (0, "")
+        for i in range(0, 100000, 10000):
+            words = ["m%d" % k for k in range(i, i + 10000)]
+            c.pipeline([["SADD", "s"] + words, ["ZADD", "z"] + [w for m in words for w in ("1", m)]])
+        c.call("SADD", "t", "m0", "m1")
+        c.call("SETRANGE", "big", 16 * 1024 * 1024 - 1, "x")
+        c.call("PFADD", "h", *("m%d" % k for k in range(10000)))
+        s_often, z_often, n = ["s"] * 10000, ["z"] * 10000, "10000"
+        for words in (["SUNION"] + s_often, ["SUNIONSTORE", "d"] + s_often, ["SINTER"] + s_often,
+                      ["SINTERCARD", n] + s_often, ["SDIFF", "s"] + ["t"] * 1000000, ["SDIFFSTORE", "d", "t"] + s_often,
+                      ["ZUNION", n] + z_often + ["AGGREGATE", "MAX"], ["ZINTERCARD", n] + z_often, ["ZDIFF", n] + z_often,
+                      ["ZDIFF", "500000", "z"] + ["t"] * 499999, ["ZINTERSTORE", "d", n] + z_often + ["AGGREGATE", "MIN"],
+                      ["BITOP", "AND", "d"] + ["big"] * 10000, ["BITOP", "XOR", "d"] + ["big"] * 10001,
+                      ["PFCOUNT"] + ["h"] * 1000000, ["PFMERGE", "d"] + ["h"] * 1000000):
+            worst = max(worst, (timed(s, c, *words)[1], words[0]))
+    return "worst %.0f ms (%s); %s" % (worst[0] * 1000, worst[1], o)
+
+
 CASES = {
+    "values named often": values_named_often,
+    "pipelines that take long": pipelines_that_take_long,
+    "many pipelines that take long": many_pipelines_that_take_long,
     "prefixes of many clients": prefixes_of_many_clients,
     "patterns that explode": patterns_that_explode,
     "keys that collide": keys_that_collide,

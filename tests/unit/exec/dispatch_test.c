@@ -304,6 +304,20 @@ static int replay(const char *a, const char *b, const char *c) {
     return engine_replay(&engine, 1 + (size_t) !!b + (size_t) !!c, argv, &e);
 }
 
+Test(dispatch, a_pipeline_that_takes_long_goes_on_in_the_next_turn) {
+    char in[] = "PING\r\nPING\r\n*1\r\n$4\r\nPI";
+    size_t n = strlen(in), need, used;
+
+    engine.slice_ns = 1;
+    cr_assert_eq(used = engine_feed(&engine, &one, in, n, &need), 6, "one command a slice");
+    cr_assert_eq(need, 0);
+    cr_assert_eq(engine_feed(&engine, &one, in + used, n - used, &need), 6);
+    cr_assert_str_eq(output(&one), "+PONG\r\n+PONG\r\n");
+    used *= 2;
+    cr_assert_eq(engine_feed(&engine, &one, in + used, n - used, &need), 0);
+    cr_assert_gt(need, 0, "what is left is part of a command");
+}
+
 Test(dispatch, the_log_is_replayed_through_the_same_handlers) {
     engine_replay_begin(&engine);
     cr_assert_eq(replay("SET", "k", "5"), 0);
