@@ -162,7 +162,7 @@ help:
 	@echo 'make unit-LAYER builds and runs the unit tests of one layer: $(UNIT_LAYERS)'
 	@echo 'make FLAVOUR=dev ... builds quickly (-O1) and checks more; V=1 shows the commands'
 	@echo 'make compile_commands.json   for editors; make lint-all forgets which files were clean'
-	@echo 'make unit | system | lint | asan | ubsan | tsan | crash ROUNDS=n | powercut SEEDS=n | turns PROGRAMS=n | fuse SECONDS=n | differential SECONDS=n SEED=s | fuzz TARGET=x SECONDS=n | fuzz-coverage | clients | bench | install | clean'
+	@echo 'make unit | system | lint | asan | ubsan | tsan | crash ROUNDS=n | powercut SEEDS=n | turns PROGRAMS=n | fuse SECONDS=n | differential SECONDS=n SEED=s | fuzz TARGET=x SECONDS=n | fuzz-coverage | clients | bench | reference | install | clean'
 
 setup:
 	@tools/setup
@@ -189,6 +189,10 @@ tsan:
 bench: all
 	tools/bench/run
 
+# docs/configuration.md and docs/commands.md, from the tables.
+reference: all
+	@tools/reference
+
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/stet
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
@@ -198,4 +202,4 @@ clean:
 	rm -rf $(BUILD)
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
-.PHONY: all compile_commands.json help setup setup-test run lint lint-all asan ubsan tsan bench install clean
+.PHONY: all compile_commands.json help setup setup-test run lint lint-all asan ubsan tsan bench reference install clean

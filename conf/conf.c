@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * conf - the object: birth, death, and what is read from it.
+ * conf - the object: making and freeing it, reading from it.
  */
 #include "conf/conf_impl.h"
 
@@ -11,7 +11,8 @@
 #include <limits.h>
 #include <unistd.h>
 
-/* The first applier of every conf: what CONFIG GET dir says is where the process is. */
+/* The first applier of every conf: the process changes to the directory that CONFIG GET dir
+ * shows. */
 static int apply_dir(void *arg, const struct conf_values *v, struct err *e) {
     (void)arg;
     if (v->dir.path && chdir(v->dir.path) < 0)

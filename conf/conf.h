@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * conf - the parameters: their values, the configuration file, the command line, and the engine
- * behind CONFIG GET, SET and REWRITE. It knows neither RESP nor what a parameter does.
+ * conf - the parameters: their values, the configuration file, the command line, and the engine of
+ * CONFIG GET, SET and REWRITE. It knows neither RESP nor what a parameter does.
  *
  * Modules read `conf_values(c)->tcp_backlog`: one field a row of params.def, named like the
  * parameter with '_' for '-'. The pointer stays good as long as the conf; strings and lists in it
- * last until the next CONFIG SET of that conf, so who needs one longer copies it.
+ * last until the next CONFIG SET of that conf, so a caller that needs one longer copies it.
  *
  * Main thread only.
  */
@@ -173,10 +173,10 @@ enum conf_err {
     CONF_ERR_LINE,      /* a line of the configuration; conf_report_error() has the whole story */
     CONF_ERR_OPEN,      /* the file, or one that it includes, cannot be read */
     CONF_ERR_UNKNOWN,   /* CONFIG SET of something that does not exist */
-    CONF_ERR_REFUSED,   /* CONFIG SET: immutable, protected, twice the same */
-    CONF_ERR_APPLY,     /* CONFIG SET: an applier said no */
+    CONF_ERR_REFUSED,   /* CONFIG SET: immutable, protected, named twice */
+    CONF_ERR_APPLY,     /* CONFIG SET: an applier refused */
     CONF_ERR_NO_FILE,   /* CONFIG REWRITE without a configuration file */
-    CONF_ERR_REWRITE    /* CONFIG REWRITE: the disk said no */
+    CONF_ERR_REWRITE    /* CONFIG REWRITE: the disk failed */
 };
 
 /* The command line of a server: `[FILE] [--name value ...] [-]`, argv[0] being the program. The
@@ -189,17 +189,17 @@ int conf_load_args(struct conf *c, int argc, char **argv, struct err *e);
 /* The same for a text in the form of a configuration file. */
 int conf_load_text(struct conf *c, struct slice text, struct err *e);
 
-/* Prints what failed in Redis' words. CONF_ERR_LINE: the "FATAL CONFIG FILE ERROR" block, meant
- * for standard error. CONF_ERR_OPEN: one line, which callers may prefer to log. */
+/* Prints the failure in Redis' words. CONF_ERR_LINE: the "FATAL CONFIG FILE ERROR" block, meant for
+ * standard error. CONF_ERR_OPEN: one line, which callers may prefer to log. */
 void conf_report_error(const struct conf *c, FILE *out);
 
 /* Absolute path of the configuration file, or NULL. */
 const char *conf_path(const struct conf *c);
 
-/* What the operating system gave for `port auto`. */
+/* Sets the port that the operating system gave for `port auto`. */
 void conf_set_bound_port(struct conf *c, int port);
 
-/* Lines that are no parameters, in the order of the file, for those who understand them:
+/* Lines that are no parameters, in the order of the file, for the modules that understand them:
  * user, rename-command, loadmodule. argv[0] is the name, in lower case. */
 struct conf_directive {
     size_t argc;
@@ -246,8 +246,8 @@ int conf_set(struct conf *c, const struct slice *pairs, size_t npairs, bool loca
 /* The value must not be shown in logs, MONITOR and so on. */
 bool conf_is_sensitive(struct slice name);
 
-/* A change of it is recorded in the log: a secret, where files go, which clients may connect, what
- * is promised of the data. */
+/* A change of it is recorded in the server log: a secret, where files go, which clients may
+ * connect, what is promised of the data. */
 bool conf_is_audited(struct slice name);
 
 /* The value of aof-history-keep: a size ("512mb") or a time ("90s", "30min", "12h", "7d"); the
@@ -263,8 +263,8 @@ bool conf_denied_while_loading(struct slice name);
 typedef void (*conf_emit_fn)(void *ctx, struct slice line);
 typedef void (*conf_lines_fn)(void *arg, conf_emit_fn emit, void *ctx);
 
-/* Who owns a directive (the ACL: "user") says what it looks like today. Without an owner the
- * lines of the file stay. */
+/* The owner of a directive (the ACL: "user") emits its present lines. Without an owner the lines of
+ * the file stay. */
 void conf_on_rewrite(struct conf *c, const char *directive, conf_lines_fn fn, void *arg);
 
 /* Writes the present values into the configuration file: lines are replaced where they stand,

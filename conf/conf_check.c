@@ -15,7 +15,7 @@ static int check_hz(const struct conf_assign *a) {
     return 0;
 }
 
-/* Two rounds of what winds it up have to fit in. */
+/* Two rounds of the cron, which restarts the watchdog, must fit in. */
 static int check_watchdog(const struct conf_assign *a) {
     int64_t least = 2 * (1000 / (a->v->hz > 0 ? a->v->hz : 1));
 
@@ -23,7 +23,7 @@ static int check_watchdog(const struct conf_assign *a) {
     return 0;
 }
 
-/* A smaller backlog is good for nothing. */
+/* A smaller backlog is useless. */
 static int check_backlog(const struct conf_assign *a) {
     if (a->v->repl_backlog_size < 16384) a->v->repl_backlog_size = 16384;
     return 0;
@@ -41,7 +41,7 @@ static int check_basename_given(const struct conf_assign *a) {
     return check_basename(a);
 }
 
-/* A title must not come out empty, and what stands in braces must be known. */
+/* The title must not become empty, and the words in braces must be known. */
 static int check_title(const struct conf_assign *a) {
     static const char *const known[] = {"title",    "listen-addr", "server-mode", "port",
                                         "tls-port", "unixsocket",  "config-file"};
@@ -95,7 +95,7 @@ static int check_nodename(const struct conf_assign *a) {
     return 0;
 }
 
-/* A file that asks for it must not keep the server from starting; who asks at run time, as test
+/* A file that asks for it must not keep the server from starting; a request at run time, as test
  * suites do to see whether it is there, gets the truth. */
 static int check_defrag(const struct conf_assign *a) {
     if (!a->loading && a->v->activedefrag)

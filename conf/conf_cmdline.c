@@ -2,10 +2,10 @@
  *
  * conf_cmdline - the command line as lines of a configuration.
  *
- * Each `--name` begins a line and the words behind it are its values, quoted. The word directly
- * behind a name is a value even if it begins with "--"; after one value such a word is the next
- * name. `--save` is the exception: followed by an option or by nothing it means the empty value.
- * A word like "--maxmemory 700mb", with a blank inside, is name and value at once.
+ * Each `--name` begins a line and the words after it are its values, quoted. The word directly
+ * after a name is a value even if it begins with "--"; after one value such a word is the next
+ * name. `--save` is the exception: followed by an option or by nothing it means the empty value. A
+ * word like "--maxmemory 700mb", with a blank inside, is name and value at once.
  */
 #include "conf/conf_impl.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * conf_impl - what the files of conf/ share: the rows of the table, the operations on a value,
- * and the object itself. Nobody else includes this.
+ * conf_impl - what the files of conf/ share: the rows of the table, the operations on a value, and
+ * the object itself. No other folder includes it.
  *
  * A change never works on the live values: it is made on a copy (conf_values_copy), which then
  * changes places with the live ones or is thrown away. So every operation here may fail half-way.
@@ -30,7 +30,7 @@ enum conf_flag {
     CONF_RELOAD = 1 << 9,        /* appliers run even if the value is the same (a file's name) */
     CONF_DENY_LOADING = 1 << 10, /* not while the data set is being loaded */
     CONF_QUOTED = 1 << 11,       /* a SPECIAL value that a file has in quotes */
-    CONF_AUDITED = 1 << 12,      /* CONFIG SET of it is recorded in the log, without the value */
+    CONF_AUDITED = 1 << 12,      /* CONFIG SET of it goes to the server log, without the value */
     CONF_WITH_AOF = CONF_GROUP_AOF << CONF_GROUP_SHIFT,
     CONF_WITH_TLS = CONF_GROUP_TLS << CONF_GROUP_SHIFT
 };

@@ -29,7 +29,7 @@ struct line {
 
 static int load_text(struct load *l, struct slice text);
 
-/* ---- how it failed */
+/* ---- reporting errors */
 
 int conf_fail(struct conf *c, enum conf_err code, size_t line, const char *text, const char *reason,
               struct err *e) {
@@ -147,7 +147,7 @@ static const struct directive {
     {"rename-command", 3, 3, true},
     {"user", 2, SIZE_MAX, true},
     {"loadmodule", 2, SIZE_MAX, true},
-    /* Parameters of long ago that may stand in old files: read and forgotten. */
+    /* Parameters of old versions: accepted and ignored. */
     {"list-max-ziplist-entries", 2, 2, false},
     {"list-max-ziplist-value", 2, 2, false},
 };
@@ -230,7 +230,7 @@ static int load_text(struct load *l, struct slice text) {
     return rc;
 }
 
-/* What can only be said when everything was read. */
+/* Checks that need the whole configuration. */
 static int check_whole(struct conf *c, struct err *e) {
     const struct conf_values *v = &c->values;
     int fd;

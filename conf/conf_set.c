@@ -89,7 +89,7 @@ static bool may_set_protected(const struct conf *c, bool local) {
     return access == CONF_ACCESS_YES || (access == CONF_ACCESS_LOCAL && local);
 }
 
-/* The first pair that is wrong decides about the error, whatever is wrong with it. */
+/* The first wrong pair decides the error, whatever is wrong with it. */
 static int find_rows(struct set *t, const struct slice *pairs, bool local) {
     for (size_t i = 0; i < t->n; i++) {
         struct setting *s = &t->s[i];
@@ -160,7 +160,7 @@ static const struct conf_applier **due_appliers(const struct set *t, size_t *cou
     return due;
 }
 
-/* Which of the command's names to blame for an applier: the one that it hangs on. */
+/* The name to report for an applier that has refused: the one that it is registered for. */
 static const char *name_of(const struct set *t, const struct conf_applier *a) {
     for (size_t i = 0; i < t->n; i++)
         if (t->s[i].row == a->row) return t->s[i].name;

@@ -99,7 +99,8 @@ static void secret_format(const void *field, struct bytes *out) {
 const struct conf_ops conf_secret_ops = {secret_set, secret_format, secret_own, secret_release,
                                          NULL};
 
-/* ---- dir: checked and made absolute here; who commits the values changes the directory */
+/* ---- dir: checked and made absolute here; the code that commits the values changes the
+ * directory */
 
 static void dir_release(void *field) {
     mem_free((char *)((struct conf_dir *)field)->path);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * conf_words - the words of a line.
+ * conf_words - splits a line of a configuration file into words, with quotes and escapes, and a
+ * value at its blanks. A quote may begin inside a word; its end must end the word.
  */
 #include "conf/conf_impl.h"
 
@@ -40,7 +41,7 @@ static int hex_digit(char c) {
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* An escape in double quotes; s begins behind the backslash. Returns how much of s it took. */
+/* An escape in double quotes; s begins after the backslash. Returns how much of s it took. */
 static size_t unescape(struct slice s, struct bytes *out) {
     static const char names[] = "nrtba", meanings[] = "\n\r\t\b\a";
     const char *at;
@@ -54,7 +55,7 @@ static size_t unescape(struct slice s, struct bytes *out) {
     return 1;
 }
 
-/* The quoted part that begins behind s.p[0], which is the quote. Returns the length with both
+/* The quoted part that begins after s.p[0], which is the quote. Returns the length with both
  * quotes, 0 if the second one is missing or is followed by anything but a blank. */
 static size_t quoted(struct slice s, struct bytes *out) {
     char quote = s.p[0];

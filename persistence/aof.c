@@ -67,7 +67,7 @@ static void batch_begin(struct aof *a) {
     a->body = a->buf.n;
 }
 
-/* What stands before commands for database `db`: the time, SELECT. */
+/* Appends what commands for database `db` need before them: the time, SELECT. */
 static void prepare_append(struct aof *a, int db) {
     if (a->buf.n == 0) batch_begin(a);
     if (a->o.timestamps && clock_cached_ms() / 1000 != a->ts_sec) {
@@ -103,8 +103,8 @@ void aof_append_group(struct aof *a, int db, int last_db, const struct bytes *re
     count_appended(a);
 }
 
-/* While enabling there is no file before the fork, and what was done by then is in the base. The
- * fork of a rewrite that began while the AOF was off does not count. */
+/* While the AOF is being enabled, there is no file before the fork, because earlier commands go to
+ * the base. The fork of a rewrite that began while the AOF was off does not count. */
 static bool has_no_file_yet(const struct aof *a) {
     bool forked = a->purpose == RW_FOR_ENABLE && (a->rw == RW_CHILD || a->rw == RW_PUBLISH);
 
@@ -240,7 +240,7 @@ static void note_write_error(struct aof *a, int before) {
         log_warning("AOF write error looks solved. The server can write again.");
 }
 
-/* While the AOF is off, or not yet on, nothing was promised of the file: the writer forgets it. */
+/* While the AOF is off, or not yet on, no promise depends on the file: the writer drops it. */
 static void leave_failed_file(struct aof *a) {
     log_warning("fsync of the AOF failed while it was %s: %s", aof_phase_name[a->phase],
                 strerror(a->st.sync_error));
@@ -275,7 +275,7 @@ void aof_on_wake(struct aof *a) {
     if (a->st.sync_error && a->phase <= AOF_ENABLING) leave_failed_file(a);
     if (a->st.sync_error && a->phase == AOF_ON) {
         note_lost_file(a);
-        a->retry_at_us = 0; /* rewrites that failed before may have put it off by an hour */
+        a->retry_at_us = 0; /* earlier failures of rewrites may have delayed it by an hour */
         aof_enter(a, AOF_RECOVERING, "a sync failed");
         if (a->rw != RW_IDLE && a->purpose != RW_FOR_RECOVERY)
             aof_rewrite_abort(a, "a sync failed");
@@ -284,7 +284,8 @@ void aof_on_wake(struct aof *a) {
     aof_backup_step(a);
 }
 
-/* Vouches for what an idle log holds, so that damage to it can be told from a torn tail. */
+/* Writes a synced mark while the AOF is idle, so that damage before it can be told from a torn
+ * tail. */
 static void mark_when_idle(struct aof *a) {
     char line[AOF_MARK_MAX];
 
@@ -409,7 +410,7 @@ void aof_disable(struct aof *a) {
     if (a->rw != RW_IDLE) aof_rewrite_abort(a, "appendonly no");
     aof_close_batch(a);
     if (a->phase == AOF_RECOVERING) {
-        aof_writer_restart(a->w, -1, 0, a->appended, false); /* what it holds is not wanted */
+        aof_writer_restart(a->w, -1, 0, a->appended, false); /* its queue is dropped */
         a->st.sync_error = a->st.write_error = 0;
     } else {
         aof_writer_want_sync(a->w, a->appended);
@@ -444,7 +445,7 @@ void aof_get_info(struct aof *a, struct aof_info *out) {
     out->current_cow_bytes = a->child.pid ? a->child.progress.cow_bytes : 0;
     out->current_keys = a->child.pid ? a->child.progress.keys_done : 0;
     out->total_keys = a->child.pid ? a->keys_at_fork : 0;
-    /* Marks behind the last command are nobody's data: they do not count as distance. */
+    /* Marks after the last command hold no data: they do not count as lag. */
     out->appended = aof_appended(a);
     out->written = a->st.written < out->appended ? a->st.written : out->appended;
     out->synced = a->st.synced < out->appended ? a->st.synced : out->appended;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * aof - the main thread's side of the append-only log: appending, hand-over, and which files the
- * log is made of.
+ * aof - the main thread's side of the append-only file: appending, hand-over, and which files the
+ * AOF is made of.
  *
  *            enable                published
  *   OFF ----------------> ENABLING ----------> ON <---------------- RECOVERING
@@ -78,22 +78,22 @@ struct aof;
 struct aof *aof_new(struct keyspace *ks, const struct aof_options *o, const struct aof_hooks *h);
 void aof_set_options(struct aof *a, const struct aof_options *o);
 
-/* Start with the log on: locks the directory, loads what is there through l->command, opens the log
- * for going on. */
+/* A start with the AOF on: locks the directory, loads the files through l->command, opens the AOF
+ * for appending. */
 int aof_start(struct aof *a, const struct aof_load_options *l, struct err *e);
 
-/* Flushes and syncs what is appended (if the log is on), writes the closing mark, stops the
+/* Flushes and syncs what is appended (if the AOF is on), writes the closing mark, stops the
  * threads, frees. False if not everything could be made durable within deadline_ms. */
 bool aof_stop(struct aof *a, int deadline_ms);
 
-/* Reads the log again as a start would (DEBUG LOADAOF); everything appended is written first. The
+/* Reads the AOF again as a start would (DEBUG LOADAOF); everything appended is written first. The
  * caller has emptied the keyspace. */
 int aof_read_again(struct aof *a, const struct aof_load_options *l, struct err *e);
 
 /* CONFIG SET appendonly. Enabling goes on in the background. */
 void aof_enable(struct aof *a);
 
-/* The directory of a log that was off at the start has to be opened before it is enabled, so that
+/* The directory of an AOF that was off at the start has to be opened before it is enabled, so that
  * the reason is known where it cannot be. It is opened on a thread; hooks.wake tells the end. */
 bool aof_is_open(const struct aof *a);
 void aof_open_begin(struct aof *a);
@@ -121,20 +121,20 @@ void aof_append(struct aof *a, int db, struct slice resp);
 void aof_append_group(struct aof *a, int db, int last_db, const struct bytes *resp,
                       size_t ncommands);
 
-/* Called before the loop waits: the batch goes to the writer; a fork that is due happens. */
+/* Called before the loop waits: hands the batch to the writer, and forks if a fork is due. */
 void aof_hand_over(struct aof *a);
 
-/* Whether the batch may stay open a little: its clients wait for a sync of it anyway, so it is
- * better to have few large ones. Only under `always`, and not without bound. */
+/* Whether the batch may stay open a little longer: its clients wait for a sync in any case, and few
+ * large batches cost less than many small ones. Only under `always`, for a bounded time. */
 bool aof_may_wait(const struct aof *a);
 
-/* Something that was handed over is not synced yet: its end will be told. */
+/* Bytes that were handed over are not synced yet; hooks.wake will report the end of the sync. */
 bool aof_is_syncing(const struct aof *a);
 
-/* The batch goes to the writer, and nothing else: while a command is being executed. */
+/* Only hands the batch to the writer. May be called while a command is being executed. */
 void aof_push_out(struct aof *a);
 
-/* After hooks.wake: looks at what the threads have done. */
+/* To be called after hooks.wake: collects the progress of the threads. */
 void aof_on_wake(struct aof *a);
 
 /* Ten times a second. */
@@ -142,7 +142,8 @@ void aof_cron(struct aof *a);
 
 /* ---------------------------------------------------------------- positions */
 
-/* End of the last command appended; marks behind it do not count, as nobody waits for them. */
+/* End of the last command appended; marks after it do not count, because no reply waits for
+ * them. */
 uint64_t aof_appended(const struct aof *a);
 uint64_t aof_safe(const struct aof *a, enum aof_level level);
 enum aof_level aof_current_level(const struct aof *a);
@@ -153,7 +154,7 @@ void aof_want_sync(struct aof *a);
 /* Bytes that are appended but not written. */
 uint64_t aof_backlog(const struct aof *a);
 
-/* NULL, or why writes are refused now (the text behind "MISCONF "). */
+/* NULL, or why writes are refused now (the text after "MISCONF "). */
 const char *aof_refusal(const struct aof *a);
 
 /* Whether the child that writes the first base of an AOF just switched on is at work. */

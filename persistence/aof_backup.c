@@ -40,8 +40,8 @@ static void note_failure(struct aof_backup *b, const char *why) {
 
 /* ---------------------------------------------------------------- on the thread */
 
-/* Leaves what belongs to the backup: the base, and the increments before the one that is written.
- * An attempt at a rewrite that failed may have named a later one, which is empty. */
+/* Reduces the manifest to the files of the backup: the base, and the increments before the current
+ * one. An attempt at a rewrite that failed may have named a later one, which is empty. */
 static void leave_closed(struct aof_job *job) {
     struct aof_manifest *m = &job->manifest;
     size_t n = 0;
@@ -166,7 +166,8 @@ static int remove_partial(int dirfd, struct err *e) {
     return io_list(dirfd, remove_if_partial, &r, e) < 0 ? -1 : r.rc;
 }
 
-/* By the other name it is no backup any more, whatever happens while it is removed. */
+/* Renamed first: under the new name it is no backup any more, whatever happens during the
+ * removal. */
 static int run_remove(struct aof_job *job) {
     char partial[BACKUP_ID_MAX + 16];
     int dirfd = io_open_dir(job->backup_dir, false, &job->err), rc = 0;
@@ -194,7 +195,7 @@ const struct aof_backup *aof_backup_state(const struct aof *a) {
 
 static int expect(const struct aof *a, enum aof_backup_phase phase, struct err *e) {
     if (a->backup.phase == phase) return 0;
-    if (aof_backup_busy(a)) return err_set(e, EBUSY, "another BACKUP command is at work");
+    if (aof_backup_busy(a)) return err_set(e, EBUSY, "another BACKUP command is running");
     return err_set(e, EINVAL,
                    phase == BACKUP_OPEN ? "no backup was started"
                                         : "a backup is under way: seal it or abort it first");
@@ -343,5 +344,5 @@ void aof_backup_step(struct aof *a) {
         fail(a, "the append-only file is not on any more");
     else if (!aof_writer_is_switching(a->w) &&
              (b->phase != BACKUP_LINKING || aof_writer_synced(a->w) >= b->position))
-        begin_job(a); /* what it links is not written to any more */
+        begin_job(a); /* it links files that are not written to any more */
 }

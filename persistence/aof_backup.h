@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * aof_backup - copies of the log as it was at one moment, made of hard links while the server goes
+ * aof_backup - copies of the AOF as it was at one moment, made of hard links while the server goes
  * on; and a start from one.
  *
  *   IDLE --start--> STARTING --> OPEN --seal--> ROTATING --> LINKING --> IDLE
@@ -8,16 +8,16 @@
  *   IDLE --remove--> REMOVING --> IDLE
  *
  *   STARTING   a thread makes `<dir>/<id>.partial` and links what no longer grows: the base and all
- *              increments but the last, so that whoever copies them elsewhere can begin
+ *              increments but the last, so that copying them elsewhere can begin
  *   OPEN       the server goes on, rewrites included
- *   ROTATING   the log goes to a new increment: what is in the old ones ends at this position
+ *   ROTATING   the AOF goes to a new increment: what is in the old ones ends at this position
  *   LINKING    a thread links what is missing, removes what a rewrite has made useless, writes the
  *              manifest, and gives the directory its name `<dir>/<id>`
- *   A step that fails, or a log that is no longer on, leads back to OPEN or IDLE with the reason.
+ *   A step that fails, or an AOF that is no longer on, leads back to OPEN or IDLE with the reason.
  *
- * A directory without `.partial` is whole and durable. It is a log like any other: Redis loads it
- * too. Files are copied where they can't be linked (another file system). Main thread only, but for
- * what the header says of threads.
+ * A directory without `.partial` is whole and durable. It is an AOF like any other: Redis loads it
+ * too. Files are copied where they cannot be linked (another file system). Main thread only, but
+ * for what the header says of threads.
  */
 #ifndef STET_PERSISTENCE_AOF_BACKUP_H
 #define STET_PERSISTENCE_AOF_BACKUP_H
@@ -40,7 +40,7 @@ struct aof_backup {
     enum aof_backup_phase phase;
     bool waits; /* STARTING, LINKING, REMOVING: the thread is not there yet */
     char dir[BACKUP_DIR_MAX], id[BACKUP_ID_MAX];
-    int64_t started_ms, ends_ms; /* wall clock; ends_ms 0: it may take as long as it likes */
+    int64_t started_ms, ends_ms; /* wall clock; ends_ms 0: no deadline */
     uint64_t position;           /* of the switch: the backup ends there */
     bool failed;                 /* the last step; `why` says how */
     char why[512];
@@ -54,7 +54,7 @@ extern const char *const aof_backup_phase_name[BACKUP_PHASES];
 
 struct aof;
 
-/* Each begins a step, which goes on by itself (aof_backup_busy); -1: it can't be done now. */
+/* Each begins a step that continues in the background (aof_backup_busy); -1: not possible now. */
 int aof_backup_start(struct aof *a, const char *dir, int64_t ttl_ms, struct err *e);
 int aof_backup_seal(struct aof *a, struct err *e);
 int aof_backup_abort(struct aof *a, struct err *e);
@@ -88,7 +88,7 @@ bool aof_backup_is_listed(const struct aof *a, uint64_t reading);
 /* What the last reading found: empty if there is no such directory. */
 const struct aof_backup_list *aof_backup_listed(const struct aof *a);
 
-/* At start, before the log is looked at: makes the log's directory from a backup. Every file is
+/* At start, before the AOF is looked at: makes the AOF's directory from a backup. Every file is
  * read and checked first; refused where there are data files already. */
 int aof_backup_restore(const char *from, const struct aof_names *to, struct err *e);
 

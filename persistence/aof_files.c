@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * aof_files - the machine of a rewrite (enum aof_rewrite_phase): what has ended, what comes next.
- * It never waits: what does is a job (aof_jobs.c), the child, or the disposer.
+ * aof_files - the state machine of a rewrite (enum aof_rewrite_phase): which step has ended, which
+ * comes next. It never waits for the disk: jobs (aof_jobs.c), the child and the disposer do.
  */
 #include "persistence/aof_internal.h"
 
@@ -47,8 +47,8 @@ static void rw_enter(struct aof *a, enum aof_rewrite_phase to, const char *why) 
 
 /* ---------------------------------------------------------------- what a job has done */
 
-/* What a job made and did not publish for certain: a manifest on the disk may name these files, so
- * they stay until one that does not is durable, and their numbers are not used again. */
+/* Keeps files of a job whose publishing failed: a manifest on the disk may name them. So they stay
+ * until a manifest without them is durable, and their numbers are not used again. */
 static void keep_doubtful(struct aof *a, const struct aof_job *job) {
     if (!aof_is_named_first(a->purpose)) aof_manifest_add(&a->doubtful, AOF_INCR, 0, job->incr);
     if (job->base[0]) aof_manifest_add(&a->doubtful, AOF_BASE, 0, job->base);
@@ -65,7 +65,7 @@ static void take_manifest(struct aof *a, struct aof_job *job) {
     job->manifest = (struct aof_manifest){0};
 }
 
-/* What a job has opened is ours, whether the rest of it went well or not. */
+/* Takes over the directory that a job has opened, even if a later step of the job failed. */
 static void take_directory(struct aof *a) {
     struct aof_job *job = &a->job;
     bool opened = job->dirfd >= 0 && job->dirfd != a->dirfd;
@@ -95,7 +95,7 @@ static void open_ended(struct aof *a) {
     rw_enter(a, RW_IDLE, job->rc < 0 ? "not opened" : "opened");
 }
 
-/* PREPARE has ended: what it opened is ours, whether the rest went well or not. */
+/* PREPARE has ended: takes over what it has opened, even if a later step failed. */
 static void take_prepared(struct aof *a) {
     struct aof_job *job = &a->job;
 
@@ -114,7 +114,7 @@ static void take_prepared(struct aof *a) {
     aof_job_release(job);
 }
 
-/* True if the new base is the log's now. */
+/* True if the new base is the AOF's now. */
 static bool take_published(struct aof *a) {
     struct aof_job *job = &a->job;
     bool done = job->published;
@@ -145,7 +145,7 @@ static void back_off(struct aof *a) {
     a->retry_at_us = clock_real_ns() / 1000 + (wait < most ? wait : most);
 }
 
-/* What an attempt has left behind that no manifest can name. */
+/* Removes files of a failed attempt that no manifest can name. */
 static void drop_leftovers(struct aof *a) {
     disposer_close(a->disposer, a->incr_fd);
     if (a->dirfd >= 0) {
@@ -189,7 +189,7 @@ void aof_open_step(struct aof *a) {
 
 bool aof_rewrite_begin(struct aof *a, enum rewrite_purpose purpose) {
     if (a->rw != RW_IDLE || a->job.active) return false;
-    /* What an attempt has left may have the name that the next one gives. */
+    /* A file left by an attempt may have the name that the next attempt uses. */
     if (disposer_is_busy(a->disposer)) return false;
     if (purpose != RW_FOR_BACKUP && !a->h.may_fork(a->h.arg)) return false;
     if (purpose == RW_FOR_SIZE && aof_backup_busy(a)) return false;
@@ -244,7 +244,7 @@ static void switch_files(struct aof *a) {
     aof_begin_file(a);
 }
 
-/* The snapshot is what was appended so far; what follows goes to the new increment. */
+/* The child's snapshot holds everything appended so far; later commands go to the new increment. */
 void aof_rewrite_fork(struct aof *a) {
     struct err e;
 
@@ -295,7 +295,7 @@ static void child_ended(struct aof *a, int status) {
                  WTERMSIG(status));
         log_warning("%s", why);
         rewrite_ended(a, false, why);
-        /* SIGUSR1 is how somebody ends a child on purpose: not an error. */
+        /* A child is ended on purpose by SIGUSR1: not an error. */
         if (WTERMSIG(status) == SIGUSR1) a->info.last_rewrite_ok = true;
     } else {
         log_warning("Background AOF rewrite terminated with error");
@@ -310,7 +310,7 @@ static void publish_ended(struct aof *a) {
         rewrite_ended(a, false, job->err.text);
         return;
     }
-    if (job->rc < 0) log_warning("AOF: %s", job->err.text); /* the next start does it */
+    if (job->rc < 0) log_warning("AOF: %s", job->err.text); /* the next start removes it */
     log_notice("Background AOF rewrite finished successfully");
     if (a->purpose == RW_FOR_RECOVERY) {
         aof_writer_restart_with(a->w, &job->files, a->header_bytes,
@@ -344,7 +344,8 @@ static void watch_child(struct aof *a) {
     }
 }
 
-/* Given up: the job and the child end when they do. What a job has published by then counts. */
+/* An aborted rewrite ends when its job and its child have ended. What the job has published by then
+ * counts. */
 static void watch_abort(struct aof *a) {
     bool publishing = a->job.run == aof_run_publish;
     int status;
@@ -372,7 +373,8 @@ void aof_rewrite_step(struct aof *a) {
     if (a->rw == RW_ABORT) watch_abort(a);
 }
 
-/* Ends a rewrite wherever it stands, without waiting for the disk: a job cannot be called back. */
+/* Aborts a rewrite in any phase, without waiting for the disk: a job that has started cannot be
+ * stopped. */
 void aof_rewrite_abort(struct aof *a, const char *why) {
     if (a->rw == RW_IDLE || a->rw == RW_OPEN || a->rw == RW_ABORT) return;
     if (a->rw == RW_FORK) {

@@ -68,7 +68,7 @@ static int on_aux(void *arg, struct slice name, struct slice value, struct err *
     return 0;
 }
 
-/* What the file says of itself stands in front of the first database. */
+/* The aux fields come before the first database. */
 static int on_size(void *arg, int db, uint64_t keys, uint64_t expires, struct err *e) {
     (void)arg;
     (void)db;
@@ -270,8 +270,7 @@ static int take_from(const struct parts *all, const struct part *base, struct ao
         last = p;
     }
     if (last && last == &all->incrs[all->nincrs - 1]) return 0;
-    return err_set(e, ENOENT, "the increments behind the base '%s' are not all there",
-                   base->f->name);
+    return err_set(e, ENOENT, "not all increments after the base '%s' are there", base->f->name);
 }
 
 static int refuse(const struct parts *all, const struct aof_moment *to, struct err *e) {
@@ -303,7 +302,7 @@ int aof_history_select(int dirfd, const struct aof_manifest *m, const struct aof
         rc = take_from(&all, base, out, e);
     else if (base || (all.nbases == 0 && to->by_time) ||
              (all.nbases == 1 && to->by_time && !all.bases[0].ms))
-        take_current(m, out); /* nothing speaks against it; the increments have to say times */
+        take_current(m, out); /* the base has no position: the times of the increments decide */
     else
         rc = refuse(&all, to, e);
     parts_release(&all);

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * aof_history - the files that a log was made of before: which are kept, and which of them lead to
+ * aof_history - the files that an AOF was made of before: which are kept, and which of them lead to
  * a moment in the past.
  *
- * A base says at which position of the log it was made, and an increment at which it begins (their
+ * A base says at which position of the AOF it was made, and an increment at which it begins (their
  * headers; an RDB in the aux field "aof-position"). A base and the increments from its position on,
  * up to the next base's, are a generation; the increments go on where the last one ended, so any
  * base leads to every later moment. Files that do not say their position (of Redis, or of
  * `aof-checksum no`) are no use as history.
  *
- * Any thread, as long as nobody changes the files.
+ * Any thread, as long as no thread changes the files.
  */
 #ifndef STET_PERSISTENCE_AOF_HISTORY_H
 #define STET_PERSISTENCE_AOF_HISTORY_H
@@ -43,7 +43,7 @@ struct aof_moment {
  * refused: it would be a time of 1973, and is most likely one in seconds, or a position. */
 int aof_moment_parse(const char *text, struct aof_moment *to, struct err *e);
 
-/* The base and the increments, in order, that lead to a moment. -1: nothing does. */
+/* The base and the increments, in order, that lead to a moment. -1: there are none. */
 int aof_history_select(int dirfd, const struct aof_manifest *m, const struct aof_moment *to,
                        struct aof_manifest *out, struct err *e);
 

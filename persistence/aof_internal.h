@@ -17,7 +17,7 @@
 
 enum { AOF_PATH_MAX = 4096 + AOF_NAME_MAX, AOF_KEPT_NAME_MAX = AOF_NAME_MAX + 64 };
 
-/* For a backup the log only goes to a new increment; there is no child. */
+/* For a backup the AOF only goes to a new increment; there is no child. */
 enum rewrite_purpose {
     RW_FOR_SIZE,
     RW_FOR_ENABLE,
@@ -34,7 +34,7 @@ struct aof_job {
     struct aof *a; /* only its constant parts may be looked at: dirfd (if it is open), hooks */
     bool active;
     bool tried, published; /* a manifest: it may be on the disk; it is */
-    bool foreign;          /* `manifest` is that of a log which this process has not loaded */
+    bool foreign;          /* `manifest` is that of an AOF which this process has not loaded */
     int rc;
     struct err err;
     /* in and out */
@@ -49,7 +49,7 @@ struct aof_job {
     struct aof_writer_files files;               /* PUBLISH: it, opened for the writer's threads */
     char header[AOF_MARK_MAX]; /* PUBLISH: of the increment, where the writer has not got it yet */
     size_t header_bytes;
-    int dirfd, lock_fd; /* PREPARE opens the directory if the log was off at the start */
+    int dirfd, lock_fd; /* PREPARE opens the directory if the AOF was off at the start */
     struct aof_keep keep;
     uint64_t base_bytes; /* of a backup: all of it */
     char backup_dir[BACKUP_DIR_MAX], backup_id[BACKUP_ID_MAX];
@@ -78,7 +78,7 @@ struct aof {
     int dirfd;               /* its lock is the watch's */
     char path[AOF_PATH_MAX]; /* of the directory, since it was opened: 'dir' may change */
     struct aof_manifest manifest;
-    bool foreign;          /* it names a log that was not loaded, and is about to be replaced */
+    bool foreign;          /* it names an AOF that was not loaded, and is about to be replaced */
     bool opening;          /* the directory is wanted */
     struct err open_error; /* why it could not be had */
     /* Made, and perhaps named by a manifest whose publishing failed. */
@@ -91,7 +91,7 @@ struct aof {
     size_t body;             /* where its commands begin */
     uint64_t batch_position; /* of its first byte */
     uint64_t appended;
-    int db;         /* that the log has selected, -1: none */
+    int db;         /* that the AOF has selected, -1: none */
     int64_t ts_sec; /* of the last #TS line */
     bool checksum;  /* of the file that is written; options apply to the next one */
     struct aof_epoch epoch;
@@ -150,18 +150,18 @@ void aof_rewrite_step(struct aof *a); /* called from cron and on wake */
 void aof_rewrite_fork(struct aof *a); /* at a hand-over, in RW_FORK */
 void aof_rewrite_abort(struct aof *a, const char *why);
 
-/* What an earlier run of the log named `stem` has left. */
+/* What an earlier run of the AOF named `stem` has left. */
 void aof_remove_temps(int dirfd, const char *stem);
 
-/* `m` becomes the manifest of the log named `stem`, durably. Any thread. */
+/* `m` becomes the manifest of the AOF named `stem`, durably. Any thread. */
 int aof_publish_manifest(int dirfd, const char *stem, const struct aof_manifest *m, struct err *e);
 
 /* Writes `m` as "<stem>.manifest.before-TIME", whose name goes to `name`: in the manifest's place
- * it brings back a log that gives way to another. Nothing removes its files. Any thread. */
+ * it brings back an AOF that gives way to another. Nothing removes its files. Any thread. */
 int aof_keep_manifest(int dirfd, const char *stem, const struct aof_manifest *m,
                       char name[AOF_KEPT_NAME_MAX], struct err *e);
 
-/* Around the making of a log where there was none. The end must not be forgotten: a manifest that
+/* Around the making of an AOF where there was none. The end must not be forgotten: a manifest that
  * is lost later would be taken for one that never was. Any thread. */
 int aof_creation_begins(int dirfd, const char *stem, struct err *e);
 int aof_creation_ends(int dirfd, const char *stem, struct err *e);
@@ -173,7 +173,7 @@ void aof_job_release(struct aof_job *job);
 /* aof_backup.c */
 void aof_backup_step(struct aof *a); /* called from cron and on wake */
 
-/* The log has gone to a new increment; or it could not (`error`). */
+/* The AOF has gone to a new increment; or it could not (`error`). */
 void aof_backup_rotated(struct aof *a, const char *error);
 
 /* aof_backup_list.c */
@@ -189,8 +189,8 @@ struct aof_opened {
     bool made_lock;
 };
 
-/* Opens (makes) and locks the directory of a log. -1: nothing is open. Any thread. `is_ours`: this
- * process has files of the log open for writing. */
+/* Opens (makes) and locks the directory of an AOF. -1: nothing is open. Any thread. `is_ours`: this
+ * process has files of the AOF open for writing. */
 int aof_open_directory(const char *dirname, const char *stem, bool is_ours, struct aof_opened *out,
                        struct err *e);
 

@@ -66,7 +66,7 @@ bool aof_job_start(struct aof *a, int (*run)(struct aof_job *)) {
         return true;
     }
     aof_job_release(job);
-    log_warning("Can't start a thread for the AOF's files: %s", strerror(rc));
+    log_warning("Cannot start a thread for the AOF's files: %s", strerror(rc));
     return false;
 }
 
@@ -161,7 +161,8 @@ int aof_open_directory(const char *dirname, const char *stem, bool is_ours, stru
     return -1;
 }
 
-/* The log that stood there was not loaded, so what it holds is not in memory: it is kept aside. */
+/* The AOF in the directory was not loaded, so its data is not in memory: its manifest is kept under
+ * another name. */
 static int keep_aside(struct aof_job *job) {
     char name[AOF_KEPT_NAME_MAX];
 
@@ -175,7 +176,7 @@ static int keep_aside(struct aof_job *job) {
     return 0;
 }
 
-/* Nothing of the directory is known yet: the log was off at the start, or its directory is gone. */
+/* Nothing of the directory is known yet: the AOF was off at the start, or its directory is gone. */
 static int open_directory(struct aof_job *job) {
     struct aof_names n = {.dirname = job->dirname, .filename = job->stem};
     struct err *e = &job->err;
@@ -224,8 +225,8 @@ int aof_run_open(struct aof_job *job) {
 }
 
 /* PREPARE: the new increment exists durably before a manifest names it. For a rewrite the manifest
- * is published right away: an empty last increment is legal, whatever happens next. Where no log
- * was before, nothing will name the files until PUBLISH: `.<name>.creating` says so. */
+ * is published right away: an empty last increment is legal, whatever happens next. If there was no
+ * AOF before, no manifest names the files until PUBLISH; `.<name>.creating` says so. */
 int aof_run_prepare(struct aof_job *job) {
     const struct aof_file *f;
     bool first;
@@ -243,7 +244,7 @@ int aof_run_prepare(struct aof_job *job) {
     return aof_is_named_first(job->purpose) ? publish_manifest(job) : 0;
 }
 
-/* A manifest that names none of them is durable now. */
+/* Removes files of failed attempts: a manifest that names none of them is durable now. */
 static void remove_doubtful(struct aof_job *job) {
     for (size_t i = 0; i < job->doubtful.n; i++) {
         const char *name = job->doubtful.files[i].name;
@@ -266,7 +267,8 @@ static bool is_rdb(int dirfd, const char *name) {
     return yes;
 }
 
-/* The increment begins with it before a manifest names the base: so the two are known to join. */
+/* Writes the header of the increment before a manifest names the base, so that the two are known to
+ * join. */
 static int write_header(struct aof_job *job) {
     if (job->header_bytes == 0) return 0;
     if (io_write_all(job->fd, job->header, job->header_bytes, NULL, &job->err) < 0) return -1;
@@ -318,7 +320,7 @@ struct temps {
     const char *stem;
 };
 
-/* "temp-<stem>..." is this log's; "temp-rewriteaof-bg-<pid>.aof", as other servers name it, is that
+/* "temp-<stem>..." is this AOF's; "temp-rewriteaof-bg-<pid>.aof", as other servers name it, is that
  * of a process that may be alive. */
 static bool is_temp(const char *name, const char *stem) {
     size_t n = strlen(stem);

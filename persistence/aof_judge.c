@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * aof_judge - what the files say of themselves, and what follows: whether they join, which damage
- * is a torn tail, and which bytes are proven to be durable. The rules stand in
- * persistence/README.md ("What the loader does with damage", "Evidence").
+ * aof_judge - judges files by their marks: whether they join, which damage is a torn tail, and
+ * which bytes are proven to be durable. The rules stand in persistence/README.md ("What the loader
+ * does with damage", "Evidence").
  */
 #include "persistence/aof_load_internal.h"
 
@@ -27,7 +27,7 @@ static int refuse_join(const struct load *l, const struct aof_file *f, const cha
     return err_set(
         e, EILSEQ,
         "the append only file '%s' begins at %s %llu, but '%s' before it ends at %llu: a "
-        "part of the log is missing, or a file is of another time. Make a backup, then "
+        "part of the AOF is missing, or a file is of another time. Make a backup, then "
         "run: stet-check-aof --fix %s/%s.manifest",
         f->name, what, (unsigned long long)begins, l->chain.name,
         (unsigned long long)(what[0] == 'e' ? l->chain.epoch : l->chain.end), l->o->names.dirname,
@@ -79,9 +79,9 @@ static bool header_follows(const struct load *l, size_t i) {
     return false;
 }
 
-/* From which offset on nothing but reading it back speaks for a file's being on the disk. A base
- * was synced before a manifest named it. Marks count too, even if they say nothing new: what is
- * appended after a mark that is lost cannot be read. */
+/* The offset from which on there is no evidence that the file is on the disk. A base was synced
+ * before a manifest named it. Marks count too, even if they say nothing new: what is appended after
+ * a mark that is lost cannot be read. */
 static uint64_t unproven_from(const struct load *l, size_t i, const struct aof_report *r) {
     const struct aof_file *f = &l->list.files[i];
 
@@ -120,7 +120,7 @@ void aof_note_file(struct load *l, size_t i, const struct aof_report *r) {
 
 /* ---------------------------------------------------------------- cuts */
 
-/* The name for what is cut; never one that is there. */
+/* Makes the file for the bytes that are cut; never overwrites one. */
 static int create_cut(const struct load *l, const struct aof_file *f, const struct aof_report *r,
                       char *name, size_t size, struct err *e) {
     uint64_t position = r->has_header ? aof_position_at(&r->epoch, r->good) : r->good;
@@ -261,7 +261,8 @@ static bool may_be_torn(const struct load *l, const struct aof_file *f,
     return r->verdict == AOF_TORN && (f->type == AOF_INCR || aof_is_single_file(l, f));
 }
 
-/* After the moment nothing matters; a torn end is the end. No file is cut. */
+/* For a recovery to a moment: damage after the moment does not matter, a torn tail ends the AOF,
+ * and no file is cut. */
 static int judge_history(const struct load *l, size_t i, const struct aof_report *r,
                          struct err *e) {
     const struct aof_file *f = &l->list.files[i];

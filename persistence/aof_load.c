@@ -37,7 +37,7 @@ int aof_check_unused(int dirfd, const char *stem, struct err *e) {
 
     if (io_exists(dirfd, AOF_LOCK)) return 0;
     aof_manifest_name(stem, name);
-    if (aof_manifest_read(dirfd, name, &m, NULL) != 0) return 0; /* the reader says what is wrong */
+    if (aof_manifest_read(dirfd, name, &m, NULL) != 0) return 0; /* reported by the load */
     for (size_t i = 0; i < m.n && rc == 0; i++)
         if (m.files[i].type == AOF_INCR && io_is_written(dirfd, m.files[i].name))
             rc = err_set(e, EWOULDBLOCK, "another process has '%s' open for writing",
@@ -73,7 +73,7 @@ int aof_manifest_read(int dirfd, const char *name, struct aof_manifest *m, struc
 
 /* ---------------------------------------------------------------- what is there */
 
-/* A file with data in the directory that looks like a part of this log. */
+/* A file with data in the directory that looks like a part of this AOF. */
 struct stray {
     int dirfd;
     const char *stem;
@@ -244,7 +244,7 @@ static void on_progress(void *arg, uint64_t offset) {
 static int on_preamble(void *arg, int fd, uint64_t *end, struct err *e) {
     struct load *l = arg;
 
-    if (!l->o->rdb) return err_set(e, ENOTSUP, "nobody reads RDB files");
+    if (!l->o->rdb) return err_set(e, ENOTSUP, "this program does not read RDB files");
     log_notice("Reading RDB base file on AOF loading...");
     return l->o->rdb(l->o->arg, fd, true, end, e);
 }
@@ -262,8 +262,8 @@ static bool on_wanted(void *arg, const struct aof_report *r, uint64_t end, int64
 static const struct aof_reader_ops reader_ops = {
     .command = on_command, .wanted = on_wanted, .progress = on_progress, .preamble = on_preamble};
 
-/* There is no log yet, but a snapshot: its data is what the log begins with. Nothing is written
- * here, so that a snapshot that is refused leaves no trace. */
+/* There is no AOF yet, but a snapshot: the AOF begins with its data. Nothing is written here, so
+ * that a snapshot that is refused leaves no trace. */
 static int import_snapshot(const struct aof_load_options *o, struct err *e) {
     int fd = open_beside(&o->names, o->names.dbfilename, e), rc;
     uint64_t end;
@@ -300,7 +300,7 @@ static int check_files(struct load *l, const char *dirname, struct err *e) {
     return 0;
 }
 
-/* Room may stand behind the header: that was written, and the first batch was not. */
+/* Room may follow the header: the header was written, and the first batch was not. */
 static bool ends_at(int fd, uint64_t at) {
     int64_t size = io_size(fd, NULL);
     uint64_t end;
@@ -356,14 +356,14 @@ int aof_manifest_check_gaps(int dirfd, const struct aof_manifest *m, const char 
     return 0;
 }
 
-/* A 0-byte base is what Redis writes of an empty data set; but if increments hold data and the log
+/* A 0-byte base is what Redis writes of an empty data set; but if increments hold data and the AOF
  * was ours, which never writes one, the base has been lost. */
 static int check_empty_base(const struct load *l, const struct aof_file *base, bool has_data,
                             struct err *e) {
     if (!base || l->out->base_bytes > 0) return 0;
     if (strstr(base->name, ".base.rdb"))
         return err_set(e, EILSEQ, "the base file '%s' is empty, which no RDB file is", base->name);
-    /* With sequence number 1 the increment is the log from its very beginning. Where an increment
+    /* With sequence number 1 the increment is the AOF from its very beginning. Where an increment
      * of ours stands, the base was ours too. */
     if ((has_data && base->seq > 1) || l->chain.ours)
         return err_set(e, EILSEQ,
@@ -375,20 +375,20 @@ static int check_empty_base(const struct load *l, const struct aof_file *base, b
     return 0;
 }
 
-/* Commands of which no mark says when they were executed cannot be told to be early enough. */
+/* A recovery to a time needs times: without them it is unknown which commands are early enough. */
 static int check_times(const struct load *l, const struct aof_file *f, const struct aof_report *r,
                        struct err *e) {
     if (!l->o->until.given || !l->o->until.by_time || l->stopped) return 0;
     if (f->type != AOF_INCR || r->commands == 0 || r->last_ms) return 0;
     return err_set(e, ERANGE,
-                   "the append only file '%s' carries no times: it can't be recovered "
+                   "the append only file '%s' carries no times: it cannot be recovered "
                    "to one",
                    f->name);
 }
 
 static void log_file(const struct aof_file *f, const struct aof_report *r, uint64_t began_ns) {
     if (r->stopped)
-        log_notice("AOF '%s': everything up to offset %llu is wanted", f->name,
+        log_notice("AOF '%s': recovering up to offset %llu", f->name,
                    (unsigned long long)r->stopped_at);
     log_notice("DB loaded from %s file %s: %.3f seconds", f->type == AOF_BASE ? "base" : "incr",
                f->name, (double)(clock_real_ns() - began_ns) / 1e9);
@@ -434,10 +434,10 @@ static int list_files(struct load *l, struct err *e) {
     }
     if (aof_history_select(l->dirfd, &l->out->manifest, &l->o->until, &l->list, &why) == 0)
         return 0;
-    return err_set(e, why.code, "can't recover to the given moment: %.400s", why.text);
+    return err_set(e, why.code, "cannot recover to the given moment: %.400s", why.text);
 }
 
-/* A moment that the log has not reached is most likely a mistake. */
+/* A moment that the AOF has not reached is most likely a mistake. */
 static int check_end(const struct load *l, struct err *e) {
     const struct aof_moment *to = &l->o->until;
     const struct aof_report *r = &l->out->last;

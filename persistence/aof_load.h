@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * aof_load - brings the whole log back at start: manifest, base, increments in order, tail rule.
+ * aof_load - brings the whole AOF back at start: manifest, base, increments in order, tail rule.
  *
  * Loading changes no file but for two things, both logged: the tail of the last increment may be
  * cut (what is cut is kept beside it), and an old single file moves into the directory. When the
- * log is refused, nothing has been touched. Consecutive files have to join: an increment begins at
+ * AOF is refused, nothing has been touched. Consecutive files have to join: an increment begins at
  * the position at which the file before it ends.
  */
 #ifndef STET_PERSISTENCE_AOF_LOAD_H
@@ -23,10 +23,10 @@ struct aof_names {
 struct aof_load_options {
     struct aof_names names;
     bool load_truncated;     /* aof-load-truncated */
-    struct aof_moment until; /* nothing later is loaded, and no file is changed; the log has to go
+    struct aof_moment until; /* nothing later is loaded, and no file is changed; the AOF has to go
                               * on in new files then */
     int (*command)(void *arg, size_t argc, const struct slice *argv, struct err *e);
-    /* `done` of `total` bytes of the log are read. May be NULL. */
+    /* `done` of `total` bytes of the AOF are read. May be NULL. */
     void (*progress)(void *arg, uint64_t done, uint64_t total);
     /* Loads the RDB that `fd` begins with, and says where it ends. `log_follows`: nothing of it is
      * out of date. */
@@ -40,10 +40,10 @@ struct aof_loaded_file {
     uint64_t raw_size; /* as it stands */
     uint64_t size;     /* of its content: less the room at its end */
     uint64_t unproven; /* from this offset on no mark says that it is on the disk; size: all is */
-    uint64_t end;      /* position of the log after it */
+    uint64_t end;      /* position of the AOF after it */
 };
 
-/* What the log looked like, for going on with it. */
+/* What the AOF looked like, for going on with it. */
 struct aof_loaded {
     struct aof_manifest manifest;  /* empty: there was no log */
     bool imported;                 /* but a snapshot, which is loaded now */
@@ -59,7 +59,7 @@ struct aof_loaded {
 };
 
 /* 0, or -1 with a text that names file, offset and what to do. The caller has locked the directory,
- * or knows that nothing of the log can be torn. */
+ * or knows that nothing of the AOF can be torn. */
 int aof_load(int dirfd, const struct aof_load_options *o, struct aof_loaded *out, struct err *e);
 void aof_loaded_release(struct aof_loaded *l);
 
@@ -70,7 +70,7 @@ void aof_loaded_release(struct aof_loaded *l);
 int aof_manifest_check_gaps(int dirfd, const struct aof_manifest *m, const char *name,
                             struct err *e);
 
-/* ".<stem>.creating" stands in the directory while a log's first files are made: until it goes,
+/* ".<stem>.creating" stands in the directory while an AOF's first files are made: until it goes,
  * what is there besides a manifest is the rest of a start that did not end. */
 bool aof_creation_is_under_way(int dirfd, const char *stem);
 
@@ -81,13 +81,13 @@ bool aof_creation_is_under_way(int dirfd, const char *stem);
 /* True if the file holds nothing, or one header line and nothing else. */
 bool aof_is_header_only(int dirfd, const char *name);
 
-/* The lock of a log: this byte of the directory's file AOF_LOCK. Two logs may share a directory
+/* The lock of an AOF: this byte of the directory's file AOF_LOCK. Two AOFs may share a directory
  * under two names. */
 #define AOF_LOCK ".lock"
 uint64_t aof_lock_byte(const char *filename);
 
 /* A directory whose AOF_LOCK was deleted shows no server that uses it. -1: another process has an
- * increment of the log named `stem` open for writing. Looks only if there is no AOF_LOCK. */
+ * increment of the AOF named `stem` open for writing. Looks only if there is no AOF_LOCK. */
 int aof_check_unused(int dirfd, const char *stem, struct err *e);
 
 /* The manifest of a directory whose log is about to be replaced rather than read (enabling at run

@@ -10,7 +10,7 @@
 
 #include "persistence/aof_load.h"
 
-/* The end of what was read so far, in positions of the log. */
+/* The end of what was read so far, in positions of the AOF. */
 struct aof_chain {
     bool known;   /* `end` is; files of other servers do not say it */
     bool ours;    /* a header was read, or a base that says its position */

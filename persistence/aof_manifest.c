@@ -65,7 +65,7 @@ static const char *take_pair(struct aof_file *f, struct slice key, struct slice 
         if (value.n != 1 || !strchr("bhi", value.p[0])) return "Unknown AOF file type";
         f->type = (enum aof_file_type)value.p[0];
     }
-    return NULL; /* keys of later versions are read over */
+    return NULL; /* keys of later versions are ignored */
 }
 
 static const char *parse_file_line(struct slice line, struct aof_file *f) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * aof_manifest - which files make up the append-only log, in which order.
+ * aof_manifest - which files make up the append-only file, in which order.
  *
  * The text is Redis 7's, byte for byte: a line `file NAME seq N type b|h|i` a file, history first
  * after the base. Reading is strict: a malformed line, a path, a second base, increments that do

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * aof_mark - the lines that give a batch of the log its identity. The format is defined in
+ * aof_mark - the lines that give a batch of the AOF its identity. The format is defined in
  * persistence/README.md; this file writes and reads exactly that.
  */
 #ifndef STET_PERSISTENCE_AOF_MARK_H

@@ -105,7 +105,7 @@ static bool window_need(struct reader *rd, size_t n) {
     return true;
 }
 
-/* The '#' line at the current place, without its line end; moves behind it. */
+/* The '#' line at the current place, without its line end; moves past it. */
 static enum outcome take_line(struct reader *rd, struct slice *line, uint64_t *offset) {
     size_t seen = 0;
     const char *nl;
@@ -248,7 +248,7 @@ static bool batch_holds(struct reader *rd, struct slice line, uint64_t trailer_a
     return true;
 }
 
-/* From behind the begin mark to behind the trailer. */
+/* Reads from the end of the begin mark to the end of the trailer. */
 static enum outcome take_batch(struct reader *rd) {
     uint64_t begin_at = rd->w.base + rd->w.unit;
     size_t body_len = rd->w.at - rd->w.unit;
@@ -285,8 +285,8 @@ static enum outcome take_batch(struct reader *rd) {
     }
 }
 
-/* Room with something behind it: another server appended that, to a file of ours which was not
- * closed. If the file still ends in room nobody did, and a batch is missing here. */
+/* Room that content follows: another server appended the content to a file of ours that was not
+ * closed. If the file still ends in room, no server did so, and a batch is missing here. */
 static enum outcome take_room(struct reader *rd) {
     if (rd->r->room) {
         explain(rd, "room where a batch should be");
@@ -312,7 +312,8 @@ static void note_header(struct reader *rd, const struct aof_epoch *h) {
     rd->unit_synced = h->offset;
 }
 
-/* A '#' line between units: header, begin mark, synced mark, or somebody's annotation. */
+/* A '#' line between units: header, begin mark, synced mark, or an annotation of another
+ * program. */
 static enum outcome take_mark(struct reader *rd) {
     struct aof_report *r = rd->r;
     struct slice line;
@@ -344,7 +345,7 @@ static enum outcome take_mark(struct reader *rd) {
         return OUT_UNIT;
     }
     if (r->has_header && aof_room_is_line(line)) return take_room(rd);
-    /* Behind a mark nobody but us has written, and only #TS is an annotation; a begin mark in a
+    /* After a mark only this server has written, and only #TS is an annotation; a begin mark in a
      * file without a header means that the header is damaged. */
     if (r->has_header ? !r->unmarked && !is_time(line) : slice_eq(line, SLICE("#{"))) {
         explain(rd, r->has_header ? "a '#' line that is no mark" : "a batch without a header");
@@ -460,7 +461,7 @@ static void unit_done(struct reader *rd) {
 
 /* ---------------------------------------------------------------- damage */
 
-/* Is there, from `good` on, a valid line that calls a position behind `good` synced? */
+/* Is there, from `good` on, a valid line that calls a position after `good` synced? */
 static bool later_mark_claims(struct reader *rd) {
     const struct aof_epoch h = rd->r->epoch;
     uint64_t at = rd->r->good, limit = aof_position_at(&h, rd->r->good);
@@ -509,7 +510,7 @@ static enum aof_verdict judge(struct reader *rd, enum outcome rc) {
     struct aof_report *r = rd->r;
 
     if (rd->failed) {
-        snprintf(r->why, sizeof r->why, "can't be read");
+        snprintf(r->why, sizeof r->why, "cannot be read");
         return AOF_UNREADABLE;
     }
     if (rc == OUT_STOP) return AOF_REFUSED;
@@ -545,7 +546,7 @@ static int skip_zeros(int fd, uint64_t *end) {
     return 0;
 }
 
-/* Room is no content either; with zeros behind it the file was not left like that by us. */
+/* Room is no content either; if zeros follow it, this server did not leave the file like that. */
 static int find_content_end(struct reader *rd, uint64_t size) {
     struct window *w = &rd->w;
     uint64_t zeros_from = size;
@@ -558,7 +559,7 @@ static int find_content_end(struct reader *rd, uint64_t size) {
     return 0;
 }
 
-/* The window begins anew behind the RDB. Its checksum may end in zeros, which are content. */
+/* The window begins anew after the RDB. Its checksum may end in zeros, which are content. */
 static int take_preamble(struct reader *rd) {
     struct window *w = &rd->w;
     struct aof_report *r = rd->r;
@@ -566,7 +567,7 @@ static int take_preamble(struct reader *rd) {
     struct err e;
 
     if (!rd->ops->preamble) {
-        snprintf(r->why, sizeof r->why, "begins with an RDB preamble, which nobody wants to read");
+        snprintf(r->why, sizeof r->why, "begins with an RDB preamble, which is not read here");
         return -1;
     }
     if (rd->ops->preamble(rd->arg, w->fd, &end, &e) < 0) {
@@ -598,7 +599,7 @@ void aof_read_file(int fd, const struct aof_reader_ops *ops, void *arg, struct a
 
     *out = (struct aof_report){.verdict = AOF_UNREADABLE};
     if (size < 0 || find_content_end(&rd, (uint64_t)size) < 0) {
-        snprintf(out->why, sizeof out->why, "can't be read");
+        snprintf(out->why, sizeof out->why, "cannot be read");
         return;
     }
     if (window_need(&rd, 5) && memcmp(rd.w.buf, "REDIS", 5) == 0 && take_preamble(&rd) < 0)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * aof_reader - reads one file of the log, unit by unit, and says what it is worth.
+ * aof_reader - reads one file of the AOF, unit by unit, and judges it.
  *
  * A unit is a batch between its marks, or (outside batches) one command or one MULTI..EXEC. Its
  * commands are delivered only when all of it has been read and checked, so nothing is half-applied.
@@ -40,7 +40,7 @@ struct aof_report {
     bool has_start;  /* the file begins with a header: `start` */
     struct aof_epoch start;
     uint64_t synced; /* offset up to which the file's own marks call it synced */
-    bool unmarked;   /* something without marks stands behind the last mark */
+    bool unmarked;   /* content without marks follows the last mark */
     struct aof_epoch epoch;
     int64_t last_ms; /* latest time that a mark or #TS line gave, 0: none */
     bool stopped;    /* at `stopped_at`, because no more was wanted */

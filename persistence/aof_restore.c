@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * aof_restore - a start from a backup: the log's directory is made of its files, which are read and
- * checked first.
+ * aof_restore - a start from a backup: reads and checks its files, then makes the AOF's directory
+ * of them.
  */
 #include "persistence/aof_backup.h"
 #include "persistence/aof_internal.h"
@@ -75,7 +75,7 @@ static int expect_no_data(const struct aof_names *to, struct err *e) {
     return rc;
 }
 
-/* The log goes on in the last increment, and what is damaged in others may be cut, as in a base
+/* The AOF goes on in the last increment, and what is damaged in others may be cut, as in a base
  * that is an old single file: only another base may be the same file as the backup's. */
 static int take_files(int from, int to, const struct aof_manifest *m, struct err *e) {
     for (size_t i = 0; i < m->n; i++) {
@@ -102,7 +102,7 @@ static int remove_empty(int cwd, const char *name, const char *stem, struct err 
     return rc;
 }
 
-/* A restore that did not end has left a directory of another name. */
+/* An earlier restore that did not end may have left a directory under the temporary name. */
 static int make_directory(int from, const struct aof_names *to, const struct aof_manifest *m,
                           struct err *e) {
     char temp[AOF_NAME_MAX + 32];
@@ -129,11 +129,11 @@ int aof_backup_restore(const char *from, const struct aof_names *to, struct err 
     int dirfd, rc = -1;
 
     if (expect_no_data(to, &why) < 0)
-        return err_set(e, why.code, "can't restore from '%s': %.400s", from, why.text);
+        return err_set(e, why.code, "cannot restore from '%s': %.400s", from, why.text);
     dirfd = io_open_dir(from, false, e);
     if (dirfd < 0) return -1;
     if (check_backup(dirfd, to->filename, &m, &why) == 0) rc = make_directory(dirfd, to, &m, &why);
-    if (rc < 0) err_set(e, why.code, "can't restore from '%s': %.400s", from, why.text);
+    if (rc < 0) err_set(e, why.code, "cannot restore from '%s': %.400s", from, why.text);
     if (rc == 0) log_notice("Restored the append-only file from '%s'", from);
     aof_manifest_release(&m);
     io_close(dirfd);

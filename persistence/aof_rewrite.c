@@ -73,7 +73,7 @@ static void report(struct base *w) {
     child_report(w->report_fd, &w->progress);
 }
 
-/* In pieces, so that progress shows on a slow disk, and in the middle of one large value. */
+/* Writes in pieces, so that progress is reported on a slow disk, and within one large value. */
 static int put_out(struct base *w) {
     for (size_t at = 0, n; at < w->buf.n; at += n) {
         n = w->buf.n - at < PIECE_BYTES ? w->buf.n - at : PIECE_BYTES;

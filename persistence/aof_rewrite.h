@@ -19,7 +19,7 @@ struct aof_rewrite {
     const char *file; /* temporary name; created, and synced at the end */
     bool checksum;
     bool incremental_fsync;
-    uint64_t position;          /* of the log, where this base was made */
+    uint64_t position;          /* of the AOF, where this base was made */
     const struct rdb_save *rdb; /* how to write it as an RDB; NULL: as commands */
     int64_t
         key_delay_us; /* pause after each key (rdb-key-save-delay); below 0: 1 us after so many */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * aof_start - from a directory to a log that goes on, and back to rest. Runs before the server
- * listens and after it has stopped serving, so here waiting for the disk is in order.
+ * aof_start - start and stop: from a directory to a running AOF, and back. Runs before the server
+ * serves clients and after it has stopped, so it may wait for the disk.
  */
 #include "persistence/aof_internal.h"
 
@@ -51,8 +51,8 @@ static int publish(struct aof *a, struct err *e) {
     return aof_publish_manifest(a->dirfd, a->o.names.filename, &a->manifest, e);
 }
 
-/* With its header, so that it is known to join the file before it. The log goes on there once the
- * manifest is published. */
+/* Makes an increment with its header, so that it is known to join the file before it. The AOF goes
+ * on there once the manifest is published. */
 static int make_increment(struct aof *a, size_t *header_bytes, struct err *e) {
     const struct aof_file *f = aof_manifest_add_incr(&a->manifest, a->o.names.filename);
     int fd = io_create(a->dirfd, f->name, e);
@@ -76,8 +76,9 @@ const struct rdb_save *aof_rdb_options(const struct aof *a, struct rdb_save *o) 
     return o;
 }
 
-/* A directory without a log: a base of what is in memory (nothing, unless a snapshot was imported),
- * an empty increment, the manifest. `anew`: a manifest names the files of another log meanwhile. */
+/* A directory without an AOF: a base of what is in memory (nothing, unless a snapshot was
+ * imported), an empty increment, the manifest. `anew`: a manifest names the files of another log
+ * meanwhile. */
 static int create_log(struct aof *a, bool anew, struct err *e) {
     struct rdb_save rdb;
     struct aof_rewrite rw = {.ks = a->ks,
@@ -104,8 +105,8 @@ static int create_log(struct aof *a, bool anew, struct err *e) {
     return 0;
 }
 
-/* The log was loaded up to some moment: it goes on in files of its own. What was there stays, and
- * so does its manifest, under another name: in its place it brings everything back. */
+/* The AOF was loaded up to some moment: it goes on in files of its own. The old files stay, and
+ * their manifest under another name; renamed back, it restores everything. */
 static int leave_past(struct aof *a, struct aof_loaded *l, struct err *e) {
     char name[AOF_KEPT_NAME_MAX];
     int rc = aof_keep_manifest(a->dirfd, a->o.names.filename, &l->manifest, name, e);
@@ -116,7 +117,7 @@ static int leave_past(struct aof *a, struct aof_loaded *l, struct err *e) {
     a->appended = a->payload_end = l->next_position;
     if (rc == 0) rc = create_log(a, true, e);
     if (rc == 0)
-        log_warning("The log goes on in new files from position %llu. The old ones are kept, and "
+        log_warning("The AOF goes on in new files from position %llu. The old ones are kept, and "
                     "their manifest as '%s'. The way back, which gives up what is written from "
                     "now on: stop the server, then run: mv %s/%s %s/%s.manifest",
                     (unsigned long long)a->appended, name, a->o.names.dirname, name,
@@ -124,7 +125,7 @@ static int leave_past(struct aof *a, struct aof_loaded *l, struct err *e) {
     return rc;
 }
 
-/* True if the log may go on in its last increment: one of ours, with the one header at its
+/* True if the AOF may go on in its last increment: one of ours, with the one header at its
  * beginning, which ends where we would have ended it and has no other name. */
 static bool goes_on(const struct aof *a, const struct aof_loaded *l, const struct aof_file *f) {
     const struct aof_report *r = &l->last;
@@ -137,7 +138,8 @@ static bool goes_on(const struct aof *a, const struct aof_loaded *l, const struc
            aof_position_at(&r->epoch, r->size) == a->appended;
 }
 
-/* What a crash left between the publishing of a manifest and the removal of what it replaced. */
+/* Removes files that a crash has left after a manifest was published and before the replaced files
+ * were removed. */
 static int drop_history(struct aof *a, struct err *e) {
     return aof_history_prune(a->dirfd, &a->manifest, &a->o.keep) ? publish(a, e) : 0;
 }
@@ -233,8 +235,8 @@ static int make_durable(struct aof *a, const struct aof_loaded_file *f, struct e
     return rc;
 }
 
-/* A backup that is served in place: its files may be another directory's, whether the file system
- * says so or not. A base is never written to. */
+/* A backup that is served in place: another directory may share its files, even if the file system
+ * does not show it. A base is never written to. */
 static int leave_seal(struct aof *a, struct err *e) {
     if (!io_exists(a->dirfd, AOF_SEAL)) return 0;
     log_notice(
@@ -305,8 +307,8 @@ static int open_log(struct aof *a, struct aof_loaded *l, struct err *e) {
     return f && !left_some && goes_on(a, l, f) ? go_on(a, l, f, e) : open_new(a, e);
 }
 
-/* What was read becomes the log that is written. Everything here is durable before the first reply:
- * the directory too, and the one that holds it. */
+/* Continues the loaded AOF. Everything here is durable before the first reply: the directory too,
+ * and the one that holds it. */
 static int begin(struct aof *a, struct aof_loaded *l, struct err *e) {
     if (io_sync_dir(a->dirfd, e) < 0 || io_sync_parent(a->path, e) < 0) return -1;
     aof_remove_temps(a->dirfd, a->o.names.filename);
@@ -348,7 +350,7 @@ int aof_read_again(struct aof *a, const struct aof_load_options *l, struct err *
         return err_set(e, EINVAL, "the append only file is not on, and no rewrite has made one");
     if (a->phase == AOF_ON) aof_close_batch(a);
     if (a->phase == AOF_ON && !aof_writer_wait_synced(a->w, a->appended, READ_AGAIN_MS))
-        return err_set(e, EIO, "the append only file can't be written");
+        return err_set(e, EIO, "the append only file cannot be written");
     rc = aof_load(a->dirfd, &whole, &loaded, e);
     if (rc == 0) aof_loaded_release(&loaded);
     return rc;
@@ -371,7 +373,7 @@ static bool settle(struct aof *a, int deadline_ms) {
     return aof_writer_wait_synced(a->w, a->appended, deadline_ms);
 }
 
-/* A rewrite, or a step of a backup, ends when the disk lets it. */
+/* Waits for the end of a rewrite or of a step of a backup. */
 static bool end_work(struct aof *a, int deadline_ms) {
     uint64_t until = clock_real_ns() + (uint64_t)deadline_ms * 1000000;
 
@@ -399,7 +401,7 @@ bool aof_stop(struct aof *a, int deadline_ms) {
 
     if (a->phase == AOF_ON) ok = settle(a, deadline_ms);
     if (a->phase == AOF_RECOVERING) ok = false;
-    if (!ended) return false; /* a thread hangs at the disk and uses what is here until the exit */
+    if (!ended) return false; /* a hanging thread uses the struct until the exit */
     aof_writer_free(a->w, !ok);
     disposer_free(a->disposer, deadline_ms);
     aof_watch_free(a->watch); /* the lock goes last */

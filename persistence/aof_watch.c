@@ -25,7 +25,7 @@ struct aof_watch {
     bool looking;      /* a thread looks at the lock file; others wait for its end */
     int lock_fd;       /* replaced by the thread that is `looking` only */
     int dirfd;         /* -1: nothing is watched */
-    uint64_t watching; /* counts aof_watch_begin(): a look at an earlier directory says nothing */
+    uint64_t watching; /* counts aof_watch_begin(): results for an earlier directory are ignored */
     char *path, *stem;
     void (*gone)(void *arg, int code);
     void *arg;

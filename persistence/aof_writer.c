@@ -62,8 +62,8 @@ static bool may_join(const struct entry *en) {
 }
 
 /* Takes the first entry, and with it the batches that follow: they are written as one. The bytes
- * are in w->group, or still in the entry if it is alone. What has to wait for a restart stays
- * alone: the restart tells entry by entry what its file is to hold. */
+ * are in w->group, or still in the entry if it is alone. An entry that must wait for a restart is
+ * not grouped, because the restart drops entries one by one. */
 static struct entry *take_group(struct aof_writer *w) {
     bool now = w->fd >= 0 && !w->st.sync_error;
     struct entry *en = w->first;
@@ -143,7 +143,7 @@ static bool sync_is_due(const struct aof_writer *w, uint64_t *wait_us) {
 
 /* These threads work in microseconds and then wait for the disk. A short scheduling slice (Linux
  * 6.12 and later: sched_runtime of an ordinary thread) lets them run as soon as the disk answers,
- * though the event loop is busy on the same core. Elsewhere this changes nothing. */
+ * even if the event loop is busy on the same core. Elsewhere this changes nothing. */
 static void ask_for_short_slices(void) {
     struct {
         uint32_t size, policy;
@@ -170,8 +170,8 @@ static void wake_syncer(struct aof_writer *w) {
     if (sync_is_due(w, &wait_us) || wait_us) pthread_cond_signal(&o->work);
 }
 
-/* Under `always` whoever is free writes what has come and syncs it, while others still sync what
- * came before. */
+/* Under `always` a free thread writes the queue and syncs it, while others still sync earlier
+ * groups. */
 static bool may_write(const struct worker *me) {
     const struct aof_writer *w = me->w;
 
@@ -300,14 +300,14 @@ void aof_writer_free(struct aof_writer *w, bool abandon) {
     mem_free(w);
 }
 
-/* Whoever is to take what was queued; NULL: somebody is at it. With mu held. */
+/* The idle thread to wake for the queue; NULL: a thread is at it already. With mu held. */
 static struct worker *idle_writer(struct aof_writer *w) {
     for (int i = 0; i < WORKERS; i++)
         if (w->worker[i].idle && may_write(&w->worker[i])) return &w->worker[i];
     return NULL;
 }
 
-/* With mu held, which it gives up first: a thread that is woken must not find it taken. */
+/* With mu held, which it gives up first: a woken thread must not find the mutex taken. */
 static void enqueue(struct aof_writer *w, struct entry *en) {
     struct worker *o;
 

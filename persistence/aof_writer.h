@@ -6,14 +6,14 @@
  * with one write(2). Under `everysec` and `no` the first thread writes and the second calls
  * fdatasync(2), so a sync never holds up the next write.
  *
- * Under `always` all are alike: whoever is free writes what has come, and syncs it, while others
- * still sync what came before. Several syncs under way at once cost each less than it would cost
- * alone (the journal takes them together), and nobody waits for a sync that began before he came.
- * They count in the order in which they began. Each thread has an open file of its own, because the
- * kernel tells a failed write-back once to each open file: a sync must not succeed because another
- * one was told. Where that cannot be had (no /proc), one thread writes and syncs. Small groups are
- * written into room that was made ahead (aof_room.h). Before a large one is appended, what stands
- * in the room is synced and the rest of it cut off: so a power cut leaves no room between data.
+ * Under `always` all threads do the same: a free thread writes the queue and syncs it, while the
+ * others still sync earlier groups. Each of several syncs under way costs less than one alone (the
+ * journal takes them together), and no group waits for a sync that began before it came. They count
+ * in the order in which they began. Each thread has an open file of its own, because the kernel
+ * tells a failed write-back once to each open file: a sync must not succeed because another one was
+ * told. Where that cannot be had (no /proc), one thread writes and syncs. Small groups are written
+ * into room that was made ahead (aof_room.h). Before a large one is appended, what stands in the
+ * room is synced and the rest of it cut off: so a power cut leaves no room between data.
  *
  * Shared, all under `mu`: the queue and the positions. The main thread never touches the
  * descriptor.
@@ -65,8 +65,8 @@ struct aof_writer *aof_writer_new(void (*wake)(void *arg), void *arg, struct dis
 void aof_writer_free(struct aof_writer *w, bool abandon);
 
 /* Takes over `fd` (append mode, `size` bytes long, everything in it synced) at `position`. Entries
- * of the queue that end at or before it are dropped; a failed sync is forgotten. `room`: text that
- * Redis skips may stand behind what is written (aof_room.h). */
+ * of the queue that end at or before it are dropped; a failed sync is forgotten. `room`: the writer
+ * may keep text that Redis skips after the content (aof_room.h). */
 void aof_writer_restart(struct aof_writer *w, int fd, uint64_t size, uint64_t position, bool room);
 
 /* The same where nothing may wait for the disk: the files are open. */
@@ -91,7 +91,7 @@ enum aof_batch_kind {
 void aof_writer_push(struct aof_writer *w, struct bytes *batch, uint64_t end,
                      enum aof_batch_kind kind);
 
-/* From here on the log goes to `fd` (empty). The old file is synced and closed first. */
+/* From here on the AOF goes to `fd` (empty). The old file is synced and closed first. */
 void aof_writer_switch(struct aof_writer *w, int fd, bool room);
 
 /* A switch was asked for, and the old file may still be written to. */
@@ -110,7 +110,7 @@ void aof_writer_hold_sync(struct aof_writer *w, bool hold);
 /* The short look after a wake-up, without the lock: re-arms it, tells the errors. */
 void aof_writer_poll(struct aof_writer *w, int *write_error, int *sync_error);
 
-/* Everything there is to know. Also re-arms the wake-up. */
+/* The whole state. Also re-arms the wake-up. */
 void aof_writer_get_state(struct aof_writer *w, struct aof_writer_state *out);
 
 /* The longest write and sync since the last call, in microseconds. */

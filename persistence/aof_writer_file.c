@@ -10,11 +10,12 @@
 enum {
     RETRY_MS = 100,         /* between attempts of a write that fails */
     IN_ROOM_MAX = 8 * 1024, /* larger groups are appended */
-    SMALL_FIRST = 16,       /* so many that are not larger, and room is made */
-    SMALL_MAX = 4096,       /* the more often room was given up, up to so many */
+    SMALL_FIRST = 16,       /* room is made after so many small groups */
+    SMALL_MAX = 4096,       /* the number doubles each time room is given up, up to this */
 };
 
-/* The oldest syncs that are over are taken into account, up to one that is not. */
+/* Moves `synced` past the syncs that have ended, in the order of their beginnings, up to the first
+ * one that is still under way. */
 static void land(struct aof_writer *w) {
     while (w->flights_over < w->flights_begun && w->flight[w->flights_over % FLIGHTS].done) {
         uint64_t upto = w->flight[w->flights_over++ % FLIGHTS].upto;
@@ -52,8 +53,8 @@ static void note_sync(struct aof_writer *w, uint64_t began) {
 /* One fdatasync of what is written so far. With mu held on entry and return.
  *
  * Several may be under way at once: the journal of a file system takes them together, and each
- * costs less than it would alone. They count in the order in which they began, so that nothing is
- * called synced behind one that failed. */
+ * costs less than it would alone. They count in the order in which they began, so that no sync
+ * after a failed one counts. */
 void writer_sync(struct worker *me) {
     struct aof_writer *w = me->w;
     uint64_t generation = w->generation, began = writer_now_us();
@@ -84,7 +85,7 @@ void writer_sync(struct worker *me) {
     renew_file(me);
 }
 
-/* Syncs all that is written; false if that cannot be any more. */
+/* Syncs everything that is written; false after a failed sync. */
 bool writer_settle(struct worker *me) {
     struct aof_writer *w = me->w;
 
@@ -121,21 +122,22 @@ static int clear_litter(struct room *r, int fd, uint64_t start, struct err *e) {
     return 0;
 }
 
-/* Makes room after a group of n bytes, if there is too little and nothing of it is `there`. Sets
- * `*found`. -1: what was begun cannot be cut off, so nothing may be written over it either. */
+/* Makes room after a group of n bytes, if there is too little and no part of the group is in the
+ * file yet (`there`). Sets `*found`. -1: a half-made room could not be cut off, so nothing may be
+ * written over it. */
 static int find_room(struct room *r, int fd, uint64_t start, size_t n, size_t there, bool *found,
                      struct err *e) {
     *found = aof_room_holds(r->end, start + n);
     if (*found || there) return 0;
     *found = aof_room_make(fd, start, start + n, &r->end, NULL) == 0;
     if (*found) return 0;
-    r->end = r->small = 0; /* no space for it: what is needed may find some */
+    r->end = r->small = 0; /* no space for room: the group itself may still fit */
     r->litter = true;
     return clear_litter(r, fd, start, e);
 }
 
-/* One attempt at a group of batches. What got through of a failed one is cut off again, so that no
- * half batch stays behind if we go down; *done is what remains in the file in spite of that. */
+/* One attempt at a group of batches. The written part of a failed one is cut off again, so that no
+ * half batch remains if the process dies; *done is the part that could not be cut off. */
 static int write_group(struct room *r, bool in_room, int fd, uint64_t start, struct bytes *data,
                        size_t *done) {
     size_t got = 0, n = data->n;
@@ -174,7 +176,7 @@ static int try_group(struct worker *me, struct bytes *data, size_t *done) {
     return code;
 }
 
-/* A large group goes behind what is written, and so does every one under another policy. */
+/* Large groups are appended after the content, and so are all groups under another policy. */
 static bool must_leave_room(const struct aof_writer *w, size_t n) {
     return w->room.end > 0 && (n > IN_ROOM_MAX || w->policy != AOF_FSYNC_ALWAYS);
 }

@@ -48,7 +48,7 @@ struct flight {
     bool done;
 };
 
-/* The room behind what is written to the file. Whoever is `writing` changes it. */
+/* The room after the content of the file. Only the thread that is `writing` changes it. */
 struct room {
     bool allowed;
     uint64_t end;         /* offset; 0: there is none */
@@ -63,7 +63,7 @@ struct aof_writer {
     struct flight flight[FLIGHTS]; /* a ring, in the order in which they began */
     uint64_t flights_begun, flights_over;
     uint64_t begun; /* up to here there was a sync, or is one under way */
-    bool writing;   /* somebody is at the queue */
+    bool writing;   /* a thread is at the queue */
     bool parallel;  /* every worker has an open file of its own */
     void (*wake)(void *arg);
     void *wake_arg;
@@ -81,9 +81,9 @@ struct aof_writer {
     _Atomic uint64_t written, synced;
     atomic_int write_error, sync_error; /* of `st`, as last announced */
     uint64_t payload_end;               /* end of the last batch that needs a sync of its own */
-    uint64_t wanted;                    /* somebody waits for this to be synced */
+    uint64_t wanted;                    /* a caller waits for this to be synced */
     uint64_t last_sync_us;
-    uint64_t slowest_write_us, slowest_sync_us; /* since somebody asked */
+    uint64_t slowest_write_us, slowest_sync_us; /* since the last question */
     struct aof_writer_state st;
 };
 
@@ -95,7 +95,7 @@ static inline uint64_t writer_now_us(void) {
 
 void writer_timed_wait(pthread_cond_t *c, pthread_mutex_t *mu, uint64_t us);
 
-/* Something moved: the main thread is woken, and who waits for progress. */
+/* The state changed: wakes the main thread and the threads that wait for progress. */
 void writer_announce(struct aof_writer *w);
 
 /* aof_writer_file.c */

@@ -75,7 +75,7 @@ int child_reap(struct child *c, int *status) {
     if (!c->pid) return 0;
     got = waitpid(c->pid, status, WNOHANG);
     if (got == 0 || (got < 0 && errno == EINTR)) return 0;
-    if (got < 0) *status = 255 << 8; /* somebody else took it: count it as failed */
+    if (got < 0) *status = 255 << 8; /* another call collected it: count it as failed */
     child_poll(c);
     close(c->pipe);
     c->pid = 0;

@@ -10,7 +10,7 @@
  * reader trusts nothing: lengths are bounded by what is left of the input, every value is
  * checked in full before it is handed on, and what does not hold is reported with its offset.
  *
- * Not here: when to save, who forks, which of several files is loaded. Each call belongs to one
+ * Not here: when to save, forking, which of several files is loaded. Each call belongs to one
  * thread; none keeps anything between calls.
  */
 #ifndef STET_PERSISTENCE_RDB_H
@@ -33,7 +33,7 @@ struct rdb_save {
     bool checksum;             /* rdbchecksum; without it the checksum is written as 0 */
     bool incremental_fsync;    /* rdb-save-incremental-fsync: every 4 MB */
     bool aof_base;             /* what the aux field of that name says */
-    uint64_t aof_position;     /* of a base: in the log; the aux field "aof-position" */
+    uint64_t aof_position;     /* of a base: in the AOF; the aux field "aof-position" */
     bool lru, lfu;             /* write idle times, or frequencies (one of them at the most) */
     uint32_t lru_clock;        /* seconds, 24 bits; for idle times */
     uint16_t lfu_minutes;      /* the clock of LFU; for frequencies */
@@ -87,12 +87,12 @@ struct rdb_key {
 struct rdb_damage {
     const struct rdb_key *key;
     struct slice name;
-    uint64_t content_at; /* where the value begins, behind its key */
+    uint64_t content_at; /* where the value begins, after its key */
     const struct err *e;
 };
 
-/* Who gets what is read. A function that returns -1 has set `e` and ends the reading. Any may be
- * NULL: then nobody is told (and an entry is freed). */
+/* Receives what is read. A function that returns -1 has set `e` and ends the reading. Any may be
+ * NULL: then that part is dropped (and an entry is freed). */
 struct rdb_sink {
     int (*aux)(void *arg, struct slice name, struct slice value, struct err *e);
     /* Databases come one after the other; `keys` and `expires` are what the file announces, and
@@ -110,7 +110,7 @@ struct rdb_sink {
     void (*passed)(void *arg, const struct rdb_key *k, struct slice key);
     /* A value does not hold: true if the reading is to go on at *next. */
     bool (*damaged)(void *arg, const struct rdb_damage *d, uint64_t *next);
-    /* Now and then: so many bytes of the file are used up, of so many. */
+    /* Now and then: `done` of `total` bytes of the file are read. */
     void (*progress)(void *arg, uint64_t done, uint64_t total);
 };
 
@@ -146,8 +146,8 @@ enum rdb_sum {
 /* What was read, as far as it was. */
 struct rdb_report {
     int version;
-    uint64_t at; /* how far the reading got (in the functions of a sink too); in the file, behind
-                    the checksum if all is well */
+    uint64_t at; /* how far the reading got (in the functions of a sink too): an offset in the file,
+                  * after the checksum if all is well */
     uint64_t value_at; /* where the key that was read last began */
     uint64_t keys, skipped_functions, skipped_modules, empty_keys;
     int64_t created; /* aux ctime, unix seconds; 0: not said */
@@ -175,7 +175,7 @@ struct rdb_load {
     struct rdb_read read; /* ndbs is the keyspace's */
     struct keyspace *ks;
     int64_t drop_due_ms; /* keys that are due at this time are dropped; 0: all are kept, as in the
-                          * base of a log (its increments say what became of them) */
+                          * base of an AOF (its increments say what became of them) */
     bool merge;          /* keys that are there already are replaced; otherwise they are an error */
     bool lru, lfu;       /* which of idle time and frequency counts now */
     uint32_t lru_clock;
@@ -206,9 +206,9 @@ int rdb_oldest_version(const struct entry *e);
 
 enum rdb_restored { RDB_RESTORED, RDB_BAD_SUM, RDB_BAD_DATA, RDB_EMPTY };
 
-/* The entry that a payload of DUMP makes, and the version it has; everything is checked, whatever
- * sanitize-dump-payload says. RDB_BAD_SUM: no payload, a version from the future or a checksum that
- * does not match. RDB_EMPTY: a value without elements, or of fields that are all due. */
+/* Makes an entry of a payload of DUMP; everything is checked, whatever sanitize-dump-payload says.
+ * RDB_BAD_SUM: not a payload, a version from the future or a checksum that does not match.
+ * RDB_EMPTY: a value without elements, or of fields that are all due. */
 enum rdb_restored rdb_restore(struct slice payload, struct slice key, int64_t expire_ms,
                               const struct rdb_rules *rules, struct entry **out, int *version);
 

@@ -207,7 +207,7 @@ bool rdb_in_len(struct rdb_in *in, uint64_t *n) {
 bool rdb_in_count(struct rdb_in *in, uint64_t least, uint64_t *n) {
     if (!rdb_in_len(in, n)) return false;
     if (*n <= rdb_in_left(in) / least) return true;
-    return rdb_in_fault(in, ENODATA, "%llu elements can't be in what is left",
+    return rdb_in_fault(in, ENODATA, "%llu elements cannot be in what is left",
                         (unsigned long long)*n);
 }
 
@@ -233,14 +233,14 @@ static bool take_compressed(struct rdb_in *in, struct slice *s) {
     if (!rdb_in_len(in, &packed) || !rdb_in_len(in, &n)) return false;
     if (packed == 0) return rdb_in_fail(in, "a compressed string of 0 bytes");
     if (n == 0 || n > UINT32_MAX || n > packed * LZF_RATIO + LZF_SLACK)
-        return rdb_in_fail(in, "%llu compressed bytes can't become %llu",
+        return rdb_in_fail(in, "%llu compressed bytes cannot become %llu",
                            (unsigned long long)packed, (unsigned long long)n);
     p = rdb_in_take(in, packed);
     if (!p) return false;
     in->unpacked.n = 0;
     bytes_room(&in->unpacked, n);
     if (lzf_decompress(p, (unsigned)packed, in->unpacked.p, (unsigned)n) != n)
-        return rdb_in_fail(in, "a compressed string that can't be unpacked");
+        return rdb_in_fail(in, "a compressed string that cannot be unpacked");
     *s = slice_of(in->unpacked.p, n);
     return true;
 }

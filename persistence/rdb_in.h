@@ -66,7 +66,8 @@ bool rdb_in_u64(struct rdb_in *in, uint64_t *v); /* 8 bytes, little endian */
 bool rdb_in_double(struct rdb_in *in, double *v);
 bool rdb_in_len(struct rdb_in *in, uint64_t *n);
 
-/* A number of things to come that take `least` bytes each; fails if there can't be so many. */
+/* A count of elements that take `least` bytes each; fails if so many do not fit into what is
+ * left. */
 bool rdb_in_count(struct rdb_in *in, uint64_t least, uint64_t *n);
 
 bool rdb_in_string(struct rdb_in *in, struct slice *s);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * rdb_load - what a file holds goes into a keyspace.
+ * rdb_load - loads the contents of a file into a keyspace.
  *
  * Two threads: one reads the file and builds the values, the caller's puts them into the tables.
  * Between them stands a short queue of pieces, some hundred keys each. Only the caller's thread
@@ -59,7 +59,7 @@ struct load {
 
 /* ---------------------------------------------------------------- between the two */
 
-/* Hands `filling` over and waits for an empty one; false if nobody wants it any more. */
+/* Hands `filling` over and waits for an empty one; false if the loader has given up. */
 static bool hand_over(struct load *l) {
     bool wanted;
 
@@ -222,7 +222,7 @@ static int accept(struct load *l, const struct item *it, struct err *e) {
     return 0;
 }
 
-/* What was not taken over. */
+/* Frees an item that was not taken over. */
 static void drop(const struct item *it) {
     if (it->kind == ITEM_KEY) entry_free(it->e);
 }
@@ -268,7 +268,7 @@ static int accept_all(struct load *l, struct err *e) {
 static int start_reader(struct load *l, pthread_t *id, struct err *e) {
     int rc = thread_start(id, "rdb-load", reader_run, l);
 
-    return rc == 0 ? 0 : err_set(e, rc, "can't start a thread to read the file: %s", strerror(rc));
+    return rc == 0 ? 0 : err_set(e, rc, "cannot start a thread to read the file: %s", strerror(rc));
 }
 
 int rdb_load(int fd, const struct rdb_load *o, struct rdb_loaded *out, struct err *e) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Two layouts that are not written any more.
+ * Two old layouts, which are only read.
  *
  *   ziplist (up to Redis 6.2):
  *   | bytes 4 | offset of the last entry 4 | entries 2 (65535: not said) | entry ... | 0xff |

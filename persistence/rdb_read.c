@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * rdb_read - a whole file: what each opcode says, and the values with what is said of them.
+ * rdb_read - reads a whole file: the opcodes, and each value with the facts that stand before its
+ * key.
  */
 #include "persistence/rdb_types.h"
 #include "storage/base/io.h"
@@ -27,19 +28,19 @@ struct read {
     struct rdb_key next; /* of the key to come */
     struct bytes key;
     unsigned type;             /* of the value under way */
-    uint64_t content_at;       /* where it begins, behind the key */
+    uint64_t content_at;       /* where it begins, after the key */
     bool in_value;             /* an error is one of this key's */
     char mark[RDB_MARK_BYTES]; /* what follows the end of a stream */
     bool framed;
     bool done;
 };
 
-/* The sink is about to be told of what ends here. */
+/* Notes the place before a function of the sink is called. */
 static void note_place(struct read *r) {
     r->report->at = rdb_in_at(&r->in);
 }
 
-/* A function of the sink has said no. */
+/* A function of the sink has ended the reading. */
 static bool stopped(struct read *r) {
     r->in.failed = true;
     return false;
@@ -52,8 +53,8 @@ static void next_key(struct read *r) {
 
 /* ---------------------------------------------------------------- header */
 
-/* A server that sends a snapshot without knowing its length says in front which 40 bytes will stand
- * behind it. `p`: the first RDB_HEADER_BYTES. */
+/* A server that sends a snapshot without knowing its length announces the 40 bytes that will follow
+ * it. `p`: the first RDB_HEADER_BYTES. */
 static bool take_frame(struct read *r, const uint8_t *p) {
     const size_t have = RDB_HEADER_BYTES - RDB_FRAME_WORD;
 
@@ -210,8 +211,9 @@ static bool take_end(struct read *r) {
     r->done = true;
     if (!take_sum(r) || !r->framed) return !r->in.failed;
     p = rdb_in_take(&r->in, RDB_MARK_BYTES);
-    return p && (memcmp(p, r->mark, RDB_MARK_BYTES) == 0 ||
-                 rdb_in_fail(&r->in, "the mark behind the end is another than in front"));
+    return p &&
+           (memcmp(p, r->mark, RDB_MARK_BYTES) == 0 ||
+            rdb_in_fail(&r->in, "the mark after the end differs from the one before the header"));
 }
 
 /* ---------------------------------------------------------------- keys */
@@ -320,7 +322,7 @@ static bool take_one(struct read *r) {
 
 /* ---------------------------------------------------------------- the whole */
 
-/* Puts the key in front of what is wrong with its value. */
+/* Adds the key to the text of the error. */
 static void name_key(struct read *r) {
     struct slice shown = bytes_slice(&r->key);
     struct bytes text = {0};
@@ -335,7 +337,7 @@ static void name_key(struct read *r) {
     bytes_release(&text);
 }
 
-/* Goes on behind a value that does not hold, if the sink knows where that is. */
+/* Goes on after a damaged value, if the sink knows where the next record begins. */
 static bool pass_over(struct read *r) {
     struct rdb_damage d = {&r->next, bytes_slice(&r->key), r->content_at, r->e};
     uint64_t next;

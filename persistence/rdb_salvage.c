@@ -31,7 +31,7 @@ bool rdb_salvage_behind(struct rdb_salvage *s, const struct rdb_damage *d, int v
     if (rdb_in_file(&in, s->from, d->content_at, NULL) < 0) return false;
     ok = rdb_skip_value(&in, d->key->type);
     *next = rdb_in_at(&in);
-    /* Values that hold end where their structure says: once seen, the chain stays the same. */
+    /* Once the rest had the structure of a file, later records are a part of it. */
     if (ok && !s->rest_holds) ok = s->rest_holds = rdb_skip_rest(&in, version);
     rdb_in_release(&in);
     return ok;

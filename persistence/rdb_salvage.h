@@ -3,7 +3,7 @@
  * rdb_salvage - a new file made of what holds in a damaged one: its bytes are copied as they are,
  * but for the records that are left out, and closed with an end and a new checksum.
  *
- * Behind a value that is damaged the file goes on where the value's structure says; that is
+ * After a damaged value, the next record is expected where the value's structure ends; that is
  * believed only if from there the whole rest has the structure of a file up to its very last byte.
  * Otherwise what follows cannot be found again: a byte that looks like a record proves nothing.
  *
@@ -29,7 +29,7 @@ struct rdb_salvage {
  * open, and `name` and `e` good until the end. */
 int rdb_salvage_begin(struct rdb_salvage *s, int from, int dirfd, const char *name, struct err *e);
 
-/* Where the record behind a damaged value begins; false: it cannot be known. */
+/* Where the record after a damaged value begins; false: it cannot be known. */
 bool rdb_salvage_behind(struct rdb_salvage *s, const struct rdb_damage *d, int version,
                         uint64_t *next);
 

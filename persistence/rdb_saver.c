@@ -169,7 +169,7 @@ void rdb_saver_remove_temps(void) {
     io_close(dirfd);
 }
 
-/* A child that was killed leaves its file behind. It may be large, so a thread removes it. */
+/* A killed child leaves its temporary file. It may be large, so a thread removes it. */
 static void remove_temp(struct rdb_saver *s, pid_t pid) {
     char temp[64];
 
@@ -187,7 +187,7 @@ static void child_ended(struct rdb_saver *s, pid_t pid, int status) {
     } else if (WIFSIGNALED(status)) {
         log_warning("Background saving terminated by signal %d", WTERMSIG(status));
         remove_temp(s, pid);
-        /* SIGUSR1 is how somebody ends a child on purpose: not an error. */
+        /* A child is ended on purpose by SIGUSR1: not an error. */
         if (WTERMSIG(status) != SIGUSR1) s->last_ok = false;
     } else {
         log_warning("Background saving error: %s",

@@ -5,9 +5,9 @@
  *   IDLE --start--> CHILD --it ends, well or not--> IDLE
  *   IDLE --another child is running--> SCHEDULED --it is over--> CHILD
  *
- * A save is published as a whole or not at all: the old file stays as it was until then. Changes
- * are counted by the caller, who passes how many there were since it began to count; what of these
- * is saved is remembered here. The file stands in the working directory (`dir`). Main thread only.
+ * A save is published as a whole or not at all: the old file stays as it was until then. The caller
+ * counts changes and passes the number since it began to count; this module remembers how many of
+ * them are saved. The file stands in the working directory (`dir`). Main thread only.
  */
 #ifndef STET_PERSISTENCE_RDB_SAVER_H
 #define STET_PERSISTENCE_RDB_SAVER_H
@@ -50,7 +50,7 @@ void rdb_saver_remove_temps(void);
 /* Writes the file now. 0, or -1 with the reason. */
 int rdb_saver_save(struct rdb_saver *s, uint64_t changes, struct err *e);
 
-/* Forks a child that writes it. -1: it could not be forked, and the log says why. */
+/* Forks a child that writes it. -1: fork failed; the server log has the reason. */
 int rdb_saver_start(struct rdb_saver *s, uint64_t changes);
 
 /* As soon as no other child is running. */

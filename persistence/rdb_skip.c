@@ -26,7 +26,7 @@ bool rdb_skip_module(struct rdb_in *in) {
         case RDB_PART_STRING:
             if (!rdb_in_skip_string(in)) return false;
             break;
-        default: return rdb_in_fail(in, "data of a module that can't be told apart");
+        default: return rdb_in_fail(in, "data of a module that cannot be told apart");
         }
     }
 }

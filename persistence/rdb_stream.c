@@ -141,13 +141,13 @@ static bool take_head(struct rdb_in *in, struct stream *s, bool first_form) {
                         !rdb_in_len(in, &s->entries_added)))
         return false;
     if (s->entries_added < length || s->entries_added > INT64_MAX || !stream_settle(s))
-        return rdb_in_fail(in, "a stream whose last id or counters can't be true");
+        return rdb_in_fail(in, "a stream whose last id or counters cannot be true");
     return true;
 }
 
 /* ---------------------------------------------------------------- in: groups */
 
-/* What is pending in a group, until it is known for whom. */
+/* The pending entries of a group, until their consumers have been read. */
 struct waiting {
     struct idtree ids; /* struct stream_pending, without owner */
 };
@@ -222,7 +222,8 @@ static bool take_consumers(struct rdb_in *in, struct waiting *w, struct stream_g
 
     if (!take_pending(in, w) || !rdb_in_count(in, 10, &n)) return false;
     while (n > 0 && take_consumer(in, w, g, type)) n--;
-    if (!in->failed && w->ids.count) return rdb_in_fail(in, "an entry that is pending for nobody");
+    if (!in->failed && w->ids.count)
+        return rdb_in_fail(in, "an entry that is pending for no consumer");
     return !in->failed;
 }
 

@@ -25,10 +25,11 @@ static void put_time(const struct hash_item *item, void *arg) {
     rewrite_arg(r, SLICE("FIELDS"));
     rewrite_arg(r, SLICE("1"));
     put_text(r, item->field);
-    r->nitems = REWRITE_ITEMS; /* each has a command of its own */
+    r->nitems = REWRITE_ITEMS; /* a command for each field, because each has another time */
     rewrite_item_end(r);
 }
 
+/* Writes fields that are due, too: only an HDEL in the AOF removes a field when it is read back. */
 void rewrite_hash(struct bytes *b, const struct entry *e) {
     struct rewrite_batch values = {.out = b, .head = {SLICE("HSET"), entry_key(e)}, .nhead = 2};
     struct rewrite_batch times = {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * encode - a command in RESP, as requests, logs and replicas have it: an array of bulk strings.
+ * encode - a command in RESP, as in requests and in the AOF: an array of bulk strings.
  */
 #ifndef STET_PROTOCOL_ENCODE_H
 #define STET_PROTOCOL_ENCODE_H

@@ -35,7 +35,7 @@ static int hex_digit(char c) {
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* One escape behind a backslash at s[*i] in double quotes; moves *i behind it. */
+/* One escape after a backslash at s[*i] in double quotes; moves *i past it. */
 static char unescape(const char *s, size_t n, size_t *i) {
     char c = s[*i];
 
@@ -55,8 +55,8 @@ static char unescape(const char *s, size_t n, size_t *i) {
     }
 }
 
-/* A quoted argument from behind its opening quote; false if the closing one is missing or glued
- * to what follows. */
+/* A quoted argument, from the byte after its opening quote; false if the closing one is missing or
+ * glued to what follows. */
 static bool split_quoted(char *s, size_t n, size_t *at, char quote, char **out) {
     size_t i = *at;
 

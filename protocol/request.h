@@ -8,7 +8,7 @@
  *
  * Every byte of an array's framing is checked: lengths have no sign and no leading zeros, lines and
  * bulk strings end in CRLF. So the bytes of a request that is READY, not inline and has arguments
- * are those that encode_command() would write, and may be logged as they came.
+ * are those that encode_command() would write, and may go to the AOF as they came.
  *
  * Not here: reading, where the input lives, what a command means.
  */
@@ -19,13 +19,13 @@
 
 #include <stdint.h>
 
-/* The longest argument that a log may hold: as high as proto-max-bulk-len can be set, because what
+/* The longest argument that an AOF may hold: as high as proto-max-bulk-len can be set, because what
  * is accepted from a client has to load again. */
 #define REQUEST_BULK_MAX INT64_MAX
 
 enum {
     REQUEST_ARGS_MAX = 1024 * 1024,   /* of a client's command */
-    REQUEST_LOG_ARGS_MAX = INT32_MAX, /* of a log's: what a command does may take more (XADD) */
+    REQUEST_LOG_ARGS_MAX = INT32_MAX, /* of a command in the AOF: effects may need more (XADD) */
     REQUEST_LINE_MAX = 64 * 1024,     /* of an inline command or of a length line */
 };
 
@@ -58,7 +58,7 @@ struct request_partial {
 enum request_result {
     REQUEST_READY,
     REQUEST_MORE, /* *need: bytes that the input must have before another call makes sense */
-    REQUEST_BAD,  /* *error: what to answer behind "ERR Protocol error: " */
+    REQUEST_BAD,  /* *error: the text after "ERR Protocol error: " */
 };
 
 /* Parses the command that begins at `in`. `partial` is NULL-initialised by the caller and NULL

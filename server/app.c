@@ -70,7 +70,7 @@ static void on_child_signal(evutil_socket_t sig, short what, void *arg) {
 
     (void)sig;
     (void)what;
-    loop_wake(&a->loop); /* for the child of the log: its end may change what replies wait for */
+    loop_wake(&a->loop); /* for the AOF's child: its end may change what replies wait for */
     rdb_saver_poll(&a->engine.saver, a->engine.dirty);
 }
 
@@ -87,8 +87,8 @@ static void watch_signals(struct app *a) {
 
 enum { POLL_EVERY_NS = 2 * 1000 * 1000 };
 
-/* While a start reads the log, clients get LOADING, and PING and INFO are answered. When a command
- * of a client loads, others are served as from within a script: nothing of the command is touched,
+/* While a start reads the AOF, clients get LOADING, and PING and INFO are answered. When a command
+ * of a client loads, others are served as from within a script: the command's state is not touched,
  * and no parameter is set. */
 static void on_load_progress(void *arg, uint64_t done, uint64_t total) {
     struct app *a = arg;
@@ -110,7 +110,7 @@ static int on_load_command(void *arg, size_t argc, const struct slice *argv, str
     return engine_replay(&a->engine, argc, argv, e);
 }
 
-/* A snapshot that is imported loses what is out of date; in the base of a log nothing is. */
+/* An imported snapshot drops expired keys; the base of an AOF keeps them. */
 static int on_load_rdb(void *arg, int fd, bool log_follows, uint64_t *end, struct err *e) {
     struct app *a = arg;
     struct rdb_load o = snapshot_load(&a->engine, !log_follows);
@@ -161,7 +161,7 @@ static void begin_loading(struct app *a) {
     engine_replay_begin(&a->engine);
 }
 
-/* What was set of the log's parameters while something was loaded holds from now on. */
+/* AOF parameters that were set while data was loaded take effect now. */
 static void take_aof_options(struct app *a) {
     struct aof_options o = app_aof_options(a->v);
 
@@ -184,7 +184,7 @@ static int set_moment(const struct app *a, struct aof_load_options *l) {
     return -1;
 }
 
-/* --restore-from: the log's directory is made from a backup. */
+/* --restore-from: makes the AOF's directory from a backup. */
 static int restore(struct app *a) {
     struct aof_options o = app_aof_options(a->v);
     struct err e;
@@ -200,7 +200,7 @@ static int restore(struct app *a) {
     return -1;
 }
 
-/* Every refusal for what the files hold names the command that repairs them. (A command that is
+/* Every refusal because of damaged files names the command that repairs them. (A command that is
  * not accepted, at some offset, is no damage.) */
 static void name_repair(const char *dirname, const char *filename, const struct err *e) {
     bool is_damage = e->code == EILSEQ || e->code == EINVAL || e->code == ENOENT ||
@@ -319,7 +319,7 @@ static void before_wait(void *arg) {
     net_flush(&a->net);
 }
 
-/* While a script runs: see engine_serve_within. What was appended before it began goes to the log,
+/* While a script runs: see engine_serve_within. What was appended before it began goes to the AOF,
  * but nothing may look at the data set as a whole. */
 static void serve_within(void *arg) {
     struct app *a = arg;
@@ -330,7 +330,7 @@ static void serve_within(void *arg) {
     watchdog_wind();
     if (a->reloading) return; /* a signal to stop is obeyed when the command is over */
     if (a->stop_signal && !scripting_end(&a->engine) && !a->told_to_wait) {
-        log_warning("A script that has written runs: the shutdown waits for its end.");
+        log_warning("Shutdown delayed: a running script has already written.");
         a->told_to_wait = true;
     }
 }
@@ -422,7 +422,7 @@ static int apply_crl(void *arg, const struct conf_values *v, struct err *e) {
     return err_set(e, EINVAL, "Unable to update TLS configuration. Check server logs.");
 }
 
-/* The lines that tools wait for. */
+/* Log lines that tools wait for. */
 static void tell_ready(const struct app *a) {
     if (a->net.port) log_notice("Ready to accept connections tcp");
     if (a->v->unixsocket && a->v->unixsocket[0]) log_notice("Ready to accept connections unix");
@@ -435,7 +435,7 @@ int app_start(struct app *a, struct conf *conf, int argc, char **argv) {
     *a = (struct app){.conf = conf, .v = conf_values(conf), .argc = argc, .argv = argv};
     process_prepare(a->v);
     if (contain_files(&a->containment, conf, &e) < 0) return fail_containment(&e);
-    process_set_cpus(a->v->bio_cpulist, "bio-cpulist"); /* threads begin where their maker is */
+    process_set_cpus(a->v->bio_cpulist, "bio-cpulist"); /* a new thread inherits them */
     if (!realpath(argv[0], a->executable))
         snprintf(a->executable, sizeof a->executable, "%s", argv[0]);
     seed(a);
@@ -461,7 +461,7 @@ int app_start(struct app *a, struct conf *conf, int argc, char **argv) {
     unloaded_warn_of_cut_rewrite(a->v->aclfile);
     unsupported_warn(a->v);
     clock_refresh();
-    access_tick(&a->engine); /* what is loaded is dated by it */
+    access_tick(&a->engine); /* loaded keys get their access time from it */
     if (restore(a) < 0) return -1;
     if (a->v->recover_to && !a->v->appendonly) {
         log_warning("'recover-to' is about the append-only file: it needs 'appendonly yes'");
@@ -485,8 +485,8 @@ void app_run(struct app *a) {
     loop_run(&a->loop);
 }
 
-/* SAVE, or save points in the configuration and no NOSAVE. What is still being loaded is not saved
- * over the file that it comes from. */
+/* SAVE, or save points in the configuration and no NOSAVE. A data set that is still being loaded is
+ * not saved over its own file. */
 static bool save_before_exit(struct app *a, unsigned flags) {
     struct rdb_saver *s = &a->engine.saver;
     struct err e;
@@ -501,7 +501,7 @@ static bool save_before_exit(struct app *a, unsigned flags) {
     return flags & CONF_SHUTDOWN_FORCE;
 }
 
-/* What stands in the way is a log that cannot be made durable, or a snapshot that cannot be saved:
+/* What stands in the way is an AOF that cannot be made durable, or a snapshot that cannot be saved:
  * then only FORCE goes on. */
 bool app_shutdown(struct app *a, unsigned flags) {
     const char *why = aof_refusal(a->aof);
@@ -516,7 +516,7 @@ bool app_shutdown(struct app *a, unsigned flags) {
     if (!save_before_exit(a, flags)) return false;
     a->stopping = true;
     if (a->engine.busy)
-        exit(app_finish(a)); /* what the script did was not logged, and is dropped */
+        exit(app_finish(a)); /* effects of the script are not in the AOF, and are dropped */
     loop_stop(&a->loop);
     return true;
 }

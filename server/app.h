@@ -30,7 +30,7 @@ struct app {
     char executable[4096];
     char listeners[4096]; /* lines of INFO */
     bool stopping, cron_paused;
-    bool reloading;  /* a command reads the log again */
+    bool reloading;  /* a command reads the AOF again */
     int stop_signal; /* came and is not dealt with yet */
     bool told_to_wait;
     int64_t last_expire_ms;
@@ -45,10 +45,10 @@ int app_start(struct app *a, struct conf *conf, int argc, char **argv);
 void app_run(struct app *a);
 
 /* Ends the loop; by SHUTDOWN, SIGTERM or SIGINT. `flags` are conf's of shutdown-on-sigterm. False:
- * not possible now, and the log says why. */
+ * not possible now; the server log has the reason. */
 bool app_shutdown(struct app *a, unsigned flags);
 
-/* Replays the log (DEBUG LOADAOF). */
+/* Replays the AOF (DEBUG LOADAOF). */
 int app_reload_log(struct app *a, struct err *e);
 
 /* After the loop: makes durable what must be, closes, frees. The exit status. */

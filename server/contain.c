@@ -50,8 +50,8 @@ static bool is_shared(const char *dir) {
     return is_home(dir);
 }
 
-/* The directory that the file is in. Of a shared one the file alone, unless it cannot exist then: a
- * socket and a pid file are made after this. */
+/* Allows the directory of the file. In a shared directory it allows the file alone, unless the file
+ * is made later (a socket, a pid file). */
 static void allow_beside(struct rules *r, const char *path, unsigned rights) {
     bool made_later = rights & (SANDBOX_SOCKET | SANDBOX_PUBLISH);
     char resolved[PATH_MAX], *copy = mem_strdup(path);
@@ -107,9 +107,9 @@ static void allow_tls(struct rules *r, const struct conf_values *v) {
 }
 
 /* A `dir` that was deleted and made again is another directory to the kernel, and the rules of the
- * old one do not hold there: the server could not write its data anew. So the directory around it
- * is allowed too, but for one that has the files of others: `/`, homes, and, for a server that
- * stays root, what the system uses. Another user is kept from those by their permissions. */
+ * old one do not hold there: the server could not write its data anew. So the directory that holds
+ * it is allowed too, unless it holds files of other programs: `/`, homes, and, for a server that
+ * stays root, directories of the system. Permissions keep another user out of those. */
 static bool may_allow_around_dir(const char *parent, uid_t uid) {
     const struct passwd *pw = getpwuid(uid);
     struct stat st;
@@ -153,9 +153,9 @@ static void allow_own_files(struct rules *r, const struct conf *conf) {
     if (is_set(v->unixsocket)) allow_beside(r, v->unixsocket, SANDBOX_SOCKET | SANDBOX_REMOVE);
 }
 
-/* Files are read wherever permissions let the server, as TLS may be turned on at run time with
- * files from anywhere; but not in homes, where keys and passwords are. In /dev only what is named
- * here. */
+/* Files may be read where their permissions allow it, because TLS may be switched on at run time
+ * with files from any place. Homes are excluded because they hold keys and passwords, and /dev but
+ * for the files named here. */
 static bool is_readable_place(const char *name) {
     static const char *const hidden[] = {".", "..", "home", "root", "dev", "boot", "lost+found"};
 
@@ -201,8 +201,8 @@ static int enter_files(struct containment *c, struct conf *conf, uid_t uid, stru
     return -1;
 }
 
-/* What a start as root needs later: files of any owner, low ports, more open files, priorities; and
- * to become another user, if it is to. Everything goes then. */
+/* The capabilities that a start as root needs later: files of any owner, low ports, more open
+ * files, priorities; and becoming another user with run-as-user, which drops them all. */
 static uint64_t needed_capabilities(const struct conf_values *v) {
     static const int always[] = {CAP_DAC_OVERRIDE,     CAP_DAC_READ_SEARCH, CAP_FOWNER,  CAP_FSETID,
                                  CAP_NET_BIND_SERVICE, CAP_SYS_RESOURCE,    CAP_SYS_NICE};
@@ -269,7 +269,7 @@ int contain_files(struct containment *c, struct conf *conf, struct err *e) {
 
 /* ---------------------------------------------------------------- user */
 
-/* What was made as root: the log, the socket, the pid file and the port file. */
+/* What was made as root: the log file, the socket, the pid file and the port file. */
 static int give_away(const struct containment *c, const struct conf_values *v, struct err *e) {
     const char *const made[] = {v->logfile, v->unixsocket};
     uid_t uid = c->user.uid;

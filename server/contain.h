@@ -9,8 +9,8 @@
  * 2. contain_user(), when the ports and the unix socket are bound, before a data file is made.
  * 3. contain_calls(), before the first data file is read: what is in files is not trusted.
  *
- * A kernel that cannot do 1 or 3 is no reason not to start: the log says what is not there. With
- * `run-as-user` everything must succeed.
+ * A kernel that cannot do 1 or 3 is no reason not to start: the server log says what is missing.
+ * With `run-as-user` everything must succeed.
  */
 #ifndef STET_SERVER_CONTAIN_H
 #define STET_SERVER_CONTAIN_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * cron - what has to happen now and then, `hz` times a second.
+ * cron - periodic work, `hz` times a second.
  */
 #include "conf/conf.h"
 #include "server/app.h"

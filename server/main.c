@@ -87,7 +87,7 @@ int main(int argc, char **argv) {
     if (apply_fault_spec() < 0 || open_log(conf_values(conf)) < 0) return 1;
     if (process_set_collation(conf_values(conf)->locale_collate, &e) < 0 &&
         conf_values(conf)->locale_collate[0]) {
-        log_warning("%s", e.text); /* an environment without its locale is no reason not to start */
+        log_warning("%s", e.text); /* only for a name of the configuration, not the environment's */
         return 1;
     }
     if (process_daemonize(conf_values(conf), &e) < 0) {

@@ -36,9 +36,9 @@ int number_file_publish(struct number_file *f, int number, struct err *e) {
 
     if (!f->path) return 0;
     if (f->fd < 0)
-        rc = err_set(e, f->code, "can't write '%s': %s", f->path, strerror(f->code));
+        rc = err_set(e, f->code, "cannot write '%s': %s", f->path, strerror(f->code));
     else if (write(f->fd, text, (size_t)n) != n || rename(f->tmp, f->path) < 0)
-        rc = err_set(e, errno, "can't write '%s': %s", f->path, strerror(errno));
+        rc = err_set(e, errno, "cannot write '%s': %s", f->path, strerror(errno));
     if (rc < 0 && f->fd >= 0) unlink(f->tmp);
     forget(f);
     if (rc == 0) return 0;

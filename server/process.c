@@ -102,7 +102,8 @@ void process_set_title(const struct conf_values *v, int port) {
     bytes_release(&out);
 }
 
-/* Open from the start on: neither the sandbox nor an ordinary user may open it later. */
+/* Open from the start on, because it cannot be opened later in the sandbox or as an ordinary
+ * user. */
 static int oom_fd = -1;
 static int oom_score_at_start;
 static int oom_child_score, oom_own_score; /* what a child gets, what the server has */
@@ -184,10 +185,10 @@ int64_t process_allow_clients(int64_t maxclients) {
 
 void process_set_thp(bool disable) {
     if (disable && prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) < 0)
-        log_warning("Can't disable transparent huge pages: %s", strerror(errno));
+        log_warning("Cannot disable transparent huge pages: %s", strerror(errno));
 }
 
-/* A number and what stands behind it; -1: there is none. */
+/* A number and the text after it; -1: there is none. */
 static long cpu_number(const char **p) {
     char *end;
     long n = isdigit((unsigned char)**p) ? strtol(*p, &end, 10) : -1;
@@ -225,7 +226,7 @@ void process_set_cpus(const char *list, const char *parameter) {
         return;
     }
     if (sched_setaffinity(0, sizeof set, &set) < 0)
-        log_warning("%s: can't run on CPUs '%s': %s", parameter, list ? list : "of before",
+        log_warning("%s: cannot run on CPUs '%s': %s", parameter, list ? list : "of before",
                     strerror(errno));
 }
 
@@ -242,7 +243,7 @@ int process_daemonize(const struct conf_values *v, struct err *e) {
 
     if (!v->daemonize) return 0;
     pid = fork();
-    if (pid < 0) return err_set(e, errno, "can't daemonize: %s", strerror(errno));
+    if (pid < 0) return err_set(e, errno, "cannot daemonize: %s", strerror(errno));
     if (pid > 0) _exit(0);
     setsid();
     fd = open("/dev/null", O_RDWR);
@@ -337,7 +338,7 @@ enum { FRAMES_MAX = 64 };
 void process_write(const char *text) {
     ssize_t rc = write(log_fd(), text, strlen(text));
 
-    (void)rc; /* there is nobody left to tell */
+    (void)rc; /* there is no way left to report it */
 }
 
 void process_write_stack(void) {

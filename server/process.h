@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * process - what the operating system and those who supervise it see of the server: daemon, pid
- * and port files, title, notification, crash report.
+ * process - what the operating system and a supervisor see of the server: daemon, pid and port
+ * files, title, notification, crash report.
  */
 #ifndef STET_SERVER_PROCESS_H
 #define STET_SERVER_PROCESS_H
@@ -16,7 +16,7 @@ void process_init(int argc, char **argv);
 /* Leaves the terminal if `daemonize` says so. 0, or -1. */
 int process_daemonize(const struct conf_values *v, struct err *e);
 
-/* The banner and the first lines of the log. */
+/* The banner and the first lines of the log file. */
 void process_log_start(const struct conf *c, int argc, char **argv);
 
 void process_set_title(const struct conf_values *v, int port);
@@ -64,7 +64,7 @@ void process_write(const char *text);
 void process_write_stack(void);
 void process_warm_stack(void);
 
-/* SIGSEGV and the like leave a report in the log before they end the process. */
+/* SIGSEGV and the like write a report to the log file before they end the process. */
 void process_catch_crashes(void);
 
 /* use-exit-on-panic: a check that fails ends the process by exit(1) instead of abort(). */

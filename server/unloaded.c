@@ -40,7 +40,7 @@ static void warn(void *arg, const char *filename, uint64_t bytes) {
                     other ? " --appendfilename " : "", other ? filename : "");
 }
 
-/* The form of before Redis 7. */
+/* The single file of Redis before 7. */
 static void warn_of_single_file(const struct conf_values *v) {
     struct io_stat st;
 

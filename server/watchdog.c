@@ -50,7 +50,7 @@ static void wind(int64_t ms) {
 void watchdog_set(int64_t period_ms) {
     if (period_ms == 0 && period == 0) return;
     if (make_timer() < 0) {
-        log_warning("Can't start the watchdog: %s", strerror(errno));
+        log_warning("Cannot start the watchdog: %s", strerror(errno));
         return;
     }
     period = period_ms;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * watchdog - a timer that the main thread winds up again and again (watchdog-period). If it runs
- * out, the thread hangs in something, and where that is goes to the log.
+ * watchdog - a timer that the main thread restarts again and again (watchdog-period). If it
+ * expires, the main thread hangs, and its stack is written to the server log.
  *
  * The timer's signal is sent to the thread that made it, so the stack is that thread's. Children do
  * not inherit it. Main thread only.
@@ -11,7 +11,7 @@
 
 #include <stdint.h>
 
-/* Barks after `period_ms` without watchdog_wind(); 0: never. */
+/* Expires after `period_ms` without watchdog_wind(); 0: never. */
 void watchdog_set(int64_t period_ms);
 
 /* The main thread is alive. */

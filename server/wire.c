@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * wire - who calls whom upward, and what a CONFIG SET sets in motion.
+ * wire - the function pointers for calls to upper layers, and the appliers of CONFIG SET.
  */
 #include "conf/conf.h"
 #include "server/app.h"
@@ -55,7 +55,7 @@ struct aof_options app_aof_options(const struct conf_values *v) {
     };
 }
 
-/* ---------------------------------------------------------------- hooks of the log */
+/* ---------------------------------------------------------------- hooks of the AOF */
 
 static void aof_wake(void *arg) {
     struct app *a = arg;
@@ -63,7 +63,7 @@ static void aof_wake(void *arg) {
     loop_wake(&a->loop);
 }
 
-/* The child keeps no socket and answers nobody. */
+/* The child closes all listeners and serves no client. */
 static void in_child(void *arg) {
     struct app *a = arg;
 
@@ -263,7 +263,7 @@ static void describe_ports(const struct app *a, enum net_kind kind, const char *
     bytes_printf(out, ",port=%d\r\n", port);
 }
 
-/* A kind of listener has its own number, whatever else there is. */
+/* Each kind of listener has a fixed number. */
 void app_describe_listeners(struct app *a) {
     struct bytes b = {0};
 
@@ -284,7 +284,7 @@ static bool admin_shutdown(void *arg, unsigned flags, struct session *by) {
     return app_shutdown(arg, flags);
 }
 
-/* A shutdown does not linger: by the time a command could come, it is over. */
+/* A shutdown ends before another command could be read, so there is none to abort. */
 static bool admin_shutdown_abort(void *arg) {
     (void)arg;
     return false;

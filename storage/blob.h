@@ -3,8 +3,8 @@
  * blob - a counted, growable run of bytes for values too large to live inside their entry.
  *
  * The count lets a reply send a value straight from the keyspace: output holds a reference until
- * the bytes are on the wire, and who wants to change a shared blob gets a copy first. References
- * are taken on the main thread; they may be dropped on the lazy-free thread too.
+ * the bytes are on the wire, and a caller that wants to change a shared blob gets a copy first.
+ * References are taken on the main thread; they may be dropped on the lazy-free thread too.
  */
 #ifndef STET_STORAGE_BLOB_H
 #define STET_STORAGE_BLOB_H

@@ -21,7 +21,7 @@ void entry_put_expire(struct entry *e, int64_t when_ms) {
     memcpy(e->data, &when_ms, sizeof when_ms);
 }
 
-/* Header, expiry and key; `body` bytes of room behind the key. */
+/* Header, expiry and key; `body` bytes of room after the key. */
 static struct entry *entry_begin(struct slice key, enum type_id type, int64_t expire_ms,
                                  unsigned flags, size_t body) {
     struct entry head = {.type = (uint8_t)type}, *e;

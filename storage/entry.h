@@ -42,7 +42,7 @@ struct entry {
     char data[];
 };
 
-/* When the entry was used last, and how often: `to` takes it over from the one that it replaces. */
+/* Copies the access figures (LRU or LFU): `to` replaces `from` in the keyspace. */
 static inline void entry_take_access(struct entry *to, const struct entry *from) {
     memcpy(to->access, from->access, sizeof to->access);
     to->access_fine = from->access_fine;
@@ -106,7 +106,7 @@ static inline struct slice entry_string(const struct entry *e) {
     return (struct slice){b->data, b->n};
 }
 
-/* The blob behind a string, NULL if the string is embedded. */
+/* The blob of a string, NULL if the string is embedded. */
 static inline struct blob *entry_blob(const struct entry *e) {
     return e->flags & ENTRY_EMBEDDED ? NULL : *entry_word(e);
 }

@@ -134,7 +134,7 @@ static struct leaf *descend(struct expiry *x, struct bound b, struct path *path)
     return (struct leaf *)node;
 }
 
-/* Places `right` directly behind the child that `path` leads to, splitting upward as needed. */
+/* Places `right` directly after the child that `path` leads to, splitting upward as needed. */
 static void insert_behind(struct expiry *x, struct path *path, struct bound sep,
                           struct expiry_node *right) {
     for (int d = path->depth - 1; d >= 0; d--) {
@@ -144,7 +144,7 @@ static void insert_behind(struct expiry *x, struct path *path, struct bound sep,
         if (in->node.n < INNER_CHILDREN) {
             half = NULL;
         } else {
-            /* At the right edge nothing moves, so rising times leave full nodes behind. */
+            /* At the right edge nothing moves, so rising times fill the nodes completely. */
             unsigned keep = at == INNER_CHILDREN ? INNER_CHILDREN : INNER_CHILDREN / 2;
 
             half = inner_new(x, in->node.height);
@@ -325,7 +325,7 @@ int64_t expiry_next(const struct expiry *x) {
     return x->root ? first_leaf(x, &path)->node.earliest : INT64_MAX;
 }
 
-/* False: something below is not due, and so is all behind it. */
+/* False: an item below is not due, so no later one is due either. */
 static bool count_due(const struct expiry *x, const struct expiry_node *node, int64_t now_ms,
                       size_t *n) {
     const struct leaf *leaf = (const struct leaf *)node;

@@ -33,7 +33,7 @@ void expiry_add(struct expiry *x, void *item);
 void expiry_remove(struct expiry *x, void *item);
 void expiry_remove_at(struct expiry *x, void *item, int64_t when_ms);
 
-/* Nothing is due before; INT64_MAX if there is nothing. Only changes when the index does. */
+/* The earliest time; INT64_MAX if the index is empty. It only changes when the index does. */
 int64_t expiry_next(const struct expiry *x);
 
 /* How many are due at `now_ms`; takes as long as there are. */

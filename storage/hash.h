@@ -9,11 +9,11 @@
  *   table          a struct table of items, and an expiry index of those with a time
  *
  * A field whose time has come is "due". It stays where it is until hash_take_due() removes it or
- * something else is stored under its name, but whoever says what time it is does not see it.
- * HASH_ALL as the time sees everything.
+ * something else is stored under its name. A call that passes the current time does not see it; a
+ * call that passes HASH_ALL as the time sees everything.
  *
- * Whoever changes a hash that is in the keyspace tells of its next due time: db_parts_changed().
- * Not here: who removes what is due, and who is told (server/exec).
+ * After a change of a hash in the keyspace, the caller reports its next due time:
+ * db_parts_changed(). Not here: removing due fields, and notifying clients of it (server/exec).
  */
 #ifndef STET_STORAGE_HASH_H
 #define STET_STORAGE_HASH_H
@@ -69,7 +69,8 @@ void hash_set_expire(struct entry *e, struct slice field, int64_t when_ms);
 /* A packed hash takes the form with times. */
 void hash_allow_times(struct entry *e);
 
-/* Nothing is due before; ENTRY_NO_EXPIRE: no field has a time. Only changes when the hash does. */
+/* The earliest time of a field; ENTRY_NO_EXPIRE: no field has one. It only changes when the hash
+ * does. */
 int64_t hash_next_due(const struct entry *e);
 
 typedef void (*hash_visit_fn)(const struct hash_item *item, void *arg);
@@ -84,7 +85,7 @@ uint64_t hash_scan(const struct entry *e, uint64_t cursor, int64_t now_ms, hash_
 /* Any field; false if none is left. */
 bool hash_random(const struct entry *e, int64_t now_ms, struct hash_item *out);
 
-/* `n` times any field, the same one perhaps; none at all if none is left. */
+/* Visits a random field `n` times, with repetition; does nothing if no field is left. */
 void hash_pick(const struct entry *e, int64_t now_ms, size_t n, hash_visit_fn visit, void *arg);
 
 /* n different fields, or all if there are no more. */

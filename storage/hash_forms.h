@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * hash_forms - what hash.c, hash_packed.c and hash_table.c know of each other; nobody else looks.
+ * hash_forms - what hash.c, hash_packed.c and hash_table.c share. No other file includes it.
  */
 #ifndef STET_STORAGE_HASH_FORMS_H
 #define STET_STORAGE_HASH_FORMS_H

@@ -88,7 +88,7 @@ static uint32_t place_for(const struct entry *e, int64_t when_ms) {
     return at;
 }
 
-/* The element in memory of its own, behind what stands in `b`, where there is room for it. */
+/* The element in memory of its own, after what stands in `b`, where there is room for it. */
 static struct lp_code keep(struct bytes *b, struct lp_value v) {
     if (!v.p) return lp_code_int(v.v);
     bytes_append(b, v.p, v.n);

@@ -2,9 +2,10 @@
  *
  * keyspace - the numbered databases: keys, their entries, and which of them expire when.
  *
- * This layer stores; it does not judge. Whether an entry has expired, who must be told of a change
- * and what is logged belongs to server/exec. All functions are for the main thread, and take the
- * key's hash (hash_bytes) from the caller, who has computed it for fetching ahead anyway.
+ * This layer stores; it does not judge. server/exec decides whether an entry has expired, which
+ * clients are notified of a change and what goes to the AOF. All functions are for the main thread.
+ * They take the key's hash (hash_bytes) from the caller, which has computed it for prefetching
+ * anyway.
  *
  * An entry's address is good until the next call that names that entry.
  */
@@ -22,7 +23,7 @@ struct db {
     int id;
 };
 
-/* A library of functions as a snapshot tells it. It belongs to who compiled it. */
+/* A library of functions, as a snapshot lists it. The module that compiled it owns it. */
 struct library {
     struct library *next;
     struct slice code;
@@ -72,7 +73,7 @@ struct entry *db_resize_string(struct db *db, struct entry *e, uint64_t hash, si
 struct entry *db_set_expire(struct db *db, struct entry *e, uint64_t hash, int64_t when_ms);
 
 /* To be called after every change of a value whose parts may have times of their own; `before_ms`
- * is what its type's next_due() said ahead of the change. */
+ * is what its type's next_due() returned before the change. */
 void db_parts_changed(struct db *db, struct entry *e, int64_t before_ms);
 
 /* Takes the entry out and gives it to the caller. */

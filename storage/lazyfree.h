@@ -2,8 +2,8 @@
  *
  * lazyfree - one thread that gives large things back to the allocator, off the event loop.
  *
- * Whoever hands something over no longer has any reference to it. The thread starts with the first
- * job. Main thread only, but for what `fn` does.
+ * A caller that hands an object over must hold no further reference to it. The thread starts with
+ * the first job. Main thread only, but for what `fn` does.
  */
 #ifndef STET_STORAGE_LAZYFREE_H
 #define STET_STORAGE_LAZYFREE_H

@@ -3,7 +3,8 @@
  * listval - lists as values: one listpack while small ("listpack"), a quicklist beyond that
  * ("quicklist"). A list that has shrunk to half of one node becomes a listpack again.
  *
- * Whoever empties a list deletes its key. (The name: struct list is the intrusive one of base.)
+ * A caller that empties a list deletes its key. (The name: struct list is the intrusive one of
+ * base.)
  */
 #ifndef STET_STORAGE_LISTVAL_H
 #define STET_STORAGE_LISTVAL_H
@@ -37,8 +38,8 @@ typedef void (*listval_node_fn)(const struct listpack *lp, void *arg);
 void listval_each_node(const struct entry *e, listval_node_fn visit, void *arg);
 size_t listval_nodes(const struct entry *e);
 
-/* An empty list that is going to be filled with nodes; a listpack (taken over; not empty) behind
- * the others; and the form that fits what came together. */
+/* Builds a list from nodes: an empty list; appends a listpack (not empty; taken over); chooses the
+ * form that fits the result. */
 struct entry *listval_new_nodes(struct slice key);
 void listval_add_node(struct entry *e, const struct ql_limits *lim, struct listpack *lp);
 void listval_settle(struct entry *e, const struct ql_limits *lim);

@@ -7,7 +7,7 @@
  * (length as a varint, bytes). What adding a member makes of a form, and when, is as in Redis 7.2;
  * nothing goes back by itself.
  *
- * Not here: unions and differences (server/commands); who deletes a set that became empty.
+ * Not here: unions and differences (server/commands); deleting a set that became empty.
  */
 #ifndef STET_STORAGE_SET_H
 #define STET_STORAGE_SET_H
@@ -34,9 +34,9 @@ struct entry *set_new_empty(struct slice key);
 struct entry *set_build(struct slice key, const struct lp_value *v, size_t n,
                         const struct set_rules *rules);
 
-/* What the set is if all its members are integers and few, NULL otherwise: for those who write it
- * out as it is. And the n bytes of such an intset, which come from outside, as a set: NULL if they
- * are none, or an empty one. */
+/* What the set is if all its members are integers and few, NULL otherwise: for callers that write
+ * it out as it is. The reverse makes a set of the n bytes of such an intset, which come from
+ * outside: NULL if they are not an intset, or an empty one. */
 const struct intset *set_intset(const struct entry *e);
 struct entry *set_from_intset(struct slice key, const void *p, size_t n,
                               const struct set_rules *rules);
@@ -50,7 +50,7 @@ struct entry *set_from_listpack(struct slice key, const struct listpack *lp,
 void set_expect(struct entry *e, size_t more, const struct set_rules *rules);
 
 size_t set_len(const struct entry *e);
-bool set_all_ints(const struct entry *e); /* it is an intset: what comes is in ascending order */
+bool set_all_ints(const struct entry *e); /* it is an intset: a walk is in ascending order */
 
 /* `member` may point into another set, not into this one. */
 bool set_add(struct entry *e, struct slice member, const struct set_rules *rules);
@@ -59,7 +59,7 @@ bool set_has(const struct entry *e, struct slice member);
 
 typedef void (*set_visit_fn)(struct lp_value member, void *arg);
 
-/* `visit` must not change the set; what it gets is valid until somebody does. */
+/* `visit` must not change the set; what it gets is valid until the set changes. */
 void set_each(const struct entry *e, set_visit_fn visit, void *arg);
 
 /* The members in batches, faster than by set_each; the set must not change meanwhile. */
@@ -83,7 +83,7 @@ uint64_t set_scan(const struct entry *e, uint64_t cursor, set_visit_fn visit, vo
 /* Any member of a set that is not empty. */
 struct lp_value set_random(const struct entry *e);
 
-/* `n` times any member, the same one perhaps. */
+/* Visits a random member `n` times, with repetition. */
 void set_pick(const struct entry *e, size_t n, set_visit_fn visit, void *arg);
 
 /* n different members, or all if there are no more. */
@@ -91,7 +91,7 @@ void set_sample(const struct entry *e, size_t n, set_visit_fn visit, void *arg);
 
 /* ---------------------------------------------------------------- looking for members */
 
-/* A member that is looked for, perhaps in several sets: what it is is found out once. */
+/* A member to look for, perhaps in several sets: its hash and its form are computed once. */
 struct set_probe {
     struct slice s; /* p is NULL: not written out yet */
     int64_t v;
@@ -105,8 +105,8 @@ void set_probe_init(struct set_probe *p, struct lp_value v);
 void set_probe_next(struct set_probe *p, const struct set_batch *b, size_t i);
 bool set_find(const struct entry *e, struct set_probe *p);
 
-/* A set of which many questions will be asked: a pack gets an index, and integers are found fast
- * that come in ascending order. It must not change. */
+/* A set that many members will be looked up in: a pack gets an index, and integers asked for in
+ * ascending order are found fast. The set must not change. */
 struct set_finder {
     const struct entry *e;
     int64_t asked; /* of an intset: the last integer, and how many are smaller */

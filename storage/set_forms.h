@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * set_forms - what set.c, set_walk.c and set_find.c know of each other; nobody else looks.
+ * set_forms - what set.c, set_walk.c and set_find.c share. No other file includes it.
  */
 #ifndef STET_STORAGE_SET_FORMS_H
 #define STET_STORAGE_SET_FORMS_H

@@ -145,7 +145,7 @@ static bool is_full(const struct listpack *lp, size_t more, const struct stream_
     return limits->node_entries && stream_node_count(lp) >= limits->node_entries;
 }
 
-/* The node that an entry goes to: the last one, or a new one behind it. */
+/* The node that an entry goes to: the last one, or a new one after it. */
 static struct idtree_slot *node_for(struct stream *s, struct stream_id id, const struct slice *argv,
                                     size_t nfields, const struct stream_limits *limits) {
     struct idtree_place last = idtree_last(&s->nodes);

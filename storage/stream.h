@@ -62,9 +62,9 @@ struct stream_trim {
 /* Returns how many entries went. */
 uint64_t stream_trim(struct stream *s, const struct stream_trim *t);
 
-/* Adds a node from outside, which is taken over, behind the others: false if it is none, or its ids
- * do not come after theirs; last_id is not looked at. And what follows from all the nodes: first_id
- * and length; false if an id is above last_id or max_deleted_id is. */
+/* Appends a node from outside, which is taken over: false if it is not a valid node, or its ids do
+ * not come after those of the other nodes; last_id is not checked. stream_settle() then computes
+ * first_id and length from all nodes; false if an id, or max_deleted_id, is above last_id. */
 bool stream_add_node(struct stream *s, struct stream_id master, struct listpack *lp);
 bool stream_settle(struct stream *s);
 

@@ -4,7 +4,7 @@
  * which consumer and are not acknowledged yet ("pending").
  *
  * A pending entry stands in two trees, its group's and its consumer's. It may outlive the stream's
- * entry: nobody looks for it when that is deleted.
+ * entry: deleting that does not look for it.
  *
  * Addresses of groups, consumers and pending entries are good until they are removed.
  */
@@ -73,7 +73,7 @@ struct stream_consumer *stream_consumer_find(const struct stream_group *g, struc
 struct stream_consumer *stream_consumer_add(struct stream_group *g, struct slice name,
                                             int64_t now_ms);
 
-/* What was pending for it is no longer. */
+/* Its pending entries are dropped. */
 void stream_consumer_remove(struct stream_group *g, struct stream_consumer *c);
 
 static inline struct slice stream_consumer_name(const struct stream_consumer *c) {
@@ -84,7 +84,8 @@ static inline struct slice stream_consumer_name(const struct stream_consumer *c)
 
 struct stream_pending *stream_pending_find(const struct stream_group *g, struct stream_id id);
 
-/* Makes an entry pending for `c`, whoever had it before. Returns it; deliveries is 1 if it is new.
+/* Makes an entry pending for `c`, whichever consumer had it before. Returns it; deliveries is 1 if
+ * it is new.
  */
 struct stream_pending *stream_pending_give(struct stream_group *g, struct stream_id id,
                                            struct stream_consumer *c);

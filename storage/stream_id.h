@@ -41,7 +41,7 @@ bool stream_id_inc(struct stream_id *id);
 bool stream_id_dec(struct stream_id *id);
 
 /* "ms-seq", or "ms" alone: then seq is `missing_seq`. Takes what Redis takes: beside plain digits
- * whatever strtoull reads to the end, and nothing behind a NUL byte. *out is untouched on false. */
+ * whatever strtoull reads to the end, and nothing after a NUL byte. *out is untouched on false. */
 bool stream_id_parse(struct slice s, uint64_t missing_seq, struct stream_id *out);
 
 /* Writes "ms-seq" without a NUL; returns its length. */

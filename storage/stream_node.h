@@ -13,8 +13,8 @@
  *   flags | ms | seq | n values                        | n + 3       with STREAM_ENTRY_SAME
  *   flags | ms | seq | n | n times: name, value        | 2n + 4
  *
- * The last element counts the others of the entry, for who comes from behind. A deleted entry stays
- * where it is and gets a flag; it counts for the size of the node.
+ * The last element counts the others of the entry, for walks backwards. A deleted entry stays where
+ * it is and gets a flag; it counts for the size of the node.
  */
 #ifndef STET_STORAGE_STREAM_NODE_H
 #define STET_STORAGE_STREAM_NODE_H

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * type - what the rest of the server has to know of a data type: one row each.
+ * type - what the rest of the server has to know of a data type, one row for each.
  *
  * A new type is one struct type_ops here, one row in persistence's table of rewriters, and (with
- * snapshots) one in the table of RDB codecs. Nobody else asks for the type but a command that
- * refuses the wrong one.
+ * snapshots) one in the table of RDB codecs. No other code tests the type, but for commands that
+ * refuse the wrong one.
  */
 #ifndef STET_STORAGE_TYPE_H
 #define STET_STORAGE_TYPE_H
@@ -39,8 +39,8 @@ struct type_ops {
     size_t (*effort)(const struct entry *e);
     /* Bytes beyond the entry's own allocation. `samples` elements are looked at, 0: all. */
     size_t (*mem)(const struct entry *e, size_t samples);
-    /* No part of the value that has a time to live of its own is due before (ms);
-     * ENTRY_NO_EXPIRE: there is none. NULL: parts of this type have no times. */
+    /* The earliest expiry of a part of the value (ms); ENTRY_NO_EXPIRE: no part has one. NULL:
+     * parts of this type have no times to live. */
     int64_t (*next_due)(const struct entry *e);
 };
 

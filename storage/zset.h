@@ -7,7 +7,7 @@
  *   tree    a struct table of items by member, and a struct scoretree that keeps their order
  *
  * A packed set that outgrows the rules becomes a tree and stays one. Everything between two bounds
- * is a span of ranks, whatever the bounds are made of: whoever counts, shows or removes a range
+ * is a span of ranks, whatever the bounds are made of: code that counts, shows or removes a range
  * asks for its span first.
  *
  * Not here: sets that are made as a whole (zset_build.h).
@@ -122,7 +122,7 @@ typedef void (*zset_visit_fn)(struct slice member, double score, void *arg);
 /* As table_scan(); a packed set is visited whole, whatever the cursor. */
 uint64_t zset_scan(const struct entry *e, uint64_t cursor, zset_visit_fn visit, void *arg);
 
-/* `n` times any member, the same one perhaps; the set is not empty. */
+/* Visits a random member `n` times, with repetition; the set is not empty. */
 void zset_pick(const struct entry *e, size_t n, zset_visit_fn visit, void *arg);
 
 /* n different members, or all if there are no more: the highest first then, as Redis. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * stet-check-aof - says whether an append-only log is whole, repairs it, and saves what holds.
+ * stet-check-aof - says whether an append-only file is whole, repairs it, and saves what holds.
  *
- * Takes a manifest, an old single file, or one file of a log. Reads only, unless --fix or
+ * Takes a manifest, an old single file, or one file of an AOF. Reads only, unless --fix or
  * --truncate-to-timestamp is given; then it refuses while a server has the directory locked. It
  * reads with the server's own aof_reader, so both agree on every input; words and exit codes are
  * redis-check-aof's.
@@ -104,7 +104,7 @@ void check_tell(struct check *c, const struct part *p, const char *type) {
         SAYF(c, "%s AOF %s is valid\n", p->f.type == AOF_BASE ? "BASE" : "INCR", name);
 }
 
-/* ---------------------------------------------------------------- a log */
+/* ---------------------------------------------------------------- an AOF */
 
 static const char *name_of(const struct check *c, const struct problem *p) {
     return p->kind == PROBLEM_MANIFEST ? c->name : c->parts[p->at].f.name;
@@ -232,7 +232,7 @@ static int check_path(struct check *c) {
     find_stem(c);
     if (take_lock(c) < 0) return 1;
     if (o->salvage && !c->is_manifest) {
-        printf("--salvage needs the manifest of the log\n");
+        printf("--salvage needs the manifest of the AOF\n");
         return 1;
     }
     if (o->salvage) return check_salvage(c);
@@ -261,11 +261,11 @@ enum { KEY_FIX = 1000, KEY_TIMESTAMP, KEY_JSON, KEY_SALVAGE };
 
 static const struct argp_option argp_options[] = {
     {"fix", KEY_FIX, NULL, 0,
-     "Take out of the log what does not hold or does not join (asks first, and keeps it)", 0},
+     "Take out of the AOF what does not hold or does not join (asks first, and keeps it)", 0},
     {"salvage", KEY_SALVAGE, "OUT", 0,
-     "Write everything that holds, also after damage, as a new log into the new directory OUT", 0},
+     "Write everything that holds, also after damage, as a new AOF into the new directory OUT", 0},
     {"truncate-to-timestamp", KEY_TIMESTAMP, "N", 0,
-     "Cut the log before the first command later than N (unix time in s or ms)", 0},
+     "Cut the AOF before the first command later than N (unix time in s or ms)", 0},
     {"json", KEY_JSON, NULL, 0, "Print what was found as JSON", 0},
     {"yes", 'y', NULL, 0, "Do not ask", 0},
     {0}};

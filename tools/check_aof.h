@@ -3,7 +3,7 @@
  * check_aof - what the parts of stet-check-aof share.
  *
  *   check_aof.c          command line, locks, what is printed of each file
- *   check_aof_look.c     reads a log and finds the first thing that is wrong with it
+ *   check_aof_look.c     reads an AOF and finds the first thing that is wrong with it
  *   check_aof_scan.c     finds whole batches, also after damage
  *   check_aof_fix.c      --fix, --truncate-to-timestamp
  *   check_aof_cut.c      how a file is cut, and what is kept of it
@@ -30,7 +30,7 @@ struct part {
     struct aof_file f;
     bool there;
     bool known;        /* `position`: of the first byte; of a base: where it was made */
-    uint64_t position; /* of the log */
+    uint64_t position; /* of the AOF */
     bool header_only;  /* it holds no commands, and nothing that was cut off */
     int64_t late_at;   /* offset of the first commands later than the timestamp, -1: none */
     struct aof_report r;
@@ -38,7 +38,7 @@ struct part {
 
 struct check {
     const struct options *o;
-    const char *dir;  /* of the log */
+    const char *dir;  /* of the AOF */
     const char *name; /* of the manifest, or of the only file */
     char stem[AOF_NAME_MAX];
     int dirfd;
@@ -53,13 +53,13 @@ struct check {
     int64_t timed_ms;
     int64_t late_at;
 
-    /* the log */
+    /* the AOF */
     struct aof_manifest m;
     struct part *parts; /* one for each file of `m` */
     size_t nparts;
 };
 
-/* What is wrong with a log. `at` is an index of parts. */
+/* What is wrong with an AOF. `at` is an index of parts. */
 enum problem_kind {
     PROBLEM_NONE,
     PROBLEM_MANIFEST,  /* there is none, or it cannot be read */
@@ -68,7 +68,7 @@ enum problem_kind {
     PROBLEM_EARLY,     /* the first increments are older than the base; the one at `at` joins it */
     PROBLEM_DROP,      /* the increment at `at` does not join what is before it, or is lost */
     PROBLEM_CUT,       /* the increment at `at` holds up to some offset only */
-    PROBLEM_RETIRED,   /* the file at `at` is called history, but goes on where the log ends */
+    PROBLEM_RETIRED,   /* the file at `at` is called history, but goes on where the AOF ends */
     PROBLEM_UNREADABLE /* the system cannot read a file: no repair */
 };
 
@@ -98,7 +98,7 @@ bool check_confirmed(const struct check *c);
 /* Reads one file. */
 void check_look(struct check *c, const struct aof_file *f, struct part *out);
 
-/* Reads the log that the manifest names, and says what is wrong with it first. */
+/* Reads the AOF that the manifest names, and says what is wrong with it first. */
 void check_log(struct check *c, struct problem *out);
 void check_log_release(struct check *c);
 
@@ -109,7 +109,7 @@ void check_rebuild(struct check *c, struct aof_manifest *out);
 /* The file of the directory that is a whole base made at `position`; false: none. */
 bool check_find_base(struct check *c, uint64_t position, struct aof_file *out);
 
-/* Whether the files of `m` make up a log without a fault, and say so by their positions. `scratch`
+/* Whether the files of `m` make up an AOF without a fault, and say so by their positions. `scratch`
  * is a check without parts; its manifest is not kept. */
 bool check_is_proven(struct check *scratch, const struct aof_manifest *m);
 

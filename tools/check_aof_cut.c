@@ -67,7 +67,7 @@ int check_move_aside(struct check *c, const struct part *p, struct err *e) {
     if (!io_exists(c->dirfd, p->f.name)) return 0;
     name_aside(c, p->f.name, p->r.has_header ? p->r.epoch.epoch : 0, p->position, name);
     if (io_rename(c->dirfd, p->f.name, name, e) < 0 || io_sync_dir(c->dirfd, e) < 0) return -1;
-    SAYF(c, "%s is taken out of the log and kept as %s\n", p->f.name, name);
+    SAYF(c, "%s is taken out of the AOF and kept as %s\n", p->f.name, name);
     return 0;
 }
 

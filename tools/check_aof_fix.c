@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * check_aof_fix - repairs: --fix takes away the first thing that is wrong with a log, looks again,
+ * check_aof_fix - repairs: --fix takes away the first thing that is wrong with an AOF, looks again,
  * and goes on until nothing is; --truncate-to-timestamp cuts what was written later.
  *
- * Every repair takes something out of the log (bytes of a file, or a file), so it ends. Its steps
+ * Every repair takes something out of the AOF (bytes of a file, or a file), so it ends. Its steps
  * are: what is to go is kept beside, durably; the files get their names; the manifest is published.
- * A crash between two steps leaves a log that --fix repairs again.
+ * A crash between two steps leaves an AOF that --fix repairs again.
  *
- * A log that was cut goes on with a new epoch, past every position that its files gave out.
+ * An AOF that was cut goes on with a new epoch, past every position that its files gave out.
  */
 #include "storage/base/clock.h"
 #include "storage/base/io.h"
@@ -57,7 +57,7 @@ static const char *cut_done(const struct check *c, const char *name, char text[4
     return text;
 }
 
-/* Takes the increments from..to out of the log (indexes of parts). */
+/* Takes the increments from..to out of the AOF (indexes of parts). */
 static int take_out(struct check *c, size_t from, size_t to) {
     struct err e;
     size_t n = 0;
@@ -86,7 +86,7 @@ static void tell_lost_files(struct check *c, size_t from, size_t to) {
     }
     if (files == 0) return;
     SAYF(c,
-         "This will take %llu increments with %llu commands out of the log, because nothing joins "
+         "This will take %llu increments with %llu commands out of the AOF, because nothing joins "
          "them to what is before them. They are kept.\n",
          (unsigned long long)files, (unsigned long long)commands);
 }
@@ -110,7 +110,7 @@ static void tell_cut(struct check *c, const struct part *p) {
          "After the damage stand %llu whole batches with %llu commands, whose checksums hold. "
          "They go too.\n",
          (unsigned long long)n.units, (unsigned long long)n.commands);
-    if (c->is_manifest) tell_salvage(c, "To save them in a log of its own");
+    if (c->is_manifest) tell_salvage(c, "To save them in an AOF of its own");
 }
 
 static int fix_cut(struct check *c, size_t i) {
@@ -176,8 +176,8 @@ static int fix_drop(struct check *c, size_t i) {
     size_t last = last_before(c, i), size = 0;
 
     if (last == i && !aof_manifest_base(&c->m)) {
-        SAYF(c, "Nothing of the log would be left.\n");
-        tell_salvage(c, "To save what holds in a log of its own");
+        SAYF(c, "Nothing of the AOF would be left.\n");
+        tell_salvage(c, "To save what holds in an AOF of its own");
         return -1;
     }
     tell_lost_files(c, i, c->nparts);
@@ -202,7 +202,7 @@ static int fix_retired(struct check *c, size_t i) {
     struct aof_file f = c->m.files[i];
     struct err e;
 
-    SAYF(c, "This will put %s into the log again\n", f.name);
+    SAYF(c, "This will put %s into the AOF again\n", f.name);
     if (!check_confirmed(c)) return -1;
     memmove(&c->m.files[i], &c->m.files[i + 1], (c->m.n - i - 1) * sizeof f);
     f.type = AOF_INCR;
@@ -270,12 +270,12 @@ static int fix_manifest(struct check *c) {
     if (m.n)
         rc = take_manifest(c, &m);
     else
-        SAYF(c, "The directory holds no files of a log named '%s'\n", c->stem);
+        SAYF(c, "The directory holds no files of an AOF named '%s'\n", c->stem);
     aof_manifest_release(&m);
     return rc;
 }
 
-/* Whether the files of the directory make up a log without a fault, and say so by their positions:
+/* Whether the files of the directory make up an AOF without a fault, and say so by their positions:
  * then only the manifest is wrong. */
 static bool only_manifest_is_wrong(struct check *c, struct aof_manifest *m) {
     struct check other = *c;
@@ -331,7 +331,7 @@ static int fix_base(struct check *c) {
              "To save what is readable of the base alone: stet-check-rdb --salvage OUT.rdb "
              "%s/%s\n",
              c->dir, base->name);
-    tell_salvage(c, "To save what holds of base and increments in a log of its own");
+    tell_salvage(c, "To save what holds of base and increments in an AOF of its own");
     return -1;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * check_aof_look - reads a log as the server's loader does, and finds the first thing that is wrong
- * with it: a file that does not hold, or one that does not join the file before it.
+ * check_aof_look - reads an AOF as the server's loader does, and finds the first thing that is
+ * wrong with it: a file that does not hold, or one that does not join the file before it.
  */
 #include "persistence/rdb.h"
 #include "storage/base/io.h"
@@ -71,7 +71,7 @@ void check_look(struct check *c, const struct aof_file *f, struct part *out) {
     if (fd < 0) {
         out->there = io_exists(c->dirfd, f->name);
         out->r.verdict = AOF_UNREADABLE;
-        snprintf(out->r.why, sizeof out->r.why, "can't be opened: %.200s", strerror(e.code));
+        snprintf(out->r.why, sizeof out->r.why, "cannot be opened: %.200s", strerror(e.code));
         return;
     }
     out->there = true;
@@ -254,7 +254,7 @@ __attribute__((format(printf, 4, 5))) static bool wrong(struct problem *p, enum 
 }
 
 static bool is_read_error(const struct part *p) {
-    return p->there && p->r.verdict == AOF_UNREADABLE && strncmp(p->r.why, "can't be", 8) == 0;
+    return p->there && p->r.verdict == AOF_UNREADABLE && strncmp(p->r.why, "cannot be", 9) == 0;
 }
 
 static bool increments_hold_data(const struct check *c) {
@@ -298,7 +298,7 @@ static bool base_joins(const struct check *c, const struct chain *ch, size_t i,
     if (p->position == (ch->base ? ch->base->position : 0)) return true;
     if (!ch->base)
         return !wrong(out, PROBLEM_BASE, i,
-                      "There is no base, but INCR AOF %s begins at position %llu of the log",
+                      "There is no base, but INCR AOF %s begins at position %llu of the AOF",
                       p->f.name, (unsigned long long)p->position);
     for (size_t k = i + 1; k < c->nparts; k++)
         if (c->parts[k].f.type == AOF_INCR && c->parts[k].known &&
@@ -374,7 +374,7 @@ static bool is_retired(struct check *c, const struct chain *ch, size_t i, struct
     if (p->f.type != AOF_HISTORY || strstr(p->f.name, ".base.")) return false;
     if (ch->last && p->f.seq <= ch->last->f.seq) return false;
     return wrong(out, PROBLEM_RETIRED, i,
-                 "The manifest calls %s history, but it goes on where the log ends, at position "
+                 "The manifest calls %s history, but it goes on where the AOF ends, at position "
                  "%llu",
                  p->f.name, (unsigned long long)p->position);
 }

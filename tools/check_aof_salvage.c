@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * check_aof_salvage - a new log of everything that holds in a damaged one: a base, one increment
+ * check_aof_salvage - a new AOF of everything that holds in a damaged one: a base, one increment
  * and a manifest in a directory of their own. The old files are only read.
  *
- * A batch counts if its checksum holds, wherever it stands; batches go into the new log in the
+ * A batch counts if its checksum holds, wherever it stands; batches go into the new AOF in the
  * order of their positions, each once. What stands outside batches has no checksum: it counts up to
  * the first damage of its file. After a gap nothing says which database is selected: then a batch
  * counts if it selects one itself, or if no other than one is ever selected.
@@ -38,7 +38,7 @@ struct salvage {
     struct aof_manifest m; /* the files that are read */
     struct source *sources;
     size_t nsources;
-    int dirfd; /* of the new log */
+    int dirfd; /* of the new AOF */
     struct aof_manifest out;
     bool one_db;       /* no SELECT names another one than `db` */
     int64_t db;        /* -1: there is none */
@@ -150,7 +150,7 @@ static int open_sources(struct salvage *s) {
     }
     aof_manifest_drop_history(&s->m);
     if (s->m.n == 0) {
-        SAYF(c, "There are no files of a log named '%s'\n", c->stem);
+        SAYF(c, "There are no files of an AOF named '%s'\n", c->stem);
         return -1;
     }
     s->sources = mem_calloc(s->m.n * sizeof *s->sources);
@@ -282,7 +282,7 @@ out:
     return rc;
 }
 
-/* One unit of the old log as one batch of the new one. `db`: select that first; -1: it is. */
+/* One unit of the old AOF as one batch of the new one. `db`: select that first; -1: it is. */
 static int put_batch(struct output *o, const struct source *from, const struct unit *u, int64_t db,
                      struct err *e) {
     struct aof_trailer t = {.ms = u->ms ? u->ms : o->epoch.ms};
@@ -361,7 +361,7 @@ static int64_t first_ms(const struct salvage *s, bool base) {
     return first;
 }
 
-/* ---------------------------------------------------------------- the new log */
+/* ---------------------------------------------------------------- the new AOF */
 
 static int write_base(struct salvage *s, struct err *e) {
     struct source *base = &s->sources[0];
@@ -404,7 +404,7 @@ static int write_increment(struct salvage *s, struct err *e) {
     for (size_t i = 0; rc == 0 && i < s->nsources; i++) {
         const struct source *from = &s->sources[i];
 
-        /* Behind an RDB preamble stand commands of the log. */
+        /* After an RDB preamble, commands of the AOF follow. */
         if (from->p.f.type != AOF_BASE ||
             (strstr(aof_manifest_base(&s->out)->name, ".rdb") && from->n))
             rc = put_source(s, &o, from, &position, e);
@@ -467,7 +467,7 @@ static void tell(const struct salvage *s) {
              (unsigned long long)s->left_batches, (unsigned long long)s->left_commands);
     SAYF(s->c,
          "Commands that followed lost ones may have another effect than they had.\n"
-         "To use the new log: move the old directory away, then start on an empty one with: "
+         "To use the new AOF: move the old directory away, then start on an empty one with: "
          "stet-server --appendonly yes --restore-from %s\n",
          out);
 }

@@ -127,7 +127,7 @@ static bool take_trailer(struct scan *s, struct slice line, uint64_t at, uint64_
     return true;
 }
 
-/* A line at `at`, without its CRLF; `end` is behind that. */
+/* A line at `at`, without its CRLF; `end` is the offset after the CRLF. */
 static void take_line(struct scan *s, struct slice line, uint64_t at, uint64_t end) {
     uint64_t unsynced;
     struct aof_epoch h;

@@ -225,7 +225,7 @@ static void count_db(struct check *c, int db) {
     if (db >= c->ndbs) {
         int n = db + 16;
 
-        if (n < 0 || n > 1 << 20) return; /* of so many nobody asks */
+        if (n < 0 || n > 1 << 20) return; /* too many to count one by one */
         c->db_keys = mem_realloc(c->db_keys, (size_t)n * sizeof *c->db_keys);
         memset(c->db_keys + c->ndbs, 0, (size_t)(n - c->ndbs) * sizeof *c->db_keys);
         c->ndbs = n;
@@ -450,7 +450,7 @@ static int end_salvage(struct check *c, bool failed) {
     if (r->sum == RDB_SUM_WRONG)
         puts("[salvage] The checksum did not hold: any of them may have changed");
     if (failed)
-        printf("[salvage] Nothing behind offset %llu could be read\n", (unsigned long long)end);
+        printf("[salvage] Nothing after offset %llu could be read\n", (unsigned long long)end);
     return 0;
 }
 

@@ -51,11 +51,11 @@ struct admin_app {
     size_t startup_memory;          /* mem_used() before the data set is loaded */
 
     /* SHUTDOWN: begins to go down, and ends the process once every reply with an open gate is out.
-     * The client gets no reply. False: not possible, and the log says why. */
+     * The client gets no reply. False: not possible; the server log has the reason. */
     bool (*shutdown)(void *arg, unsigned flags, struct session *by);
     /* SHUTDOWN ABORT: false if none is under way. */
     bool (*shutdown_abort)(void *arg);
-    /* DEBUG LOADAOF: writes out what is appended, empties the keyspace, reads the log again. */
+    /* DEBUG LOADAOF: writes out what is appended, empties the keyspace, reads the AOF again. */
     int (*load_log)(void *arg, struct err *e);
     /* DEBUG PAUSE-CRON. */
     void (*pause_cron)(void *arg, bool paused);
@@ -73,13 +73,14 @@ void admin_note_loop(struct engine *e);
 /* What all commands have taken; one within EXEC or a script counts in both. */
 uint64_t admin_command_us(const struct engine *e);
 
-/* Ten times a second: takes the samples behind the rates and the memory peak. */
+/* Ten times a second: takes the samples of the rates and of the memory peak. */
 void admin_cron(struct engine *e);
 
 /* engine_hooks.describe. */
 void admin_describe(const struct call *x, struct bytes *out);
 
-/* The text of INFO (CRLF lines) for crash reports and the log; `sections` may be "everything". */
+/* The text of INFO (CRLF lines) for crash reports and the server log; `sections` may be
+ * "everything". */
 void admin_info(struct engine *e, const struct slice *sections, size_t n, struct bytes *out);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * backup - BACKUP: copies of the log made of hard links while the server goes on, see
+ * backup - BACKUP: copies of the AOF made of hard links while the server goes on, see
  * persistence/aof_backup.h. What waits for the disk is done elsewhere; the client waits for it.
  */
 #include "conf/conf.h"
@@ -191,7 +191,7 @@ static const struct command backup_subcommands[] = {
     {"cleanup", -2, STEP, "server", {0, 0, 0}, cmd_backup_cleanup, "8.10.0", "Removes backups.",
      .grammar = "[id]"},
     {"status", 2, CMD_ADMIN | CMD_NOSCRIPT, "server", {0, 0, 0}, cmd_backup_status, "8.10.0",
-     "Tells how a backup goes on."},
+     "Returns the state of the backup."},
     {"list", 2, STEP, "server", {0, 0, 0}, cmd_backup_list, "8.10.0",
      "Lists the backups there are."},
     {"help", 2, CMD_HELP, "server", {0, 0, 0}, cmd_backup_help, "8.10.0",

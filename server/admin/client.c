@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * client - the CLIENT command: who is connected, what they are called, and how to get rid of them.
+ * client - the CLIENT command: the connected clients, their names, and closing them.
  */
 #include "server/admin/client_filter.h"
 #include "server/admin/rows.h"
@@ -344,7 +344,7 @@ static int cmd_client_help(struct call *x) {
 /* clang-format off */
 static const struct command client_subcommands[] = {
     {"caching", 3, CMD_ANYTIME, "connection", {0, 0, 0}, cmd_client_caching, "6.0.0",
-     "Says whether what the next command reads is tracked.",
+     "Sets whether keys that the next command reads are tracked.",
      .grammar = "mode(YES|NO)"},
     {"getname", 2, CMD_ANYTIME, "connection", {0, 0, 0}, cmd_client_getname, "2.6.9",
      "Returns the connection's name."},
@@ -369,16 +369,16 @@ static const struct command client_subcommands[] = {
                 "[ID=client-id:int+^6.2.0]",
      .tips = "nondeterministic_output"},
     {"no-evict", 3, CMD_OPERATOR, "connection", {0, 0, 0}, cmd_client_no_evict, "7.0.0",
-     "Spares the connection when memory for clients runs out.",
+     "Protects the connection from eviction by maxmemory-clients.",
      .grammar = "enabled(ON|OFF)"},
     {"no-touch", 3, CMD_ANYTIME, "connection", {0, 0, 0}, cmd_client_no_touch, "7.2.0",
      "Lets the connection read keys without marking them as used.",
      .grammar = "enabled(ON|OFF)"},
     {"pause", -3, CMD_OPERATOR, "connection", {0, 0, 0}, cmd_client_pause, "3.0.0",
-     "Serves nobody for a while, or nobody who writes.",
+     "Pauses all clients for some time, or those that write.",
      .grammar = "timeout:int [mode(WRITE|ALL)^6.2.0]"},
     {"reply", 3, CMD_ANYTIME, "connection", {0, 0, 0}, cmd_client_reply, "3.2.0",
-     "Says whether the connection wants replies.",
+     "Switches replies to the connection on or off.",
      .grammar = "action(ON|OFF|SKIP)"},
     {"setinfo", 4, CMD_ANYTIME, "connection", {0, 0, 0}, cmd_client_setinfo, "7.2.0",
      "Notes facts about the client library.",
@@ -389,13 +389,13 @@ static const struct command client_subcommands[] = {
      .grammar = "connection-name",
      .tips = "request_policy:all_nodes response_policy:all_succeeded"},
     {"tracking", -3, CMD_ANYTIME, "connection", {0, 0, 0}, cmd_client_tracking, "6.0.0",
-     "Lets the connection know when what it has read is no longer true.",
+     "Notifies the connection when a key that it has read changes.",
      .grammar = "status(ON|OFF) [REDIRECT=client-id:int] [PREFIX=prefix++] [BCAST] [OPTIN] "
                 "[OPTOUT] [NOLOOP]"},
     {"trackinginfo", 2, CMD_ANYTIME, "connection", {0, 0, 0}, cmd_client_trackinginfo, "6.2.0",
      "Tells how the connection tracks."},
     {"unblock", -3, CMD_OPERATOR, "connection", {0, 0, 0}, cmd_client_unblock, "5.0.0",
-     "Ends the waiting of a connection.",
+     "Ends the blocking command of another connection.",
      .grammar = "client-id:int [unblock-type(TIMEOUT|ERROR)]"},
     {"unpause", 2, CMD_OPERATOR, "connection", {0, 0, 0}, cmd_client_unpause, "6.2.0",
      "Ends a pause."},

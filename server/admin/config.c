@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * config - the CONFIG command: conf's engine behind RESP.
+ * config - the CONFIG command, on top of conf/.
  */
 #include "conf/conf.h"
 #include "server/admin/rows.h"

@@ -132,9 +132,9 @@ static int debug_loadaof(struct call *x) {
 
     if (debug_refuse_now(x, "LOADAOF")) return -1;
     if (!app->load_log)
-        return reply_err(x, "ERR the append-only log is off: there is nothing to load");
+        return reply_err(x, "ERR the append-only file is off: there is nothing to load");
     rc = app->load_log(app->arg, &err);
-    x->e->dirty = x->dirty_before; /* what was read is in the log already */
+    x->e->dirty = x->dirty_before; /* what was read is in the AOF already */
     if (rc < 0) {
         log_warning("DEBUG LOADAOF: %s", err.text);
         return reply_err(x, "ERR Error trying to load the AOF files, check server logs.");
@@ -143,7 +143,7 @@ static int debug_loadaof(struct call *x) {
     return ok(x);
 }
 
-/* A log with anything else does not load again. */
+/* An AOF with anything else does not load again. */
 static bool is_whole_write(struct call *x, int from) {
     bool unknown_sub;
     const struct command_slot *c =
@@ -153,7 +153,7 @@ static bool is_whole_write(struct call *x, int from) {
            command_arity_ok(c->row, x->argc - from);
 }
 
-/* [AOF|REPL|ALL] <command> ...: into the log as it stands, without being executed. */
+/* [AOF|REPL|ALL] <command> ...: into the AOF as it stands, without being executed. */
 static int debug_replicate(struct call *x) {
     int from = 2;
     bool to_log = true;
@@ -195,7 +195,7 @@ static const struct subcommand {
     const char *usage, *help; /* NULL: accepted, but not told of */
 } subcommands[] = {
     {"AOF-FLUSH-SLEEP", 3, 3, ok, "<microseconds>",
-     "Accepted without effect: the main thread does not write the log."},
+     "Accepted without effect: the main thread does not write the AOF."},
     {"ASSERT", 2, 2, debug_assert, "", "End the process by an assertion that fails."},
     {"CHANGE-REPL-ID", 2, 2, debug_change_repl_id, "", "Take a new replication id."},
     {"CONFIG-REWRITE-FORCE-ALL", 2, 2, debug_config_rewrite, "",
@@ -211,7 +211,7 @@ static const struct subcommand {
     {"HTSTATS-KEY", 3, 4, debug_htstats_key, "<key>", "The same for a value that is a table."},
     {"JEMALLOC", 3, 3, debug_jemalloc, "INFO", "The allocator's own report."},
     {"LISTPACK", 3, 3, debug_listpack, "<key>", "Log how a small value is laid out."},
-    {"LOADAOF", 2, 2, debug_loadaof, "", "Empty the data set and load the log again."},
+    {"LOADAOF", 2, 2, debug_loadaof, "", "Empty the data set and load the AOF again."},
     {"LOG", 3, 3, debug_log, "<text>", "Write a line to the server's log."},
     {"MALLCTL", 3, 4, debug_mallctl, "<name> [<value>]", "Read or set a number of the allocator."},
     {"MALLCTL-STR", 3, 4, debug_mallctl_str, "<name>", "Read a text of the allocator."},

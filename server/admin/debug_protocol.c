@@ -62,7 +62,7 @@ static int send_attrib(struct call *x) {
     return 0;
 }
 
-/* What is pushed to a client because of its own command comes behind the reply. */
+/* A push that a client's own command causes follows the reply. */
 static int send_push(struct call *x) {
     if (x->r.resp == 2) return reply_err(x, "ERR RESP2 is not supported by this command");
     reply_bulk_str(&x->r, "Some real reply following the push reply");

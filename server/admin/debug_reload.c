@@ -40,7 +40,7 @@ static int save_file(const struct engine *e, int dirfd, struct err *err) {
 }
 
 static int load_file(struct engine *e, int dirfd, bool merge, struct err *err) {
-    /* With a log, keys whose time is over stay until they are logged as gone. */
+    /* With an AOF, keys whose time is over stay until they are logged as gone. */
     struct rdb_load load = snapshot_load(e, !propagate_wanted(&e->propagation));
     struct rdb_loaded loaded;
     int fd = io_open_read(dirfd, e->v->dbfilename, err), rc;

@@ -11,9 +11,9 @@
  *   name(a|b|c)    one of these
  *   name{a b c}    these one after the other
  *
- * and behind it, in this order: + several of them, ++ several with the word each time; ^6.2.0 since
- * that version; 'ip:port' how to show it where that is not the name. [...] around an argument:
- * may be left out.
+ * and after it, in this order: + several of them, ++ several with the word each time; ^6.2.0 since
+ * that version; 'ip:port' how to show it where that is not the name. [...] around an argument: may
+ * be left out.
  *
  *   key@0 value [condition(NX|XX)^2.6.12] [expiration(EX=seconds:int|PX=milliseconds:int|KEEPTTL)]
  *

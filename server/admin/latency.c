@@ -165,10 +165,10 @@ static void advise(const struct engine *e, struct bytes *b, const struct latency
                             "slowlog-log-slower-than, and SLOWLOG GET names the commands.\n");
     else if (strstr(t->name, "command"))
         bytes_append_str(b, "- SLOWLOG GET names the commands that took long. Commands on large "
-                            "values or all keys hold up everybody: walk them with SCAN and its "
+                            "values or all keys delay all clients: walk them with SCAN and its "
                             "relatives, delete them with UNLINK.\n");
     if (strcmp(t->name, "fork") == 0)
-        bytes_append_str(b, "- A rewrite of the log begins with a fork, which takes the longer the "
+        bytes_append_str(b, "- A rewrite of the AOF begins with a fork, which takes the longer the "
                             "more memory there is. Transparent huge pages and some virtual "
                             "machines make it worse.\n");
     if (is_aof)
@@ -300,7 +300,7 @@ static int cmd_latency_help(struct call *x) {
 /* clang-format off */
 static const struct command latency_subcommands[] = {
     {"doctor", 2, CMD_OPERATOR, "server", {0, 0, 0}, cmd_latency_doctor, "2.8.13",
-     "Says in words what took long.", .tips = ALL_NODES},
+     "Explains in words which events took long.", .tips = ALL_NODES},
     {"graph", 3, CMD_OPERATOR, "server", {0, 0, 0}, cmd_latency_graph, "2.8.13",
      "Draws how long an event took.",
      .grammar = "event",
@@ -308,7 +308,7 @@ static const struct command latency_subcommands[] = {
     {"help", 2, CMD_HELP, "server", {0, 0, 0}, cmd_latency_help, "2.8.13",
      "Explains the subcommands."},
     {"histogram", -2, CMD_OPERATOR, "server", {0, 0, 0}, cmd_latency_histogram, "7.0.0",
-     "Tells how the times of commands are spread.",
+     "Returns the distribution of the times that commands take.",
      .grammar = "[command+]",
      .tips = ALL_NODES},
     {"history", 3, CMD_OPERATOR, "server", {0, 0, 0}, cmd_latency_history, "2.8.13",

@@ -17,7 +17,7 @@ static int64_t size_arg(const struct call *x, int i, int64_t otherwise, int64_t 
     return v < 1 ? 1 : v > max ? max : v;
 }
 
-/* Paper stacked by somebody who grew tired: the further down, the more sheets are askew. */
+/* A stack of paper: the further down, the more sheets are askew. */
 static void append_sheets(struct bytes *b, int64_t columns, int64_t rows) {
     for (int64_t y = 0; y < rows; y++) {
         for (int64_t i = 0; i < columns; i++) {

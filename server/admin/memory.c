@@ -208,7 +208,7 @@ static int cmd_memory_help(struct call *x) {
 /* clang-format off */
 static const struct command memory_subcommands[] = {
     {"doctor", 2, 0, "server", {0, 0, 0}, cmd_memory_doctor, "4.0.0",
-     "Says in words what is remarkable about the memory.", .tips = ALL_SHARDS},
+     "Explains in words what is unusual about the memory.", .tips = ALL_SHARDS},
     {"help", 2, CMD_HELP, "server", {0, 0, 0}, cmd_memory_help, "4.0.0",
      "Explains the subcommands."},
     {"malloc-stats", 2, 0, "server", {0, 0, 0}, cmd_memory_malloc_stats, "4.0.0",
@@ -217,7 +217,7 @@ static const struct command memory_subcommands[] = {
      "Gives unused memory back to the system.",
      .tips = "request_policy:all_shards response_policy:all_succeeded"},
     {"stats", 2, 0, "server", {0, 0, 0}, cmd_memory_stats, "4.0.0",
-     "Shows what takes how much memory.", .tips = ALL_SHARDS},
+     "Shows how much memory each part of the server takes.", .tips = ALL_SHARDS},
     {"usage", -3, CMD_READONLY, "server", {2, 2, 1}, cmd_memory_usage, "4.0.0",
      "Estimates how much memory a key takes.",
      .grammar = "key@0 [SAMPLES=count:int]",

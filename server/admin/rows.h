@@ -8,7 +8,7 @@
 #include "server/admin/admin.h"
 #include "server/exec/call.h"
 
-/* enable-debug-command and its like: `who` is the parameter's value. */
+/* enable-debug-command and similar parameters: `who` is the parameter's value. */
 bool admin_is_allowed(const struct call *x, int64_t who);
 
 extern const struct command acl_commands[];
@@ -45,7 +45,7 @@ bool is_plain_name(struct slice text);
 /* The letters of CLIENT LIST's flags. */
 void client_flags(struct bytes *b, const struct session *s);
 
-/* NULL: nobody. */
+/* NULL: no client has this id. */
 struct session *client_by_id(const struct engine *e, uint64_t id);
 
 /* client_tracking.c, for the rows in client.c */

@@ -50,7 +50,7 @@ static int cmd_lastsave(struct call *x) {
 /* clang-format off */
 const struct command save_commands[] = {
     {"save", 1, SAVES | CMD_NO_MULTI, "server", {0, 0, 0}, cmd_save, "1.0.0",
-     "Writes the data set to disk while everybody waits."},
+     "Writes the data set to disk; all clients wait."},
     {"bgsave", -1, SAVES, "server", {0, 0, 0}, cmd_bgsave, "1.0.0",
      "Writes the data set to disk in the background.",
      .grammar = "[SCHEDULE^3.2.2]"},

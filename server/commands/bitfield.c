@@ -35,7 +35,7 @@ static uint64_t low_mask(unsigned width) {
     return width == 64 ? UINT64_MAX : ((uint64_t)1 << width) - 1;
 }
 
-/* Bits behind the end are zero. */
+/* Bits after the end are zero. */
 static uint64_t load_field(const uint8_t *p, size_t n, uint64_t offset, unsigned width) {
     unsigned lead = offset & 7, bytes = (lead + width + 7) / 8;
     unsigned __int128 v = 0;

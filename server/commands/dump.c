@@ -89,7 +89,7 @@ static bool read_payload(struct call *x, const struct restore *o, struct entry *
     }
 }
 
-/* With everything that was given, but for what is different in the log. */
+/* With everything that was given, but for what is different in the AOF. */
 static void log_restore(struct call *x, const struct restore *o, const struct entry *e,
                         int version) {
     char when[NUM_I64_MAX], access[NUM_I64_MAX];
@@ -154,17 +154,17 @@ static int cmd_restore(struct call *x) {
 /* clang-format off */
 const struct command dump_commands[] = {
     {"dump", 2, CMD_READONLY | CMD_KEYSPACE_CAT, "generic", {1, 1, 1}, cmd_dump, "2.6.0",
-     "Tells a value in the form in which RESTORE takes it.",
+     "Returns a value in the form that RESTORE accepts.",
      .grammar = "key@0",
      .key_specs = "RO access",
      .tips = "nondeterministic_output"},
     {"restore", -4, CMD_DENYOOM | CMD_WRITE | CMD_DANGEROUS | CMD_KEYSPACE_CAT, "generic",
-     {1, 1, 1}, cmd_restore, "2.6.0", "Stores a value that DUMP told.",
+     {1, 1, 1}, cmd_restore, "2.6.0", "Stores a value that DUMP returned.",
      .grammar = RESTORE_GRAMMAR,
      .key_specs = "OW update"},
     {"restore-asking", -4, CMD_ASKING | CMD_DENYOOM | CMD_WRITE | CMD_DANGEROUS | CMD_KEYSPACE_CAT,
      "server", {1, 1, 1}, cmd_restore, "3.0.0",
-     "Stores a value that DUMP told, while a slot of a cluster moves.",
+     "Stores a value that DUMP returned, while a slot of a cluster moves.",
      .grammar = "!syscmd; " RESTORE_GRAMMAR,
      .key_specs = "OW update"},
     {0},

@@ -76,7 +76,7 @@ static int expire(struct call *x, bool seconds, bool relative) {
     if (when_ms <= x->now_ms && !call_obeys(x)) {
         delete_overdue(x, &r);
     } else {
-        if (when_ms < 0) when_ms = 0; /* of a log: over, but not "no time" */
+        if (when_ms < 0) when_ms = 0; /* of an AOF: over, but not "no time" */
         r.e = db_set_expire(r.db, r.e, r.hash, when_ms);
         key_changed(x, &r, EVENT_GENERIC, "expire");
         EFFECT(x, SLICE("PEXPIREAT"), r.key, slice_of(text, (size_t)num_format_i64(text, when_ms)));

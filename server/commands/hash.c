@@ -85,7 +85,7 @@ static int cmd_hsetnx(struct call *x) {
     hash_make(x, &h);
     hash_set(h.r.e, x->argv[2], x->argv[3], false, &rules);
     hash_close(x, &h, 1, "hset");
-    /* A due field may still be there when the log is read back. */
+    /* A due field may still be there when the AOF is read back. */
     if (h.due_before != ENTRY_NO_EXPIRE) EFFECT(x, SLICE("HSET"), h.r.key, x->argv[2], x->argv[3]);
     reply_int(&x->r, 1);
     return 0;
@@ -102,7 +102,7 @@ static int cmd_hdel(struct call *x) {
         n++;
         if (h.due_before != ENTRY_NO_EXPIRE) field_list_add(&deleted, x->argv[i]);
     }
-    /* A due field that was named stays; it must do so when the log is read back. */
+    /* A due field that was named stays; it must do so when the AOF is read back. */
     hash_log_delete(x, &h, &deleted);
     field_list_release(&deleted);
     hash_close(x, &h, (uint64_t)n, "hdel");
@@ -112,7 +112,7 @@ static int cmd_hdel(struct call *x) {
 
 /* ---------------------------------------------------------------- counting up */
 
-/* Logged as what came out: a due field counts from zero, and is perhaps still there when the log
+/* Logged as what came out: a due field counts from zero, and is perhaps still there when the AOF
  * is read back. */
 static void log_number(struct call *x, const struct hash_edit *h, struct slice value,
                        int64_t expire_ms) {

@@ -9,7 +9,7 @@
 #include "server/exec/rules.h"
 #include "storage/hash.h"
 
-/* The time by which fields are due. While the log is read back none is: it says itself which ones
+/* The time by which fields are due. While the AOF is read back none is: it says itself which ones
  * were removed. */
 static inline int64_t hash_now(const struct call *x) {
     return call_obeys(x) ? HASH_ALL : x->now_ms;

@@ -177,7 +177,7 @@ const struct command hash_expire_commands[] = {
      "Gives the time, in seconds since 1970, at which fields of a hash are over.",
      .grammar = "key@0 " FIELDS},
     {"hpersist", -5, CMD_WRITE | CMD_FAST, "hash", {1, 1, 1}, cmd_hpersist, "7.4.0",
-     "Takes the time to live from fields of a hash.",
+     "Removes the times to live of fields of a hash.",
      .grammar = "key@0 " FIELDS,
      .key_specs = "RW update"},
     {"hpexpire", -6, W, "hash", {1, 1, 1}, cmd_hpexpire, "7.4.0",

@@ -50,7 +50,7 @@ bool hash_arg_time(struct call *x, int i, bool seconds, bool relative, int64_t *
     return true;
 }
 
-/* ---------------------------------------------------------------- the log */
+/* ---------------------------------------------------------------- the AOF */
 
 void field_list_add(struct field_list *l, struct slice field) {
     if (l->n == l->cap) {
@@ -66,7 +66,7 @@ void field_list_release(struct field_list *l) {
 
 enum { HEAD_MAX = 5 };
 
-/* Logs the command that begins with `head` and has the fields behind it. */
+/* Propagates the command that consists of `head` and the fields. */
 static void log_fields(struct call *x, const struct slice *head, int nhead,
                        const struct field_list *l) {
     struct slice *argv;

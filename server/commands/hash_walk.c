@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * hash_walk - fields that nobody has named: HRANDFIELD, HSCAN.
+ * hash_walk - random fields and scans: HRANDFIELD, HSCAN.
  */
 #include "server/commands/commands.h"
 #include "server/commands/hash.h"

@@ -315,7 +315,7 @@ static int cmd_pfselftest(struct call *x) {
 /* clang-format off */
 const struct command hyperloglog_commands[] = {
     {"pfadd", -2, W | CMD_FAST, "hyperloglog", {1, 1, 1}, cmd_pfadd, "2.8.9",
-     "Adds elements to what a HyperLogLog has seen.",
+     "Adds elements to the estimate of a HyperLogLog.",
      .grammar = "key@0 [element+]",
      .key_specs = "RW insert"},
     {"pfcount", -2, CMD_READONLY | CMD_MAY_REPLICATE, "hyperloglog", {1, -1, 1}, cmd_pfcount, "2.8.9",
@@ -328,7 +328,7 @@ const struct command hyperloglog_commands[] = {
      .grammar = "!syscmd; subcommand key@0",
      .key_specs = "RW access"},
     {"pfmerge", -2, W, "hyperloglog", {1, -1, 1}, cmd_pfmerge, "2.8.9",
-     "Makes a HyperLogLog that has seen what several have seen.",
+     "Merges several HyperLogLogs into one.",
      .grammar = "destkey@0 [sourcekey@1+]",
      .key_specs = "@1..0 RW access insert; @2..-1 RO access"},
     {"pfselftest", 1, CMD_ADMIN, "hyperloglog", {0, 0, 0}, cmd_pfselftest, "2.8.9",

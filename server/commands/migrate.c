@@ -2,10 +2,10 @@
  *
  * migrate - MIGRATE: keys go to another server, and are deleted here once that has them.
  *
- * The values are told as DUMP tells them, at once; what the other server says is waited for on
- * another thread (exec/transfer) while this server goes on, and the client that asked waits. Then
- * the command runs once more and looks at each key that was taken:
- *   - nobody has changed it since: it is deleted, which is logged as DEL;
+ * The values are serialised at once, as DUMP does it. A thread (exec/transfer) sends them and waits
+ * for the other server; this server goes on, and the client waits. Then the command runs once more
+ * and looks at each key that was sent:
+ *   - it has not changed since: it is deleted, and DEL goes to the AOF;
  *   - it was changed: it is sent again, in place of what was sent before;
  *   - it was deleted: it is deleted there, too.
  * So no write that was acknowledged here is lost. A key that is still written after ROUNDS_MAX
@@ -168,7 +168,7 @@ static int begin(struct call *x, const struct options *o) {
 
 /* ---------------------------------------------------------------- after a batch */
 
-/* Deletes keys in as few commands as there may be in the log. */
+/* Deletes keys in as few commands as there may be in the AOF. */
 static void log_deleted(struct call *x, const struct slice *keys, int n) {
     struct slice argv[1 + DELETED_AT_ONCE] = {SLICE("DEL")};
 

@@ -30,7 +30,7 @@ static size_t count_of(const struct session *s, enum pubsub_kind kind) {
     return pubsub_count(s, PUBSUB_CHANNEL) + pubsub_count(s, PUBSUB_PATTERN);
 }
 
-/* Where the confirmations go: behind the reply that is not sent, if none is. */
+/* Where the confirmations go: to the pushes if replies are switched off. */
 static struct reply confirmations(struct call *x) {
     bool silent = x->s->flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP);
 

@@ -36,8 +36,8 @@ static inline bool scan_matches(const struct scan_options *o, struct slice text)
     return !o->pattern.p || glob_match(o->pattern, text, false);
 }
 
-/* How many steps through a table one call may take, so that an almost empty one does not hold
- * everybody up. */
+/* How many steps through a table one call may take, so that an almost empty one does not delay
+ * other clients. */
 static inline uint64_t scan_steps(const struct scan_options *o) {
     return o->count < INT64_MAX / 10 ? (uint64_t)o->count * 10 : INT64_MAX;
 }

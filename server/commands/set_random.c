@@ -57,8 +57,8 @@ static int cmd_srandmember(struct call *x) {
 
 enum { LOG_BATCH = 64 };
 
-/* Keeps texts one behind the other, each with its length in front: the set moves what it keeps as
- * members are removed. */
+/* Copies texts one after the other, each with its length before it: the set moves its own texts
+ * when members are removed. */
 static void keep_visited(struct lp_value member, void *arg) {
     char text[NUM_I64_MAX];
     struct slice s = lp_value_text(member, text);

@@ -50,8 +50,8 @@ static bool parse_limit(struct call *x, int i, struct options *o) {
     return arg_int(x, i, &o->offset) && arg_int(x, i + 1, &o->count);
 }
 
-/* Keys that a pattern names are not among the arguments: only who may read all of them may say
- * so. */
+/* Keys that a pattern names are not among the arguments, so only a user that may read all keys may
+ * use one. */
 static bool may_look_up(struct call *x, struct slice pattern, const char *option) {
     if (!memchr(pattern.p, '*', pattern.n)) return true;
     if (acl_reads_everything(x->s->user, x->cmd, x->argc, x->argv)) return true;
@@ -94,7 +94,7 @@ static bool parse(struct call *x, bool may_store, struct options *o) {
 
 /* ---------------------------------------------------------------- elements */
 
-/* With a NUL behind it, for strcoll. */
+/* With a NUL after it, for strcoll. */
 static void keep_text(struct sort *s, struct slice text) {
     bytes_append(&s->text, text.p, text.n);
     bytes_append_char(&s->text, '\0');
@@ -156,7 +156,7 @@ struct found {
     bool is;
 };
 
-/* The key that the pattern means for the element, and the field behind "->" if there is one. */
+/* The key that the pattern means for the element, and the field after "->" if there is one. */
 static void name_of(struct slice pattern, const char *star, struct slice element,
                     struct bytes *name, struct slice *field) {
     struct slice rest = {star + 1, (size_t)(pattern.p + pattern.n - star) - 1};

@@ -427,7 +427,7 @@ const struct command stream_commands[] = {
      "Gives the entries of a stream between two ids, the youngest first.",
      .grammar = "key@0 end start [COUNT=count:int]"},
     {"xsetid", -3, W | CMD_DENYOOM | F, "stream", {1, 1, 1}, cmd_xsetid, "5.0.0",
-     "Sets the last id of a stream, as only replication and the log need it.",
+     "Sets the last id of a stream; meant for replication and the AOF.",
      .grammar = "key@0 last-id [ENTRIESADDED=entries-added:int^7.0.0] "
                 "[MAXDELETEDID=max-deleted-id^7.0.0]",
      .key_specs = "RW update"},

@@ -46,7 +46,7 @@ static bool is_idle(const struct stream_pending *p, int64_t now_ms, int64_t min_
     return !min_idle || now_ms - p->delivered_ms >= min_idle;
 }
 
-/* Where the log is read back, "now" is when it happened. */
+/* Where the AOF is read back, "now" is when it happened. */
 static void claim_begin(struct call *x, struct claim *k) {
     k->c = need_consumer(x, &k->r, k->g, x->argv[3]);
     if (call_obeys(x)) k->c->seen_ms = k->time_ms;
@@ -376,7 +376,7 @@ static int cmd_xpending(struct call *x) {
 /* clang-format off */
 const struct command stream_claim_commands[] = {
     {"xautoclaim", -6, CMD_WRITE | CMD_FAST, "stream", {1, 1, 1}, cmd_xautoclaim, "6.2.0",
-     "Gives a consumer what others have left pending for long.",
+     "Gives a consumer entries that have been pending for others for a given time.",
      .grammar = "key@0 group consumer min-idle-time start [COUNT=count:int] [JUSTID]",
      .key_specs = "RW delete",
      .tips = "nondeterministic_output"},

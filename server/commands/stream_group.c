@@ -221,7 +221,7 @@ static const struct command xgroup_commands[] = {
      .grammar = "key@0 group consumer",
      .key_specs = "RW insert"},
     {"delconsumer", 5, W, "stream", {2, 2, 1}, cmd_delconsumer, "5.0.0",
-     "Removes a consumer from its group, and what was pending for it.",
+     "Removes a consumer and its pending entries from a group.",
      .grammar = "key@0 group consumer",
      .key_specs = "RW delete"},
     {"destroy", 4, W, "stream", {2, 2, 1}, cmd_destroy, "5.0.0",
@@ -231,7 +231,7 @@ static const struct command xgroup_commands[] = {
     {"help", 2, CMD_LOADING | CMD_STALE, "stream", {0, 0, 0}, cmd_help, "5.0.0",
      "Tells about the subcommands."},
     {"setid", -5, W, "stream", {2, 2, 1}, cmd_setid, "5.0.0",
-     "Sets up to which id a group has read.",
+     "Sets the id up to which a group has read.",
      .grammar = "key@0 group id-selector(id|new-id=$) "
                 "[ENTRIESREAD=entriesread:int'entries-read']",
      .key_specs = "RW update"},
@@ -240,7 +240,7 @@ static const struct command xgroup_commands[] = {
 
 const struct command stream_group_commands[] = {
     {"xack", -4, W | CMD_FAST, "stream", {1, 1, 1}, cmd_xack, "5.0.0",
-     "Takes entries from those that are pending in a group; tells how many there were.",
+     "Acknowledges pending entries of a group; tells how many there were.",
      .grammar = "key@0 group id+",
      .key_specs = "RW update"},
     {"xgroup", -2, 0, "stream", {0, 0, 0}, NULL, "5.0.0",

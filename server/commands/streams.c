@@ -152,7 +152,7 @@ void reply_entries(struct reply *r, struct stream_iter *it, uint64_t most) {
     }
 }
 
-/* ---------------------------------------------------------------- the log */
+/* ---------------------------------------------------------------- the AOF */
 
 bool logs_effects(const struct call *x) {
     return call_propagates(x);

@@ -21,7 +21,7 @@ bool arg_stream_id(struct call *x, int i, uint64_t missing_seq, struct stream_id
 /* n ids from argument i on, in an array that mem_free gets; NULL: an error was answered. */
 struct stream_id *arg_stream_ids(struct call *x, int i, int n);
 
-/* The ends of a range: an id, "-", "+", or an id behind "(" that is itself left out. */
+/* The ends of a range: an id, "-", "+", or an id after "(" that is itself left out. */
 bool arg_range_start(struct call *x, int i, struct stream_id *id);
 bool arg_range_end(struct call *x, int i, struct stream_id *id);
 
@@ -55,9 +55,9 @@ void reply_entry(struct reply *r, struct stream_iter *it);
 /* The entries from what the iterator was made for; all, or `most` of them. */
 void reply_entries(struct reply *r, struct stream_iter *it, uint64_t most);
 
-/* ---------------------------------------------------------------- the log */
+/* ---------------------------------------------------------------- the AOF */
 
-/* Whether effects are wanted at all: not while the log is off or being read back. */
+/* Whether effects are wanted at all: not while the AOF is off or being read back. */
 bool logs_effects(const struct call *x);
 
 static inline struct slice int_text(char buf[NUM_I64_MAX], int64_t v) {

@@ -419,7 +419,7 @@ static int cmd_delifeq(struct call *x) {
 /* clang-format off */
 const struct command string_commands[] = {
     {"delex", -2, CMD_WRITE | F, "string", {1, 1, 1}, cmd_delex, "8.4.0",
-     "Deletes a key, if one wishes only with a certain value or without it.",
+     "Deletes a key, optionally only if its value equals a given one, or does not.",
      .grammar = "key@0 [condition(IFEQ=value|IFNE=value)]",
      .key_specs = "RM access delete variable_flags (without access if there is no condition)"},
     {"delifeq", 3, CMD_WRITE | F, "string", {1, 1, 1}, cmd_delifeq, "9.0.0",
@@ -438,7 +438,7 @@ const struct command string_commands[] = {
                 "EXAT=unix-time-seconds:time|PXAT=unix-time-milliseconds:time|PERSIST)]",
      .key_specs = "RW access update (RW and UPDATE because it changes the TTL)"},
     {"getset", 3, W | F, "string", {1, 1, 1}, cmd_getset, "1.0.0",
-     "Stores a string and gives the one that stood there before.",
+     "Stores a string and returns the old one.",
      .grammar = "!6.2.0 `SET` with the `!GET` argument; key@0 value",
      .key_specs = "RW access update"},
     {"mget", -2, R | F, "string", {1, -1, 1}, cmd_mget, "1.0.0",
@@ -465,7 +465,7 @@ const struct command string_commands[] = {
      .grammar = "!2.6.12 `SET` with the `PX` argument; key@0 milliseconds:int value",
      .key_specs = "OW update"},
     {"set", -3, W, "string", {1, 1, 1}, cmd_set, "1.0.0",
-     "Stores a string at a key, whatever stood there before.",
+     "Stores a string at a key, in place of a value of any type.",
      .grammar = "key@0 value [condition(NX|XX)^2.6.12] [GET^6.2.0] "
                 "[expiration(EX=seconds:int^2.6.12|PX=milliseconds:int^2.6.12|"
                 "EXAT=unix-time-seconds:time^6.2.0|PXAT=unix-time-milliseconds:time^6.2.0|"

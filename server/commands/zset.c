@@ -285,7 +285,7 @@ const struct command zset_commands[] = {
      .grammar = "key@0 member+",
      .key_specs = "RW delete"},
     {"zrevrank", -3, R | F, "sorted-set", {1, 1, 1}, cmd_zrevrank, "2.0.0",
-     "Tells how many members of a sorted set come behind this one.",
+     "Tells how many members of a sorted set come after this one.",
      .grammar = "key@0 member [WITHSCORE]"},
     {"zscore", 3, R | F, "sorted-set", {1, 1, 1}, cmd_zscore, "1.2.0",
      "Gives the score of a member of a sorted set.",

@@ -3,8 +3,8 @@
  * zset_range - members of a sorted set by rank, score or name: shown, stored elsewhere, counted,
  * removed.
  *
- * Whatever a range is made of, it becomes a span of ranks; LIMIT cuts from that, REV turns it
- * round.
+ * Every kind of range becomes a span of ranks. LIMIT cuts a part from a span by score or name; REV
+ * reads the span from its end.
  */
 #include "server/commands/commands.h"
 #include "server/commands/zset.h"
@@ -200,7 +200,7 @@ static bool parse_range(struct call *x, int min, unsigned how, struct range *r) 
 
     r->limit = -1;
     if (!parse_options(x, min + 2, how, r)) return false;
-    if (r->limit != -1 && r->by == BY_RANK) {
+    if (r->limit != -1 && r->by == BY_RANK) { /* as in Redis, LIMIT n -1 is accepted */
         reply_err(x, "ERR syntax error, LIMIT is only supported in combination with either "
                      "BYSCORE or BYLEX");
         return false;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * zset_walk - members that nobody has named: ZRANDMEMBER, ZSCAN.
+ * zset_walk - random members and scans: ZRANDMEMBER, ZSCAN.
  */
 #include "protocol/encode.h"
 #include "server/commands/commands.h"

@@ -155,10 +155,10 @@ void acl_set_standard_password(struct engine *e, struct slice password) {
     }
 }
 
-/* ---------------------------------------------------------------- sessions of a user who changes
+/* ---------------------------------------------------------------- sessions of a changed user
  */
 
-/* Who does it himself gets his reply first. */
+/* The session that runs the command gets its reply first. */
 static void close_session(struct session *s) {
     s->ops->close(s, s->e->pushes->running == s);
 }
@@ -174,7 +174,7 @@ static bool still_allowed(void *user, enum pubsub_kind kind, struct slice name) 
     return allows_channel(user, name, kind == PUBSUB_PATTERN);
 }
 
-/* Who has subscribed to what his user may no longer hear is disconnected. */
+/* Disconnects sessions that have subscribed to channels which their user may no longer use. */
 static void close_subscribers(struct engine *e, struct acl_user *u) {
     list_each_safe (it, next, &e->sessions) {
         struct session *s = list_entry(it, struct session, link);
@@ -293,7 +293,7 @@ static void note(struct call *x, const struct acl_denial *d) {
     bytes_release(&client);
 }
 
-/* For names that nobody has: it takes as long to find out. */
+/* An unknown name takes as long as a known one. */
 static bool knows(struct engine *e, const struct acl_user *u, struct slice password) {
     bool right = acl_user_knows(u ? u : e->acl->nobody, password);
 

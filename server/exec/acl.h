@@ -3,12 +3,12 @@
  * acl - the users of the server, which of them a session is, and what happens to sessions when
  * their user changes.
  *
- * Every session has a user, always: "default" after connecting. A user stays where he is in memory
- * as long as he exists; changing him replaces what he consists of. Sessions of a user who is
- * deleted become those of `nobody`, who may do nothing, and are closed. The log that is read back
- * and scripts without a client run as `everybody`.
+ * Every session has a user, always: "default" after connecting. A user keeps its address as long as
+ * it exists; a change replaces its contents. Sessions of a deleted user become those of `nobody`, a
+ * user without rights, and are closed. The replay of the AOF and scripts without a client run as
+ * `everybody`.
  *
- * The fast path: who may do everything is asked one thing, `user->total`.
+ * The fast path: a user with all rights costs one test, `user->total`.
  */
 #ifndef STET_EXEC_ACL_H
 #define STET_EXEC_ACL_H
@@ -33,7 +33,7 @@ struct acl {
     struct acl_log log;
 };
 
-/* After the commands are registered. The default user may do everything; requirepass is his
+/* After the commands are registered. The default user has all rights; requirepass is its
  * password. */
 void acl_init(struct engine *e);
 void acl_release(struct engine *e);
@@ -74,7 +74,8 @@ bool acl_asks_for_password(const struct engine *e);
 /* As after connecting. */
 void acl_begin_session(struct session *s);
 
-/* The call's client becomes the user; false: unknown, off, or another password; that is noted. */
+/* The call's client becomes the user. False: the user is unknown or off, or the password is wrong;
+ * ACL LOG notes it. */
 bool acl_authenticate(struct call *x, struct slice name, struct slice password);
 
 /* The session is served: it has authenticated itself, or need not. */
@@ -82,9 +83,9 @@ bool acl_is_served(const struct session *s);
 
 /* ---------------------------------------------------------------- the check of one call */
 
-/* Whether the call's client may run `cmd`. A refusal is noted in the log and the counters; `out`
- * (may be NULL) gets the text of the answer without its code. For users who may not do everything:
- * ask `user->total` first. */
+/* Whether the call's client may run `cmd`. ACL LOG and the counters note a refusal; `out` (may be
+ * NULL) gets the error text without its code. Only for users without all rights: test `user->total`
+ * first. */
 enum acl_verdict acl_judge(struct call *x, const struct command_slot *cmd, int argc,
                            const struct slice *argv, enum acl_scene scene, struct bytes *out);
 

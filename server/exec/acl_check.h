@@ -4,8 +4,8 @@
  *
  * A selector allows a command if it has the command, may do with every key what the command does
  * with it (the flags of its key specs; a key that is neither read nor written must be known in some
- * way), and may use every channel. One selector has to allow all of it. What is refused is told by
- * the selector that came furthest.
+ * way), and may use every channel. One selector has to allow all of it. The selector that came
+ * furthest decides which refusal is reported.
  */
 #ifndef STET_EXEC_ACL_CHECK_H
 #define STET_EXEC_ACL_CHECK_H

@@ -6,7 +6,7 @@
 enum {
     GROUP_MS = 60000, /* as Redis */
     LOOK_BACK = 10,   /* the same */
-    TEXT_MAX = 4096,  /* bytes of a name that are kept: who is refused chooses them */
+    TEXT_MAX = 4096,  /* bytes of a name that are kept: the refused client chooses names */
 };
 
 static struct slice cut(struct slice s) {

@@ -31,7 +31,7 @@ struct acl_denial {
     int64_t now_ms;
 };
 
-/* Notes it. `client` describes who it was; its bytes are taken over. */
+/* Notes it. `client` describes the client; its bytes are taken over. */
 void acl_log_add(struct acl_log *l, const struct acl_denial *d, struct bytes *client, size_t max);
 
 void acl_log_trim(struct acl_log *l, size_t max);

@@ -2,9 +2,9 @@
  *
  * acl_selector - one set of rights: the commands, keys and channels that belong together.
  *
- * A user has a root selector and may have more of them; what he wants to do must be allowed by one
- * of them as a whole. Commands are a bitmap over command_slot.id; beside it stand the rules in the
- * order given, which is how they are shown. No rule is half applied: a wrong one changes nothing.
+ * A user has a root selector and may have more; one of them must allow the whole command. Commands
+ * are a bitmap over command_slot.id; beside it stand the rules in the order given, which is how
+ * they are shown. No rule is half applied: a wrong one changes nothing.
  */
 #ifndef STET_EXEC_ACL_SELECTOR_H
 #define STET_EXEC_ACL_SELECTOR_H
@@ -70,8 +70,8 @@ void acl_selector_keys(const struct acl_selector *s, struct bytes *out);
 void acl_selector_channels(const struct acl_selector *s, struct bytes *out);
 
 /* All three, as rules that lead to this selector. As it is shown, a pattern "*" for reading and
- * writing looks like allkeys, and what stands behind it could not be read back: what is kept in a
- * file is ACL_WRITTEN. */
+ * writing looks like allkeys, and the rules after it could not be read back: files have the form
+ * ACL_WRITTEN. */
 enum acl_form { ACL_SHOWN, ACL_WRITTEN };
 void acl_selector_describe(const struct acl_selector *s, enum acl_form form, struct bytes *out);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * acl_user - one user: whether he may come in, and his selectors.
+ * acl_user - one user: on or off, passwords, selectors.
  *
  * Passwords are kept as the hexadecimal digits of their SHA-256, never as they are.
  */
@@ -36,7 +36,8 @@ typedef bool (*acl_rule_fn)(void *arg, struct slice rule);
 int acl_rules_each(const struct slice *words, size_t n, acl_rule_fn fn, void *arg,
                    struct slice *unmatched);
 
-/* The password is one of the user's, or he needs none. Always takes as long as for all of them. */
+/* The password is one of the user's, or the user needs none. Always takes as long as comparing with
+ * all of them. */
 bool acl_user_knows(const struct acl_user *u, struct slice password);
 
 /* "user NAME on #1234 ~* resetchannels -@all +get (~a resetchannels -@all)"; a name without a

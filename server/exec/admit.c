@@ -43,7 +43,7 @@ static int refuse_subcommand(struct call *x) {
     return reply_errf(x, "ERR unknown subcommand '%.*s'. Try %s HELP.", (int)n, x->argv[1].p, name);
 }
 
-/* Who relies on snapshots is told when there are none any more. */
+/* Refuses writes if save points are set and the last snapshot failed. */
 static const char *save_refusal(const struct engine *e) {
     if (e->saver.last_ok || !e->v->stop_writes_on_bgsave_error || e->v->save.n == 0) return NULL;
     return "Redis is configured to save RDB snapshots, but it's currently unable to persist to "

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * audit - lines in the log for what matters to security: failed AUTH, changed users, changed
- * parameters. One line an event, AUDIT_LINES_MAX a second; the next second says how many were left
- * out. Names in a line are quoted and cut: clients choose them.
+ * audit - lines in the log file for events that matter to security: failed AUTH, changed users,
+ * changed parameters. One line an event, AUDIT_LINES_MAX a second; the next second says how many
+ * were left out. Names in a line are quoted and cut: clients choose them.
  */
 #ifndef STET_EXEC_AUDIT_H
 #define STET_EXEC_AUDIT_H

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * blocking - clients that wait: for keys (BLPOP, XREAD BLOCK...) or for progress of the log
+ * blocking - clients that wait: for keys (BLPOP, XREAD BLOCK...) or for progress of the AOF
  * (WAITAOF).
  *
  * Waiting for keys. A handler that finds nothing to do calls block_on_keys(), which keeps a copy of
  * the command. Whatever changes one of the keys (key_changed, all_changed, expiry) makes it ready;
- * once the command that did so is over, who waits for it tries again, in the order of arrival: the
+ * once the command that did so is over, its waiting clients try again, in the order of arrival: the
  * handler simply runs once more, with its own reply, effects and gate. If it calls block_on_keys()
  * again it goes on waiting in its old place. So there is no second implementation of any command
- * "for blocked clients", and what is logged is what the handler always logs.
+ * "for blocked clients", and the AOF gets what the handler always propagates.
  *
- * Where nothing may wait (the log being read back, MULTI, scripts) block_on_keys() answers at once
- * as if the time were up.
+ * Where no client may wait (replay of the AOF, MULTI, scripts), block_on_keys() answers at once as
+ * if the time were up.
  *
  * A client whose waiting is over is resumed before the loop waits, not in the middle of another
  * client's command.
@@ -29,20 +29,20 @@ struct blocked {
     struct session *s;
     struct heap_node deadline; /* monotonic microseconds; not in the heap: waits for ever */
 
-    /* Who waits for progress: `ready` is asked after every one. NULL: waits for keys. With `cmd`
-     * the command runs once more then (x->from == FROM_RETRY), and goes on waiting if it sets
-     * x->waits. */
+    /* For clients that wait for progress: `ready` is called after each progress. NULL: waits for
+     * keys. With `cmd` the command runs once more then (x->from == FROM_RETRY), and goes on waiting
+     * if it sets x->waits. */
     bool (*ready)(const struct blocked *b);
     /* The answer when it is ready, or when the time is up. */
     void (*answer)(struct blocked *b, struct reply *r);
     bool runs_when_due; /* the command runs once more (x->from == FROM_RETRY) when the time is up */
     uint64_t position;  /* for `ready` */
     int64_t args[2];
-    void *job; /* what it waits for, if that is somebody's own (MIGRATE) */
+    void *job; /* the job it waits for, owned by its module (MIGRATE) */
     void (*job_free)(void *job);
     uint64_t need; /* position that even an answer of "nothing" waits for */
 
-    /* Who waits for keys. */
+    /* For clients that wait for keys. */
     struct command_slot *cmd;
     struct slice *argv; /* own copy */
     int argc;
@@ -65,8 +65,8 @@ bool arg_timeout_ms(struct call *x, int i, int64_t *ms);
 
 struct key_block {
     int first, last, step; /* the keys among argv; step 0 is 1 */
-    enum type_id type;     /* a key that holds another type wakes nobody */
-    bool any_change;       /* not even a deletion is slept through (XREADGROUP) */
+    enum type_id type;     /* a key of another type wakes no client */
+    bool any_change;       /* a deletion of the key wakes the client too (XREADGROUP) */
     uint64_t deadline_us;
     void (*time_up)(struct reply *r); /* what is answered then: reply_null_array, reply_null... */
     void (*at_once)(struct reply *r); /* the same where nothing may wait; NULL: as time_up */
@@ -74,7 +74,7 @@ struct key_block {
                                        * (XREAD's "$" made an id); NULL: x->argv */
 };
 
-/* Nothing may have been answered yet. What was changed before is logged (XREADGROUP makes its
+/* The handler must not have replied yet. Changes made before go to the AOF (XREADGROUP makes its
  * consumer), and must not be made again when the command is tried again. Always returns 0, to be
  * returned by the handler: return block_on_keys(x, &(struct key_block){.first = 1, .last = x->argc
  * - 2, ...}); */
@@ -97,7 +97,7 @@ struct key_counts {
 /* Walks over all keys that clients wait for or watch: for INFO. */
 struct key_counts blocking_count_keys(const struct engine *e);
 
-/* The session waits for nothing any more: it goes away. */
+/* The session ends: it no longer waits. */
 void blocked_forget(struct session *s);
 
 /* Ends a client's waiting as if its time were up, or with an error if `error` is not NULL. */
@@ -108,19 +108,19 @@ static inline bool can_unblock(const struct blocked *b) {
     return b->answer || b->time_up;
 }
 
-/* Lets those try whose keys became ready. To be called between commands. */
+/* Lets clients try again whose keys became ready. To be called between commands. */
 void blocking_serve(struct engine *e);
 
 /* When the next waiting client's time is up (monotonic microseconds), 0: never. */
 uint64_t blocked_next_deadline(const struct engine *e);
 
-/* Answers whoever's time is up. */
+/* Answers clients whose time is up. */
 void blocked_check_time(struct engine *e, uint64_t now_us);
 
-/* Asks those who wait for progress. */
+/* Calls `ready` of all clients that wait for progress. */
 void blocked_check_progress(struct engine *e);
 
-/* Goes on with the input of those whose waiting is over. */
+/* Resumes the input of clients that no longer wait. */
 void blocked_resume(struct engine *e);
 
 #endif

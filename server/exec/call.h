@@ -20,7 +20,7 @@
 #include <stdio.h>
 
 enum call_from {
-    FROM_CLIENT, /* a client sent it just now */
+    FROM_CLIENT, /* a client sent it */
     FROM_RETRY,  /* a blocked client's command is tried again */
     FROM_EXEC,   /* a command of a transaction */
     FROM_SCRIPT, /* a command of a script or function */

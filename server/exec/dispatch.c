@@ -28,7 +28,7 @@ struct group {
     struct request_args *args;
     struct pending v[GROUP];
     size_t n, bytes; /* commands; what they take of the input */
-    bool bad;        /* behind them stands something that is no command */
+    bool bad;        /* the bytes after them are no command */
     const char *error;
     size_t need;
 };
@@ -82,7 +82,7 @@ static void parse_group(struct engine *e, struct session *s, char *in, size_t n,
 
 /* ---------------------------------------------------------------- running one */
 
-/* POST and Host: are what a browser sends: somebody is being tricked into talking to us. */
+/* A browser sends POST and Host: a web page may be using it to attack the server. */
 static bool is_cross_protocol(const struct call *x) {
     return slice_is(x->argv[0], "post") || slice_is(x->argv[0], "host:");
 }
@@ -241,7 +241,7 @@ size_t engine_feed(struct engine *e, struct session *s, char *in, size_t n, size
         took = run_group(e, s, in + used, &g, until_ns, &clock_ns);
         used += took;
         /* Commands that were parsed but not run are parsed again, and so is the beginning of one
-         * that stood behind them. */
+         * that followed them. */
         if (took < g.bytes) request_partial_free(&s->partial);
         if (s->state != SESSION_ACTIVE) break;
         if (took < g.bytes || (g.bytes && used < n && clock_ns >= until_ns)) {

@@ -59,13 +59,13 @@ struct error_stat {
 
 enum { ERROR_STATS_MAX = 128 };
 
-/* What INFO tells of scripts. */
+/* The figures of scripts for INFO. */
 struct script_figures {
     size_t lua_bytes, cached, cached_bytes, functions, libraries, function_bytes;
     uint64_t evicted;
 };
 
-/* What has been running for so long that clients no longer wait for it in silence. */
+/* What runs for so long that other clients get an error instead of waiting. */
 enum engine_busy { BUSY_NOT, BUSY_SCRIPT, BUSY_FUNCTION, BUSY_LOADING };
 
 /* Libraries of functions that come with the data set. */
@@ -138,12 +138,12 @@ struct engine {
     struct propagation propagation;
     struct request_args args, args_within; /* the second while the first is in use */
 
-    bool batch_open; /* of the log: more clients may join it before it is handed over */
+    bool batch_open; /* of the AOF: more clients may join it before it is handed over */
     enum engine_busy busy;
     uint64_t slice_ns; /* how long one client may hold the loop while others wait; 0: no limit */
     uint64_t turn_began_ns; /* real time: when the first client was fed; 0: none was yet */
     struct engine_stats stats;
-    struct aof_histogram gate_wait; /* how long replies waited for the log */
+    struct aof_histogram gate_wait; /* how long replies waited for the AOF */
     struct error_stat errors[ERROR_STATS_MAX];
     size_t nerrors;
     unsigned events;      /* enum event_class of notify-keyspace-events: see notify.h */

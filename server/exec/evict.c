@@ -15,7 +15,7 @@
 
 /* ---------------------------------------------------------------- the limit */
 
-/* What waits to be written to the log is not the data set's, as Redis counts. */
+/* The AOF buffer is not counted as memory of the data set, as in Redis. */
 static bool exceeded(const struct engine *e) {
     return e->v->maxmemory && mem_used() > aof_backlog(e->aof) + e->v->maxmemory;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * evict - what goes when memory is short: maxmemory and its policies.
+ * evict - which keys are removed when memory is short: maxmemory and its policies.
  *
  * Keys are chosen by sampling. Of each sample the best are kept in a small pool from one eviction
  * to the next, so that far more keys are compared than are looked at each time; a key of the pool
@@ -8,8 +8,8 @@
  * time, keys with a time to live one by one; volatile-ttl takes from those that are due next, which
  * the index knows.
  *
- * An eviction is a change like DEL: logged, told, and waited for. What waits to be written to the
- * log does not count as memory of the data set.
+ * An eviction is a change like DEL: it goes to the AOF, clients are notified, and replies wait for
+ * it. The AOF buffer does not count as memory of the data set.
  */
 #ifndef STET_EXEC_EVICT_H
 #define STET_EXEC_EVICT_H
@@ -49,7 +49,7 @@ bool evict_some(struct engine *e);
 /* The same before the loop waits: true if there is more to do. */
 bool evict_more(struct engine *e);
 
-/* What may need memory has to be refused. */
+/* Commands that may need memory have to be refused. */
 bool evict_is_stuck(const struct engine *e);
 
 /* For how long memory has been above the limit, in microseconds: now, and in all. */

@@ -108,7 +108,7 @@ static bool expire_fields(struct engine *e, struct db *db, uint64_t end_ns) {
     return false;
 }
 
-/* ---------------------------------------------------------------- keys that nobody looks up */
+/* ---------------------------------------------------------------- keys that no command looks up */
 
 enum { EXPIRE_BATCH = 256 }; /* a leaf of the index */
 

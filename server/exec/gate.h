@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * gate - which replies have to wait for the disk, and until which position of the log.
+ * gate - which replies have to wait for the disk, and until which position of the AOF.
  *
  * Remembers, as hashes, the keys that were changed since the last safe position. Two sets take
  * turns: `older` is dropped as a whole when its position is safe, then `newer` becomes the older

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * interest - the keys that somebody has an eye on: clients that wait for them (blocking), and
- * transactions that must not happen if they change (WATCH). Whether a change concerns anybody is
- * one look-up, and none while nobody is interested.
+ * interest - the keys that clients wait for (blocking) or watch (WATCH). Finding out whether a
+ * change concerns a client costs one look-up, and none while there are no such keys.
  */
 #ifndef STET_EXEC_INTEREST_H
 #define STET_EXEC_INTEREST_H
@@ -16,8 +15,8 @@ struct interest {
     struct list ready;   /* in interests.ready while its waiters are to try again */
     uint64_t hash;
     int db;
-    bool pinned;      /* it stays, whoever loses interest */
-    uint32_t holds;   /* who only wants to know whether it is touched (MIGRATE) */
+    bool pinned;      /* it stays, even if no client waits or watches */
+    uint32_t holds;   /* users that only count changes of the key (MIGRATE) */
     uint64_t touched; /* how often it was */
     size_t n;
     char key[];
@@ -43,7 +42,7 @@ struct interests {
 void interests_init(struct interests *all, int ndbs);
 void interests_release(struct interests *all);
 
-/* NULL: nobody is interested. */
+/* NULL: no client waits for the key or watches it. */
 static inline struct interest *interest_find(const struct interests *all, int db, struct slice key,
                                              uint64_t hash) {
     return __builtin_expect(all->n == 0, 1) ? NULL : table_find(&all->of_db[db], key, hash);
@@ -61,7 +60,7 @@ void interest_vanished(struct interests *all, struct interest *k);
 /* Only wakes the blocked clients: they try again before the loop waits. */
 void interest_wakes(struct interests *all, struct interest *k);
 
-/* To be called whenever somebody has lost interest. */
+/* To be called whenever a client stops waiting or watching. */
 void interest_drop(struct interests *all, struct interest *k);
 
 static inline struct slice interest_key(const struct interest *k) {

@@ -237,7 +237,7 @@ static bool range_of(const struct keyspec *k, int argc, const struct slice *argv
     return *first <= *last && *last < argc;
 }
 
-/* MIGRATE has one key, or those behind KEYS; what stands behind AUTH and AUTH2 is no such word. */
+/* MIGRATE has one key, or those after KEYS; the words after AUTH and AUTH2 are not KEYS. */
 static int keys_of_migrate(int argc, const struct slice *argv, struct key_use *out, int max) {
     int first = 3, last = 3, n = 0;
 

@@ -9,8 +9,8 @@
  *   where  begin and find, without a blank between them. Without `where` the keys are those that
  *          the row's `keys` gives as first, last and step.
  *   begin  @2          from argument 2 on
- *          STREAMS@1   behind the word STREAMS, looked for from argument 1 on (-2: from the end)
- *          ?           it takes more than a rule to say; ?STORE the same, but we know: behind
+ *          STREAMS@1   after the word STREAMS, looked for from argument 1 on (-2: from the end)
+ *          ?           it takes more than a rule to say; ?STORE the same, but we know: after
  *                      SORT's last STORE
  *   find   ..0         up to the beginning plus this; below 0 it counts from the end of argv
  *          ..-1/2      the same, every second argument; ..-1/1%2 only the first half of these

@@ -12,7 +12,7 @@ struct own_watch {
     struct watch watch;
 };
 
-enum { WATCH_SLOT_BYTES = 16 }; /* about, in the table of keys that somebody has an eye on */
+enum { WATCH_SLOT_BYTES = 16 }; /* about, in the table of watched keys */
 
 static struct multi *multi_of(struct session *s) {
     if (s->multi) return s->multi;
@@ -53,8 +53,8 @@ static void unwatch_all(struct session *s) {
     m->broken = false;
 }
 
-/* A watched key whose time came meanwhile has changed, though no command has looked it up. While
- * clients are paused the look-up hides the key and does not remove it. */
+/* A watched key that expired meanwhile has changed, even if no command has looked it up since.
+ * While clients are paused the look-up hides the key and does not remove it. */
 static void expire_watched(struct call *x) {
     list_each (it, &x->s->multi->watches) {
         const struct watch *w = &list_entry(it, struct own_watch, of_session)->watch;
@@ -216,7 +216,7 @@ const struct command multi_commands[] = {
     {"discard", 1, T | F, "transactions", {0, 0, 0}, cmd_discard, "2.0.0",
      "Drops a transaction."},
     {"watch", -2, T | F, "transactions", {1, -1, 1}, cmd_watch, "2.2.0",
-     "Lets the next transaction happen only if none of the keys changes before.",
+     "Makes the next EXEC fail if one of the keys changes before it.",
      .grammar = "key@0+",
      .key_specs = "RO"},
     {"unwatch", 1, (T | F) & ~CMD_IN_MULTI, "transactions", {0, 0, 0}, cmd_unwatch, "2.2.0",

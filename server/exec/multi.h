@@ -7,8 +7,8 @@
  *                             QUEUEING --a command that is refused--> FAILED --EXEC--> EXECABORT
  *   DISCARD, RESET and the end of the connection lead back from everywhere.
  *
- * What a transaction does is one unit of the log, whatever databases it touches: it is read back as
- * a whole or not at all. Its replies wait for all of it.
+ * The effects of a transaction are one unit of the AOF, whatever databases it touches: it is read
+ * back as a whole or not at all. Its replies wait for all of it.
  */
 #ifndef STET_EXEC_MULTI_H
 #define STET_EXEC_MULTI_H

@@ -14,7 +14,7 @@ struct subscription {
     struct session *s;
 };
 
-/* About, as if nobody else had subscribed to it. */
+/* About, as if the session were the only subscriber. */
 static size_t subscription_mem(const struct topic *t) {
     enum { SLOT_BYTES = 16 }; /* in the table of topics */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * pubsub - who has subscribed to what, and the way of a message to them.
+ * pubsub - the subscriptions of sessions, and sending messages to them.
  *
  * A topic is a channel, a pattern or a shard channel that has subscribers; it is there as long as
  * they are. A session that has subscribed to nothing has no part in this, and no memory.
@@ -46,7 +46,7 @@ void pubsub_release(struct pubsub *p);
 void pubsub_subscribe(struct session *s, enum pubsub_kind kind, struct slice name);
 void pubsub_unsubscribe(struct session *s, enum pubsub_kind kind, struct slice name);
 
-/* From everything, without a word: the session ends or starts over. */
+/* Ends all subscriptions without a reply: the session ends or is reset. */
 void pubsub_forget(struct session *s);
 
 /* The name that the session subscribed to first; false: none. */
@@ -71,7 +71,7 @@ static inline struct slice topic_name(const struct topic *t) {
 size_t pubsub_publish(struct engine *e, enum pubsub_kind kind, struct slice channel,
                       struct slice message);
 
-/* Whether a message could reach anybody at all. */
+/* Whether there is any subscriber. */
 static inline bool pubsub_has_audience(const struct pubsub *p) {
     return p->topics[PUBSUB_CHANNEL].count > 0 || p->topics[PUBSUB_PATTERN].count > 0;
 }

@@ -33,7 +33,7 @@ static void tell(struct session *s, uint64_t from, uint64_t need) {
     s->ops->wake(s);
 }
 
-/* Moves what the running session is told behind its reply. */
+/* Appends the pushes to the running session after its reply. */
 static void append_own(struct engine *e, struct session *s, uint64_t need) {
     uint64_t from = s->out.end;
     struct iovec iov;

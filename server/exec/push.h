@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * push - what clients are told without having asked for it: messages of channels, keyspace events,
- * lines of MONITOR.
+ * push - messages to clients that are no replies: messages of channels, keyspace events, lines of
+ * MONITOR.
  *
  * A push shows something of the command that caused it, so it carries that command's gate: it
- * leaves no earlier than the command's own reply could. But the position in the log is known only
+ * leaves no earlier than the command's own reply could. But the position in the AOF is known only
  * when the command (transaction, script) is over. So every session that gets something meanwhile is
  * noted with the offset at which that begins, and push_settle() puts the gates.
  *
@@ -12,7 +12,7 @@
  *   push_begin(e, to) ... reply_*() ...   any number of times, for any session
  *   push_ran(e, p, need)                  it is over
  *
- * What a client's own command tells that client follows the command's reply.
+ * A push that a client's own command causes to that client follows the command's reply.
  */
 #ifndef STET_EXEC_PUSH_H
 #define STET_EXEC_PUSH_H
@@ -25,7 +25,7 @@ struct session;
 
 struct pushes {
     struct list told;        /* sessions, by `told` */
-    struct session *running; /* whose command is under way; NULL: nobody's */
+    struct session *running; /* whose command is under way; NULL: none */
     struct out own;          /* what follows its reply */
     struct out nowhere;      /* what sessions that are CLOSING would be told */
 };
@@ -36,8 +36,8 @@ void push_release(struct engine *e);
 /* Where to write one push for this session. Good until the next call. */
 struct reply push_begin(struct engine *e, struct session *s);
 
-/* Whatever pushed is over: all of it waits for this position (0: for nothing). Whoever changes keys
- * outside of a command calls this himself. */
+/* The command that pushed is over: its messages wait for this position (0: for nothing). Code that
+ * changes keys outside of a command calls this itself. */
 void push_settle(struct engine *e, uint64_t need);
 
 /* A session's command begins, and is over. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * run - runs the handler of a call that was admitted, and what follows from it: the change is
- * propagated, the position that the reply waits for is known, MONITOR, the slow log and the
- * command's figures see it.
+ * run - runs the handler of an admitted call and the steps after it: propagates the change, sets
+ * the position that the reply waits for, and updates MONITOR, the slow log and the command's
+ * figures.
  */
 #ifndef STET_EXEC_RUN_H
 #define STET_EXEC_RUN_H

@@ -109,7 +109,7 @@ void session_add_gate(struct session *s, uint64_t from, uint64_t position, enum 
         if (last->position < position) last->position = position;
         return;
     }
-    /* Output behind a closed gate waits for it anyway. */
+    /* Output after a closed gate waits for it in any case. */
     if (last && last->level == level && last->position >= position) return;
     if (s->ngates == s->gates_cap) {
         s->gates_cap = s->gates_cap ? s->gates_cap * 2 : 2;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * session - one client as the commands see it. What carries its bytes (TCP, unix socket, TLS, a
- * test) is behind `ops`.
+ * session - one client as the commands see it. `ops` hides what carries its bytes (TCP, unix
+ * socket, TLS, a test).
  *
- *   ACTIVE --> PARKED    a write command has to wait (log backlog); it is not executed yet
+ *   ACTIVE --> PARKED    a write command has to wait (AOF buffer full); it is not executed yet
  *   ACTIVE --> BLOCKED   a command waits for something to happen (WAITAOF)
  *   any    --> CLOSING   no more input is taken; what is in `out` is sent as its gates open
  *
@@ -40,7 +40,7 @@ enum session_flags {
     SESSION_UNIX = 1 << 6,
     SESSION_LOCAL = 1 << 7,   /* from a loopback address or a unix socket */
     SESSION_MONITOR = 1 << 8, /* it sees the commands of all clients */
-    SESSION_GONE = 1 << 9,    /* nothing it is told reaches anybody any more */
+    SESSION_GONE = 1 << 9,    /* output to it reaches no client any more */
 };
 
 struct session;

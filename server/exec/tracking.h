@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * tracking - clients that keep copies of what they read, and are told when it is no longer true.
+ * tracking - client-side caching: clients that keep copies of keys, and are notified when a key
+ * changes.
  *
- * By default the server remembers which key was read by whom, once: whoever is told of a change has
- * to read again. With BCAST nothing is remembered: every change of a key that begins with one of
- * the client's prefixes is told, at the end of the loop's turn and all of them at once. A key's
- * name counts, not its database.
+ * By default the server remembers which session has read which key, once: a session that was
+ * notified of a change has to read the key again. With BCAST it remembers nothing: it notifies the
+ * session of every change of a key that begins with one of its prefixes, at the end of the loop's
+ * turn and all at once. A key's name counts, not its database.
  *
  * Which keys a command reads is seen where they are looked up. At most tracking-table-max-keys are
- * remembered; beyond that some key is forgotten, and its readers are told as if it had changed.
+ * remembered; beyond that a key is forgotten, and its readers are notified as if it had changed.
  */
 #ifndef STET_EXEC_TRACKING_H
 #define STET_EXEC_TRACKING_H
@@ -27,7 +28,7 @@ enum tracking_option {
     TRACKING_OPTOUT = 1 << 2,
     TRACKING_NOLOOP = 1 << 3,
     TRACKING_CACHING = 1 << 4, /* CLIENT CACHING was said, for the next command */
-    TRACKING_BROKEN = 1 << 5,  /* who was to be told instead is gone */
+    TRACKING_BROKEN = 1 << 5,  /* the session to notify instead is gone */
 };
 
 struct tracking {
@@ -43,7 +44,7 @@ struct tracking {
 struct tracker {
     struct list link; /* in tracking.trackers, while the session tracks */
     struct session *s;
-    struct session *redirect; /* who is told instead; NULL: gone, if redirect_id is not 0 */
+    struct session *redirect; /* notified instead; NULL: gone, if redirect_id is not 0 */
     uint64_t redirect_id;
     struct tracked_member **prefixes; /* sorted */
     size_t nprefixes, cap;
@@ -54,13 +55,13 @@ struct tracker {
 void tracking_init(struct engine *e);
 void tracking_release(struct engine *e);
 
-/* `redirect` NULL: the session itself is told. Prefixes are added to those it has; with BCAST and
- * none at all it is told of every key. */
+/* `redirect` NULL: notifies the session itself. Prefixes are added to those it has; with BCAST and
+ * no prefix it is notified of every key. */
 void tracking_begin(struct session *s, unsigned options, struct session *redirect,
                     const struct slice *prefixes, size_t n);
 void tracking_end(struct session *s);
 
-/* The session goes away, and with it those who were to be told through it. */
+/* The session ends, and with it the redirections to it. */
 void tracking_forget(struct session *s);
 
 /* How many prefixes the session has, and the i-th of them in order. */
@@ -73,11 +74,11 @@ void tracking_read(struct call *x, struct slice key, uint64_t hash);
 /* A command of a session that tracks is over, and it was not queued by a transaction. */
 void tracking_after(struct call *x);
 
-/* A key changed, or any of them may have. Cheap while nobody tracks. */
+/* One key changed, or any key may have. Cheap while no session tracks. */
 void tracking_changed(struct engine *e, struct slice key, uint64_t hash);
 void tracking_all_changed(struct engine *e);
 
-/* Before the loop waits: tells who tracks by prefix. */
+/* Before the loop waits: notifies sessions that track by prefix. */
 void tracking_broadcast(struct engine *e);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * transfer - commands for another server (MIGRATE), sent and answered on a thread of their own, so
- * that the event loop waits for nobody.
+ * that the event loop does not wait for the other server.
  *
  * One transfer is one batch of commands that are answered with one line each. It can be used for
  * another batch when it is done. Connections that went well are kept for a while and used again, as
@@ -20,7 +20,7 @@
 
 struct transfer;
 
-/* Connections that nobody uses at the moment. */
+/* Connections that no transfer uses at the moment. */
 struct links {
     struct list all; /* the oldest first */
     size_t n;

@@ -114,7 +114,8 @@ void engine_finish_files(struct engine *e, int deadline_ms) {
 
 /* ---------------------------------------------------------------- around the loop */
 
-/* Sessions that waited for room in the log go on, all of them: who still finds none parks again. */
+/* Resumes all sessions that waited for room in the AOF buffer; a session that still finds none
+ * parks again. */
 static void resume_parked(struct engine *e) {
     size_t n = e->nparked;
 

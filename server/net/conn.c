@@ -88,8 +88,8 @@ void conn_note_readable(struct conn *c) {
         list_append(c->patient ? &n->patient : &n->readable, &c->ready);
 }
 
-/* The descriptor does not tell of what OpenSSL has already read from it. Next turn, so that others
- * get theirs. */
+/* The descriptor does not report bytes that OpenSSL has already read. They are read in the next
+ * turn, so that other clients are served first. */
 void conn_read_on(struct conn *c) {
     if (!c->tls->more || !c->reading || !list_empty(&c->ready)) return;
     list_append(&c->n->read_on, &c->ready);
@@ -257,7 +257,7 @@ static void read_some(struct conn *c) {
             if (c->tls && c->tls->read_waits == TLS_WAIT_WRITE) conn_await_writable(c);
             return;
         }
-        conn_shut(c); /* the peer is gone, and with it what it would have been told */
+        conn_shut(c); /* the peer is gone; its pending output is dropped */
         return;
     }
     c->s.bytes_in += (uint64_t)got;
@@ -289,7 +289,7 @@ static void serve_first(struct list *ready) {
     struct conn *c = list_entry(ready->next, struct conn, ready);
 
     list_remove(&c->ready);
-    if (c->feeding) return; /* it will be said again that it is readable */
+    if (c->feeding) return; /* it will be reported as readable again */
     if (is_held_up(c))
         feed_kept(c);
     else if (c->tls)
@@ -303,7 +303,7 @@ static void serve(struct list *ready) {
 }
 
 /* Clients that have had their part of an earlier turn have one slice of this turn in all: however
- * many they are, others do not wait longer. Those that come off badly are first next time. */
+ * many they are, others do not wait longer. Those that were not served are first next time. */
 static void serve_on(struct net *n) {
     uint64_t began_ns = clock_real_ns();
     struct list now;
@@ -321,7 +321,8 @@ static void serve_on(struct net *n) {
     loop_hurry(n->loop);
 }
 
-/* Who is held up, or waits for the disk anyway, comes last: others have their answer before. */
+/* Clients that are held up, or wait for the disk in any case, come last, so the others get their
+ * replies earlier. */
 void net_serve(struct net *n) {
     if (!list_empty(&n->readable) || !list_empty(&n->read_on)) n->served_ms = clock_cached_ms();
     n->e->turn_began_ns = 0;
@@ -391,7 +392,7 @@ static void conn_cron(struct conn *c) {
     }
 }
 
-/* A share of the clients each time, so that all have their turn within a second or so. */
+/* Checks a part of the clients each time, so that all are checked within about a second. */
 void net_cron(struct net *n) {
     size_t share = n->e->nsessions / 10 + CRON_CLIENTS;
     struct list *head = &n->e->sessions, *it = n->cron_at ? &n->cron_at->link : head->next;

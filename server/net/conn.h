@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * conn - one client connection, shared by the files conn*.c; nobody else includes this.
+ * conn - one client connection, shared by the files conn*.c. No other file includes it.
  *
  *   conn.c        its life: reading, feeding the engine, closing
- *   conn_accept.c its beginning: who is let in, the handshake of TLS
+ *   conn_accept.c its beginning: accepting or refusing it, the handshake of TLS
  *   conn_write.c  what may leave, and when
  *   conn_limit.c  how much it may hold: output limits, maxmemory-clients
  */
@@ -49,7 +49,7 @@ struct conn {
     int fd;                    /* -1: closed */
     uint8_t state;             /* enum conn_state */
     bool reading;
-    bool patient; /* its last reply had to wait for the log */
+    bool patient; /* its last reply had to wait for the AOF */
     bool feeding; /* a command of it is being executed: it must not go away, nor say anything */
 };
 
@@ -92,7 +92,7 @@ void conn_enforce_handshake_time(struct net *n);
 
 /* ---------------------------------------------------------------- conn_write.c */
 
-/* Looks at everybody who has new output: what may leave does, the rest waits for its gate. */
+/* Looks at each session with new output: sends what may leave, the rest waits for its gate. */
 void conn_flush_ready(struct net *n);
 
 /* Asks to be told once the descriptor is writable. */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * conn_accept - who is let in: maxclients, protected mode, the handshake of TLS.
+ * conn_accept - accepts or refuses connections: maxclients, protected mode, the handshake of TLS.
  *
- * A connection over TLS is a client from the start, so maxclients holds for those in their
- * handshake; what they are to be told waits for its end. Handshakes go on a few a turn, since each
- * costs about a millisecond, and have HANDSHAKE_MAX_US in all.
+ * A connection over TLS is a client from the start, so maxclients counts it during its handshake;
+ * its output waits for the end of the handshake. Each turn serves a few handshakes, because each
+ * costs about a millisecond. A handshake has HANDSHAKE_MAX_US in all.
  */
 #include "conf/conf.h"
 #include "server/exec/acl.h"
@@ -29,11 +29,11 @@ enum { HANDSHAKE_MAX_US = 10 * 1000 * 1000 };
 
 /* ---------------------------------------------------------------- accepting */
 
-/* Over TLS nothing can be said yet. */
+/* Over TLS no reply is possible yet. */
 static void refuse(struct net *n, int fd, enum net_kind kind, const char *text) {
     ssize_t rc = kind == NET_TLS ? 0 : write(fd, text, strlen(text));
 
-    (void)rc; /* it is only a courtesy */
+    (void)rc; /* the client is refused in any case */
     close(fd);
     n->e->stats.rejected_connections++;
 }
@@ -65,8 +65,8 @@ static void tune_tcp(const struct net *n, int fd) {
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
 }
 
-/* Between two programs of one host there is no network that could be congested, and no bandwidth to
- * find out: the simplest way of all (it is always there) costs the least at each packet. */
+/* Between two programs on one host there is no congestion and no bandwidth to measure: the simplest
+ * algorithm (reno, always available) costs least per packet. */
 static void ignore_congestion(int fd) {
     setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
 }

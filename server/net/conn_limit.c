@@ -42,7 +42,7 @@ void conn_enforce_output_limit(struct conn *c) {
 
 /* ---------------------------------------------------------------- maxmemory-clients */
 
-enum { CLIENTS_LIMIT_MIN = 128 * 1024 }; /* below it nobody could say anything any more */
+enum { CLIENTS_LIMIT_MIN = 128 * 1024 }; /* below it no client could send a command any more */
 
 void conn_recount(struct conn *c) {
     size_t mem = session_mem(&c->s) + c->in.cap;
@@ -60,7 +60,7 @@ static struct conn *next_conn(struct net *n, struct list **it) {
     return NULL;
 }
 
-/* Counts from the beginning: before, nobody did. */
+/* Counts all connections anew, because they were not counted before. */
 static void count_all(struct net *n) {
     struct list *it = &n->e->sessions;
     struct conn *c;
@@ -86,7 +86,7 @@ static uint64_t clients_limit(const struct conf_values *v) {
     uint64_t limit =
         percent > 0 ? v->maxmemory / 100 * (uint64_t)percent : (uint64_t)v->maxmemory_clients;
 
-    if (limit == 0) return UINT64_MAX; /* a share of no limit */
+    if (limit == 0) return UINT64_MAX; /* 0, or a percentage of maxmemory 0 */
     return limit < CLIENTS_LIMIT_MIN ? CLIENTS_LIMIT_MIN : limit;
 }
 

@@ -14,11 +14,11 @@
 
 enum {
     IOV_MAX_USED = 64,
-    RELEASED = 12, /* a turn, of those that a sync let go */
+    RELEASED = 12, /* clients that a sync released, served in one turn */
     RELEASED_IN_HASTE = 4,
-    RELEASED_WRITTEN = 64, /* of those that only waited for a write */
+    RELEASED_WRITTEN = 64, /* the same for clients that waited for a write only */
     HASTE_MS = 100,
-    WRITE_MAX = 1024 * 1024, /* per connection and turn, so that others get theirs */
+    WRITE_MAX = 1024 * 1024, /* per connection and turn, so that other clients are served */
 };
 
 static void on_writable(evutil_socket_t fd, short what, void *arg) {
@@ -63,7 +63,7 @@ static ssize_t send_some(struct conn *c, size_t limit) {
         return sent;
     }
     if (errno == EAGAIN && c->tls && c->tls->write_waits == TLS_WAIT_READ)
-        conn_enter(c, CONN_WRITE_BLOCKED); /* reading goes on by itself, and then this */
+        conn_enter(c, CONN_WRITE_BLOCKED); /* writing continues after the read that it waits for */
     else if (errno == EAGAIN || errno == EINTR)
         wait_writable(c);
     else
@@ -82,18 +82,18 @@ static void note_gate_opened(struct conn *c) {
     c->s.gated_since_us = 0;
 }
 
-/* Within a command: what its connection has may be half a reply, and what others were told by it
- * has no gate yet. */
+/* Within a command: its connection may hold half a reply, and its pushes to others have no gate
+ * yet. */
 static bool must_keep_still(const struct conn *c) {
     return c->n->within && (c->feeding || !list_empty(&c->s.told));
 }
 
-/* Writes what may leave, then puts the connection where it belongs. */
+/* Writes what may leave, then sets the connection's state. */
 static void flush_output(struct conn *c) {
     size_t budget = WRITE_MAX, may;
 
     if (must_keep_still(c)) {
-        conn_enter(c, CONN_IDLE); /* who is still feeding or told something is woken at its end */
+        conn_enter(c, CONN_IDLE); /* woken at the end of feeding or notifying */
         return;
     }
     while ((may = session_sendable(&c->s)) > 0 && budget > 0) {
@@ -136,14 +136,14 @@ void conn_flush_ready(struct net *n) {
     list_each_safe (it, next, &n->to_flush) conn_flush(list_entry(it, struct conn, link));
 }
 
-/* A sync lets many go at once; they leave a few a turn, so that a client that never waited does not
- * stand behind all of them, and fewer if there is such a client. */
+/* A sync opens the gates of many clients at once. A few of them are served per turn, so that a
+ * client that did not wait is not served after all of them; fewer if there is such a client. */
 static int released_per_turn(const struct net *n) {
     if (!waits_for_syncs(n)) return RELEASED_WRITTEN;
     return n->served_ms + HASTE_MS > clock_cached_ms() ? RELEASED_IN_HASTE : RELEASED;
 }
 
-/* The log moved: who waited for it may go. */
+/* The AOF has made progress: releases clients whose gates are open now. */
 static void release_gated(struct net *n) {
     uint64_t written = aof_safe(n->e->aof, AOF_LEVEL_WRITTEN);
     uint64_t synced = aof_safe(n->e->aof, AOF_LEVEL_SYNCED);

@@ -2,8 +2,8 @@
 #include "server/net/group.h"
 
 enum {
-    FADES = 32, /* the part of a difference that is forgotten a turn */
-    SHARE = 3,  /* of the writers, in so many parts: what a batch is kept open for */
+    FADES = 32, /* the estimate falls by 1/FADES of the difference a turn */
+    SHARE = 3,  /* a batch stays open for this share of the writers */
     SHARE_OF = 5,
 };
 

@@ -57,8 +57,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg) {
 
 /* ---------------------------------------------------------------- wake-ups */
 
-/* Edge-triggered: every write counts, so nobody has to read the counter back (it would take
- * centuries to overflow). */
+/* Edge-triggered: every write counts, so the counter need not be read back (it would take centuries
+ * to overflow). */
 static void on_wake_event(evutil_socket_t fd, short what, void *arg) {
     struct loop *l = arg;
 

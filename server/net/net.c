@@ -39,8 +39,8 @@ void net_release(struct net *n) {
     n->rbuf = n->rbuf_within = NULL;
 }
 
-/* No descriptor is left: the client is taken with the spare one and sent away, so that it knows,
- * and so that its waiting does not keep the loop busy. */
+/* No descriptor is left: accepts the client with the spare one and closes it. So the client learns
+ * of it, and its pending connection does not keep the loop busy. */
 static void turn_away(struct net *n, int lfd) {
     int fd;
 
@@ -73,12 +73,12 @@ static void on_accept(evutil_socket_t lfd, short what, void *arg) {
     }
 }
 
-/* Its connections have the mark too. It needs rights; without them there is none. */
+/* Accepted connections inherit the mark. Without the capability no mark is set. */
 static void mark(int fd, const struct conf_values *v) {
     uint32_t id = (uint32_t)v->socket_mark_id;
 
     if (id && setsockopt(fd, SOL_SOCKET, SO_MARK, &id, sizeof id) < 0)
-        log_warning("Can't set socket-mark-id: %s", strerror(errno));
+        log_warning("Cannot set socket-mark-id: %s", strerror(errno));
 }
 
 static void add_listener(struct net *n, int fd, enum net_kind kind) {
@@ -206,7 +206,7 @@ int net_listen(struct net *n, struct err *e) {
     return -1;
 }
 
-/* Where listeners stood, for the case that the new ones cannot. */
+/* The old listeners, to be opened again if the new ones fail. */
 struct stand {
     struct sockaddr_storage at[NET_LISTENERS_MAX];
     socklen_t len[NET_LISTENERS_MAX];
@@ -243,7 +243,7 @@ static void stand_again(struct net *n, const struct stand *was) {
         int fd = open_one((struct sockaddr *)&was->at[i], was->len[i], (int)n->v->tcp_backlog);
 
         if (fd < 0)
-            log_warning("Can't listen again where it was before: %s", strerror(errno));
+            log_warning("Cannot listen again at the old addresses: %s", strerror(errno));
         else
             add_listener(n, fd, was->kind[i]);
     }

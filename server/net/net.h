@@ -4,8 +4,8 @@
  *
  * Reads go into one shared buffer; a connection owns input only while a command is incomplete, and
  * output only while some waits. So an idle connection costs its struct and nothing else. Output is
- * written once a turn, in net_flush(), after the log was handed over: what a closed gate holds back
- * stays until the log makes progress. Main thread only.
+ * written once a turn, in net_flush(), after the AOF was handed over: what a closed gate holds back
+ * stays until the AOF makes progress. Main thread only.
  *
  * A script that takes long lets the others have a word: net_serve_within(), from inside the command
  * of one connection. That one is left alone meanwhile.
@@ -39,19 +39,19 @@ struct net {
     int port, tls_port;       /* what TCP and TLS are bound to, 0: none */
     struct tls *tls;          /* NULL: never asked for */
     int64_t maxclients;       /* what the configuration and the limit of open files allow */
-    int spare_fd;             /* given up for a moment to turn somebody away when files run out */
+    int spare_fd;             /* closed for a moment to refuse a client when descriptors run out */
     char *rbuf, *rbuf_within; /* the second while the first is in use: net_serve_within */
     bool within;
     struct list readable; /* have input to read */
-    struct list patient;  /* and waited for the log last time */
-    int64_t served_ms;    /* when somebody was who had not */
+    struct list patient;  /* clients that waited for the AOF last time */
+    int64_t served_ms;    /* when a client was served last that did not wait for the AOF */
     struct list read_on;  /* have some that the descriptor does not tell of: for the next turn */
-    struct list handshaking, greeting; /* in order of arrival; of these, who can go on */
+    struct list handshaking, greeting; /* in order of arrival; those of them that can go on */
     struct list to_flush;              /* have output to look at */
-    struct list gated;                 /* what they have waits for the log */
-    struct list released;              /* were gated when the log last moved; not looked at since */
+    struct list gated;                 /* with output that waits for the AOF */
+    struct list released;              /* were gated when the AOF last moved; not looked at since */
     struct list dead;                  /* closed; freed at the end of the turn */
-    uint64_t seen_written, seen_synced; /* the log's positions when `gated` was last looked at */
+    uint64_t seen_written, seen_synced; /* the AOF's positions when `gated` was last looked at */
     struct group group;                 /* those that write under `always` */
     uint64_t clients_bytes; /* what connections hold; counted while maxmemory-clients is set */
     int64_t clients_limit;  /* maxmemory-clients as it was when the count began */
@@ -75,7 +75,7 @@ void net_stop_listening(struct net *n);
  * is as it was. */
 int net_configure_tls(struct net *n, bool again);
 
-/* Every turn, before the batch is handed over to the log: whether it stays open for others. */
+/* Every turn, before the batch is handed over to the AOF: whether it stays open for others. */
 bool net_keeps_open(struct net *n);
 
 /* Every turn, after the wait: reads what has come and executes it. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * tls - one connection; what OpenSSL makes of the settings is in tls_settings.c.
+ * tls - one connection; tls_settings.c passes the settings to OpenSSL.
  */
 #include "conf/conf.h"
 #include "server/net/tls_private.h"
@@ -69,7 +69,7 @@ static int broken(struct tls_conn *c, int code) {
     return -1;
 }
 
-/* What came of a call that did not succeed: -1 with errno set, or 0 when the peer has ended. */
+/* The result of a call that did not succeed: -1 with errno set, or 0 when the peer has ended. */
 static int outcome(struct tls_conn *c, int rc, uint8_t *waits) {
     int code = errno;
 
@@ -89,7 +89,7 @@ static int outcome(struct tls_conn *c, int rc, uint8_t *waits) {
     return -1;
 }
 
-/* What is wrong with the client's certificate, if that is it. */
+/* Adds what is wrong with the client's certificate, if that was the reason. */
 static void add_verdict(const SSL *ssl, char why[TLS_ERROR_CHARS]) {
     long verdict = openssl.SSL_get_verify_result(ssl);
     size_t n = strlen(why);
@@ -140,7 +140,7 @@ ssize_t tls_read(struct tls_conn *c, void *p, size_t n) {
             rc = outcome(c, rc, &c->read_waits);
             openssl.ERR_clear_error();
             if (got == 0) return rc;
-            c->more = c->state != TLS_OPEN; /* the next call tells of the end */
+            c->more = c->state != TLS_OPEN; /* the next call reports the end */
             return (ssize_t)got;
         }
         got += part;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * tls_private - shared by tls.c (connections) and tls_settings.c; nobody else includes this.
+ * tls_private - shared by tls.c (connections) and tls_settings.c. No other file includes it.
  */
 #ifndef STET_NET_TLS_PRIVATE_H
 #define STET_NET_TLS_PRIVATE_H

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * tls_settings - from the tls- parameters to OpenSSL's context; what is wrong is logged in Redis'
- * words.
+ * tls_settings - from the tls- parameters to OpenSSL's context; errors are logged in Redis' words.
  */
 #include "conf/conf.h"
 #include "server/net/tls_private.h"
@@ -254,7 +253,7 @@ struct tls *tls_new(void) {
 }
 
 void tls_forget_settings(struct tls *t) {
-    if (t->ctx) openssl.SSL_CTX_free(t->ctx); /* who uses it still holds it */
+    if (t->ctx) openssl.SSL_CTX_free(t->ctx); /* connections that use it hold a reference */
     t->ctx = NULL;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * landlock - which files can be reached. Descriptors that are open already are not concerned, nor
- * are the permissions of files, which hold as before.
+ * landlock - which files can be reached. Open descriptors are not affected, and the permissions of
+ * files hold as before.
  *
  * The numbers of the interface stand here, since the headers of a build are often older than the
  * kernel that it runs on.

@@ -94,8 +94,8 @@ static const int allowed[] = {
     SYS_renameat, SYS_truncate,
 };
 
-/* Those that an intruder asks for, and that say so in a trace: EPERM. What stands in neither list
- * does not exist. */
+/* Calls that an attacker would use fail with EPERM, which shows in a trace. Calls in neither list
+ * fail with ENOSYS. */
 static const int refused[] = {
     SYS_execve, SYS_execveat, SYS_ptrace, SYS_process_vm_readv, SYS_process_vm_writev, SYS_mount,
     SYS_umount2, SYS_pivot_root, SYS_chroot, SYS_move_mount, SYS_open_tree, SYS_fsopen,
@@ -147,7 +147,7 @@ struct program {
     bool full;
 };
 
-/* A jump counts the steps that it leaves out. */
+/* A jump is the number of instructions that it skips. */
 static void put(struct program *p, unsigned code, unsigned yes, unsigned no, uint32_t k) {
     if (p->n == STEPS_MAX) {
         p->full = true;
@@ -179,7 +179,7 @@ static void allow_if(struct program *p, uint32_t k) {
     allow(p);
 }
 
-/* The steps up to end_call() are for this call only, and end in a verdict. */
+/* The instructions up to end_call() are for this call only, and end in a verdict. */
 static unsigned begin_call(struct program *p, int nr) {
     put(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, (uint32_t)nr);
     return p->n - 1u;

@@ -2,7 +2,7 @@
  *
  * bytecode - what a compiled function does with globals, by name or otherwise. One that assigns to
  * none may read them straight from their table instead of through a view, which is what makes a
- * loop of library calls fast; and who never says KEYS need not be given them.
+ * loop of library calls fast; and a script that does not use KEYS need not get them.
  *
  * What is read is what lua_dump() of Lua 5.1 has just written, so nothing is checked but that it is
  * of that form; any other form counts as doing everything. The source for it is lopcodes.h and

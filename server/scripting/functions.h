@@ -2,7 +2,7 @@
  *
  * functions - libraries of functions, and finding a function by its name.
  *
- * A library stands in the keyspace's list, where whoever writes a snapshot finds its code; here it
+ * A library stands in the keyspace's list, where the writer of a snapshot finds its code; here it
  * has been compiled and has said which functions it has. It comes and goes as a whole. Names of
  * libraries are as they are written, those of functions are the same in any case.
  */

@@ -322,8 +322,8 @@ static void fail_run(struct scripting *sc, struct call *x, uint64_t from) {
     reply_err(x, "ERR not enough memory");
 }
 
-/* Lua's collector goes by what it holds: it would let what one large script leaves behind stand in
- * the way of all that follow. */
+/* Lua's collector goes by what it holds: the garbage of one large script would slow down all later
+ * ones. */
 static void collect_much(struct scripting *sc) {
     const size_t *used = &sc->e->scripts.lua_bytes;
 
@@ -425,7 +425,7 @@ void scripting_start(struct engine *e) {
     lua_pushcfunction(L, report);
     lua_createtable(L, SHARED_MAX, 0);
     lua_createtable(L, SHARED_MAX, 0);
-    lua_pushvalue(L, AT_GLOBALS); /* UP_GLOBALS and those behind it */
+    lua_pushvalue(L, AT_GLOBALS); /* UP_GLOBALS and those after it */
     lua_pushvalue(L, AT_VIEW);
     lua_pushvalue(L, AT_FUNCTION_VIEW);
     lua_pushvalue(L, AT_KEYS);

@@ -3,8 +3,8 @@
  * interp - the one Lua interpreter, and the script that it runs.
  *
  * Nothing of Lua is called outside a protected call but what cannot fail: a script may leave a
- * finalizer behind, and memory may run out. What a call needs again and again stands at fixed
- * places of the interpreter's stack. One script runs at a time; scripts do not run scripts.
+ * finalizer, and memory may run out. What a call needs again and again stands at fixed places of
+ * the interpreter's stack. One script runs at a time; scripts do not run scripts.
  */
 #ifndef STET_SCRIPTING_INTERP_H
 #define STET_SCRIPTING_INTERP_H

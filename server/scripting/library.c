@@ -32,7 +32,7 @@ static int fail(struct bytes *why, const char *text) {
     return -1;
 }
 
-/* Takes "name=..." from the words behind the first one. */
+/* Takes "name=..." from the words after the first one. */
 static int parse_name(const struct slice *words, size_t n, struct slice *name, struct bytes *why) {
     for (size_t i = 0; i < n; i++) {
         bool is_name = words[i].n >= 5 && strncasecmp(words[i].p, "name=", 5) == 0;
@@ -185,7 +185,7 @@ static bool has_function(const struct function_library *l, struct slice name) {
     return false;
 }
 
-/* Belongs to the library at once: Lua may jump out of what comes behind. */
+/* Belongs to the library at once: Lua may jump out of the steps that follow. */
 static struct function *add_function(struct function_library *l, const struct registering *r) {
     struct function *f = mem_calloc(sizeof *f + r->name.n + 1 + r->description.n);
 

@@ -111,7 +111,7 @@ static int safe_pairs(lua_State *L) {
     return 3;
 }
 
-/* That of a userdatum is nobody's: a finalizer would outlive the script. */
+/* No script gets the metatable of a userdatum: a finalizer would outlive the script. */
 static int safe_getmetatable(lua_State *L) {
     luaL_checkany(L, 1);
     if (lua_isuserdata(L, 1) || is_view(L, 1) || !lua_getmetatable(L, 1))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * bytes - a run of bytes: `slice` looks at somebody else's, `bytes` owns and grows its own.
+ * bytes - a run of bytes: `slice` refers to bytes that another object owns, `bytes` owns and grows
+ * its own.
  *
  * A slice is valid as long as what it looks into. An all-zero struct bytes is an empty, usable
  * one. Growth is by half, at least; nothing here fails but for lack of memory.
@@ -50,7 +51,7 @@ struct bytes {
     size_t n, cap;
 };
 
-/* Makes room for `more` bytes behind the end and returns where they go; n stays. */
+/* Makes room for `more` bytes after the end and returns where they go; n stays. */
 char *bytes_room(struct bytes *b, size_t more);
 
 void bytes_append(struct bytes *b, const void *p, size_t n);

@@ -7,8 +7,8 @@ static inline int fold(char c, bool nocase) {
     return nocase ? tolower((unsigned char)c) : (unsigned char)c;
 }
 
-/* Matches one byte against the set that begins behind '['; moves *at behind the set. A set that
- * does not end is taken to end with the pattern. */
+/* Matches one byte against the set that begins after '['; moves *at past the set. A set that does
+ * not end is taken to end with the pattern. */
 static bool set_has(struct slice p, size_t *at, char c, bool nocase) {
     size_t i = *at;
     bool inverted = i < p.n && p.p[i] == '^', found = false;
@@ -36,7 +36,7 @@ static bool set_has(struct slice p, size_t *at, char c, bool nocase) {
     return found != inverted;
 }
 
-/* One pattern element against one byte; moves *at behind the element. */
+/* One pattern element against one byte; moves *at past the element. */
 static bool element_matches(struct slice p, size_t *at, char c, bool nocase) {
     char e = p.p[*at];
 

@@ -3,8 +3,8 @@
  * hash - the keyed hash of every table that holds a client's keys.
  *
  * SipHash-1-3 (J.-P. Aumasson, D. J. Bernstein, "SipHash: a fast short-input PRF", 2012, with the
- * reduced rounds its authors propose for hash tables): without the key nobody can choose keys that
- * collide. The key is one per process, set once at start, before the first table is filled.
+ * reduced rounds its authors propose for hash tables): a client without the key cannot choose keys
+ * that collide. The key is one per process, set once at start, before the first table is filled.
  */
 #ifndef STET_BASE_HASH_H
 #define STET_BASE_HASH_H

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * heap - who is due first: an intrusive binary heap of deadlines. The unit of `due` is its user's.
+ * heap - an intrusive binary heap of deadlines, the earliest first. The caller chooses the unit of
+ * `due`.
  */
 #ifndef STET_BASE_HEAP_H
 #define STET_BASE_HEAP_H

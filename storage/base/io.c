@@ -117,7 +117,7 @@ int io_fault_parse(const char *spec, struct err *e) {
 static int open_directory(int dirfd, const char *name, struct err *e) {
     int fd = be->open(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-    if (fd < 0) err_set(e, errno, "can't open the directory '%s': %s", name, strerror(errno));
+    if (fd < 0) err_set(e, errno, "cannot open the directory '%s': %s", name, strerror(errno));
     return fd;
 }
 
@@ -132,14 +132,14 @@ int io_sync_parent(const char *path, struct err *e) {
 
 int io_open_dir(const char *path, bool create, struct err *e) {
     if (create && (fails(IO_MKDIR) || be->mkdir(AT_FDCWD, path) < 0) && errno != EEXIST)
-        return err_set(e, errno, "can't make the directory '%s': %s", path, strerror(errno));
+        return err_set(e, errno, "cannot make the directory '%s': %s", path, strerror(errno));
     if (create && io_sync_parent(path, e) < 0) return -1;
     return open_directory(AT_FDCWD, path, e);
 }
 
 int io_open_subdir(int dirfd, const char *name, bool create, struct err *e) {
     if (create && (fails(IO_MKDIR) || be->mkdir(dirfd, name) < 0) && errno != EEXIST)
-        return err_set(e, errno, "can't make the directory '%s': %s", name, strerror(errno));
+        return err_set(e, errno, "cannot make the directory '%s': %s", name, strerror(errno));
     if (create && io_sync_dir(dirfd, e) < 0) return -1;
     return open_directory(dirfd, name, e);
 }
@@ -153,13 +153,13 @@ int io_sync_dir(int dirfd, struct err *e) {
 
 int io_remove_dir(int dirfd, const char *name, struct err *e) {
     if (fails(IO_UNLINK) || be->unlink(dirfd, name, AT_REMOVEDIR) < 0)
-        return err_set(e, errno, "can't remove '%s': %s", name, strerror(errno));
+        return err_set(e, errno, "cannot remove '%s': %s", name, strerror(errno));
     return 0;
 }
 
 int io_list(int dirfd, bool (*see)(void *arg, const char *name), void *arg, struct err *e) {
     if (be->list(dirfd, see, arg) == 0) return 0;
-    return err_set(e, errno, "can't read the directory: %s", strerror(errno));
+    return err_set(e, errno, "cannot read the directory: %s", strerror(errno));
 }
 
 /* ---------------------------------------------------------------- files */
@@ -167,7 +167,7 @@ int io_list(int dirfd, bool (*see)(void *arg, const char *name), void *arg, stru
 static int open_file(int dirfd, const char *name, int flags, struct err *e) {
     int fd = fails(IO_OPEN) ? -1 : be->open(dirfd, name, flags | O_CLOEXEC);
 
-    if (fd < 0) err_set(e, errno, "can't open '%s': %s", name, strerror(errno));
+    if (fd < 0) err_set(e, errno, "cannot open '%s': %s", name, strerror(errno));
     return fd;
 }
 
@@ -209,7 +209,7 @@ int io_create_private(int dirfd, const char *name, struct err *e) {
 
     if (!be->create_private) return io_create(dirfd, name, e);
     fd = fails(IO_OPEN) ? -1 : be->create_private(dirfd, name);
-    if (fd < 0) err_set(e, errno, "can't make '%s': %s", name, strerror(errno));
+    if (fd < 0) err_set(e, errno, "cannot make '%s': %s", name, strerror(errno));
     return fd;
 }
 
@@ -305,7 +305,7 @@ int io_truncate(int fd, off_t size, struct err *e) {
 
 int io_move(int fromfd, const char *from, int tofd, const char *to, struct err *e) {
     if (fails(IO_RENAME) || be->rename(fromfd, from, tofd, to) < 0)
-        return err_set(e, errno, "can't rename '%s' to '%s': %s", from, to, strerror(errno));
+        return err_set(e, errno, "cannot rename '%s' to '%s': %s", from, to, strerror(errno));
     return 0;
 }
 
@@ -315,7 +315,7 @@ int io_rename(int dirfd, const char *from, const char *to, struct err *e) {
 
 int io_unlink(int dirfd, const char *name, struct err *e) {
     if (fails(IO_UNLINK) || be->unlink(dirfd, name, 0) < 0)
-        return err_set(e, errno, "can't remove '%s': %s", name, strerror(errno));
+        return err_set(e, errno, "cannot remove '%s': %s", name, strerror(errno));
     return 0;
 }
 
@@ -369,7 +369,7 @@ int io_link(int dirfd, const char *name, int to, struct err *e) {
     if (!fails(IO_LINK) && be->link(dirfd, name, to, name) == 0) return 0;
     if (errno == EXDEV || errno == EPERM || errno == EMLINK || errno == EOPNOTSUPP)
         return io_copy(dirfd, name, to, e);
-    return err_set(e, errno, "can't link '%s': %s", name, strerror(errno));
+    return err_set(e, errno, "cannot link '%s': %s", name, strerror(errno));
 }
 
 int io_copy_as(int dirfd, const char *name, const char *copy, uint64_t size, struct err *e) {
@@ -392,7 +392,7 @@ int io_own(int dirfd, const char *name, struct err *e) {
     struct io_stat st;
 
     if (io_stat(dirfd, name, &st) < 0)
-        return err_set(e, errno, "can't look at '%s': %s", name, strerror(errno));
+        return err_set(e, errno, "cannot look at '%s': %s", name, strerror(errno));
     return st.links < 2 ? 0 : io_renew(dirfd, name, e);
 }
 
@@ -438,7 +438,7 @@ int io_set_access(int fd, const struct io_stat *st, struct err *e) {
     struct stat like = {.st_mode = st->mode, .st_uid = st->owner, .st_gid = st->group};
 
     if (!be->set_access || be->set_access(fd, &like) == 0) return 0;
-    return err_set(e, errno, "can't set permissions: %s", strerror(errno));
+    return err_set(e, errno, "cannot set permissions: %s", strerror(errno));
 }
 
 int64_t io_size(int fd, struct err *e) {
@@ -501,7 +501,7 @@ int io_lock(int dirfd, const char *name, uint64_t byte, bool *made, struct err *
             int code = errno == EACCES || errno == EAGAIN ? EWOULDBLOCK : errno;
 
             io_close(fd);
-            return err_set(e, code, "can't lock '%s': %s", name, strerror(code));
+            return err_set(e, code, "cannot lock '%s': %s", name, strerror(code));
         }
         if (is_still(dirfd, name, fd)) {
             if (made) *made = !there;

@@ -43,7 +43,7 @@ static inline void list_append(struct list *head, struct list *l) {
     head->prev = l;
 }
 
-/* Moves all of `from` behind what is in `to`. */
+/* Moves all of `from` to the end of `to`. */
 static inline void list_splice(struct list *to, struct list *from) {
     if (list_empty(from)) return;
     from->next->prev = to->prev;

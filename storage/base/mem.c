@@ -27,8 +27,8 @@ _Noreturn static void out_of_memory(size_t n) {
 #ifdef STET_JEMALLOC
 /* jemalloc keeps two counters per thread and tells where they are. Each thread has a slot for them
  * while it lives; when it ends, what it counted is added to `ended`. A counter that is a moment old
- * does no harm, but one of a thread that is gone must not be looked at: who reads says so in
- * `readers`, and who ends waits until nobody does. */
+ * does no harm, but the counter of a thread that has ended must not be read: a reader counts itself
+ * in `readers`, and an ending thread waits until `readers` is 0. */
 struct thread_counters {
     uint64_t *allocated, *freed;
     atomic_bool used;

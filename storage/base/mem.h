@@ -17,8 +17,8 @@
 
 void mem_thread_init(void);
 
-/* A thread that allocates what another one will use and free takes its memory from where that one
- * does: else the holes that are left later are nobody's. */
+/* A thread that allocates objects for another thread uses that thread's arena: otherwise the holes
+ * left by later frees could not be used again. */
 unsigned mem_arena(void);
 void mem_same_arena_as(unsigned arena);
 

@@ -18,7 +18,7 @@ static inline size_t varint_size(uint64_t v) {
     return n;
 }
 
-/* Returns what comes behind it. */
+/* Returns the address after it. */
 static inline char *varint_put(char *p, uint64_t v) {
     for (; v > 127; v >>= 7) *p++ = (char)(v | 128);
     *p++ = (char)v;

@@ -4,7 +4,7 @@
  * pending entries in.
  *
  * A B+-tree. Leaves are sorted runs of up to 63 slots (1536 bytes) and know their neighbours; inner
- * nodes have up to 63 children. Ids mostly come in ascending order: one behind the last goes to the
+ * nodes have up to 63 children. Ids mostly come in ascending order: one above the last goes to the
  * last leaf without a search, and a full last leaf is not split but followed by a new one, so that
  * a tree that is only appended to is full. A tree of one leaf takes just the slots it needs.
  *

@@ -5,8 +5,8 @@
  *
  *   | bytes of one, 2, 4 or 8: 4 | count 4 | integer ... |                       little endian
  *
- * The width only grows. An intset is one allocation of mem_good_size(intset_bytes) bytes; whoever
- * changes it passes the address of its pointer, which may move.
+ * The width only grows. An intset is one allocation of mem_good_size(intset_bytes) bytes; functions
+ * that change it take the address of its pointer, which may move.
  *
  * Not here: trust. intset_check() must have passed over bytes that come from outside.
  */

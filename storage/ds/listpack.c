@@ -68,7 +68,7 @@ static void add_count(struct listpack *lp, long by) {
     if (n != COUNT_UNKNOWN) store_count(lp, (size_t)((long)n + by));
 }
 
-/* Makes the run n bytes long; what is behind the old or new end is not cared for. */
+/* Makes the run n bytes long; bytes after the old or new end are undefined. */
 static void resize(struct listpack **lp, size_t n) {
     size_t old = mem_good_size(total(*lp)), now = mem_good_size(n);
 

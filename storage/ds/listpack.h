@@ -9,9 +9,10 @@
  * A text that is the canonical form of a 64-bit integer is kept as one. The format is described at
  * https://github.com/antirez/listpack/blob/master/listpack.md
  *
- * A listpack is one allocation of mem_good_size(lp_bytes) bytes; whoever changes it passes the
+ * A listpack is one allocation of mem_good_size(lp_bytes) bytes; functions that change it take the
  * address of its pointer, which may move. A position is the offset of an element from the
- * beginning; 0 means "none". Positions behind a change are no longer good, those before it are.
+ * beginning; 0 means "none". After a change, positions before it are still good, later ones are
+ * not.
  *
  * Not here: trust. lp_check() must have passed over bytes that come from outside before anything
  * else looks at them.
@@ -93,7 +94,7 @@ uint32_t lp_replace_int(struct listpack **lp, uint32_t at, int64_t v);
  * stands there now, 0 at the end. */
 uint32_t lp_delete(struct listpack **lp, uint32_t at, size_t n);
 
-/* Moves all elements of `from` behind those of *to. */
+/* Appends all elements of `from` to *to. */
 void lp_concat(struct listpack **to, const struct listpack *from);
 
 /* Bytes that `s` takes as an element. */

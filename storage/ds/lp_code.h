@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * lp_code - how one text or integer is written in a listpack, without the length behind it: what
+ * lp_code - how one text or integer is written in a listpack, without the length after it: what
  * listpack.c and pack.c have in common.
  *
  *   0vvvvvvv                  0 .. 127
@@ -64,8 +64,8 @@ static inline uint32_t lp_body_bytes(const uint8_t *p) {
     return 1 + (uint32_t)lp_int_bytes(p[0]);
 }
 
-/* The length that stands behind a body in a listpack: how many bytes it takes; writes it, and
- * returns what is behind it. */
+/* The length that follows a body in a listpack: how many bytes it takes; writes it and returns the
+ * address after it. */
 enum { LP_BACK_MAX = 5 };
 static inline uint32_t lp_back_bytes(uint32_t body) {
     return body <= 127 ? 1 : body < 1u << 14 ? 2 : body < 1u << 21 ? 3 : body < 1u << 28 ? 4 : 5;
@@ -82,7 +82,7 @@ static inline uint8_t *lp_put_back(uint8_t *p, uint32_t body) {
 struct lp_code {
     uint8_t b[LP_CODE_MAX];
     uint32_t n;
-    struct slice text; /* behind it; empty for integers */
+    struct slice text; /* after it; empty for integers */
 };
 
 static inline void lp_code_wide(struct lp_code *c, uint8_t kind, int64_t v) {

@@ -59,7 +59,7 @@ static void append_value(struct pack **p, struct lp_value v) {
     pack_insert(p, 0, &code);
 }
 
-/* Makes the run n bytes long; what is behind the old or new end is not cared for. */
+/* Makes the run n bytes long; bytes after the old or new end are undefined. */
 static void resize(struct pack **p, size_t n) {
     size_t old = mem_good_size(total(*p)), now = mem_good_size(n);
 

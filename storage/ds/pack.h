@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * pack - a listpack for those who never go backwards: the same elements, written in the same way
- * (lp_code.h), without the length behind each and the byte at the end.
+ * pack - a listpack that is only read forwards: the same elements, written in the same way
+ * (lp_code.h), without the length after each and the byte at the end.
  *
  *   | total bytes 4 | elements 2 (65535: count them) | element ... |              little endian
  *

@@ -5,7 +5,7 @@
  * The nodes' addresses and counts stand in one array with room at both ends, 16 bytes a node: so an
  * element is found by its index by adding up counts that lie side by side, and there are no links
  * to follow. Nodes further than `depth` from either end are kept compressed (LZF) if that is asked
- * for and gains something; who changes one has it unpacked first.
+ * for and gains something; a change unpacks the node first.
  *
  * Indexes are 0 .. count-1. Nodes are never empty.
  */
@@ -49,7 +49,7 @@ size_t ql_node_delete_equal(struct ql_node *node, const struct lp_key *key, size
 void ql_release(struct quicklist *q);
 void ql_copy(struct quicklist *to, const struct quicklist *from);
 
-/* A node made of a listpack that is not empty, behind the others; takes it over. */
+/* Appends a node made of a listpack that is not empty; takes it over. */
 void ql_append_node(struct quicklist *q, const struct ql_limits *lim, struct listpack *lp);
 
 /* `s` must not point into the list, here and below. */

@@ -235,7 +235,7 @@ static void split_inner(struct scoretree *t, struct path *p, unsigned level) {
     }
 }
 
-/* Adds a child behind the one that the path leads through. */
+/* Adds a child after the one that the path leads through. */
 static void add_child(struct scoretree *t, struct path *p, unsigned level, struct child c) {
     struct inner *in;
     unsigned i;

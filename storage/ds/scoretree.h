@@ -10,8 +10,8 @@
  *   slot: | 63 hint 48 | 47 address 0 |
  *
  * The hint is the score as 16 bits on the leaf's own scale (`base`, `shift`), cut off at both ends.
- * It never falls where scores rise, so where hints differ nobody looks at the items; a search in
- * a leaf touches the one or two items it ends at. The scale is set anew when a leaf is split.
+ * It never falls where scores rise, so where hints differ the items are not read; a search in a
+ * leaf touches the one or two items it ends at. The scale is set anew when a leaf is split.
  *
  * Items are the caller's; the tree reads their score and member, and writes only the score, in
  * scoretree_rescore(). Scores are not NaN; 0 and -0 are equal. Members are distinct.
@@ -92,7 +92,7 @@ struct score_bound {
         BOUND_MEMBER, /* by member alone: for trees where all scores are equal */
         BOUND_ITEM,   /* by both */
     } kind;
-    bool behind; /* behind what is equal to it, not in front of it */
+    bool behind; /* after items equal to it, not before them */
     double score;
     struct slice member;
 };

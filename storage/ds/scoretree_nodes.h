@@ -81,7 +81,7 @@ static inline void leaf_free(struct scoretree *t, struct scoretree_leaf *l) {
     mem_free(l);
 }
 
-/* Puts `l` behind `left` (NULL: in front of all). */
+/* Links `l` after `left` (NULL: before all). */
 static inline void leaf_link(struct scoretree *t, struct scoretree_leaf *left,
                              struct scoretree_leaf *l) {
     l->prev = left;

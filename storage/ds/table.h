@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * table - the hash table behind the keyspace and every large hash-like value.
+ * table - the hash table of the keyspace and of every large hash-like value.
  *
  * Design. A directory (indexed by the hash's top bits, as in extendible hashing) points to
  * segments; a segment is an array of 1 to 128 buckets; a bucket is one cache line: 7 slots, 7
@@ -14,7 +14,7 @@
  * The position says where in its segment an entry wants to be (bucket = position * buckets >> 16),
  * and because the slot keeps it, rebuilding a segment touches no entry; only a split has to hash
  * keys again. An entry whose bucket is full goes to the next one with room, and every bucket it
- * passed counts it in `overflow`, so a search stops at the first bucket nobody passed.
+ * passed counts it in `overflow`, so a search stops at the first bucket that no entry passed.
  *
  * Entries are the caller's: the table keeps addresses (48 bits) and asks `ops` for keys.
  * Not here: memory of entries, locking (one thread at a time), iteration that tolerates changes

@@ -186,12 +186,12 @@ BLAMELESS = ("return {string.upper('a'), type(redis.call), tostring(rawget(_G, '
 
 
 def scripts_that_cost():
-    """Deep, endless and lying input to everything that scripts can call; nothing is left behind."""
+    """Deep, endless and lying input to everything that scripts can call; nothing remains."""
     with Target("--busy-reply-threshold", "1000", "--maxmemory", "300mb") as s:
         c, before = s.conn(timeout=120), s.rss()
         good, worst, slow = c.call("EVAL", BLAMELESS, 0), 0, ""
         s.forget_peak()
-        with Others(s, 20000) as o:  # nobody is served within one call of Lua's own
+        with Others(s, 20000) as o:  # no client is served within one call of Lua's own
             for name, script in SCRIPTS.items():
                 at = s.cpu_s()
                 c = s.conn(timeout=120)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""floods - attacks by quantity: connections, bytes, replies nobody reads."""
+"""floods - attacks by quantity: connections, bytes, replies that no client reads."""
 import os
 import random
 import resource
@@ -108,7 +108,7 @@ def strangers_come_and_go():
 
 
 def random_bytes():
-    """Noise, and noise behind good beginnings, before and after AUTH."""
+    """Noise, and noise after good beginnings, before and after AUTH."""
     rng = random.Random(7)
     begin = [b"", b"*2\r\n$3\r\nGET\r\n", b"*1\r\n$4\r\nPING\r\n", b"HELLO 3\r\n", b"*3\r\n", b"$5\r\n",
              b"*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n", b"*-1\r\n", b"*0\r\n", b"MULTI\r\n", b"*1\r\n$-1\r\n",

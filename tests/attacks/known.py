@@ -296,7 +296,7 @@ def web_browsers():
             c = s.stranger()
             c.sock.sendall(line + b"SET stolen 1\r\n")
             closed(c)
-        check(s.conn().call("EXISTS", "stolen") == 0, "nothing behind it is executed")
+        check(s.conn().call("EXISTS", "stolen") == 0, "nothing after it is executed")
 
 
 def strangers_ask_for_much():

@@ -101,7 +101,7 @@ def variants(command, rng):
     return out
 
 
-# These would wait, or hold everybody up, as asked.
+# These would wait, or delay all clients, as asked.
 def waits(words):
     if words[:2] == ["CLIENT", "PAUSE"]:
         return words[2].isdigit() and 0 < int(words[2]) <= I64
@@ -190,7 +190,7 @@ def texts_of_100_mb():
             refused(c, "EVAL", "local s = string.rep('x', 200*1024*1024); return s .. s .. s .. s .. s .. s", 0)
             refused(c, "EVAL", "return string.rep('x', 2^40)", 0)
             refused(c, "EVAL", "return string.rep('xxxxxxxxxx', 2^31)", 0)
-            check(c.call("GETRANGE", "a", 2**62, 2**63 - 1) == b"", "behind the end")
+            check(c.call("GETRANGE", "a", 2**62, 2**63 - 1) == b"", "after the end")
             check(len(c.call("GETRANGE", "a", -1, 2**63 - 1)) == 1, "the last")
         peak = s.peak() - before
     return "at the most %.0f MB more; %s" % (peak, o)

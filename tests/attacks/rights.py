@@ -156,7 +156,7 @@ def out_of_order():
             check(False, "it goes on")
         except Closed:
             pass
-        check(b.call("EXISTS", "after") == 0, "what stood behind its end was done")
+        check(b.call("EXISTS", "after") == 0, "a command after its end was executed")
         d = s.conn(proto=3)  # blocked, and killed by another
         d.send(encode(["BLPOP", "q", "0"]) + encode(["SET", "behind", "1"]))
         b.call("CLIENT", "KILL", "ID", d and b.call("CLIENT", "LIST").split(b"id=")[-1].split(b" ")[0])

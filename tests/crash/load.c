@@ -46,7 +46,7 @@ static void add_words(struct load *l, int count, const char *const *words, const
     l->out_n = (size_t)(p - l->out);
 }
 
-/* Puts command n of the connection behind the output. */
+/* Appends command n of the connection to the output. */
 static void add_command(struct load *l, uint64_t n) {
     static char value[VALUE_MAX + 64];
     static const char *names[] = {"SET",  "SET",    "DEL", "PERSIST", "MSET",

@@ -4,7 +4,7 @@
 
   crowd.py --seconds 10 --seed 1             crowd.py --seed 7 --world 12    only that world
 
-Transactions and WATCH across connections, blocking commands and who wakes them, CLIENT UNBLOCK and
+Transactions and WATCH across connections, blocking commands and what wakes them, CLIENT UNBLOCK and
 KILL, channels, keyspace events, tracking. A step is one command of one client. After it both
 servers are asked something on a connection of its own, twice: what the step has caused to be said
 to anybody has then been sent, and everything that came is read without waiting.

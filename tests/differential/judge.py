@@ -56,7 +56,7 @@ DELIBERATE = [
         "zrank", "zrevrank") and len(w) > 3 and error(x)),
     ("sort of a set", "the order of ties is that of the source's encoding", _set_order),
     ("sort of a set, a part", "the same, cut by LIMIT", _sort_part_of_set),
-    ("dbsize", "keys that are due count until somebody has deleted them", lambda w, x, y:
+    ("dbsize", "keys that are due count until a command or the cycle has deleted them", lambda w, x, y:
      w[0].lower() == "dbsize" and abs(x[1] - y[1]) <= 3),
     ("unbalanced", "7.2 names the command",
      _both("Unbalanced", "Unbalanced")),

@@ -267,7 +267,8 @@ int open(const char *name, int flags, ...) {
     return (int)syscall(SYS_openat, AT_FDCWD, name, flags, mode);
 }
 
-/* As it is on a disk behind a network or FUSE. It never fails: the descriptor is gone in any case.
+/* As on a disk that is reached over a network or FUSE. It never fails: the descriptor is gone in
+ * any case.
  */
 int close(int fd) {
     char path[PATH_MAX];

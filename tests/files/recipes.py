@@ -225,7 +225,7 @@ def _layouts(log):
         files = _dir(base, incr, text or b"")
         files[DIR + MANIFEST] = text
         if "other.aof" in text.decode():
-            # Behind a gap in the numbers only data makes a difference: something was lost.
+            # After a gap in the numbers only data makes a difference: something was lost.
             files[DIR + "other.aof"] = encode([b"SET", b"k", b"v"]) if "gap" in name else b""
         yield name, files, whole if readable else None, 0 if readable else "manifest"
 

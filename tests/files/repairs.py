@@ -253,7 +253,7 @@ def salvaged(life, s, show):
     if show:
         print(said)
     if status:
-        if "There are no files of a log" in said:
+        if "There are no files of an AOF" in said:
             return None
         raise Failed("--salvage: %s" % said[-400:])
     folder = os.path.join(s.dir, "saved")

@@ -3,7 +3,7 @@
 """scripts - sends random scripts: calls of every function that scripts have, with arguments that do
 not suit them; libraries of functions, mutated or through mutated payloads; and for cmsgpack, cjson and
 struct what they wrote themselves, mutated. Each gets an answer, nothing ends the server, and nothing of
-them is left behind; what one of these libraries accepts of such input it can write and read again.
+them remains; what one of these libraries accepts of such input it can write and read again.
 
   scripts.py [--rounds 20] [--seed 1]      a round: 500 scripts, 500 inputs
 """

@@ -188,7 +188,7 @@ def refused():
         with open(os.path.join(path, ".sealed")) as f:
             equal("the seal", f.read().split()[:3], ["stet-backup", "1", str(told["position"])])
         refuses("there is data already", path, dir=s.dir)
-        refuses("can't open", path + "x")
+        refuses("cannot open", path + "x")
         refuses("there is no 'appendonly.aof.manifest'", s.dir)
         refuses("needs 'appendonly yes'", path, "--appendonly", "no")
         last = [f for f in os.listdir(path) if "incr" in f][-1]

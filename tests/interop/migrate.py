@@ -205,7 +205,7 @@ def waiting_id(d):
     for line in d.call("CLIENT", "LIST").decode().splitlines():
         if "cmd=migrate" in line:
             return line.split()[0][3:]
-    raise Failed("nobody waits")
+    raise Failed("no client waits")
 
 
 CASES = {

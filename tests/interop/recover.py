@@ -147,7 +147,7 @@ def refusals():
     gone = [x for x in life.names() if x.endswith(".2.incr.aof")][0]
     os.unlink(os.path.join(broken, "appendonlydir", gone))
     life.dir, whole = broken, life.dir
-    refuses("are not all there", life, str(life.moments[0][0]))
+    refuses("not all increments after the base", life, str(life.moments[0][0]))
     life.dir = whole
     # A second start with the same option does not take back what came after the first.
     with recovered(life, str(life.moments[4][0])) as s:

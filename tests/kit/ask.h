@@ -26,7 +26,7 @@ void ask_send(redisContext *c, const char *format, ...);
  * the client wait. */
 const char *ask_next(redisContext *c);
 
-/* Kills the server and starts it again from its log, twice: as the log stands, and after a rewrite;
+/* Kills the server and starts it again from its AOF, twice: as the AOF is, and after a rewrite;
  * asserts that DEBUG DIGEST says the same each time. Returns a new connection. */
 redisContext *ask_through_restarts(struct server *s, redisContext *c);
 #define ASK_AOF "--appendonly", "yes", "--enable-debug-command", "yes"

@@ -42,7 +42,8 @@ int server_signal(struct server *s, int sig);  /* sends sig, returns server_wait
 void server_kill(struct server *s);            /* kill -9 */
 void server_notify(struct server *s, int sig); /* sends sig only */
 
-/* A process that the launched one left behind (a daemon) is now the server's; 0: it is gone. */
+/* The server is now this process, which the launched one has started (a daemon); 0: it has
+ * ended. */
 void server_adopt(struct server *s, pid_t pid);
 
 int server_port(const struct server *s);

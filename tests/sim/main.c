@@ -12,9 +12,9 @@
  *   --easy names,syncs,tears,order: on a disk that is easier in these ways (disk.h), to find out
  *       what a failure depends on
  *
- * Seeds run in worker processes, some hundreds in each: what a life leaves behind when it is killed
- * goes with the process, and a crash or a failed CHECK costs one seed. The last line is
- * "N passed, N failed".
+ * Seeds run in worker processes, some hundreds in each: what a life leaves when it is killed goes
+ * with the process, and a crash or a failed CHECK costs one seed. The last line is "N passed, N
+ * failed".
  */
 #include "campaign.h"
 #include "disk.h"

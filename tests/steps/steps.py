@@ -146,7 +146,7 @@ def crash_at(n, dir, acked, work):
         left += [f for f in os.listdir(os.path.join(dir, "appendonlydir"))
                  if f.startswith("temp-rewriteaof")]
     if left:
-        raise Failed("temporary files stay behind: %s" % left)
+        raise Failed("temporary files remain: %s" % left)
     return bool(crashed)
 
 

@@ -21,7 +21,7 @@ static bool has(const char *text, const char *part) {
     return strstr(text, part) != NULL;
 }
 
-/* A connection as this user, who is made (or changed) by `rules`, a format without arguments. */
+/* A connection as this user. `rules`, a format without arguments, makes or changes the user. */
 static redisContext *as_user(struct server *s, redisContext *admin, const char *name,
                              const char *rules) {
     redisContext *c = ask_open(s);

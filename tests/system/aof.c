@@ -543,7 +543,8 @@ Test(aof, a_reply_to_a_write_before_quit_is_a_promise) {
     }
 }
 
-/* ---------------------------------------------------------------- always: who shares a sync */
+/* ---------------------------------------------------------------- always: which clients share a
+ * sync */
 
 enum { WRITERS = 12, ROUNDS = 40 };
 

@@ -109,8 +109,8 @@ Test(busy, what_is_refused_fails_a_transaction) {
     EXPECT(b, "+OK", "SCRIPT KILL");
 }
 
-/* The arguments of what runs, and what stands behind it in the pipeline, are the shared buffer's;
- * others are read while they are in use. */
+/* The arguments of the running command, and the commands after it in the pipeline, are the shared
+ * buffer's; others are read while they are in use. */
 Test(busy, the_pipeline_goes_on_where_it_was) {
     struct server *s = server_run(SOON, NULL);
     redisContext *a = ask_open(s), *b = ask_open(s);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * What happens at maxmemory: who goes under which policy, and what is known of it afterwards.
+ * What happens at maxmemory: which keys are evicted under which policy, and which figures show it.
  */
 #include <criterion/criterion.h>
 #include <signal.h>

@@ -54,7 +54,8 @@ Test(lists, who_waits_gets_what_is_pushed) {
     EXPECT(c, "[$2]", "LRANGE n 0 -1");
 }
 
-/* As long as BLPOP waits, everybody else goes on, and who hangs up gets nothing. */
+/* While BLPOP waits, other clients are served, and a client that has disconnected gets no
+ * element. */
 Test(lists, who_hangs_up_takes_nothing_along) {
     struct server *s = server_run(NULL, NULL);
     redisContext *waits = ask_open(s), *c = ask_open(s);

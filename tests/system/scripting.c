@@ -142,7 +142,8 @@ Test(scripting, values_survive_json_and_msgpack) {
     EXPECT(c, "[:-2 :258 :4]", "EVAL %s 0", "return {struct.unpack('<bH', '\\254\\2\\1')}");
 }
 
-/* What a script says of KEYS and ARGV decides whether they are tables of its own: nobody can tell.
+/* What a script says of KEYS and ARGV decides whether they are tables of its own: a script cannot
+ * see the difference.
  */
 Test(scripting, keys_and_args_are_those_of_the_call) {
     redisContext *c = ask_open(server_run(NULL, NULL));

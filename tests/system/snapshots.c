@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Snapshots over the wire: who saves when, and what a start makes of the file.
+ * Snapshots over the wire: when they are saved, and how a start treats the file.
  */
 #include <criterion/criterion.h>
 #include <signal.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * The command line, what a wrong start says and leaves behind, sockets, files, signals.
+ * The command line, what a failed start prints and leaves, sockets, files, signals.
  */
 #include <criterion/criterion.h>
 #include <dirent.h>

@@ -180,7 +180,7 @@ def a_gate_of_the_log_holds_output_back():
 
 
 def others_are_served_while_a_script_runs():
-    """And what came behind the script in the same burst is executed after it."""
+    """And commands that came after the script in the same burst is executed after it."""
     with TlsServer(CERTS, PAIR, *NO_AUTH, "--busy-reply-threshold", "20") as s:
         busy, other = TlsConn(s.tls_port, context(CERTS)), TlsConn(s.tls_port, context(CERTS))
         behind = b"".join(encode(["ECHO", "x" * 900]) for _ in range(200))
@@ -231,7 +231,7 @@ def only_a_tls_port():
             p.wait()
 
 
-# ------------------------------------------------------------------ who is let in
+# ------------------------------------------------------------------ which clients are accepted
 
 def client_certificates_in_the_three_modes():
     mine, none = context(CERTS, OWN), context(CERTS)

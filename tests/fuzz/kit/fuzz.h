@@ -48,7 +48,7 @@ uint16_t choose_16(struct choices *c);
 /* The next n bytes, fewer if there are no more. */
 struct slice choose_bytes(struct choices *c, size_t n);
 
-/* A copy without the bytes behind it, so that a sanitizer sees reads beyond the end. For
+/* A copy without further bytes after it, so that a sanitizer sees reads beyond the end. For
  * mem_free(). */
 char *fuzz_copy(struct slice s);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * aof - a file of the log. The input is a program that builds it: headers, batches with right
- * checksums, plain commands, raw bytes, then damage; so the reader is met behind its checksums.
+ * checksums, plain commands, raw bytes, then damage; so the input gets past the reader's checksums.
  * What is delivered comes from the good part alone: that part, read as a file of its own, delivers
  * the same commands.
  */

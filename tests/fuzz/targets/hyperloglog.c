@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * hyperloglog - a string that says it is one: counting, merging, adding, describing; sparse and
- * dense give the same registers. The bytes behind the first two are the string; the two are what
- * is added.
+ * dense give the same registers. The bytes after the first two are the string; the two are what is
+ * added.
  */
 #include "tests/fuzz/kit/fuzz.h"
 

@@ -36,7 +36,7 @@ static void one_of_two_speeds(const struct command_slot *s) {
     cr_expect_neq(!(cats & 1u << CAT_FAST), !(cats & 1u << CAT_SLOW), "%s", s->name);
 }
 
-/* Whoever adds a command of channels has to tell acl_check of it. */
+/* A new command on channels must be added to acl_check. */
 static void channels_are_known(const struct command_slot *s) {
     static const char known[] = " publish spublish subscribe ssubscribe psubscribe unsubscribe "
                                 "sunsubscribe punsubscribe pubsub ";

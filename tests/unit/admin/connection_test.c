@@ -176,7 +176,7 @@ Test(client, list_has_a_line_for_each_and_no_more) {
     help_free(h);
 }
 
-/* "ab", "a", "b" or "": whom a filter chooses. */
+/* "ab", "a", "b" or "": the clients that a filter chooses. */
 static const char *chosen(struct help *h, const char *filter) {
     static const char *const sets[] = {"", "a", "b", "ab"};
     char words[200];

@@ -18,7 +18,7 @@ struct slice engine_send(const char *bytes, size_t n);
 /* One inline command; the reply. */
 const char *engine_say(const char *line);
 
-/* The events since the last call, as "new:k set:k"; "@1" behind a key of another database. */
+/* The events since the last call, as "new:k set:k"; "@1" after a key of another database. */
 const char *engine_events(void);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Fields whose time comes: who still sees them, who removes them, and which index knows of them.
+ * Fields whose time is over: which calls still see them, which remove them, and the index of them.
  */
 #include "engine_help.h"
 #include "server/exec/expire.h"

@@ -37,7 +37,7 @@ static const char *set(const char *user, const char *text) {
     return out;
 }
 
-/* What comes behind "user NAME " */
+/* The text after "user NAME " */
 static const char *text_of(const char *user, enum acl_form form) {
     static char out[512];
     struct bytes b = {0};

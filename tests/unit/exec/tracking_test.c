@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Clients with copies: who is told of which change, when, and what that waits for.
+ * Client-side caching: which clients are notified of which change, when, and what that waits for.
  */
 #include "conf/conf.h"
 #include "exec_help.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Who shares a sync: batches stay open for most of the writers, and for nobody who is not there.
+ * Clients that share a sync: batches stay open for most of the writers, but not for absent ones.
  */
 #include "server/net/group.h"
 
@@ -41,7 +41,7 @@ Test(group, most_of_those_that_write_are_enough) {
     cr_assert_eq(turn(&g, 1, false), GROUP_LOOK);
     cr_assert_eq(turn(&g, 1, false), GROUP_CLOSE);
     cr_assert_eq(turn(&g, 4, true), GROUP_LOOK, "the others begin another one");
-    g.gated -= 6; /* a sync has ended, and who waited for it comes again */
+    g.gated -= 6; /* a sync has ended, and its clients send again */
     cr_assert_eq(turn(&g, 2, true), GROUP_CLOSE);
 }
 

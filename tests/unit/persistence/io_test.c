@@ -140,7 +140,7 @@ static bool has_ended(void *arg) {
     struct child *c = arg;
 
     if (!child_reap(c, &status)) return false;
-    c->started_us = (uint64_t)status; /* handed on to who waits */
+    c->started_us = (uint64_t)status; /* passed to the waiting thread */
     return true;
 }
 

@@ -534,7 +534,7 @@ Test(rdb_files, a_stream_ends_with_the_mark_that_it_announced) {
     keyspace_init(&back, 16);
     publish_framed("X123456789abcdef0123456789abcdef01234567");
     cr_expect_eq(load(0, &loaded), -1);
-    cr_expect(strstr(err.text, "the mark behind the end"), "%s", err.text);
+    cr_expect(strstr(err.text, "the mark after the end"), "%s", err.text);
 }
 
 /* Packed and not. */

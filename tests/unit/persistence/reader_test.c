@@ -101,7 +101,7 @@ Test(reader, torn_at_any_byte_a_log_without_marks_is_good_up_to_a_command) {
 /* ---------------------------------------------------------------- damage */
 
 /* Flips each byte of unit `unit` in turn. The verdict is always the same, and nothing of that unit
- * or behind it is delivered. */
+ * or after it is delivered. */
 static void flip_unit(struct made *m, unsigned unit, enum aof_verdict verdict) {
     for (size_t at = m->unit[unit - 1]; at < m->unit[unit]; at++) {
         const char *got;
@@ -156,8 +156,8 @@ Test(reader, a_trailer_vouches_for_what_its_distance_leaves_out) {
     made_batch(&m, "SET g 7", 0); /* placeholder, to learn where its trailer stands */
     m.b.n = m.unit[4];
     m.nunits--;
-    /* All but what came after the third unit is vouched for. The trailer stands behind 4 bytes of
-     * begin mark and the command. */
+    /* All but what came after the third unit is vouched for. The trailer follows 4 bytes of begin
+     * mark and the command. */
     made_batch(&m, "SET g 7", m.unit[4] - third + 4 + 27);
     for (unsigned unit = 1; unit <= 3; unit++) flip_unit(&m, unit, AOF_CORRUPT);
     flip_unit(&m, 4, AOF_TORN);
@@ -486,7 +486,7 @@ Test(reader, commands_across_the_borders_of_chunks_come_through) {
 
 /* ---------------------------------------------------------------- room */
 
-/* Room behind what is in `b`, `lines` whole ones. */
+/* Room after the content of `b`, `lines` whole lines. */
 static void add_room(struct bytes *b, unsigned lines) {
     char seam[AOF_ROOM_SEAM_MAX];
     size_t at = b->n, n = aof_room_seam(at, seam),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Consumer groups: who has what pending, against an array; and how far behind a group is.
+ * Consumer groups: the pending entries of each consumer, against an array; and the lag of a group.
  */
 #include "storage/base/mem.h"
 #include "storage/base/rng.h"
