@@ -381,6 +381,7 @@ void aof_rewrite_abort(struct aof *a, const char *why) {
         rewrite_ended(a, false, why);
         return;
     }
+    if (a->child.pid) log_notice("Killing AOF child %d: %s", (int)a->child.pid, why);
     child_kill(&a->child, SIGKILL);
     note_outcome(a, false, why);
     rw_enter(a, RW_ABORT, why);

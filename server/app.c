@@ -273,6 +273,7 @@ static int load_snapshot(struct app *a) {
         log_warning("'stet-check-rdb %s' says more; with --salvage OUT it writes what is readable "
                     "into a new file",
                     a->v->dbfilename);
+        log_warning("Terminating server after rdb file reading failure.");
         log_warning("Fatal error loading the DB, check server logs. Exiting.");
         return -1;
     }

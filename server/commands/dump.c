@@ -10,6 +10,7 @@
 #include "server/commands/support.h"
 #include "server/exec/access.h"
 #include "server/exec/snapshot.h"
+#include "storage/base/log.h"
 #include "storage/base/num.h"
 
 static int cmd_dump(struct call *x) {
@@ -85,7 +86,11 @@ static bool read_payload(struct call *x, const struct restore *o, struct entry *
     switch (rdb_restore(x->argv[3], x->argv[1], o->when_ms, &rules, e, version)) {
     case RDB_RESTORED: return true;
     case RDB_BAD_SUM: reply_err(x, "ERR DUMP payload version or checksum are wrong"); return false;
-    default: reply_err(x, "ERR Bad data format"); return false;
+    default:
+        log_verbose("RESTORE: integrity check failed: the payload's checksum holds, but its value "
+                    "is damaged");
+        reply_err(x, "ERR Bad data format");
+        return false;
     }
 }
 

@@ -469,6 +469,19 @@ Test(aof, waitaof_answers_when_the_write_is_synced) {
            "WAITAOF 1 0 0");
 }
 
+Test(aof, a_rewriting_child_that_is_killed_is_named_in_the_log) {
+    STET_ONLY();
+    struct server *s = server_run(AOF, NULL);
+    redisContext *c = ask_open(s);
+
+    fill(c);
+    EXPECT(c, "+OK", "CONFIG SET rdb-key-save-delay 10000000");
+    EXPECT_PREFIX(c, "+Background", "BGREWRITEAOF");
+    wait_child(s);
+    EXPECT(c, "+OK", "CONFIG SET appendonly no");
+    server_wait_log(s, "Killing AOF child");
+}
+
 Test(aof, info_has_redis_fields) {
     const char *fields[] = {"loading",
                             "async_loading",

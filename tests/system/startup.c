@@ -119,6 +119,16 @@ Test(startup, a_directory_that_is_not_there_is_refused) {
     says(s, "No such file or directory");
 }
 
+Test(startup, a_snapshot_that_cannot_be_read_is_refused_in_words_that_tools_look_for) {
+    struct server *s = server_new();
+
+    server_write_file(s, "dump.rdb", "REDIS0010 and no more");
+    server_launch(s, NULL);
+    cr_assert_eq(server_wait_exit(s), 1);
+    says(s, "Terminating server after rdb file reading failure");
+    says(s, "Fatal error loading the DB");
+}
+
 Test(startup, arguments_come_in_all_forms) {
     struct server *s = server_run("--maxmemory 700mb", "--save", "--timeout", "5",
                                   "--shutdown-on-sigint", "nosave", "force", "now", NULL);
