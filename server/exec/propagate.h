@@ -63,7 +63,7 @@ static inline bool propagate_wanted(const struct propagation *p) {
  * to what is returned. Call it only where propagate_wanted(). */
 struct bytes *propagate_begin(struct propagation *p, int db);
 
-/* Ends the unit under way: gives it to the sinks. */
+/* Ends the unit under way: gives it to the sinks that want it, and drops it if none does. */
 void propagate_flush(struct propagation *p);
 
 /* After the handler of `x`, if that changed something or left effects, and only where

@@ -19,9 +19,12 @@ int run_call(struct call *x, uint64_t *clock_ns) {
     if (__builtin_expect(e->nmonitors > 0, 0)) monitor_show_before(x);
     rc = x->cmd->row->fn(x);
     now = clock_real_ns();
-    if ((e->dirty != x->dirty_before || e->propagation.ncommands) &&
-        propagate_wanted(&e->propagation))
-        propagate_call(x);
+    if (e->dirty != x->dirty_before || e->propagation.ncommands) {
+        if (propagate_wanted(&e->propagation))
+            propagate_call(x);
+        else
+            propagate_flush(&e->propagation); /* the AOF was turned off meanwhile: drops the unit */
+    }
     if (x->all_changed && e->dirty != x->dirty_before) report_all_changed(e);
     if (x->all_changed) tracking_all_changed(e);
     observe(x, now - *clock_ns, x->r.out->end - from, rc);

@@ -482,6 +482,24 @@ Test(aof, a_rewriting_child_that_is_killed_is_named_in_the_log) {
     server_wait_log(s, "Killing AOF child");
 }
 
+Test(aof, what_a_transaction_did_before_it_turned_the_aof_off_does_not_come_back) {
+    STET_ONLY();
+    struct server *s = server_run(AOF, NULL);
+    redisContext *c = ask_open(s);
+
+    EXPECT(c, "+OK", "MULTI");
+    EXPECT(c, "+QUEUED", "SET a old");
+    EXPECT(c, "+QUEUED", "CONFIG SET appendonly no");
+    EXPECT(c, "[+OK +OK]", "EXEC");
+    EXPECT(c, "+OK", "SET a new");
+    EXPECT(c, "+OK", "CONFIG SET appendonly yes");
+    ask_wait_info(c, "aof_state", "on");
+    EXPECT(c, "+OK", "SET b 1");
+    server_kill(s);
+    server_start(s, AOF, NULL);
+    EXPECT(ask_open(s), "$new", "GET a");
+}
+
 Test(aof, info_has_redis_fields) {
     const char *fields[] = {"loading",
                             "async_loading",

@@ -5,6 +5,7 @@
  */
 #include "engine_help.h"
 
+#include "protocol/encode.h"
 #include "server/exec/keys.h"
 #include "server/exec/replay.h"
 #include "storage/base/rng.h"
@@ -199,4 +200,19 @@ Test(propagate, what_runs_for_the_log_obeys_and_propagates_nothing) {
     cr_expect_eq(recorded.n, 0);
     cr_expect_str_eq(engine_say("EXISTS k"), ":0\r\n");
     cr_expect_str_eq(bytes_cstr(&recorded), "DEL k", "its time is over for everybody else");
+}
+
+/* CONFIG SET appendonly no within a transaction: what came before it must not be kept, or it would
+ * stand before a later write, after the snapshot with which the AOF begins again. */
+Test(propagate, a_unit_that_no_sink_wants_any_more_is_dropped) {
+    struct slice argv[] = {SLICE("SET"), SLICE("k"), SLICE("old")};
+
+    recording = true;
+    encode_command(propagate_begin(&engine.propagation, 0), 3, argv);
+    recording = false;
+    engine_say("SET k new");
+    cr_expect_eq(engine.propagation.ncommands, 0);
+    recording = true;
+    engine_say("SET other v");
+    cr_expect_str_eq(bytes_cstr(&recorded), "SET other v");
 }
