@@ -87,20 +87,44 @@ static inline void count_appended(struct aof *a) {
     a->appended = a->batch_position + a->buf.n;
 }
 
-void aof_append(struct aof *a, int db, struct slice resp) {
-    if (a->buf.n == 0 || db != a->db || a->o.timestamps) prepare_append(a, db);
-    bytes_append(&a->buf, resp.p, resp.n);
+void aof_append(struct aof *a, const struct aof_unit *u) {
+    if (a->buf.n == 0 || u->db != a->db || a->o.timestamps) prepare_append(a, u->db);
+    if (__builtin_expect(u->ncommands > 1, 0)) {
+        bytes_append_str(&a->buf, "*1\r\n$5\r\nMULTI\r\n");
+        bytes_append(&a->buf, u->resp.p, u->resp.n);
+        bytes_append_str(&a->buf, "*1\r\n$4\r\nEXEC\r\n");
+    } else {
+        bytes_append(&a->buf, u->resp.p, u->resp.n);
+    }
+    a->db = u->last_db;
     count_appended(a);
 }
 
-void aof_append_group(struct aof *a, int db, int last_db, const struct bytes *resp,
-                      size_t ncommands) {
-    prepare_append(a, db);
-    if (ncommands > 1) bytes_append_str(&a->buf, "*1\r\n$5\r\nMULTI\r\n");
-    bytes_append(&a->buf, resp->p, resp->n);
-    if (ncommands > 1) bytes_append_str(&a->buf, "*1\r\n$4\r\nEXEC\r\n");
+/* ---------------------------------------------------------------- the replication stream */
+
+void aof_stream_begin(struct aof *a, const struct aof_stream *s) {
+    (void)a;
+    (void)s;
+}
+
+void aof_stream_end(struct aof *a) {
+    (void)a;
+}
+
+void aof_append_local(struct aof *a, const struct aof_unit *u) {
+    aof_append(a, u);
+}
+
+void aof_append_bytes(struct aof *a, struct slice resp, int last_db) {
+    if (a->buf.n == 0) batch_begin(a);
+    bytes_append(&a->buf, resp.p, resp.n);
     a->db = last_db;
     count_appended(a);
+}
+
+void aof_append_note(struct aof *a, struct slice resp) {
+    (void)a;
+    (void)resp;
 }
 
 /* While the AOF is being enabled, there is no file before the fork, because earlier commands go to

@@ -113,13 +113,46 @@ enum aof_phase aof_phase(const struct aof *a);
  * without a call. Good as long as `a` lives; changes on the main thread only. */
 const bool *aof_wants_commands(const struct aof *a);
 
-/* Appends one whole command in RESP form to the batch under way, with SELECT if need be. */
-void aof_append(struct aof *a, int db, struct slice resp);
+/* One command or several in RESP; several stay together (MULTI..EXEC), and no mark or time stands
+ * inside. The first is for `db`; with SELECTs among them the last is for `last_db`. */
+struct aof_unit {
+    struct slice resp;
+    size_t ncommands;
+    int db, last_db;
+    bool select; /* there is a SELECT of `db` before it in the replication stream */
+};
 
-/* Several commands that stay together (MULTI..EXEC): no mark or time stands inside. The first is
- * for `db`; with SELECTs among them the last is for `last_db`. */
-void aof_append_group(struct aof *a, int db, int last_db, const struct bytes *resp,
-                      size_t ncommands);
+/* Appends it to the batch under way, with SELECT if need be. */
+void aof_append(struct aof *a, const struct aof_unit *u);
+
+/* ---------------------------------------------------------------- the replication stream
+ *
+ * While there is one (aof_stream_begin), the AOF holds its bytes, so that a restart knows which
+ * stream this server is at, and how far, and a replica that was away for long can be given what it
+ * missed: see persistence/README.md, "The replication stream". aof_append() appends bytes of the
+ * stream then; what only the AOF needs (a SELECT at the beginning of a file) is marked as such. */
+
+enum { AOF_STREAM_ID_CHARS = 40 };
+
+struct aof_stream {
+    char id[AOF_STREAM_ID_CHARS + 1]; /* hexadecimal; "": none */
+    uint64_t offset;                  /* of its last byte; the first byte of all has offset 1 */
+    int db;                           /* that it has selected, -1: none */
+};
+
+/* From now on: the stream is `s`. Also when its id changes, or its offset jumps. */
+void aof_stream_begin(struct aof *a, const struct aof_stream *s);
+void aof_stream_end(struct aof *a);
+
+/* As aof_append, for what is no part of the stream. */
+void aof_append_local(struct aof *a, const struct aof_unit *u);
+
+/* Bytes of the stream as a master sent them: whole commands, with the SELECT, MULTI and EXEC that
+ * belong to them. `last_db` is selected after them. */
+void aof_append_bytes(struct aof *a, struct slice resp, int last_db);
+
+/* Bytes of the stream that are no change of the data set, and are not loaded again. */
+void aof_append_note(struct aof *a, struct slice resp);
 
 /* Called before the loop waits: hands the batch to the writer, and forks if a fork is due. */
 void aof_hand_over(struct aof *a);

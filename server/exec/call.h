@@ -90,9 +90,10 @@ static inline bool call_obeys(const struct call *x) {
     return x->root >= FROM_LOG;
 }
 
-/* Whether what the call does is to be propagated, by its own effects or as received. */
+/* Whether what the call does is to be propagated, by its own effects or as received. What comes
+ * from a master goes on as its bytes. */
 static inline bool call_propagates(const struct call *x) {
-    return x->root != FROM_LOG && propagate_wanted(&x->e->propagation);
+    return !call_obeys(x) && propagate_wanted(&x->e->propagation);
 }
 
 /* ---------------------------------------------------------------- errors */

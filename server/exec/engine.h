@@ -17,6 +17,7 @@
 #include "server/exec/interest.h"
 #include "server/exec/pause.h"
 #include "server/exec/propagate.h"
+#include "server/exec/role.h"
 #include "server/exec/transfer.h"
 #include "storage/base/heap.h"
 
@@ -135,6 +136,7 @@ struct engine {
 
     struct bytes gone_key; /* of an entry that was looked up by its own key, and had expired */
 
+    struct role role;
     struct propagation propagation;
     struct request_args args, args_within; /* the second while the first is in use */
 

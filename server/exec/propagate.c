@@ -33,14 +33,32 @@ struct bytes *propagate_begin(struct propagation *p, int db) {
     return &p->resp;
 }
 
-void propagate_flush(struct propagation *p) {
-    struct unit u = {&p->resp, p->ncommands, p->db, p->last_db};
-
-    if (p->ncommands == 0) return;
+static inline void give(const struct propagation *p, const struct unit *u) {
     for (unsigned i = 0; i < p->nsinks; i++)
-        if (*p->sinks[i].wants) p->sinks[i].unit(p->sinks[i].arg, &u);
+        if (*p->sinks[i].wants) p->sinks[i].unit(p->sinks[i].arg, u);
+}
+
+static inline void give_data(const struct propagation *p, struct slice resp, size_t ncommands,
+                             int db, int last_db) {
+    struct unit u = {p->local ? UNIT_LOCAL : UNIT_DATA, resp, ncommands, db, last_db, false};
+
+    if (__builtin_expect(p->stream_db != NULL, 0)) u.select = *p->stream_db != db;
+    give(p, &u);
+}
+
+void propagate_flush(struct propagation *p) {
+    if (p->ncommands == 0) return;
+    give_data(p, bytes_slice(&p->resp), p->ncommands, p->db, p->last_db);
     bytes_clear(&p->resp);
     p->ncommands = 0;
+}
+
+void propagate_stream(struct propagation *p, enum unit_kind kind, struct slice resp, int db,
+                      int last_db) {
+    struct unit u = {kind, resp, 1, db, last_db, false};
+
+    DCHECK(p->ncommands == 0);
+    give(p, &u);
 }
 
 /* ---------------------------------------------------------------- of one call */
@@ -68,15 +86,14 @@ static inline bool is_canonical(const struct call *x) {
 
 static void give_as_received(const struct propagation *p, const struct call *x) {
     DCHECK(is_canonical(x));
-    for (unsigned i = 0; i < p->nsinks; i++)
-        if (*p->sinks[i].wants) p->sinks[i].command(p->sinks[i].arg, x->db->id, x->raw);
+    give_data(p, x->raw, 1, x->db->id, x->db->id);
 }
 
 void propagate_call(struct call *x) {
     struct propagation *p = &x->e->propagation;
     bool changed = x->e->dirty != x->dirty_before;
 
-    if (x->root == FROM_LOG) return;
+    if (call_obeys(x)) return; /* what a master sent is propagated as it came, by the caller */
     if (changed && !x->rewritten && p->ncommands == 0 && x->raw.n && !call_is_inner(x)) {
         give_as_received(p, x);
     } else {

@@ -2,11 +2,12 @@
  *
  * propagate - turns what a command did into the units that others see. This is the only way out.
  *
- * Others are sinks: the AOF (sink_aof.h) is the first one. A unit is one command or several that
- * stay together (a transaction, a script, a command with effects): a sink takes it as a whole. A
- * command that changed something is propagated as it was received, unless its handler called
- * effect() to say which commands have the same effect wherever and whenever they run again:
- * absolute times, the removed members instead of "pop one". Commands know nothing of the sinks.
+ * Others are sinks: the AOF (sink_aof.h), and the replication stream (server/replication). A unit
+ * is one command or several that stay together (a transaction, a script, a command with effects): a
+ * sink takes it as a whole. A command that changed something is propagated as it was received,
+ * unless its handler called effect() to say which commands have the same effect wherever and
+ * whenever they run again: absolute times, the removed members instead of "pop one". Commands know
+ * nothing of the sinks.
  *
  *   handler --effect(), key_vanishes()--> the unit under way --propagate_call()--> every sink
  *
@@ -19,12 +20,25 @@
 
 struct call;
 
-/* Several commands in RESP. The first is for database `db`; there is a SELECT among them wherever
- * the database changes, and the last one is for `last_db`. */
+enum unit_kind {
+    UNIT_DATA,   /* what a command changed */
+    UNIT_LOCAL,  /* the same on a replica, for a client of its own: no part of the stream */
+    UNIT_STREAM, /* bytes of the stream that change no data: PING, REPLCONF GETACK, PUBLISH */
+    UNIT_MASTER, /* bytes of the stream as the master sent them: whole commands, or a transaction
+                  * with its MULTI and EXEC, and the SELECT before it; `db` is what was selected
+                  * before, ncommands means nothing */
+};
+
+/* One command or several, in canonical RESP. The first is for database `db`; there is a SELECT
+ * among them wherever the database changes, and the last one is for `last_db`. A receiver puts
+ * MULTI and EXEC around several commands, and before them a SELECT of `db` if it has another one
+ * selected. */
 struct unit {
-    const struct bytes *resp;
+    enum unit_kind kind;
+    struct slice resp;
     size_t ncommands;
     int db, last_db;
+    bool select; /* UNIT_DATA: there is a SELECT of `db` before it in the stream */
 };
 
 /* A receiver of units. Its functions are called on the main thread, in the order in which the
@@ -33,7 +47,6 @@ struct unit {
  * begins to want units takes a snapshot of the data set after that. */
 struct sink {
     const bool *wants;
-    void (*command)(void *arg, int db, struct slice resp); /* one command, in canonical RESP */
     void (*unit)(void *arg, const struct unit *u);
     void *arg;
 };
@@ -44,6 +57,9 @@ enum { SINKS_MAX = 4 };
 struct propagation {
     struct sink sinks[SINKS_MAX];
     unsigned nsinks;
+    const int
+        *stream_db;    /* what the replication stream has selected, -1: nothing; NULL: no stream */
+    bool local;        /* this server is a replica: units are UNIT_LOCAL */
     struct bytes resp; /* the unit under way */
     size_t ncommands;
     int db, last_db;
@@ -65,6 +81,11 @@ struct bytes *propagate_begin(struct propagation *p, int db);
 
 /* Ends the unit under way: gives it to the sinks that want it, and drops it if none does. */
 void propagate_flush(struct propagation *p);
+
+/* Gives the sinks bytes of the replication stream: UNIT_STREAM, or UNIT_MASTER with the databases
+ * that were selected before and after them. Not while a unit is under way. */
+void propagate_stream(struct propagation *p, enum unit_kind kind, struct slice resp, int db,
+                      int last_db);
 
 /* After the handler of `x`, if that changed something or left effects, and only where
  * propagate_wanted(): gives the sinks what the call did (a call inside another one: leaves it in

@@ -38,9 +38,11 @@ enum session_flags {
     SESSION_REPLY_SKIP_NEXT = 1 << 4,
     SESSION_REPLY_SKIP = 1 << 5, /* this very command */
     SESSION_UNIX = 1 << 6,
-    SESSION_LOCAL = 1 << 7,   /* from a loopback address or a unix socket */
-    SESSION_MONITOR = 1 << 8, /* it sees the commands of all clients */
-    SESSION_GONE = 1 << 9,    /* output to it reaches no client any more */
+    SESSION_LOCAL = 1 << 7,    /* from a loopback address or a unix socket */
+    SESSION_MONITOR = 1 << 8,  /* it sees the commands of all clients */
+    SESSION_GONE = 1 << 9,     /* output to it reaches no client any more */
+    SESSION_REPLICA = 1 << 10, /* it has asked for the replication stream */
+    SESSION_MASTER = 1 << 11,  /* the link to this replica's master */
 };
 
 struct session;
@@ -62,6 +64,18 @@ struct session_ops {
     void (*close)(struct session *s, bool after_reply);
     /* For CLIENT LIST. */
     void (*describe)(const struct session *s, struct session_wire *out);
+};
+
+/* Takes the input of a session that is no client: a link to another server. Returns the bytes used
+ * up; *need: how many must be there before another call makes sense, 0: more is there, for the next
+ * turn. It may close the session. */
+struct session_source {
+    size_t (*input)(struct session *s, char *in, size_t n, size_t *need);
+    /* A connection that was begun by this server is there now (TLS agreed on), or has failed or
+     * ended: `why` is NULL or the reason. After closed() the session is the carrier's again. May be
+     * NULL for a session that a client began. */
+    void (*opened)(struct session *s);
+    void (*closed)(struct session *s, const char *why);
 };
 
 /* What only the carrier knows. */
@@ -100,11 +114,13 @@ struct session {
     struct multi *multi;                          /* NULL: no transaction, nothing watched */
     struct list resuming;                         /* in the engine's list once it has its answer */
     struct list parked;                           /* in the engine's list while PARKED */
-    struct list closing;           /* in the engine's list: see session_end_closing */
-    struct subscriber *subscriber; /* NULL: subscribed to nothing */
-    struct tracker *tracker;       /* NULL: keeps no copies */
-    struct list told;              /* in pushes.told: see push.h */
-    uint64_t told_from;            /* where what it was told begins in `out` */
+    struct list closing;                 /* in the engine's list: see session_end_closing */
+    struct subscriber *subscriber;       /* NULL: subscribed to nothing */
+    struct tracker *tracker;             /* NULL: keeps no copies */
+    const struct session_source *source; /* NULL: input is commands of a client */
+    void *source_arg;                    /* the source's own */
+    struct list told;                    /* in pushes.told: see push.h */
+    uint64_t told_from;                  /* where what it was told begins in `out` */
     uint64_t commands, bytes_in, bytes_out;
 };
 

@@ -201,7 +201,8 @@ static size_t feed(struct conn *c, char *in, size_t n) {
     size_t used;
 
     c->feeding = true;
-    used = engine_feed(c->n->e, &c->s, in, n, &c->need);
+    used = c->s.source ? c->s.source->input(&c->s, in, n, &c->need)
+                       : engine_feed(c->n->e, &c->s, in, n, &c->need);
     c->feeding = false;
     return used;
 }

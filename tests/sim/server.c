@@ -270,10 +270,7 @@ static void write_unit(struct server *s) {
     size_t n = roll_unit(s, &db, &resp);
 
     if (aof_logs(aof_phase(s->aof))) {
-        if (n == 1)
-            aof_append(s->aof, db, bytes_slice(&resp));
-        else
-            aof_append_group(s->aof, db, db, &resp, n);
+        aof_append(s->aof, &(struct aof_unit){bytes_slice(&resp), n, db, db, false});
         u.position = aof_appended(s->aof);
         u.logged = true;
     }

@@ -69,12 +69,8 @@ static void record(struct world *w, int db, struct slice resp) {
     bytes_append(&w->propagated, resp.p, resp.n);
 }
 
-static void record_command(void *arg, int db, struct slice resp) {
-    record(arg, db, resp);
-}
-
 static void record_unit(void *arg, const struct unit *u) {
-    record(arg, u->db, bytes_slice(u->resp));
+    record(arg, u->db, u->resp);
 }
 
 static void publish_events(struct world *w) {
@@ -96,7 +92,7 @@ void world_begin(struct world *w) {
     static const uint8_t key[16] = "all turns";
     struct aof_options o = {.names = {"/none", "none", "none", "none"}};
     struct aof_hooks hooks = {.wake = no_wake};
-    struct sink sink = {&w->recording, record_command, record_unit, w};
+    struct sink sink = {&w->recording, record_unit, w};
 
     *w = (struct world){0};
     mem_thread_init();

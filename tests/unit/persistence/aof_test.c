@@ -109,6 +109,12 @@ static void end(void) {
 
 TestSuite(aof, .init = begin, .fini = end);
 
+static void append(int db, const struct bytes *resp, size_t ncommands) {
+    struct aof_unit u = {bytes_slice(resp), ncommands, db, db, false};
+
+    aof_append(aof, &u);
+}
+
 static void set_in(int db, const char *key, const char *value) {
     struct bytes b = {0};
     char words[200];
@@ -116,7 +122,7 @@ static void set_in(int db, const char *key, const char *value) {
     snprintf(words, sizeof words, "SET %s %s", key, value);
     put_command(&b, words);
     store(db, slice_str(key), slice_str(value));
-    aof_append(aof, db, bytes_slice(&b));
+    append(db, &b, 1);
     bytes_release(&b);
 }
 
@@ -251,11 +257,11 @@ Test(aof, a_group_stands_between_multi_and_exec) {
     options.checksum = false;
     start();
     put_command(&group, "SET a 1");
-    aof_append_group(aof, 2, 2, &group, 1);
+    append(2, &group, 1);
     bytes_clear(&group);
     put_command(&group, "SET b 1");
     put_command(&group, "SET c 1");
-    aof_append_group(aof, 2, 2, &group, 2);
+    append(2, &group, 2);
     stop();
     cr_assert(slice_eq(
         help_read("adir/log.1.incr.aof"),

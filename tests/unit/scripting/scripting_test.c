@@ -16,19 +16,14 @@ static struct bytes sent; /* to the sink */
 static bool recording;
 static unsigned units;
 
-static void on_command(void *arg, int db, struct slice resp) {
-    (void)arg, (void)db;
-    bytes_append(&sent, resp.p, resp.n);
-}
-
 static void on_unit(void *arg, const struct unit *u) {
     (void)arg;
     units++;
-    bytes_append(&sent, u->resp->p, u->resp->n);
+    bytes_append(&sent, u->resp.p, u->resp.n);
 }
 
 static void begin(void) {
-    struct sink s = {.wants = &recording, .command = on_command, .unit = on_unit};
+    struct sink s = {.wants = &recording, .unit = on_unit};
 
     exec_begin_with(scripting_register);
     scripting_start(&engine);

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * replication - this server among others: holds the parts, and what the application calls.
+ *
+ * The parts reach each other through struct replication, which hangs on engine.replication. Main
+ * thread only, unless a function says otherwise.
+ */
+#ifndef STET_REPLICATION_REPLICATION_H
+#define STET_REPLICATION_REPLICATION_H
+
+#include "server/exec/engine.h"
+#include "server/exec/session.h"
+#include "server/replication/link.h"
+#include "server/replication/replicas.h"
+#include "server/replication/stream.h"
+#include "server/replication/sync.h"
+
+/* Replacing the data set by what a file holds. */
+struct replication_load {
+    int fd;            /* an RDB from offset `start` on */
+    uint64_t start;
+    bool serve_old;    /* the old data set is served meanwhile, and stays if the new one does not hold */
+};
+
+/* What the application does for replication; see server/wire.c. */
+struct replication_app {
+    /* Begins a connection; the session has SESSION_MASTER, and `source` gets what comes of it. NULL
+     * and the reason if that fails at once. The caller closes it with its ops. */
+    struct session *(*connect)(void *arg, const char *host, int port,
+                               const struct session_source *source, void *source_arg,
+                               struct err *e);
+    /* Replaces the data set; 0, or -1: then it is the old one (serve_old) or empty. */
+    int (*load)(void *arg, const struct replication_load *l, struct err *e);
+    /* From any thread: replication_on_wake() is to be called soon. */
+    void (*wake)(void *arg);
+    /* The ports of this server, 0: none. */
+    void (*ports)(void *arg, int *tcp, int *tls);
+    /* In a forked child, before it writes. */
+    void (*in_child)(void *arg);
+    /* No other child is at work. */
+    bool (*may_fork)(void *arg);
+    void *arg;
+};
+
+struct replication {
+    struct engine *e;
+    struct replication_app app;
+    struct stream stream;
+    struct replicas replicas;
+    struct syncs syncs;
+    struct master_link link;
+    uint64_t cron_at_us;
+};
+
+void replication_register(struct command_registry *r);
+
+/* Before the data set is loaded. */
+struct replication *replication_new(struct engine *e, const struct replication_app *app);
+
+/* After the data set is loaded: goes on where the AOF says the stream was; becomes a replica if the
+ * configuration says so. */
+void replication_start(struct replication *r);
+void replication_free(struct replication *r);
+
+/* Every turn, after the AOF's batch was handed over: sends to replicas what may be sent. */
+void replication_before_wait(struct replication *r);
+
+/* A thread or the AOF has made progress. */
+void replication_on_wake(struct replication *r);
+
+/* Ten times a second. */
+void replication_cron(struct replication *r);
+
+/* The lines of INFO replication. */
+void replication_info(struct replication *r, struct bytes *out);
+
+#endif

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/replication/stream.h"
+
+#include "storage/base/check.h"
+#include "storage/base/mem.h"
+#include "storage/base/rng.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct block {
+    struct list link;
+    uint64_t from; /* offset of its first byte */
+    size_t n;
+    char data[STREAM_BLOCK];
+};
+
+static struct block *block_at(struct list *link) {
+    return list_entry(link, struct block, link);
+}
+
+static void set_id(char to[STREAM_ID_CHARS + 1], const char *id) {
+    snprintf(to, STREAM_ID_CHARS + 1, "%s", id);
+}
+
+void stream_init(struct stream *s) {
+    *s = (struct stream){.db = -1, .first = 1, .keep = STREAM_BLOCK};
+    list_init(&s->blocks);
+    rng_hex(s->id, STREAM_ID_CHARS);
+}
+
+/* ---------------------------------------------------------------- bytes in memory */
+
+static void drop_first_block(struct stream *s) {
+    struct block *b = block_at(s->blocks.next);
+
+    s->first = b->from + b->n;
+    list_remove(&b->link);
+    mem_free(b);
+}
+
+static void drop_blocks(struct stream *s) {
+    while (!list_empty(&s->blocks)) drop_first_block(s);
+    s->first = s->offset + 1;
+}
+
+void stream_release(struct stream *s) {
+    drop_blocks(s);
+    mem_free(s->notes);
+    s->notes = NULL;
+}
+
+static struct block *last_block(struct stream *s) {
+    struct block *b = list_empty(&s->blocks) ? NULL : block_at(s->blocks.prev);
+
+    if (b && b->n < STREAM_BLOCK) return b;
+    b = mem_alloc(sizeof *b);
+    b->from = s->offset + 1;
+    b->n = 0;
+    list_init(&b->link);
+    list_append(&s->blocks, &b->link);
+    return b;
+}
+
+void stream_append(struct stream *s, struct slice bytes) {
+    while (bytes.n > 0) {
+        struct block *b = last_block(s);
+        size_t room = STREAM_BLOCK - b->n, part = bytes.n < room ? bytes.n : room;
+
+        memcpy(b->data + b->n, bytes.p, part);
+        b->n += part;
+        s->offset += part;
+        bytes.p += part;
+        bytes.n -= part;
+    }
+}
+
+void stream_trim(struct stream *s, uint64_t needed) {
+    while (!list_empty(&s->blocks)) {
+        const struct block *b = block_at(s->blocks.next);
+        uint64_t end = b->from + b->n;
+
+        if (end > needed || s->offset + 1 - end < s->keep) return;
+        drop_first_block(s);
+    }
+}
+
+/* What is asked for is mostly near the end. */
+static struct block *block_of(const struct stream *s, uint64_t offset) {
+    struct list *at = s->blocks.prev;
+
+    while (block_at(at)->from > offset) at = at->prev;
+    return block_at(at);
+}
+
+int stream_peek(const struct stream *s, uint64_t from, struct iovec *iov, int max, size_t limit) {
+    struct block *b;
+    int n = 0;
+
+    if (from > s->offset) return 0;
+    DCHECK(from >= s->first);
+    for (b = block_of(s, from); n < max && limit > 0; b = block_at(b->link.next)) {
+        size_t skip = (size_t)(from - b->from), part = b->n - skip;
+
+        if (part > limit) part = limit;
+        iov[n++] = (struct iovec){b->data + skip, part};
+        from += part;
+        limit -= part;
+        if (b->link.next == &s->blocks) break;
+    }
+    return n;
+}
+
+/* ---------------------------------------------------------------- identity */
+
+static void forget_notes(struct stream *s) {
+    s->note_first = s->nnotes = 0;
+    s->safe = 0;
+}
+
+void stream_activate(struct stream *s) {
+    s->active = true;
+    s->db = -1;
+    s->first = s->offset + 1;
+}
+
+void stream_deactivate(struct stream *s) {
+    drop_blocks(s);
+    forget_notes(s);
+    s->active = false;
+    s->db = -1;
+    s->npasts = 0;
+    rng_hex(s->id, STREAM_ID_CHARS);
+}
+
+/* The newest comes first; the oldest one has to go. */
+static void insert_past(struct stream *s, size_t at, const char *id, uint64_t end) {
+    if (at >= STREAM_PASTS) return;
+    if (s->npasts < STREAM_PASTS) s->npasts++;
+    memmove(s->past + at + 1, s->past + at, (s->npasts - at - 1) * sizeof *s->past);
+    set_id(s->past[at].id, id);
+    s->past[at].end = end;
+}
+
+void stream_continue_as(struct stream *s, const char *id) {
+    if (strcmp(s->id, id) == 0) return;
+    insert_past(s, 0, s->id, s->offset);
+    set_id(s->id, id);
+}
+
+void stream_rename(struct stream *s) {
+    char id[STREAM_ID_CHARS + 1];
+
+    rng_hex(id, STREAM_ID_CHARS);
+    stream_continue_as(s, id);
+    s->db = -1;
+}
+
+void stream_add_past(struct stream *s, const char *id, uint64_t end) {
+    insert_past(s, s->npasts, id, end);
+}
+
+void stream_adopt(struct stream *s, const char *id, uint64_t offset, int db) {
+    drop_blocks(s);
+    forget_notes(s);
+    set_id(s->id, id);
+    s->npasts = 0;
+    s->offset = offset;
+    s->first = offset + 1;
+    s->db = db;
+    s->active = true;
+}
+
+bool stream_is_of(const struct stream *s, const char *id, uint64_t from) {
+    if (strcmp(id, s->id) == 0) return from <= s->offset + 1;
+    for (size_t i = 0; i < s->npasts; i++)
+        if (strcmp(id, s->past[i].id) == 0) return from <= s->past[i].end + 1;
+    return false;
+}
+
+/* ---------------------------------------------------------------- what is safe */
+
+static struct stream_note *note_at(const struct stream *s, size_t i) {
+    return &s->notes[(s->note_first + i) % s->notes_cap];
+}
+
+static void grow_notes(struct stream *s) {
+    size_t cap = s->notes_cap ? s->notes_cap * 2 : 64;
+    struct stream_note *v = mem_alloc(cap * sizeof *v);
+
+    for (size_t i = 0; i < s->nnotes; i++) v[i] = *note_at(s, i);
+    mem_free(s->notes);
+    s->notes = v;
+    s->notes_cap = cap;
+    s->note_first = 0;
+}
+
+void stream_note_position(struct stream *s, uint64_t position) {
+    struct stream_note *last = s->nnotes ? note_at(s, s->nnotes - 1) : NULL;
+
+    if (last && last->position == position) {
+        last->offset = s->offset;
+        return;
+    }
+    if (last && last->offset == s->offset) return;
+    if (s->nnotes == s->notes_cap) grow_notes(s);
+    s->nnotes++;
+    *note_at(s, s->nnotes - 1) = (struct stream_note){s->offset, position};
+}
+
+uint64_t stream_safe(struct stream *s, uint64_t position) {
+    while (s->nnotes && note_at(s, 0)->position <= position) {
+        s->safe = note_at(s, 0)->offset;
+        s->note_first = (s->note_first + 1) % s->notes_cap;
+        s->nnotes--;
+    }
+    return s->safe;
+}
