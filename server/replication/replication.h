@@ -17,9 +17,10 @@
 
 /* Replacing the data set by what a file holds. */
 struct replication_load {
-    int fd;            /* an RDB from offset `start` on */
+    int fd; /* an RDB from offset `start` on */
     uint64_t start;
-    bool serve_old;    /* the old data set is served meanwhile, and stays if the new one does not hold */
+    bool serve_old; /* the old data set is served meanwhile, and stays if the new one does not hold
+                     */
 };
 
 /* What the application does for replication; see server/wire.c. */
