@@ -124,6 +124,7 @@ static int on_load_rdb(void *arg, int fd, bool log_follows, uint64_t *end, struc
     log_notice("Done loading RDB, keys loaded: %llu, keys expired: %llu.",
                (unsigned long long)got.keys, (unsigned long long)got.due);
     *end = got.report.at;
+    a->loaded_stream = got.report.stream;
     return 0;
 }
 
@@ -277,6 +278,9 @@ static int load_snapshot(struct app *a) {
         log_warning("Fatal error loading the DB, check server logs. Exiting.");
         return -1;
     }
+    if (a->loaded_stream.id[0])
+        replication_resume(a->replication, a->loaded_stream.id, a->loaded_stream.offset,
+                           a->loaded_stream.db);
     log_notice("DB loaded from disk: %.3f seconds", (double)(clock_mono_us() - began_us) / 1e6);
     return 0;
 }

@@ -36,7 +36,8 @@ struct app {
     int stop_signal; /* came and is not dealt with yet */
     bool told_to_wait;
     int64_t last_expire_ms;
-    uint64_t last_poll_ns; /* while loading */
+    uint64_t last_poll_ns;           /* while loading */
+    struct rdb_stream loaded_stream; /* what the RDB that was read last says */
     int argc;
     char **argv;
 };

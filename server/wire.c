@@ -239,6 +239,15 @@ static int apply_collation(void *arg, const struct conf_values *v, struct err *e
     return process_set_collation(v->locale_collate, e);
 }
 
+static int apply_replicas(void *arg, const struct conf_values *v, struct err *e) {
+    const struct app *a = arg;
+
+    (void)v;
+    (void)e;
+    replicas_count_good(a->replication);
+    return 0;
+}
+
 static void register_appliers(struct app *a) {
     conf_on_apply_group(a->conf, CONF_GROUP_AOF, apply_aof, a);
     conf_on_apply_group(a->conf, CONF_GROUP_TLS, apply_tls, a);
@@ -249,6 +258,8 @@ static void register_appliers(struct app *a) {
     conf_on_apply(a->conf, "loglevel", apply_log, a);
     conf_on_apply(a->conf, "maxclients", apply_process, a);
     conf_on_apply(a->conf, "maxmemory", apply_maxmemory, a);
+    conf_on_apply(a->conf, "min-replicas-to-write", apply_replicas, a);
+    conf_on_apply(a->conf, "min-replicas-max-lag", apply_replicas, a);
     conf_on_apply(a->conf, "oom-score-adj", apply_process, a);
     conf_on_apply(a->conf, "oom-score-adj-values", apply_process, a);
     conf_on_apply(a->conf, "port", apply_port, a);

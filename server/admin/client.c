@@ -18,6 +18,8 @@ void client_flags(struct bytes *b, const struct session *s) {
     size_t before = b->n;
 
     if (s->flags & SESSION_MONITOR) bytes_append_char(b, 'O');
+    if (s->flags & SESSION_REPLICA) bytes_append_char(b, 'S');
+    if (s->flags & SESSION_MASTER) bytes_append_char(b, 'M');
     if (s->subscriber) bytes_append_char(b, 'P');
     if (multi_is_open(s)) bytes_append_char(b, 'x');
     if (s->state == SESSION_BLOCKED || s->state == SESSION_PARKED) bytes_append_char(b, 'b');

@@ -15,6 +15,12 @@ static const char *const names[CLIENT_FILTERS] = {
     [BY_MAXAGE] = "maxage",   [BY_SKIPME] = "skipme",
 };
 
+static enum client_type type_of(const struct session *s) {
+    if (s->flags & SESSION_MASTER) return TYPE_MASTER;
+    if (s->flags & SESSION_REPLICA) return s->flags & SESSION_MONITOR ? TYPE_NORMAL : TYPE_REPLICA;
+    return s->subscriber ? TYPE_PUBSUB : TYPE_NORMAL;
+}
+
 /* ---------------------------------------------------------------- reading */
 
 /* The filter that a word names; CLIENT_FILTERS: none. */
@@ -171,7 +177,7 @@ static bool holds(const struct call *x, enum client_by by, const struct client_c
 
     switch (by) {
     case BY_ID: return has_id(x, c, s->id);
-    case BY_TYPE: return c->number == (s->subscriber ? TYPE_PUBSUB : TYPE_NORMAL);
+    case BY_TYPE: return c->number == type_of(s);
     case BY_USER: return s->user == c->user;
     case BY_FLAGS: return has_flags(s, value);
     case BY_NAME: return is_text(value, s->name);

@@ -62,6 +62,10 @@ bool call_refusal(const struct engine *e, uint32_t flags, char text[CALL_REFUSAL
     }
     if (!why && flags & CMD_WRITE) why = save_refusal(e);
     if (why) snprintf(text, CALL_REFUSAL_MAX, "MISCONF %s", why);
+    if (!why && flags & CMD_WRITE && __builtin_expect(e->role.few_replicas, 0)) {
+        why = "NOREPLICAS Not enough good replicas to write.";
+        snprintf(text, CALL_REFUSAL_MAX, "%s", why);
+    }
     return why != NULL;
 }
 
@@ -129,5 +133,8 @@ int admit(struct call *x, bool unknown_sub) {
         return refuse_subscriber(x);
     if (__builtin_expect(x->e->busy, 0) && !(flags & CMD_ALLOW_BUSY))
         return refuse(x, engine_busy_error(x->e));
+    if (__builtin_expect(x->s->flags & SESSION_REPLICA, 0) &&
+        flags & (CMD_WRITE | CMD_READONLY | CMD_MAY_REPLICATE | CMD_RUNS_SCRIPT))
+        return refuse(x, "ERR Replica can't interact with the keyspace");
     return 0;
 }

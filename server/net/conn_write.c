@@ -60,6 +60,8 @@ static ssize_t send_some(struct conn *c, size_t limit) {
         out_consume(&c->s.out, (size_t)sent);
         c->s.bytes_out += (uint64_t)sent;
         c->n->e->stats.net_out += (uint64_t)sent;
+        if (__builtin_expect(c->s.flags & SESSION_REPLICA, 0))
+            c->n->e->stats.repl_out += (uint64_t)sent;
         return sent;
     }
     if (errno == EAGAIN && c->tls && c->tls->write_waits == TLS_WAIT_READ)

@@ -188,7 +188,7 @@ static void go_on(struct replication *r, struct replica *p, uint64_t from, const
     p->next = from;
     p->acked = from - 1;
     replica_enter(p, REPLICA_ONLINE);
-    r->syncs.partial_ok++;
+    r->e->stats.partial_syncs++;
     log_notice("Partial resynchronization request from %s accepted. Sending %llu bytes of backlog "
                "starting from offset %llu.",
                name, (unsigned long long)(r->stream.offset + 1 - from), (unsigned long long)from);
@@ -203,7 +203,7 @@ static int begin_full(struct call *x, struct replica *p) {
             return reply_err(x, "ERR Filtered replica requires EOF capability");
     }
     replication_begin_stream(r);
-    r->syncs.full++;
+    r->e->stats.full_syncs++;
     sync_wanted(r, p);
     return 0;
 }
@@ -234,7 +234,7 @@ static int begin(struct call *x, struct slice id, int64_t from, bool plain) {
         go_on(r, p, (uint64_t)from, name);
         return 0;
     }
-    if (!plain && !slice_is(id, "?")) r->syncs.partial_err++;
+    if (!plain && !slice_is(id, "?")) r->e->stats.refused_syncs++;
     return begin_full(x, p);
 }
 

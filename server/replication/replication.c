@@ -5,6 +5,7 @@
 #include "protocol/encode.h"
 #include "server/replication/rows.h"
 #include "storage/base/clock.h"
+#include "storage/base/log.h"
 #include "storage/base/mem.h"
 #include "storage/base/num.h"
 
@@ -46,6 +47,7 @@ static void on_unit(void *stream, const struct unit *u) {
 static void connect_stream(struct replication *r) {
     r->e->propagation.stream_db = r->stream.active ? &r->stream.db : NULL;
     r->e->propagation.stream_offset = r->stream.active ? &r->stream.offset : NULL;
+    r->e->propagation.stream_id = r->stream.active ? r->stream.id : NULL;
 }
 
 void replication_tell_log(struct replication *r) {
@@ -93,7 +95,18 @@ struct replication *replication_new(struct engine *e, const struct replication_a
     return r;
 }
 
+void replication_resume(struct replication *r, const char *id, uint64_t offset, int db) {
+    repl_stream_adopt(&r->stream, id, offset, db);
+    log_notice("The data set is that of the replication stream %s at offset %llu", id,
+               (unsigned long long)offset);
+}
+
+/* A master goes on under a new id: what it may have sent before it ended, and does not know any
+ * more, belongs to the old one. */
 void replication_start(struct replication *r) {
+    if (r->stream.active && !r->e->v->replicaof.host) repl_stream_rename(&r->stream);
+    r->replicas.emptied_us = clock_mono_us();
+    replication_tell_log(r);
     replicas_count_good(r);
 }
 

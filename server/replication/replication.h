@@ -60,8 +60,10 @@ void replication_register(struct command_registry *r);
 /* Before the data set is loaded. */
 struct replication *replication_new(struct engine *e, const struct replication_app *app);
 
-/* After the data set is loaded: goes on where the AOF says the stream was; becomes a replica if the
- * configuration says so. */
+/* The data set that was loaded says where in which stream it stands. */
+void replication_resume(struct replication *r, const char *id, uint64_t offset, int db);
+
+/* After the data set is loaded: becomes a replica if the configuration says so. */
 void replication_start(struct replication *r);
 void replication_free(struct replication *r);
 
