@@ -245,6 +245,7 @@ static int apply_replicas(void *arg, const struct conf_values *v, struct err *e)
     (void)v;
     (void)e;
     replicas_count_good(a->replication);
+    ack_configure(a->replication);
     return 0;
 }
 
@@ -260,6 +261,8 @@ static void register_appliers(struct app *a) {
     conf_on_apply(a->conf, "maxmemory", apply_maxmemory, a);
     conf_on_apply(a->conf, "min-replicas-to-write", apply_replicas, a);
     conf_on_apply(a->conf, "min-replicas-max-lag", apply_replicas, a);
+    conf_on_apply(a->conf, "replica-ack-min", apply_replicas, a);
+    conf_on_apply(a->conf, "replica-ack-level", apply_replicas, a);
     conf_on_apply(a->conf, "oom-score-adj", apply_process, a);
     conf_on_apply(a->conf, "oom-score-adj-values", apply_process, a);
     conf_on_apply(a->conf, "port", apply_port, a);

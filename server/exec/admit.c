@@ -97,7 +97,7 @@ static void make_room(struct call *x) {
     uint32_t flags = x->cmd->row->flags;
 
     if (!(flags & (CMD_DENYOOM | CMD_WRITE | CMD_RUNS_SCRIPT | CMD_IN_MULTI))) return;
-    if (evict_some(x->e) && x->e->gate.level != AOF_LEVEL_NONE) x->need = gate_end(&x->e->gate);
+    if (evict_some(x->e) && gate_is_on(&x->e->gate)) x->need = gate_end(&x->e->gate);
 }
 
 static bool may_run(struct call *x) {

@@ -157,6 +157,13 @@ uint64_t engine_next_deadline(const struct engine *e) {
     return next;
 }
 
+static void refresh_gate(struct engine *e) {
+    gate_refresh(&e->gate);
+    if (__builtin_expect(!gate_changes_units(&e->gate), 1)) return;
+    list_each (it, &e->sessions)
+        session_gates_anew(list_entry(it, struct session, link), gate_end(&e->gate));
+}
+
 void engine_before_wait(struct engine *e) {
     DCHECK(e->propagation.ncommands == 0 && !e->busy);
     session_end_closing(e);
@@ -166,12 +173,12 @@ void engine_before_wait(struct engine *e) {
     tracking_broadcast(e);
     session_end_closing(e);
     if (!e->batch_open) aof_hand_over(e->aof);
-    gate_refresh(&e->gate);
+    refresh_gate(e);
 }
 
 void engine_on_log_progress(struct engine *e) {
     aof_on_wake(e->aof);
-    gate_refresh(&e->gate);
+    refresh_gate(e);
     resume_parked(e);
     if (e->nblocked) blocked_check_progress(e);
 }

@@ -151,7 +151,9 @@ static void release_gated(struct net *n) {
     uint64_t synced = aof_safe(n->e->aof, AOF_LEVEL_SYNCED);
     int left = released_per_turn(n);
 
-    if (written != n->seen_written || synced != n->seen_synced) {
+    if (written != n->seen_written || synced != n->seen_synced ||
+        n->e->gate.acked != n->seen_acked) {
+        n->seen_acked = n->e->gate.acked;
         n->seen_written = written;
         n->seen_synced = synced;
         list_splice(&n->released, &n->gated);

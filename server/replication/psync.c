@@ -95,6 +95,7 @@ static void take_ack(struct call *x, struct replica *p, int i) {
     }
     if (p->state == REPLICA_TAIL) replica_enter(p, REPLICA_ONLINE);
     if (r->e->role.few_replicas) replicas_count_good(r);
+    ack_count(r);
     if (x->e->nblocked) blocked_check_progress(x->e);
 }
 

@@ -117,7 +117,7 @@ static uint64_t feed_limit(struct replication *r) {
     enum aof_level level = aof_current_level(r->e->aof);
 
     if (level == AOF_LEVEL_NONE) return r->stream.offset;
-    return repl_stream_safe(&r->stream, aof_safe(r->e->aof, level));
+    return notes_offset_at(&r->safe, aof_safe(r->e->aof, level));
 }
 
 static size_t room_of(const struct replica *p) {
@@ -176,10 +176,7 @@ void replicas_feed(struct replication *r) {
     uint64_t limit;
 
     if (!r->stream.active) return;
-    if (aof_current_level(r->e->aof) == AOF_LEVEL_NONE)
-        repl_stream_all_is_safe(&r->stream);
-    else
-        repl_stream_note_position(&r->stream, aof_appended(r->e->aof));
+    notes_add(&r->safe, r->stream.offset, aof_appended(r->e->aof), 0);
     limit = feed_limit(r);
     list_each_safe (it, next, &r->replicas.all) {
         struct replica *p = list_entry(it, struct replica, link);
@@ -265,7 +262,8 @@ static void look_after(struct replication *r, struct replica *p) {
 static void give_up_backlog(struct replication *r) {
     uint64_t ttl = (uint64_t)r->e->v->repl_backlog_ttl * 1000000;
 
-    if (!r->stream.active || r->e->role.is_replica || r->replicas.n || !r->replicas.emptied_us)
+    if (!r->stream.active || r->e->role.is_replica || r->replicas.n || !r->replicas.emptied_us ||
+        r->acks.state != ACK_OFF)
         return;
     if (!ttl || clock_mono_us() - r->replicas.emptied_us < ttl) return;
     log_notice("Replication backlog freed after %lld seconds without connected replicas.",

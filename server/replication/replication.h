@@ -10,6 +10,7 @@
 
 #include "server/exec/engine.h"
 #include "server/exec/session.h"
+#include "server/replication/ack.h"
 #include "server/replication/failover.h"
 #include "server/replication/link.h"
 #include "server/replication/replicas.h"
@@ -48,6 +49,8 @@ struct replication {
     struct engine *e;
     struct replication_app app;
     struct repl_stream stream;
+    struct notes safe; /* what of the stream is safe in the AOF */
+    struct acks acks;
     struct replicas replicas;
     struct syncs syncs;
     struct master_link link;

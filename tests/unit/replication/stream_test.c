@@ -103,30 +103,11 @@ Test(stream, the_oldest_id_is_forgotten_first) {
 
 Test(stream, another_history_has_nothing_of_the_old_one) {
     append(10, 'a');
-    repl_stream_note_position(&s, 100);
     repl_stream_rename(&s);
     repl_stream_adopt(&s, "0123456789012345678901234567890123456789", 1000, 3);
     cr_expect_eq(s.npasts, 0);
     cr_expect_eq(repl_stream_held(&s), 0);
-    cr_expect_eq(repl_stream_safe(&s, 100), 0);
     append(5, 'b');
     expect(1001, 5, 'b');
     cr_expect_eq(s.db, 3);
-}
-
-Test(stream, an_offset_is_safe_with_its_position) {
-    for (uint64_t i = 1; i <= 200; i++) {
-        append(10, 'a');
-        repl_stream_note_position(&s, i * 100);
-    }
-    cr_expect_eq(repl_stream_safe(&s, 99), 0);
-    cr_expect_eq(repl_stream_safe(&s, 100), 10);
-    cr_expect_eq(repl_stream_safe(&s, 15050), 1500);
-    append(7, 'b'); /* bytes of which the AOF has nothing, as no mark was appended since */
-    repl_stream_note_position(&s, 20000);
-    cr_expect_eq(repl_stream_safe(&s, 19999), 1990);
-    cr_expect_eq(repl_stream_safe(&s, 20000), 2007);
-    append(1, 'c');
-    repl_stream_all_is_safe(&s);
-    cr_expect_eq(repl_stream_safe(&s, 0), 2008);
 }
