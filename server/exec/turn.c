@@ -119,7 +119,7 @@ void engine_finish_files(struct engine *e, int deadline_ms) {
 static void resume_parked(struct engine *e) {
     size_t n = e->nparked;
 
-    if (n == 0 || e->pause.mode != PAUSE_NONE) return;
+    if (n == 0 || e->pause.mode == PAUSE_ALL) return;
     if (aof_backlog(e->aof) > e->v->aof_buffer_limit / 2) return;
     while (n-- > 0 && e->nparked > 0) {
         struct session *s = list_entry(e->parked.next, struct session, parked);
@@ -130,7 +130,7 @@ static void resume_parked(struct engine *e) {
 }
 
 static void end_pause(struct engine *e) {
-    if (!pause_ends(&e->pause, clock_mono_us()) && !e->resume) return;
+    if (!pause_check_time(&e->pause, clock_mono_us()) && !e->resume) return;
     e->resume = false;
     resume_parked(e);
 }
@@ -145,15 +145,15 @@ void engine_serve_within(struct engine *e, enum engine_busy why) {
     blocked_resume(e);
 }
 
-void engine_unpause(struct engine *e) {
-    if (pause_ends(&e->pause, 0)) e->resume = true;
+void engine_unpause(struct engine *e, enum pause_reason why) {
+    if (pause_end(&e->pause, why)) e->resume = true;
 }
 
 uint64_t engine_next_deadline(const struct engine *e) {
     uint64_t next = e->nblocked ? blocked_next_deadline(e) : 0;
 
-    if (e->pause.mode != PAUSE_NONE && (next == 0 || e->pause.until_us < next))
-        next = e->pause.until_us;
+    if (e->pause.mode == PAUSE_NONE || e->pause.until_us == PAUSE_FOR_EVER) return next;
+    if (next == 0 || e->pause.until_us < next) next = e->pause.until_us;
     return next;
 }
 
