@@ -47,10 +47,8 @@ void unsupported_warn(const struct conf_values *v) {
         bool is_set;
         const char *name;
     } settings[] = {
-        {v->io_threads > 1, "io-threads"},
-        {v->io_threads_do_reads, "io-threads-do-reads"},
-        {v->activedefrag, "activedefrag"},
-        {v->tls_replication, "tls-replication"},
+        {v->io_threads > 1, "io-threads"}, {v->io_threads_do_reads, "io-threads-do-reads"},
+        {v->activedefrag, "activedefrag"}, {v->tls_replication, "tls-replication"},
         {v->tls_cluster, "tls-cluster"},
     };
     struct bytes names = {0};

@@ -300,10 +300,14 @@ static bool admin_shutdown(void *arg, unsigned flags, struct session *by) {
     return app_shutdown(arg, flags);
 }
 
-/* A shutdown ends before another command could be read, so there is none to abort. */
 static bool admin_shutdown_abort(void *arg) {
-    (void)arg;
-    return false;
+    return app_shutdown_abort(arg);
+}
+
+static bool admin_is_stopping(void *arg) {
+    const struct app *a = arg;
+
+    return a->stop_until_us || a->stopping;
 }
 
 static int admin_load_log(void *arg, struct err *e) {
@@ -367,6 +371,7 @@ static void fill_admin(struct app *a) {
     rng_hex(a->admin.replid, RUN_ID_CHARS);
     a->admin.shutdown = admin_shutdown;
     a->admin.shutdown_abort = admin_shutdown_abort;
+    a->admin.is_stopping = admin_is_stopping;
     a->admin.load_log = admin_load_log;
     a->admin.pause_cron = admin_pause_cron;
     a->admin.replication_info = admin_replication_info;

@@ -35,12 +35,13 @@ bool ack_asks(struct replication *r) {
 }
 
 /* An answer to GETACK does not count the bytes of GETACK. */
-void ack_note(struct replication *r) {
-    uint64_t offset = r->stream.offset;
+uint64_t ack_of_all(const struct replication *r) {
+    return r->stream.offset == r->acks.asked ? r->acks.before_asked : r->stream.offset;
+}
 
+void ack_note(struct replication *r) {
     if (r->acks.state == ACK_OFF) return;
-    if (r->stream.offset == r->acks.asked) offset = r->acks.before_asked;
-    notes_add(&r->acks.notes, offset, gate_end(gate_of(r)), clock_mono_us());
+    notes_add(&r->acks.notes, ack_of_all(r), gate_end(gate_of(r)), clock_mono_us());
     ack_count(r);
 }
 

@@ -37,6 +37,9 @@ bool ack_asks(struct replication *r);
 /* After it: what was appended belongs to the present offset. */
 void ack_note(struct replication *r);
 
+/* What a replica that has the whole stream says when it is asked. */
+uint64_t ack_of_all(const struct replication *r);
+
 /* A replica has said how far it is, or has gone. */
 void ack_count(struct replication *r);
 
