@@ -21,7 +21,6 @@ int unsupported_refuse(const struct conf *conf) {
         bool is_set;
         const char *name, *lacks;
     } settings[] = {
-        {v->replicaof.host != NULL, "replicaof", "replicate from another server"},
         {v->cluster_enabled, "cluster-enabled", "be part of a cluster"},
         {has_directive(conf, "loadmodule"), "loadmodule", "load modules"},
     };
@@ -51,7 +50,6 @@ void unsupported_warn(const struct conf_values *v) {
         {v->io_threads_do_reads, "io-threads-do-reads"},
         {v->min_replicas_to_write > 0, "min-replicas-to-write"},
         {v->activedefrag, "activedefrag"},
-        {v->tls_replication, "tls-replication"},
         {v->tls_cluster, "tls-cluster"},
     };
     struct bytes names = {0};
