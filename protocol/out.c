@@ -96,6 +96,16 @@ void out_share(struct out *o, const char *p, size_t n, void *owner, void (*drop)
     o->end += n;
 }
 
+static void drop_bytes(void *p) {
+    mem_free(p);
+}
+
+void out_give(struct out *o, struct bytes *b) {
+    if (b->n) out_share(o, b->p, b->n, b->p, drop_bytes);
+    if (!b->n) bytes_release(b);
+    *b = (struct bytes){0};
+}
+
 int out_peek(const struct out *o, struct iovec *iov, int max, size_t limit) {
     int n = 0;
 

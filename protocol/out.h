@@ -71,6 +71,9 @@ void out_append(struct out *o, const void *p, size_t n);
 /* Refers to [p, p+n) until sent, then calls drop(owner). */
 void out_share(struct out *o, const char *p, size_t n, void *owner, void (*drop)(void *owner));
 
+/* The bytes move: *b is empty then, and freed once they are sent. */
+void out_give(struct out *o, struct bytes *b);
+
 /* Fills `iov` with the first bytes, `limit` at the most; returns how many entries. */
 int out_peek(const struct out *o, struct iovec *iov, int max, size_t limit);
 

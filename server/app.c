@@ -315,9 +315,12 @@ static void before_wait(void *arg) {
     access_tick(&a->engine);
     if (evict_more(&a->engine)) loop_hurry(&a->loop);
     a->engine.batch_open = net_keeps_open(&a->net);
+    replication_speak(a->replication);
     engine_before_wait(&a->engine);
     watch_blocked(a);
+    replication_before_wait(a->replication);
     net_flush(&a->net);
+    if (replication_goes_on(a->replication)) loop_hurry(&a->loop);
 }
 
 /* While a script runs: see engine_serve_within. What was appended before it began goes to the AOF,
@@ -346,6 +349,7 @@ static void on_wake(void *arg) {
     struct app *a = arg;
 
     engine_on_log_progress(&a->engine);
+    replication_on_wake(a->replication);
 }
 
 enum { SLICE_NS = 5 * 1000 * 1000 };
@@ -478,6 +482,7 @@ int app_start(struct app *a, struct conf *conf, int argc, char **argv) {
         log_warning("%s", e.text);
         return -1;
     }
+    replication_start(a->replication);
     tell_ready(a);
     return 0;
 }
@@ -550,6 +555,7 @@ int app_finish(struct app *a) {
         return ok ? 0 : 1;
     }
     scripting_stop(&a->engine);
+    replication_free(a->replication);
     engine_release(&a->engine); /* so that what a leak checker reports is a leak */
     net_release(&a->net);
     for (int i = 0; i < 3; i++) event_free(a->signals[i]);

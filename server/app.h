@@ -11,6 +11,7 @@
 #include "server/exec/engine.h"
 #include "server/net/loop.h"
 #include "server/net/net.h"
+#include "server/replication/replication.h"
 
 enum { RUN_ID_CHARS = 40 };
 
@@ -21,6 +22,7 @@ struct app {
     struct engine engine;
     struct loop loop;
     struct net net;
+    struct replication *replication;
     struct loop_timer cron,
         blocked; /* `blocked`: the next time-out of a waiting client, the end of a pause */
     struct event *signals[3];

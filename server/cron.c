@@ -52,6 +52,7 @@ static void run(void *arg) {
     if (e->nblocked) blocked_check_progress(e);
     save_if_due(a);
     net_cron(&a->net);
+    replication_cron(a->replication);
     admin_cron(e);
     links_cron(&e->links, clock_mono_us());
     log_follow_file();

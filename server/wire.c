@@ -106,7 +106,8 @@ static void save_options(void *arg, struct rdb_save *o, const char **file) {
 static bool may_fork(void *arg) {
     struct app *a = arg;
 
-    return aof_child(a->aof) == 0 && !rdb_saver_running(&a->engine.saver);
+    return aof_child(a->aof) == 0 && !rdb_saver_running(&a->engine.saver) &&
+           !sync_is_saving(&a->replication->syncs);
 }
 
 static void latency(void *arg, const char *event, uint64_t us) {
@@ -136,6 +137,7 @@ static int apply_aof(void *arg, const struct conf_values *v, struct err *e) {
     aof_set_options(a->aof, &o);
     (void)e;
     if (v->appendonly) aof_enable(a->aof);
+    replication_tell_log(a->replication);
     if (!v->appendonly && aof_phase(a->aof) != AOF_OFF) aof_disable(a->aof);
     return 0;
 }
@@ -300,6 +302,46 @@ static void admin_pause_cron(void *arg, bool paused) {
     a->cron_paused = paused;
 }
 
+static void admin_replication_info(void *arg, struct bytes *out) {
+    const struct app *a = arg;
+
+    replication_info(a->replication, out);
+}
+
+static void admin_change_replid(void *arg) {
+    const struct app *a = arg;
+
+    repl_stream_rename(&a->replication->stream);
+    replication_tell_log(a->replication);
+}
+
+/* ---------------------------------------------------------------- hooks of replication */
+
+static void replication_ports(void *arg, int *tcp, int *tls) {
+    const struct app *a = arg;
+
+    *tcp = a->net.port;
+    *tls = a->net.tls_port;
+}
+
+static void in_syncing_child(void *arg) {
+    const struct app *a = arg;
+
+    in_child(arg);
+    if (a->v->bgsave_cpulist) process_set_cpus(a->v->bgsave_cpulist, "bgsave-cpulist");
+    process_set_child_title("stet-rdb-to-slaves");
+}
+
+static void start_replication(struct app *a) {
+    struct replication_app app = {.wake = aof_wake,
+                                  .ports = replication_ports,
+                                  .in_child = in_syncing_child,
+                                  .may_fork = may_fork,
+                                  .arg = a};
+
+    a->replication = replication_new(&a->engine, &app);
+}
+
 static void fill_admin(struct app *a) {
     static const char *const supervised[] = {"no", "no", "systemd", "upstart"};
 
@@ -313,6 +355,8 @@ static void fill_admin(struct app *a) {
     a->admin.shutdown_abort = admin_shutdown_abort;
     a->admin.load_log = admin_load_log;
     a->admin.pause_cron = admin_pause_cron;
+    a->admin.replication_info = admin_replication_info;
+    a->admin.change_replid = admin_change_replid;
     a->admin.arg = a;
     a->engine.app = &a->admin;
 }
@@ -335,6 +379,7 @@ void app_wire(struct app *a) {
     keyspace_init(&a->engine.ks, (int)a->v->databases);
     commands_register(&a->engine.commands);
     scripting_register(&a->engine.commands);
+    replication_register(&a->engine.commands);
     admin_register(&a->engine.commands);
     a->aof = aof_new(&a->engine.ks, &o, &h);
     engine_init(&a->engine, a->conf, a->aof);
@@ -343,6 +388,7 @@ void app_wire(struct app *a) {
     a->engine.hooks.wake = aof_wake;
     a->engine.hooks.describe = admin_describe;
     scripting_start(&a->engine);
+    start_replication(a);
     fill_admin(a);
     apply_events(a, a->v, NULL);
     register_appliers(a);

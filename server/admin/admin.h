@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * admin - the commands about the server itself: connections and clients, CONFIG, INFO, COMMAND,
- * DEBUG, SHUTDOWN, BGREWRITEAOF, WAITAOF.
+ * DEBUG, SHUTDOWN, BGREWRITEAOF.
  *
  * What such a command needs of the application stands in struct admin_app, which server/app.c
  * fills and hangs on engine->app before the first command. Strings in it stay the application's.
@@ -57,6 +57,10 @@ struct admin_app {
     bool (*shutdown_abort)(void *arg);
     /* DEBUG LOADAOF: writes out what is appended, empties the keyspace, reads the AOF again. */
     int (*load_log)(void *arg, struct err *e);
+    /* The lines of INFO replication; NULL: of a server without replication. */
+    void (*replication_info)(void *arg, struct bytes *out);
+    /* DEBUG CHANGE-REPL-ID; may be NULL. */
+    void (*change_replid)(void *arg);
     /* DEBUG PAUSE-CRON. */
     void (*pause_cron)(void *arg, bool paused);
     void *arg;

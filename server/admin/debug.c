@@ -108,7 +108,10 @@ static int debug_config_rewrite(struct call *x) {
 static int debug_change_repl_id(struct call *x) {
     struct admin_app *app = app_of(x->e);
 
-    rng_hex(app->replid, sizeof app->replid - 1);
+    if (app->change_replid)
+        app->change_replid(app->arg);
+    else
+        rng_hex(app->replid, sizeof app->replid - 1);
     log_notice("Changing replication IDs after receiving change-repl-id");
     return ok(x);
 }

@@ -292,12 +292,18 @@ void info_stats(struct engine *e, struct bytes *out) {
 /* ---------------------------------------------------------------- replication, cpu */
 
 void info_replication(struct engine *e, struct bytes *out) {
+    const struct admin_app *app = app_of(e);
+
+    if (app->replication_info) {
+        app->replication_info(app->arg, out);
+        return;
+    }
     bytes_printf(out,
                  "role:master\r\nconnected_slaves:0\r\nmaster_failover_state:no-failover\r\n"
                  "master_replid:%s\r\nmaster_replid2:%040d\r\nmaster_repl_offset:0\r\n"
                  "second_repl_offset:-1\r\nrepl_backlog_active:0\r\nrepl_backlog_size:%llu\r\n"
                  "repl_backlog_first_byte_offset:0\r\nrepl_backlog_histlen:0\r\n",
-                 app_of(e)->replid, 0, (ull)e->v->repl_backlog_size);
+                 app->replid, 0, (ull)e->v->repl_backlog_size);
 }
 
 static void append_cpu(struct bytes *out, const char *suffix, int who) {

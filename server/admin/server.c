@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * server - SHUTDOWN, BGREWRITEAOF, WAIT, WAITAOF, ROLE, MONITOR.
+ * server - SHUTDOWN, BGREWRITEAOF, ROLE, MONITOR.
  */
 #include "conf/conf.h"
 #include "server/admin/rows.h"
@@ -68,80 +68,6 @@ static int cmd_bgrewriteaof(struct call *x) {
     }
 }
 
-/* ---------------------------------------------------------------- WAITAOF */
-
-static bool is_durable(const struct engine *e, uint64_t position) {
-    return aof_phase(e->aof) == AOF_ON && aof_safe(e->aof, AOF_LEVEL_SYNCED) >= position;
-}
-
-static void answer_waitaof(struct blocked *b, struct reply *r) {
-    reply_array(r, 2);
-    reply_int(r, is_durable(b->s->e, b->position));
-    reply_int(r, 0);
-}
-
-enum { ARG_LOCAL, ARG_REPLICAS }; /* of blocked.args */
-
-static bool waitaof_ready(const struct blocked *b) {
-    return b->args[ARG_REPLICAS] == 0 &&
-           (b->args[ARG_LOCAL] == 0 || is_durable(b->s->e, b->position));
-}
-
-static int parse_waitaof(struct call *x, int64_t *args, int64_t *timeout_ms) {
-    if (!arg_int(x, 1, &args[ARG_LOCAL])) return -1;
-    if (args[ARG_LOCAL] < 0 || args[ARG_LOCAL] > 1)
-        return reply_err(x, "ERR value is out of range, value must between 0 and 1");
-    if (!arg_int(x, 2, &args[ARG_REPLICAS])) return -1;
-    if (args[ARG_REPLICAS] < 0) return reply_err(x, "ERR value is out of range, must be positive");
-    if (!arg_timeout_ms(x, 3, timeout_ms)) return -1;
-    if (args[ARG_LOCAL] && !aof_logs(aof_phase(x->e->aof)))
-        return reply_err(x, "ERR WAITAOF cannot be used when numlocal is set but appendonly is "
-                            "disabled.");
-    return 0;
-}
-
-static int cmd_waitaof(struct call *x) {
-    struct blocked b = {.s = x->s,
-                        .ready = waitaof_ready,
-                        .answer = answer_waitaof,
-                        .position = aof_appended(x->e->aof)};
-    int64_t timeout_ms;
-
-    if (parse_waitaof(x, b.args, &timeout_ms) < 0) return -1;
-    if (waitaof_ready(&b) || !call_may_wait(x)) {
-        answer_waitaof(&b, &x->r);
-        return 0;
-    }
-    if (b.args[ARG_LOCAL]) aof_want_sync(x->e->aof);
-    block_on_progress(x, &b, timeout_ms ? clock_mono_us() + (uint64_t)timeout_ms * 1000 : 0);
-    return 0;
-}
-
-/* ---------------------------------------------------------------- WAIT */
-
-/* There are no replicas, so no number of them but 0 is ever reached. */
-static bool wait_ready(const struct blocked *b) {
-    (void)b;
-    return false;
-}
-
-static void answer_wait(struct blocked *b, struct reply *r) {
-    (void)b;
-    reply_int(r, 0);
-}
-
-static int cmd_wait(struct call *x) {
-    struct blocked b = {.s = x->s, .ready = wait_ready, .answer = answer_wait};
-    int64_t replicas, timeout_ms;
-
-    if (!arg_int(x, 1, &replicas) || !arg_timeout_ms(x, 2, &timeout_ms)) return -1;
-    if (replicas <= 0 || !call_may_wait(x))
-        answer_wait(&b, &x->r);
-    else
-        block_on_progress(x, &b, timeout_ms ? clock_mono_us() + (uint64_t)timeout_ms * 1000 : 0);
-    return 0;
-}
-
 /* ---------------------------------------------------------------- ROLE, MONITOR */
 
 static int cmd_role(struct call *x) {
@@ -195,14 +121,6 @@ const struct command server_commands[] = {
     {"slaveof", 3, CMD_ADMIN | CMD_NOSCRIPT | CMD_STALE | CMD_NO_ASYNC_LOADING, "server",
      {0, 0, 0}, cmd_replicaof, "1.0.0", "As REPLICAOF.",
      .grammar = "!5.0.0 `REPLICAOF`; " REPLICAOF},
-    {"wait", 3, CMD_BLOCKING, "generic", {0, 0, 0}, cmd_wait, "3.0.0",
-     "Waits until replicas have the writes of the connection.",
-     .grammar = "numreplicas:int timeout:int",
-     .tips = "request_policy:all_shards response_policy:agg_min"},
-    {"waitaof", 4, CMD_BLOCKING, "generic", {0, 0, 0}, cmd_waitaof, "7.2.0",
-     "Waits until the AOF is synced up to the last write of the connection.",
-     .grammar = "numlocal:int numreplicas:int timeout:int",
-     .tips = "request_policy:all_shards response_policy:agg_min"},
     {0},
 };
 /* clang-format on */

@@ -82,6 +82,8 @@ struct engine_hooks {
     void (*wake)(void *arg); /* from any thread: engine_on_log_progress is to be called soon */
     /* The line of CLIENT LIST for the call's client, without its line end. */
     void (*describe)(const struct call *x, struct bytes *out);
+    /* A session with `replica` ends. */
+    void (*replica_end)(struct session *s);
     void *arg;
 };
 
@@ -115,7 +117,8 @@ struct engine {
     struct interests interests;
     struct links links; /* to other servers */
 
-    struct scripting *scripting; /* see server/scripting */
+    struct scripting *scripting;     /* see server/scripting */
+    struct replication *replication; /* see server/replication; NULL: none */
     struct script_figures scripts;
     struct library_hooks libraries; /* what compiles those of ks.libraries; set there */
 

@@ -101,5 +101,7 @@ void propagate_call(struct call *x) {
         if (call_is_inner(x)) return; /* the outer call propagates it all */
         propagate_flush(p);
     }
-    if (changed) x->need = gate_end(&x->e->gate);
+    if (!changed) return;
+    x->need = gate_end(&x->e->gate);
+    if (__builtin_expect(p->stream_db != NULL, 0)) x->s->wrote = *p->stream_offset;
 }

@@ -18,6 +18,8 @@
 
 #include "storage/base/bytes.h"
 
+#include <stdint.h>
+
 struct call;
 
 enum unit_kind {
@@ -57,8 +59,9 @@ enum { SINKS_MAX = 4 };
 struct propagation {
     struct sink sinks[SINKS_MAX];
     unsigned nsinks;
-    const int
-        *stream_db;    /* what the replication stream has selected, -1: nothing; NULL: no stream */
+    /* What the replication stream has selected (-1: nothing), and its end; NULL: no stream. */
+    const int *stream_db;
+    const uint64_t *stream_offset;
     bool local;        /* this server is a replica: units are UNIT_LOCAL */
     struct bytes resp; /* the unit under way */
     size_t ncommands;

@@ -52,6 +52,7 @@ struct command_slot;
 struct session_wire;
 struct acl_user;
 struct multi;
+struct replica;
 struct subscriber;
 struct tracker;
 
@@ -117,6 +118,8 @@ struct session {
     struct list closing;                 /* in the engine's list: see session_end_closing */
     struct subscriber *subscriber;       /* NULL: subscribed to nothing */
     struct tracker *tracker;             /* NULL: keeps no copies */
+    struct replica *replica;             /* NULL: no other server is at its end */
+    uint64_t wrote;                      /* offset of the replication stream after its last write */
     const struct session_source *source; /* NULL: input is commands of a client */
     void *source_arg;                    /* the source's own */
     struct list told;                    /* in pushes.told: see push.h */
@@ -132,7 +135,7 @@ struct session_part {
     size_t (*memory)(const struct session *s); /* bytes held for it */
 };
 
-enum { SESSION_PARTS = 7 };
+enum { SESSION_PARTS = 8 };
 extern const struct session_part session_parts[SESSION_PARTS]; /* session_parts.c */
 
 void session_init(struct session *s, struct engine *e, const struct session_ops *ops);

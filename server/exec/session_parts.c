@@ -11,6 +11,11 @@
 #include "server/exec/push.h"
 #include "server/exec/tracking.h"
 
+/* server/replication keeps something for a session that is a replica. */
+static void end_replica(struct session *s) {
+    if (s->replica && s->e->hooks.replica_end) s->e->hooks.replica_end(s);
+}
+
 const struct session_part session_parts[SESSION_PARTS] = {
     {.end = blocked_forget},
     {.end = multi_reset, .reset = multi_reset, .memory = multi_mem},
@@ -18,5 +23,6 @@ const struct session_part session_parts[SESSION_PARTS] = {
     {.end = monitor_end, .reset = monitor_end},
     {.end = tracking_forget, .reset = tracking_end},
     {.end = push_forget},
+    {.end = end_replica},
     {.begin = acl_begin_session},
 };

@@ -39,4 +39,7 @@ void link_follow(struct replication *r, const char *host, int port);
 void link_cron(struct replication *r);
 void link_release(struct replication *r);
 
+/* The lines of INFO replication about the master, of a replica. */
+void link_info(const struct replication *r, struct bytes *out);
+
 #endif

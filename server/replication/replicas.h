@@ -39,13 +39,15 @@ struct replica {
     enum replica_state state;
     unsigned capa;
     int port;
-    char ip[64];               /* "": the connection's */
-    bool rdb_only;             /* wants a data set and no stream (redis-cli --rdb) */
-    bool functions_only;       /* rdb-filter-only "functions" */
-    bool no_data;              /* rdb-filter-only "": not even functions */
-    bool plain_sync;           /* asked by SYNC: no +FULLRESYNC, no ACKs */
-    uint64_t next;             /* offset of the first byte that was not put into its output yet */
-    uint64_t acked, synced;    /* as it says: applied; in its AOF on the disk (0: not said) */
+    char ip[64];            /* "": the connection's */
+    bool rdb_only;          /* wants a data set and no stream (redis-cli --rdb) */
+    bool functions_only;    /* rdb-filter-only "functions" */
+    bool no_data;           /* rdb-filter-only "": not even functions */
+    bool open_end;          /* SENDING, TAIL: the file's length was not said */
+    bool plain_sync;        /* asked by SYNC: no +FULLRESYNC, no ACKs */
+    uint64_t next;          /* offset of the first byte that was not put into its output yet */
+    uint64_t acked, synced; /* as it says: applied; in its AOF on the disk */
+    bool says_synced;
     uint64_t heard_us;         /* when it said something last, monotonic */
     uint64_t over_since_us;    /* over the soft limit of output; 0: it is not */
     struct snapshot *snapshot; /* WAIT: NULL or the one at work; SENDING: what is sent */

@@ -10,6 +10,7 @@
 
 #include "server/exec/engine.h"
 #include "server/exec/session.h"
+#include "server/replication/failover.h"
 #include "server/replication/link.h"
 #include "server/replication/replicas.h"
 #include "server/replication/stream.h"
@@ -46,10 +47,11 @@ struct replication_app {
 struct replication {
     struct engine *e;
     struct replication_app app;
-    struct stream stream;
+    struct repl_stream stream;
     struct replicas replicas;
     struct syncs syncs;
     struct master_link link;
+    struct failover failover;
     uint64_t cron_at_us;
 };
 
@@ -63,8 +65,23 @@ struct replication *replication_new(struct engine *e, const struct replication_a
 void replication_start(struct replication *r);
 void replication_free(struct replication *r);
 
+/* The stream begins with the first replica, if it has not begun yet; or ends. */
+void replication_begin_stream(struct replication *r);
+void replication_end_stream(struct replication *r);
+
+/* Tells the AOF where the stream is: when id or offset have changed otherwise than by bytes, and
+ * when the AOF was switched on. */
+void replication_tell_log(struct replication *r);
+
+/* Every turn, before the AOF's batch is handed over: adds what the server itself says in the
+ * stream. */
+void replication_speak(struct replication *r);
+
 /* Every turn, after the AOF's batch was handed over: sends to replicas what may be sent. */
 void replication_before_wait(struct replication *r);
+
+/* After the outputs were sent: there is more to be sent at once. */
+bool replication_goes_on(struct replication *r);
 
 /* A thread or the AOF has made progress. */
 void replication_on_wake(struct replication *r);

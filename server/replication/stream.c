@@ -23,15 +23,15 @@ static void set_id(char to[STREAM_ID_CHARS + 1], const char *id) {
     snprintf(to, STREAM_ID_CHARS + 1, "%s", id);
 }
 
-void stream_init(struct stream *s) {
-    *s = (struct stream){.db = -1, .first = 1, .keep = STREAM_BLOCK};
+void repl_stream_init(struct repl_stream *s) {
+    *s = (struct repl_stream){.db = -1, .first = 1, .keep = STREAM_BLOCK};
     list_init(&s->blocks);
     rng_hex(s->id, STREAM_ID_CHARS);
 }
 
 /* ---------------------------------------------------------------- bytes in memory */
 
-static void drop_first_block(struct stream *s) {
+static void drop_first_block(struct repl_stream *s) {
     struct block *b = block_at(s->blocks.next);
 
     s->first = b->from + b->n;
@@ -39,18 +39,18 @@ static void drop_first_block(struct stream *s) {
     mem_free(b);
 }
 
-static void drop_blocks(struct stream *s) {
+static void drop_blocks(struct repl_stream *s) {
     while (!list_empty(&s->blocks)) drop_first_block(s);
     s->first = s->offset + 1;
 }
 
-void stream_release(struct stream *s) {
+void repl_stream_release(struct repl_stream *s) {
     drop_blocks(s);
     mem_free(s->notes);
     s->notes = NULL;
 }
 
-static struct block *last_block(struct stream *s) {
+static struct block *last_block(struct repl_stream *s) {
     struct block *b = list_empty(&s->blocks) ? NULL : block_at(s->blocks.prev);
 
     if (b && b->n < STREAM_BLOCK) return b;
@@ -62,7 +62,7 @@ static struct block *last_block(struct stream *s) {
     return b;
 }
 
-void stream_append(struct stream *s, struct slice bytes) {
+void repl_stream_append(struct repl_stream *s, struct slice bytes) {
     while (bytes.n > 0) {
         struct block *b = last_block(s);
         size_t room = STREAM_BLOCK - b->n, part = bytes.n < room ? bytes.n : room;
@@ -75,7 +75,7 @@ void stream_append(struct stream *s, struct slice bytes) {
     }
 }
 
-void stream_trim(struct stream *s, uint64_t needed) {
+void repl_stream_trim(struct repl_stream *s, uint64_t needed) {
     while (!list_empty(&s->blocks)) {
         const struct block *b = block_at(s->blocks.next);
         uint64_t end = b->from + b->n;
@@ -86,14 +86,15 @@ void stream_trim(struct stream *s, uint64_t needed) {
 }
 
 /* What is asked for is mostly near the end. */
-static struct block *block_of(const struct stream *s, uint64_t offset) {
+static struct block *block_of(const struct repl_stream *s, uint64_t offset) {
     struct list *at = s->blocks.prev;
 
     while (block_at(at)->from > offset) at = at->prev;
     return block_at(at);
 }
 
-int stream_peek(const struct stream *s, uint64_t from, struct iovec *iov, int max, size_t limit) {
+int repl_stream_peek(const struct repl_stream *s, uint64_t from, struct iovec *iov, int max,
+                     size_t limit) {
     struct block *b;
     int n = 0;
 
@@ -113,18 +114,18 @@ int stream_peek(const struct stream *s, uint64_t from, struct iovec *iov, int ma
 
 /* ---------------------------------------------------------------- identity */
 
-static void forget_notes(struct stream *s) {
+static void forget_notes(struct repl_stream *s) {
     s->note_first = s->nnotes = 0;
     s->safe = 0;
 }
 
-void stream_activate(struct stream *s) {
+void repl_stream_activate(struct repl_stream *s) {
     s->active = true;
     s->db = -1;
     s->first = s->offset + 1;
 }
 
-void stream_deactivate(struct stream *s) {
+void repl_stream_deactivate(struct repl_stream *s) {
     drop_blocks(s);
     forget_notes(s);
     s->active = false;
@@ -134,7 +135,7 @@ void stream_deactivate(struct stream *s) {
 }
 
 /* The newest comes first; the oldest one has to go. */
-static void insert_past(struct stream *s, size_t at, const char *id, uint64_t end) {
+static void insert_past(struct repl_stream *s, size_t at, const char *id, uint64_t end) {
     if (at >= STREAM_PASTS) return;
     if (s->npasts < STREAM_PASTS) s->npasts++;
     memmove(s->past + at + 1, s->past + at, (s->npasts - at - 1) * sizeof *s->past);
@@ -142,25 +143,25 @@ static void insert_past(struct stream *s, size_t at, const char *id, uint64_t en
     s->past[at].end = end;
 }
 
-void stream_continue_as(struct stream *s, const char *id) {
+void repl_stream_continue_as(struct repl_stream *s, const char *id) {
     if (strcmp(s->id, id) == 0) return;
     insert_past(s, 0, s->id, s->offset);
     set_id(s->id, id);
 }
 
-void stream_rename(struct stream *s) {
+void repl_stream_rename(struct repl_stream *s) {
     char id[STREAM_ID_CHARS + 1];
 
     rng_hex(id, STREAM_ID_CHARS);
-    stream_continue_as(s, id);
+    repl_stream_continue_as(s, id);
     s->db = -1;
 }
 
-void stream_add_past(struct stream *s, const char *id, uint64_t end) {
+void repl_stream_add_past(struct repl_stream *s, const char *id, uint64_t end) {
     insert_past(s, s->npasts, id, end);
 }
 
-void stream_adopt(struct stream *s, const char *id, uint64_t offset, int db) {
+void repl_stream_adopt(struct repl_stream *s, const char *id, uint64_t offset, int db) {
     drop_blocks(s);
     forget_notes(s);
     set_id(s->id, id);
@@ -171,7 +172,7 @@ void stream_adopt(struct stream *s, const char *id, uint64_t offset, int db) {
     s->active = true;
 }
 
-bool stream_is_of(const struct stream *s, const char *id, uint64_t from) {
+bool repl_stream_is_of(const struct repl_stream *s, const char *id, uint64_t from) {
     if (strcmp(id, s->id) == 0) return from <= s->offset + 1;
     for (size_t i = 0; i < s->npasts; i++)
         if (strcmp(id, s->past[i].id) == 0) return from <= s->past[i].end + 1;
@@ -180,13 +181,13 @@ bool stream_is_of(const struct stream *s, const char *id, uint64_t from) {
 
 /* ---------------------------------------------------------------- what is safe */
 
-static struct stream_note *note_at(const struct stream *s, size_t i) {
+static struct repl_note *note_at(const struct repl_stream *s, size_t i) {
     return &s->notes[(s->note_first + i) % s->notes_cap];
 }
 
-static void grow_notes(struct stream *s) {
+static void grow_notes(struct repl_stream *s) {
     size_t cap = s->notes_cap ? s->notes_cap * 2 : 64;
-    struct stream_note *v = mem_alloc(cap * sizeof *v);
+    struct repl_note *v = mem_alloc(cap * sizeof *v);
 
     for (size_t i = 0; i < s->nnotes; i++) v[i] = *note_at(s, i);
     mem_free(s->notes);
@@ -195,8 +196,8 @@ static void grow_notes(struct stream *s) {
     s->note_first = 0;
 }
 
-void stream_note_position(struct stream *s, uint64_t position) {
-    struct stream_note *last = s->nnotes ? note_at(s, s->nnotes - 1) : NULL;
+void repl_stream_note_position(struct repl_stream *s, uint64_t position) {
+    struct repl_note *last = s->nnotes ? note_at(s, s->nnotes - 1) : NULL;
 
     if (last && last->position == position) {
         last->offset = s->offset;
@@ -205,10 +206,15 @@ void stream_note_position(struct stream *s, uint64_t position) {
     if (last && last->offset == s->offset) return;
     if (s->nnotes == s->notes_cap) grow_notes(s);
     s->nnotes++;
-    *note_at(s, s->nnotes - 1) = (struct stream_note){s->offset, position};
+    *note_at(s, s->nnotes - 1) = (struct repl_note){s->offset, position};
 }
 
-uint64_t stream_safe(struct stream *s, uint64_t position) {
+void repl_stream_all_is_safe(struct repl_stream *s) {
+    s->note_first = s->nnotes = 0;
+    s->safe = s->offset;
+}
+
+uint64_t repl_stream_safe(struct repl_stream *s, uint64_t position) {
     while (s->nnotes && note_at(s, 0)->position <= position) {
         s->safe = note_at(s, 0)->offset;
         s->note_first = (s->note_first + 1) % s->notes_cap;

@@ -8,8 +8,8 @@
  * is the same history up to and including `end`.
  *
  * The bytes stand in blocks that never move, the oldest first; [first, offset] is in memory. What
- * is safe in the AOF is a second, lower limit: stream_note_position() says which position of the
- * AOF belongs to the present offset, stream_safe() how far the notes allow to go.
+ * is safe in the AOF is a second, lower limit: repl_stream_note_position() says which position of
+ * the AOF belongs to the present offset, repl_stream_safe() how far the notes allow to go.
  *
  * Knows no sessions and no files. Main thread only; nothing here fails.
  */
@@ -24,19 +24,19 @@
 
 enum { STREAM_ID_CHARS = 40, STREAM_PASTS = 8, STREAM_BLOCK = 64 * 1024 };
 
-struct stream_past {
+struct repl_past {
     char id[STREAM_ID_CHARS + 1];
     uint64_t end;
 };
 
-struct stream_note {
+struct repl_note {
     uint64_t offset, position;
 };
 
-struct stream {
+struct repl_stream {
     bool active; /* bytes are counted and kept */
     char id[STREAM_ID_CHARS + 1];
-    struct stream_past past[STREAM_PASTS]; /* the newest first */
+    struct repl_past past[STREAM_PASTS]; /* the newest first */
     size_t npasts;
     uint64_t offset;
     int db; /* that it has selected, -1: the next command needs a SELECT */
@@ -45,50 +45,55 @@ struct stream {
     uint64_t first;     /* offset of the first byte in memory; offset + 1: there is none */
     uint64_t keep;      /* repl-backlog-size: bytes that stay */
 
-    struct stream_note *notes; /* ascending; a ring */
+    struct repl_note *notes; /* ascending; a ring */
     size_t note_first, nnotes, notes_cap;
     uint64_t safe;
 };
 
 /* A new history at offset 0, not active. */
-void stream_init(struct stream *s);
-void stream_release(struct stream *s);
+void repl_stream_init(struct repl_stream *s);
+void repl_stream_release(struct repl_stream *s);
 
 /* Begins to count and keep. */
-void stream_activate(struct stream *s);
+void repl_stream_activate(struct repl_stream *s);
 
 /* Gives the bytes in memory up, and the activity. The id is a new one, without pasts. */
-void stream_deactivate(struct stream *s);
+void repl_stream_deactivate(struct repl_stream *s);
 
 /* The history goes on under a new id; the old one becomes a past up to here. */
-void stream_rename(struct stream *s);
+void repl_stream_rename(struct repl_stream *s);
 /* The same with an id that the master gave. */
-void stream_continue_as(struct stream *s, const char *id);
+void repl_stream_continue_as(struct repl_stream *s, const char *id);
 
 /* It is the history `id` at `offset` from now on (a full sync was loaded; or a start has read it);
  * nothing of it is in memory, and there are no pasts. */
-void stream_adopt(struct stream *s, const char *id, uint64_t offset, int db);
-void stream_add_past(struct stream *s, const char *id, uint64_t end); /* older than those there */
+void repl_stream_adopt(struct repl_stream *s, const char *id, uint64_t offset, int db);
+void repl_stream_add_past(struct repl_stream *s, const char *id,
+                          uint64_t end); /* older than those there */
 
 /* Appends bytes of which the last command is for `db` (-1: says nothing of it). */
-void stream_append(struct stream *s, struct slice bytes);
+void repl_stream_append(struct repl_stream *s, struct slice bytes);
 
 /* Frees blocks before `needed` that `keep` does not hold. */
-void stream_trim(struct stream *s, uint64_t needed);
+void repl_stream_trim(struct repl_stream *s, uint64_t needed);
 
 /* The bytes from `from` on (first <= from <= offset), `limit` at the most, as they lie; how many
  * entries of `iov` are filled. */
-int stream_peek(const struct stream *s, uint64_t from, struct iovec *iov, int max, size_t limit);
+int repl_stream_peek(const struct repl_stream *s, uint64_t from, struct iovec *iov, int max,
+                     size_t limit);
 
 /* Whether this server's history is that of `id`, as far as the bytes before `from`. */
-bool stream_is_of(const struct stream *s, const char *id, uint64_t from);
+bool repl_stream_is_of(const struct repl_stream *s, const char *id, uint64_t from);
 
 /* The present offset is safe once the AOF is at `position`. */
-void stream_note_position(struct stream *s, uint64_t position);
+void repl_stream_note_position(struct repl_stream *s, uint64_t position);
 /* The offset up to which everything is safe, if the AOF is at `position`. */
-uint64_t stream_safe(struct stream *s, uint64_t position);
+uint64_t repl_stream_safe(struct repl_stream *s, uint64_t position);
 
-static inline uint64_t stream_held(const struct stream *s) {
+/* There is no AOF that it has to wait for. */
+void repl_stream_all_is_safe(struct repl_stream *s);
+
+static inline uint64_t repl_stream_held(const struct repl_stream *s) {
     return s->offset + 1 - s->first;
 }
 

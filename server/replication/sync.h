@@ -31,7 +31,9 @@ struct snapshot {
 
 struct syncs {
     struct child child;
-    struct snapshot *at_work;               /* the child's */
+    struct snapshot *at_work; /* the child's */
+    bool given_up;            /* the child is killed: nothing wants its file any more */
+    uint64_t keys_at_fork;
     uint64_t full, partial_ok, partial_err; /* for INFO */
 };
 

@@ -213,6 +213,19 @@ int io_create_private(int dirfd, const char *name, struct err *e) {
     return fd;
 }
 
+int io_create_unnamed(int dirfd, struct err *e) {
+    char name[40];
+    int fd;
+
+    snprintf(name, sizeof name, "temp-unnamed-%d.tmp", (int)getpid());
+    fd = io_create(dirfd, name, e);
+    if (fd >= 0 && io_unlink(dirfd, name, e) < 0) {
+        io_close(fd);
+        return -1;
+    }
+    return fd;
+}
+
 static int open_own(int dirfd, const char *name, int flags, struct err *e) {
     int fd = open_file(dirfd, name, flags, e);
 

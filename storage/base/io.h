@@ -64,8 +64,9 @@ struct io_stat {
 /* Each returns a descriptor for io_close(), or -1. */
 int io_create_private(int dirfd, const char *name, struct err *e); /* new; its owner's only */
 int io_create(int dirfd, const char *name, struct err *e);         /* empty; for writing */
-int io_open_append(int dirfd, const char *name, struct err *e);    /* made if it is not there */
-int io_open_write(int dirfd, const char *name, struct err *e);     /* at offsets; it is there */
+int io_create_unnamed(int dirfd, struct err *e);                /* goes with its last descriptor */
+int io_open_append(int dirfd, const char *name, struct err *e); /* made if it is not there */
+int io_open_write(int dirfd, const char *name, struct err *e);  /* at offsets; it is there */
 int io_open_read(int dirfd, const char *name, struct err *e);
 
 /* Another open file of the same file, not in append mode: the kernel tells a failed sync to each of

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/replication/replicas.h"
+
+#include "conf/conf.h"
+#include "server/exec/blocking.h"
+#include "server/replication/log_reader.h"
+#include "server/replication/replication.h"
+#include "storage/base/check.h"
+#include "storage/base/log.h"
+#include "storage/base/mem.h"
+
+enum {
+    FEED_BYTES = 256 * 1024, /* in a replica's output at a time */
+    FEED_IOV = 16,
+    LAG_IN_MEMORY = 16 * 1024 * 1024, /* with the AOF on: what lies further back is read from it */
+};
+
+static const char *const names[REPLICA_STATES] = {[REPLICA_NEW] = "new",
+                                                  [REPLICA_WAIT] = "wait_bgsave",
+                                                  [REPLICA_SENDING] = "send_bulk",
+                                                  [REPLICA_TAIL] = "send_bulk",
+                                                  [REPLICA_ONLINE] = "online"};
+
+static const unsigned next_states[REPLICA_STATES] = {
+    [REPLICA_NEW] = 1u << REPLICA_WAIT | 1u << REPLICA_ONLINE,
+    [REPLICA_WAIT] = 1u << REPLICA_SENDING,
+    [REPLICA_SENDING] = 1u << REPLICA_TAIL | 1u << REPLICA_ONLINE,
+    [REPLICA_TAIL] = 1u << REPLICA_ONLINE,
+};
+
+/* ---------------------------------------------------------------- one of them */
+
+static struct replication *replication_of(const struct replica *p) {
+    return p->s->e->replication;
+}
+
+struct replica *replica_of(struct session *s) {
+    struct replica *p = s->replica;
+
+    if (p) return p;
+    p = mem_calloc(sizeof *p);
+    p->s = s;
+    list_init(&p->link);
+    p->heard_us = clock_mono_us();
+    s->replica = p;
+    return p;
+}
+
+void replica_enter(struct replica *p, enum replica_state to) {
+    struct replicas *all = &replication_of(p)->replicas;
+
+    CHECK(next_states[p->state] & (1u << to));
+    if (p->state == REPLICA_NEW) {
+        list_append(&all->all, &p->link);
+        all->n++;
+        all->emptied_us = 0;
+        p->s->flags |= SESSION_REPLICA;
+    }
+    p->heard_us = clock_mono_us();
+    p->state = to;
+}
+
+void replica_end(struct session *s) {
+    struct replica *p = s->replica;
+    struct replication *r;
+
+    if (!p) return;
+    r = replication_of(p);
+    sync_forget(r, p);
+    read_ahead_stop(p->log);
+    if (p->state != REPLICA_NEW) {
+        char ip[64];
+        int port;
+
+        replica_address(p, ip, sizeof ip, &port);
+        log_notice("Connection with replica %s:%d lost.", ip, port);
+        list_remove(&p->link);
+        r->replicas.n--;
+        if (r->replicas.n == 0) r->replicas.emptied_us = clock_mono_us();
+    }
+    s->replica = NULL;
+    mem_free(p);
+}
+
+const char *replica_state_name(const struct replica *p) {
+    return names[p->state];
+}
+
+void replica_address(const struct replica *p, char *ip, size_t size, int *port) {
+    struct session_wire wire;
+    char *colon;
+
+    *port = p->port;
+    if (p->ip[0]) {
+        snprintf(ip, size, "%s", p->ip);
+        return;
+    }
+    p->s->ops->describe(p->s, &wire);
+    colon = strrchr(wire.addr, ':');
+    if (colon) *colon = '\0';
+    snprintf(ip, size, "%s", wire.addr[0] == '[' ? strtok(wire.addr + 1, "]") : wire.addr);
+}
+
+static void close_replica(struct replica *p, const char *why) {
+    char ip[64];
+    int port;
+
+    replica_address(p, ip, sizeof ip, &port);
+    log_warning("Disconnecting replica %s:%d: %s", ip, port, why);
+    p->s->ops->close(p->s, false);
+}
+
+/* ---------------------------------------------------------------- feeding */
+
+/* The last byte of the stream that a replica may see. */
+static uint64_t feed_limit(struct replication *r) {
+    enum aof_level level = aof_current_level(r->e->aof);
+
+    if (level == AOF_LEVEL_NONE) return r->stream.offset;
+    return repl_stream_safe(&r->stream, aof_safe(r->e->aof, level));
+}
+
+static size_t room_of(const struct replica *p) {
+    size_t pending = out_pending(&p->s->out);
+
+    return pending < FEED_BYTES ? FEED_BYTES - pending : 0;
+}
+
+static void feed_from_memory(const struct replication *r, struct replica *p, uint64_t limit) {
+    struct iovec iov[FEED_IOV];
+    size_t room = room_of(p), left = (size_t)(limit + 1 - p->next);
+    int n = repl_stream_peek(&r->stream, p->next, iov, FEED_IOV, left < room ? left : room);
+
+    for (int i = 0; i < n; i++) {
+        out_append(&p->s->out, iov[i].iov_base, iov[i].iov_len);
+        p->next += iov[i].iov_len;
+    }
+    if (n) p->s->ops->wake(p->s);
+}
+
+static void feed_online(struct replication *r, struct replica *p, uint64_t limit) {
+    if (p->next > limit || room_of(p) == 0) return;
+    if (p->next < r->stream.first || p->log) {
+        if (!log_feed(r, p)) close_replica(p, "what it needs is not in the backlog any more");
+        return;
+    }
+    feed_from_memory(r, p, limit);
+}
+
+static bool wants_stream(const struct replica *p) {
+    return p->state == REPLICA_ONLINE && p->s->state != SESSION_CLOSING;
+}
+
+/* The oldest byte that some replica still has to get. */
+static uint64_t oldest_needed(const struct replication *r) {
+    uint64_t oldest = r->stream.offset + 1;
+
+    if (r->syncs.at_work) oldest = r->syncs.at_work->offset + 1;
+    list_each (it, &r->replicas.all) {
+        const struct replica *p = list_entry(it, struct replica, link);
+
+        if (p->state >= REPLICA_SENDING && p->next < oldest) oldest = p->next;
+    }
+    return oldest;
+}
+
+static void trim(struct replication *r) {
+    uint64_t needed = oldest_needed(r), end = r->stream.offset + 1;
+
+    if (log_can_serve(r) && end - needed > LAG_IN_MEMORY) needed = end - LAG_IN_MEMORY;
+    r->stream.keep = (uint64_t)r->e->v->repl_backlog_size;
+    repl_stream_trim(&r->stream, needed);
+}
+
+void replicas_feed(struct replication *r) {
+    uint64_t limit;
+
+    if (!r->stream.active) return;
+    if (aof_current_level(r->e->aof) == AOF_LEVEL_NONE)
+        repl_stream_all_is_safe(&r->stream);
+    else
+        repl_stream_note_position(&r->stream, aof_appended(r->e->aof));
+    limit = feed_limit(r);
+    list_each_safe (it, next, &r->replicas.all) {
+        struct replica *p = list_entry(it, struct replica, link);
+
+        if (p->state == REPLICA_SENDING) sync_feed(r, p);
+        if (wants_stream(p)) feed_online(r, p, limit);
+    }
+    trim(r);
+}
+
+bool replicas_are_behind(struct replication *r) {
+    uint64_t limit;
+
+    if (r->replicas.n == 0) return false;
+    limit = feed_limit(r);
+    list_each (it, &r->replicas.all) {
+        const struct replica *p = list_entry(it, struct replica, link);
+
+        if (p->s->state == SESSION_CLOSING || out_pending(&p->s->out) > 0) continue;
+        if (p->file && read_ahead_is_ready(p->file)) return true;
+        if (wants_stream(p) && !p->log && p->next <= limit) return true;
+        if (p->log && read_ahead_is_ready(p->log)) return true;
+    }
+    return false;
+}
+
+/* ---------------------------------------------------------------- once a second */
+
+static void ping(struct replication *r) {
+    uint64_t now = clock_mono_us(), period = (uint64_t)r->e->v->repl_ping_replica_period * 1000000;
+
+    if (r->e->role.is_replica || now - r->replicas.pinged_us < period) return;
+    r->replicas.pinged_us = now;
+    if (r->replicas.n == 0 || failover_waits(r)) return;
+    propagate_stream(&r->e->propagation, UNIT_STREAM, SLICE("*1\r\n$4\r\nPING\r\n"), -1, -1);
+}
+
+/* The stream has not begun, so these bytes do not count. */
+static void keep_waiting_alive(struct replica *p) {
+    bool waits = p->state == REPLICA_WAIT || (p->state == REPLICA_SENDING && !p->file);
+
+    if (!waits || p->s->state == SESSION_CLOSING) return;
+    out_append(&p->s->out, "\n", 1);
+    p->s->ops->wake(p->s);
+}
+
+static bool is_over_limit(const struct replication *r, struct replica *p) {
+    const struct conf_output_limit *l = &r->e->v->client_output_buffer_limit.of[CONF_CLASS_REPLICA];
+    uint64_t held = out_pending(&p->s->out), now = clock_mono_us();
+    uint64_t hard = l->hard_bytes, keep = (uint64_t)r->e->v->repl_backlog_size;
+
+    if (p->state < REPLICA_SENDING || p->log) return false;
+    if (p->next <= r->stream.offset && p->next >= r->stream.first)
+        held += r->stream.offset + 1 - p->next;
+    if (log_can_serve(r)) held = out_pending(&p->s->out);
+    if (hard && hard < keep) hard = keep;
+    if (hard && held > hard) return true;
+    if (!l->soft_bytes || held <= (l->soft_bytes < keep ? keep : l->soft_bytes)) {
+        p->over_since_us = 0;
+        return false;
+    }
+    if (!p->over_since_us) p->over_since_us = now;
+    return now - p->over_since_us > (uint64_t)l->soft_seconds * 1000000;
+}
+
+static void look_after(struct replication *r, struct replica *p) {
+    uint64_t silent_us = clock_mono_us() - p->heard_us;
+
+    if (p->s->state == SESSION_CLOSING) return;
+    keep_waiting_alive(p);
+    if (is_over_limit(r, p)) {
+        r->e->stats.output_limit_closes++;
+        close_replica(p, "client-output-buffer-limit, scheduled to be closed ASAP for overcoming "
+                         "of output buffer limits.");
+    } else if (p->state >= REPLICA_SENDING && !p->plain_sync &&
+               silent_us > (uint64_t)r->e->v->repl_timeout * 1000000) {
+        close_replica(p, p->state == REPLICA_ONLINE ? "timedout replica (streaming sync)"
+                                                    : "timedout replica (full sync)");
+    }
+}
+
+/* A master without replicas gives its backlog up. */
+static void give_up_backlog(struct replication *r) {
+    uint64_t ttl = (uint64_t)r->e->v->repl_backlog_ttl * 1000000;
+
+    if (!r->stream.active || r->e->role.is_replica || r->replicas.n || !r->replicas.emptied_us)
+        return;
+    if (!ttl || clock_mono_us() - r->replicas.emptied_us < ttl) return;
+    log_notice("Replication backlog freed after %lld seconds without connected replicas.",
+               (long long)r->e->v->repl_backlog_ttl);
+    replication_end_stream(r);
+}
+
+void replicas_cron(struct replication *r) {
+    ping(r);
+    list_each_safe (it, next, &r->replicas.all) look_after(r, list_entry(it, struct replica, link));
+    replicas_count_good(r);
+    give_up_backlog(r);
+}
+
+void replicas_drop_all(struct replication *r) {
+    list_each_safe (it, next, &r->replicas.all) {
+        struct replica *p = list_entry(it, struct replica, link);
+
+        if (p->s->state != SESSION_CLOSING) p->s->ops->close(p->s, false);
+    }
+}
+
+/* ---------------------------------------------------------------- counting */
+
+static bool is_online(const struct replica *p) {
+    return p->state == REPLICA_ONLINE && p->s->state != SESSION_CLOSING;
+}
+
+size_t replicas_at(const struct replication *r, uint64_t offset) {
+    size_t n = 0;
+
+    list_each (it, &r->replicas.all) {
+        const struct replica *p = list_entry(it, struct replica, link);
+
+        n += is_online(p) && p->acked >= offset;
+    }
+    return n;
+}
+
+size_t replicas_synced(const struct replication *r, uint64_t offset) {
+    size_t n = 0;
+
+    list_each (it, &r->replicas.all) {
+        const struct replica *p = list_entry(it, struct replica, link);
+
+        n += is_online(p) && p->says_synced && p->synced >= offset;
+    }
+    return n;
+}
+
+size_t replicas_count_good(struct replication *r) {
+    uint64_t now = clock_mono_us(), most = (uint64_t)r->e->v->min_replicas_max_lag * 1000000;
+    size_t good = 0;
+
+    list_each (it, &r->replicas.all) {
+        const struct replica *p = list_entry(it, struct replica, link);
+
+        good += is_online(p) && now - p->heard_us < most + 1000000;
+    }
+    r->e->role.few_replicas = r->e->v->min_replicas_to_write > 0 && most > 0 &&
+                              good < (size_t)r->e->v->min_replicas_to_write;
+    return good;
+}

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/replication/sync.h"
+
+#include "conf/conf.h"
+#include "persistence/rdb.h"
+#include "server/exec/latency.h"
+#include "server/exec/snapshot.h"
+#include "server/replication/replication.h"
+#include "storage/base/check.h"
+#include "storage/base/clock.h"
+#include "storage/base/io.h"
+#include "storage/base/log.h"
+#include "storage/base/mem.h"
+#include "storage/base/rng.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { SILENCE_US = 120 * 1000000 }; /* a child that reports nothing for so long is killed */
+
+/* ---------------------------------------------------------------- a snapshot */
+
+static void snapshot_drop(struct snapshot *s) {
+    if (atomic_fetch_sub(&s->refs, 1) > 1) return;
+    io_close(s->fd);
+    mem_free(s);
+}
+
+static struct snapshot *snapshot_new(enum snapshot_content content, uint64_t offset,
+                                     struct err *e) {
+    int dirfd = io_open_dir(".", false, e);
+    int fd = dirfd < 0 ? -1 : io_create_unnamed(dirfd, e);
+    struct snapshot *s;
+
+    if (dirfd >= 0) io_close(dirfd);
+    if (fd < 0) return NULL;
+    s = mem_calloc(sizeof *s);
+    atomic_init(&s->refs, 1);
+    s->fd = fd;
+    s->content = content;
+    s->offset = offset;
+    rng_hex(s->mark, SNAPSHOT_MARK_CHARS);
+    return s;
+}
+
+/* ---------------------------------------------------------------- the child */
+
+struct work {
+    struct replication *r;
+    const struct snapshot *snapshot;
+    int report_fd;
+    uint64_t reported_us;
+};
+
+static int report(void *arg, uint64_t keys_done, struct err *e) {
+    struct work *w = arg;
+    uint64_t now = clock_real_ns() / 1000;
+    struct child_progress p = {.keys_done = keys_done};
+
+    (void)e;
+    if (now - w->reported_us < 1000000) return 0;
+    w->reported_us = now;
+    p.cow_bytes = child_private_dirty();
+    child_report(w->report_fd, &p);
+    return 0;
+}
+
+static int run_child(void *arg, int report_fd) {
+    struct work *w = arg;
+    struct engine *e = w->r->e;
+    struct keyspace part = e->ks;
+    struct rdb_save o = snapshot_save(e);
+    struct err err;
+
+    w->report_fd = report_fd;
+    if (w->r->app.in_child) w->r->app.in_child(w->r->app.arg);
+    if (w->snapshot->content != SNAPSHOT_ALL) part.ndbs = 0;
+    if (w->snapshot->content == SNAPSHOT_NOTHING) part.libraries = NULL;
+    o.ks = &part;
+    o.incremental_fsync = false;
+    o.progress = report;
+    o.arg = w;
+    if (rdb_write(&o, w->snapshot->fd, NULL, &err) == 0) return 0;
+    child_fail(report_fd, &err);
+    return 1;
+}
+
+/* ---------------------------------------------------------------- the reading thread */
+
+struct file_reader {
+    struct snapshot *snapshot;
+    off_t at;
+    bool marks; /* the length was not said: the mark follows the last byte */
+};
+
+static enum read_ahead_result read_file(void *arg, struct bytes *out, struct err *e) {
+    struct file_reader *f = arg;
+    bool whole = atomic_load(&f->snapshot->whole);
+    ssize_t n =
+        io_read_at(f->snapshot->fd, bytes_room(out, READ_AHEAD_BYTES), READ_AHEAD_BYTES, f->at, e);
+
+    if (n < 0) return READ_AHEAD_FAILED;
+    out->n += (size_t)n;
+    f->at += n;
+    if (n > 0) return READ_AHEAD_SOME;
+    if (atomic_load(&f->snapshot->failed)) {
+        err_set(e, EIO, "the snapshot failed");
+        return READ_AHEAD_FAILED;
+    }
+    if (!whole) return READ_AHEAD_LATER;
+    if (!f->marks) return READ_AHEAD_END;
+    f->marks = false;
+    bytes_append(out, f->snapshot->mark, SNAPSHOT_MARK_CHARS);
+    return READ_AHEAD_SOME;
+}
+
+static void release_reader(void *arg) {
+    struct file_reader *f = arg;
+
+    snapshot_drop(f->snapshot);
+    mem_free(f);
+}
+
+static bool start_reader(struct replication *r, struct replica *p, bool marks, struct err *e) {
+    struct file_reader *f = mem_calloc(sizeof *f);
+    struct read_ahead_ops ops = {.read = read_file,
+                                 .wake = r->app.wake,
+                                 .release = release_reader,
+                                 .arg = f,
+                                 .wake_arg = r->app.arg};
+
+    atomic_fetch_add(&p->snapshot->refs, 1);
+    *f = (struct file_reader){p->snapshot, 0, marks};
+    p->file = read_ahead_start("repl-sync", &ops, e);
+    if (!p->file) release_reader(f);
+    return p->file != NULL;
+}
+
+/* ---------------------------------------------------------------- sending */
+
+static void fail(struct replica *p, const char *why) {
+    log_warning("Full sync with a replica failed: %s", why);
+    p->s->ops->close(p->s, false);
+}
+
+static bool sends_open_end(const struct replication *r, const struct replica *p) {
+    return p->capa & REPLICA_CAPA_EOF && (r->e->v->repl_diskless_sync || p->snapshot->content);
+}
+
+/* Sends the head of the file once it can be said, and begins to read. */
+static void begin_file(struct replication *r, struct replica *p) {
+    bool open_end = sends_open_end(r, p);
+    char head[80];
+    struct err e;
+    int n;
+
+    if (!open_end && !atomic_load(&p->snapshot->whole)) return;
+    if (open_end)
+        n = snprintf(head, sizeof head, "$EOF:%s\r\n", p->snapshot->mark);
+    else
+        n = snprintf(head, sizeof head, "$%lld\r\n", (long long)io_size(p->snapshot->fd, &e));
+    if (!start_reader(r, p, open_end, &e)) {
+        fail(p, e.text);
+        return;
+    }
+    p->open_end = open_end;
+    out_append(&p->s->out, head, (size_t)n);
+    p->s->ops->wake(p->s);
+}
+
+/* The snapshot that the replica is going to get is known, and so is its place in the stream. */
+static void begin_sending(struct replication *r, struct replica *p, struct snapshot *s) {
+    char line[STREAM_ID_CHARS + 40];
+    int n = snprintf(line, sizeof line, "+FULLRESYNC %s %llu\r\n", r->stream.id,
+                     (unsigned long long)s->offset);
+
+    atomic_fetch_add(&s->refs, 1);
+    p->snapshot = s;
+    p->next = s->offset + 1;
+    p->acked = 0;
+    replica_enter(p, REPLICA_SENDING);
+    if (!p->plain_sync) out_append(&p->s->out, line, (size_t)n);
+    p->s->ops->wake(p->s);
+    begin_file(r, p);
+}
+
+static void end_file(struct replica *p) {
+    char ip[64];
+    int port;
+
+    read_ahead_stop(p->file);
+    p->file = NULL;
+    snapshot_drop(p->snapshot);
+    p->snapshot = NULL;
+    if (p->rdb_only) {
+        p->s->ops->close(p->s, true);
+        return;
+    }
+    replica_address(p, ip, sizeof ip, &port);
+    log_notice("Synchronization with replica %s:%d succeeded", ip, port);
+    replica_enter(p, p->open_end ? REPLICA_TAIL : REPLICA_ONLINE);
+}
+
+enum { OUTPUT_MAX = 512 * 1024 };
+
+void sync_feed(struct replication *r, struct replica *p) {
+    struct bytes chunk = {0};
+    struct err e;
+
+    if (p->s->state == SESSION_CLOSING) return;
+    if (!p->file) begin_file(r, p);
+    while (p->file && out_pending(&p->s->out) < OUTPUT_MAX) {
+        switch (read_ahead_take(p->file, &chunk, &e)) {
+        case READ_AHEAD_SOME:
+            p->heard_us = clock_mono_us();
+            out_give(&p->s->out, &chunk);
+            p->s->ops->wake(p->s);
+            break;
+        case READ_AHEAD_LATER: return;
+        case READ_AHEAD_END: end_file(p); return;
+        case READ_AHEAD_FAILED: fail(p, e.text); return;
+        }
+    }
+}
+
+void sync_forget(struct replication *r, struct replica *p) {
+    (void)r;
+    read_ahead_stop(p->file);
+    p->file = NULL;
+    if (p->snapshot) snapshot_drop(p->snapshot);
+    p->snapshot = NULL;
+}
+
+/* ---------------------------------------------------------------- which child, and when */
+
+static enum snapshot_content content_of(const struct replica *p) {
+    if (p->no_data) return SNAPSHOT_NOTHING;
+    return p->functions_only ? SNAPSHOT_FUNCTIONS : SNAPSHOT_ALL;
+}
+
+static bool is_waiting(const struct replica *p) {
+    return p->state == REPLICA_WAIT && p->s->state != SESSION_CLOSING;
+}
+
+static struct replica *first_waiting(const struct replication *r) {
+    list_each (it, &r->replicas.all) {
+        struct replica *p = list_entry(it, struct replica, link);
+
+        if (is_waiting(p)) return p;
+    }
+    return NULL;
+}
+
+/* Whoever waits for what this snapshot holds is sent it. */
+static void serve_waiting(struct replication *r, struct snapshot *s) {
+    list_each_safe (it, next, &r->replicas.all) {
+        struct replica *p = list_entry(it, struct replica, link);
+
+        if (is_waiting(p) && content_of(p) == s->content) begin_sending(r, p, s);
+    }
+}
+
+static void refuse_waiting(struct replication *r) {
+    list_each_safe (it, next, &r->replicas.all) {
+        struct replica *p = list_entry(it, struct replica, link);
+
+        if (!is_waiting(p)) continue;
+        out_append(&p->s->out, "-BGSAVE failed, replication can't continue\r\n", 44);
+        p->s->ops->close(p->s, true);
+    }
+}
+
+static void start_child(struct replication *r, enum snapshot_content content) {
+    struct syncs *y = &r->syncs;
+    struct err e;
+    struct snapshot *s;
+    struct work w = {.r = r};
+
+    r->stream.db = -1; /* the first command after the snapshot selects its database */
+    s = snapshot_new(content, r->stream.offset, &e);
+    w.snapshot = s;
+    if (!s || child_start(&y->child, run_child, &w, &e) < 0) {
+        log_warning("Can't save in background: %s", e.text);
+        if (s) snapshot_drop(s);
+        refuse_waiting(r);
+        return;
+    }
+    latency_note(r->e, "fork", y->child.fork_us);
+    r->e->stats.forks++;
+    r->e->stats.last_fork_us = y->child.fork_us;
+    log_notice("Background RDB transfer started by pid %d", (int)y->child.pid);
+    y->at_work = s;
+    y->keys_at_fork = keyspace_count(&r->e->ks);
+    serve_waiting(r, s);
+}
+
+static bool is_used(const struct replication *r, const struct snapshot *s) {
+    list_each (it, &r->replicas.all) {
+        const struct replica *p = list_entry(it, struct replica, link);
+
+        if (p->snapshot == s && p->s->state != SESSION_CLOSING) return true;
+    }
+    return false;
+}
+
+static void end_child(struct replication *r, int status) {
+    struct syncs *y = &r->syncs;
+    bool ok = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+
+    if (ok)
+        log_notice("Background RDB transfer terminated with success");
+    else if (WIFSIGNALED(status))
+        log_warning("Background transfer terminated by signal %d", WTERMSIG(status));
+    else
+        log_warning("Background transfer error: %s", y->child.error.text);
+    atomic_store(ok ? &y->at_work->whole : &y->at_work->failed, true);
+    if (!ok && y->at_work->content == SNAPSHOT_ALL && !y->given_up) r->e->saver.last_ok = false;
+    y->given_up = false;
+    snapshot_drop(y->at_work);
+    y->at_work = NULL;
+}
+
+/* A child that no replica wants any more, or that has hung, is killed. */
+static void watch_child(struct replication *r) {
+    struct syncs *y = &r->syncs;
+    int status;
+
+    child_poll(&y->child);
+    if (child_reap(&y->child, &status) == 1) {
+        end_child(r, status);
+    } else if (!y->given_up && !is_used(r, y->at_work)) {
+        log_notice("Killing the child of a full sync: no replica waits for it any more");
+        y->given_up = true;
+        child_kill(&y->child, SIGKILL);
+    } else if (clock_mono_us() - y->child.heard_us > SILENCE_US) {
+        child_kill(&y->child, SIGKILL);
+    }
+}
+
+void sync_step(struct replication *r) {
+    struct syncs *y = &r->syncs;
+    const struct replica *p;
+
+    if (y->at_work) watch_child(r);
+    p = first_waiting(r);
+    if (!p) return;
+    if (y->at_work && !y->given_up) serve_waiting(r, y->at_work);
+    p = first_waiting(r);
+    if (!p || y->at_work || !r->app.may_fork || !r->app.may_fork(r->app.arg)) return;
+    start_child(r, content_of(p));
+}
+
+void sync_wanted(struct replication *r, struct replica *p) {
+    replica_enter(p, REPLICA_WAIT);
+    r->app.wake(r->app.arg); /* the child is forked between commands */
+}
+
+void sync_release(struct replication *r) {
+    int status;
+
+    if (!r->syncs.at_work) return;
+    child_kill(&r->syncs.child, SIGKILL);
+    for (int i = 0; i < 1000 && child_reap(&r->syncs.child, &status) != 1; i++) usleep(1000);
+    snapshot_drop(r->syncs.at_work);
+    r->syncs.at_work = NULL;
+}
