@@ -18,8 +18,8 @@
 enum { READ_LARGE_MAX = 1024 * 1024 /* at once, where a large argument is known to come */ };
 
 static const unsigned next_states[CONN_STATES] = {
-    [CONN_IDLE] = 1u << CONN_CONNECTING | 1u << CONN_HANDSHAKE | 1u << CONN_TO_FLUSH |
-                  1u << CONN_DEAD,
+    [CONN_IDLE] =
+        1u << CONN_CONNECTING | 1u << CONN_HANDSHAKE | 1u << CONN_TO_FLUSH | 1u << CONN_DEAD,
     [CONN_CONNECTING] = 1u << CONN_IDLE | 1u << CONN_HANDSHAKE | 1u << CONN_DEAD,
     [CONN_HANDSHAKE] = 1u << CONN_IDLE | 1u << CONN_DEAD,
     [CONN_TO_FLUSH] =

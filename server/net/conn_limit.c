@@ -77,7 +77,9 @@ static struct conn *largest(struct net *n) {
     struct conn *c, *most = NULL;
 
     while ((c = next_conn(n, &it)))
-        if (!(c->s.flags & SESSION_NO_EVICT) && !conn_is_link(c) && (!most || c->counted > most->counted)) most = c;
+        if (!(c->s.flags & SESSION_NO_EVICT) && !conn_is_link(c) &&
+            (!most || c->counted > most->counted))
+            most = c;
     return most;
 }
 

@@ -46,8 +46,7 @@ static void tune(const struct net *n, int fd) {
     int off = 0;
 
     conn_tune_tcp(n, fd);
-    if (n->v->repl_disable_tcp_nodelay)
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &off, sizeof off);
+    if (n->v->repl_disable_tcp_nodelay) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &off, sizeof off);
     if (id) setsockopt(fd, SOL_SOCKET, SO_MARK, &id, sizeof id);
 }
 

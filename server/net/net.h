@@ -26,6 +26,9 @@ enum {
     NET_READ_BYTES = 64 * 1024, /* of the shared buffer */
 };
 
+struct session;
+struct session_source;
+
 struct net {
     struct loop *loop;
     struct engine *e;
@@ -57,7 +60,7 @@ struct net {
     uint64_t clients_bytes; /* what connections hold; counted while maxmemory-clients is set */
     int64_t clients_limit;  /* maxmemory-clients as it was when the count began */
     struct session *cron_at;
-    size_t nbegun; /* sessions of connections that this server began */
+    size_t nbegun;            /* sessions of connections that this server began */
     uint64_t max_in, max_out; /* largest seen recently, for INFO clients */
     char unix_path[108];
 };
@@ -97,8 +100,8 @@ void net_close_all(struct net *n, int deadline_ms);
 
 void net_release(struct net *n);
 
-/* Begins a TCP connection to a numeric address, over TLS if tls-replication says so. The session has
- * SESSION_MASTER; `source` is told what becomes of it. NULL: it failed at once. */
+/* Begins a TCP connection to a numeric address, over TLS if tls-replication says so. The session
+ * has SESSION_MASTER; `source` is told what becomes of it. NULL: it failed at once. */
 struct session *net_connect(struct net *n, const char *ip, int port,
                             const struct session_source *source, void *source_arg, struct err *e);
 

@@ -8,11 +8,6 @@
 #include "storage/base/thread.h"
 
 #include <errno.h>
-#include <stdatomic.h>
-#include <stdio.h>
-#include <unistd.h>
-
-enum { NAME_CHARS = 64 };
 
 struct link_data {
     char *dir;
@@ -57,16 +52,10 @@ static void release(struct link_data *d) {
 }
 
 static int open_file(struct link_data *d, struct err *e) {
-    static atomic_uint files;
-    char name[NAME_CHARS];
     int dirfd = io_open_dir(d->dir, false, e);
 
     if (dirfd < 0) return -1;
-    snprintf(name, sizeof name, "temp-sync-%d.%u.rdb", (int)getpid(),
-             atomic_fetch_add(&files, 1));
-    io_unlink(dirfd, name, NULL);
-    d->fd = io_create(dirfd, name, e);
-    if (d->fd >= 0) io_unlink(dirfd, name, NULL);
+    d->fd = io_create_unnamed(dirfd, e);
     io_close(dirfd);
     return d->fd < 0 ? -1 : 0;
 }

@@ -76,6 +76,7 @@ void replication_end_stream(struct replication *r) {
 void replication_register(struct command_registry *r) {
     command_registry_add(r, psync_commands);
     command_registry_add(r, wait_commands);
+    command_registry_add(r, role_commands);
     command_registry_add(r, failover_commands);
 }
 
@@ -94,6 +95,7 @@ struct replication *replication_new(struct engine *e, const struct replication_a
 }
 
 void replication_start(struct replication *r) {
+    role_start(r);
     replicas_count_good(r);
 }
 
@@ -119,6 +121,7 @@ void replication_speak(struct replication *r) {
 
 void replication_before_wait(struct replication *r) {
     if (r->replicas.n) sync_step(r);
+    link_step(r);
     replicas_feed(r);
 }
 
@@ -128,6 +131,7 @@ bool replication_goes_on(struct replication *r) {
 
 void replication_on_wake(struct replication *r) {
     sync_step(r);
+    link_step(r);
 }
 
 void replication_cron(struct replication *r) {
