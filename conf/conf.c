@@ -65,6 +65,13 @@ const char *conf_path(const struct conf *c) {
     return c->path;
 }
 
+void conf_set_replicaof(struct conf *c, const char *host, int port) {
+    char *copy = host ? mem_strdup(host) : NULL;
+
+    mem_free((char *)c->values.replicaof.host);
+    c->values.replicaof = (struct conf_replicaof){copy, copy ? port : 0};
+}
+
 void conf_set_bound_port(struct conf *c, int port) {
     c->values.port = port;
 }

@@ -197,6 +197,9 @@ void conf_report_error(const struct conf *c, FILE *out);
 /* Absolute path of the configuration file, or NULL. */
 const char *conf_path(const struct conf *c);
 
+/* REPLICAOF: CONFIG GET and REWRITE give this master from now on; NULL: none. */
+void conf_set_replicaof(struct conf *c, const char *host, int port);
+
 /* Sets the port that the operating system gave for `port auto`. */
 void conf_set_bound_port(struct conf *c, int port);
 

@@ -163,7 +163,7 @@ static void begin_loading(struct app *a) {
 }
 
 /* AOF parameters that were set while data was loaded take effect now. */
-static void take_aof_options(struct app *a) {
+void app_take_aof_options(struct app *a) {
     struct aof_options o = app_aof_options(a->v);
 
     aof_set_options(a->aof, &o);
@@ -172,7 +172,7 @@ static void take_aof_options(struct app *a) {
 static void end_loading(struct app *a) {
     engine_replay_end(&a->engine);
     a->engine.loading = false;
-    take_aof_options(a);
+    app_take_aof_options(a);
 }
 
 /* --recover-to: only what was logged up to then is loaded. */
@@ -267,7 +267,7 @@ static int load_snapshot(struct app *a) {
     a->engine.loading_began_ms = clock_wall_ms();
     rc = on_load_rdb(a, fd, false, &end, &e);
     a->engine.loading = false;
-    take_aof_options(a);
+    app_take_aof_options(a);
     close(fd);
     if (rc < 0) {
         log_warning("%s", e.text);

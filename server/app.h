@@ -73,6 +73,8 @@ void app_wire(struct app *a);
 
 /* What listens where, for INFO and the process title. */
 void app_describe_listeners(struct app *a);
+/* AOF parameters that were set while data was loaded take effect now. */
+void app_take_aof_options(struct app *a);
 struct aof_options app_aof_options(const struct conf_values *v);
 
 #endif

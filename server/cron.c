@@ -23,6 +23,7 @@ static void save_if_due(struct app *a) {
     uint64_t changes = a->engine.dirty - s->saved_changes;
 
     rdb_saver_poll(s, a->engine.dirty);
+    if (a->engine.loading) return;
     if (s->phase != RDB_SAVER_IDLE || !s->h.may_fork(s->h.arg)) return;
     if (!s->last_ok && now_s - s->last_try_s <= RETRY_S) return;
     for (size_t i = 0; i < a->v->save.n; i++) {

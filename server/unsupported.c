@@ -21,7 +21,6 @@ int unsupported_refuse(const struct conf *conf) {
         bool is_set;
         const char *name, *lacks;
     } settings[] = {
-        {v->replicaof.host != NULL, "replicaof", "replicate from another server"},
         {v->cluster_enabled, "cluster-enabled", "be part of a cluster"},
         {has_directive(conf, "loadmodule"), "loadmodule", "load modules"},
     };
@@ -47,8 +46,9 @@ void unsupported_warn(const struct conf_values *v) {
         bool is_set;
         const char *name;
     } settings[] = {
-        {v->io_threads > 1, "io-threads"}, {v->io_threads_do_reads, "io-threads-do-reads"},
-        {v->activedefrag, "activedefrag"}, {v->tls_replication, "tls-replication"},
+        {v->io_threads > 1, "io-threads"},
+        {v->io_threads_do_reads, "io-threads-do-reads"},
+        {v->activedefrag, "activedefrag"},
         {v->tls_cluster, "tls-cluster"},
     };
     struct bytes names = {0};

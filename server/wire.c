@@ -7,6 +7,7 @@
 #include "server/exec/latency.h"
 #include "server/exec/pubsub.h"
 #include "server/exec/turn.h"
+#include "server/load_sync.h"
 
 #include "server/commands/commands.h"
 #include "server/exec/notify.h"
@@ -342,6 +343,14 @@ static void replication_ports(void *arg, int *tcp, int *tls) {
     *tls = a->net.tls_port;
 }
 
+static struct session *replication_connect(void *arg, const char *ip, int port,
+                                           const struct session_source *source, void *source_arg,
+                                           struct err *e) {
+    struct app *a = arg;
+
+    return net_connect(&a->net, ip, port, source, source_arg, e);
+}
+
 static void in_syncing_child(void *arg) {
     const struct app *a = arg;
 
@@ -351,7 +360,9 @@ static void in_syncing_child(void *arg) {
 }
 
 static void start_replication(struct app *a) {
-    struct replication_app app = {.wake = aof_wake,
+    struct replication_app app = {.connect = replication_connect,
+                                  .load = app_load_sync,
+                                  .wake = aof_wake,
                                   .ports = replication_ports,
                                   .in_child = in_syncing_child,
                                   .may_fork = may_fork,

@@ -17,6 +17,8 @@
 void client_flags(struct bytes *b, const struct session *s) {
     size_t before = b->n;
 
+    if (s->flags & SESSION_REPLICA) bytes_append_char(b, 'S');
+    if (s->flags & SESSION_MASTER) bytes_append_char(b, 'M');
     if (s->flags & SESSION_MONITOR) bytes_append_char(b, 'O');
     if (s->flags & SESSION_REPLICA) bytes_append_char(b, 'S');
     if (s->flags & SESSION_MASTER) bytes_append_char(b, 'M');
@@ -180,7 +182,7 @@ static int cmd_client_unblock(struct call *x) {
         return reply_err(x, "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
     if (!arg_int(x, 2, &id)) return -1;
     s = client_by_id(x->e, (uint64_t)id);
-    if (s && (s->state != SESSION_BLOCKED || !can_unblock(s->blocked))) s = NULL;
+    if (s && (s->state != SESSION_BLOCKED || !s->blocked || !can_unblock(s->blocked))) s = NULL;
     reply_int(&x->r, s != NULL);
     if (s) unblock(s->blocked, error);
     return 0;

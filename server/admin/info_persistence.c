@@ -44,11 +44,11 @@ static void append_snapshots(const struct engine *e, const struct aof_info *a, s
     double share = c.of_keys ? (double)c.keys / (double)c.of_keys : 0;
 
     bytes_printf(out,
-                 "loading:%d\r\nasync_loading:0\r\ncurrent_cow_peak:%llu\r\n"
+                 "loading:%d\r\nasync_loading:%d\r\ncurrent_cow_peak:%llu\r\n"
                  "current_cow_size:%llu\r\ncurrent_cow_size_age:0\r\ncurrent_fork_perc:%.2f\r\n"
                  "current_save_keys_processed:%llu\r\ncurrent_save_keys_total:%llu\r\n",
-                 e->loading, (ull)c.cow_bytes, (ull)c.cow_bytes, share * 100, (ull)c.keys,
-                 (ull)c.of_keys);
+                 e->loading, e->async_loading, (ull)c.cow_bytes, (ull)c.cow_bytes, share * 100,
+                 (ull)c.keys, (ull)c.of_keys);
     bytes_printf(out,
                  "rdb_changes_since_last_save:%llu\r\nrdb_bgsave_in_progress:%d\r\n"
                  "rdb_last_save_time:%lld\r\nrdb_last_bgsave_status:%s\r\n"
@@ -130,6 +130,6 @@ void info_persistence(struct engine *e, struct bytes *out) {
     aof_get_info(e->aof, &a);
     append_snapshots(e, &a, out);
     append_log(&a, out);
-    if (e->loading) append_loading(e, out);
+    if (e->loading || e->async_loading) append_loading(e, out);
     append_distance(&a, &e->gate_wait, out);
 }

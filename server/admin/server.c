@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * server - SHUTDOWN, BGREWRITEAOF, ROLE, MONITOR.
+ * server - SHUTDOWN, BGREWRITEAOF, MONITOR.
  */
 #include "conf/conf.h"
 #include "server/admin/rows.h"
@@ -91,27 +91,7 @@ static int cmd_bgrewriteaof(struct call *x) {
     }
 }
 
-/* ---------------------------------------------------------------- ROLE, MONITOR */
-
-static int cmd_role(struct call *x) {
-    reply_array(&x->r, 3);
-    reply_bulk_str(&x->r, "master");
-    reply_int(&x->r, 0);
-    reply_array(&x->r, 0);
-    return 0;
-}
-
-/* Every server is a master: only what ends the role of a replica can be done. */
-static int cmd_replicaof(struct call *x) {
-    int64_t port;
-
-    if (arg_is(x, 1, "no") && arg_is(x, 2, "one")) {
-        reply_ok(&x->r);
-        return 0;
-    }
-    if (!arg_int_range(x, 2, 0, UINT16_MAX, &port, "ERR Invalid master port")) return -1;
-    return reply_err(x, "ERR replication is not supported yet: this server cannot be a replica");
-}
+/* ---------------------------------------------------------------- MONITOR */
 
 static int cmd_monitor(struct call *x) {
     if (!call_may_wait(x))
@@ -124,8 +104,6 @@ static int cmd_monitor(struct call *x) {
 
 /* ---------------------------------------------------------------- rows */
 
-#define REPLICAOF "args(host-port{host port:int}|no-one{no=NO one=ONE})"
-
 /* clang-format off */
 const struct command server_commands[] = {
     {"shutdown", -1, CMD_OPERATOR | CMD_NO_MULTI | CMD_ALLOW_BUSY, "server", {0, 0, 0},
@@ -135,15 +113,6 @@ const struct command server_commands[] = {
      cmd_bgrewriteaof, "1.0.0", "Rewrites the append-only file in its shortest form, in the background."},
     {"monitor", 1, CMD_OPERATOR, "server", {0, 0, 0}, cmd_monitor, "1.0.0",
      "Shows the commands of all clients as they are executed."},
-    {"role", 1, CMD_ANYTIME | CMD_FAST, "server", {0, 0, 0}, cmd_role, "2.8.12",
-     "Tells the server's part in replication."},
-    {"replicaof", 3, CMD_ADMIN | CMD_NOSCRIPT | CMD_STALE | CMD_NO_ASYNC_LOADING, "server",
-     {0, 0, 0}, cmd_replicaof, "5.0.0",
-     "Ends the part of a replica (NO ONE); another master is refused, as nothing replicates yet.",
-     .grammar = REPLICAOF},
-    {"slaveof", 3, CMD_ADMIN | CMD_NOSCRIPT | CMD_STALE | CMD_NO_ASYNC_LOADING, "server",
-     {0, 0, 0}, cmd_replicaof, "1.0.0", "As REPLICAOF.",
-     .grammar = "!5.0.0 `REPLICAOF`; " REPLICAOF},
     {0},
 };
 /* clang-format on */

@@ -8,6 +8,7 @@
 #include "server/commands/commands.h"
 #include "server/commands/scan_options.h"
 #include "server/commands/support.h"
+#include "server/exec/expire.h"
 #include "storage/base/mem.h"
 
 struct found {
@@ -104,8 +105,8 @@ static int cmd_scan(struct call *x) {
 
 enum { RANDOM_TRIES = 100 };
 
-/* An overdue key is removed by the look-up and another one is taken. While clients are paused it
- * stays: after some tries it is the answer, as in Redis. */
+/* An overdue key is removed by the look-up and another one is taken. While clients are paused, and
+ * on a replica, it stays: after some tries it is the answer, as in Redis. */
 static int cmd_randomkey(struct call *x) {
     int tries = RANDOM_TRIES;
     struct entry *e;
@@ -113,7 +114,7 @@ static int cmd_randomkey(struct call *x) {
 
     while ((e = table_random(&x->db->keys)) && is_overdue(x, e)) {
         lookup(x, x->db, entry_key(e), false);
-        if (x->e->pause.mode != PAUSE_NONE && --tries == 0) break;
+        if (!expire_removes(x->e) && --tries == 0) break;
     }
     if (!e) {
         reply_null(&x->r);

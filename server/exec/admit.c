@@ -61,12 +61,18 @@ bool call_refusal(const struct engine *e, uint32_t flags, char text[CALL_REFUSAL
         return true;
     }
     if (!why && flags & CMD_WRITE) why = save_refusal(e);
-    if (why) snprintf(text, CALL_REFUSAL_MAX, "MISCONF %s", why);
-    if (!why && flags & CMD_WRITE && __builtin_expect(e->role.few_replicas, 0)) {
-        why = "NOREPLICAS Not enough good replicas to write.";
-        snprintf(text, CALL_REFUSAL_MAX, "%s", why);
+    if (why) {
+        snprintf(text, CALL_REFUSAL_MAX, "MISCONF %s", why);
+        return true;
     }
-    return why != NULL;
+    if (!(flags & CMD_WRITE)) return false;
+    if (__builtin_expect(e->role.few_replicas, 0)) {
+        snprintf(text, CALL_REFUSAL_MAX, "NOREPLICAS Not enough good replicas to write.");
+        return true;
+    }
+    if (__builtin_expect(!e->role.is_replica, 1) || !e->v->replica_read_only) return false;
+    snprintf(text, CALL_REFUSAL_MAX, "READONLY You can't write against a read only replica.");
+    return true;
 }
 
 static int refuse(struct call *x, const char *text) {
@@ -113,6 +119,19 @@ static bool may_run(struct call *x) {
     return false;
 }
 
+/* Data of a replica may be old, or about to be replaced. */
+static bool may_run_on_replica(const struct engine *e, uint32_t flags, char why[CALL_REFUSAL_MAX]) {
+    if (!e->role.link_up && !e->v->replica_serve_stale_data && !(flags & CMD_STALE)) {
+        snprintf(why, CALL_REFUSAL_MAX,
+                 "MASTERDOWN Link with MASTER is down and "
+                 "replica-serve-stale-data is set to 'no'.");
+        return false;
+    }
+    if (!e->async_loading || !(flags & CMD_NO_ASYNC_LOADING)) return true;
+    snprintf(why, CALL_REFUSAL_MAX, "%s", ERR_LOADING);
+    return false;
+}
+
 int admit(struct call *x, bool unknown_sub) {
     char why[CALL_REFUSAL_MAX];
     uint32_t flags;
@@ -131,6 +150,8 @@ int admit(struct call *x, bool unknown_sub) {
     if (flags & (CMD_DENYOOM | CMD_WRITE) && call_refusal(x->e, flags, why)) return refuse(x, why);
     if (x->s->subscriber && x->s->resp == 2 && !(flags & CMD_IN_SUBSCRIBED))
         return refuse_subscriber(x);
+    if (__builtin_expect(x->e->role.is_replica, 0) && !may_run_on_replica(x->e, flags, why))
+        return refuse(x, why);
     if (__builtin_expect(x->e->busy, 0) && !(flags & CMD_ALLOW_BUSY))
         return refuse(x, engine_busy_error(x->e));
     if (__builtin_expect(x->s->flags & SESSION_REPLICA, 0) &&

@@ -158,6 +158,7 @@ struct engine {
     uint32_t lru_clock;   /* seconds, 24 bits */
     uint8_t lru_fine : 5; /* and 32nds */
     bool loading;
+    bool async_loading;   /* another data set is loaded while this one is served */
     bool active_expire;   /* DEBUG SET-ACTIVE-EXPIRE */
     bool scripts_may_all; /* DEBUG SET-DISABLE-DENY-SCRIPTS */
     bool skip_sums;       /* DEBUG SET-SKIP-CHECKSUM-VALIDATION */

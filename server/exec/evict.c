@@ -205,6 +205,7 @@ static void evict_key(struct engine *e, struct ref *r) {
 }
 
 static bool may_evict(const struct engine *e) {
+    if (e->role.is_replica && e->v->replica_ignore_maxmemory) return false;
     return !e->loading && e->pause.mode == PAUSE_NONE;
 }
 

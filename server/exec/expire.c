@@ -135,7 +135,7 @@ bool expire_some(struct engine *e, uint64_t budget_us) {
     uint64_t began = clock_real_ns(), end = began + budget_us * 1000, took_us;
     bool more = false;
 
-    if (!e->active_expire || e->loading || e->pause.mode != PAUSE_NONE) return false;
+    if (!e->active_expire || e->loading || !expire_removes(e)) return false;
     for (int i = 0; i < e->ks.ndbs && !more; i++) {
         struct db *db = &e->ks.dbs[i];
         size_t n;

@@ -15,8 +15,14 @@
  * entry is a copy, good until the next call. */
 void expire_now(struct engine *e, struct ref *r);
 
+/* Whether what is due may be removed now: not by a replica, because its master says when, and not
+ * while clients are paused. */
+static inline bool expire_removes(const struct engine *e) {
+    return e->pause.mode == PAUSE_NONE && !e->role.is_replica;
+}
+
 /* Removes keys and fields that are due for at most budget_us; true if some are left. Does nothing
- * while the data set is loaded or clients are paused. */
+ * while the data set is loaded, or where !expire_removes(). */
 bool expire_some(struct engine *e, uint64_t budget_us);
 
 #endif

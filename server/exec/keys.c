@@ -56,10 +56,11 @@ void key_vanishes(struct engine *e, const struct ref *r, enum event_class cls, c
 
 /* ---------------------------------------------------------------- looking up */
 
-/* While clients are paused nothing is removed because of its time. A command that writes (in the
- * transaction that began the pause) needs its place all the same. */
+/* While clients are paused, and on a replica, nothing is removed because of its time. A command
+ * that writes (in the transaction that began the pause; on a writable replica) needs its place all
+ * the same. */
 static bool may_remove(const struct call *x) {
-    return x->e->pause.mode == PAUSE_NONE || x->cmd->row->flags & CMD_WRITE;
+    return expire_removes(x->e) || x->cmd->row->flags & CMD_WRITE;
 }
 
 static struct ref find(struct call *x, struct db *db, struct slice key, uint64_t hash) {

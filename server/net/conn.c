@@ -18,7 +18,9 @@
 enum { READ_LARGE_MAX = 1024 * 1024 /* at once, where a large argument is known to come */ };
 
 static const unsigned next_states[CONN_STATES] = {
-    [CONN_IDLE] = 1u << CONN_HANDSHAKE | 1u << CONN_TO_FLUSH | 1u << CONN_DEAD,
+    [CONN_IDLE] =
+        1u << CONN_CONNECTING | 1u << CONN_HANDSHAKE | 1u << CONN_TO_FLUSH | 1u << CONN_DEAD,
+    [CONN_CONNECTING] = 1u << CONN_IDLE | 1u << CONN_HANDSHAKE | 1u << CONN_DEAD,
     [CONN_HANDSHAKE] = 1u << CONN_IDLE | 1u << CONN_DEAD,
     [CONN_TO_FLUSH] =
         1u << CONN_IDLE | 1u << CONN_GATED | 1u << CONN_WRITE_BLOCKED | 1u << CONN_DEAD,
@@ -49,7 +51,9 @@ void conn_enter(struct conn *c, enum conn_state to) {
     if (list) list_append(list, &c->link);
 }
 
-void conn_shut(struct conn *c) {
+void conn_end(struct conn *c, const char *why) {
+    const struct session_source *source = c->s.source;
+
     if (c->fd < 0) return;
     event_del(&c->read_event);
     list_remove(&c->ready);
@@ -64,15 +68,21 @@ void conn_shut(struct conn *c) {
     if (c->s.state != SESSION_CLOSING) session_enter(&c->s, SESSION_CLOSING);
     c->s.flags |= SESSION_GONE;
     conn_enter(c, CONN_DEAD);
+    if (c->s.flags & SESSION_MASTER) c->n->nbegun--;
+    if (source && source->closed) source->closed(&c->s, why);
 }
 
-static void stop_reading(struct conn *c) {
+void conn_shut(struct conn *c) {
+    conn_end(c, NULL);
+}
+
+void conn_stop_reading(struct conn *c) {
     if (c->reading) event_del(&c->read_event);
     list_remove(&c->ready);
     c->reading = false;
 }
 
-static void start_reading(struct conn *c) {
+void conn_start_reading(struct conn *c) {
     if (!c->reading && c->fd >= 0) event_add(&c->read_event, NULL);
     c->reading = c->fd >= 0;
     if (c->tls) conn_read_on(c);
@@ -120,12 +130,12 @@ static void wake(struct session *s) {
 static void close_session(struct session *s, bool after_reply) {
     struct conn *c = conn_of(s);
 
-    if (!after_reply || c->state == CONN_HANDSHAKE) {
+    if (!after_reply || c->state == CONN_HANDSHAKE || c->state == CONN_CONNECTING) {
         conn_shut(c);
         return;
     }
     if (s->state != SESSION_CLOSING) session_enter(s, SESSION_CLOSING);
-    stop_reading(c);
+    conn_stop_reading(c);
     wake(s);
 }
 
@@ -134,7 +144,7 @@ static void feed_kept(struct conn *c);
 static void resume(struct session *s) {
     struct conn *c = conn_of(s);
 
-    start_reading(c);
+    conn_start_reading(c);
     if (!c->feeding) feed_kept(c); /* otherwise it goes on by itself */
 }
 
@@ -180,14 +190,20 @@ bool conn_is(const struct session *s) {
 
 /* ---------------------------------------------------------------- reading */
 
+/* Nothing is read for it meanwhile. (Of a blocked client input is read, so that its end is noticed;
+ * a source says by BLOCKED that it has no room.) */
+static bool waits_unread(const struct session *s) {
+    return s->state == SESSION_PARKED || (s->source && s->state == SESSION_BLOCKED);
+}
+
 static void after_feed(struct conn *c) {
     if (c->fd < 0) return;
     conn_count_memory(c);
     group_serves(&c->n->group, c->s.ngates > 0);
     if (out_pending(&c->s.out) > 0) wake(&c->s);
-    if (c->s.state == SESSION_PARKED) stop_reading(c);
+    if (waits_unread(&c->s)) conn_stop_reading(c);
     if (c->in.n > c->n->max_in) c->n->max_in = c->in.n;
-    if (c->in.n > c->n->v->client_query_buffer_limit) {
+    if (c->in.n > c->n->v->client_query_buffer_limit && !conn_is_link(c)) {
         c->n->e->stats.query_limit_closes++;
         log_warning("Closing client that reached max query buffer length: id=%llu, %zu bytes",
                     (unsigned long long)c->s.id, c->in.n);
@@ -258,7 +274,8 @@ static void read_some(struct conn *c) {
             if (c->tls && c->tls->read_waits == TLS_WAIT_WRITE) conn_await_writable(c);
             return;
         }
-        conn_shut(c); /* the peer is gone; its pending output is dropped */
+        /* The peer is gone; its pending output is dropped. */
+        conn_end(c, got < 0 ? strerror(errno) : NULL);
         return;
     }
     c->s.bytes_in += (uint64_t)got;
@@ -383,7 +400,8 @@ static void conn_cron(struct conn *c) {
 
     if (c->fd < 0) return;
     if (c->n->v->timeout && idle_ms > c->n->v->timeout * 1000 && c->s.state == SESSION_ACTIVE &&
-        !c->s.subscriber && !(c->s.flags & (SESSION_MONITOR | SESSION_REPLICA | SESSION_MASTER))) {
+        !c->s.subscriber && !(c->s.flags & (SESSION_MONITOR | SESSION_REPLICA)) &&
+        !conn_is_link(c)) {
         log_verbose("Closing idle client");
         conn_shut(c);
         return;

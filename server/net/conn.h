@@ -6,6 +6,7 @@
  *   conn_accept.c its beginning: accepting or refusing it, the handshake of TLS
  *   conn_write.c  what may leave, and when
  *   conn_limit.c  how much it may hold: output limits, maxmemory-clients
+ *   conn_out.c    connections that this server begins: to its master
  */
 #ifndef STET_NET_CONN_H
 #define STET_NET_CONN_H
@@ -18,6 +19,7 @@
 
 /* What a connection's output waits for. The table of moves stands in conn.c.
  *
+ *   CONNECTING     this server began it, and the peer has not answered yet
  *   HANDSHAKE      of TLS; nothing is read for the session, and nothing of it is sent
  *   IDLE           nothing to send
  *   TO_FLUSH       has output that this turn of the loop looks at; in net.to_flush
@@ -27,6 +29,7 @@
  */
 enum conn_state {
     CONN_IDLE,
+    CONN_CONNECTING,
     CONN_HANDSHAKE,
     CONN_TO_FLUSH,
     CONN_GATED,
@@ -67,8 +70,13 @@ void conn_enter(struct conn *c, enum conn_state to);
 /* On an accepted descriptor, which is its own from now on; reading begins. */
 struct conn *conn_new(struct net *n, int fd);
 
-/* The descriptor goes at once; the struct at the end of the turn, as callers may still hold it. */
-void conn_shut(struct conn *c);
+/* The descriptor goes at once; the struct at the end of the turn, as callers may still hold it. The
+ * session's source is told `why`; NULL: nothing failed. */
+void conn_end(struct conn *c, const char *why);
+void conn_shut(struct conn *c); /* the same without a reason */
+
+void conn_stop_reading(struct conn *c);
+void conn_start_reading(struct conn *c);
 
 /* "ADDRESS:PORT" of the peer, or of this end; "?:0" if there is none. */
 void conn_address(const struct conn *c, bool peer, char *out, size_t size);
@@ -87,6 +95,11 @@ void conn_free_dead(struct net *n);
 /* Handshakes that can go on do so, a few a turn: each costs about a millisecond. */
 void conn_greet(struct net *n);
 
+void conn_begin_handshake(struct conn *c, struct tls_conn *tls);
+
+/* Options of a TCP socket that clients and this server's own connections have in common. */
+void conn_tune_tcp(const struct net *n, int fd);
+
 /* Those that take too long end. */
 void conn_enforce_handshake_time(struct net *n);
 
@@ -97,6 +110,19 @@ void conn_flush_ready(struct net *n);
 
 /* Asks to be told once the descriptor is writable. */
 void conn_await_writable(struct conn *c);
+
+/* ---------------------------------------------------------------- conn_out.c */
+
+/* A CONNECTING one is writable: it is connected, or has failed. */
+void conn_connected(struct conn *c);
+
+/* It is open: the session's source is told. */
+void conn_opened(struct conn *c);
+
+/* The other end is a master, or a replica: the rules for clients do not apply. */
+static inline bool conn_is_link(const struct conn *c) {
+    return c->s.flags & (SESSION_MASTER | SESSION_REPLICA);
+}
 
 /* ---------------------------------------------------------------- conn_limit.c */
 

@@ -54,7 +54,7 @@ static bool is_loopback(int fd) {
     return false;
 }
 
-static void tune_tcp(const struct net *n, int fd) {
+void conn_tune_tcp(const struct net *n, int fd) {
     int on = 1, idle = (int)n->v->tcp_keepalive, interval = idle / 3 ? idle / 3 : 1, count = 3;
 
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -75,7 +75,7 @@ static bool is_denied(const struct net *n, bool local) {
     return n->v->protected_mode && n->e->acl->standard->no_password && !local;
 }
 
-static void begin_handshake(struct conn *c, struct tls_conn *tls) {
+void conn_begin_handshake(struct conn *c, struct tls_conn *tls) {
     tls->until_us = clock_mono_us() + HANDSHAKE_MAX_US;
     c->tls = tls;
     conn_enter(c, CONN_HANDSHAKE);
@@ -86,7 +86,7 @@ void net_accept(struct net *n, int fd, enum net_kind kind) {
     struct tls_conn *tls = NULL;
     struct conn *c;
 
-    if (n->e->nsessions >= (size_t)n->maxclients) {
+    if (n->e->nsessions - n->nbegun >= (size_t)n->maxclients) {
         refuse(n, fd, kind, TOO_MANY);
         return;
     }
@@ -94,7 +94,7 @@ void net_accept(struct net *n, int fd, enum net_kind kind) {
         refuse(n, fd, kind, PROTECTED);
         return;
     }
-    if (kind != NET_UNIX) tune_tcp(n, fd);
+    if (kind != NET_UNIX) conn_tune_tcp(n, fd);
     if (kind != NET_UNIX && local) ignore_congestion(fd);
     if (kind == NET_TLS) {
         tls = tls_accept(n->tls, fd, (enum conf_tls_auth)n->v->tls_auth_clients);
@@ -108,7 +108,7 @@ void net_accept(struct net *n, int fd, enum net_kind kind) {
     if (local) c->s.flags |= SESSION_LOCAL;
     if (kind == NET_UNIX) c->s.flags |= SESSION_UNIX;
     if (tls)
-        begin_handshake(c, tls);
+        conn_begin_handshake(c, tls);
     else
         n->e->stats.connections++;
 }
@@ -118,6 +118,10 @@ void net_accept(struct net *n, int fd, enum net_kind kind) {
 static void fail_handshake(struct conn *c, const char *why) {
     char addr[64], laddr[64];
 
+    if (c->s.source) {
+        conn_end(c, why);
+        return;
+    }
     conn_address(c, true, addr, sizeof addr);
     conn_address(c, false, laddr, sizeof laddr);
     log_warning("Error accepting a client connection: %s (addr=%s laddr=%s)", why, addr, laddr);
@@ -126,6 +130,10 @@ static void fail_handshake(struct conn *c, const char *why) {
 
 static void end_handshake(struct conn *c) {
     conn_enter(c, CONN_IDLE);
+    if (c->s.source) {
+        conn_opened(c);
+        return;
+    }
     if (is_denied(c->n, c->s.flags & SESSION_LOCAL)) {
         c->n->e->stats.rejected_connections++;
         out_append(&c->s.out, PROTECTED, strlen(PROTECTED));
@@ -139,6 +147,10 @@ static void end_handshake(struct conn *c) {
 static void greet(struct conn *c) {
     char why[TLS_ERROR_CHARS];
 
+    if (c->state == CONN_CONNECTING) {
+        conn_connected(c);
+        return;
+    }
     switch (tls_handshake(c->tls, why)) {
     case TLS_HANDSHAKE:
         if (c->tls->read_waits == TLS_WAIT_WRITE) conn_await_writable(c);

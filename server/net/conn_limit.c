@@ -33,7 +33,7 @@ static bool over_output_limit(struct conn *c) {
 }
 
 void conn_enforce_output_limit(struct conn *c) {
-    if (c->fd < 0 || !over_output_limit(c)) return;
+    if (c->fd < 0 || conn_is_link(c) || !over_output_limit(c)) return;
     c->n->e->stats.output_limit_closes++;
     log_warning("Client id=%llu scheduled to be closed ASAP for overcoming of output buffer "
                 "limits.",
@@ -78,7 +78,9 @@ static struct conn *largest(struct net *n) {
     struct conn *c, *most = NULL;
 
     while ((c = next_conn(n, &it)))
-        if (!(c->s.flags & SESSION_NO_EVICT) && (!most || c->counted > most->counted)) most = c;
+        if (!(c->s.flags & SESSION_NO_EVICT) && !conn_is_link(c) &&
+            (!most || c->counted > most->counted))
+            most = c;
     return most;
 }
 

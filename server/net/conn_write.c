@@ -29,6 +29,7 @@ static void on_writable(evutil_socket_t fd, short what, void *arg) {
     event_free(c->write_event);
     c->write_event = NULL;
     if (c->state == CONN_WRITE_BLOCKED) conn_enter(c, CONN_TO_FLUSH);
+    if (c->state == CONN_CONNECTING) list_append(&c->n->greeting, &c->ready);
     if (c->tls && c->tls->read_waits == TLS_WAIT_WRITE) conn_note_readable(c);
 }
 
@@ -69,7 +70,7 @@ static ssize_t send_some(struct conn *c, size_t limit) {
     else if (errno == EAGAIN || errno == EINTR)
         wait_writable(c);
     else
-        conn_shut(c);
+        conn_end(c, strerror(errno));
     return -1;
 }
 

@@ -26,6 +26,9 @@ enum {
     NET_READ_BYTES = 64 * 1024, /* of the shared buffer */
 };
 
+struct session;
+struct session_source;
+
 struct net {
     struct loop *loop;
     struct engine *e;
@@ -46,7 +49,8 @@ struct net {
     struct list patient;  /* clients that waited for the AOF last time */
     int64_t served_ms;    /* when a client was served last that did not wait for the AOF */
     struct list read_on;  /* have some that the descriptor does not tell of: for the next turn */
-    struct list handshaking, greeting; /* in order of arrival; those of them that can go on */
+    struct list handshaking, greeting; /* in order of arrival; those of them that can go on, and
+                                        * those that are connected now */
     struct list to_flush;              /* have output to look at */
     struct list gated;                 /* with output that waits for the AOF */
     struct list released;              /* were gated when the AOF last moved; not looked at since */
@@ -57,6 +61,7 @@ struct net {
     uint64_t clients_bytes; /* what connections hold; counted while maxmemory-clients is set */
     int64_t clients_limit;  /* maxmemory-clients as it was when the count began */
     struct session *cron_at;
+    size_t nbegun;            /* sessions of connections that this server began */
     uint64_t max_in, max_out; /* largest seen recently, for INFO clients */
     char unix_path[108];
 };
@@ -95,6 +100,11 @@ void net_cron(struct net *n);
 void net_close_all(struct net *n, int deadline_ms);
 
 void net_release(struct net *n);
+
+/* Begins a TCP connection to a numeric address, over TLS if tls-replication says so. The session
+ * has SESSION_MASTER; `source` is told what becomes of it. NULL: it failed at once. */
+struct session *net_connect(struct net *n, const char *ip, int port,
+                            const struct session_source *source, void *source_arg, struct err *e);
 
 /* conn_accept.c */
 void net_accept(struct net *n, int fd, enum net_kind kind);

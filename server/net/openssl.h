@@ -47,6 +47,7 @@
     X(SSL_new)                                                                                     \
     X(SSL_read_ex)                                                                                 \
     X(SSL_set_accept_state)                                                                        \
+    X(SSL_set_connect_state)                                                                       \
     X(SSL_set_fd)                                                                                  \
     X(SSL_set_session_id_context)                                                                  \
     X(SSL_set_verify)                                                                              \

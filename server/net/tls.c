@@ -34,10 +34,31 @@ static int verify_mode(enum conf_tls_auth clients) {
     }
 }
 
+static struct tls_conn *new_conn(struct tls *t, SSL *ssl) {
+    struct tls_conn *c = mem_calloc(sizeof *c);
+
+    c->tls = t;
+    c->ssl = ssl;
+    c->state = TLS_HANDSHAKE;
+    return c;
+}
+
+struct tls_conn *tls_connect(struct tls *t, int fd) {
+    SSL *ssl = t->client ? openssl.SSL_new(t->client) : NULL;
+
+    if (!ssl || !openssl.SSL_set_fd(ssl, fd)) {
+        if (ssl) openssl.SSL_free(ssl);
+        if (t->client) openssl.ERR_clear_error();
+        return NULL;
+    }
+    openssl.SSL_set_verify(ssl, SSL_VERIFY_PEER, NULL);
+    openssl.SSL_set_connect_state(ssl);
+    return new_conn(t, ssl);
+}
+
 struct tls_conn *tls_accept(struct tls *t, int fd, enum conf_tls_auth clients) {
     unsigned char made_under = (unsigned char)clients;
     SSL *ssl = t->ctx ? openssl.SSL_new(t->ctx) : NULL;
-    struct tls_conn *c;
 
     if (!ssl || !openssl.SSL_set_fd(ssl, fd) ||
         !openssl.SSL_set_session_id_context(ssl, &made_under, 1)) {
@@ -47,11 +68,7 @@ struct tls_conn *tls_accept(struct tls *t, int fd, enum conf_tls_auth clients) {
     }
     openssl.SSL_set_verify(ssl, verify_mode(clients), NULL);
     openssl.SSL_set_accept_state(ssl);
-    c = mem_calloc(sizeof *c);
-    c->tls = t;
-    c->ssl = ssl;
-    c->state = TLS_HANDSHAKE;
-    return c;
+    return new_conn(t, ssl);
 }
 
 void tls_close(struct tls_conn *c) {

@@ -65,6 +65,10 @@ void tls_forget_settings(struct tls *t);
  * settings. */
 struct tls_conn *tls_accept(struct tls *t, int fd, enum conf_tls_auth clients);
 
+/* The client's side on a connected descriptor. The peer's certificate has to be of a trusted
+ * authority; its name is not compared, as in Redis. NULL: as above. */
+struct tls_conn *tls_connect(struct tls *t, int fd);
+
 /* Goes on with the handshake as far as it gets; never waits. Returns the state. `why`: what OpenSSL
  * says of a handshake that failed. */
 enum tls_state tls_handshake(struct tls_conn *c, char why[TLS_ERROR_CHARS]);

@@ -10,6 +10,7 @@
 
 struct tls {
     SSL_CTX *ctx;                /* for new connections; NULL: no settings yet */
+    SSL_CTX *client;             /* for those that this server begins; NULL: not asked for */
     char gather[TLS_RECORD_MAX]; /* small pieces on their way into one record */
 };
 

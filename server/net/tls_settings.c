@@ -230,18 +230,34 @@ static SSL_CTX *server_context(const struct conf_values *v, uint64_t options) {
     return NULL;
 }
 
-/* The pair for connections to others is looked at, too, although nothing connects yet. */
-static int check_client_pair(const struct conf_values *v) {
-    SSL_CTX *ctx;
-    int rc;
+static bool has_client_pair(const struct conf_values *v) {
+    return is_set(v->tls_client_cert_file) && is_set(v->tls_client_key_file);
+}
 
-    if (!is_set(v->tls_client_cert_file) || !is_set(v->tls_client_key_file)) return 0;
+/* For connections that this server begins, with the certificate for these or else its own. */
+static int load_client_pair(SSL_CTX *ctx, const struct conf_values *v) {
+    if (!has_client_pair(v))
+        return load_pair(ctx, v->tls_cert_file, v->tls_key_file, v->tls_key_file_pass);
+    return load_pair(ctx, v->tls_client_cert_file, v->tls_client_key_file,
+                     v->tls_client_key_file_pass);
+}
+
+/* NULL and 0: not asked for. */
+static int client_context(const struct conf_values *v, uint64_t options, SSL_CTX **out) {
+    SSL_CTX *ctx;
+
+    *out = NULL;
+    if (!v->tls_replication && !has_client_pair(v)) return 0;
     ctx = openssl.SSL_CTX_new(openssl.TLS_client_method());
     if (!ctx) return fail("Failed to create an SSL context", NULL);
-    rc = load_pair(ctx, v->tls_client_cert_file, v->tls_client_key_file,
-                   v->tls_client_key_file_pass);
+    set_manners(ctx, v, options);
+    if (load_client_pair(ctx, v) == 0 && load_authorities(ctx, v) == 0 &&
+        load_revoked(ctx, v->tls_crl_file) == 0 && set_ciphers(ctx, v) == 0) {
+        *out = ctx;
+        return 0;
+    }
     openssl.SSL_CTX_free(ctx);
-    return rc;
+    return -1;
 }
 
 bool tls_is_wanted(const struct conf_values *v) {
@@ -254,7 +270,8 @@ struct tls *tls_new(void) {
 
 void tls_forget_settings(struct tls *t) {
     if (t->ctx) openssl.SSL_CTX_free(t->ctx); /* connections that use it hold a reference */
-    t->ctx = NULL;
+    if (t->client) openssl.SSL_CTX_free(t->client);
+    t->ctx = t->client = NULL;
 }
 
 void tls_free(struct tls *t) {
@@ -269,7 +286,7 @@ bool tls_is_ready(const struct tls *t) {
 int tls_configure(struct tls *t, const struct conf_values *v) {
     uint64_t options;
     struct err e;
-    SSL_CTX *ctx;
+    SSL_CTX *ctx, *client;
 
     if (openssl_load(&e) < 0) {
         log_warning("%s", e.text);
@@ -279,11 +296,12 @@ int tls_configure(struct tls *t, const struct conf_values *v) {
     if (check_presence(v) < 0 || protocol_options(v, &options) < 0) return -1;
     ctx = server_context(v, options);
     if (!ctx) return -1;
-    if (check_client_pair(v) < 0) {
+    if (client_context(v, options, &client) < 0) {
         openssl.SSL_CTX_free(ctx);
         return -1;
     }
     tls_forget_settings(t);
     t->ctx = ctx;
+    t->client = client;
     return 0;
 }

@@ -79,6 +79,7 @@ void replication_end_stream(struct replication *r) {
 void replication_register(struct command_registry *r) {
     command_registry_add(r, psync_commands);
     command_registry_add(r, wait_commands);
+    command_registry_add(r, role_commands);
     command_registry_add(r, failover_commands);
 }
 
@@ -102,10 +103,8 @@ void replication_resume(struct replication *r, const char *id, uint64_t offset, 
                (unsigned long long)offset);
 }
 
-/* A master goes on under a new id: what it may have sent before it ended, and does not know any
- * more, belongs to the old one. */
 void replication_start(struct replication *r) {
-    if (r->stream.active && !r->e->v->replicaof.host) repl_stream_rename(&r->stream);
+    role_start(r);
     r->replicas.emptied_us = clock_mono_us();
     replication_tell_log(r);
     replicas_count_good(r);
@@ -139,6 +138,7 @@ void replication_speak(struct replication *r) {
 void replication_before_wait(struct replication *r) {
     if (r->replicas.n) sync_step(r);
     ack_note(r);
+    link_step(r);
     replicas_feed(r);
 }
 
@@ -148,6 +148,7 @@ bool replication_goes_on(struct replication *r) {
 
 void replication_on_wake(struct replication *r) {
     sync_step(r);
+    link_step(r);
 }
 
 void replication_cron(struct replication *r) {

@@ -14,6 +14,7 @@
 #include "server/replication/failover.h"
 #include "server/replication/link.h"
 #include "server/replication/replicas.h"
+#include "server/replication/role.h"
 #include "server/replication/stream.h"
 #include "server/replication/sync.h"
 
@@ -27,8 +28,9 @@ struct replication_load {
 
 /* What the application does for replication; see server/wire.c. */
 struct replication_app {
-    /* Begins a connection; the session has SESSION_MASTER, and `source` gets what comes of it. NULL
-     * and the reason if that fails at once. The caller closes it with its ops. */
+    /* Begins a connection to a numeric address; the session has SESSION_MASTER, and `source` gets
+     * what comes of it. NULL and the reason if that fails at once. The caller closes it with its
+     * ops. */
     struct session *(*connect)(void *arg, const char *host, int port,
                                const struct session_source *source, void *source_arg,
                                struct err *e);

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/load_sync.h"
+
+#include "conf/conf.h"
+#include "server/app.h"
+#include "server/exec/keys.h"
+#include "server/exec/snapshot.h"
+#include "server/exec/tracking.h"
+#include "storage/base/clock.h"
+#include "storage/base/io.h"
+#include "storage/base/log.h"
+#include "storage/base/mem.h"
+
+#include <errno.h>
+
+enum { POLL_EVERY_NS = 2 * 1000 * 1000 };
+
+/* Libraries of functions of a data set that is not in use yet. */
+struct libraries {
+    struct bytes *v;
+    size_t n;
+};
+
+/* ---------------------------------------------------------------- reading the file */
+
+static void on_progress(void *arg, uint64_t done, uint64_t total) {
+    struct app *a = arg;
+    uint64_t now = clock_real_ns();
+
+    a->engine.loading_done = done;
+    a->engine.loading_total = total;
+    if (now - a->last_poll_ns < POLL_EVERY_NS) return;
+    a->last_poll_ns = now;
+    loop_poll(&a->loop);
+}
+
+/* Bytes after the end of the RDB would be the beginning of the stream: the length was wrong. */
+static int check_end(int fd, const struct rdb_loaded *got, struct err *e) {
+    int64_t size = io_size(fd, e);
+
+    if (size < 0) return -1;
+    if (got->report.at == (uint64_t)size) return 0;
+    return err_set(e, EILSEQ, "the RDB ends at %llu, and %lld bytes have come",
+                   (unsigned long long)got->report.at, (long long)size);
+}
+
+static int read_file(struct app *a, const struct replication_load *l, struct rdb_load *o,
+                     struct err *e) {
+    struct rdb_loaded got;
+    int rc;
+
+    o->read.start = l->start;
+    o->progress = on_progress;
+    o->arg = a;
+    a->engine.loading_began_ms = clock_wall_ms();
+    rc = rdb_load(l->fd, o, &got, e);
+    if (rc == 0) rc = check_end(l->fd, &got, e);
+    if (rc < 0) return -1;
+    a->engine.loaded_keys = got.keys;
+    a->engine.loaded_due = got.due;
+    log_notice("Done loading RDB, keys loaded: %llu, keys expired: %llu.",
+               (unsigned long long)got.keys, (unsigned long long)got.due);
+    return 0;
+}
+
+/* ---------------------------------------------------------------- the data set in use */
+
+/* Clients see every key as changed; what was there is freed on another thread. */
+static void empty(struct engine *e) {
+    struct snapshot_aside old;
+
+    snapshot_set_aside(e, &old);
+    snapshot_end_aside(e, &old, true);
+    gate_all_changed(&e->gate);
+}
+
+static int load_in_place(struct app *a, const struct replication_load *l, struct err *e) {
+    struct engine *eng = &a->engine;
+    struct rdb_load o = snapshot_load(eng, false);
+    int rc;
+
+    log_notice("MASTER <-> REPLICA sync: Flushing old data");
+    empty(eng);
+    log_notice("MASTER <-> REPLICA sync: Loading DB in memory");
+    eng->loading = true;
+    rc = read_file(a, l, &o, e);
+    eng->loading = false;
+    if (rc < 0) empty(eng);
+    return rc;
+}
+
+/* ---------------------------------------------------------------- beside it */
+
+static int keep_library(void *arg, struct slice code, bool replace, struct err *e) {
+    struct libraries *to = arg;
+
+    (void)replace;
+    (void)e;
+    to->v = mem_realloc(to->v, (to->n + 1) * sizeof *to->v);
+    to->v[to->n] = (struct bytes){0};
+    bytes_append(&to->v[to->n++], code.p, code.n);
+    return 0;
+}
+
+static void release_libraries(struct libraries *l) {
+    for (size_t i = 0; i < l->n; i++) bytes_release(&l->v[i]);
+    mem_free(l->v);
+}
+
+static int compile(struct engine *e, const struct libraries *l, struct err *err) {
+    for (size_t i = 0; i < l->n; i++)
+        if (e->libraries.load(e, bytes_slice(&l->v[i]), false, err) < 0) return -1;
+    return 0;
+}
+
+/* The new data set takes the place of the old one; where its libraries do not compile, the old one
+ * comes back. */
+static int swap(struct engine *e, struct keyspace *in, const struct libraries *libraries,
+                struct err *err) {
+    struct snapshot_aside old;
+    int rc;
+
+    log_notice("MASTER <-> REPLICA sync: Swapping active DB with loaded DB");
+    snapshot_set_aside(e, &old);
+    keyspace_exchange(&e->ks, in);
+    rc = compile(e, libraries, err);
+    if (rc < 0) keyspace_exchange(&e->ks, in);
+    snapshot_end_aside(e, &old, rc == 0);
+    all_touched(e);
+    tracking_all_changed(e);
+    gate_all_changed(&e->gate);
+    return rc;
+}
+
+static int load_beside(struct app *a, const struct replication_load *l, struct err *e) {
+    struct engine *eng = &a->engine;
+    struct rdb_load o = snapshot_load(eng, false);
+    struct libraries libraries = {0};
+    struct keyspace in;
+    int rc;
+
+    log_notice("MASTER <-> REPLICA sync: Loading DB in memory");
+    keyspace_init(&in, eng->ks.ndbs);
+    o.ks = &in;
+    o.library = keep_library;
+    o.library_arg = &libraries;
+    eng->async_loading = true;
+    rc = read_file(a, l, &o, e);
+    eng->async_loading = false;
+    if (rc == 0) {
+        if (aof_phase(a->aof) != AOF_OFF) aof_disable(a->aof);
+        rc = swap(eng, &in, &libraries, e);
+    }
+    for (int i = 0; i < in.ndbs; i++) db_clear(&in.dbs[i], true);
+    keyspace_release(&in);
+    release_libraries(&libraries);
+    return rc;
+}
+
+int app_load_sync(void *app, const struct replication_load *l, struct err *e) {
+    struct app *a = app;
+    int rc;
+
+    rdb_saver_cancel(&a->engine.saver);
+    if (!l->serve_old && aof_phase(a->aof) != AOF_OFF) aof_disable(a->aof);
+    rc = l->serve_old ? load_beside(a, l, e) : load_in_place(a, l, e);
+    a->engine.dirty++;
+    if (a->v->appendonly && aof_phase(a->aof) == AOF_OFF) aof_enable(a->aof);
+    app_take_aof_options(a);
+    return rc;
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/replication/link_data.h"
+
+#include "storage/base/check.h"
+#include "storage/base/io.h"
+#include "storage/base/mem.h"
+#include "storage/base/num.h"
+#include "storage/base/thread.h"
+
+#include <errno.h>
+
+struct link_data {
+    char *dir;
+    void (*wake)(void *arg);
+    void *arg;
+    pthread_mutex_t mu;
+    pthread_cond_t changed;
+    struct bytes waiting; /* under mu, as the next five */
+    bool ended, dropped;
+    uint64_t size;
+    enum link_data_state state;
+    struct err err; /* with FAILED */
+    int fd;         /* the thread's until the file is whole */
+};
+
+/* ---------------------------------------------------------------- the line before it */
+
+bool link_data_head(struct slice line, struct link_data_head *out) {
+    int64_t size;
+
+    if (line.n < 2 || line.p[0] != '$') return false;
+    *out = (struct link_data_head){.open = line.n >= 5 && memcmp(line.p, "$EOF:", 5) == 0};
+    if (out->open) {
+        if (line.n != 5 + LINK_DATA_MARK) return false;
+        memcpy(out->mark, line.p + 5, LINK_DATA_MARK);
+        return true;
+    }
+    if (!num_parse_i64(line.p + 1, line.n - 1, &size) || size <= 0) return false;
+    out->size = (uint64_t)size;
+    return true;
+}
+
+/* ---------------------------------------------------------------- the thread */
+
+static void release(struct link_data *d) {
+    io_close(d->fd);
+    bytes_release(&d->waiting);
+    pthread_cond_destroy(&d->changed);
+    pthread_mutex_destroy(&d->mu);
+    mem_free(d->dir);
+    mem_free(d);
+}
+
+static int open_file(struct link_data *d, struct err *e) {
+    int dirfd = io_open_dir(d->dir, false, e);
+
+    if (dirfd < 0) return -1;
+    d->fd = io_create_unnamed(dirfd, e);
+    io_close(dirfd);
+    return d->fd < 0 ? -1 : 0;
+}
+
+static void publish(struct link_data *d, enum link_data_state state, const struct err *e) {
+    pthread_mutex_lock(&d->mu);
+    d->state = state;
+    if (e) d->err = *e;
+    if (!d->dropped) d->wake(d->arg);
+    pthread_mutex_unlock(&d->mu);
+}
+
+/* The bytes that wait; false: there will be no more. */
+static bool take(struct link_data *d, struct bytes *out) {
+    bool more;
+
+    bytes_clear(out);
+    pthread_mutex_lock(&d->mu);
+    while (!d->waiting.n && !d->ended && !d->dropped) pthread_cond_wait(&d->changed, &d->mu);
+    more = d->waiting.n > 0 && !d->dropped;
+    if (more) {
+        struct bytes b = d->waiting;
+
+        d->waiting = *out;
+        *out = b;
+        d->wake(d->arg);
+    }
+    pthread_mutex_unlock(&d->mu);
+    return more;
+}
+
+static void write_file(struct link_data *d) {
+    struct bytes b = {0};
+    struct err e;
+    int rc = open_file(d, &e);
+
+    while (rc == 0 && take(d, &b)) rc = io_write_all(d->fd, b.p, b.n, NULL, &e);
+    bytes_release(&b);
+    if (rc == 0 && d->ended) rc = io_truncate(d->fd, (off_t)d->size, &e);
+    if (rc < 0)
+        publish(d, LINK_DATA_FAILED, &e);
+    else if (d->ended)
+        publish(d, LINK_DATA_WHOLE, NULL);
+}
+
+static void *run(void *arg) {
+    struct link_data *d = arg;
+
+    mem_thread_init();
+    write_file(d);
+    pthread_mutex_lock(&d->mu);
+    while (!d->dropped) pthread_cond_wait(&d->changed, &d->mu);
+    pthread_mutex_unlock(&d->mu);
+    release(d);
+    return NULL;
+}
+
+/* ---------------------------------------------------------------- the main thread's side */
+
+struct link_data *link_data_new(const char *dir, void (*wake)(void *arg), void *arg,
+                                struct err *e) {
+    struct link_data *d = mem_calloc(sizeof *d);
+    pthread_t thread;
+    int rc;
+
+    d->dir = mem_strdup(dir);
+    d->wake = wake;
+    d->arg = arg;
+    d->fd = -1;
+    pthread_mutex_init(&d->mu, NULL);
+    pthread_cond_init(&d->changed, NULL);
+    rc = thread_start(&thread, "receive", run, d);
+    if (rc == 0) {
+        pthread_detach(thread);
+        return d;
+    }
+    release(d);
+    err_set(e, rc, "no thread: %s", strerror(rc));
+    return NULL;
+}
+
+size_t link_data_room(struct link_data *d) {
+    size_t n;
+
+    pthread_mutex_lock(&d->mu);
+    n = d->waiting.n;
+    pthread_mutex_unlock(&d->mu);
+    return n < LINK_DATA_ROOM ? LINK_DATA_ROOM - n : 0;
+}
+
+void link_data_put(struct link_data *d, const char *p, size_t n) {
+    pthread_mutex_lock(&d->mu);
+    DCHECK(!d->ended);
+    if (d->state != LINK_DATA_FAILED) bytes_append(&d->waiting, p, n);
+    pthread_cond_signal(&d->changed);
+    pthread_mutex_unlock(&d->mu);
+}
+
+void link_data_end(struct link_data *d, uint64_t size) {
+    pthread_mutex_lock(&d->mu);
+    d->ended = true;
+    d->size = size;
+    pthread_cond_signal(&d->changed);
+    pthread_mutex_unlock(&d->mu);
+}
+
+enum link_data_state link_data_state(struct link_data *d, struct err *e) {
+    enum link_data_state state;
+
+    pthread_mutex_lock(&d->mu);
+    state = d->state;
+    if (state == LINK_DATA_FAILED) *e = d->err;
+    pthread_mutex_unlock(&d->mu);
+    return state;
+}
+
+int link_data_fd(const struct link_data *d) {
+    return d->fd;
+}
+
+void link_data_drop(struct link_data *d) {
+    if (!d) return;
+    pthread_mutex_lock(&d->mu);
+    d->dropped = true;
+    pthread_cond_signal(&d->changed);
+    pthread_mutex_unlock(&d->mu);
+}

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * link_handshake - what a replica says to its master before the data set or the stream.
+ *
+ * PING is said and answered first; AUTH and what REPLCONF tells are said together, and their
+ * answers come in that order; then PSYNC. A master that does not know PSYNC is asked by SYNC.
+ */
+#include "conf/conf.h"
+#include "server/replication/link_private.h"
+#include "storage/base/log.h"
+#include "storage/base/num.h"
+
+#include <ctype.h>
+#include <stdio.h>
+
+enum { SHOWN = 200 };
+
+static int shown(struct slice line) {
+    return line.n < SHOWN ? (int)line.n : SHOWN;
+}
+
+static bool begins(struct slice line, const char *word) {
+    size_t n = strlen(word);
+
+    return line.n >= n && memcmp(line.p, word, n) == 0;
+}
+
+/* ---------------------------------------------------------------- the steps before PSYNC */
+
+static bool always(const struct replication *r) {
+    (void)r;
+    return true;
+}
+
+static void say_ping(struct replication *r) {
+    LINK_SAY(r, SLICE("PING"));
+}
+
+static bool take_pong(struct replication *r, struct slice line) {
+    (void)r;
+    if (begins(line, "+") || begins(line, "-NOAUTH") || begins(line, "-NOPERM") ||
+        begins(line, "-ERR operation not permitted")) {
+        log_notice("Master replied to PING, replication can continue...");
+        return true;
+    }
+    log_warning("Error reply to PING from master: '%.*s'", shown(line), line.p);
+    return false;
+}
+
+static bool has_auth(const struct replication *r) {
+    return r->e->v->masterauth.p != NULL;
+}
+
+static void say_auth(struct replication *r) {
+    const struct conf_values *v = r->e->v;
+    struct slice password = slice_of(v->masterauth.p, v->masterauth.n);
+
+    if (v->masteruser)
+        LINK_SAY(r, SLICE("AUTH"), slice_str(v->masteruser), password);
+    else
+        LINK_SAY(r, SLICE("AUTH"), password);
+}
+
+static bool take_auth(struct replication *r, struct slice line) {
+    (void)r;
+    if (!begins(line, "-")) return true;
+    log_warning("Unable to AUTH to MASTER: %.*s", shown(line), line.p);
+    return false;
+}
+
+static void say_port(struct replication *r) {
+    const struct conf_values *v = r->e->v;
+    char text[NUM_I64_MAX];
+    int tcp = 0, tls = 0;
+    int64_t port = v->replica_announce_port;
+
+    r->app.ports(r->app.arg, &tcp, &tls);
+    if (!port) port = v->tls_replication ? tls : tcp;
+    if (!port) port = tcp ? tcp : tls;
+    LINK_SAY(r, SLICE("REPLCONF"), SLICE("listening-port"),
+             slice_of(text, (size_t)num_format_i64(text, port)));
+}
+
+static bool has_ip(const struct replication *r) {
+    return r->e->v->replica_announce_ip != NULL;
+}
+
+static void say_ip(struct replication *r) {
+    LINK_SAY(r, SLICE("REPLCONF"), SLICE("ip-address"), slice_str(r->e->v->replica_announce_ip));
+}
+
+static void say_capa(struct replication *r) {
+    LINK_SAY(r, SLICE("REPLCONF"), SLICE("capa"), SLICE("eof"), SLICE("capa"), SLICE("psync2"));
+}
+
+/* An old master does not know every option, which is no harm. */
+static bool understood(const char *option, struct slice line) {
+    if (begins(line, "-"))
+        log_notice("(Non critical) Master does not understand REPLCONF %s: %.*s", option,
+                   shown(line), line.p);
+    return true;
+}
+
+static bool take_port(struct replication *r, struct slice line) {
+    (void)r;
+    return understood("listening-port", line);
+}
+
+static bool take_ip(struct replication *r, struct slice line) {
+    (void)r;
+    return understood("ip-address", line);
+}
+
+static bool take_capa(struct replication *r, struct slice line) {
+    (void)r;
+    return understood("capa", line);
+}
+
+static const struct step {
+    bool (*wanted)(const struct replication *r);
+    void (*say)(struct replication *r);
+    bool (*take)(struct replication *r, struct slice line); /* false: the link ends */
+} steps[] = {
+    {always, say_ping, take_pong}, {has_auth, say_auth, take_auth}, {always, say_port, take_port},
+    {has_ip, say_ip, take_ip},     {always, say_capa, take_capa},
+};
+
+enum { STEPS = sizeof steps / sizeof *steps }; /* the step after them: PSYNC */
+
+/* ---------------------------------------------------------------- PSYNC */
+
+static void say_psync(struct replication *r) {
+    struct master_link *l = &r->link;
+    char from[NUM_I64_MAX];
+
+    /* What came did not hold, twice in a row: a data set from the beginning may help. */
+    l->asked_partial = r->stream.active && l->damaged < 2;
+    l->plain = false;
+    if (!l->asked_partial) {
+        log_notice("Partial resynchronization not possible (no cached master)");
+        LINK_SAY(r, SLICE("PSYNC"), SLICE("?"), SLICE("-1"));
+        return;
+    }
+    log_notice("Trying a partial resynchronization (request %s:%llu).", r->stream.id,
+               (unsigned long long)r->stream.offset + 1);
+    LINK_SAY(r, SLICE("PSYNC"), slice_str(r->stream.id),
+             slice_of(from, (size_t)num_format_i64(from, (int64_t)r->stream.offset + 1)));
+}
+
+static bool is_id(struct slice s) {
+    if (s.n != LINK_ID_CHARS) return false;
+    for (size_t i = 0; i < s.n; i++)
+        if (!isxdigit((unsigned char)s.p[i])) return false;
+    return true;
+}
+
+/* "+FULLRESYNC <id> <offset>" */
+static void take_full(struct replication *r, struct slice line) {
+    static const size_t word = sizeof "+FULLRESYNC " - 1;
+    struct master_link *l = &r->link;
+    struct slice id = {line.p + word, LINK_ID_CHARS}, rest;
+    int64_t offset;
+
+    if (line.n > word + LINK_ID_CHARS + 1 && is_id(id) && id.p[LINK_ID_CHARS] == ' ') {
+        rest = slice_of(id.p + LINK_ID_CHARS + 1, line.n - word - LINK_ID_CHARS - 1);
+        if (num_parse_i64(rest.p, rest.n, &offset) && offset >= 0) {
+            memcpy(l->id, id.p, LINK_ID_CHARS);
+            l->id[LINK_ID_CHARS] = '\0';
+            l->offset = (uint64_t)offset;
+            log_notice("Full resync from master: %s:%lld", l->id, (long long)offset);
+            link_enter(r, LINK_RECEIVE);
+            return;
+        }
+    }
+    log_warning("Master replied with wrong +FULLRESYNC syntax.");
+    link_broken(r);
+}
+
+/* "+CONTINUE", or with the master's id, which may be another one since. */
+static void take_continue(struct replication *r, struct slice line) {
+    static const size_t word = sizeof "+CONTINUE" - 1;
+    struct slice id = {line.p + word, line.n - word};
+    char text[LINK_ID_CHARS + 1];
+
+    while (id.n && id.p[0] == ' ') id = slice_of(id.p + 1, id.n - 1);
+    if (!r->link.asked_partial || (id.n && !is_id(id))) {
+        log_warning("Unexpected reply to PSYNC from master: %.*s", shown(line), line.p);
+        link_broken(r);
+        return;
+    }
+    log_notice("Successful partial resynchronization with master.");
+    if (id.n && !slice_eq(id, slice_str(r->stream.id))) {
+        memcpy(text, id.p, LINK_ID_CHARS);
+        text[LINK_ID_CHARS] = '\0';
+        log_notice("Master replication ID changed to %s", text);
+        repl_stream_continue_as(&r->stream, text);
+        replicas_drop_all(r);
+        replication_tell_log(r);
+    }
+    log_notice("MASTER <-> REPLICA sync: Master accepted a Partial Resynchronization.");
+    link_stream(r);
+}
+
+static void take_refusal(struct replication *r, struct slice line) {
+    struct master_link *l = &r->link;
+
+    if (begins(line, "-NOMASTERLINK") || begins(line, "-LOADING")) {
+        log_notice("Master is currently unable to PSYNC but should be in the future: %.*s",
+                   shown(line), line.p);
+        link_lost(r);
+        return;
+    }
+    if (begins(line, "-"))
+        log_notice("Master does not support PSYNC or is in error state (reply: %.*s)", shown(line),
+                   line.p);
+    else
+        log_warning("Unexpected reply to PSYNC from master: %.*s", shown(line), line.p);
+    log_notice("Retrying with SYNC...");
+    l->plain = true;
+    link_enter(r, LINK_RECEIVE);
+    LINK_SAY(r, SLICE("SYNC"));
+}
+
+static void take_psync(struct replication *r, struct slice line) {
+    if (line.n == 0) return; /* the master is busy, and says that it is alive */
+    if (begins(line, "+FULLRESYNC "))
+        take_full(r, line);
+    else if (begins(line, "+CONTINUE"))
+        take_continue(r, line);
+    else
+        take_refusal(r, line);
+}
+
+/* ---------------------------------------------------------------- the whole */
+
+void link_greet(struct replication *r) {
+    r->link.step = 0;
+    steps[0].say(r);
+}
+
+/* On to the next step that is wanted; PSYNC follows the last answer. */
+static void next_step(struct replication *r) {
+    struct master_link *l = &r->link;
+
+    do {
+        l->step++;
+    } while (l->step < STEPS && !steps[l->step].wanted(r));
+    if (l->step == STEPS) say_psync(r);
+}
+
+static void take(struct replication *r, struct slice line) {
+    struct master_link *l = &r->link;
+
+    if (l->step == STEPS) {
+        take_psync(r, line);
+        return;
+    }
+    if (!steps[l->step].take(r, line)) {
+        link_lost(r);
+        return;
+    }
+    for (unsigned i = 1; l->step == 0 && i < STEPS; i++)
+        if (steps[i].wanted(r)) steps[i].say(r);
+    next_step(r);
+}
+
+size_t link_handshake_input(struct replication *r, char *in, size_t n, size_t *need) {
+    const struct session *s = r->link.s;
+    size_t used = 0;
+
+    while (used < n && r->link.s == s && r->link.state == LINK_HANDSHAKE) {
+        struct slice line;
+        size_t part = link_take_line(r, in + used, n - used, &line, need);
+
+        if (part == 0 || r->link.s != s) break;
+        used += part;
+        take(r, line);
+    }
+    return used;
+}
