@@ -212,6 +212,7 @@ static int begin_full(struct call *x, struct replica *p) {
 static const char *refusal(const struct call *x) {
     const struct engine *e = x->e;
 
+    if (failover_waits(e->replication)) return "NOMASTERLINK Can't SYNC while failing over";
     if (e->role.is_replica && !e->role.link_up)
         return "NOMASTERLINK Can't SYNC while not connected with my master";
     if (out_pending(&x->s->out) > 0) return "ERR SYNC and PSYNC are invalid with pending output";
@@ -243,7 +244,7 @@ static int cmd_psync(struct call *x) {
     int64_t from;
 
     if (!arg_int(x, 2, &from)) return -1;
-    if (x->argc > 3 && failover_asked(x)) return failover_take_over(x, x->argv[1], from);
+    if (failover_asked(x) && failover_take_over(x, x->argv[1]) < 0) return -1;
     return begin(x, x->argv[1], from, false);
 }
 

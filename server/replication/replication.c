@@ -138,6 +138,7 @@ void replication_speak(struct replication *r) {
 void replication_before_wait(struct replication *r) {
     if (r->replicas.n) sync_step(r);
     ack_note(r);
+    failover_step(r);
     link_step(r);
     replicas_feed(r);
 }
@@ -156,6 +157,7 @@ void replication_cron(struct replication *r) {
 
     sync_step(r);
     ack_cron(r);
+    if (r->failover.state == FAILOVER_WAIT_SYNC) r->replicas.getack = true;
     link_cron(r);
     if (second == r->replicas.last_second) return;
     r->replicas.last_second = second;
