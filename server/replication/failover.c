@@ -217,7 +217,7 @@ static int cmd_failover(struct call *x) {
 const struct command failover_commands[] = {
     {"failover", -1, CMD_ADMIN | CMD_NOSCRIPT | CMD_STALE, "server", {0, 0, 0}, cmd_failover,
      "6.2.0", "Makes one of the replicas the master, once it has everything.",
-     .grammar = "[target=TO{host port:int [FORCE]}] [ABORT] [milliseconds=TIMEOUT:int]"},
+     .grammar = "[TO=target{host port:int [FORCE]}] [ABORT] [TIMEOUT=milliseconds:int]"},
     {0},
 };
 /* clang-format on */

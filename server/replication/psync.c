@@ -258,13 +258,12 @@ static int cmd_sync(struct call *x) {
 const struct command psync_commands[] = {
     {"replconf", -1, CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_ALLOW_BUSY, "server",
      {0, 0, 0}, cmd_replconf, "3.0.0", "Tells a master about the replica that sends it.",
-     .grammar = ""},
+     .grammar = "!syscmd;"},
     {"psync", -3, CMD_ADMIN | CMD_NOSCRIPT | CMD_NO_ASYNC_LOADING | CMD_NO_MULTI, "server",
      {0, 0, 0}, cmd_psync, "2.8.0", "Asks for the replication stream from an offset on.",
      .grammar = "replicationid offset:int"},
     {"sync", 1, CMD_ADMIN | CMD_NOSCRIPT | CMD_NO_ASYNC_LOADING | CMD_NO_MULTI, "server",
-     {0, 0, 0}, cmd_sync, "1.0.0", "Asks for a whole data set and the replication stream.",
-     .grammar = ""},
+     {0, 0, 0}, cmd_sync, "1.0.0", "Asks for a whole data set and the replication stream."},
     {0},
 };
 /* clang-format on */
