@@ -132,17 +132,29 @@ void aof_append(struct aof *a, const struct aof_unit *u);
  * missed: see persistence/README.md, "The replication stream". aof_append() appends bytes of the
  * stream then; what only the AOF needs (a SELECT at the beginning of a file) is marked as such. */
 
-enum { AOF_STREAM_ID_CHARS = 40 };
-
-struct aof_stream {
-    char id[AOF_STREAM_ID_CHARS + 1]; /* hexadecimal; "": none */
-    uint64_t offset;                  /* of its last byte; the first byte of all has offset 1 */
-    int db;                           /* that it has selected, -1: none */
-};
-
-/* From now on: the stream is `s`. Also when its id changes, or its offset jumps. */
+/* From now on: the stream is `s`. Also when its id changes, or its offset jumps. While the AOF is
+ * off this does nothing, and when it goes off it forgets the stream: call it again after
+ * aof_enable(). */
 void aof_stream_begin(struct aof *a, const struct aof_stream *s);
 void aof_stream_end(struct aof *a);
+
+/* What the start has found: the data set that was loaded is that of this stream; and its older ids,
+ * the oldest first (`past` has room for AOF_STREAM_PASTS). False: it is of no stream. The AOF goes
+ * on without one, until aof_stream_begin(): what is appended before that ends it. */
+bool aof_stream_loaded(const struct aof *a, struct aof_stream *now, struct aof_stream_past *past,
+                       size_t *n);
+
+/* Whether a restart would find it. Not yet, for some milliseconds, if it has begun in a file that
+ * cannot hold its marks; never with `aof-checksum no`. */
+bool aof_stream_is_kept(const struct aof *a);
+
+/* Whether the files hold the bytes from offset `from` on, of the history that is called `id`. */
+bool aof_stream_covers(const struct aof *a, const char *id, uint64_t from);
+
+/* Begins to read them back (aof_stream.h): `from` is the offset of the first byte. NULL: they are
+ * not there, or a file cannot be opened. */
+struct aof_stream_reader;
+struct aof_stream_reader *aof_stream_open(struct aof *a, uint64_t from, struct err *e);
 
 /* As aof_append, for what is no part of the stream. */
 void aof_append_local(struct aof *a, const struct aof_unit *u);
