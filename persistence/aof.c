@@ -19,8 +19,8 @@ const char *const aof_phase_name[AOF_PHASES] = {"off", "enabling", "on", "recove
 static const unsigned phase_next[AOF_PHASES] = {
     [AOF_OFF] = 1u << AOF_ENABLING | 1u << AOF_ON,
     [AOF_ENABLING] = 1u << AOF_ON | 1u << AOF_OFF,
-    [AOF_ON] = 1u << AOF_OFF | 1u << AOF_RECOVERING,
-    [AOF_RECOVERING] = 1u << AOF_ON | 1u << AOF_OFF,
+    [AOF_ON] = 1u << AOF_OFF | 1u << AOF_RECOVERING | 1u << AOF_ENABLING,
+    [AOF_RECOVERING] = 1u << AOF_ON | 1u << AOF_OFF | 1u << AOF_ENABLING,
 };
 
 void aof_enter(struct aof *a, enum aof_phase to, const char *why) {
@@ -97,11 +97,13 @@ void aof_append(struct aof *a, const struct aof_unit *u) {
 }
 
 /* While the AOF is being enabled, there is no file before the fork, because earlier commands go to
- * the base. The fork of a rewrite that began while the AOF was off does not count. */
+ * the base. The fork of a rewrite that began while the AOF was off does not count. What follows a
+ * base that is there already is held, then written. */
 bool aof_has_no_file_yet(const struct aof *a) {
     bool forked = a->purpose == RW_FOR_ENABLE && (a->rw == RW_CHILD || a->rw == RW_PUBLISH);
+    bool replaced = a->purpose == RW_FOR_REPLACE && a->rw == RW_PUBLISH;
 
-    return a->phase == AOF_ENABLING && !forked;
+    return a->phase == AOF_ENABLING && !forked && !replaced && !a->replacing;
 }
 
 size_t aof_batch_end(const struct aof *a, uint64_t position, char *p, size_t n) {
@@ -132,6 +134,11 @@ void aof_close_batch(struct aof *a) {
     }
     a->payload_end = a->appended;
     aof_age_add(&a->age, a->appended, aof_writer_synced(a->w), clock_real_ns() / 1000);
+    if (a->replacing) {
+        bytes_append(&a->held, a->buf.p, a->buf.n);
+        bytes_clear(&a->buf);
+        return;
+    }
     aof_writer_push(a->w, &a->buf, a->appended, AOF_BATCH_DATA);
 }
 
@@ -157,7 +164,7 @@ void aof_begin_epoch(struct aof *a, const char *name, struct aof_head *head) {
     a->epoch = (struct aof_epoch){.position = a->appended,
                                   .epoch = a->next_epoch,
                                   .ms = clock_wall_ms(),
-                                  .version = a->stream.on ? 2 : 1};
+                                  .version = a->stream.on || a->stream.expected ? 2 : 1};
     rng_system(&a->epoch.id, sizeof a->epoch.id);
     head->n = head->header = a->checksum ? aof_mark_header(head->text, &a->epoch, 0) : 0;
     a->appended += head->n;
@@ -167,17 +174,22 @@ void aof_begin_epoch(struct aof *a, const char *name, struct aof_head *head) {
     if (a->stream.open) aof_stream_map_add(&a->stream.map, a->dirfd, name, &a->epoch, before);
 }
 
-void aof_begin_file(struct aof *a, const char *name) {
+void aof_push_head(struct aof *a, const struct aof_head *head, uint64_t end) {
     struct bytes b = {0};
-    struct aof_head head;
 
-    aof_begin_epoch(a, name, &head);
-    for (size_t at = 0, n = head.header; at < head.n; at = n, n = head.n) {
-        bytes_append(&b, head.text + at, n - at);
-        aof_writer_push(a->w, &b, a->appended - (head.n - n), AOF_BATCH_HEADER);
+    for (size_t at = 0, n = head->header; at < head->n; at = n, n = head->n) {
+        bytes_append(&b, head->text + at, n - at);
+        aof_writer_push(a->w, &b, end - (head->n - n), AOF_BATCH_HEADER);
         bytes_clear(&b);
     }
     bytes_release(&b);
+}
+
+void aof_begin_file(struct aof *a, const char *name) {
+    struct aof_head head;
+
+    aof_begin_epoch(a, name, &head);
+    aof_push_head(a, &head, a->appended);
 }
 
 int aof_write_head(int fd, const struct aof_head *head, struct err *e) {
@@ -339,7 +351,7 @@ static void start_what_is_due(struct aof *a) {
     if (a->phase == AOF_RECOVERING) {
         aof_rewrite_begin(a, RW_FOR_RECOVERY);
     } else if (a->phase == AOF_ENABLING) {
-        aof_rewrite_begin(a, RW_FOR_ENABLE);
+        aof_rewrite_begin(a, a->replacing ? RW_FOR_REPLACE : RW_FOR_ENABLE);
     } else if (aof_stream_wants_file(a)) {
         aof_rewrite_begin(a, RW_FOR_STREAM);
     } else if (!a->h.may_fork(a->h.arg)) {
@@ -429,6 +441,7 @@ void aof_enable(struct aof *a) {
 void aof_disable(struct aof *a) {
     if (a->phase == AOF_OFF) return;
     if (a->rw != RW_IDLE) aof_rewrite_abort(a, "appendonly no");
+    aof_replace_forget(a);
     aof_close_batch(a);
     if (a->phase == AOF_RECOVERING) {
         aof_writer_restart(a->w, -1, 0, a->appended, false); /* its queue is dropped */

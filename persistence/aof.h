@@ -9,6 +9,7 @@
  *    +-----------------------+-----------------+     a sync failed      |
  *    ^                          disable                                 |
  *    +------------------------------------------------------------------+
+ *   aof_enable_with: from any phase to ENABLING
  *
  *   OFF         nothing is logged; gates are open.
  *   ENABLING    commands before the fork are in the base; from it on they go to a new increment
@@ -20,6 +21,7 @@
  * A rewrite (by command, by growth, to enable, to recover) is its own small machine:
  *   IDLE -> PREPARE (a thread makes the new increment durable) -> FORK (at the next hand-over)
  *        -> CHILD (writes the base) -> PUBLISH (a thread makes the new manifest durable) -> IDLE
+ *        -> PUBLISH (the base is there already: aof_enable_with) -> IDLE
  *   IDLE -> OPEN (a thread opens and locks the directory, if the AOF was off at the start) -> IDLE
  *   PREPARE, CHILD, PUBLISH -> ABORT (given up; what is under way at the disk ends when it does)
  *        -> IDLE
@@ -92,6 +94,17 @@ int aof_read_again(struct aof *a, const struct aof_load_options *l, struct err *
 
 /* CONFIG SET appendonly. Enabling goes on in the background. */
 void aof_enable(struct aof *a);
+
+/* The data set has just been replaced by what the RDB file `temp_name` of the AOF's directory
+ * holds: it becomes the base, without a child, and the AOF goes on in a new increment. In any
+ * phase; until the two are published the AOF is ENABLING, and the old one stays whole. If that
+ * fails, a child writes a base of what is in memory. There is no stream then: aof_stream_begin()
+ * comes after this, in the same turn. The file is synced here, and removed in the end. */
+void aof_enable_with(struct aof *a, const char *temp_name);
+
+/* A name for such a file, which a start removes; never the same twice. Returns the directory's
+ * descriptor, -1 if it is not open. */
+int aof_temp_name(struct aof *a, char name[AOF_NAME_MAX]);
 
 /* The directory of an AOF that was off at the start has to be opened before it is enabled, so that
  * the reason is known where it cannot be. It is opened on a thread; hooks.wake tells the end. */

@@ -33,7 +33,7 @@ static const unsigned rw_next[RW_PHASES] = {
     [RW_IDLE] = 1u << RW_OPEN | 1u << RW_PREPARE,
     [RW_OPEN] = 1u << RW_IDLE,
     [RW_PREPARE] = 1u << RW_FORK | 1u << RW_IDLE | 1u << RW_ABORT,
-    [RW_FORK] = 1u << RW_CHILD | 1u << RW_IDLE,
+    [RW_FORK] = 1u << RW_CHILD | 1u << RW_PUBLISH | 1u << RW_IDLE,
     [RW_CHILD] = 1u << RW_PUBLISH | 1u << RW_IDLE | 1u << RW_ABORT,
     [RW_PUBLISH] = 1u << RW_IDLE | 1u << RW_ABORT,
     [RW_ABORT] = 1u << RW_IDLE,
@@ -172,6 +172,7 @@ static void note_outcome(struct aof *a, bool ok, const char *why) {
 
 static void rewrite_ended(struct aof *a, bool ok, const char *why) {
     note_outcome(a, ok, why);
+    if (!ok && a->purpose == RW_FOR_REPLACE) aof_replace_forget(a);
     if (!ok) drop_leftovers(a);
     a->base_tmp[0] = a->incr[0] = '\0';
     rw_enter(a, RW_IDLE, ok ? "done" : why);
@@ -179,23 +180,31 @@ static void rewrite_ended(struct aof *a, bool ok, const char *why) {
 }
 
 static const char *const purpose_name[] = {
-    [RW_FOR_SIZE] = "rewrite",  [RW_FOR_ENABLE] = "enable", [RW_FOR_RECOVERY] = "recovery",
-    [RW_FOR_BACKUP] = "backup", [RW_FOR_STREAM] = "stream", [RW_WHILE_OFF] = "rewrite while off"};
+    [RW_FOR_SIZE] = "rewrite",           [RW_FOR_ENABLE] = "enable", [RW_FOR_RECOVERY] = "recovery",
+    [RW_FOR_BACKUP] = "backup",          [RW_FOR_STREAM] = "stream", [RW_FOR_REPLACE] = "replace",
+    [RW_WHILE_OFF] = "rewrite while off"};
 
 void aof_open_step(struct aof *a) {
     if (!a->opening || a->rw != RW_IDLE || a->job.active) return;
     if (aof_job_start(a, aof_run_open)) rw_enter(a, RW_OPEN, "appendonly yes");
 }
 
+static bool forks(enum rewrite_purpose p) {
+    return !aof_only_rotates(p) && p != RW_FOR_REPLACE;
+}
+
 bool aof_rewrite_begin(struct aof *a, enum rewrite_purpose purpose) {
     if (a->rw != RW_IDLE || a->job.active) return false;
     /* A file left by an attempt may have the name that the next attempt uses. */
     if (disposer_is_busy(a->disposer)) return false;
-    if (!aof_only_rotates(purpose) && !a->h.may_fork(a->h.arg)) return false;
+    if (forks(purpose) && !a->h.may_fork(a->h.arg)) return false;
     if (purpose == RW_FOR_SIZE && aof_backup_busy(a)) return false;
     a->purpose = purpose;
     a->base_tmp[0] = a->incr[0] = '\0';
-    a->head.n = 0;
+    if (purpose == RW_FOR_REPLACE)
+        memcpy(a->base_tmp, a->replacement, sizeof a->base_tmp);
+    else
+        a->head.n = 0;
     a->rewrite_began_us = clock_real_ns() / 1000;
     if (!aof_job_start(a, aof_run_prepare)) return false;
     if (!aof_only_rotates(purpose)) a->info.rewrites++;
@@ -244,11 +253,21 @@ static void switch_files(struct aof *a) {
     aof_begin_file(a, a->current);
 }
 
+static void begin_publishing(struct aof *a, const char *why) {
+    rw_enter(a, RW_PUBLISH, why);
+    if (!aof_job_start(a, aof_run_publish)) rewrite_ended(a, false, "no thread");
+}
+
 /* The child's snapshot holds everything appended so far; later commands go to the new increment. */
 void aof_rewrite_fork(struct aof *a) {
     struct err e;
 
     CHECK(a->rw == RW_FORK && a->buf.n == 0);
+    if (a->purpose == RW_FOR_REPLACE) {
+        aof_replace_go_on(a);
+        begin_publishing(a, "the base is there");
+        return;
+    }
     switch_files(a);
     if (aof_only_rotates(a->purpose)) {
         rewrite_ended(a, true, "");
@@ -286,8 +305,7 @@ static void child_ended(struct aof *a, int status) {
     a->info.last_cow_bytes = cow;
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
         log_notice("Background AOF rewrite terminated with success");
-        rw_enter(a, RW_PUBLISH, "the base is written");
-        if (!aof_job_start(a, aof_run_publish)) rewrite_ended(a, false, "no thread");
+        begin_publishing(a, "the base is written");
     } else if (WIFSIGNALED(status)) {
         char why[64];
 
@@ -320,7 +338,7 @@ static void publish_ended(struct aof *a) {
         a->st.sync_error = a->st.write_error = 0;
         aof_enter(a, AOF_ON, "a new base and increment are durable");
         log_warning("The AOF is durable again: writes are accepted");
-    } else if (a->purpose == RW_FOR_ENABLE) {
+    } else if (a->phase == AOF_ENABLING) {
         aof_enter(a, AOF_ON, "the first manifest is durable");
     } else if (a->purpose == RW_WHILE_OFF) {
         disposer_close(a->disposer, a->incr_fd);
@@ -383,6 +401,7 @@ void aof_rewrite_abort(struct aof *a, const char *why) {
     }
     if (a->child.pid) log_notice("Killing AOF child %d: %s", (int)a->child.pid, why);
     child_kill(&a->child, SIGKILL);
+    if (a->purpose == RW_FOR_REPLACE) aof_replace_forget(a);
     note_outcome(a, false, why);
     rw_enter(a, RW_ABORT, why);
     if (a->purpose == RW_FOR_BACKUP) aof_backup_rotated(a, why);

@@ -24,7 +24,8 @@ enum rewrite_purpose {
     RW_FOR_ENABLE,
     RW_FOR_RECOVERY,
     RW_FOR_BACKUP,
-    RW_FOR_STREAM, /* as for a backup: marks of the replication stream need a file of version 2 */
+    RW_FOR_STREAM,  /* as for a backup: marks of the replication stream need a file of version 2 */
+    RW_FOR_REPLACE, /* the base is there already: aof_enable_with() */
     RW_WHILE_OFF, /* BGREWRITEAOF while the AOF is off: a base, and an increment that stays empty */
 };
 
@@ -38,9 +39,10 @@ struct aof_head {
 
 /* The replication stream as the AOF has it (aof_stream_log.c). */
 struct aof_stream_log {
-    bool on;     /* `active` or `open`: appending has to look at it */
-    bool active; /* aof_stream_begin() was called, and what is appended is counted */
-    bool open;   /* the file says that the stream goes on: what it gets is marked */
+    bool on;       /* `active` or `open`: appending has to look at it */
+    bool active;   /* aof_stream_begin() was called, and what is appended is counted */
+    bool expected; /* it begins soon: a new file may hold its marks */
+    bool open;     /* the file says that the stream goes on: what it gets is marked */
     struct aof_stream_state state;
     struct aof_stream_state loaded; /* that the start has found */
     struct aof_stream_map map;      /* where its bytes stand */
@@ -122,6 +124,12 @@ struct aof {
 
     struct aof_stream_log stream;
 
+    /* aof_enable_with(): what is appended before there is an increment waits in `held`. */
+    bool replacing;
+    char replacement[AOF_NAME_MAX];
+    unsigned temps; /* names given out */
+    struct bytes held;
+
     /* the rewrite */
     enum aof_rewrite_phase rw;
     enum rewrite_purpose purpose;
@@ -189,6 +197,13 @@ int aof_creation_ends(int dirfd, const char *stem, struct err *e);
 bool aof_job_start(struct aof *a, int (*run)(struct aof_job *));
 bool aof_job_collect(struct aof *a); /* true once: it has ended */
 void aof_job_release(struct aof_job *job);
+
+/* aof_replace.c */
+
+/* At a hand-over, in RW_FORK: the increment is there. */
+void aof_replace_go_on(struct aof *a);
+/* The replacement is given up: the next base is one of what is in memory. */
+void aof_replace_forget(struct aof *a);
 
 /* Only the increment changes, without a new base. */
 bool aof_only_rotates(enum rewrite_purpose p);
@@ -266,6 +281,9 @@ void aof_begin_epoch(struct aof *a, const char *name, struct aof_head *head);
 
 /* The same for a file that the writer has, or gets before what is pushed now. */
 void aof_begin_file(struct aof *a, const char *name);
+
+/* Pushes a head that ends at position `end`. */
+void aof_push_head(struct aof *a, const struct aof_head *head, uint64_t end);
 
 /* Writes a head to a file that the writer has not got. */
 int aof_write_head(int fd, const struct aof_head *head, struct err *e);

@@ -270,6 +270,23 @@ static bool is_rdb(int dirfd, const char *name) {
     return yes;
 }
 
+/* The caller has written the base, not a child. The increment after it has a position of its own,
+ * and the base must not say another one. */
+static int take_replacement(struct aof_job *job) {
+    struct aof_file f = {.type = AOF_BASE};
+    int fd = io_open_read(job->dirfd, job->base_tmp, &job->err), rc;
+    uint64_t position;
+
+    if (fd < 0) return -1;
+    rc = io_sync(fd, &job->err);
+    if (rc == 0 && !rdb_is_one(fd, 0))
+        rc = err_set(&job->err, EILSEQ, "'%s' is no RDB file", job->base_tmp);
+    if (rc == 0 && aof_file_position(fd, &f, &position))
+        rc = err_set(&job->err, EILSEQ, "'%s' says a position of another AOF", job->base_tmp);
+    io_close(fd);
+    return rc;
+}
+
 /* The base gets its name, the manifest names it and the last increment, what they replace goes. */
 static int publish_base(struct aof_job *job) {
     struct aof_file *f;
@@ -301,6 +318,7 @@ int aof_run_publish(struct aof_job *job) {
 
     job->dirfd = job->a->dirfd;
     if (check_place(job) != AOF_IN_PLACE) return -1;
+    if (job->purpose == RW_FOR_REPLACE && take_replacement(job) < 0) return -1;
     if (job->purpose == RW_FOR_RECOVERY) aof_writer_open_files(&job->files, job->fd);
     rc = publish_base(job);
     if (job->published) return rc;

@@ -427,6 +427,7 @@ bool aof_stop(struct aof *a, int deadline_ms) {
     aof_manifest_release(&a->manifest);
     aof_manifest_release(&a->doubtful);
     aof_stream_map_clear(&a->stream.map);
+    bytes_release(&a->held);
     bytes_release(&a->buf);
     io_close(a->dirfd);
     mem_free(a);

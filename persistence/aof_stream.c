@@ -153,6 +153,10 @@ void aof_stream_map_go_on(struct aof_stream_map *m, const struct aof_epoch *epoc
     f->position = epoch->position - epoch->offset;
 }
 
+void aof_stream_map_name(struct aof_stream_map *m, const char *name) {
+    if (m->nfiles) snprintf(last_file(m)->name, sizeof last_file(m)->name, "%s", name);
+}
+
 void aof_stream_map_keep(struct aof_stream_map *m, const struct aof_manifest *manifest) {
     size_t n = 0;
 

@@ -65,6 +65,9 @@ void aof_stream_map_add_loaded(struct aof_stream_map *m, int dirfd,
 /* The last file is written to again. */
 void aof_stream_map_go_on(struct aof_stream_map *m, const struct aof_epoch *epoch);
 
+/* The file that there is has got its name. */
+void aof_stream_map_name(struct aof_stream_map *m, const char *name);
+
 /* Drops the files that the manifest does not name any more. */
 void aof_stream_map_keep(struct aof_stream_map *m, const struct aof_manifest *manifest);
 

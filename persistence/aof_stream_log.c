@@ -165,7 +165,7 @@ bool aof_stream_covers(const struct aof *a, const char *id, uint64_t from) {
 
     for (size_t i = 0; i < st->npasts && !same; i++)
         same = strcmp(id, st->past[i].id) == 0 && from <= st->past[i].end + 1;
-    return same && a->stream.open && from <= st->now.offset + 1 &&
+    return same && a->stream.open && !a->replacing && from <= st->now.offset + 1 &&
            aof_stream_map_has(&a->stream.map, from);
 }
 

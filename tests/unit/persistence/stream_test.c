@@ -69,6 +69,18 @@ static int replay(void *arg, size_t argc, const struct slice *argv, struct err *
     return 0;
 }
 
+static int load_rdb(void *arg, int fd, bool log_follows, uint64_t *end, struct err *e) {
+    struct rdb_load o = {.read = {.rules = {.list = {.fill = -2}}, .checksum = true, .ndbs = DBS},
+                         .ks = &ks};
+    struct rdb_loaded got;
+
+    (void)arg;
+    (void)log_follows;
+    if (rdb_load(fd, &o, &got, e) < 0) return -1;
+    *end = got.report.at;
+    return 0;
+}
+
 static struct aof_load_options loading;
 
 static int try_start(struct err *e) {
@@ -101,7 +113,7 @@ static void begin(void) {
                                    .checksum = true,
                                    .load_truncated = true};
     loading = (struct aof_load_options){
-        .names = options.names, .load_truncated = true, .command = replay};
+        .names = options.names, .load_truncated = true, .command = replay, .rdb = load_rdb};
 }
 
 static void end(void) {
@@ -527,6 +539,116 @@ Test(stream, random_histories_are_read_back_and_loaded) {
         restart();
         expect_loaded(&model);
     }
+}
+
+/* ---------------------------------------------------------------- another data set */
+
+/* Replaces the data set by one with some keys, and gives the AOF its file. */
+static void replace(bool says_position) {
+    struct rdb_save o = {.ks = &ks,
+                         .checksum = true,
+                         .aof_base = says_position,
+                         .aof_position = says_position ? 99 : 0};
+    char name[AOF_NAME_MAX], path[AOF_NAME_MAX + 8];
+    struct err e = {0};
+    FILE *f;
+
+    cr_assert_geq(aof_temp_name(aof, name), 0);
+    keyspace_release(&ks);
+    keyspace_init(&ks, DBS);
+    for (int i = 0; i < 3; i++) store(i, SLICE("k1"), SLICE("full sync"));
+    snprintf(path, sizeof path, "adir/%s", name);
+    f = fopen(path, "w");
+    cr_assert(f);
+    cr_assert_eq(rdb_write(&o, fileno(f), NULL, &e), 0, "%s", e.text);
+    fclose(f);
+    aof_enable_with(aof, name);
+    cr_assert_eq(aof_phase(aof), AOF_ENABLING);
+}
+
+static bool is_on(void *arg) {
+    (void)arg;
+    turn();
+    return aof_phase(aof) == AOF_ON;
+}
+
+static bool temp_is_left(void) {
+    return system("ls adir | grep -q temp-") == 0;
+}
+
+static void becomes_on(void) {
+    cr_assert(help_wait(is_on, NULL));
+    cr_assert(help_wait(all_written, NULL));
+    turn();
+}
+
+Test(stream, a_full_sync_becomes_the_base_with_what_follows) {
+    for (int round = 0; round < 6; round++) {
+        if (!aof) start();
+        if (round != 1) stream_begins(ID_A, model.now.offset + 5, -1);
+        if (round != 1) data(1, 1);
+        if (round == 2) aof_disable(aof);
+        if (round == 3) aof_bgrewrite(aof); /* which is given up */
+        replace(false);
+        if (round == 4) { /* another one at once */
+            data(1, 1);
+            replace(false);
+        }
+        stream_is(ID_B, 7777, -1);
+        for (int i = 0; i < 30; i++) something();
+        if (round == 5) turn();
+        for (int i = 0; i < 30; i++) something();
+        becomes_on();
+        cr_assert(aof_stream_is_kept(aof));
+        for (int i = 0; i < 30; i++) something();
+        settle();
+        expect_read(7778, 1000);
+        cr_assert(aof_stream_covers(aof, ID_B, 7778));
+        cr_assert_not(aof_stream_covers(aof, ID_B, 7777));
+        restart();
+        expect_loaded(&model);
+        cr_assert_not(temp_is_left());
+        if (round % 2) rewrite();
+    }
+}
+
+Test(stream, a_full_sync_that_cannot_be_the_base_is_written_by_a_child) {
+    start();
+    stream_begins(ID_A, 0, -1);
+    data(1, 1);
+    replace(true);
+    stream_is(ID_B, 7777, -1);
+    for (int i = 0; i < 30; i++) something();
+    becomes_on();
+    data(1, 1);
+    settle();
+    restart();
+    expect_loaded(&model);
+    cr_assert_not(temp_is_left());
+}
+
+Test(stream, a_crash_before_a_full_sync_is_published_leaves_the_old_log) {
+    struct aof_stream_state before;
+    struct bytes was = {0}, is = {0};
+
+    start();
+    stream_begins(ID_A, 0, -1);
+    data(1, 1);
+    settle();
+    before = model;
+    show_data(&was);
+    replace(false);
+    stream_is(ID_B, 7777, -1);
+    for (int i = 0; i < 30; i++) something();
+    aof_stop(aof, 20000);
+    keyspace_release(&ks);
+    start();
+    show_data(&is);
+    cr_assert_str_eq(bytes_cstr(&was), bytes_cstr(&is));
+    expect_loaded(&before);
+    cr_assert_not(temp_is_left());
+    bytes_release(&was);
+    bytes_release(&is);
 }
 
 /* Torn at every byte of its last batch, the log has the stream as it was before that batch. */
