@@ -35,7 +35,7 @@ static bool take_select(const struct slice *argv, size_t argc, int64_t *db) {
 
 static void count_commands(struct unit *u, char *p, size_t n, bool (*one_db)(void *arg, int64_t db),
                            void *arg) {
-    static const struct request_limits limits = {INT32_MAX, true};
+    static const struct request_limits limits = {REQUEST_BULK_MAX, REQUEST_LOG_ARGS_MAX, true};
     struct request_args args = {0};
     struct request_partial *partial = NULL;
     const char *error, *nl;
