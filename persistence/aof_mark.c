@@ -36,8 +36,10 @@ static size_t finish(char *line, char *p, uint64_t id, uint64_t place) {
 size_t aof_mark_header(char *out, const struct aof_epoch *h, uint64_t previous_id) {
     char *p = out;
 
-    memcpy(p, h->version == 2 ? "#stet 2 " : "#stet 1 ", 8);
-    p = put_hex_fixed(p + 8, h->id, 16);
+    memcpy(p, "#stet ", 6);
+    p = put_hex(p + 6, h->version ? (uint64_t)h->version : 1);
+    *p++ = ' ';
+    p = put_hex_fixed(p, h->id, 16);
     *p++ = ' ';
     p = put_hex(p, h->position);
     *p++ = ' ';

@@ -104,7 +104,16 @@ static void stop(void) {
     cr_assert(ok, "everything became durable");
 }
 
+static char tool[4200]; /* stet-check-aof, "" if it is not built */
+
 static void begin(void) {
+    const char *bin = getenv("STET_BIN");
+    char cwd[2048];
+
+    cr_assert(getcwd(cwd, sizeof cwd));
+    snprintf(tool, sizeof tool, "%s%s%s/stet-check-aof", bin && bin[0] == '/' ? "" : cwd,
+             bin && bin[0] == '/' ? "" : "/", bin ? bin : "build");
+    if (access(tool, X_OK) != 0) tool[0] = '\0';
     help_begin();
     clock_refresh();
     rng_seed(4711);
@@ -693,9 +702,10 @@ Test(stream, a_torn_tail_gives_the_offset_of_what_is_left) {
     bytes_release(&file);
 }
 
-/* redis-server reads every kind of line. */
-Test(stream, redis_loads_it) {
-    if (system("command -v redis-check-aof >/dev/null") != 0) return;
+/* ---------------------------------------------------------------- other programs */
+
+/* A log with every kind of mark; the server has stopped. */
+static void make_log(void) {
     start();
     stream_begins(ID_A, 0, -1);
     for (int i = 0; i < 200; i++) {
@@ -704,9 +714,116 @@ Test(stream, redis_loads_it) {
         if (i == 90) stream_is(ID_B, model.now.offset, model.now.db);
         if (i == 100) rewrite();
     }
-    aof_stream_end(aof);
+    settle();
+}
+
+static int run(const char *fmt, const char *arg) {
+    char command[8192];
+    int n = snprintf(command, sizeof command, fmt, arg);
+
+    snprintf(command + n, sizeof command - (size_t)n, " >out.txt 2>&1");
+    return system(command);
+}
+
+Test(stream, redis_loads_it) {
+    struct bytes want = {0};
+
+    if (run("command -v redis-server redis-check-aof%s", "") != 0) return;
+    make_log();
+    show_data(&want);
+    stop();
+    help_write("want", bytes_slice(&want));
+    cr_assert_eq(run("redis-check-aof adir/log.manifest%s", ""), 0, "%.*s",
+                 (int)help_read("out.txt").n, help_read("out.txt").p);
+    help_write("look", SLICE("redis-server --port 0 --unixsocket s.sock --appendonly yes "
+                             "--appenddirname adir --appendfilename log --save '' >log.txt 2>&1 &\n"
+                             "for i in $(seq 200); do\n"
+                             "  redis-cli -s s.sock ping 2>&1 | grep -q PONG && break\n"
+                             "  sleep 0.05\n"
+                             "done\n"
+                             "for db in 0 1 2 3; do for k in 0 1 2 3 4 5 6 7 8; do\n"
+                             "  echo \"$db k$k $(redis-cli -s s.sock -n $db get k$k)\"\n"
+                             "done; done >got\n"
+                             "redis-cli -s s.sock shutdown nosave\n"
+                             "wait\n"
+                             "cat log.txt; diff want got\n"));
+    cr_assert_eq(run("sh look%s", ""), 0, "%.*s", (int)help_read("out.txt").n,
+                 help_read("out.txt").p);
+    bytes_release(&want);
+}
+
+Test(stream, the_check_tool_knows_its_marks) {
+    struct bytes was = {0}, is = {0};
+
+    if (!tool[0]) return;
+    make_log();
+    show_data(&was);
+    stop();
+    cr_assert_eq(run("%s adir/log.manifest", tool), 0, "%.*s", (int)help_read("out.txt").n,
+                 help_read("out.txt").p);
+    cr_assert_eq(run("%s --salvage saved adir/log.manifest", tool), 0, "%.*s",
+                 (int)help_read("out.txt").n, help_read("out.txt").p);
+    options.names.dirname = loading.names.dirname = "saved";
+    start();
+    show_data(&is);
+    cr_assert_str_eq(bytes_cstr(&is), bytes_cstr(&was));
+    cr_assert(nothing_loaded());
+    bytes_release(&was);
+    bytes_release(&is);
+}
+
+/* What --fix cuts, it cuts from the stream too. */
+Test(stream, a_repaired_log_has_the_stream_of_what_is_left) {
+    struct aof_stream_state before;
+    size_t whole;
+    struct bytes file = {0};
+
+    if (!tool[0]) return;
+    start();
+    stream_begins(ID_A, 0, -1);
+    data(1, 1);
+    settle();
+    before = model;
+    whole = help_read("adir/log.2.incr.aof").n;
+    data(2, 1);
+    settle();
+    stop();
+    bytes_append(&file, help_read("adir/log.2.incr.aof").p, help_read("adir/log.2.incr.aof").n);
+    file.p[whole + 20] ^= 1;
+    help_write("adir/log.2.incr.aof", bytes_slice(&file));
+    cr_assert_eq(run("%s --fix --yes adir/log.manifest", tool), 0, "%.*s",
+                 (int)help_read("out.txt").n, help_read("out.txt").p);
+    start();
+    expect_loaded(&before);
+    model = before;
+    sent.n = before.now.offset;
+    stream_begins(ID_B, model.now.offset, model.now.db);
+    data(3, 2);
+    settle();
+    expect_read(1, 1000);
+    restart();
+    expect_loaded(&model);
+    bytes_release(&file);
+}
+
+Test(stream, a_format_that_is_not_known_is_refused_and_not_cut) {
+    struct aof_epoch h = {.id = 7, .epoch = 2, .ms = 1, .version = 3};
+    struct bytes file = {0};
+    struct err e = {0};
+
+    start();
     data(1, 1);
     settle();
     stop();
-    cr_assert_eq(system("redis-check-aof adir/log.manifest >out.txt 2>&1"), 0);
+    file.n = aof_mark_header(bytes_room(&file, AOF_MARK_MAX), &h, 0);
+    bytes_append_str(&file, "#{\r\nwhatever it is\r\n");
+    help_write("adir/log.1.incr.aof", bytes_slice(&file));
+    cr_assert_eq(try_start(&e), -1);
+    cr_assert(strstr(e.text, "is of a format that this version does not know"), "%s", e.text);
+    cr_assert(slice_eq(help_read("adir/log.1.incr.aof"), bytes_slice(&file)));
+    if (tool[0]) {
+        cr_assert_neq(run("%s --fix --yes adir/log.manifest", tool), 0);
+        cr_assert(slice_eq(help_read("adir/log.1.incr.aof"), bytes_slice(&file)));
+    }
+    bytes_release(&file);
 }
