@@ -53,8 +53,7 @@ bool aof_job_start(struct aof *a, int (*run)(struct aof_job *)) {
     snprintf(job->base_tmp, sizeof job->base_tmp, "%s", a->base_tmp);
     snprintf(job->incr, sizeof job->incr, "%s", a->incr);
     snprintf(job->current, sizeof job->current, "%s", a->current);
-    memcpy(job->header, a->header, sizeof job->header);
-    job->header_bytes = a->header_bytes;
+    job->head = a->head;
     job->fd = a->incr_fd;
     aof_writer_open_files(&job->files, -1);
     job->base[0] = '\0';
@@ -199,7 +198,11 @@ fail:
 }
 
 bool aof_is_named_first(enum rewrite_purpose p) {
-    return p == RW_FOR_SIZE || p == RW_FOR_BACKUP;
+    return p == RW_FOR_SIZE || aof_only_rotates(p);
+}
+
+bool aof_only_rotates(enum rewrite_purpose p) {
+    return p == RW_FOR_BACKUP || p == RW_FOR_STREAM;
 }
 
 static enum aof_place check_place(struct aof_job *job) {
@@ -267,12 +270,21 @@ static bool is_rdb(int dirfd, const char *name) {
     return yes;
 }
 
-/* Writes the header of the increment before a manifest names the base, so that the two are known to
- * join. */
-static int write_header(struct aof_job *job) {
-    if (job->header_bytes == 0) return 0;
-    if (io_write_all(job->fd, job->header, job->header_bytes, NULL, &job->err) < 0) return -1;
-    return io_sync(job->fd, &job->err);
+/* The caller has written the base, not a child. The increment after it has a position of its own,
+ * and the base must not say another one. */
+static int take_replacement(struct aof_job *job) {
+    struct aof_file f = {.type = AOF_BASE};
+    int fd = io_open_read(job->dirfd, job->base_tmp, &job->err), rc;
+    uint64_t position;
+
+    if (fd < 0) return -1;
+    rc = io_sync(fd, &job->err);
+    if (rc == 0 && !rdb_is_one(fd, 0))
+        rc = err_set(&job->err, EILSEQ, "'%s' is no RDB file", job->base_tmp);
+    if (rc == 0 && aof_file_position(fd, &f, &position))
+        rc = err_set(&job->err, EILSEQ, "'%s' says a position of another AOF", job->base_tmp);
+    io_close(fd);
+    return rc;
 }
 
 /* The base gets its name, the manifest names it and the last increment, what they replace goes. */
@@ -280,7 +292,8 @@ static int publish_base(struct aof_job *job) {
     struct aof_file *f;
     struct io_stat st;
 
-    if (write_header(job) < 0) return -1;
+    /* Before a manifest names the base, so that the two are known to join. */
+    if (job->head.n && aof_write_head(job->fd, &job->head, &job->err) < 0) return -1;
     f = aof_manifest_set_base(&job->manifest, job->stem,
                               is_rdb(job->dirfd, job->base_tmp) ? "rdb" : "aof");
     snprintf(job->base, sizeof job->base, "%s", f->name);
@@ -305,6 +318,7 @@ int aof_run_publish(struct aof_job *job) {
 
     job->dirfd = job->a->dirfd;
     if (check_place(job) != AOF_IN_PLACE) return -1;
+    if (job->purpose == RW_FOR_REPLACE && take_replacement(job) < 0) return -1;
     if (job->purpose == RW_FOR_RECOVERY) aof_writer_open_files(&job->files, job->fd);
     rc = publish_base(job);
     if (job->published) return rc;
