@@ -141,6 +141,12 @@ static bool has_id(const struct call *x, const struct client_condition *c, uint6
     return false;
 }
 
+static enum client_type type_of(const struct session *s) {
+    if (s->flags & SESSION_MASTER) return TYPE_MASTER;
+    if (s->flags & SESSION_REPLICA) return TYPE_REPLICA;
+    return s->subscriber ? TYPE_PUBSUB : TYPE_NORMAL;
+}
+
 static bool has_flags(const struct session *s, struct slice wanted) {
     struct bytes b = {0};
     bool all = true;
@@ -171,7 +177,7 @@ static bool holds(const struct call *x, enum client_by by, const struct client_c
 
     switch (by) {
     case BY_ID: return has_id(x, c, s->id);
-    case BY_TYPE: return c->number == (s->subscriber ? TYPE_PUBSUB : TYPE_NORMAL);
+    case BY_TYPE: return c->number == type_of(s);
     case BY_USER: return s->user == c->user;
     case BY_FLAGS: return has_flags(s, value);
     case BY_NAME: return is_text(value, s->name);
