@@ -26,6 +26,14 @@
 
 enum { RDB_VERSION_MAX = 12 }; /* the highest one that is read */
 
+/* Where the replication stream stood when the data set was as the file has it: the aux fields
+ * "repl-id", "repl-offset" and "repl-stream-db". */
+struct rdb_stream {
+    char id[41]; /* "": nothing is said */
+    uint64_t offset;
+    int db; /* -1: none is selected */
+};
+
 /* ---------------------------------------------------------------- writing */
 
 struct rdb_save {
@@ -40,7 +48,8 @@ struct rdb_save {
     uint16_t lfu_minutes;      /* the clock of LFU; for frequencies */
     uint32_t lfu_decay;        /* minutes after which a frequency falls by one; 0: it does not */
     int64_t key_delay_us;      /* pause after each key; below 0: 1 us after so many */
-    size_t used_memory;        /* what the aux field of that name says */
+    struct rdb_stream stream;
+    size_t used_memory; /* what the aux field of that name says */
     /* Called now and then, and once at the end. -1 (with `e` set) gives up. May be NULL. */
     int (*progress)(void *arg, uint64_t keys_done, struct err *e);
     void *arg;
@@ -152,6 +161,7 @@ struct rdb_report {
     uint64_t value_at; /* where the key that was read last began */
     uint64_t keys, skipped_functions, skipped_modules, empty_keys;
     int64_t created; /* aux ctime, unix seconds; 0: not said */
+    struct rdb_stream stream;
     enum rdb_doing doing;
     int type; /* of the value that was under way, -1: none, 0 before the first */
     enum rdb_sum sum;

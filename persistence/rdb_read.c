@@ -102,6 +102,18 @@ static bool take_header(struct read *r) {
 
 /* ---------------------------------------------------------------- opcodes */
 
+static void note_stream(struct rdb_stream *s, struct slice name, struct slice value) {
+    int64_t v;
+
+    if (slice_is(name, "repl-id") && value.n == sizeof s->id - 1) {
+        memcpy(s->id, value.p, value.n);
+    } else if (slice_is(name, "repl-offset") && num_parse_i64(value.p, value.n, &v) && v >= 0) {
+        s->offset = (uint64_t)v;
+    } else if (slice_is(name, "repl-stream-db") && num_parse_i64(value.p, value.n, &v)) {
+        s->db = v >= 0 && v <= INT32_MAX ? (int)v : -1;
+    }
+}
+
 static bool take_aux(struct read *r) {
     struct slice name, value;
     int64_t v;
@@ -113,6 +125,7 @@ static bool take_aux(struct read *r) {
     name = bytes_slice(&r->key);
     if (!rdb_in_string(&r->in, &value)) return false;
     note_place(r);
+    note_stream(&r->report->stream, name, value);
     if (slice_is(name, "ctime") && num_parse_i64(value.p, value.n, &v)) r->report->created = v;
     if (r->sink->aux && r->sink->aux(r->arg, name, value, r->e) < 0) return stopped(r);
     return true;

@@ -45,6 +45,11 @@ static void put_aux_fields(struct save *s) {
     put_aux_int(s, "redis-bits", sizeof(void *) * 8);
     put_aux_int(s, "ctime", clock_wall_ms() / 1000);
     put_aux_int(s, "used-mem", (int64_t)s->o->used_memory);
+    if (s->o->stream.id[0]) {
+        put_aux_int(s, "repl-stream-db", s->o->stream.db);
+        put_aux(s, "repl-id", slice_str(s->o->stream.id));
+        put_aux_int(s, "repl-offset", (int64_t)s->o->stream.offset);
+    }
     put_aux_int(s, "aof-base", s->o->aof_base);
     if (s->o->aof_base) put_aux_int(s, "aof-position", (int64_t)s->o->aof_position);
 }

@@ -124,6 +124,7 @@ static int on_load_rdb(void *arg, int fd, bool log_follows, uint64_t *end, struc
     log_notice("Done loading RDB, keys loaded: %llu, keys expired: %llu.",
                (unsigned long long)got.keys, (unsigned long long)got.due);
     *end = got.report.at;
+    a->loaded_stream = got.report.stream;
     return 0;
 }
 
@@ -277,6 +278,9 @@ static int load_snapshot(struct app *a) {
         log_warning("Fatal error loading the DB, check server logs. Exiting.");
         return -1;
     }
+    if (a->loaded_stream.id[0])
+        replication_resume(a->replication, a->loaded_stream.id, a->loaded_stream.offset,
+                           a->loaded_stream.db);
     log_notice("DB loaded from disk: %.3f seconds", (double)(clock_mono_us() - began_us) / 1e6);
     return 0;
 }
@@ -304,6 +308,7 @@ static void before_wait(void *arg) {
 
     a->engine.stats.loop_cycles++;
     if (a->stop_signal) obey_stop_signal(a);
+    app_go_on_stopping(a);
     if (a->engine.loading) {
         net_flush(&a->net);
         return;
@@ -489,42 +494,6 @@ int app_start(struct app *a, struct conf *conf, int argc, char **argv) {
 
 void app_run(struct app *a) {
     loop_run(&a->loop);
-}
-
-/* SAVE, or save points in the configuration and no NOSAVE. A data set that is still being loaded is
- * not saved over its own file. */
-static bool save_before_exit(struct app *a, unsigned flags) {
-    struct rdb_saver *s = &a->engine.saver;
-    struct err e;
-
-    if (a->engine.loading) return true;
-    rdb_saver_cancel(s);
-    if (!(flags & CONF_SHUTDOWN_SAVE) && (flags & CONF_SHUTDOWN_NOSAVE || a->v->save.n == 0))
-        return true;
-    log_notice("Saving the final RDB snapshot before exiting.");
-    if (rdb_saver_save(s, a->engine.dirty, &e) == 0) return true;
-    log_warning("Error trying to save the DB, can't exit.");
-    return flags & CONF_SHUTDOWN_FORCE;
-}
-
-/* What stands in the way is an AOF that cannot be made durable, or a snapshot that cannot be saved:
- * then only FORCE goes on. */
-bool app_shutdown(struct app *a, unsigned flags) {
-    const char *why = aof_refusal(a->aof);
-
-    if (!why && aof_is_first_written(a->aof)) why = "Writing initial AOF, can't exit.";
-
-    if (why && !(flags & CONF_SHUTDOWN_FORCE)) {
-        log_warning("%s", why);
-        log_warning("Errors trying to shut down the server. Check the logs for more information.");
-        return false;
-    }
-    if (!save_before_exit(a, flags)) return false;
-    a->stopping = true;
-    if (a->engine.busy)
-        exit(app_finish(a)); /* effects of the script are not in the AOF, and are dropped */
-    loop_stop(&a->loop);
-    return true;
 }
 
 /* ---------------------------------------------------------------- stop */

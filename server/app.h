@@ -32,11 +32,14 @@ struct app {
     char executable[4096];
     char listeners[4096]; /* lines of INFO */
     bool stopping, cron_paused;
-    bool reloading;  /* a command reads the AOF again */
-    int stop_signal; /* came and is not dealt with yet */
+    bool reloading;         /* a command reads the AOF again */
+    int stop_signal;        /* came and is not dealt with yet */
+    uint64_t stop_until_us; /* waits for replicas before it stops; 0: it does not */
+    unsigned stop_flags;
     bool told_to_wait;
     int64_t last_expire_ms;
-    uint64_t last_poll_ns; /* while loading */
+    uint64_t last_poll_ns;           /* while loading */
+    struct rdb_stream loaded_stream; /* what the RDB that was read last says */
     int argc;
     char **argv;
 };
@@ -49,6 +52,12 @@ void app_run(struct app *a);
 /* Ends the loop; by SHUTDOWN, SIGTERM or SIGINT. `flags` are conf's of shutdown-on-sigterm. False:
  * not possible now; the server log has the reason. */
 bool app_shutdown(struct app *a, unsigned flags);
+
+/* Every turn: stops once the replicas have everything, or the time is up. */
+void app_go_on_stopping(struct app *a);
+
+/* SHUTDOWN ABORT: false if no shutdown is waiting. */
+bool app_shutdown_abort(struct app *a);
 
 /* Replays the AOF (DEBUG LOADAOF). */
 int app_reload_log(struct app *a, struct err *e);

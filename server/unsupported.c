@@ -48,7 +48,6 @@ void unsupported_warn(const struct conf_values *v) {
     } settings[] = {
         {v->io_threads > 1, "io-threads"},
         {v->io_threads_do_reads, "io-threads-do-reads"},
-        {v->min_replicas_to_write > 0, "min-replicas-to-write"},
         {v->activedefrag, "activedefrag"},
         {v->tls_cluster, "tls-cluster"},
     };

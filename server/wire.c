@@ -240,6 +240,16 @@ static int apply_collation(void *arg, const struct conf_values *v, struct err *e
     return process_set_collation(v->locale_collate, e);
 }
 
+static int apply_replicas(void *arg, const struct conf_values *v, struct err *e) {
+    const struct app *a = arg;
+
+    (void)v;
+    (void)e;
+    replicas_count_good(a->replication);
+    ack_configure(a->replication);
+    return 0;
+}
+
 static void register_appliers(struct app *a) {
     conf_on_apply_group(a->conf, CONF_GROUP_AOF, apply_aof, a);
     conf_on_apply_group(a->conf, CONF_GROUP_TLS, apply_tls, a);
@@ -250,6 +260,10 @@ static void register_appliers(struct app *a) {
     conf_on_apply(a->conf, "loglevel", apply_log, a);
     conf_on_apply(a->conf, "maxclients", apply_process, a);
     conf_on_apply(a->conf, "maxmemory", apply_maxmemory, a);
+    conf_on_apply(a->conf, "min-replicas-to-write", apply_replicas, a);
+    conf_on_apply(a->conf, "min-replicas-max-lag", apply_replicas, a);
+    conf_on_apply(a->conf, "replica-ack-min", apply_replicas, a);
+    conf_on_apply(a->conf, "replica-ack-level", apply_replicas, a);
     conf_on_apply(a->conf, "oom-score-adj", apply_process, a);
     conf_on_apply(a->conf, "oom-score-adj-values", apply_process, a);
     conf_on_apply(a->conf, "port", apply_port, a);
@@ -287,10 +301,14 @@ static bool admin_shutdown(void *arg, unsigned flags, struct session *by) {
     return app_shutdown(arg, flags);
 }
 
-/* A shutdown ends before another command could be read, so there is none to abort. */
 static bool admin_shutdown_abort(void *arg) {
-    (void)arg;
-    return false;
+    return app_shutdown_abort(arg);
+}
+
+static bool admin_is_stopping(void *arg) {
+    const struct app *a = arg;
+
+    return a->stop_until_us || a->stopping;
 }
 
 static int admin_load_log(void *arg, struct err *e) {
@@ -364,6 +382,7 @@ static void fill_admin(struct app *a) {
     rng_hex(a->admin.replid, RUN_ID_CHARS);
     a->admin.shutdown = admin_shutdown;
     a->admin.shutdown_abort = admin_shutdown_abort;
+    a->admin.is_stopping = admin_is_stopping;
     a->admin.load_log = admin_load_log;
     a->admin.pause_cron = admin_pause_cron;
     a->admin.replication_info = admin_replication_info;

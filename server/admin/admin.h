@@ -55,6 +55,8 @@ struct admin_app {
     bool (*shutdown)(void *arg, unsigned flags, struct session *by);
     /* SHUTDOWN ABORT: false if none is under way. */
     bool (*shutdown_abort)(void *arg);
+    /* A shutdown is under way; NULL: none ever takes time. */
+    bool (*is_stopping)(void *arg);
     /* DEBUG LOADAOF: writes out what is appended, empties the keyspace, reads the AOF again. */
     int (*load_log)(void *arg, struct err *e);
     /* The lines of INFO replication; NULL: of a server without replication. */

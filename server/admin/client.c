@@ -20,6 +20,8 @@ void client_flags(struct bytes *b, const struct session *s) {
     if (s->flags & SESSION_REPLICA) bytes_append_char(b, 'S');
     if (s->flags & SESSION_MASTER) bytes_append_char(b, 'M');
     if (s->flags & SESSION_MONITOR) bytes_append_char(b, 'O');
+    if (s->flags & SESSION_REPLICA) bytes_append_char(b, 'S');
+    if (s->flags & SESSION_MASTER) bytes_append_char(b, 'M');
     if (s->subscriber) bytes_append_char(b, 'P');
     if (multi_is_open(s)) bytes_append_char(b, 'x');
     if (s->state == SESSION_BLOCKED || s->state == SESSION_PARKED) bytes_append_char(b, 'b');
@@ -198,13 +200,13 @@ static int cmd_client_pause(struct call *x) {
     else if (x->argc == 4 && !arg_is(x, 3, "all"))
         return reply_err(x, "ERR CLIENT PAUSE mode must be WRITE or ALL");
     if (!arg_timeout_ms(x, 2, &ms)) return -1;
-    pause_begin(&x->e->pause, mode, clock_mono_us() + (uint64_t)ms * 1000);
+    pause_begin(&x->e->pause, PAUSE_BY_CLIENT, mode, clock_mono_us() + (uint64_t)ms * 1000);
     reply_ok(&x->r);
     return 0;
 }
 
 static int cmd_client_unpause(struct call *x) {
-    engine_unpause(x->e);
+    engine_unpause(x->e, PAUSE_BY_CLIENT);
     reply_ok(&x->r);
     return 0;
 }

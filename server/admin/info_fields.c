@@ -219,14 +219,16 @@ static void append_traffic(const struct engine *e, struct bytes *out) {
     bytes_printf(out,
                  "total_connections_received:%llu\r\ntotal_commands_processed:%llu\r\n"
                  "instantaneous_ops_per_sec:%llu\r\ntotal_net_input_bytes:%llu\r\n"
-                 "total_net_output_bytes:%llu\r\ntotal_net_repl_input_bytes:0\r\n"
-                 "total_net_repl_output_bytes:0\r\ninstantaneous_input_kbps:%.2f\r\n"
+                 "total_net_output_bytes:%llu\r\ntotal_net_repl_input_bytes:%llu\r\n"
+                 "total_net_repl_output_bytes:%llu\r\ninstantaneous_input_kbps:%.2f\r\n"
                  "instantaneous_output_kbps:%.2f\r\ninstantaneous_input_repl_kbps:0.00\r\n"
                  "instantaneous_output_repl_kbps:0.00\r\nrejected_connections:%llu\r\n"
-                 "sync_full:0\r\nsync_partial_ok:0\r\nsync_partial_err:0\r\n",
+                 "sync_full:%llu\r\nsync_partial_ok:%llu\r\nsync_partial_err:%llu\r\n",
                  (ull)s->connections, (ull)s->commands, (ull)rate(e, ADMIN_RATE_COMMANDS),
-                 (ull)s->net_in, (ull)s->net_out, (double)rate(e, ADMIN_RATE_NET_IN) / 1024,
-                 (double)rate(e, ADMIN_RATE_NET_OUT) / 1024, (ull)s->rejected_connections);
+                 (ull)s->net_in, (ull)s->net_out, (ull)s->repl_in, (ull)s->repl_out,
+                 (double)rate(e, ADMIN_RATE_NET_IN) / 1024,
+                 (double)rate(e, ADMIN_RATE_NET_OUT) / 1024, (ull)s->rejected_connections,
+                 (ull)s->full_syncs, (ull)s->partial_syncs, (ull)s->refused_syncs);
 }
 
 static void append_keys(const struct engine *e, struct bytes *out) {

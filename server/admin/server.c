@@ -15,6 +15,28 @@ _Static_assert(ADMIN_SHUTDOWN_SAVE == (int)CONF_SHUTDOWN_SAVE &&
 
 /* ---------------------------------------------------------------- SHUTDOWN */
 
+static bool has_given_up(const struct blocked *b) {
+    const struct admin_app *app = app_of(b->s->e);
+
+    return !app->is_stopping(app->arg);
+}
+
+static void answer_failure(struct blocked *b, struct reply *r) {
+    static const char text[] = "ERR Errors trying to SHUTDOWN. Check logs.";
+
+    engine_count_error(b->s->e, text);
+    reply_error_text(r, text, sizeof text - 1);
+}
+
+/* The client is not answered, unless the shutdown is given up. */
+static void wait_for_end(struct call *x) {
+    struct blocked b = {.s = x->s, .ready = has_given_up, .answer = answer_failure};
+    const struct admin_app *app = app_of(x->e);
+
+    if (app->is_stopping && app->is_stopping(app->arg) && call_may_wait(x))
+        block_on_progress(x, &b, 0);
+}
+
 static int cmd_shutdown(struct call *x) {
     static const struct {
         const char *word;
@@ -51,6 +73,7 @@ static int cmd_shutdown(struct call *x) {
         return reply_err(x, engine_busy_error(x->e));
     if (!app->shutdown || !app->shutdown(app->arg, flags, x->s))
         return reply_err(x, "ERR Errors trying to SHUTDOWN. Check logs.");
+    wait_for_end(x);
     return 0;
 }
 

@@ -114,11 +114,13 @@ static int cmd_sunsubscribe(struct call *x) {
 /* ---------------------------------------------------------------- publishing */
 
 static int cmd_publish(struct call *x) {
+    propagate_message(x);
     reply_int(&x->r, (int64_t)pubsub_publish(x->e, PUBSUB_CHANNEL, x->argv[1], x->argv[2]));
     return 0;
 }
 
 static int cmd_spublish(struct call *x) {
+    propagate_message(x);
     reply_int(&x->r, (int64_t)pubsub_publish(x->e, PUBSUB_SHARD, x->argv[1], x->argv[2]));
     return 0;
 }

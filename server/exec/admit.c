@@ -65,7 +65,12 @@ bool call_refusal(const struct engine *e, uint32_t flags, char text[CALL_REFUSAL
         snprintf(text, CALL_REFUSAL_MAX, "MISCONF %s", why);
         return true;
     }
-    if (!(flags & CMD_WRITE) || !e->role.is_replica || !e->v->replica_read_only) return false;
+    if (!(flags & CMD_WRITE)) return false;
+    if (__builtin_expect(e->role.few_replicas, 0)) {
+        snprintf(text, CALL_REFUSAL_MAX, "NOREPLICAS Not enough good replicas to write.");
+        return true;
+    }
+    if (__builtin_expect(!e->role.is_replica, 1) || !e->v->replica_read_only) return false;
     snprintf(text, CALL_REFUSAL_MAX, "READONLY You can't write against a read only replica.");
     return true;
 }
@@ -98,7 +103,7 @@ static void make_room(struct call *x) {
     uint32_t flags = x->cmd->row->flags;
 
     if (!(flags & (CMD_DENYOOM | CMD_WRITE | CMD_RUNS_SCRIPT | CMD_IN_MULTI))) return;
-    if (evict_some(x->e) && x->e->gate.level != AOF_LEVEL_NONE) x->need = gate_end(&x->e->gate);
+    if (evict_some(x->e) && gate_is_on(&x->e->gate)) x->need = gate_end(&x->e->gate);
 }
 
 static bool may_run(struct call *x) {
@@ -149,5 +154,8 @@ int admit(struct call *x, bool unknown_sub) {
         return refuse(x, why);
     if (__builtin_expect(x->e->busy, 0) && !(flags & CMD_ALLOW_BUSY))
         return refuse(x, engine_busy_error(x->e));
+    if (__builtin_expect(x->s->flags & SESSION_REPLICA, 0) &&
+        flags & (CMD_WRITE | CMD_READONLY | CMD_MAY_REPLICATE | CMD_RUNS_SCRIPT))
+        return refuse(x, "ERR Replica can't interact with the keyspace");
     return 0;
 }

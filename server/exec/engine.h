@@ -43,6 +43,8 @@ struct engine;
 struct engine_stats {
     uint64_t commands, connections, rejected_connections;
     uint64_t net_in, net_out, reads, writes;
+    uint64_t repl_in, repl_out;                        /* a part of net_in, net_out */
+    uint64_t full_syncs, partial_syncs, refused_syncs; /* as a master; the last: then became full */
     uint64_t hits, misses, expired, expired_fields, expired_time_cap, evicted, evicted_clients;
     uint64_t error_replies, unexpected_errors;
     uint64_t query_limit_closes, output_limit_closes;

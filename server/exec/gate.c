@@ -61,7 +61,7 @@ static void forget(struct gate_set *s) {
 }
 
 void gate_init(struct gate *g, struct aof *aof) {
-    *g = (struct gate){.aof = aof, .level = AOF_LEVEL_NONE};
+    *g = (struct gate){.aof = aof, .level = AOF_LEVEL_NONE, .acked = UINT64_MAX};
 }
 
 void gate_release(struct gate *g) {
@@ -77,7 +77,7 @@ void gate_add(struct gate *g, uint64_t hash) {
 }
 
 void gate_all_changed(struct gate *g) {
-    if (g->level == AOF_LEVEL_NONE) return;
+    if (!gate_is_on(g)) return;
     g->newer.all = true;
     g->active = true;
 }
@@ -85,6 +85,25 @@ void gate_all_changed(struct gate *g) {
 uint64_t gate_look(const struct gate *g, uint64_t hash) {
     if (holds(&g->newer, hash)) return gate_end(g);
     return holds(&g->older, hash) ? g->older_end : 0;
+}
+
+/* What was appended so far was not acknowledged: it counts as changed. */
+void gate_take_acked(struct gate *g, const uint64_t *offset, uint64_t acked) {
+    bool began = offset && !g->offset;
+
+    g->offset = offset;
+    g->acked = acked;
+    g->by_offset = offset && g->level == AOF_LEVEL_NONE;
+    if (began) gate_all_changed(g);
+}
+
+bool gate_changes_units(struct gate *g) {
+    bool by_offset = g->offset && g->level == AOF_LEVEL_NONE;
+
+    if (by_offset == g->by_offset) return false;
+    g->by_offset = by_offset;
+    g->older_end = gate_end(g);
+    return true;
 }
 
 void gate_take_level(struct gate *g) {
@@ -101,7 +120,7 @@ void gate_refresh(struct gate *g) {
 
     gate_take_level(g);
     if (!g->active) return;
-    safe = aof_safe(g->aof, g->level);
+    safe = gate_safe(g, g->level);
     if (safe >= gate_end(g)) forget(&g->newer);
     if (!is_empty(&g->older) && safe >= g->older_end) forget(&g->older);
     if (is_empty(&g->older) && !is_empty(&g->newer)) {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * gate - which replies have to wait for the disk, and until which position of the AOF.
+ * gate - which replies have to wait for the disk, or for replicas, and until which position of the
+ * AOF. Where there is no AOF and replies wait for replicas, positions are offsets of the
+ * replication stream.
  *
  * Remembers, as hashes, the keys that were changed since the last safe position. Two sets take
  * turns: `older` is dropped as a whole when its position is safe, then `newer` becomes the older
@@ -25,7 +27,10 @@ struct gate {
     struct gate_set older, newer;
     uint64_t older_end; /* once this is safe, everything in `older` is */
     enum aof_level level;
-    bool active; /* something is in the sets */
+    bool active;    /* something is in the sets */
+    uint64_t acked; /* enough replicas have everything up to here; UINT64_MAX: none is waited for */
+    const uint64_t *offset; /* of the stream, while replies wait for replicas; else NULL */
+    bool by_offset;         /* positions are offsets */
 };
 
 void gate_init(struct gate *g, struct aof *aof);
@@ -36,6 +41,9 @@ void gate_release(struct gate *g);
  */
 void gate_take_level(struct gate *g);
 
+/* What positions are has changed: closed gates have to be set anew (gate_end()), once. */
+bool gate_changes_units(struct gate *g);
+
 /* Between commands only, because the changes of a command, transaction or script under way are not
  * appended yet: takes the level and drops what is safe. */
 void gate_refresh(struct gate *g);
@@ -43,9 +51,18 @@ void gate_refresh(struct gate *g);
 void gate_add(struct gate *g, uint64_t hash);
 uint64_t gate_look(const struct gate *g, uint64_t hash);
 
+/* Replies wait for replicas from now on (`offset`: the stream's), or no longer (NULL, UINT64_MAX).
+ */
+void gate_take_acked(struct gate *g, const uint64_t *offset, uint64_t acked);
+
+/* Whether any reply waits for anything. */
+static inline bool gate_is_on(const struct gate *g) {
+    return g->level != AOF_LEVEL_NONE || __builtin_expect(g->offset != NULL, 0);
+}
+
 /* A key changed. */
 static inline void gate_changed(struct gate *g, uint64_t hash) {
-    if (g->level != AOF_LEVEL_NONE) gate_add(g, hash);
+    if (gate_is_on(g)) gate_add(g, hash);
 }
 
 /* All keys changed (FLUSHALL, SWAPDB). */
@@ -53,12 +70,19 @@ void gate_all_changed(struct gate *g);
 
 /* The position after everything that was appended so far. */
 static inline uint64_t gate_end(const struct gate *g) {
-    return aof_appended(g->aof);
+    return __builtin_expect(g->by_offset, 0) ? *g->offset : aof_appended(g->aof);
+}
+
+/* The position up to which everything is safe at this level, and acknowledged. */
+static inline uint64_t gate_safe(const struct gate *g, enum aof_level level) {
+    uint64_t safe = aof_safe(g->aof, level);
+
+    return __builtin_expect(safe > g->acked, 0) ? g->acked : safe;
 }
 
 /* Everything up to this position is safe at the level of the policy. */
 static inline bool gate_is_safe(const struct gate *g, uint64_t position) {
-    return position <= aof_safe(g->aof, g->level);
+    return position <= gate_safe(g, g->level);
 }
 
 /* The position that a look at this key has to wait for, 0 for none. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * pause - for a while no client is served, or none that writes (CLIENT PAUSE). Their commands are
- * not executed; they go on when the time is over. Nothing expires by itself meanwhile.
+ * pause - for a while no client is served, or none that writes. Their commands are not executed;
+ * they go on when the time is over. Nothing expires by itself meanwhile. Each reason has a pause of
+ * its own; the strictest one counts.
  */
 #ifndef STET_EXEC_PAUSE_H
 #define STET_EXEC_PAUSE_H
@@ -10,16 +11,32 @@
 
 enum pause_mode { PAUSE_NONE, PAUSE_WRITES, PAUSE_ALL };
 
-struct pause {
-    enum pause_mode mode;
-    uint64_t until_us; /* monotonic */
+enum pause_reason {
+    PAUSE_BY_CLIENT, /* CLIENT PAUSE */
+    PAUSE_FOR_SHUTDOWN,
+    PAUSE_FOR_FAILOVER,
+    PAUSE_REASONS
 };
 
-/* A pause under way is made longer or stricter, never shorter or weaker. */
-void pause_begin(struct pause *p, enum pause_mode mode, uint64_t until_us);
+#define PAUSE_FOR_EVER UINT64_MAX
 
-/* Before the loop waits (now_us 0: whatever the time). True: it is over just now. */
-bool pause_ends(struct pause *p, uint64_t now_us);
+struct pause {
+    enum pause_mode mode; /* the strictest one */
+    uint64_t until_us; /* monotonic: when the first one ends; PAUSE_FOR_EVER: none does by itself */
+    struct {
+        enum pause_mode mode;
+        uint64_t until_us;
+    } of[PAUSE_REASONS];
+};
+
+/* One under way for the same reason is made longer or stricter, never shorter or weaker. */
+void pause_begin(struct pause *p, enum pause_reason why, enum pause_mode mode, uint64_t until_us);
+
+/* True: clients that were held may go on. */
+bool pause_end(struct pause *p, enum pause_reason why);
+
+/* Before the loop waits: ends those whose time is over. True as above. */
+bool pause_check_time(struct pause *p, uint64_t now_us);
 
 /* Whether a command with these flags has to wait. */
 static inline bool pause_holds(const struct pause *p, uint32_t flags) {

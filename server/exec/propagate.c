@@ -69,6 +69,20 @@ void effect(struct call *x, int argc, const struct slice *argv) {
     encode_command(propagate_begin(&x->e->propagation, x->db->id), (size_t)argc, argv);
 }
 
+void propagate_message(struct call *x) {
+    struct propagation *p = &x->e->propagation;
+    struct bytes b = {0};
+
+    if (__builtin_expect(!p->stream_db, 1) || p->local || call_obeys(x)) return;
+    if (call_is_inner(x)) {
+        encode_command(propagate_begin(p, x->db->id), (size_t)x->argc, x->argv);
+        return;
+    }
+    encode_command(&b, (size_t)x->argc, x->argv);
+    propagate_stream(p, UNIT_STREAM, bytes_slice(&b), -1, -1);
+    bytes_release(&b);
+}
+
 void effect_none(struct call *x) {
     x->rewritten = true;
 }

@@ -59,9 +59,10 @@ enum { SINKS_MAX = 4 };
 struct propagation {
     struct sink sinks[SINKS_MAX];
     unsigned nsinks;
-    /* What the replication stream has selected (-1: nothing), and its end; NULL: no stream. */
+    /* What the replication stream has selected (-1: nothing), its end, its id; NULL: no stream. */
     const int *stream_db;
     const uint64_t *stream_offset;
+    const char *stream_id;
     bool local;        /* this server is a replica: units are UNIT_LOCAL */
     struct bytes resp; /* the unit under way */
     size_t ncommands;
@@ -103,6 +104,10 @@ void effect(struct call *x, int argc, const struct slice *argv);
 #define EFFECT(x, ...)                                                                             \
     effect((x), (int)(sizeof((struct slice[]){__VA_ARGS__}) / sizeof(struct slice)),               \
            (struct slice[]){__VA_ARGS__})
+
+/* The command changes no data but concerns the clients of replicas as well (PUBLISH): it goes into
+ * the replication stream, if there is one. */
+void propagate_message(struct call *x);
 
 /* The call propagates nothing of its own, though it changed something. */
 void effect_none(struct call *x);

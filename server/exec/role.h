@@ -12,8 +12,9 @@
 
 struct role {
     bool is_replica;
-    bool link_up;      /* of a replica: its master's stream is being applied */
-    bool few_replicas; /* of a master: fewer good ones than min-replicas-to-write */
+    bool link_up;            /* of a replica: its master's stream is being applied */
+    bool saving_for_replica; /* a child writes the data set for a full sync */
+    bool few_replicas;       /* of a master: fewer good ones than min-replicas-to-write */
 };
 
 #endif

@@ -121,14 +121,20 @@ void session_add_gate(struct session *s, uint64_t from, uint64_t position, enum 
 void session_hold_unsafe(struct session *s, uint64_t from, uint64_t position) {
     const struct gate *g = &s->e->gate;
 
+    if (position > gate_end(g)) position = gate_end(g); /* it was counted in other units */
     if (!gate_is_safe(g, position)) session_add_gate(s, from, position, g->level);
+}
+
+void session_gates_anew(struct session *s, uint64_t position) {
+    for (uint32_t i = 0; i < s->ngates; i++) s->gates[i].position = position;
 }
 
 size_t session_sendable(struct session *s) {
     uint32_t open = 0;
     uint64_t end = s->out.end;
 
-    while (open < s->ngates && aof_safe(s->e->aof, s->gates[open].level) >= s->gates[open].position)
+    while (open < s->ngates &&
+           gate_safe(&s->e->gate, s->gates[open].level) >= s->gates[open].position)
         open++;
     if (open < s->ngates) end = s->gates[open].from;
     if (open == s->ngates) {

@@ -163,6 +163,9 @@ static inline void session_hold(struct session *s, uint64_t from, uint64_t posit
     if (position) session_hold_unsafe(s, from, position);
 }
 
+/* Everything that waits now waits for this position: its own were counted in other units. */
+void session_gates_anew(struct session *s, uint64_t position);
+
 /* How many bytes of `out` may be sent now. Forgets gates that are open. */
 size_t session_sendable(struct session *s);
 

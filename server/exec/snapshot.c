@@ -70,10 +70,21 @@ struct rdb_rules snapshot_rules(const struct conf_values *v) {
     };
 }
 
+static struct rdb_stream stream_of(const struct propagation *p) {
+    struct rdb_stream s = {.db = -1};
+
+    if (!p->stream_db) return s;
+    snprintf(s.id, sizeof s.id, "%s", p->stream_id);
+    s.offset = *p->stream_offset;
+    s.db = *p->stream_db;
+    return s;
+}
+
 struct rdb_save snapshot_save(const struct engine *e) {
     const struct conf_values *v = e->v;
 
     return (struct rdb_save){
+        .stream = stream_of(&e->propagation),
         .ks = &e->ks,
         .compress = v->rdbcompression,
         .checksum = v->rdbchecksum,

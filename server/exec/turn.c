@@ -119,7 +119,7 @@ void engine_finish_files(struct engine *e, int deadline_ms) {
 static void resume_parked(struct engine *e) {
     size_t n = e->nparked;
 
-    if (n == 0 || e->pause.mode != PAUSE_NONE) return;
+    if (n == 0 || e->pause.mode == PAUSE_ALL) return;
     if (aof_backlog(e->aof) > e->v->aof_buffer_limit / 2) return;
     while (n-- > 0 && e->nparked > 0) {
         struct session *s = list_entry(e->parked.next, struct session, parked);
@@ -130,7 +130,7 @@ static void resume_parked(struct engine *e) {
 }
 
 static void end_pause(struct engine *e) {
-    if (!pause_ends(&e->pause, clock_mono_us()) && !e->resume) return;
+    if (!pause_check_time(&e->pause, clock_mono_us()) && !e->resume) return;
     e->resume = false;
     resume_parked(e);
 }
@@ -145,16 +145,23 @@ void engine_serve_within(struct engine *e, enum engine_busy why) {
     blocked_resume(e);
 }
 
-void engine_unpause(struct engine *e) {
-    if (pause_ends(&e->pause, 0)) e->resume = true;
+void engine_unpause(struct engine *e, enum pause_reason why) {
+    if (pause_end(&e->pause, why)) e->resume = true;
 }
 
 uint64_t engine_next_deadline(const struct engine *e) {
     uint64_t next = e->nblocked ? blocked_next_deadline(e) : 0;
 
-    if (e->pause.mode != PAUSE_NONE && (next == 0 || e->pause.until_us < next))
-        next = e->pause.until_us;
+    if (e->pause.mode == PAUSE_NONE || e->pause.until_us == PAUSE_FOR_EVER) return next;
+    if (next == 0 || e->pause.until_us < next) next = e->pause.until_us;
     return next;
+}
+
+static void refresh_gate(struct engine *e) {
+    gate_refresh(&e->gate);
+    if (__builtin_expect(!gate_changes_units(&e->gate), 1)) return;
+    list_each (it, &e->sessions)
+        session_gates_anew(list_entry(it, struct session, link), gate_end(&e->gate));
 }
 
 void engine_before_wait(struct engine *e) {
@@ -166,12 +173,12 @@ void engine_before_wait(struct engine *e) {
     tracking_broadcast(e);
     session_end_closing(e);
     if (!e->batch_open) aof_hand_over(e->aof);
-    gate_refresh(&e->gate);
+    refresh_gate(e);
 }
 
 void engine_on_log_progress(struct engine *e) {
     aof_on_wake(e->aof);
-    gate_refresh(&e->gate);
+    refresh_gate(e);
     resume_parked(e);
     if (e->nblocked) blocked_check_progress(e);
 }

@@ -29,7 +29,7 @@ void engine_on_log_progress(struct engine *e);
 void engine_serve_within(struct engine *e, enum engine_busy why);
 
 /* Ends a pause; the clients it held go on before the loop waits. */
-void engine_unpause(struct engine *e);
+void engine_unpause(struct engine *e, enum pause_reason why);
 
 /* When something happens by itself that no client asks for (monotonic microseconds), 0: never. */
 uint64_t engine_next_deadline(const struct engine *e);

@@ -20,6 +20,7 @@ static bool over_output_limit(struct conn *c) {
     size_t mem = c->s.out.mem_bytes;
     uint64_t now;
 
+    if (c->s.flags & (SESSION_REPLICA | SESSION_MASTER)) return false; /* replication looks at it */
     if (!acl_is_served(&c->s)) return out_pending(&c->s.out) > UNAUTHENTICATED_OUT_MAX;
     if (l->hard_bytes && mem > l->hard_bytes) return true;
     if (!l->soft_bytes || mem <= l->soft_bytes) {

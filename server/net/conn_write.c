@@ -61,6 +61,8 @@ static ssize_t send_some(struct conn *c, size_t limit) {
         out_consume(&c->s.out, (size_t)sent);
         c->s.bytes_out += (uint64_t)sent;
         c->n->e->stats.net_out += (uint64_t)sent;
+        if (__builtin_expect(c->s.flags & SESSION_REPLICA, 0))
+            c->n->e->stats.repl_out += (uint64_t)sent;
         return sent;
     }
     if (errno == EAGAIN && c->tls && c->tls->write_waits == TLS_WAIT_READ)
@@ -150,7 +152,9 @@ static void release_gated(struct net *n) {
     uint64_t synced = aof_safe(n->e->aof, AOF_LEVEL_SYNCED);
     int left = released_per_turn(n);
 
-    if (written != n->seen_written || synced != n->seen_synced) {
+    if (written != n->seen_written || synced != n->seen_synced ||
+        n->e->gate.acked != n->seen_acked) {
+        n->seen_acked = n->e->gate.acked;
         n->seen_written = written;
         n->seen_synced = synced;
         list_splice(&n->released, &n->gated);

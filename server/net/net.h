@@ -55,8 +55,9 @@ struct net {
     struct list gated;                 /* with output that waits for the AOF */
     struct list released;              /* were gated when the AOF last moved; not looked at since */
     struct list dead;                  /* closed; freed at the end of the turn */
-    uint64_t seen_written, seen_synced; /* the AOF's positions when `gated` was last looked at */
-    struct group group;                 /* those that write under `always` */
+    uint64_t seen_written, seen_synced,
+        seen_acked;         /* the AOF's positions when `gated` was last looked at */
+    struct group group;     /* those that write under `always` */
     uint64_t clients_bytes; /* what connections hold; counted while maxmemory-clients is set */
     int64_t clients_limit;  /* maxmemory-clients as it was when the count began */
     struct session *cron_at;

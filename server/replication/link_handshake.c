@@ -132,6 +132,7 @@ enum { STEPS = sizeof steps / sizeof *steps }; /* the step after them: PSYNC */
 static void say_psync(struct replication *r) {
     struct master_link *l = &r->link;
     char from[NUM_I64_MAX];
+    struct slice offset;
 
     /* What came did not hold, twice in a row: a data set from the beginning may help. */
     l->asked_partial = r->stream.active && l->damaged < 2;
@@ -143,8 +144,11 @@ static void say_psync(struct replication *r) {
     }
     log_notice("Trying a partial resynchronization (request %s:%llu).", r->stream.id,
                (unsigned long long)r->stream.offset + 1);
-    LINK_SAY(r, SLICE("PSYNC"), slice_str(r->stream.id),
-             slice_of(from, (size_t)num_format_i64(from, (int64_t)r->stream.offset + 1)));
+    offset = slice_of(from, (size_t)num_format_i64(from, (int64_t)r->stream.offset + 1));
+    if (r->failover.state == FAILOVER_IN_PROGRESS)
+        LINK_SAY(r, SLICE("PSYNC"), slice_str(r->stream.id), offset, SLICE("FAILOVER"));
+    else
+        LINK_SAY(r, SLICE("PSYNC"), slice_str(r->stream.id), offset);
 }
 
 static bool is_id(struct slice s) {
@@ -189,6 +193,7 @@ static void take_continue(struct replication *r, struct slice line) {
         return;
     }
     log_notice("Successful partial resynchronization with master.");
+    failover_accepted(r);
     if (id.n && !slice_eq(id, slice_str(r->stream.id))) {
         memcpy(text, id.p, LINK_ID_CHARS);
         text[LINK_ID_CHARS] = '\0';
@@ -223,6 +228,10 @@ static void take_refusal(struct replication *r, struct slice line) {
 
 static void take_psync(struct replication *r, struct slice line) {
     if (line.n == 0) return; /* the master is busy, and says that it is alive */
+    if (r->failover.state == FAILOVER_IN_PROGRESS && !begins(line, "+CONTINUE")) {
+        failover_refused(r);
+        return;
+    }
     if (begins(line, "+FULLRESYNC "))
         take_full(r, line);
     else if (begins(line, "+CONTINUE"))

@@ -95,6 +95,7 @@ static void take_ack(struct call *x, struct replica *p, int i) {
     }
     if (p->state == REPLICA_TAIL) replica_enter(p, REPLICA_ONLINE);
     if (r->e->role.few_replicas) replicas_count_good(r);
+    ack_count(r);
     if (x->e->nblocked) blocked_check_progress(x->e);
 }
 
@@ -188,7 +189,7 @@ static void go_on(struct replication *r, struct replica *p, uint64_t from, const
     p->next = from;
     p->acked = from - 1;
     replica_enter(p, REPLICA_ONLINE);
-    r->syncs.partial_ok++;
+    r->e->stats.partial_syncs++;
     log_notice("Partial resynchronization request from %s accepted. Sending %llu bytes of backlog "
                "starting from offset %llu.",
                name, (unsigned long long)(r->stream.offset + 1 - from), (unsigned long long)from);
@@ -203,7 +204,7 @@ static int begin_full(struct call *x, struct replica *p) {
             return reply_err(x, "ERR Filtered replica requires EOF capability");
     }
     replication_begin_stream(r);
-    r->syncs.full++;
+    r->e->stats.full_syncs++;
     sync_wanted(r, p);
     return 0;
 }
@@ -211,6 +212,7 @@ static int begin_full(struct call *x, struct replica *p) {
 static const char *refusal(const struct call *x) {
     const struct engine *e = x->e;
 
+    if (failover_waits(e->replication)) return "NOMASTERLINK Can't SYNC while failing over";
     if (e->role.is_replica && !e->role.link_up)
         return "NOMASTERLINK Can't SYNC while not connected with my master";
     if (out_pending(&x->s->out) > 0) return "ERR SYNC and PSYNC are invalid with pending output";
@@ -234,7 +236,7 @@ static int begin(struct call *x, struct slice id, int64_t from, bool plain) {
         go_on(r, p, (uint64_t)from, name);
         return 0;
     }
-    if (!plain && !slice_is(id, "?")) r->syncs.partial_err++;
+    if (!plain && !slice_is(id, "?")) r->e->stats.refused_syncs++;
     return begin_full(x, p);
 }
 
@@ -242,7 +244,7 @@ static int cmd_psync(struct call *x) {
     int64_t from;
 
     if (!arg_int(x, 2, &from)) return -1;
-    if (x->argc > 3 && failover_asked(x)) return failover_take_over(x, x->argv[1], from);
+    if (failover_asked(x) && failover_take_over(x, x->argv[1]) < 0) return -1;
     return begin(x, x->argv[1], from, false);
 }
 
@@ -256,13 +258,12 @@ static int cmd_sync(struct call *x) {
 const struct command psync_commands[] = {
     {"replconf", -1, CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_ALLOW_BUSY, "server",
      {0, 0, 0}, cmd_replconf, "3.0.0", "Tells a master about the replica that sends it.",
-     .grammar = ""},
+     .grammar = "!syscmd;"},
     {"psync", -3, CMD_ADMIN | CMD_NOSCRIPT | CMD_NO_ASYNC_LOADING | CMD_NO_MULTI, "server",
      {0, 0, 0}, cmd_psync, "2.8.0", "Asks for the replication stream from an offset on.",
      .grammar = "replicationid offset:int"},
     {"sync", 1, CMD_ADMIN | CMD_NOSCRIPT | CMD_NO_ASYNC_LOADING | CMD_NO_MULTI, "server",
-     {0, 0, 0}, cmd_sync, "1.0.0", "Asks for a whole data set and the replication stream.",
-     .grammar = ""},
+     {0, 0, 0}, cmd_sync, "1.0.0", "Asks for a whole data set and the replication stream."},
     {0},
 };
 /* clang-format on */

@@ -34,6 +34,21 @@ static struct replication *replication_of(const struct replica *p) {
     return p->s->e->replication;
 }
 
+/* The address without its port and brackets. */
+static void note_peer(struct replica *p) {
+    struct session_wire wire;
+    char *from = wire.addr, *colon;
+
+    p->s->ops->describe(p->s, &wire);
+    colon = strrchr(wire.addr, ':');
+    if (colon) *colon = '\0';
+    if (from[0] == '[') {
+        from[strcspn(from, "]")] = '\0';
+        from++;
+    }
+    snprintf(p->peer, sizeof p->peer, "%.63s", from);
+}
+
 struct replica *replica_of(struct session *s) {
     struct replica *p = s->replica;
 
@@ -42,6 +57,7 @@ struct replica *replica_of(struct session *s) {
     p->s = s;
     list_init(&p->link);
     p->heard_us = clock_mono_us();
+    note_peer(p);
     s->replica = p;
     return p;
 }
@@ -87,18 +103,8 @@ const char *replica_state_name(const struct replica *p) {
 }
 
 void replica_address(const struct replica *p, char *ip, size_t size, int *port) {
-    struct session_wire wire;
-    char *colon;
-
     *port = p->port;
-    if (p->ip[0]) {
-        snprintf(ip, size, "%s", p->ip);
-        return;
-    }
-    p->s->ops->describe(p->s, &wire);
-    colon = strrchr(wire.addr, ':');
-    if (colon) *colon = '\0';
-    snprintf(ip, size, "%s", wire.addr[0] == '[' ? strtok(wire.addr + 1, "]") : wire.addr);
+    snprintf(ip, size, "%s", p->ip[0] ? p->ip : p->peer);
 }
 
 static void close_replica(struct replica *p, const char *why) {
@@ -117,7 +123,7 @@ static uint64_t feed_limit(struct replication *r) {
     enum aof_level level = aof_current_level(r->e->aof);
 
     if (level == AOF_LEVEL_NONE) return r->stream.offset;
-    return repl_stream_safe(&r->stream, aof_safe(r->e->aof, level));
+    return notes_offset_at(&r->safe, aof_safe(r->e->aof, level));
 }
 
 static size_t room_of(const struct replica *p) {
@@ -176,10 +182,7 @@ void replicas_feed(struct replication *r) {
     uint64_t limit;
 
     if (!r->stream.active) return;
-    if (aof_current_level(r->e->aof) == AOF_LEVEL_NONE)
-        repl_stream_all_is_safe(&r->stream);
-    else
-        repl_stream_note_position(&r->stream, aof_appended(r->e->aof));
+    notes_add(&r->safe, r->stream.offset, aof_appended(r->e->aof), 0);
     limit = feed_limit(r);
     list_each_safe (it, next, &r->replicas.all) {
         struct replica *p = list_entry(it, struct replica, link);
@@ -265,7 +268,8 @@ static void look_after(struct replication *r, struct replica *p) {
 static void give_up_backlog(struct replication *r) {
     uint64_t ttl = (uint64_t)r->e->v->repl_backlog_ttl * 1000000;
 
-    if (!r->stream.active || r->e->role.is_replica || r->replicas.n || !r->replicas.emptied_us)
+    if (!r->stream.active || r->e->role.is_replica || r->replicas.n || !r->replicas.emptied_us ||
+        r->acks.state != ACK_OFF)
         return;
     if (!ttl || clock_mono_us() - r->replicas.emptied_us < ttl) return;
     log_notice("Replication backlog freed after %lld seconds without connected replicas.",
@@ -314,6 +318,35 @@ size_t replicas_synced(const struct replication *r, uint64_t offset) {
         n += is_online(p) && p->says_synced && p->synced >= offset;
     }
     return n;
+}
+
+bool replicas_have_all(const struct replication *r) {
+    list_each (it, &r->replicas.all) {
+        const struct replica *p = list_entry(it, struct replica, link);
+
+        if (is_online(p) && p->acked < ack_of_all(r)) return false;
+    }
+    return true;
+}
+
+void replicas_log_behind(const struct replication *r) {
+    size_t n = 0, have = 0;
+
+    list_each (it, &r->replicas.all) {
+        const struct replica *p = list_entry(it, struct replica, link);
+        char ip[64];
+        int port;
+
+        n++;
+        have += p->acked >= ack_of_all(r);
+        if (p->acked >= ack_of_all(r)) continue;
+        replica_address(p, ip, sizeof ip, &port);
+        log_notice("Lagging replica %s:%d reported offset %llu behind master, lag=%llu, state=%s.",
+                   ip, port, (unsigned long long)(r->stream.offset - p->acked),
+                   (unsigned long long)((clock_mono_us() - p->heard_us) / 1000000),
+                   replica_state_name(p));
+    }
+    if (n) log_notice("%zu of %zu replicas are in sync when shutting down.", have, n);
 }
 
 size_t replicas_count_good(struct replication *r) {

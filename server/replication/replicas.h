@@ -39,6 +39,7 @@ struct replica {
     enum replica_state state;
     unsigned capa;
     int port;
+    char peer[64];          /* the other end of the connection */
     char ip[64];            /* "": the connection's */
     bool rdb_only;          /* wants a data set and no stream (redis-cli --rdb) */
     bool functions_only;    /* rdb-filter-only "functions" */
@@ -86,6 +87,12 @@ void replicas_drop_all(struct replication *r);
 /* How many ONLINE ones have said that they are at `offset`, or that it is in their AOF. */
 size_t replicas_at(const struct replication *r, uint64_t offset);
 size_t replicas_synced(const struct replication *r, uint64_t offset);
+
+/* Every ONLINE one has said that it has the whole stream. */
+bool replicas_have_all(const struct replication *r);
+
+/* Before a stop: the server log names those that have not. */
+void replicas_log_behind(const struct replication *r);
 
 /* Those whose last word is at most min-replicas-max-lag old; sets role.few_replicas. */
 size_t replicas_count_good(struct replication *r);

@@ -5,6 +5,7 @@
 #include "protocol/encode.h"
 #include "server/replication/rows.h"
 #include "storage/base/clock.h"
+#include "storage/base/log.h"
 #include "storage/base/mem.h"
 #include "storage/base/num.h"
 
@@ -46,6 +47,7 @@ static void on_unit(void *stream, const struct unit *u) {
 static void connect_stream(struct replication *r) {
     r->e->propagation.stream_db = r->stream.active ? &r->stream.db : NULL;
     r->e->propagation.stream_offset = r->stream.active ? &r->stream.offset : NULL;
+    r->e->propagation.stream_id = r->stream.active ? r->stream.id : NULL;
 }
 
 void replication_tell_log(struct replication *r) {
@@ -67,6 +69,7 @@ void replication_begin_stream(struct replication *r) {
 }
 
 void replication_end_stream(struct replication *r) {
+    notes_clear(&r->safe);
     repl_stream_deactivate(&r->stream);
     replication_tell_log(r);
 }
@@ -94,14 +97,25 @@ struct replication *replication_new(struct engine *e, const struct replication_a
     return r;
 }
 
+void replication_resume(struct replication *r, const char *id, uint64_t offset, int db) {
+    repl_stream_adopt(&r->stream, id, offset, db);
+    log_notice("The data set is that of the replication stream %s at offset %llu", id,
+               (unsigned long long)offset);
+}
+
 void replication_start(struct replication *r) {
     role_start(r);
+    r->replicas.emptied_us = clock_mono_us();
+    replication_tell_log(r);
     replicas_count_good(r);
+    ack_configure(r);
 }
 
 void replication_free(struct replication *r) {
     link_release(r);
     sync_release(r);
+    notes_release(&r->safe);
+    notes_release(&r->acks.notes);
     repl_stream_release(&r->stream);
     r->e->replication = NULL;
     mem_free(r);
@@ -112,21 +126,25 @@ void replication_free(struct replication *r) {
 void replication_speak(struct replication *r) {
     static const char getack[] = "*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n";
 
-    if (!r->replicas.getack) return;
+    if (!r->replicas.getack && !ack_asks(r)) return;
     r->replicas.getack = false;
+    r->acks.before_asked = r->stream.offset;
     if (r->replicas.n && !r->e->role.is_replica)
         propagate_stream(&r->e->propagation, UNIT_STREAM, slice_of(getack, sizeof getack - 1), -1,
                          -1);
+    r->acks.asked = r->stream.offset;
 }
 
 void replication_before_wait(struct replication *r) {
     if (r->replicas.n) sync_step(r);
+    ack_note(r);
+    failover_step(r);
     link_step(r);
     replicas_feed(r);
 }
 
 bool replication_goes_on(struct replication *r) {
-    return replicas_are_behind(r);
+    return ack_asks(r) || replicas_are_behind(r);
 }
 
 void replication_on_wake(struct replication *r) {
@@ -138,6 +156,8 @@ void replication_cron(struct replication *r) {
     int64_t second = (int64_t)(clock_mono_us() / 1000000);
 
     sync_step(r);
+    ack_cron(r);
+    if (r->failover.state == FAILOVER_WAIT_SYNC) r->replicas.getack = true;
     link_cron(r);
     if (second == r->replicas.last_second) return;
     r->replicas.last_second = second;

@@ -10,6 +10,7 @@
 
 #include "server/exec/engine.h"
 #include "server/exec/session.h"
+#include "server/replication/ack.h"
 #include "server/replication/failover.h"
 #include "server/replication/link.h"
 #include "server/replication/replicas.h"
@@ -50,6 +51,8 @@ struct replication {
     struct engine *e;
     struct replication_app app;
     struct repl_stream stream;
+    struct notes safe; /* what of the stream is safe in the AOF */
+    struct acks acks;
     struct replicas replicas;
     struct syncs syncs;
     struct master_link link;
@@ -62,8 +65,10 @@ void replication_register(struct command_registry *r);
 /* Before the data set is loaded. */
 struct replication *replication_new(struct engine *e, const struct replication_app *app);
 
-/* After the data set is loaded: goes on where the AOF says the stream was; becomes a replica if the
- * configuration says so. */
+/* The data set that was loaded says where in which stream it stands. */
+void replication_resume(struct replication *r, const char *id, uint64_t offset, int db);
+
+/* After the data set is loaded: becomes a replica if the configuration says so. */
 void replication_start(struct replication *r);
 void replication_free(struct replication *r);
 

@@ -32,6 +32,7 @@ static void enter(struct replication *r, bool is_replica) {
     r->e->role.is_replica = is_replica;
     r->e->propagation.local = is_replica;
     replicas_count_good(r);
+    ack_configure(r);
 }
 
 void role_become_replica(struct replication *r, const char *host, int port) {
@@ -63,10 +64,15 @@ void role_become_master(struct replication *r) {
     replication_tell_log(r);
 }
 
+/* A master goes on under a new id: what it may have sent before it ended, and does not know any
+ * more, belongs to the old one. */
 void role_start(struct replication *r) {
     const struct conf_replicaof *m = &r->e->v->replicaof;
 
-    if (!m->host) return;
+    if (!m->host) {
+        if (r->stream.active) repl_stream_rename(&r->stream);
+        return;
+    }
     enter(r, true);
     link_follow(r, m->host, m->port);
 }

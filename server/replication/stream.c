@@ -46,8 +46,6 @@ static void drop_blocks(struct repl_stream *s) {
 
 void repl_stream_release(struct repl_stream *s) {
     drop_blocks(s);
-    mem_free(s->notes);
-    s->notes = NULL;
 }
 
 static struct block *last_block(struct repl_stream *s) {
@@ -114,11 +112,6 @@ int repl_stream_peek(const struct repl_stream *s, uint64_t from, struct iovec *i
 
 /* ---------------------------------------------------------------- identity */
 
-static void forget_notes(struct repl_stream *s) {
-    s->note_first = s->nnotes = 0;
-    s->safe = 0;
-}
-
 void repl_stream_activate(struct repl_stream *s) {
     s->active = true;
     s->db = -1;
@@ -127,7 +120,6 @@ void repl_stream_activate(struct repl_stream *s) {
 
 void repl_stream_deactivate(struct repl_stream *s) {
     drop_blocks(s);
-    forget_notes(s);
     s->active = false;
     s->db = -1;
     s->npasts = 0;
@@ -163,7 +155,6 @@ void repl_stream_add_past(struct repl_stream *s, const char *id, uint64_t end) {
 
 void repl_stream_adopt(struct repl_stream *s, const char *id, uint64_t offset, int db) {
     drop_blocks(s);
-    forget_notes(s);
     set_id(s->id, id);
     s->npasts = 0;
     s->offset = offset;
@@ -177,48 +168,4 @@ bool repl_stream_is_of(const struct repl_stream *s, const char *id, uint64_t fro
     for (size_t i = 0; i < s->npasts; i++)
         if (strcmp(id, s->past[i].id) == 0) return from <= s->past[i].end + 1;
     return false;
-}
-
-/* ---------------------------------------------------------------- what is safe */
-
-static struct repl_note *note_at(const struct repl_stream *s, size_t i) {
-    return &s->notes[(s->note_first + i) % s->notes_cap];
-}
-
-static void grow_notes(struct repl_stream *s) {
-    size_t cap = s->notes_cap ? s->notes_cap * 2 : 64;
-    struct repl_note *v = mem_alloc(cap * sizeof *v);
-
-    for (size_t i = 0; i < s->nnotes; i++) v[i] = *note_at(s, i);
-    mem_free(s->notes);
-    s->notes = v;
-    s->notes_cap = cap;
-    s->note_first = 0;
-}
-
-void repl_stream_note_position(struct repl_stream *s, uint64_t position) {
-    struct repl_note *last = s->nnotes ? note_at(s, s->nnotes - 1) : NULL;
-
-    if (last && last->position == position) {
-        last->offset = s->offset;
-        return;
-    }
-    if (last && last->offset == s->offset) return;
-    if (s->nnotes == s->notes_cap) grow_notes(s);
-    s->nnotes++;
-    *note_at(s, s->nnotes - 1) = (struct repl_note){s->offset, position};
-}
-
-void repl_stream_all_is_safe(struct repl_stream *s) {
-    s->note_first = s->nnotes = 0;
-    s->safe = s->offset;
-}
-
-uint64_t repl_stream_safe(struct repl_stream *s, uint64_t position) {
-    while (s->nnotes && note_at(s, 0)->position <= position) {
-        s->safe = note_at(s, 0)->offset;
-        s->note_first = (s->note_first + 1) % s->notes_cap;
-        s->nnotes--;
-    }
-    return s->safe;
 }

@@ -7,9 +7,7 @@
  * servers with the same id and offset hold the same data. A past is an older id of this history: it
  * is the same history up to and including `end`.
  *
- * The bytes stand in blocks that never move, the oldest first; [first, offset] is in memory. What
- * is safe in the AOF is a second, lower limit: repl_stream_note_position() says which position of
- * the AOF belongs to the present offset, repl_stream_safe() how far the notes allow to go.
+ * The bytes stand in blocks that never move, the oldest first; [first, offset] is in memory.
  *
  * Knows no sessions and no files. Main thread only; nothing here fails.
  */
@@ -29,10 +27,6 @@ struct repl_past {
     uint64_t end;
 };
 
-struct repl_note {
-    uint64_t offset, position;
-};
-
 struct repl_stream {
     bool active; /* bytes are counted and kept */
     char id[STREAM_ID_CHARS + 1];
@@ -44,10 +38,6 @@ struct repl_stream {
     struct list blocks; /* struct block of stream.c */
     uint64_t first;     /* offset of the first byte in memory; offset + 1: there is none */
     uint64_t keep;      /* repl-backlog-size: bytes that stay */
-
-    struct repl_note *notes; /* ascending; a ring */
-    size_t note_first, nnotes, notes_cap;
-    uint64_t safe;
 };
 
 /* A new history at offset 0, not active. */
@@ -84,14 +74,6 @@ int repl_stream_peek(const struct repl_stream *s, uint64_t from, struct iovec *i
 
 /* Whether this server's history is that of `id`, as far as the bytes before `from`. */
 bool repl_stream_is_of(const struct repl_stream *s, const char *id, uint64_t from);
-
-/* The present offset is safe once the AOF is at `position`. */
-void repl_stream_note_position(struct repl_stream *s, uint64_t position);
-/* The offset up to which everything is safe, if the AOF is at `position`. */
-uint64_t repl_stream_safe(struct repl_stream *s, uint64_t position);
-
-/* There is no AOF that it has to wait for. */
-void repl_stream_all_is_safe(struct repl_stream *s);
 
 static inline uint64_t repl_stream_held(const struct repl_stream *s) {
     return s->offset + 1 - s->first;

@@ -293,6 +293,7 @@ static void start_child(struct replication *r, enum snapshot_content content) {
     r->e->stats.last_fork_us = y->child.fork_us;
     log_notice("Background RDB transfer started by pid %d", (int)y->child.pid);
     y->at_work = s;
+    r->e->role.saving_for_replica = true;
     y->keys_at_fork = keyspace_count(&r->e->ks);
     serve_waiting(r, s);
 }
@@ -321,6 +322,7 @@ static void end_child(struct replication *r, int status) {
     y->given_up = false;
     snapshot_drop(y->at_work);
     y->at_work = NULL;
+    r->e->role.saving_for_replica = false;
 }
 
 /* A child that no replica wants any more, or that has hung, is killed. */

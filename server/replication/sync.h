@@ -34,7 +34,6 @@ struct syncs {
     struct snapshot *at_work; /* the child's */
     bool given_up;            /* the child is killed: nothing wants its file any more */
     uint64_t keys_at_fork;
-    uint64_t full, partial_ok, partial_err; /* for INFO */
 };
 
 /* A replica in state WAIT is to be served. */

@@ -18,8 +18,6 @@ from resp import ReplyError  # noqa: E402
 from data import load  # noqa: E402
 from server import Server  # noqa: E402
 
-# Commands of a replication that is not there yet.
-LATER = {"sync", "psync", "replconf", "replicaof", "slaveof", "failover"}
 
 # Where the tables, of 7.4, differ from 7.2, which the transcripts were recorded from.
 OF_7_4 = {"sinterstore": lambda row: row["key_specs"][0].update(flags=["RW", "update"])}
@@ -102,8 +100,6 @@ def same_row(name, want, row):
 def command_rows(conn):
     rows = {row[0]: row for row in plain(conn.call("COMMAND"))}
     for name, want in load("commands.json").items():
-        if name in LATER:
-            continue
         if name in OF_7_4:
             OF_7_4[name](want)
         if name in rows:
@@ -154,8 +150,6 @@ def same_docs(name, want, got):
 def command_docs(conn):
     docs = plain(conn.call("COMMAND", "DOCS"))
     for name, want in load("grammar.json").items():
-        if name in LATER:
-            continue
         if name in docs:
             yield from same_docs(name, want, docs[name])
         else:

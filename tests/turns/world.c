@@ -162,7 +162,7 @@ void world_leave(struct world *w) {
         if (w->client[i].exists) disconnect(&w->client[i]);
     w->recording = false;
     for (int i = 0; i < w->e.ks.ndbs; i++) db_clear(&w->e.ks.dbs[i], false);
-    pause_ends(&w->e.pause, 0);
+    pause_end(&w->e.pause, PAUSE_BY_CLIENT);
     w->e.resume = false;
 }
 

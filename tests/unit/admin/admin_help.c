@@ -5,6 +5,7 @@
 #include "server/exec/replay.h"
 #include "server/exec/session.h"
 #include "server/exec/turn.h"
+#include "server/replication/replication.h"
 
 #include "server/commands/commands.h"
 #include "storage/base/mem.h"
@@ -125,6 +126,7 @@ struct help *help_new(const char *options) {
     o = options_of(conf_values(h->conf));
     keyspace_init(&h->e.ks, 16);
     commands_register(&h->e.commands);
+    replication_register(&h->e.commands);
     admin_register(&h->e.commands);
     h->aof = aof_new(&h->e.ks, &o, &hooks);
     engine_init(&h->e, h->conf, h->aof);

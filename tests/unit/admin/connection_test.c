@@ -271,11 +271,11 @@ Test(connection, a_pause_holds_back_who_writes_or_everybody) {
     cr_assert_str_eq(help_ask(&h->a, "CLIENT PAUSE 60000"), "+OK|");
     cr_assert_eq(engine_feed(&h->e, &h->b.s, held, sizeof held - 1, &need), 0);
     cr_assert_eq(h->b.s.state, SESSION_PARKED);
-    pause_begin(&h->e.pause, PAUSE_WRITES, 1);
+    pause_begin(&h->e.pause, PAUSE_BY_CLIENT, PAUSE_WRITES, 1);
     cr_assert_eq(h->e.pause.mode, PAUSE_ALL, "the stricter one stays");
     engine_before_wait(&h->e);
     cr_assert_eq(h->b.s.state, SESSION_PARKED, "and so does the later end");
-    h->e.pause.until_us = 1;
+    h->e.pause.until_us = h->e.pause.of[PAUSE_BY_CLIENT].until_us = 1;
     engine_before_wait(&h->e);
     cr_assert_eq(h->b.s.state, SESSION_ACTIVE);
     cr_assert_eq(h->b.resumed, 1);

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/replication/stream.h"
+#include "storage/base/mem.h"
+#include "storage/base/rng.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+static struct repl_stream s;
+
+static void begin(void) {
+    mem_thread_init();
+    rng_seed(7);
+    repl_stream_init(&s);
+    repl_stream_activate(&s);
+}
+
+static void end(void) {
+    repl_stream_release(&s);
+}
+
+TestSuite(stream, .init = begin, .fini = end);
+
+static void append(size_t n, char c) {
+    char *p = mem_alloc(n);
+
+    memset(p, c, n);
+    repl_stream_append(&s, slice_of(p, n));
+    mem_free(p);
+}
+
+/* The n bytes from `from` on, all of which are c. */
+static void expect(uint64_t from, size_t n, char c) {
+    struct iovec iov[8];
+    size_t got = 0;
+    int k = repl_stream_peek(&s, from, iov, 8, n);
+
+    for (int i = 0; i < k; i++) {
+        for (size_t j = 0; j < iov[i].iov_len; j++) cr_assert_eq(((char *)iov[i].iov_base)[j], c);
+        got += iov[i].iov_len;
+    }
+    cr_assert_eq(got, n);
+}
+
+Test(stream, bytes_are_found_by_their_offset) {
+    cr_expect_eq(s.first, 1);
+    append(10, 'a');
+    append(3 * STREAM_BLOCK, 'b');
+    append(5, 'c');
+    cr_expect_eq(s.offset, 15 + 3 * STREAM_BLOCK);
+    expect(1, 10, 'a');
+    expect(11, 3 * STREAM_BLOCK, 'b');
+    expect(11 + 3 * STREAM_BLOCK, 5, 'c');
+    expect(10 + STREAM_BLOCK, 100, 'b');
+    expect(16 + 3 * STREAM_BLOCK, 0, 'c');
+}
+
+Test(stream, a_limit_ends_inside_a_block) {
+    struct iovec iov[2];
+
+    append(100, 'a');
+    cr_expect_eq(repl_stream_peek(&s, 51, iov, 2, 7), 1);
+    cr_expect_eq(iov[0].iov_len, 7);
+}
+
+Test(stream, what_is_needed_or_kept_stays) {
+    s.keep = 2 * STREAM_BLOCK;
+    append(10 * STREAM_BLOCK, 'a');
+    repl_stream_trim(&s, 5 * STREAM_BLOCK);
+    cr_expect_leq(s.first, 5 * STREAM_BLOCK);
+    cr_expect_geq(s.first, 3 * STREAM_BLOCK);
+    repl_stream_trim(&s, s.offset + 1);
+    cr_expect_eq(repl_stream_held(&s), 2 * STREAM_BLOCK);
+    expect(s.first, 2 * STREAM_BLOCK, 'a');
+}
+
+Test(stream, an_old_id_is_good_up_to_where_it_ended) {
+    char old[STREAM_ID_CHARS + 1];
+
+    append(10, 'a');
+    memcpy(old, s.id, sizeof old);
+    repl_stream_rename(&s);
+    append(10, 'b');
+    cr_expect_str_neq(s.id, old);
+    cr_expect(repl_stream_is_of(&s, old, 11));
+    cr_expect_not(repl_stream_is_of(&s, old, 12));
+    cr_expect(repl_stream_is_of(&s, s.id, 21));
+    cr_expect_not(repl_stream_is_of(&s, s.id, 22), "it does not exist yet");
+    cr_expect_not(repl_stream_is_of(&s, "", 1));
+}
+
+Test(stream, the_oldest_id_is_forgotten_first) {
+    char first[STREAM_ID_CHARS + 1], second[STREAM_ID_CHARS + 1];
+
+    memcpy(first, s.id, sizeof first);
+    repl_stream_rename(&s);
+    memcpy(second, s.id, sizeof second);
+    for (int i = 0; i < STREAM_PASTS; i++) repl_stream_rename(&s);
+    cr_expect_not(repl_stream_is_of(&s, first, 1));
+    cr_expect(repl_stream_is_of(&s, second, 1));
+    cr_expect_eq(s.npasts, STREAM_PASTS);
+}
+
+Test(stream, another_history_has_nothing_of_the_old_one) {
+    append(10, 'a');
+    repl_stream_rename(&s);
+    repl_stream_adopt(&s, "0123456789012345678901234567890123456789", 1000, 3);
+    cr_expect_eq(s.npasts, 0);
+    cr_expect_eq(repl_stream_held(&s), 0);
+    append(5, 'b');
+    expect(1001, 5, 'b');
+    cr_expect_eq(s.db, 3);
+}
