@@ -20,7 +20,8 @@ enum {
     RDB_SUM_SINCE = 5,     /* the version */
     RDB_FOOTER_BYTES = 10, /* of DUMP: version, checksum */
     RDB_PLAIN_VERSION = 10,
-    RDB_TIMED_VERSION = 12, /* with fields that have a time to live */
+    RDB_TIMED_VERSION = 12,  /* with fields that have a time to live */
+    RDB_VALKEY_VERSION = 80, /* Valkey 9; its types after RDB_STREAM_3 are other ones than Redis' */
 };
 
 enum { RDB_LEN_6, RDB_LEN_14, RDB_LEN_WIDE, RDB_LEN_CODED, RDB_LEN_32 = 0x80, RDB_LEN_64 = 0x81 };

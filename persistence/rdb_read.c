@@ -31,7 +31,7 @@ struct read {
     uint64_t content_at;       /* where it begins, after the key */
     bool in_value;             /* an error is one of this key's */
     char mark[RDB_MARK_BYTES]; /* what follows the end of a stream */
-    bool framed;
+    bool framed, valkey;
     bool done;
 };
 
@@ -67,24 +67,37 @@ static bool take_frame(struct read *r, const uint8_t *p) {
     return true;
 }
 
+/* "REDIS" and four digits, or Valkey's "VALKEY" and three; where the digits begin, 0: neither. */
+static int magic_of(const uint8_t *p) {
+    if (memcmp(p, "REDIS", 5) == 0) return 5;
+    return memcmp(p, "VALKEY", 6) == 0 ? 6 : 0;
+}
+
+static bool is_read(const struct read *r, int version) {
+    if (r->valkey) return version == RDB_VALKEY_VERSION;
+    return version >= 1 && version <= RDB_VERSION_MAX;
+}
+
 static bool take_header(struct read *r) {
     const uint8_t *p = rdb_in_take(&r->in, RDB_HEADER_BYTES);
-    int version = 0;
+    int version = 0, from;
 
     if (p && memcmp(p, "$EOF:", RDB_FRAME_WORD) == 0)
         p = take_frame(r, p) ? rdb_in_take(&r->in, RDB_HEADER_BYTES) : NULL;
     if (!p) return false;
-    if (memcmp(p, "REDIS", 5) != 0)
-        return rdb_in_fault(&r->in, EPROTO, "no RDB file: it does not begin with 'REDIS'");
-    for (int i = 5; i < RDB_HEADER_BYTES; i++) {
+    from = magic_of(p);
+    if (!from) return rdb_in_fault(&r->in, EPROTO, "no RDB file: it does not begin with 'REDIS'");
+    r->valkey = from == 6;
+    for (int i = from; i < RDB_HEADER_BYTES; i++) {
         if (p[i] < '0' || p[i] > '9')
             return rdb_in_fault(&r->in, ENOTSUP, "a header without a version");
         version = version * 10 + (p[i] - '0');
     }
     r->report->version = version;
-    if (version >= 1 && version <= RDB_VERSION_MAX) return true;
-    return rdb_in_fault(&r->in, ENOTSUP, "RDB version %d, and this server reads 1 to %d", version,
-                        RDB_VERSION_MAX);
+    if (is_read(r, version)) return true;
+    return rdb_in_fault(
+        &r->in, ENOTSUP, "%s version %d, and this server reads 1 to %d, and %d of Valkey",
+        r->valkey ? "Valkey's RDB" : "RDB", version, RDB_VERSION_MAX, RDB_VALKEY_VERSION);
 }
 
 /* ---------------------------------------------------------------- opcodes */
@@ -268,7 +281,7 @@ static bool take_value(struct read *r) {
 static bool take_key(struct read *r, unsigned type) {
     struct slice key;
 
-    if (!rdb_reads_type(type))
+    if (!rdb_reads_type(type) || (r->valkey && type > RDB_STREAM_3))
         return rdb_in_fault(&r->in, ENOTSUP, "a value of the unknown type %u", type);
     r->report->doing = RDB_DOING_KEY;
     r->report->type = (int)type;

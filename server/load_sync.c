@@ -34,16 +34,6 @@ static void on_progress(void *arg, uint64_t done, uint64_t total) {
     loop_poll(&a->loop);
 }
 
-/* Bytes after the end of the RDB would be the beginning of the stream: the length was wrong. */
-static int check_end(int fd, const struct rdb_loaded *got, struct err *e) {
-    int64_t size = io_size(fd, e);
-
-    if (size < 0) return -1;
-    if (got->report.at == (uint64_t)size) return 0;
-    return err_set(e, EILSEQ, "the RDB ends at %llu, and %lld bytes have come",
-                   (unsigned long long)got->report.at, (long long)size);
-}
-
 static int read_file(struct app *a, const struct replication_load *l, struct rdb_load *o,
                      struct err *e) {
     struct rdb_loaded got;
@@ -54,7 +44,6 @@ static int read_file(struct app *a, const struct replication_load *l, struct rdb
     o->arg = a;
     a->engine.loading_began_ms = clock_wall_ms();
     rc = rdb_load(l->fd, o, &got, e);
-    if (rc == 0) rc = check_end(l->fd, &got, e);
     if (rc < 0) return -1;
     a->engine.loaded_keys = got.keys;
     a->engine.loaded_due = got.due;

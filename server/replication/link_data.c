@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/replication/link_data.h"
 
+#include "persistence/rdb.h"
 #include "storage/base/check.h"
 #include "storage/base/io.h"
 #include "storage/base/mem.h"
@@ -20,7 +21,9 @@ struct link_data {
     uint64_t size;
     enum link_data_state state;
     struct err err; /* with FAILED */
-    int fd;         /* the thread's until the file is whole */
+    int ndbs;
+    int fd; /* the thread's until the file is whole, as the next one */
+    struct link_data_seen seen;
 };
 
 /* ---------------------------------------------------------------- the line before it */
@@ -87,6 +90,42 @@ static bool take(struct link_data *d, struct bytes *out) {
     return more;
 }
 
+static int see_aux(void *arg, struct slice name, struct slice value, struct err *e) {
+    struct link_data *d = arg;
+    int64_t v;
+
+    (void)e;
+    if (slice_is(name, "repl-stream-db") && num_parse_i64(value.p, value.n, &v) && v >= 0 &&
+        v < d->ndbs)
+        d->seen.stream_db = (int)v;
+    return 0;
+}
+
+static int see_key(void *arg, const struct rdb_key *key, struct entry *entry, struct err *e) {
+    struct link_data *d = arg;
+
+    (void)key;
+    (void)e;
+    entry_free(entry);
+    d->seen.has_keys = true;
+    return 0;
+}
+
+/* Bytes after the end of the RDB would be the beginning of the stream: then the length was wrong.
+ */
+static int look_through(struct link_data *d, struct err *e) {
+    static const struct rdb_sink sink = {.aux = see_aux, .key = see_key};
+    struct rdb_read o = {.rules = {.hash = {.now_ms = HASH_ALL}, .list = {.fill = -2}},
+                         .checksum = true,
+                         .ndbs = d->ndbs};
+    struct rdb_report report;
+
+    if (rdb_read(d->fd, &o, &sink, d, &report, e) < 0) return -1;
+    if (report.at == d->size) return 0;
+    return err_set(e, EILSEQ, "the RDB ends at %llu, and %llu bytes have come",
+                   (unsigned long long)report.at, (unsigned long long)d->size);
+}
+
 static void write_file(struct link_data *d) {
     struct bytes b = {0};
     struct err e;
@@ -95,6 +134,7 @@ static void write_file(struct link_data *d) {
     while (rc == 0 && take(d, &b)) rc = io_write_all(d->fd, b.p, b.n, NULL, &e);
     bytes_release(&b);
     if (rc == 0 && d->ended) rc = io_truncate(d->fd, (off_t)d->size, &e);
+    if (rc == 0 && d->ended) rc = look_through(d, &e);
     if (rc < 0)
         publish(d, LINK_DATA_FAILED, &e);
     else if (d->ended)
@@ -115,13 +155,14 @@ static void *run(void *arg) {
 
 /* ---------------------------------------------------------------- the main thread's side */
 
-struct link_data *link_data_new(const char *dir, void (*wake)(void *arg), void *arg,
+struct link_data *link_data_new(const char *dir, int ndbs, void (*wake)(void *arg), void *arg,
                                 struct err *e) {
     struct link_data *d = mem_calloc(sizeof *d);
     pthread_t thread;
     int rc;
 
     d->dir = mem_strdup(dir);
+    d->ndbs = ndbs;
     d->wake = wake;
     d->arg = arg;
     d->fd = -1;
@@ -174,6 +215,10 @@ enum link_data_state link_data_state(struct link_data *d, struct err *e) {
 
 int link_data_fd(const struct link_data *d) {
     return d->fd;
+}
+
+const struct link_data_seen *link_data_seen(const struct link_data *d) {
+    return &d->seen;
 }
 
 void link_data_drop(struct link_data *d) {

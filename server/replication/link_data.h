@@ -5,8 +5,10 @@
  *   WRITING --link_data_end()--> ENDING --all is written--> WHOLE
  *      +-----------------------------+------ the disk ----> FAILED
  *
- * A thread writes; the loop only hands bytes over, as long as there is room for them. The file has
- * no name, so nothing is left of one that is given up. Main thread only, but for the thread.
+ * A thread writes; the loop only hands bytes over, as long as there is room for them. Once all is
+ * written the thread reads it as a load would, so that a data set that does not hold is found
+ * before the old one is dropped. The file has no name, so nothing is left of one that is given up.
+ * Main thread only, but for the thread.
  */
 #ifndef STET_REPLICATION_LINK_DATA_H
 #define STET_REPLICATION_LINK_DATA_H
@@ -28,13 +30,20 @@ struct link_data_head {
 /* False: it is neither. */
 bool link_data_head(struct slice line, struct link_data_head *out);
 
+/* What the thread has seen in a file that is whole. */
+struct link_data_seen {
+    bool has_keys;
+    int stream_db; /* that the stream has selected at its beginning; 0 if it is not said */
+};
+
 enum link_data_state { LINK_DATA_WRITING, LINK_DATA_WHOLE, LINK_DATA_FAILED };
 
 struct link_data;
 
-/* In this directory. NULL: no thread could be had. `wake`, from the thread: there is room again, or
- * the state has changed. */
-struct link_data *link_data_new(const char *dir, void (*wake)(void *arg), void *arg, struct err *e);
+/* In this directory, for so many databases. NULL: no thread could be had. `wake`, from the thread:
+ * there is room again, or the state has changed. */
+struct link_data *link_data_new(const char *dir, int ndbs, void (*wake)(void *arg), void *arg,
+                                struct err *e);
 
 size_t link_data_room(struct link_data *d);
 void link_data_put(struct link_data *d, const char *p, size_t n); /* n <= the room */
@@ -44,8 +53,9 @@ void link_data_end(struct link_data *d, uint64_t size);
 
 enum link_data_state link_data_state(struct link_data *d, struct err *e);
 
-/* Once it is whole: stays `d`'s. */
+/* Once it is whole. The descriptor stays `d`'s. */
 int link_data_fd(const struct link_data *d);
+const struct link_data_seen *link_data_seen(const struct link_data *d);
 
 void link_data_drop(struct link_data *d); /* does not wait; NULL is fine */
 

@@ -2,19 +2,18 @@
  *
  * link_receive - the data set of a full sync: received into a file, then loaded.
  *
- * Nothing is changed before all of it is there. Where it cannot be loaded, the old data set stays
- * with its id and offset if it was served meanwhile (repl-diskless-load swapdb); otherwise the
- * data set is empty, and belongs to no history.
+ * Nothing is changed before all of it is there and was read once. Where it cannot be loaded all the
+ * same (a library of functions that does not compile), the old data set stays with its id and
+ * offset if it was served meanwhile (repl-diskless-load swapdb); otherwise the data set is empty,
+ * and belongs to no history.
  */
 #include "conf/conf.h"
-#include "persistence/rdb.h"
 #include "server/replication/link_private.h"
 #include "storage/base/clock.h"
 #include "storage/base/log.h"
 #include "storage/base/num.h"
 
 #include <errno.h>
-#include <limits.h>
 
 /* ---------------------------------------------------------------- its first line */
 
@@ -30,7 +29,7 @@ static void begin_data(struct replication *r) {
     l->received = 0;
     l->whole = false;
     memset(l->tail, 0, sizeof l->tail);
-    l->data = link_data_new(".", r->app.wake, r->app.arg, &e);
+    l->data = link_data_new(".", r->e->ks.ndbs, r->app.wake, r->app.arg, &e);
     if (l->data) return;
     log_warning("Opening the temp file needed for MASTER <-> REPLICA synchronization: %s", e.text);
     link_lost(r);
@@ -117,50 +116,12 @@ void link_receive_forget(struct replication *r) {
     l->data = NULL;
 }
 
-/* ---------------------------------------------------------------- looking into it */
-
-struct look {
-    bool has_keys, damaged;
-    int64_t db; /* that the stream has selected */
-};
-
-static int look_aux(void *arg, struct slice name, struct slice value, struct err *e) {
-    struct look *k = arg;
-    int64_t v;
-
-    (void)e;
-    if (slice_is(name, "repl-stream-db") && num_parse_i64(value.p, value.n, &v)) k->db = v;
-    return 0;
-}
-
-static int look_key(void *arg, const struct rdb_key *key, struct entry *entry, struct err *e) {
-    struct look *k = arg;
-
-    (void)key;
-    entry_free(entry);
-    k->has_keys = true;
-    return err_set(e, ECANCELED, "that is enough");
-}
-
-/* Up to the first key. What does not hold after it is found by the load. */
-static struct look look_into(struct replication *r, int fd, struct err *e) {
-    static const struct rdb_sink sink = {.aux = look_aux, .key = look_key};
-    struct rdb_read o = {.rules = {.hash = {.now_ms = HASH_ALL}, .list = {.fill = -2}},
-                         .ndbs = INT_MAX};
-    struct look k = {.db = 0};
-    struct rdb_report report;
-
-    k.damaged = rdb_read(fd, &o, &sink, &k, &report, e) < 0 && !k.has_keys;
-    if (k.db < 0 || k.db >= r->e->ks.ndbs) k.db = 0;
-    return k;
-}
-
 /* ---------------------------------------------------------------- loading it */
 
 /* A master that has come back without its data would take that of its replicas with it: this
  * replica refuses. One that was just named by the operator is followed; so is one that is empty in
  * the history that this replica knows. */
-static bool refuse_empty(struct replication *r, const struct look *k) {
+static bool refuse_empty(struct replication *r, const struct link_data_seen *k) {
     struct master_link *l = &r->link;
 
     bool known = !l->plain && strcmp(l->id, r->stream.id) == 0;
@@ -176,14 +137,14 @@ static bool refuse_empty(struct replication *r, const struct look *k) {
     return l->refused_empty;
 }
 
-static void begin_stream(struct replication *r, const struct look *k) {
+static void begin_stream(struct replication *r, const struct link_data_seen *k) {
     struct master_link *l = &r->link;
     char id[LINK_ID_CHARS + 1];
 
     replicas_drop_all(r);
     if (l->plain) repl_stream_deactivate(&r->stream); /* a new id: the master's is not known */
     memcpy(id, l->plain ? r->stream.id : l->id, sizeof id);
-    repl_stream_adopt(&r->stream, id, l->plain ? 0 : l->offset, (int)k->db);
+    repl_stream_adopt(&r->stream, id, l->plain ? 0 : l->offset, k->stream_db);
     replication_tell_log(r);
     l->has_synced = true;
     l->nsamples = 0;
@@ -203,15 +164,10 @@ static void fail_load(struct replication *r, bool kept, const struct err *e) {
 static void load(struct replication *r) {
     struct master_link *l = &r->link;
     struct replication_load what = {.fd = link_data_fd(l->data)};
+    struct link_data_seen k = *link_data_seen(l->data);
     struct err e;
-    struct look k = look_into(r, what.fd, &e);
     int rc;
 
-    if (k.damaged) {
-        log_warning("Failed trying to load the MASTER synchronization DB from disk: %s", e.text);
-        link_broken(r);
-        return;
-    }
     if (refuse_empty(r, &k)) {
         link_broken(r);
         return;
@@ -238,8 +194,8 @@ void link_receive_step(struct replication *r) {
     if (!l->data) return;
     switch (link_data_state(l->data, &e)) {
     case LINK_DATA_FAILED:
-        log_warning("Write error or short write writing to the DB dump file needed for MASTER <-> "
-                    "REPLICA synchronization: %s",
+        log_warning("The data set of the master could not be written, or does not hold. Failed "
+                    "trying to load the MASTER synchronization DB from disk: %s",
                     e.text);
         link_broken(r);
         return;

@@ -38,7 +38,7 @@ class Failed(Exception):
 
 
 def is_stet(program):
-    return "redis-server" not in os.path.basename(program)
+    return os.path.basename(program) not in ("redis-server", "valkey-server")
 
 
 def free_port():

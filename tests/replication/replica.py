@@ -1,0 +1,638 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""replica - stet as a replica: of redis-server and valkey-server, of itself, and of scripted masters
+that send what no master should. Newer servers are taken from $STET_PEERS, where they are unpacked.
+
+  replica.py           all
+  replica.py hostile   only the tests with this in their names
+"""
+import os
+import sys
+import tempfile
+import threading
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
+from cases import ask, check, equal, run_words  # noqa: E402
+from contents import differences, snapshot, strings  # noqa: E402
+from masters import (EMPTY_RDB, Real, Script, caught_up, encode, follow, link_up, offset,  # noqa: E402
+                     programs, rdb_of, wait_for, wait_info, write_some)
+from server import Server, rewrite_done  # noqa: E402
+from tls import Certs  # noqa: E402
+
+REAL = programs()
+REDIS = REAL.get("redis-7")
+CASES = {}
+
+
+def case(f):
+    CASES[f.__name__] = f
+    return f
+
+
+def same(master, replica):
+    caught_up(master, replica)
+    found = differences(snapshot(master), snapshot(replica), 0, encodings=False)
+    check(not found, "\n".join(found[:5]))
+
+
+def info(conn, field, section="replication"):
+    return conn.info(section).get(field)
+
+
+# ------------------------------------------------------------------ real masters
+
+def full_sync_and_stream(program, *master_args, replica_args=()):
+    with Real(program, *master_args) as m, Server(*replica_args) as s:
+        mc = m.conn()
+        write_some(mc, 1, 3000)
+        sc = follow(s, m)
+        same(mc, sc)
+        write_some(mc, 2, 5000)
+        same(mc, sc)
+        mc.call("FLUSHDB")
+        mc.call("SWAPDB", 0, 1)
+        write_some(mc, 3, 1000)
+        same(mc, sc)
+        equal("link", info(sc, "master_link_status"), "up")
+        check("CRITICAL" not in s.log(), "an error of a command of the stream")
+
+
+for name, program in REAL.items():
+    CASES["full_sync_and_stream_of_" + name] = lambda p=program: full_sync_and_stream(p)
+    CASES["full_sync_by_disk_of_" + name] = lambda p=program: full_sync_and_stream(
+        p, "--repl-diskless-sync", "no")
+    CASES["full_sync_with_aof_of_" + name] = lambda p=program: full_sync_and_stream(
+        p, replica_args=("--appendonly", "yes"))
+    CASES["full_sync_swapdb_of_" + name] = lambda p=program: full_sync_and_stream(
+        p, replica_args=("--repl-diskless-load", "swapdb"))
+
+
+@case
+def a_link_that_was_killed_goes_on():
+    with Real(REDIS) as m, Server() as s:
+        mc = m.conn()
+        sc = follow(s, m)
+        for i in range(5):
+            write_some(mc, i, 300)
+            equal("killed", sc.call("CLIENT", "KILL", "TYPE", "master"), 1)
+            write_some(mc, i + 50, 300)
+            wait_info(mc, "sync_partial_ok", lambda v, i=i: int(v) > i, "stats")
+            link_up(sc)
+            same(mc, sc)
+        equal("full syncs", info(mc, "sync_full", "stats"), "1")
+
+
+@case
+def a_link_that_the_master_killed_goes_on():
+    with Real(REDIS) as m, Server() as s:
+        mc = m.conn()
+        sc = follow(s, m)
+        for i in range(3):
+            write_some(mc, i, 300)
+            mc.call("CLIENT", "KILL", "TYPE", "replica")
+            wait_info(mc, "sync_partial_ok", lambda v, i=i: int(v) > i, "stats")
+        same(mc, sc)
+
+
+@case
+def it_is_shown_as_the_link_that_it_is():
+    with Real(REDIS) as m, Server() as s:
+        sc = follow(s, m)
+        line = [x for x in sc.call("CLIENT", "LIST").decode().splitlines() if "flags=M" in x]
+        check(len(line) == 1 and "user=(superuser)" in line[0], line)
+        equal("role", sc.call("ROLE")[:4], [b"slave", b"127.0.0.1", m.port, b"connected"])
+        equal("same", sc.call("REPLICAOF", "127.0.0.1", m.port), b"OK Already connected to specified master")
+        equal("config", sc.call("CONFIG", "GET", "replicaof")[1], b"127.0.0.1 %d" % m.port)
+        client = line[0].split()[0][3:]
+        equal("unblock", sc.call("CLIENT", "UNBLOCK", client), 0)
+
+
+@case
+def auth_by_password_and_by_user():
+    with Real(REDIS, "--requirepass", "geheim") as m:
+        mc = m.conn()
+        mc.call("AUTH", "geheim")
+        mc.call("SET", "k", "v")
+        with Server("--masterauth", "geheim") as s:
+            same(mc, follow(s, m))
+        mc.call("ACL", "SETUSER", "rep", "on", ">pass", "+psync", "+replconf", "+ping")
+        with Server("--masteruser", "rep", "--masterauth", "pass") as s:
+            same(mc, follow(s, m))
+        with Server("--masterauth", "wrong") as s:
+            s.conn().call("REPLICAOF", "127.0.0.1", m.port)
+            s.wait_log("Unable to AUTH to MASTER: -WRONGPASS")
+
+
+@case
+def names_are_resolved():
+    with Real(REDIS) as m, Server() as s:
+        sc = s.conn()
+        sc.call("REPLICAOF", "localhost", m.port)
+        link_up(sc)
+        sc.call("REPLICAOF", "no-such-name.invalid", 1)
+        s.wait_log("Unable to connect to MASTER")
+        equal("PING", sc.call("PING"), b"PONG")
+        sc.call("REPLICAOF", "127.0.0.1", m.port)
+        link_up(sc)
+
+
+@case
+def over_tls():
+    with tempfile.TemporaryDirectory(prefix="stet-tls-") as d:
+        certs = Certs(d)
+        pair = certs.pair("server")
+        tls = ["--tls-cert-file", pair[0], "--tls-key-file", pair[1], "--tls-ca-cert-file", certs.ca,
+               "--tls-replication", "yes"]
+        from server import free_port
+        port = free_port()
+        with Real(REDIS, *tls, "--tls-port", str(port)) as m, Server(*tls) as s:
+            mc, sc = m.conn(), s.conn()
+            write_some(mc, 1, 2000)
+            sc.call("REPLICAOF", "127.0.0.1", port)
+            link_up(sc)
+            write_some(mc, 2, 2000)
+            same(mc, sc)
+            mc.call("SET", "big", b"x" * 20000000)
+            same(mc, sc)
+
+
+@case
+def a_large_data_set_arrives_while_clients_are_served():
+    with Real(REDIS) as m, Server() as s:
+        mc = m.conn()
+        mc.call("DEBUG", "POPULATE", 400000, "key", 300)
+        sc = follow(s, m, 120)
+        caught_up(mc, sc)
+        equal("keys", sc.call("DBSIZE"), 400000)
+
+
+@case
+def promotion_and_demotion():
+    """A former master goes on with a partial sync from its promoted replica."""
+    with Real(REDIS) as m, Server() as s:
+        mc = m.conn()
+        write_some(mc, 1, 500)
+        sc = follow(s, m)
+        write_some(mc, 2, 500)
+        caught_up(mc, sc)
+        old = info(sc, "master_replid")
+        sc.call("REPLICAOF", "NO", "ONE")
+        i = sc.info("replication")
+        equal("role", i["role"], "master")
+        equal("replid2", i["master_replid2"], old)
+        equal("second", int(i["second_repl_offset"]), int(i["master_repl_offset"]) + 1)
+        equal("config", sc.call("CONFIG", "GET", "replicaof")[1], b"")
+        sc.call("SET", "after", "1")
+        mc.call("REPLICAOF", "127.0.0.1", s.port)
+        link_up(mc)
+        equal("partial", info(sc, "sync_partial_ok", "stats"), "1")
+        same(sc, mc)
+        mc.call("REPLICAOF", "NO", "ONE")
+        mc.call("SET", "again", "2")
+        sc.call("REPLICAOF", "127.0.0.1", m.port)
+        link_up(sc)
+        equal("partial", info(mc, "sync_partial_ok", "stats"), "1")
+        same(mc, sc)
+
+
+@case
+def a_chain_has_one_history():
+    with Real(REDIS) as m, Server() as a, Server() as b, Real(REDIS) as c:
+        mc = m.conn()
+        write_some(mc, 1, 1000)
+        ac = follow(a, m)
+        bc, cc = follow(b, a), follow(c, a)
+        for seed in (2, 3):
+            write_some(mc, seed, 1000)
+            same(mc, ac)
+            same(mc, bc)
+            same(mc, cc)
+        ids = {info(x, "master_replid") for x in (mc, ac, bc, cc)}
+        equal("ids", len(ids), 1)
+        ac.call("CLIENT", "KILL", "TYPE", "master")
+        write_some(mc, 4, 500)
+        for x in (ac, bc, cc):
+            same(mc, x)
+        equal("partial", info(ac, "sync_full", "stats"), "2")
+
+
+@case
+def a_configuration_says_it():
+    with Real(REDIS) as m, tempfile.TemporaryDirectory(prefix="stet-test-") as d:
+        m.conn().call("SET", "k", "v")
+        with Server("--replicaof", "127.0.0.1", str(m.port), dir=d) as s:
+            link_up(s.conn())
+            equal("k", s.conn().call("GET", "k"), b"v")
+
+
+# ------------------------------------------------------------------ what a replica does otherwise
+
+@case
+def clients_may_not_write():
+    with Real(REDIS) as m, Server() as s, Real(REDIS) as r:
+        m.conn().call("SET", "k", "v")
+        sc, rc = follow(s, m), follow(r, m)
+        for words in (("SET", "k", "1"), ("EVAL", "return redis.call('set','k','1')", "0"),
+                      ("EVAL", "#!lua\nreturn 1", "0"),
+                      ("EVAL", "#!lua flags=no-writes\nreturn redis.call('get','k')", "0"),
+                      ("WAIT", "0", "0"), ("BLPOP", "l", "0.01"), ("GETDEL", "k"),
+                      ("EVAL", "return redis.call('get','k')", "0")):
+            equal(words, ask(sc, *words), ask(rc, *words))
+        for c in (sc, rc):
+            c.call("MULTI")
+        equal("in MULTI", ask(sc, "SET", "k", "1"), ask(rc, "SET", "k", "1"))
+        equal("EXEC", ask(sc, "EXEC"), ask(rc, "EXEC"))
+        equal("still", sc.call("GET", "k"), b"v")
+
+
+@case
+def a_writable_replica_keeps_its_own_writes_to_itself():
+    with Real(REDIS) as m, Server("--replica-read-only", "no") as s:
+        mc = m.conn()
+        sc = follow(s, m)
+        before = offset(sc)
+        sc.call("SET", "own", "1")
+        sc.call("RPUSH", "l", "a")
+        mc.call("SET", "k", "v")
+        caught_up(mc, sc)
+        check(offset(sc) >= before, "offset")
+        equal("own", sc.call("GET", "own"), b"1")
+        equal("master", mc.call("EXISTS", "own"), 0)
+        sc.call("SET", "short", "1", "PX", 1)
+        wait_for(lambda: sc.call("GET", "short") is None, "over")
+        equal("written again", sc.call("SETNX", "short", "2"), 1)
+        same_offset = offset(mc)
+        wait_for(lambda: offset(sc) == offset(mc), "offsets agree (%d)" % same_offset)
+
+
+@case
+def keys_expire_by_the_master_alone():
+    with Real(REDIS) as m, Server() as s:
+        mc = m.conn()
+        sc = follow(s, m)
+        mc.call("DEBUG", "SET-ACTIVE-EXPIRE", 0)
+        mc.call("SET", "k", "v", "PX", 50)
+        mc.call("SET", "n", "5", "PX", 50)
+        caught_up(mc, sc)
+        wait_for(lambda: sc.call("GET", "k") is None, "hidden")
+        equal("keys", sc.call("DBSIZE"), 2)
+        equal("exists", sc.call("EXISTS", "k", "n"), 0)
+        equal("scan", sc.call("SCAN", 0)[1], [])
+        equal("keys", sc.call("KEYS", "*"), [])
+        mc.call("DEBUG", "SET-ACTIVE-EXPIRE", 1)
+        wait_for(lambda: sc.call("DBSIZE") == 0, "the master's deletion")
+
+
+@case
+def stale_data_is_served_or_not():
+    with Real(REDIS) as m, Server() as s:
+        m.conn().call("SET", "k", "v")
+        sc = follow(s, m)
+        m.kill()
+        wait_info(sc, "master_link_status", lambda v: v == "down", "replication")
+        equal("served", sc.call("GET", "k"), b"v")
+        sc.call("CONFIG", "SET", "replica-serve-stale-data", "no")
+        down = "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
+        equal("GET", ask(sc, "GET", "k"), down)
+        equal("PING", ask(sc, "PING"), down)
+        check(b"role:slave" in sc.call("INFO", "replication"), "INFO")
+
+
+@case
+def blocked_clients_are_told():
+    with Real(REDIS) as m, Server() as s:
+        sc, bc = s.conn(), s.conn()
+        bc.send(encode(["BLPOP", "l", "0"]))
+        wait_info(sc, "blocked_clients", lambda v: v == "1", "clients")
+        follow(s, m)
+        equal("told", bc.read()[1], "UNBLOCKED force unblock from blocking operation, instance state "
+              "changed (master -> replica?)")
+
+
+@case
+def local_clients_see_the_stream():
+    """Keyspace events, tracking, XREAD BLOCK and MONITOR of clients of the replica."""
+    with Real(REDIS) as m, Server("--notify-keyspace-events", "KEA") as s:
+        mc = m.conn()
+        sc = follow(s, m)
+        sub, track, reader, mon = s.conn(), s.conn(proto=3), s.conn(), s.conn()
+        sub.call("SUBSCRIBE", "__keyevent@0__:set", "news")
+        sub.read()
+        track.call("CLIENT", "TRACKING", "ON")
+        track.call("GET", "k")
+        reader.send(encode(["XREAD", "BLOCK", "0", "STREAMS", "x", "$"]))
+        wait_info(sc, "blocked_clients", lambda v: v == "1", "clients")
+        mon.call("MONITOR")
+        mc.call("SET", "k", "v")
+        equal("event", sub.read()[1][2][1], "k")
+        equal("invalidation", track.read()[1][1][1][0][1], "k")
+        mc.call("XADD", "x", "1-1", "f", "v")
+        equal("stream", reader.read()[1][0][1][0][1], "x")
+        mc.call("PUBLISH", "news", "hello")
+        equal("message", sub.read()[1][2][1], "hello")
+        while "SET" not in mon.read()[1].upper():
+            pass
+
+
+# ------------------------------------------------------------------ scripted masters
+
+SET_1 = encode(["SELECT", "0"]) + encode(["SET", "a", "1"])
+
+
+@case
+def the_handshake_is_as_it_should_be():
+    seen = []
+
+    def serve(link):
+        while True:
+            w = link.words()
+            seen.append(w)
+            if w[0] == "PSYNC":
+                break
+            link.send(b"+PONG\r\n" if w[0] == "PING" else b"+OK\r\n")
+        link.send(b"\n")
+        link.full(offset=1000)
+        link.ack()
+        link.send(SET_1 + encode(["REPLCONF", "GETACK", "*"]))
+        while True:
+            seen.append(("ACK", link.ack()))
+    with Script(serve) as m, Server("--replica-announce-ip", "1.2.3.4") as s:
+        sc = follow(s, m)
+        equal("words", seen[:5], [["PING"], ["REPLCONF", "listening-port", str(s.port)],
+                                  ["REPLCONF", "ip-address", "1.2.3.4"],
+                                  ["REPLCONF", "capa", "eof", "capa", "psync2"], ["PSYNC", "?", "-1"]])
+        at = 1000 + len(SET_1)
+        wait_for(lambda: ("ACK", at) in seen, "an ACK as of before GETACK")
+        wait_for(lambda: ("ACK", at + 37) in seen, "the ACK of the next second")
+        equal("offset", int(info(sc, "slave_repl_offset")), at + 37)
+
+
+@case
+def a_master_without_psync_is_asked_by_sync():
+    def serve(link):
+        if link.handshake()[0] == "PSYNC":
+            link.send(b"-ERR unknown command 'PSYNC'\r\n")
+        equal("SYNC", link.words(), ["SYNC"])
+        rdb = rdb_of([(b"k", b"v")])
+        link.send(b"$%d\r\n" % len(rdb) + rdb + SET_1)
+        link.wait_closed()
+    with Script(serve) as m, Server() as s:
+        sc = follow(s, m)
+        wait_for(lambda: sc.call("GET", "a") == b"1", "stream")
+        equal("k", sc.call("GET", "k"), b"v")
+
+
+@case
+def a_transaction_counts_as_a_whole():
+    """Cut in its middle it has no effect, and the master is asked for all of it."""
+    asked = []
+
+    def serve(link):
+        asked.append(link.handshake())
+        multi = encode(["MULTI"]) + encode(["SET", "b", "1"]) + encode(["INCR", "n"])
+        if len(asked) == 1:
+            link.full(offset=100)
+            link.ack()
+            link.send(SET_1 + multi)
+            return
+        link.send(b"+CONTINUE\r\n" + multi + encode(["EXEC"]))
+        link.wait_closed()
+    with Script(serve) as m, Server() as s:
+        sc = follow(s, m)
+        wait_for(lambda: sc.call("GET", "n") == b"1", "applied once")
+        equal("asked", asked[1], ["PSYNC", "a" * 40, str(100 + len(SET_1) + 1)])
+        equal("b", sc.call("GET", "b"), b"1")
+
+
+@case
+def an_unknown_command_is_told_and_counts():
+    bad = encode(["NOSUCH", "x"]) + encode(["SET", "a"]) + encode(["CONFIG", "SET", "maxmemory", "1"])
+    multi = (encode(["MULTI"]) + encode(["SET", "m", "1"]) + encode(["NOSUCH"]) + encode(["SELECT", "1"])
+             + encode(["SET", "n", "1"]) + encode(["EXEC"]))
+    good = encode(["SELECT", "0"]) + encode(["SET", "z", "1"])
+    whole = SET_1 + bad + multi + good
+
+    def serve(link):
+        link.handshake()
+        link.full(offset=0)
+        link.ack()
+        link.send(whole)
+        link.wait_closed()
+    with Script(serve) as m, tempfile.TemporaryDirectory(prefix="stet-test-") as d:
+        with Server("--appendonly", "yes", dir=d) as s:
+            sc = follow(s, m)
+            wait_for(lambda: sc.call("GET", "z") == b"1", "what follows is applied")
+            equal("offset", int(info(sc, "slave_repl_offset")), len(whole))
+            s.wait_log("== CRITICAL == This replica is sending an error to its master")
+            equal("counted", info(sc, "unexpected_error_replies", "stats"), "4")
+            equal("maxmemory", sc.call("CONFIG", "GET", "maxmemory")[1], b"0")
+            rewrite_done(sc)
+            before = strings(sc)
+            equal("n", before[1, b"n"][0], b"1")
+            s.terminate()
+        with Server("--appendonly", "yes", dir=d) as s:
+            equal("loaded again", strings(s.conn()), before)
+
+
+@case
+def a_command_in_small_pieces_is_whole_in_the_end():
+    def serve(link):
+        link.handshake()
+        link.full()
+        link.ack()
+        for b in SET_1 + encode(["MULTI"]) + encode(["SET", "b", "x" * 50]) + encode(["EXEC"]):
+            link.send(bytes([b]))
+        link.wait_closed()
+    with Script(serve) as m, Server() as s:
+        sc = follow(s, m)
+        wait_for(lambda: sc.call("GET", "b") == b"x" * 50, "applied")
+
+
+HOSTILE_STREAMS = {
+    "inline": b"SET a 2\r\n",
+    "a newline": b"\n",
+    "zeros": b"\0" * 100,
+    "a negative length": b"*2\r\n$-1\r\n$1\r\nx\r\n",
+    "a leading zero": b"*01\r\n$4\r\nPING\r\n",
+    "an endless number": b"*" + b"1" * 100000,
+    "EXEC alone": encode(["EXEC"]),
+    "MULTI twice": encode(["MULTI"]) + encode(["MULTI"]),
+    "a database that is not there": encode(["SELECT", "99"]) + encode(["SET", "a", "2"]),
+    "a string without its end": b"*1\r\n$4\r\nPINGxx*1\r\n$4\r\nPING\r\n",
+}
+
+
+def hostile_stream(bad):
+    asked = []
+
+    def serve(link):
+        asked.append(link.handshake())
+        if len(asked) > 1:
+            link.send(b"-LOADING wait\r\n")
+            return
+        link.full(rdb_of([(b"k", b"v")]), offset=10)
+        link.ack()
+        link.send(SET_1)
+        link.ack()
+        link.send(bad)
+        link.wait_closed()
+    with Script(serve) as m, Server() as s:
+        sc = follow(s, m)
+        s.wait_log("The replication stream does not hold after offset %d" % (10 + len(SET_1)))
+        wait_for(lambda: len(asked) > 1, "asked again")
+        equal("asked", asked[1], ["PSYNC", "a" * 40, str(10 + len(SET_1) + 1)])
+        equal("data", (sc.call("GET", "k"), sc.call("GET", "a")), (b"v", b"1"))
+
+
+for name, bad in HOSTILE_STREAMS.items():
+    CASES["hostile_stream_" + name.replace(" ", "_")] = lambda b=bad: hostile_stream(b)
+
+GOOD = rdb_of([(b"new%d" % i, b"w" * 50) for i in range(2000)])
+HOSTILE_SYNCS = {
+    "endless line": b"+" * 5000,
+    "endless header": b"+FULLRESYNC " + b"a" * 40 + b" 1\r\n" + b"$" + b"1" * 5000,
+    "wrong id": b"+FULLRESYNC " + b"x" * 39 + b" 1\r\n",
+    "negative offset": b"+FULLRESYNC " + b"a" * 40 + b" -5\r\n",
+    "no number": b"+FULLRESYNC " + b"a" * 40 + b" 1\r\n$hello\r\n",
+    "length 0": b"+FULLRESYNC " + b"a" * 40 + b" 1\r\n$0\r\n",
+    "negative length": b"+FULLRESYNC " + b"a" * 40 + b" 1\r\n$-5\r\n",
+    "a short mark": b"+FULLRESYNC " + b"a" * 40 + b" 1\r\n$EOF:abc\r\n",
+    "no RDB": b"+FULLRESYNC " + b"a" * 40 + b" 1\r\n$9\r\nNOTREDIS1",
+    "a version from the future": b"+FULLRESYNC " + b"a" * 40 + b" 1\r\n$10\r\nREDIS9999\xff",
+    "CONTINUE without a question": b"+CONTINUE " + b"b" * 40 + b"\r\n",
+}
+
+
+def hostile_sync(bad, *args):
+    """The old data set stays whatever comes before a data set, or is its beginning."""
+    asked = []
+
+    def serve(link):
+        asked.append(link.handshake())
+        if len(asked) > 1:
+            link.wait_closed()
+        link.send(bad)
+        link.wait_closed()
+    with Script(serve) as m, Server(*args) as s:
+        sc = s.conn()
+        sc.call("SET", "old", "1")
+        sc.call("REPLICAOF", "127.0.0.1", m.port)
+        wait_for(lambda: len(asked) > 1, "tried again")
+        equal("data", list(strings(sc)), [(0, b"old")])
+        equal("link", info(sc, "master_link_status"), "down")
+
+
+for name, bad in HOSTILE_SYNCS.items():
+    CASES["hostile_sync_" + name.replace(" ", "_")] = lambda b=bad: hostile_sync(b)
+
+
+def sync_of(rdb, length=None):
+    return b"+FULLRESYNC " + b"a" * 40 + b" 1\r\n$%d\r\n" % (length or len(rdb)) + rdb
+
+
+@case
+def hostile_data_sets_leave_all_or_nothing():
+    """Damaged at many places: the old data set stays, as the new one is read before."""
+    for key in (0, 9, 1000, 1999):
+        at = GOOD.index(b"new%d" % key) - 2
+        broken = GOOD[:at] + b"\xf0" + GOOD[at + 1:]
+        hostile_sync(sync_of(broken))
+        hostile_sync(sync_of(broken), "--repl-diskless-load", "swapdb")
+    hostile_sync(sync_of(GOOD[:-20]))
+    hostile_sync(sync_of(GOOD[:-20]), "--repl-diskless-load", "swapdb")
+    hostile_sync(sync_of(GOOD + b"*1\r\n$4\r\nPING\r\n"))
+
+
+@case
+def a_master_that_goes_in_the_middle_of_its_data_set():
+    asked = []
+
+    def serve(link):
+        asked.append(link.handshake())
+        if len(asked) < 3:
+            link.send(sync_of(GOOD)[:len(GOOD) // 2])
+            return
+        link.full(GOOD, offset=1)
+        link.wait_closed()
+    with Script(serve) as m, Server() as s:
+        sc = s.conn()
+        sc.call("SET", "old", "1")
+        sc.call("REPLICAOF", "127.0.0.1", m.port)
+        wait_for(lambda: len(asked) == 2, "second try")
+        equal("old", sc.call("GET", "old"), b"1")
+        link_up(sc)
+        equal("keys", sc.call("DBSIZE"), 2000)
+
+
+@case
+def a_master_that_has_lost_its_data_is_refused():
+    asked, go = [], threading.Event()
+
+    def serve(link):
+        asked.append(link.handshake())
+        if len(asked) == 1:
+            link.full(rdb_of([(b"k", b"v")]), offset=10, id="a" * 40)
+            go.wait(60)
+            return
+        link.full(EMPTY_RDB, offset=0, id="b" * 40)
+        link.wait_closed()
+    with Script(serve) as m, Server() as s:
+        sc = follow(s, m)
+        go.set()
+        wait_info(sc, "replica_refused_empty", lambda v: v == "1", "replication")
+        equal("k", sc.call("GET", "k"), b"v")
+        sc.call("CONFIG", "SET", "replica-accept-empty", "yes")
+        wait_for(lambda: sc.call("DBSIZE") == 0, "accepted")
+        link_up(sc)
+
+
+@case
+def an_empty_master_that_was_named_is_followed():
+    with Real(REDIS) as m, Server() as s:
+        s.conn().call("SET", "k", "v")
+        sc = follow(s, m)
+        equal("keys", sc.call("DBSIZE"), 0)
+
+
+@case
+def a_silent_master_is_given_up():
+    def serve(link):
+        link.handshake()
+        link.full()
+        link.wait_closed()
+    with Script(serve) as m, Server("--repl-timeout", "2") as s:
+        follow(s, m)
+        s.wait_log("MASTER timeout: no data nor PING received...")
+        wait_for(lambda: m.links > 1, "connects again")
+
+
+@case
+def a_fast_master_does_not_fill_the_memory():
+    """More comes than the disk takes: the socket is not read meanwhile."""
+    size = 300 * 1024 * 1024
+
+    def serve(link):
+        link.handshake()
+        link.send(b"+FULLRESYNC " + b"a" * 40 + b" 1\r\n$%d\r\n" % size)
+        for _ in range(size // (1 << 20)):
+            link.sock.sendall(b"x" * (1 << 20))
+        link.wait_closed()
+    with Script(serve) as m, Server() as s:
+        sc = s.conn()
+        before = int(info(sc, "used_memory", "memory"))
+        sc.call("REPLICAOF", "127.0.0.1", m.port)
+        most = 0
+        while m.links < 2:
+            most = max(most, int(info(sc, "used_memory", "memory")))
+            time.sleep(0.005)
+        check(most - before < 64 * 1024 * 1024, "used %d more" % (most - before))
+        check("Failed trying to load" in s.log(), "refused")
+
+
+if __name__ == "__main__":
+    if not REDIS:
+        print("replica: skipped, redis-server is not installed (Debian: redis-server)")
+        sys.exit(0)
+    sys.exit(run_words("replica", CASES))
