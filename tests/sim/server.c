@@ -471,6 +471,18 @@ static bool is_well(struct server *s) {
     return !info.writer.write_error && !info.writer.sync_error && info.written == info.appended;
 }
 
+static _Noreturn void not_well(struct server *s, uint64_t after) {
+    struct aof_info i;
+
+    aof_get_info(s->aof, &i);
+    broken("not well after %llu s: %s, phase %d, %zu descriptors, %d threads, rewrite %d, backup "
+           "%d, %llu of %llu written",
+           (unsigned long long)(after / MS / 1000), aof_refusal(s->aof), (int)i.phase,
+           disk_open_files(s->process), sched_count(s->process), (int)i.rewrite_in_progress,
+           (int)aof_backup_busy(s->aof), (unsigned long long)i.written,
+           (unsigned long long)i.appended);
+}
+
 /* Once the disk is well the log must be too, with no more descriptors open than at first. */
 static void settle(struct server *s) {
     enum aof_phase phase = aof_phase(s->aof);
@@ -481,10 +493,7 @@ static void settle(struct server *s) {
         if (phase != aof_phase(s->aof)) began = sched_now_ns();
         phase = aof_phase(s->aof);
         most = phase == AOF_ENABLING ? ENABLE_MS * MS : SETTLE_MS * MS;
-        if (sched_now_ns() > began + most)
-            broken("not well after %llu s: %s, phase %d, %zu descriptors, %d threads",
-                   (unsigned long long)(most / MS / 1000), aof_refusal(s->aof),
-                   (int)aof_phase(s->aof), disk_open_files(s->process), sched_count(s->process));
+        if (sched_now_ns() > began + most) not_well(s, most);
         hand_over(s);
         wait(s, CRON_MS * MS);
     }
