@@ -198,7 +198,8 @@ bool aof_rewrite_begin(struct aof *a, enum rewrite_purpose purpose) {
     /* A file left by an attempt may have the name that the next attempt uses. */
     if (disposer_is_busy(a->disposer)) return false;
     if (forks(purpose) && !a->h.may_fork(a->h.arg)) return false;
-    if (purpose == RW_FOR_SIZE && aof_backup_busy(a)) return false;
+    /* A backup links the increments that there were when it was sealed. */
+    if ((purpose == RW_FOR_SIZE || purpose == RW_FOR_STREAM) && aof_backup_busy(a)) return false;
     a->purpose = purpose;
     a->base_tmp[0] = a->incr[0] = '\0';
     if (purpose == RW_FOR_REPLACE)
@@ -338,7 +339,7 @@ static void publish_ended(struct aof *a) {
         a->st.sync_error = a->st.write_error = 0;
         aof_enter(a, AOF_ON, "a new base and increment are durable");
         log_warning("The AOF is durable again: writes are accepted");
-    } else if (a->phase == AOF_ENABLING) {
+    } else if (a->purpose == RW_FOR_ENABLE || a->purpose == RW_FOR_REPLACE) {
         aof_enter(a, AOF_ON, "the first manifest is durable");
     } else if (a->purpose == RW_WHILE_OFF) {
         disposer_close(a->disposer, a->incr_fd);

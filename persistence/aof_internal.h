@@ -72,7 +72,9 @@ struct aof_job {
     struct aof_head head; /* PUBLISH: of the increment, where the writer has not got it yet */
     int dirfd, lock_fd;   /* PREPARE opens the directory if the AOF was off at the start */
     struct aof_keep keep;
-    uint64_t base_bytes; /* of a backup: all of it */
+    struct aof_epoch epoch; /* of the increment after a base that was there already; if ... */
+    bool marks;             /* ... it has one */
+    uint64_t base_bytes;    /* of a backup: all of it */
     char backup_dir[BACKUP_DIR_MAX], backup_id[BACKUP_ID_MAX];
     uint64_t backup_position;
 };

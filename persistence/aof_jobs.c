@@ -12,6 +12,7 @@
 #include "storage/base/io.h"
 #include "storage/base/log.h"
 #include "storage/base/mem.h"
+#include "storage/base/rng.h"
 #include "storage/base/thread.h"
 
 #include <errno.h>
@@ -54,6 +55,8 @@ bool aof_job_start(struct aof *a, int (*run)(struct aof_job *)) {
     snprintf(job->incr, sizeof job->incr, "%s", a->incr);
     snprintf(job->current, sizeof job->current, "%s", a->current);
     job->head = a->head;
+    job->epoch = a->epoch;
+    job->marks = a->checksum;
     job->fd = a->incr_fd;
     aof_writer_open_files(&job->files, -1);
     job->base[0] = '\0';
@@ -270,21 +273,39 @@ static bool is_rdb(int dirfd, const char *name) {
     return yes;
 }
 
-/* The caller has written the base, not a child. The increment after it has a position of its own,
- * and the base must not say another one. */
+/* A base that does not say its position could be exchanged for another one. */
+static int say_position(struct aof_job *job, int64_t size) {
+    struct aof_epoch h = {.position = job->epoch.position,
+                          .offset = (uint64_t)size,
+                          .epoch = job->epoch.epoch,
+                          .ms = job->epoch.ms};
+    char line[AOF_MARK_MAX];
+    int fd, rc = -1;
+
+    rng_system(&h.id, sizeof h.id);
+    fd = io_open_append(job->dirfd, job->base_tmp, &job->err);
+    if (fd < 0) return -1;
+    if (io_write_all(fd, line, aof_mark_header(line, &h, 0), NULL, &job->err) == 0)
+        rc = io_sync(fd, &job->err);
+    io_close(fd);
+    return rc;
+}
+
+/* The caller has written the base, not a child. */
 static int take_replacement(struct aof_job *job) {
     struct aof_file f = {.type = AOF_BASE};
     int fd = io_open_read(job->dirfd, job->base_tmp, &job->err), rc;
+    int64_t size = fd < 0 ? -1 : io_size(fd, &job->err);
     uint64_t position;
 
     if (fd < 0) return -1;
-    rc = io_sync(fd, &job->err);
+    rc = size < 0 ? -1 : io_sync(fd, &job->err);
     if (rc == 0 && !rdb_is_one(fd, 0))
         rc = err_set(&job->err, EILSEQ, "'%s' is no RDB file", job->base_tmp);
     if (rc == 0 && aof_file_position(fd, &f, &position))
         rc = err_set(&job->err, EILSEQ, "'%s' says a position of another AOF", job->base_tmp);
     io_close(fd);
-    return rc;
+    return rc == 0 && job->marks ? say_position(job, size) : rc;
 }
 
 /* The base gets its name, the manifest names it and the last increment, what they replace goes. */

@@ -5,7 +5,9 @@
  *
  * The increment after it does not exist yet, but its beginning is decided at once: position, id and
  * header. So what is appended meanwhile has its positions, and is held until there is the file.
- * The position leaves a gap to the old AOF: with old bases, what follows would lead nowhere.
+ * The base says its position in a header line after the RDB, which Redis skips as it does in an RDB
+ * with commands after it. The position leaves a gap to the old AOF: with old bases, what follows
+ * would lead nowhere.
  */
 #include "persistence/aof_internal.h"
 
@@ -53,6 +55,7 @@ void aof_enable_with(struct aof *a, const char *temp_name) {
 void aof_replace_forget(struct aof *a) {
     if (a->replacing && (a->rw == RW_IDLE || a->rw == RW_ABORT))
         disposer_unlink(a->disposer, a->dirfd, a->replacement);
+    if (a->replacing) a->payload_end = a->fork_position - 1; /* nothing after that is written */
     a->replacing = a->stream.expected = a->stream.open = false;
     aof_stream_map_clear(&a->stream.map);
     bytes_release(&a->held);
