@@ -146,6 +146,7 @@ UNIT_BINS := $(patsubst %,$(O)/tests/unit-%,$(UNIT_LAYERS))
 # These run on the engine of exec's tests.
 UNIT_HELP_net := $(O)/tests/unit/exec/exec_help.o
 UNIT_HELP_scripting := $(UNIT_HELP_net)
+UNIT_HELP_replication := $(UNIT_HELP_net)
 
 define UNIT_RULE
 $(O)/tests/unit-$(1): $(call objs,tests/unit/$(1)) $(UNIT_HELP_$(1)) $(call libs_for,$(1))

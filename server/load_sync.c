@@ -7,7 +7,6 @@
 #include "server/exec/snapshot.h"
 #include "server/exec/tracking.h"
 #include "storage/base/clock.h"
-#include "storage/base/io.h"
 #include "storage/base/log.h"
 #include "storage/base/mem.h"
 
@@ -60,7 +59,6 @@ static void empty(struct engine *e) {
 
     snapshot_set_aside(e, &old);
     snapshot_end_aside(e, &old, true);
-    gate_all_changed(&e->gate);
 }
 
 static int load_in_place(struct app *a, const struct replication_load *l, struct err *e) {
@@ -117,7 +115,6 @@ static int swap(struct engine *e, struct keyspace *in, const struct libraries *l
     snapshot_end_aside(e, &old, rc == 0);
     all_touched(e);
     tracking_all_changed(e);
-    gate_all_changed(&e->gate);
     return rc;
 }
 

@@ -55,8 +55,9 @@ static void append_snapshots(const struct engine *e, const struct aof_info *a, s
                  "rdb_last_bgsave_time_sec:%lld\r\nrdb_current_bgsave_time_sec:%lld\r\n"
                  "rdb_saves:%llu\r\nrdb_last_cow_size:%llu\r\n"
                  "rdb_last_load_keys_expired:%llu\r\nrdb_last_load_keys_loaded:%llu\r\n",
-                 (ull)(e->dirty - s->saved_changes), rdb_saver_running(s) || e->role.saving_for_replica,
-                 (long long)s->last_save_s, s->last_ok ? "ok" : "err", (long long)s->last_took_s,
+                 (ull)(e->dirty - s->saved_changes),
+                 rdb_saver_running(s) || e->role.saving_for_replica, (long long)s->last_save_s,
+                 s->last_ok ? "ok" : "err", (long long)s->last_took_s,
                  rdb_saver_running(s) ? seconds_since(s->child.started_us) : -1, (ull)s->saves,
                  (ull)s->last_cow_bytes, (ull)e->loaded_due, (ull)e->loaded_keys);
 }

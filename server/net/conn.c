@@ -280,8 +280,7 @@ static void read_some(struct conn *c) {
     }
     c->s.bytes_in += (uint64_t)got;
     c->n->e->stats.net_in += (uint64_t)got;
-    if (__builtin_expect(c->s.flags & SESSION_MASTER, 0))
-        c->n->e->stats.repl_in += (uint64_t)got;
+    if (__builtin_expect(c->s.flags & SESSION_MASTER, 0)) c->n->e->stats.repl_in += (uint64_t)got;
     if (!kept) {
         feed_fresh(c, (size_t)got);
         return;
@@ -400,8 +399,7 @@ static void conn_cron(struct conn *c) {
 
     if (c->fd < 0) return;
     if (c->n->v->timeout && idle_ms > c->n->v->timeout * 1000 && c->s.state == SESSION_ACTIVE &&
-        !c->s.subscriber && !(c->s.flags & (SESSION_MONITOR | SESSION_REPLICA)) &&
-        !conn_is_link(c)) {
+        !c->s.subscriber && !(c->s.flags & SESSION_MONITOR) && !conn_is_link(c)) {
         log_verbose("Closing idle client");
         conn_shut(c);
         return;

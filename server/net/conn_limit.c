@@ -20,7 +20,6 @@ static bool over_output_limit(struct conn *c) {
     size_t mem = c->s.out.mem_bytes;
     uint64_t now;
 
-    if (c->s.flags & (SESSION_REPLICA | SESSION_MASTER)) return false; /* replication looks at it */
     if (!acl_is_served(&c->s)) return out_pending(&c->s.out) > UNAUTHENTICATED_OUT_MAX;
     if (l->hard_bytes && mem > l->hard_bytes) return true;
     if (!l->soft_bytes || mem <= l->soft_bytes) {
@@ -33,6 +32,7 @@ static bool over_output_limit(struct conn *c) {
 }
 
 void conn_enforce_output_limit(struct conn *c) {
+    /* A replica is looked after by server/replication. */
     if (c->fd < 0 || conn_is_link(c) || !over_output_limit(c)) return;
     c->n->e->stats.output_limit_closes++;
     log_warning("Client id=%llu scheduled to be closed ASAP for overcoming of output buffer "

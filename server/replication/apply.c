@@ -14,7 +14,10 @@
 
 #define UNIT_MIN_LIMIT (UINT64_C(1) << 30)
 
-enum { SHOWN = 256 /* bytes of an error in the server log */ };
+enum {
+    SHOWN = 256,         /* bytes of an error in the server log */
+    TOLD_PER_SECOND = 20 /* errors; the others are counted only */
+};
 
 /* One command of the stream. */
 struct item {
@@ -31,6 +34,14 @@ struct outcome {
 
 /* ---------------------------------------------------------------- errors */
 
+static bool may_tell(struct apply *a) {
+    int64_t now_s = clock_cached_ms() / 1000;
+
+    if (a->told_s != now_s) a->told = 0;
+    a->told_s = now_s;
+    return a->told++ < TOLD_PER_SECOND;
+}
+
 static void tell_error(struct replication *r, const struct item *it) {
     struct engine *e = r->e;
     const struct bytes *text = &r->link.apply.error;
@@ -38,10 +49,11 @@ static void tell_error(struct replication *r, const struct item *it) {
     int64_t how = e->v->propagation_error_behavior;
 
     e->stats.unexpected_errors++;
-    log_warning("== CRITICAL == This replica is sending an error to its master: '%.*s' after "
-                "processing the command '%.*s' (offset %llu)",
-                n, text->p, slice_shown(it->argv[0]), it->argv[0].p,
-                (unsigned long long)r->stream.offset);
+    if (may_tell(&r->link.apply))
+        log_warning("== CRITICAL == This replica is sending an error to its master: '%.*s' after "
+                    "processing the command '%.*s' (offset %llu)",
+                    n, text->p, slice_shown(it->argv[0]), it->argv[0].p,
+                    (unsigned long long)r->stream.offset);
     if (how == CONF_PROPAGATION_IGNORE || !e->v->replica_read_only) return;
     log_warning("This replica panicked sending an error to its master after processing the command "
                 "'%.*s'",

@@ -25,6 +25,8 @@ struct apply {
     struct request_args args;
     struct bytes error;   /* of a command that failed */
     uint64_t read_offset; /* of the last byte that was read */
+    int64_t told_s;       /* the second in which errors were logged last, and how many */
+    unsigned told;
 };
 
 /* A stream begins after stream.offset; the session has selected what the stream has. */

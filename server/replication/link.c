@@ -64,10 +64,10 @@ static void wait(struct replication *r, uint64_t delay_us) {
 }
 
 void link_lost(struct replication *r) {
-    bool was_up = r->link.state == LINK_STREAM;
+    uint64_t age_us = clock_mono_us() - r->link.entered_us;
 
     /* An established link is tried again at once. */
-    wait(r, was_up ? 0 : SECOND_US);
+    wait(r, r->link.state == LINK_STREAM && age_us >= SECOND_US ? 0 : SECOND_US);
 }
 
 void link_broken(struct replication *r) {
@@ -115,12 +115,21 @@ static void closed(struct session *s, const char *why) {
     link_lost(r);
 }
 
+/* The stream has to wait: for a script, for the end of a pause, for room in the AOF buffer (of
+ * which more than `most` is in use), or for a disk that takes no writes. */
+static bool is_held(const struct replication *r, uint64_t most) {
+    const struct engine *e = r->e;
+
+    if (e->busy || e->pause.mode != PAUSE_NONE || aof_backlog(e->aof) > most) return true;
+    return !e->v->replica_ignore_disk_write_errors && aof_refusal(e->aof);
+}
+
 static size_t stream_input(struct replication *r, struct session *s, char *in, size_t n,
                            size_t *need) {
     struct err e;
     ssize_t used;
 
-    if (r->e->busy || r->e->pause.mode != PAUSE_NONE) {
+    if (is_held(r, r->e->v->aof_buffer_limit)) {
         session_enter(s, SESSION_BLOCKED); /* until link_step() */
         return 0;
     }
@@ -303,11 +312,10 @@ void link_send_ack(struct replication *r) {
 
 /* ---------------------------------------------------------------- now and then */
 
-/* It was held up by a script, or by a pause. */
 static void resume_stream(struct replication *r) {
     struct session *s = r->link.s;
 
-    if (s->state != SESSION_BLOCKED || r->e->busy || r->e->pause.mode != PAUSE_NONE) return;
+    if (s->state != SESSION_BLOCKED || is_held(r, r->e->v->aof_buffer_limit / 2)) return;
     session_enter(s, SESSION_ACTIVE);
     s->ops->resume(s);
 }

@@ -180,7 +180,8 @@ Test(blocking, a_client_may_be_closed_by_what_its_own_serving_tells_it) {
 }
 
 Test(blocking, a_parked_client_that_is_closed_is_not_resumed) {
-    pause_begin(&engine.pause, PAUSE_BY_CLIENT, PAUSE_WRITES, clock_mono_us() + UINT64_C(1000000000));
+    pause_begin(&engine.pause, PAUSE_BY_CLIENT, PAUSE_WRITES,
+                clock_mono_us() + UINT64_C(1000000000));
     feed(&one, "SET k 1\r\n");
     feed(&two, "SET k 2\r\n");
     cr_assert_eq(one.state, SESSION_PARKED);
