@@ -49,6 +49,7 @@ static void reset_parts(struct session *s) {
 /* ---------------------------------------------------------------- beginning and end */
 
 void session_end_closing(struct engine *e) {
+    if (e->pause.mode == PAUSE_BREATH) return;
     while (!list_empty(&e->closing)) {
         struct session *s = list_entry(e->closing.next, struct session, closing);
 

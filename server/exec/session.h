@@ -144,7 +144,7 @@ void session_reset(struct session *s);
 void session_enter(struct session *s, enum session_state to);
 
 /* Between commands: sessions that are CLOSING wait for nothing and are subscribed to nothing from
- * now on. */
+ * now on. Within a command that takes long (PAUSE_BREATH) nothing is done. */
 void session_end_closing(struct engine *e);
 
 /* CLIENT REPLY OFF or SKIP: the reply from stream offset `from` on is not sent. */
