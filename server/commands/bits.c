@@ -5,6 +5,7 @@
 #include "server/commands/commands.h"
 #include "server/commands/repeats.h"
 #include "server/commands/support.h"
+#include "server/exec/breathe.h"
 #include "storage/base/mem.h"
 #include "storage/base/num.h"
 
@@ -256,16 +257,36 @@ static void combine(enum bitop op, uint8_t *restrict d, const uint8_t *restrict 
     }
 }
 
-/* The result over all sources; the shorter ones count as if zeros followed. */
-static uint8_t *combine_all(enum bitop op, const struct slice *src, int nsrc, size_t n) {
+/* What a source has at [at, at + n); a shorter one counts as if zeros followed. */
+static struct slice part_of(struct slice s, size_t at, size_t n) {
+    if (at >= s.n) return SLICE("");
+    return slice_of(s.p + at, s.n - at < n ? s.n - at : n);
+}
+
+/* Bytes [at, at + n) of the result. */
+static void combine_part(enum bitop op, uint8_t *out, const struct slice *src, int nsrc, size_t at,
+                         size_t n) {
+    struct slice s = part_of(src[0], at, n);
+
+    if (s.n) memcpy(out, s.p, s.n);
+    memset(out + s.n, 0, n - s.n);
+    if (op == BITOP_NOT) combine(op, out, (const uint8_t *)s.p, s.n);
+    for (int i = 1; i < nsrc; i++) {
+        s = part_of(src[i], at, n);
+        combine(op, out, (const uint8_t *)s.p, s.n);
+        if (op == BITOP_AND) memset(out + s.n, 0, n - s.n);
+    }
+}
+
+/* The result over all sources, in parts that stay in the cache. */
+static uint8_t *combine_all(struct call *x, enum bitop op, const struct slice *src, int nsrc,
+                            size_t n) {
+    enum { PART = 64 * 1024, STEPS = BREATHE_STEPS / 8 };
     uint8_t *out = mem_alloc(n);
 
-    memcpy(out, src[0].p, src[0].n);
-    memset(out + src[0].n, 0, n - src[0].n);
-    if (op == BITOP_NOT) combine(op, out, (const uint8_t *)src[0].p, n);
-    for (int i = 1; i < nsrc; i++) {
-        combine(op, out, (const uint8_t *)src[i].p, src[i].n);
-        if (op == BITOP_AND) memset(out + src[i].n, 0, n - src[i].n);
+    for (size_t at = 0; at < n; at += PART) {
+        combine_part(op, out + at, src, nsrc, at, n - at < PART ? n - at : PART);
+        call_breathe_by(x, (size_t)nsrc * STEPS);
     }
     return out;
 }
@@ -330,7 +351,7 @@ static int cmd_bitop(struct call *x) {
     src = mem_alloc((size_t)nsrc * sizeof *src);
     if (!find_sources(x, src, nsrc, &n)) goto out;
     nsrc = drop_repeats((enum bitop)op, src, nsrc);
-    if (n) result = combine_all((enum bitop)op, src, nsrc, n);
+    if (n) result = combine_all(x, (enum bitop)op, src, nsrc, n);
     store_bits(x, result, n);
     reply_int(&x->r, (int64_t)n);
     rc = 0;

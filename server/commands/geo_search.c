@@ -7,6 +7,7 @@
  */
 #include "server/commands/commands.h"
 #include "server/commands/geo.h"
+#include "server/exec/breathe.h"
 #include "storage/base/mem.h"
 #include "storage/base/sort.h"
 
@@ -32,6 +33,7 @@ struct found {
 };
 
 struct search {
+    struct call *x;
     unsigned kind;
     struct ref source;
     struct geo_shape shape;
@@ -234,6 +236,7 @@ static void search_cell(struct search *s, struct geo_cell c) {
     for (; span.from < span.to && !enough(s) && zset_iter_next(&it); span.from++) {
         struct found *f = found_room(s);
 
+        call_breathe(s->x);
         f->score = zset_iter_score(&it);
         f->place = geo_place(f->score);
         if (!geo_within(&s->shape, f->place, &f->distance)) continue;
@@ -312,6 +315,7 @@ static void reply_found(struct call *x, const struct search *s) {
         if (s->with & WITH_DIST) geo_reply_distance(x, f->distance / s->unit);
         if (s->with & WITH_HASH) reply_int(&x->r, (int64_t)f->score);
         if (s->with & WITH_COORD) geo_reply_point(x, f->place);
+        call_breathe(x);
     }
 }
 
@@ -329,7 +333,7 @@ static void store_found(struct call *x, const struct search *s) {
 }
 
 static int search_and_answer(struct call *x, unsigned kind) {
-    struct search s = {.kind = kind, .unit = 1};
+    struct search s = {.x = x, .kind = kind, .unit = 1};
 
     if (!parse(x, &s)) return -1;
     search(&s);

@@ -2,6 +2,7 @@
 #include "server/commands/support.h"
 
 #include "conf/conf.h"
+#include "server/exec/breathe.h"
 #include "storage/base/num.h"
 
 #include <limits.h>
@@ -94,6 +95,7 @@ int reply_picks(struct call *x, uint64_t from, size_t n, void (*pick)(size_t n, 
 
         if (part > n) part = n;
         pick(part, arg);
+        call_breathe_by(x, part);
         n -= part;
         fits = x->r.out->end - from <= max;
         if (x->r.out->end - at > PART_BYTES)
