@@ -137,7 +137,7 @@ static void resume_parked(struct engine *e) {
 static void end_pause(struct engine *e) {
     if (!pause_ends(&e->pause, clock_mono_us()) && !e->resume) return;
     e->resume = false;
-    resume_all(e);
+    if (e->pause.mode != PAUSE_ALL) resume_all(e);
 }
 
 /* Clients that were held back, or have had what they waited for, are told as well: the command that
