@@ -262,17 +262,21 @@ static int by_distance_down(const void *a, const void *b) {
     return by_distance(b, a);
 }
 
-/* For qsort(): places at the same distance stay in the order of finding. */
-static int all_by_distance(const void *a, const void *b) {
+/* For qsort_r(): places at the same distance stay in the order of finding. */
+static int all_by_distance(const void *a, const void *b, void *call) {
     const struct found *x = *(void *const *)a, *y = *(void *const *)b;
     int c = by_distance(x, y);
+
+    call_breathe(call);
 
     return c ? c : x < y ? -1 : 1;
 }
 
-static int all_by_distance_down(const void *a, const void *b) {
+static int all_by_distance_down(const void *a, const void *b, void *call) {
     const struct found *x = *(void *const *)a, *y = *(void *const *)b;
     int c = by_distance(y, x);
+
+    call_breathe(call);
 
     return c ? c : x < y ? -1 : 1;
 }
@@ -281,7 +285,8 @@ static void sort_found(struct search *s, size_t wanted) {
     bool up = s->order == ASCENDING;
 
     if (wanted == s->n)
-        qsort(s->answer, s->n, sizeof *s->answer, up ? all_by_distance : all_by_distance_down);
+        qsort_r(s->answer, s->n, sizeof *s->answer, up ? all_by_distance : all_by_distance_down,
+                s->x);
     else
         sort_part(s->answer, s->n, up ? by_distance : by_distance_down, 0, wanted - 1);
 }
@@ -323,6 +328,7 @@ static void store_found(struct call *x, const struct search *s) {
     struct zset_build b;
 
     zset_build_init(&b, s->n);
+    b.pace = call_pace(x);
     for (size_t i = 0; i < s->n; i++) {
         const struct found *f = s->answer[i];
 

@@ -196,12 +196,13 @@ static int cmd_sinter(struct call *x) {
 
 static int cmd_sinterstore(struct call *x) {
     struct set_rules rules = set_rules(x);
+    struct pace pace = call_pace(x);
     struct entry *result = NULL;
     struct members m = {.x = x};
     struct sources s;
 
     if (!open_sources(x, 2, (size_t)x->argc - 2, &s)) return -1;
-    if (intersect(&s, 0, &m)) result = set_build(x->argv[1], m.v, m.n, &rules);
+    if (intersect(&s, 0, &m)) result = set_build(x->argv[1], m.v, m.n, &rules, &pace);
     mem_free(s.v);
     mem_free(m.v);
     return store_result(x, result, "sinterstore");
@@ -291,10 +292,11 @@ static void gather_union(const struct sources *s, struct members *out) {
 /* A set of these members for the destination: in the form, and the order if it is small, that it
  * gets by adding one after the other. */
 static struct entry *make_from(struct call *x, struct members *m) {
+    struct pace pace = call_pace(x);
     struct addition a = {x, NULL, set_rules(x), false};
 
     if (m->n > a.rules.max_intset && m->n > a.rules.max_listpack) {
-        a.to = set_build(x->argv[1], m->v, m->n, &a.rules);
+        a.to = set_build(x->argv[1], m->v, m->n, &a.rules, &pace);
     } else {
         a.to = set_new_empty(x->argv[1]);
         for (size_t i = 0; i < m->n; i++) add_visit(m->v[i], &a);

@@ -150,6 +150,7 @@ static int store_span(struct call *x, const struct entry *e, const struct range 
     struct zset_iter it;
 
     zset_build_init(&b, n);
+    b.pace = call_pace(x);
     if (n > 0) zset_iter_init(&it, e, span.from, false);
     for (; n > 0; n--) {
         zset_iter_next(&it);

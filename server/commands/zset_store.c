@@ -258,6 +258,7 @@ static int combine(struct call *x, enum operation op, unsigned how, const char *
 
     if (!parse(x, how & STORING ? 2 : 1, &c)) goto out;
     zset_build_init(&c.result, how & COUNTING ? 0 : expected(&c));
+    c.result.pace = call_pace(x);
     compute(&c);
     if (how & STORING)
         zset_store_built(x, 1, &c.result, event);

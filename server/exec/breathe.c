@@ -55,6 +55,10 @@ void breathe_now(struct call *x) {
     x->breathe_at_ns = began_ns + served_ns + (served_ns > slice_ns ? served_ns : slice_ns);
 }
 
+void breathe_step(void *call, size_t n) {
+    call_breathe_by(call, n);
+}
+
 void breathe_end(struct call *x) {
     push_release_held(x->e, x->s);
 }

@@ -15,6 +15,7 @@
 #define STET_EXEC_BREATHE_H
 
 #include "server/exec/call.h"
+#include "storage/base/pace.h"
 
 enum { BREATHE_STEPS = 512 }; /* calls of call_breathe() between looks at the clock */
 
@@ -29,6 +30,12 @@ static inline void call_breathe(struct call *x) {
 static inline void call_breathe_by(struct call *x, size_t n) {
     x->steps += n < BREATHE_STEPS ? (uint32_t)n : BREATHE_STEPS - 1;
     call_breathe(x);
+}
+
+/* The same for what `storage` computes. */
+void breathe_step(void *call, size_t n);
+static inline struct pace call_pace(struct call *x) {
+    return (struct pace){breathe_step, x};
 }
 
 /* The call is over, and its reply is written: what its client was told meanwhile follows. */
