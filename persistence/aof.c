@@ -87,6 +87,8 @@ static inline void count_appended(struct aof *a) {
     a->appended = a->batch_position + a->buf.n;
 }
 
+enum { LARGE_UNIT = 256 * 1024 };
+
 void aof_append(struct aof *a, const struct aof_unit *u) {
     if (a->buf.n == 0 || u->db != a->db || a->o.timestamps) prepare_append(a, u->db);
     if (__builtin_expect(u->ncommands > 1, 0)) {
@@ -94,6 +96,9 @@ void aof_append(struct aof *a, const struct aof_unit *u) {
         bytes_append(&a->buf, u->resp.p, u->resp.n);
         bytes_append_str(&a->buf, "*1\r\n$4\r\nEXEC\r\n");
     } else {
+        /* With room for the trailer, which would have the whole batch copied. */
+        if (__builtin_expect(u->resp.n >= LARGE_UNIT, 0))
+            bytes_room(&a->buf, u->resp.n + AOF_MARK_MAX);
         bytes_append(&a->buf, u->resp.p, u->resp.n);
     }
     a->db = u->last_db;
