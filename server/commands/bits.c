@@ -279,13 +279,13 @@ static void combine_part(enum bitop op, uint8_t *out, const struct slice *src, i
 }
 
 /* The result over all sources, in parts that stay in the cache. */
-static uint8_t *combine_all(struct call *x, enum bitop op, const struct slice *src, int nsrc,
-                            size_t n) {
+static struct blob *combine_all(struct call *x, enum bitop op, const struct slice *src, int nsrc,
+                                size_t n) {
     enum { PART = 64 * 1024, STEPS = BREATHE_STEPS / 8 };
-    uint8_t *out = mem_alloc(n);
+    struct blob *out = blob_new(NULL, n);
 
     for (size_t at = 0; at < n; at += PART) {
-        combine_part(op, out + at, src, nsrc, at, n - at < PART ? n - at : PART);
+        combine_part(op, (uint8_t *)out->data + at, src, nsrc, at, n - at < PART ? n - at : PART);
         call_breathe_by(x, (size_t)nsrc * STEPS);
     }
     return out;
@@ -326,11 +326,15 @@ static bool find_sources(struct call *x, struct slice *src, int nsrc, size_t *n)
     return true;
 }
 
-static void store_bits(struct call *x, const uint8_t *data, size_t n) {
+static void store_bits(struct call *x, struct blob *bits) {
     struct ref r = lookup_write(x, 2);
 
-    if (n) {
-        store_string(x, &r, slice_of(data, n), ENTRY_NO_EXPIRE, ENTRY_RAW);
+    if (bits && bits->n > ENTRY_EMBED_MAX) {
+        store_blob(x, &r, bits, ENTRY_NO_EXPIRE, ENTRY_RAW);
+        key_changed(x, &r, EVENT_STRING, "set");
+    } else if (bits) {
+        store_string(x, &r, slice_of(bits->data, bits->n), ENTRY_NO_EXPIRE, ENTRY_RAW);
+        blob_unref(bits);
         key_changed(x, &r, EVENT_STRING, "set");
     } else if (r.e) {
         key_delete(x, &r, x->e->v->lazyfree_lazy_server_del);
@@ -341,7 +345,7 @@ static void store_bits(struct call *x, const uint8_t *data, size_t n) {
 static int cmd_bitop(struct call *x) {
     int op = 0, nsrc = x->argc - 3, rc = -1;
     struct slice *src;
-    uint8_t *result = NULL;
+    struct blob *result = NULL;
     size_t n;
 
     while (op < BITOP_COUNT && !arg_is(x, 1, bitop_names[op])) op++;
@@ -352,12 +356,11 @@ static int cmd_bitop(struct call *x) {
     if (!find_sources(x, src, nsrc, &n)) goto out;
     nsrc = drop_repeats((enum bitop)op, src, nsrc);
     if (n) result = combine_all(x, (enum bitop)op, src, nsrc, n);
-    store_bits(x, result, n);
+    store_bits(x, result);
     reply_int(&x->r, (int64_t)n);
     rc = 0;
 out:
     mem_free(src);
-    mem_free(result);
     return rc;
 }
 

@@ -5,6 +5,7 @@
 #include "storage/base/check.h"
 #include "storage/base/clock.h"
 #include "storage/base/mem.h"
+#include "storage/blob.h"
 
 static const unsigned next_states[SESSION_STATES] = {
     [SESSION_ACTIVE] = 1u << SESSION_PARKED | 1u << SESSION_BLOCKED | 1u << SESSION_CLOSING,
@@ -123,6 +124,18 @@ void session_hold_unsafe(struct session *s, uint64_t from, uint64_t position) {
     const struct gate *g = &s->e->gate;
 
     if (!gate_is_safe(g, position)) session_add_gate(s, from, position, g->level);
+}
+
+struct blob *session_take(struct session *s, struct slice value) {
+    struct session_large *l = s->large;
+    struct blob *b;
+
+    if (!l || l->taken || value.p < l->base || value.p >= l->base + l->size) return NULL;
+    if (value.n < l->size - l->size / 4) return NULL;
+    l->taken = true;
+    b = blob_wrap(l->base, (char *)value.p, value.n);
+    blob_ref(b);
+    return b;
 }
 
 size_t session_sendable(struct session *s) {

@@ -208,6 +208,7 @@ static size_t feed(struct conn *c, char *in, size_t n) {
 }
 
 static void feed_kept(struct conn *c) {
+    struct session_large large = {0};
     size_t used;
 
     if (c->fd < 0 || c->in.n == 0) return;
@@ -215,9 +216,10 @@ static void feed_kept(struct conn *c) {
         after_feed(c);
         return;
     }
+    if (conn_in_lend(c, &large)) c->s.large = &large;
     used = feed(c, c->in.p, c->in.n);
-    bytes_consume(&c->in, used);
-    if (c->in.n == 0) bytes_release(&c->in);
+    c->s.large = NULL;
+    conn_in_used(c, used, &large);
     after_feed(c);
 }
 
@@ -228,8 +230,8 @@ static void feed_fresh(struct conn *c, size_t n) {
     if (used < n && c->fd >= 0) {
         size_t want = c->need > n - used && c->need < READ_LARGE_MAX ? c->need : n - used;
 
-        bytes_room(&c->in, want);
-        bytes_append(&c->in, c->n->rbuf + used, n - used);
+        memcpy(conn_in_room(c, want), c->n->rbuf + used, n - used);
+        c->in.n = n - used;
     }
     after_feed(c);
 }
@@ -238,18 +240,15 @@ static void feed_fresh(struct conn *c, size_t n) {
 static size_t room_to_read(struct conn *c) {
     size_t missing = c->need > c->in.n ? c->need - c->in.n : 0;
 
-    if (missing > READ_LARGE_MAX) {
-        /* Grow as the bytes come, not as they are announced. */
-        if (c->in.cap - c->in.n < READ_LARGE_MAX) bytes_room(&c->in, c->in.n + READ_LARGE_MAX);
-        return READ_LARGE_MAX;
-    }
+    if (missing > READ_LARGE_MAX) return READ_LARGE_MAX;
+    if (missing && c->in_front) return missing; /* no more, or the buffer would have to grow */
     return missing > NET_READ_BYTES / 4 ? missing : NET_READ_BYTES / 4;
 }
 
 static void read_some(struct conn *c) {
     bool kept = c->in.n > 0;
     size_t room = kept ? room_to_read(c) : NET_READ_BYTES;
-    char *to = kept ? bytes_room(&c->in, room) : c->n->rbuf;
+    char *to = kept ? conn_in_room(c, room) : c->n->rbuf;
     ssize_t got = c->tls ? tls_read(c->tls, to, room) : recv(c->fd, to, room, 0);
 
     c->n->e->stats.reads++;
@@ -363,6 +362,7 @@ struct conn *conn_new(struct net *n, int fd) {
     c->counted = 0;
     c->write_event = NULL;
     c->in = (struct bytes){0};
+    c->in_front = 0;
     c->need = 1;
     c->tls = NULL;
     c->fd = fd;
@@ -388,10 +388,8 @@ static void conn_cron(struct conn *c) {
         return;
     }
     conn_enforce_output_limit(c);
-    if (c->fd >= 0 && idle_ms > 2000 && c->in.cap > IN_IDLE_BYTES && c->in.cap > c->in.n * 4) {
-        c->in.p = mem_realloc(c->in.p, c->in.n ? c->in.n : 1);
-        c->in.cap = c->in.n ? c->in.n : 1;
-    }
+    if (c->fd >= 0 && idle_ms > 2000 && c->in.cap > IN_IDLE_BYTES && c->in.cap > c->in.n * 4)
+        conn_in_shrink(c);
 }
 
 /* Checks a part of the clients each time, so that all are checked within about a second. */
@@ -417,7 +415,7 @@ void conn_free_dead(struct net *n) {
         if (c->feeding) continue;
         list_remove(&c->link);
         if (n->cron_at == &c->s) n->cron_at = NULL;
-        bytes_release(&c->in);
+        conn_in_release(c);
         session_release(&c->s);
         mem_free(c);
     }
