@@ -17,8 +17,6 @@
 void client_flags(struct bytes *b, const struct session *s) {
     size_t before = b->n;
 
-    if (s->flags & SESSION_REPLICA) bytes_append_char(b, 'S');
-    if (s->flags & SESSION_MASTER) bytes_append_char(b, 'M');
     if (s->flags & SESSION_MONITOR) bytes_append_char(b, 'O');
     if (s->flags & SESSION_REPLICA) bytes_append_char(b, 'S');
     if (s->flags & SESSION_MASTER) bytes_append_char(b, 'M');

@@ -53,5 +53,6 @@ void replication_info(struct replication *r, struct bytes *out) {
                  "repl_backlog_first_byte_offset:%llu\r\nrepl_backlog_histlen:%llu\r\n",
                  s->active, (ull)r->e->v->repl_backlog_size, s->active ? (ull)s->first : 0ULL,
                  s->active ? (ull)repl_stream_held(s) : 0ULL);
+    if (s->active) bytes_printf(out, "repl_backlog_on_disk:%d\r\n", log_can_serve(r));
     ack_info(r, out);
 }

@@ -46,6 +46,7 @@ struct replica {
     bool functions_only;    /* rdb-filter-only "functions" */
     bool no_data;           /* rdb-filter-only "": not even functions */
     bool open_end;          /* SENDING, TAIL: the file's length was not said */
+    bool has_all;           /* SENDING: the mark at the end was seen already, as an ACK has come */
     bool plain_sync;        /* asked by SYNC: no +FULLRESYNC, no ACKs */
     uint64_t next;          /* offset of the first byte that was not put into its output yet */
     uint64_t acked, synced; /* as it says: applied; in its AOF on the disk */

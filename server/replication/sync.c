@@ -201,7 +201,7 @@ static void end_file(struct replica *p) {
     }
     replica_address(p, ip, sizeof ip, &port);
     log_notice("Synchronization with replica %s:%d succeeded", ip, port);
-    replica_enter(p, p->open_end ? REPLICA_TAIL : REPLICA_ONLINE);
+    replica_enter(p, p->open_end && !p->has_all ? REPLICA_TAIL : REPLICA_ONLINE);
 }
 
 enum { OUTPUT_MAX = 512 * 1024 };

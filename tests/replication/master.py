@@ -112,6 +112,7 @@ def a_replica_that_has_seen_more_gets_a_full_sync():
         m.fixed_port = m.port
         sc = follow(s, m)
         mc = m.conn()
+        wait_info(mc, "repl_backlog_on_disk", lambda v: v == "1", "replication")
         mc.call("SET", "a", 1)
         caught_up(mc, sc)
         before = m.conn().call("CONFIG", "GET", "dir")[1].decode()
@@ -498,6 +499,7 @@ def the_log_gives_back_the_bytes_that_were_sent():
                 "--repl-backlog-size", "16kb") as m:
         m.fixed_port = m.port
         sent = Raw(m)
+        wait_info(m.conn(), "repl_backlog_on_disk", lambda v: v == "1", "replication")
         begin, parts = sent.at, b""
         for i in range(6):
             mc = m.conn()
