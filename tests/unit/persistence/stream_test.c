@@ -6,6 +6,7 @@
 #include "log_help.h"
 
 #include "persistence/aof.h"
+#include "persistence/aof_backup.h"
 #include "persistence/aof_stream.h"
 #include "storage/base/clock.h"
 #include "storage/base/hash.h"
@@ -700,6 +701,113 @@ Test(stream, a_torn_tail_gives_the_offset_of_what_is_left) {
         stop();
     }
     bytes_release(&file);
+}
+
+/* ---------------------------------------------------------------- damage and other histories */
+
+static void flip(const char *name, size_t at) {
+    FILE *f = fopen(name, "r+");
+    int c;
+
+    cr_assert(f);
+    fseek(f, (long)at, SEEK_SET);
+    c = fgetc(f);
+    fseek(f, (long)at, SEEK_SET);
+    fputc(c ^ 1, f);
+    fclose(f);
+}
+
+Test(stream, a_reader_stops_at_damage) {
+    static const char *const name = "adir/log.2.incr.aof";
+    size_t from, size;
+
+    start();
+    stream_begins(ID_A, 0, -1);
+    data(1, 1);
+    settle();
+    from = help_read(name).n;
+    data(2, 2);
+    note(10);
+    settle();
+    data(3, 1);
+    settle();
+    size = help_read(name).n;
+    for (size_t at = from; at < size; at += 7) {
+        struct bytes got = {0};
+        struct err e = {0};
+        struct aof_stream_reader *r;
+
+        flip(name, at);
+        r = aof_stream_open(aof, 1, &e);
+        cr_assert(r);
+        while (aof_stream_read(r, &got, 10000, &e) == 1) continue;
+        cr_assert_eq(aof_stream_read(r, &got, 10000, &e), -1, "at %zu", at);
+        cr_assert_lt(got.n, sent.n);
+        cr_assert(memcmp(got.p, sent.p, got.n) == 0);
+        aof_stream_close(r);
+        bytes_release(&got);
+        flip(name, at);
+    }
+    expect_read(1, 1000);
+}
+
+Test(stream, a_failed_sync_loses_the_way_back_but_not_the_place) {
+    start();
+    options.policy = AOF_FSYNC_ALWAYS;
+    aof_set_options(aof, &options);
+    stream_begins(ID_A, 0, -1);
+    data(1, 1);
+    settle();
+    io_fault_set(IO_SYNC, (struct io_fault){.code = EIO, .count = 1});
+    data(1, 1);
+    while (aof_phase(aof) != AOF_RECOVERING) turn();
+    io_fault_reset();
+    something();
+    becomes_on();
+    something();
+    settle();
+    cr_assert(aof_stream_is_kept(aof));
+    cr_assert_not(aof_stream_covers(aof, ID_A, 1));
+    cr_assert(aof_stream_covers(aof, ID_A, model.now.offset + 1));
+    restart();
+    expect_loaded(&model);
+}
+
+/* A backup that is sealed, in place and restored; and a recovery to a moment. */
+Test(stream, another_history_has_no_stream) {
+    struct err e = {0};
+    uint64_t position;
+
+    start();
+    stream_begins(ID_A, 0, -1);
+    data(1, 1);
+    settle();
+    position = aof_appended(aof);
+    data(2, 1);
+    stop();
+    cr_assert_eq(system("cp -r adir backup; echo stet-backup 1 0 0 >backup/.sealed; mv adir old"),
+                 0);
+    cr_assert_eq(aof_backup_restore("backup", &options.names, &e), 0, "%s", e.text);
+    for (int again = 0; again < 2; again++) {
+        start();
+        cr_assert(nothing_loaded());
+        cr_assert(!help_exists("adir/.restored"));
+        stop();
+    }
+    options.names.dirname = loading.names.dirname = "backup";
+    for (int again = 0; again < 2; again++) {
+        start();
+        cr_assert(nothing_loaded());
+        cr_assert(!help_exists("backup/.restored") && !help_exists("backup/.sealed"));
+        stop();
+    }
+    options.names.dirname = loading.names.dirname = "old";
+    loading.until = (struct aof_moment){.given = true, .position = position};
+    start();
+    cr_assert(nothing_loaded());
+    loading.until.given = false;
+    restart();
+    cr_assert(nothing_loaded());
 }
 
 /* ---------------------------------------------------------------- other programs */
