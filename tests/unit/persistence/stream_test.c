@@ -17,6 +17,7 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -509,6 +510,69 @@ Test(stream, a_reader_follows_into_later_files) {
     cr_assert_eq(aof_stream_read(r, &got, 1000, &e), -1);
     aof_stream_close(r);
     bytes_release(&got);
+}
+
+/* ---------------------------------------------------------------- a lot of it, on a thread */
+
+static void large(size_t bytes) {
+    struct bytes b = {0};
+
+    bytes_printf(&b, "*3\r\n$3\r\nSET\r\n$2\r\nk1\r\n$%zu\r\n", bytes);
+    memset(bytes_room(&b, bytes), 'x', bytes);
+    b.n += bytes;
+    bytes_append_str(&b, "\r\n");
+    aof_append_bytes(aof, bytes_slice(&b), 1);
+    send(b.p, b.n);
+    model.now.db = 1;
+    bytes_release(&b);
+}
+
+struct following {
+    struct aof_stream_reader *r;
+    struct bytes got;
+    size_t want; /* bytes; then the thread ends */
+    struct err e;
+    int rc;
+};
+
+static void *follow(void *arg) {
+    struct following *f = arg;
+
+    mem_thread_init();
+    do {
+        f->rc = aof_stream_read(f->r, &f->got, 1 << 20, &f->e);
+        if (f->rc == 0) usleep(1000);
+    } while (f->rc >= 0 && f->got.n < f->want);
+    return NULL;
+}
+
+Test(stream, a_thread_reads_what_is_written_meanwhile) {
+    enum { UNITS = 600, UNIT = 100000 };
+    struct following f = {0};
+    pthread_t thread;
+    uint64_t near_end;
+
+    start();
+    stream_begins(ID_A, 0, 1);
+    f.r = aof_stream_open(aof, 1, &f.e);
+    cr_assert(f.r);
+    f.want = UNITS * (UNIT + 32);
+    cr_assert_eq(pthread_create(&thread, NULL, follow, &f), 0);
+    for (int i = 0; i < UNITS; i++) {
+        large(UNIT);
+        turn();
+        if (i == UNITS / 2) rewrite();
+    }
+    cr_assert_eq(sent.n, f.want);
+    settle();
+    pthread_join(thread, NULL);
+    cr_assert_geq(f.rc, 0, "%s", f.e.text);
+    cr_assert_eq(f.got.n, sent.n);
+    cr_assert(memcmp(f.got.p, sent.p, sent.n) == 0);
+    aof_stream_close(f.r);
+    bytes_release(&f.got);
+    near_end = model.now.offset - 1000; /* found by the index */
+    expect_read(near_end, 1 << 20);
 }
 
 /* Random units, files, ids and restarts. */
