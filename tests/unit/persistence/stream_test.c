@@ -80,6 +80,26 @@ Test(stream, an_empty_increment_after_a_rewrite_keeps_it_and_its_older_ids) {
     live_expect_loaded(&live_model);
 }
 
+Test(stream, history_that_is_kept_is_read_too) {
+    live_options.keep.all = true;
+    live_start();
+    live_stream_begins(ID_A, 0, -1);
+    for (int i = 0; i < 3; i++) {
+        for (int k = 0; k < 20; k++) live_something();
+        live_rewrite();
+    }
+    live_settle();
+    live_expect_read(1, 1000);
+    for (int i = 0; i < 2; i++) {
+        live_restart();
+        live_stream_begins(i ? ID_A : ID_B, live_model.now.offset, live_model.now.db);
+        live_data(1, 1);
+        live_settle();
+        cr_assert(aof_stream_covers(live_aof, live_model.now.id, 1));
+        live_expect_read(1, 1000);
+    }
+}
+
 Test(stream, what_is_appended_before_it_begins_again_ends_it) {
     live_start();
     live_stream_begins(ID_A, 0, -1);
