@@ -131,6 +131,7 @@ struct aof {
     char replacement[AOF_NAME_MAX];
     unsigned temps; /* names given out */
     struct bytes held;
+    uint64_t held_after; /* payload_end before it */
 
     /* the rewrite */
     enum aof_rewrite_phase rw;

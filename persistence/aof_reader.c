@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "persistence/aof_reader.h"
+#include "persistence/aof_reader_internal.h"
 
 #include "persistence/aof_room.h"
-#include "protocol/request.h"
 #include "storage/base/check.h"
 #include "storage/base/crc.h"
 #include "storage/base/io.h"
@@ -15,49 +14,6 @@
 enum {
     CHUNK = 1 << 20,
     NOTE_MAX = 1023, /* the longest '#' line that Redis skips, CRLF included */
-};
-
-/* A run of the file in memory. `unit` is where the unit under way begins; what lies before it may
- * go when more is read. */
-struct window {
-    int fd;
-    char *buf;
-    size_t n, cap;
-    size_t unit, at; /* offsets in buf */
-    uint64_t base;   /* offset in the file of buf[0] */
-    uint64_t end;    /* where the file's content ends: its size less room and trailing zeros */
-};
-
-struct parsed {
-    size_t first, argc; /* in args */
-};
-
-enum outcome { OUT_UNIT, OUT_END, OUT_SHORT, OUT_BAD, OUT_STOP, OUT_NEWER };
-
-/* Whether the commands that are read are the replication stream's. */
-enum local { LOCAL_NO, LOCAL_NEXT, LOCAL_IN_MULTI };
-
-struct reader {
-    struct window w;
-    struct request_args args;
-    struct parsed *cmds;
-    size_t ncmds, cmds_cap;
-    int64_t unit_ms;
-    uint64_t unit_lines;
-    uint64_t unit_synced; /* offset that a mark of the unit calls synced; 0: none does */
-    bool unit_marked;
-    bool in_room; /* since `before_room` there were room and other '#' lines only */
-    uint64_t before_room;
-    struct aof_stream_state stream; /* at `at`; the report has it as of the last unit */
-    bool stream_moved;              /* by more than bytes, since the last unit */
-    bool run_begins;                /* ... to where it had not been: */
-    uint64_t run_first;             /* after this offset */
-    bool in_stream;                 /* the unit is a batch that may hold bytes of the stream */
-    enum local local;
-    bool failed; /* the system refused to read: nothing may be concluded from what is missing */
-    const struct aof_reader_ops *ops;
-    void *arg;
-    struct aof_report *r;
 };
 
 __attribute__((format(printf, 2, 3))) static void explain(struct reader *rd, const char *fmt, ...) {
@@ -557,106 +513,7 @@ static void unit_done(struct reader *rd) {
     rd->in_room = false; /* another server appended this */
 }
 
-/* ---------------------------------------------------------------- damage */
-
-/* Is there, from `good` on, a valid line that calls a position after `good` synced? */
-static bool later_mark_claims(struct reader *rd) {
-    const struct aof_epoch h = rd->r->epoch;
-    uint64_t at = rd->r->good, limit = aof_position_at(&h, rd->r->good);
-    char buf[CHUNK / 16];
-
-    while (at < rd->r->size) {
-        ssize_t got = io_read_at(rd->w.fd, buf, sizeof buf, (off_t)at, NULL);
-        const char *p = buf, *end = buf + got;
-
-        if (got <= 0) return true; /* what cannot be read cannot be called a torn tail */
-        while ((p = memchr(p, '#', (size_t)(end - p)))) {
-            size_t have = (size_t)(end - p);
-            const char *nl = memchr(p, '\n', have < AOF_MARK_MAX ? have : AOF_MARK_MAX);
-            uint64_t offset = at + (uint64_t)(p - buf), position = aof_position_at(&h, offset);
-            struct slice line = {p, nl && nl > p ? (size_t)(nl - p) - 1 : 0};
-            struct aof_trailer t;
-            struct aof_epoch later;
-            uint64_t unsynced;
-            int64_t ms;
-
-            if (!nl && have < AOF_MARK_MAX && at + (uint64_t)got < rd->r->size && p > buf) break;
-            p++;
-            if (!nl) continue;
-            if (aof_mark_parse_header(line, offset, h.id, &later)) return true;
-            if (aof_mark_parse_trailer(line, &h, position, &t) && position - t.unsynced > limit)
-                return true;
-            if (aof_mark_parse_synced(line, &h, position, &unsynced, &ms) &&
-                position - unsynced > limit)
-                return true;
-        }
-        at += p ? (uint64_t)(p - buf) : (uint64_t)got;
-    }
-    return false;
-}
-
-/* Room that was being made when the power failed: what stands there was never content, whatever the
- * disk has made of it. */
-static void leave_room(struct reader *rd) {
-    struct aof_report *r = rd->r;
-
-    r->good = rd->before_room;
-    r->room_inside = r->unmarked = false;
-}
-
-static enum aof_verdict judge(struct reader *rd, enum outcome rc) {
-    struct aof_report *r = rd->r;
-
-    if (rd->failed) {
-        snprintf(r->why, sizeof r->why, "cannot be read");
-        return AOF_UNREADABLE;
-    }
-    if (rc == OUT_STOP) return AOF_REFUSED;
-    if (rc == OUT_NEWER) return AOF_UNREADABLE;
-    if (rd->in_room) {
-        leave_room(rd);
-        if (rc == OUT_END && r->size == rd->w.base + rd->w.at) {
-            r->room = r->size - r->good;
-            r->size = r->good;
-        }
-    }
-    if (rc == OUT_END) {
-        if (r->good == r->size) return AOF_WHOLE;
-        snprintf(r->why, sizeof r->why, "zeros up to the end of the file");
-        r->at = r->good;
-        return AOF_TORN;
-    }
-    if (r->has_header && !r->unmarked && (rd->unit_marked || rc == OUT_BAD))
-        return later_mark_claims(rd) ? AOF_CORRUPT : AOF_TORN;
-    return rc == OUT_SHORT ? AOF_TORN : AOF_CORRUPT;
-}
-
-/* Zeros at the end are no content: a file system may have grown the file before the data came. */
-static int skip_zeros(int fd, uint64_t *end) {
-    char buf[4096];
-
-    while (*end > 0) {
-        size_t n = *end < sizeof buf ? (size_t)*end : sizeof buf;
-
-        if (io_read_at(fd, buf, n, (off_t)(*end - n), NULL) != (ssize_t)n) return -1;
-        for (; n > 0; n--, --*end)
-            if (buf[n - 1] != 0) return 0;
-    }
-    return 0;
-}
-
-/* Room is no content either; if zeros follow it, this server did not leave the file like that. */
-static int find_content_end(struct reader *rd, uint64_t size) {
-    struct window *w = &rd->w;
-    uint64_t zeros_from = size;
-
-    if (skip_zeros(w->fd, &zeros_from) < 0) return -1;
-    if (aof_room_find(w->fd, zeros_from, &w->end) < 0) return -1;
-    rd->r->raw_size = size;
-    rd->r->room = zeros_from - w->end;
-    rd->r->size = zeros_from == size ? w->end : size;
-    return 0;
-}
+/* ---------------------------------------------------------------- a whole file */
 
 /* The window begins anew after the RDB. Its checksum may end in zeros, which are content. */
 static int take_preamble(struct reader *rd) {
@@ -703,7 +560,7 @@ void aof_read_file_after(int fd, const struct aof_stream_state *before,
 
     *out = (struct aof_report){.verdict = AOF_UNREADABLE};
     if (before) rd.stream = out->stream = *before;
-    if (size < 0 || find_content_end(&rd, (uint64_t)size) < 0) {
+    if (size < 0 || aof_reader_find_end(&rd, (uint64_t)size) < 0) {
         snprintf(out->why, sizeof out->why, "cannot be read");
         return;
     }
@@ -714,7 +571,7 @@ void aof_read_file_after(int fd, const struct aof_stream_state *before,
         if (rc == OUT_UNIT) rc = deliver(&rd);
         if (rc == OUT_UNIT) unit_done(&rd);
     } while (rc == OUT_UNIT);
-    out->verdict = judge(&rd, rc);
+    out->verdict = aof_reader_judge(&rd, rc);
 out:
     mem_free(rd.w.buf);
     mem_free(rd.args.v);

@@ -44,6 +44,7 @@ void aof_enable_with(struct aof *a, const char *temp_name) {
     leave_old(a);
     snprintf(a->replacement, sizeof a->replacement, "%s", temp_name);
     a->replacing = a->stream.expected = true;
+    a->held_after = a->payload_end;
     a->appended++;
     a->fork_position = a->appended;
     aof_begin_epoch(a, "", &a->head);
@@ -55,7 +56,7 @@ void aof_enable_with(struct aof *a, const char *temp_name) {
 void aof_replace_forget(struct aof *a) {
     if (a->replacing && (a->rw == RW_IDLE || a->rw == RW_ABORT))
         disposer_unlink(a->disposer, a->dirfd, a->replacement);
-    if (a->replacing) a->payload_end = a->fork_position - 1; /* nothing after that is written */
+    if (a->replacing) a->payload_end = a->held_after; /* nothing after that is written */
     a->replacing = a->stream.expected = a->stream.open = false;
     aof_stream_map_clear(&a->stream.map);
     bytes_release(&a->held);

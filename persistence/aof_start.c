@@ -308,6 +308,7 @@ static int open_log(struct aof *a, struct aof_loaded *l, struct err *e) {
     if (leave_strays(a, l, &left_some, e) < 0) return -1;
     f = aof_manifest_last_incr(&a->manifest);
     aof_stream_map_keep(&a->stream.map, &a->manifest);
+    aof_stream_map_add_history(&a->stream.map, &a->manifest, &a->stream.state);
     return f && !left_some && goes_on(a, l, f) ? go_on(a, l, f, e) : open_new(a, e);
 }
 

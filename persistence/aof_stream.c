@@ -143,6 +143,81 @@ void aof_stream_map_add_loaded(struct aof_stream_map *m, int dirfd,
     add_point(m, &p);
 }
 
+/* ---------------------------------------------------------------- history */
+
+/* Where the stream is that a file begins with; false: it does not begin with one. */
+static bool read_head(int fd, struct aof_epoch *h, struct aof_stream *at) {
+    char text[2 * AOF_MARK_MAX + 8];
+    ssize_t n = io_read_at(fd, text, sizeof text, 0, NULL);
+    const char *end = text + (n > 0 ? n : 0), *p, *nl;
+
+    if (n <= 0 || !aof_read_header(fd, h)) return false;
+    p = (const char *)memchr(text, '\n', (size_t)n) + 1;
+    if (end - p < 4 || memcmp(p, AOF_BEGIN_MARK.p, AOF_BEGIN_MARK.n) != 0) return false;
+    p += AOF_BEGIN_MARK.n;
+    nl = memchr(p, '\n', (size_t)(end - p));
+    if (!nl || nl == p) return false;
+    return aof_stream_parse(slice_of(p, (size_t)(nl - p) - 1), h,
+                            aof_position_at(h, (uint64_t)(p - text)), at) == AOF_STREAM_AT;
+}
+
+static bool is_of(const struct aof_stream_state *st, const struct aof_stream *at) {
+    bool same = strcmp(st->now.id, at->id) == 0;
+
+    for (size_t i = 0; i < st->npasts && !same; i++)
+        same = strcmp(st->past[i].id, at->id) == 0 && at->offset <= st->past[i].end;
+    return same;
+}
+
+static void prepend(struct aof_stream_map *m, const char *name, uint64_t size, uint64_t offset) {
+    struct aof_stream_file f = {.size = size, .closed = true};
+
+    snprintf(f.name, sizeof f.name, "%s", name);
+    f.points = mem_calloc(sizeof *f.points);
+    f.points[f.npoints++].offset = offset;
+    m->files = mem_realloc(m->files, (m->nfiles + 1) * sizeof *m->files);
+    memmove(m->files + 1, m->files, m->nfiles++ * sizeof *m->files);
+    m->files[0] = f;
+}
+
+/* True if it is the file before the first of the map, which begins at *position. */
+static bool take_history(struct aof_stream_map *m, const char *name, uint64_t *position,
+                         const struct aof_stream_state *st) {
+    struct aof_epoch h;
+    struct aof_stream at;
+    int fd = io_open_read(m->dirfd, name, NULL);
+    int64_t size = fd < 0 ? -1 : io_size(fd, NULL);
+    bool is = size > 0 && read_head(fd, &h, &at) && h.position + (uint64_t)size == *position &&
+              at.offset <= m->files[0].points[0].offset && is_of(st, &at);
+
+    io_close(fd);
+    if (!is) return false;
+    prepend(m, name, (uint64_t)size, at.offset);
+    *position = h.position;
+    return true;
+}
+
+void aof_stream_map_add_history(struct aof_stream_map *m, const struct aof_manifest *manifest,
+                                const struct aof_stream_state *st) {
+    struct aof_epoch first;
+    struct aof_stream at;
+    bool known;
+    int fd;
+
+    if (m->nfiles == 0) return;
+    fd = io_open_read(m->dirfd, m->files[0].name, NULL);
+    known = fd >= 0 && read_head(fd, &first, &at) && m->files[0].points[0].at <= AOF_MARK_MAX &&
+            at.offset == m->files[0].points[0].offset;
+    io_close(fd);
+    for (size_t i = manifest->n; known && i-- > 0;) {
+        const struct aof_file *f = &manifest->files[i];
+
+        if (f->type == AOF_HISTORY && strstr(f->name, ".incr.") &&
+            !take_history(m, f->name, &first.position, st))
+            return;
+    }
+}
+
 void aof_stream_map_go_on(struct aof_stream_map *m, const struct aof_epoch *epoch) {
     struct aof_stream_file *f;
 

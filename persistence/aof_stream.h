@@ -62,6 +62,11 @@ void aof_stream_map_add_at(struct aof_stream_map *m, int dirfd, const char *name
 void aof_stream_map_add_loaded(struct aof_stream_map *m, int dirfd,
                                const struct aof_loaded_file *f);
 
+/* Earlier files of the same stream that the manifest calls history: each ends where the one after
+ * it begins. */
+void aof_stream_map_add_history(struct aof_stream_map *m, const struct aof_manifest *manifest,
+                                const struct aof_stream_state *st);
+
 /* The last file is written to again. */
 void aof_stream_map_go_on(struct aof_stream_map *m, const struct aof_epoch *epoch);
 

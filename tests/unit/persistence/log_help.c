@@ -102,9 +102,22 @@ void made_header(struct made *m, uint64_t id, uint64_t epoch) {
                                   .position = m->base + m->b.n,
                                   .offset = m->b.n,
                                   .epoch = epoch,
+                                  .version = m->version,
                                   .ms = INT64_C(1700000000000)};
     m->b.n += aof_mark_header(bytes_room(&m->b, AOF_MARK_MAX), &m->epoch, previous);
     unit_ends(m);
+}
+
+/* "#@" and "#@-" get what belongs to them, other lines are as they are. */
+static void put_mark(struct made *m, const char *line) {
+    char *out = bytes_room(&m->b, AOF_MARK_MAX);
+
+    if (strcmp(line, "#@") == 0)
+        m->b.n += aof_stream_put_at(out, &m->epoch, position_of(m), &m->stream);
+    else if (strcmp(line, "#@-") == 0)
+        m->b.n += aof_stream_put_end(out, &m->epoch, position_of(m));
+    else
+        bytes_printf(&m->b, "%s\r\n", line);
 }
 
 static void put_commands(struct made *m, const char *commands, bool apart) {
@@ -112,7 +125,10 @@ static void put_commands(struct made *m, const char *commands, bool apart) {
 
     snprintf(copy, sizeof copy, "%s", commands);
     for (char *p = strtok_r(copy, ";", &save); p; p = strtok_r(NULL, ";", &save)) {
-        put_command(&m->b, p);
+        if (*p == '#')
+            put_mark(m, p);
+        else
+            put_command(&m->b, p);
         if (apart) unit_ends(m);
     }
 }

@@ -27,14 +27,17 @@ void put_command(struct bytes *b, const char *words);
 struct made {
     struct bytes b;
     struct aof_epoch epoch;
-    uint64_t base;   /* position of the file's first byte */
-    size_t unit[64]; /* where units end */
+    uint64_t base;            /* position of the file's first byte */
+    int version;              /* of the next header */
+    struct aof_stream stream; /* that the next "#@" names */
+    size_t unit[64];          /* where units end */
     unsigned nunits;
 };
 
 void made_header(struct made *m, uint64_t id, uint64_t epoch);
 
-/* A batch of commands parted by ';'. `unsynced`: bytes before its trailer; UINT64_MAX: all. */
+/* A batch of commands parted by ';'; lines that begin with '#' are marks. `unsynced`: bytes before
+ * its trailer; UINT64_MAX: all. */
 void made_batch(struct made *m, const char *commands, uint64_t unsynced);
 void made_synced(struct made *m, uint64_t unsynced);
 
