@@ -96,7 +96,7 @@ static int debug_slice(struct call *x) {
     if (!arg_int_range(x, 2, 0, INT64_MAX, &ns, ERR_NOT_INT)) return -1;
     if (!arg_int_range(x, 3, 1, UINT32_MAX, &steps, ERR_NOT_INT)) return -1;
     x->e->slice_ns = (uint64_t)ns;
-    x->e->breathe_steps = (uint32_t)steps;
+    x->e->breath.limit = (uint32_t)steps;
     return ok(x);
 }
 

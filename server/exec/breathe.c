@@ -27,38 +27,49 @@ static void serve_others(struct call *x) {
     struct engine *e = x->e;
     struct request_args args = e->args;
     struct pause pause = e->pause;
+    struct engine_breath breath = e->breath;
 
     let_out(x);
     e->args = (struct request_args){0};
+    e->breath = (struct engine_breath){.limit = breath.limit};
     e->pause.mode = PAUSE_BREATH;
     e->hooks.serve_within(e->hooks.arg);
     blocked_resume(e);
     DCHECK(e->propagation.ncommands == 0 && e->dirty == x->dirty_before);
     e->pause = pause;
+    breath.limit = e->breath.limit;
+    e->breath = breath;
     mem_free(e->args.v);
     e->args = args;
     if (e->nparked > 0) e->resume = true;
-    push_run(e->pushes, x->s);
+    push_keep(e, x->s);
+}
+
+/* Whether this is not the call that looked at the clock last; remembers it. */
+static bool is_another(const struct call *x) {
+    struct engine_breath *b = &x->e->breath;
+
+    if (b->session == x->s->id && b->command == x->s->commands) return false;
+    b->session = x->s->id;
+    b->command = x->s->commands;
+    return true;
 }
 
 void breathe_now(struct call *x) {
+    struct engine_breath *b = &x->e->breath;
     uint64_t slice_ns = x->e->slice_ns, began_ns, served_ns;
 
-    x->steps = 0;
+    b->steps = 0;
     if (slice_ns == 0 || !may_breathe(x)) return;
     began_ns = clock_real_ns();
-    if (x->breathe_at_ns == 0) x->breathe_at_ns = began_ns + slice_ns;
-    if (began_ns < x->breathe_at_ns) return;
+    if (is_another(x)) b->at_ns = began_ns + slice_ns;
+    if (began_ns < b->at_ns) return;
     serve_others(x);
     served_ns = clock_real_ns() - began_ns;
-    x->away_ns += served_ns;
-    x->breathe_at_ns = began_ns + served_ns + (served_ns > slice_ns ? served_ns : slice_ns);
+    b->away_ns += served_ns;
+    b->at_ns = began_ns + served_ns + (served_ns > slice_ns ? served_ns : slice_ns);
 }
 
 void breathe_step(void *call, size_t n) {
     call_breathe_by(call, n);
-}
-
-void breathe_end(struct call *x) {
-    push_release_held(x->e, x->s);
 }

@@ -23,12 +23,14 @@ enum { BREATHE_STEPS = 512 }; /* calls of call_breathe() between looks at the cl
 void breathe_now(struct call *x);
 
 static inline void call_breathe(struct call *x) {
-    if (__builtin_expect(++x->steps >= x->e->breathe_steps, 0)) breathe_now(x);
+    struct engine_breath *b = &x->e->breath;
+
+    if (__builtin_expect(++b->steps >= b->limit, 0)) breathe_now(x);
 }
 
 /* For a loop whose step does the work of `n`. */
 static inline void call_breathe_by(struct call *x, size_t n) {
-    x->steps += n < BREATHE_STEPS ? (uint32_t)n : BREATHE_STEPS - 1;
+    x->e->breath.steps += n < BREATHE_STEPS ? (uint32_t)n : BREATHE_STEPS - 1;
     call_breathe(x);
 }
 
@@ -37,8 +39,5 @@ void breathe_step(void *call, size_t n);
 static inline struct pace call_pace(struct call *x) {
     return (struct pace){breathe_step, x};
 }
-
-/* The call is over, and its reply is written: what its client was told meanwhile follows. */
-void breathe_end(struct call *x);
 
 #endif

@@ -89,6 +89,14 @@ struct engine_hooks {
     void *arg;
 };
 
+/* The command that has looked at the clock last because it may take long (breathe.h). */
+struct engine_breath {
+    uint32_t steps, limit;     /* since the clock was looked at, and when it is looked at again */
+    uint64_t session, command; /* whose it is, and how many that session had before */
+    uint64_t at_ns;            /* when others are served next */
+    uint64_t away_ns;          /* for how long they were served; 0 once the command is over */
+};
+
 struct engine {
     struct conf *conf;
     const struct conf_values *v;
@@ -148,7 +156,7 @@ struct engine {
     bool batch_open; /* of the AOF: more clients may join it before it is handed over */
     enum engine_busy busy;
     uint64_t slice_ns; /* how long one client may hold the loop while others wait; 0: no limit */
-    uint32_t breathe_steps; /* see breathe.h */
+    struct engine_breath breath;
     uint64_t turn_began_ns; /* real time: when the first client was fed; 0: none was yet */
     struct engine_stats stats;
     struct aof_histogram gate_wait; /* how long replies waited for the AOF */

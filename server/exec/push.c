@@ -56,10 +56,24 @@ static void append_to(struct session *s, struct out *pushed, uint64_t need) {
     tell(s, from, need);
 }
 
+/* The command that had others served is over, and its reply is written. */
+static void release_held(struct engine *e) {
+    struct pushes *p = e->pushes;
+    struct session *s = p->held_for;
+    uint64_t need = p->held_need;
+
+    e->breath.away_ns = 0;
+    p->held_for = NULL;
+    p->held_need = 0;
+    list_remove(&s->told);
+    if (out_pending(&p->held) > 0) append_to(s, &p->held, need);
+}
+
 void push_settle(struct engine *e, uint64_t need) {
     struct pushes *p = e->pushes;
     struct session *running = p->running;
 
+    if (running && running == p->held_for) release_held(e);
     p->running = NULL;
     if (out_pending(&p->own) > 0) append_to(running, &p->own, need);
     while (!list_empty(&p->told)) {
@@ -79,16 +93,14 @@ void push_hold(struct engine *e, struct session *s, uint64_t need) {
     p->held_for = s;
     if (out_pending(&p->own) > 0) need_held(p, need);
     move(&p->held, &p->own, true);
+    p->running = NULL;
     push_settle(e, need);
 }
 
-void push_release_held(struct engine *e, struct session *s) {
-    struct pushes *p = e->pushes;
-    uint64_t need = p->held_need;
-
-    p->held_for = NULL;
-    p->held_need = 0;
-    if (out_pending(&p->held) > 0) append_to(s, &p->held, need);
+void push_keep(struct engine *e, struct session *s) {
+    push_run(e->pushes, s);
+    if (list_empty(&s->told)) list_append(&e->pushes->told, &s->told);
+    s->told_from = s->out.end;
 }
 
 void push_forget(struct session *s) {

@@ -59,8 +59,8 @@ static inline void push_ran(struct engine *e, struct pushes *p, uint64_t need) {
  * holds what it and the others push to `s` from now on. */
 void push_hold(struct engine *e, struct session *s, uint64_t need);
 
-/* Its command is over, and its reply is written. */
-void push_release_held(struct engine *e, struct session *s);
+/* They were served: the command of `s` goes on, and push_ran() releases what is held. */
+void push_keep(struct engine *e, struct session *s);
 
 /* The session goes away. */
 void push_forget(struct session *s);

@@ -62,7 +62,7 @@ void engine_init(struct engine *e, struct conf *conf, struct aof *aof) {
     e->v = conf_values(conf);
     e->aof = aof;
     e->active_expire = true;
-    e->breathe_steps = BREATHE_STEPS;
+    e->breath.limit = BREATHE_STEPS;
     e->started_ms = clock_wall_ms();
     list_init(&e->sessions);
     list_init(&e->parked);

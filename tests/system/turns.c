@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "tests/kit/ask.h"
@@ -142,4 +143,44 @@ Test(turns, a_key_whose_time_is_over_is_walked_over_by_one_that_tracks) {
     EXPECT(c, ":0", "DBSIZE");
     cr_assert_str_eq(ask_info(c, "tracking_total_keys"), "0", "as in Redis");
     resp_close(&tracks);
+}
+
+/* ---------------------------------------------------------------- within a command that takes long
+ */
+
+/* Clients that are read in the turn of a long command, after it. */
+static void beside_a_long_command(bool peer_goes) {
+    struct server *s = server_run(DEBUG, "--appendonly", "yes", NULL);
+    redisContext *slow = ask_open(s), *writes = ask_open(s), *reads = ask_open(s),
+                 *kills = ask_open(s), *queues = ask_open(s);
+    long long id = client_id(slow);
+    const char *killed;
+
+    for (int i = 0; i < 2000; i++) redisAppendCommand(writes, "RPUSH l %d", i);
+    for (int i = 0; i < 2000; i++) ask_next(writes);
+    EXPECT(queues, "+OK", "MULTI");
+    EXPECT(reads, "+OK", "DEBUG SLICE 1 1");
+    hold(s);
+    ask_send(slow, "SORT l");
+    ask_send(writes, "SET k v");
+    ask_send(kills, "CLIENT KILL ID %lld", id);
+    ask_send(queues, "GET k");
+    ask_send(reads, "GET k");
+    if (peer_goes) shutdown(slow->fd, SHUT_RDWR);
+    EXPECT_NEXT(reads, "(nil)");
+    EXPECT_NEXT(queues, "+QUEUED");
+    EXPECT_NEXT(writes, "+OK");
+    killed = ask_next(kills);
+    cr_assert(strcmp(killed, ":1") == 0 || (peer_goes && strcmp(killed, ":0") == 0), "%s", killed);
+    EXPECT(queues, "[$v]", "EXEC");
+    EXPECT(reads, "$v", "GET k");
+    server_stop(s);
+}
+
+Test(turns, others_read_within_a_long_command_and_write_after_it) {
+    beside_a_long_command(false);
+}
+
+Test(turns, a_client_goes_while_its_long_command_has_others_served) {
+    beside_a_long_command(true);
 }

@@ -88,8 +88,25 @@ static const char *const others[] = {"ZADD z 1 m",
                                      "XREADGROUP GROUP g u BLOCK 0 STREAMS x >",
                                      "XGROUP DESTROY x g",
                                      NULL};
+static const char *const longs[] = {"RPUSH a 3 1 2",
+                                    "LRANGE a 0 -1",
+                                    "SORT a",
+                                    "SORT a DESC STORE b",
+                                    "LPOS a 2 COUNT 0",
+                                    "SUNIONSTORE u t v",
+                                    "SUNION t v u",
+                                    "SADD t 1 2 q",
+                                    "SMOVE t v 1",
+                                    "KEYS *",
+                                    "HSET h f 1 g 2",
+                                    "HGETALL h",
+                                    "DEL a t",
+                                    "PEXPIRE a 30",
+                                    "BLPOP b 0",
+                                    "WATCH a",
+                                    NULL};
 static const char *const *const themes[] = {lists, transactions, pauses,  silences, told,
-                                            times, wholes,       scripts, others};
+                                            times, wholes,       scripts, others,   longs};
 enum { THEMES = sizeof themes / sizeof *themes };
 static const char *const clock_steps[] = {"25", "60"};
 

@@ -28,6 +28,7 @@ static struct client *client_of(struct session *s) {
 }
 
 static void feed(struct client *c);
+static void serve_within(void *arg);
 
 static void wake(struct session *s) {
     struct client *c = client_of(s);
@@ -105,6 +106,10 @@ void world_begin(struct world *w) {
     register_commands(&w->e.commands);
     engine_init(&w->e, w->conf, aof_new(&w->e.ks, &o, &hooks));
     scripting_start(&w->e);
+    w->e.slice_ns = 1;
+    w->e.breath.limit = 1;
+    w->e.hooks.serve_within = serve_within;
+    w->e.hooks.arg = w;
     propagate_to(&w->e.propagation, &sink);
     publish_events(w);
 }
@@ -172,9 +177,11 @@ static void feed(struct client *c) {
 
     if (!c->exists || c->in.n == 0 || c->s.state != SESSION_ACTIVE) return;
     c->feeding = true;
-    used = engine_feed(c->s.e, &c->s, c->in.p, c->in.n, &need);
+    do { /* slices are tiny; what is cut off goes on at once, as the order says what comes when */
+        used = engine_feed(c->s.e, &c->s, c->in.p, c->in.n, &need);
+        bytes_consume(&c->in, used);
+    } while (need == 0 && c->in.n && c->s.state == SESSION_ACTIVE);
     c->feeding = false;
-    bytes_consume(&c->in, used);
 }
 
 static void deliver(struct world *w, const struct program *p, const struct block *b) {
@@ -217,19 +224,35 @@ static void pass_time(struct world *w, int64_t ms) {
     blocked_check_time(&w->e, clock_mono_us());
 }
 
+static bool turn_goes_on(const struct world *w) {
+    return w->order && w->at < w->order->n && !w->order->block[w->at].begins_turn;
+}
+
+static void serve_next(struct world *w) {
+    const struct block *b = &w->order->block[w->at++];
+
+    if (b->actor == THE_CLOCK)
+        pass_time(w, atoi(w->program->command[THE_CLOCK][w->clock_steps++]));
+    else
+        deliver(w, w->program, b);
+}
+
+/* From inside a command that takes long: one of those that would come after it in this turn. */
+static void serve_within(void *arg) {
+    struct world *w = arg;
+
+    if (!w->e.busy && turn_goes_on(w) && w->order->block[w->at].actor != THE_CLOCK) serve_next(w);
+}
+
 int world_turn(struct world *w, const struct program *p, const struct order *o, int first) {
-    int i = first;
-
-    do {
-        const struct block *b = &o->block[i];
-
-        if (b->actor == THE_CLOCK)
-            pass_time(w, atoi(p->command[THE_CLOCK][w->clock_steps++]));
-        else
-            deliver(w, p, b);
-    } while (++i < o->n && !o->block[i].begins_turn);
+    w->program = p;
+    w->order = o;
+    w->at = first;
+    do serve_next(w);
+    while (turn_goes_on(w));
+    w->order = NULL;
     before_wait(w);
-    return i;
+    return w->at;
 }
 
 void world_wait(struct world *w, int64_t ms) {

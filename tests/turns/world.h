@@ -26,6 +26,10 @@ struct world {
     bool recording;
     int64_t expired_ms; /* when keys were looked through last */
     int clock_steps;    /* that were taken */
+    /* the turn under way; no order: nothing arrives in it */
+    const struct program *program;
+    const struct order *order;
+    int at; /* the block that comes next */
 };
 
 /* Once, and once again for the end. The engine stays for many orders. */

@@ -92,7 +92,7 @@ static void serve_within(void *arg) {
 
 static void short_slices(void) {
     engine.slice_ns = 1;
-    engine.breathe_steps = 1;
+    engine.breath.limit = 1;
     engine.hooks.serve_within = serve_within;
 }
 
