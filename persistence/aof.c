@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "persistence/aof_internal.h"
 
-#include "protocol/encode.h"
 #include "storage/base/check.h"
 #include "storage/base/clock.h"
 #include "storage/base/crc.h"
+#include "storage/base/io.h"
 #include "storage/base/log.h"
 #include "storage/base/mem.h"
 #include "storage/base/num.h"
@@ -19,8 +19,8 @@ const char *const aof_phase_name[AOF_PHASES] = {"off", "enabling", "on", "recove
 static const unsigned phase_next[AOF_PHASES] = {
     [AOF_OFF] = 1u << AOF_ENABLING | 1u << AOF_ON,
     [AOF_ENABLING] = 1u << AOF_ON | 1u << AOF_OFF,
-    [AOF_ON] = 1u << AOF_OFF | 1u << AOF_RECOVERING,
-    [AOF_RECOVERING] = 1u << AOF_ON | 1u << AOF_OFF,
+    [AOF_ON] = 1u << AOF_OFF | 1u << AOF_RECOVERING | 1u << AOF_ENABLING,
+    [AOF_RECOVERING] = 1u << AOF_ON | 1u << AOF_OFF | 1u << AOF_ENABLING,
 };
 
 void aof_enter(struct aof *a, enum aof_phase to, const char *why) {
@@ -65,97 +65,80 @@ static void batch_begin(struct aof *a) {
     a->batch_position = a->appended;
     if (a->checksum) bytes_append(&a->buf, AOF_BEGIN_MARK.p, AOF_BEGIN_MARK.n);
     a->body = a->buf.n;
+    aof_stream_note_batch(&a->stream.map, a->stream.state.now.offset, a->appended, &a->epoch);
 }
 
-/* Appends what commands for database `db` need before them: the time, SELECT. */
-static void prepare_append(struct aof *a, int db) {
+void aof_batch_open(struct aof *a) {
     if (a->buf.n == 0) batch_begin(a);
     if (a->o.timestamps && clock_cached_ms() / 1000 != a->ts_sec) {
         a->ts_sec = clock_cached_ms() / 1000;
         bytes_printf(&a->buf, "#TS:%lld\r\n", (long long)a->ts_sec);
     }
-    if (db != a->db) {
-        char text[NUM_I64_MAX];
-        struct slice select[] = {SLICE("SELECT"), slice_of(text, (size_t)num_format_i64(text, db))};
+}
 
-        encode_command(&a->buf, 2, select);
+/* Appends what commands for database `db` need before them: the time, SELECT. */
+static void prepare_append(struct aof *a, int db) {
+    aof_batch_open(a);
+    if (db != a->db) {
+        aof_put_select(&a->buf, db);
         a->db = db;
     }
 }
 
-static inline void count_appended(struct aof *a) {
-    a->appended = a->batch_position + a->buf.n;
-}
-
 void aof_append(struct aof *a, const struct aof_unit *u) {
-    if (a->buf.n == 0 || u->db != a->db || a->o.timestamps) prepare_append(a, u->db);
-    if (__builtin_expect(u->ncommands > 1, 0)) {
-        bytes_append_str(&a->buf, "*1\r\n$5\r\nMULTI\r\n");
-        bytes_append(&a->buf, u->resp.p, u->resp.n);
-        bytes_append_str(&a->buf, "*1\r\n$4\r\nEXEC\r\n");
-    } else {
-        bytes_append(&a->buf, u->resp.p, u->resp.n);
+    if (__builtin_expect(a->stream.on, 0)) {
+        aof_append_in_stream(a, u);
+        return;
     }
+    if (a->buf.n == 0 || u->db != a->db || a->o.timestamps) prepare_append(a, u->db);
+    aof_put_unit(&a->buf, u);
     a->db = u->last_db;
-    count_appended(a);
-}
-
-/* ---------------------------------------------------------------- the replication stream */
-
-void aof_stream_begin(struct aof *a, const struct aof_stream *s) {
-    (void)a;
-    (void)s;
-}
-
-void aof_stream_end(struct aof *a) {
-    (void)a;
-}
-
-void aof_append_local(struct aof *a, const struct aof_unit *u) {
-    aof_append(a, u);
-}
-
-void aof_append_bytes(struct aof *a, struct slice resp, int last_db) {
-    if (a->buf.n == 0) batch_begin(a);
-    bytes_append(&a->buf, resp.p, resp.n);
-    a->db = last_db;
-    count_appended(a);
-}
-
-void aof_append_note(struct aof *a, struct slice resp) {
-    (void)a;
-    (void)resp;
+    aof_count_appended(a);
 }
 
 /* While the AOF is being enabled, there is no file before the fork, because earlier commands go to
- * the base. The fork of a rewrite that began while the AOF was off does not count. */
-static bool has_no_file_yet(const struct aof *a) {
+ * the base. The fork of a rewrite that began while the AOF was off does not count. What follows a
+ * base that is there already is held, then written. */
+bool aof_has_no_file_yet(const struct aof *a) {
     bool forked = a->purpose == RW_FOR_ENABLE && (a->rw == RW_CHILD || a->rw == RW_PUBLISH);
+    bool replaced = a->purpose == RW_FOR_REPLACE && a->rw == RW_PUBLISH;
 
-    return a->phase == AOF_ENABLING && !forked;
+    return a->phase == AOF_ENABLING && !forked && !replaced && !a->replacing;
+}
+
+size_t aof_batch_end(const struct aof *a, uint64_t position, char *p, size_t n) {
+    uint64_t at = position + n;
+    size_t mark = AOF_BEGIN_MARK.n;
+    struct aof_trailer t = {.length = n - mark, .ms = clock_cached_ms()};
+
+    t.crc = crc64(aof_batch_seed(&a->epoch, position), p + mark, t.length);
+    t.unsynced = at - aof_writer_synced(a->w);
+    if (aof_writer_synced(a->w) < a->epoch.position) t.unsynced = at - a->epoch.position;
+    return aof_mark_trailer(p + n, &a->epoch, at, &t);
 }
 
 /* Seals the batch with its trailer and gives it to the writer. */
 void aof_close_batch(struct aof *a) {
     if (a->buf.n == 0) return;
-    if (has_no_file_yet(a)) {
+    if (aof_has_no_file_yet(a)) {
         a->appended = a->batch_position;
         a->db = -1;
+        a->stream.open = false;
         bytes_clear(&a->buf);
         return;
     }
     if (a->checksum) {
-        struct aof_trailer t = {.length = a->buf.n - a->body, .ms = clock_cached_ms()};
-        uint64_t at = a->appended;
-
-        t.crc = crc64(aof_batch_seed(&a->epoch, a->batch_position), a->buf.p + a->body, t.length);
-        t.unsynced = at - aof_writer_synced(a->w);
-        if (aof_writer_synced(a->w) < a->epoch.position) t.unsynced = at - a->epoch.position;
-        a->buf.n += aof_mark_trailer(bytes_room(&a->buf, AOF_MARK_MAX), &a->epoch, at, &t);
-        count_appended(a);
+        bytes_room(&a->buf, AOF_MARK_MAX);
+        a->buf.n += aof_batch_end(a, a->batch_position, a->buf.p, a->buf.n);
+        aof_count_appended(a);
     }
     a->payload_end = a->appended;
     aof_age_add(&a->age, a->appended, aof_writer_synced(a->w), clock_real_ns() / 1000);
+    if (a->replacing) {
+        bytes_append(&a->held, a->buf.p, a->buf.n);
+        bytes_clear(&a->buf);
+        return;
+    }
     aof_writer_push(a->w, &a->buf, a->appended, AOF_BATCH_DATA);
 }
 
@@ -170,30 +153,49 @@ static void push_mark(struct aof *a, const char *line, size_t n) {
     bytes_release(&b);
 }
 
-size_t aof_begin_epoch(struct aof *a, char line[AOF_MARK_MAX]) {
-    size_t n;
+void aof_begin_epoch(struct aof *a, const char *name, struct aof_head *head) {
+    bool goes_on = a->stream.open && (a->phase == AOF_ON || a->phase == AOF_OFF); /* OFF: start */
+    uint64_t before = a->stream.state.now.offset;
 
     CHECK(a->buf.n == 0);
     a->checksum = a->o.checksum;
     a->db = -1;
     a->ts_sec = 0;
-    a->epoch =
-        (struct aof_epoch){.position = a->appended, .epoch = a->next_epoch, .ms = clock_wall_ms()};
+    a->epoch = (struct aof_epoch){.position = a->appended,
+                                  .epoch = a->next_epoch,
+                                  .ms = clock_wall_ms(),
+                                  .version = a->stream.on || a->stream.expected ? 2 : 1};
     rng_system(&a->epoch.id, sizeof a->epoch.id);
-    n = a->checksum ? aof_mark_header(line, &a->epoch, 0) : 0;
-    a->appended += n;
-    return n;
+    head->n = head->header = a->checksum ? aof_mark_header(head->text, &a->epoch, 0) : 0;
+    a->appended += head->n;
+    if (a->checksum && a->stream.on) head->n += aof_stream_head(a, head->text + head->n);
+    a->stream.open = a->checksum && a->stream.on;
+    if (!goes_on) aof_stream_map_clear(&a->stream.map);
+    if (a->stream.open) aof_stream_map_add(&a->stream.map, a->dirfd, name, &a->epoch, before);
 }
 
-void aof_begin_file(struct aof *a) {
+void aof_push_head(struct aof *a, const struct aof_head *head, uint64_t end) {
     struct bytes b = {0};
-    char line[AOF_MARK_MAX];
-    size_t n = aof_begin_epoch(a, line);
 
-    if (n == 0) return;
-    bytes_append(&b, line, n);
-    aof_writer_push(a->w, &b, a->appended, AOF_BATCH_HEADER);
+    for (size_t at = 0, n = head->header; at < head->n; at = n, n = head->n) {
+        bytes_append(&b, head->text + at, n - at);
+        aof_writer_push(a->w, &b, end - (head->n - n), AOF_BATCH_HEADER);
+        bytes_clear(&b);
+    }
     bytes_release(&b);
+}
+
+void aof_begin_file(struct aof *a, const char *name) {
+    struct aof_head head;
+
+    aof_begin_epoch(a, name, &head);
+    aof_push_head(a, &head, a->appended);
+}
+
+int aof_write_head(int fd, const struct aof_head *head, struct err *e) {
+    for (size_t at = 0, n = head->header; at < head->n; at = n, n = head->n)
+        if (io_write_all(fd, head->text + at, n - at, NULL, e) < 0 || io_sync(fd, e) < 0) return -1;
+    return 0;
 }
 
 void aof_push_out(struct aof *a) {
@@ -269,7 +271,8 @@ static void leave_failed_file(struct aof *a) {
     log_warning("fsync of the AOF failed while it was %s: %s", aof_phase_name[a->phase],
                 strerror(a->st.sync_error));
     aof_rewrite_abort(a, "a sync failed");
-    aof_writer_restart(a->w, -1, 0, a->appended, false);
+    /* What is held for a new file is not written. */
+    aof_writer_restart(a->w, -1, 0, a->replacing ? a->fork_position - 1 : a->appended, false);
     a->st.sync_error = a->st.write_error = 0;
 }
 
@@ -306,6 +309,7 @@ void aof_on_wake(struct aof *a) {
     }
     aof_rewrite_step(a);
     aof_backup_step(a);
+    if (a->stream.map.nfiles) aof_stream_map_written(&a->stream.map, aof_writer_written(a->w));
 }
 
 /* Writes a synced mark while the AOF is idle, so that damage before it can be told from a torn
@@ -348,7 +352,9 @@ static void start_what_is_due(struct aof *a) {
     if (a->phase == AOF_RECOVERING) {
         aof_rewrite_begin(a, RW_FOR_RECOVERY);
     } else if (a->phase == AOF_ENABLING) {
-        aof_rewrite_begin(a, RW_FOR_ENABLE);
+        aof_rewrite_begin(a, a->replacing ? RW_FOR_REPLACE : RW_FOR_ENABLE);
+    } else if (aof_stream_wants_file(a)) {
+        aof_rewrite_begin(a, RW_FOR_STREAM);
     } else if (!a->h.may_fork(a->h.arg)) {
         return;
     } else if (a->scheduled) {
@@ -381,6 +387,10 @@ void aof_cron(struct aof *a) {
 }
 
 enum aof_bgrewrite aof_bgrewrite(struct aof *a) {
+    if (a->rw != RW_IDLE && a->purpose == RW_FOR_STREAM) {
+        a->scheduled = true;
+        return AOF_BGREWRITE_SCHEDULED;
+    }
     if (a->rw != RW_IDLE && a->rw != RW_ABORT) return AOF_BGREWRITE_BUSY;
     if (a->phase == AOF_ENABLING || a->phase == AOF_RECOVERING) { /* each is a rewrite itself */
         a->retry_at_us = 0;
@@ -432,6 +442,7 @@ void aof_enable(struct aof *a) {
 void aof_disable(struct aof *a) {
     if (a->phase == AOF_OFF) return;
     if (a->rw != RW_IDLE) aof_rewrite_abort(a, "appendonly no");
+    aof_replace_forget(a);
     aof_close_batch(a);
     if (a->phase == AOF_RECOVERING) {
         aof_writer_restart(a->w, -1, 0, a->appended, false); /* its queue is dropped */
@@ -441,6 +452,7 @@ void aof_disable(struct aof *a) {
         aof_writer_switch(a->w, -1, false);
     }
     aof_enter(a, AOF_OFF, "appendonly no");
+    aof_stream_forget(a);
     a->scheduled = false;
 }
 
@@ -459,7 +471,7 @@ void aof_get_info(struct aof *a, struct aof_info *out) {
     *out = a->info;
     out->phase = a->phase;
     out->enabled = a->phase != AOF_OFF;
-    out->rewrite_in_progress = a->rw != RW_IDLE && a->purpose != RW_FOR_BACKUP;
+    out->rewrite_in_progress = a->rw != RW_IDLE && !aof_only_rotates(a->purpose);
     out->rewrite_scheduled = a->scheduled || must_begin_a_rewrite(a);
     out->current_rewrite_sec =
         a->rw == RW_IDLE ? -1 : (int64_t)((now - a->rewrite_began_us) / 1000000);

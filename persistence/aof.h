@@ -9,6 +9,7 @@
  *    +-----------------------+-----------------+     a sync failed      |
  *    ^                          disable                                 |
  *    +------------------------------------------------------------------+
+ *   aof_enable_with: from any phase to ENABLING
  *
  *   OFF         nothing is logged; gates are open.
  *   ENABLING    commands before the fork are in the base; from it on they go to a new increment
@@ -20,6 +21,7 @@
  * A rewrite (by command, by growth, to enable, to recover) is its own small machine:
  *   IDLE -> PREPARE (a thread makes the new increment durable) -> FORK (at the next hand-over)
  *        -> CHILD (writes the base) -> PUBLISH (a thread makes the new manifest durable) -> IDLE
+ *        -> PUBLISH (the base is there already: aof_enable_with) -> IDLE
  *   IDLE -> OPEN (a thread opens and locks the directory, if the AOF was off at the start) -> IDLE
  *   PREPARE, CHILD, PUBLISH -> ABORT (given up; what is under way at the disk ends when it does)
  *        -> IDLE
@@ -93,6 +95,17 @@ int aof_read_again(struct aof *a, const struct aof_load_options *l, struct err *
 /* CONFIG SET appendonly. Enabling goes on in the background. */
 void aof_enable(struct aof *a);
 
+/* The data set has just been replaced by what the RDB file `temp_name` of the AOF's directory
+ * holds: it becomes the base, without a child, and the AOF goes on in a new increment. In any
+ * phase; until the two are published the AOF is ENABLING, and the old one stays whole. If that
+ * fails, a child writes a base of what is in memory. There is no stream then: aof_stream_begin()
+ * comes after this, in the same turn. The file is synced here, and removed in the end. */
+void aof_enable_with(struct aof *a, const char *temp_name);
+
+/* A name for such a file, which a start removes; never the same twice. Returns the directory's
+ * descriptor, -1 if it is not open. */
+int aof_temp_name(struct aof *a, char name[AOF_NAME_MAX]);
+
 /* The directory of an AOF that was off at the start has to be opened before it is enabled, so that
  * the reason is known where it cannot be. It is opened on a thread; hooks.wake tells the end. */
 bool aof_is_open(const struct aof *a);
@@ -132,17 +145,29 @@ void aof_append(struct aof *a, const struct aof_unit *u);
  * missed: see persistence/README.md, "The replication stream". aof_append() appends bytes of the
  * stream then; what only the AOF needs (a SELECT at the beginning of a file) is marked as such. */
 
-enum { AOF_STREAM_ID_CHARS = 40 };
-
-struct aof_stream {
-    char id[AOF_STREAM_ID_CHARS + 1]; /* hexadecimal; "": none */
-    uint64_t offset;                  /* of its last byte; the first byte of all has offset 1 */
-    int db;                           /* that it has selected, -1: none */
-};
-
-/* From now on: the stream is `s`. Also when its id changes, or its offset jumps. */
+/* From now on: the stream is `s`. Also when its id changes, or its offset jumps. While the AOF is
+ * off this does nothing, and when it goes off it forgets the stream: call it again after
+ * aof_enable(). */
 void aof_stream_begin(struct aof *a, const struct aof_stream *s);
 void aof_stream_end(struct aof *a);
+
+/* What the start has found: the data set that was loaded is that of this stream; and its older ids,
+ * the oldest first (`past` has room for AOF_STREAM_PASTS). False: it is of no stream. The AOF goes
+ * on without one, until aof_stream_begin(): what is appended before that ends it. */
+bool aof_stream_loaded(const struct aof *a, struct aof_stream *now, struct aof_stream_past *past,
+                       size_t *n);
+
+/* Whether a restart would find it. Not yet, for some milliseconds, if it has begun in a file that
+ * cannot hold its marks; never with `aof-checksum no`. */
+bool aof_stream_is_kept(const struct aof *a);
+
+/* Whether the files hold the bytes from offset `from` on, of the history that is called `id`. */
+bool aof_stream_covers(const struct aof *a, const char *id, uint64_t from);
+
+/* Begins to read them back (aof_stream.h): `from` is the offset of the first byte. NULL: they are
+ * not there, or a file cannot be opened. */
+struct aof_stream_reader;
+struct aof_stream_reader *aof_stream_open(struct aof *a, uint64_t from, struct err *e);
 
 /* As aof_append, for what is no part of the stream. */
 void aof_append_local(struct aof *a, const struct aof_unit *u);

@@ -92,4 +92,7 @@ const struct aof_backup_list *aof_backup_listed(const struct aof *a);
  * read and checked first; refused where there are data files already. */
 int aof_backup_restore(const char *from, const struct aof_names *to, struct err *e);
 
+/* Makes AOF_RESTORED (aof_load.h), durably. */
+int aof_mark_restored(int dirfd, struct err *e);
+
 #endif

@@ -33,7 +33,7 @@ static const unsigned rw_next[RW_PHASES] = {
     [RW_IDLE] = 1u << RW_OPEN | 1u << RW_PREPARE,
     [RW_OPEN] = 1u << RW_IDLE,
     [RW_PREPARE] = 1u << RW_FORK | 1u << RW_IDLE | 1u << RW_ABORT,
-    [RW_FORK] = 1u << RW_CHILD | 1u << RW_IDLE,
+    [RW_FORK] = 1u << RW_CHILD | 1u << RW_PUBLISH | 1u << RW_IDLE,
     [RW_CHILD] = 1u << RW_PUBLISH | 1u << RW_IDLE | 1u << RW_ABORT,
     [RW_PUBLISH] = 1u << RW_IDLE | 1u << RW_ABORT,
     [RW_ABORT] = 1u << RW_IDLE,
@@ -125,6 +125,7 @@ static bool take_published(struct aof *a) {
         a->info.base_size = job->base_bytes;
         a->incr_bytes_before = 0;
         a->base_tmp[0] = '\0';
+        aof_stream_map_keep(&a->stream.map, &a->manifest);
     } else {
         use_higher_numbers(a, &job->manifest);
         keep_doubtful(a, job);
@@ -157,7 +158,8 @@ static void drop_leftovers(struct aof *a) {
 }
 
 static void note_outcome(struct aof *a, bool ok, const char *why) {
-    if (a->purpose == RW_FOR_BACKUP) return;
+    if (!ok && a->purpose == RW_FOR_STREAM) back_off(a);
+    if (aof_only_rotates(a->purpose)) return;
     a->info.last_rewrite_sec = (int64_t)((clock_real_ns() / 1000 - a->rewrite_began_us) / 1000000);
     a->info.last_rewrite_ok = ok;
     a->info.consecutive_failures = ok ? 0 : a->info.consecutive_failures + 1;
@@ -170,35 +172,43 @@ static void note_outcome(struct aof *a, bool ok, const char *why) {
 
 static void rewrite_ended(struct aof *a, bool ok, const char *why) {
     note_outcome(a, ok, why);
+    if (!ok && a->purpose == RW_FOR_REPLACE) aof_replace_forget(a);
     if (!ok) drop_leftovers(a);
     a->base_tmp[0] = a->incr[0] = '\0';
     rw_enter(a, RW_IDLE, ok ? "done" : why);
     if (a->purpose == RW_FOR_BACKUP) aof_backup_rotated(a, ok ? NULL : why);
 }
 
-static const char *const purpose_name[] = {[RW_FOR_SIZE] = "rewrite",
-                                           [RW_FOR_ENABLE] = "enable",
-                                           [RW_FOR_RECOVERY] = "recovery",
-                                           [RW_FOR_BACKUP] = "backup",
-                                           [RW_WHILE_OFF] = "rewrite while off"};
+static const char *const purpose_name[] = {
+    [RW_FOR_SIZE] = "rewrite",           [RW_FOR_ENABLE] = "enable", [RW_FOR_RECOVERY] = "recovery",
+    [RW_FOR_BACKUP] = "backup",          [RW_FOR_STREAM] = "stream", [RW_FOR_REPLACE] = "replace",
+    [RW_WHILE_OFF] = "rewrite while off"};
 
 void aof_open_step(struct aof *a) {
     if (!a->opening || a->rw != RW_IDLE || a->job.active) return;
     if (aof_job_start(a, aof_run_open)) rw_enter(a, RW_OPEN, "appendonly yes");
 }
 
+static bool forks(enum rewrite_purpose p) {
+    return !aof_only_rotates(p) && p != RW_FOR_REPLACE;
+}
+
 bool aof_rewrite_begin(struct aof *a, enum rewrite_purpose purpose) {
     if (a->rw != RW_IDLE || a->job.active) return false;
     /* A file left by an attempt may have the name that the next attempt uses. */
     if (disposer_is_busy(a->disposer)) return false;
-    if (purpose != RW_FOR_BACKUP && !a->h.may_fork(a->h.arg)) return false;
-    if (purpose == RW_FOR_SIZE && aof_backup_busy(a)) return false;
+    if (forks(purpose) && !a->h.may_fork(a->h.arg)) return false;
+    /* A backup links the increments that there were when it was sealed. */
+    if ((purpose == RW_FOR_SIZE || purpose == RW_FOR_STREAM) && aof_backup_busy(a)) return false;
     a->purpose = purpose;
     a->base_tmp[0] = a->incr[0] = '\0';
-    a->header_bytes = 0;
+    if (purpose == RW_FOR_REPLACE)
+        memcpy(a->base_tmp, a->replacement, sizeof a->base_tmp);
+    else
+        a->head.n = 0;
     a->rewrite_began_us = clock_real_ns() / 1000;
     if (!aof_job_start(a, aof_run_prepare)) return false;
-    if (purpose != RW_FOR_BACKUP) a->info.rewrites++;
+    if (!aof_only_rotates(purpose)) a->info.rewrites++;
     rw_enter(a, RW_PREPARE, purpose_name[purpose]);
     return true;
 }
@@ -233,7 +243,7 @@ static int run_child(void *arg, int report_fd) {
 static void switch_files(struct aof *a) {
     a->fork_position = a->appended;
     if (a->purpose == RW_FOR_RECOVERY || a->purpose == RW_WHILE_OFF) {
-        a->header_bytes = aof_begin_epoch(a, a->header);
+        aof_begin_epoch(a, a->incr, &a->head);
         return;
     }
     aof_writer_get_state(a->w, &a->st);
@@ -241,7 +251,12 @@ static void switch_files(struct aof *a) {
     aof_writer_switch(a->w, a->incr_fd, a->o.checksum);
     memcpy(a->current, a->incr, sizeof a->current);
     a->incr_fd = -1;
-    aof_begin_file(a);
+    aof_begin_file(a, a->current);
+}
+
+static void begin_publishing(struct aof *a, const char *why) {
+    rw_enter(a, RW_PUBLISH, why);
+    if (!aof_job_start(a, aof_run_publish)) rewrite_ended(a, false, "no thread");
 }
 
 /* The child's snapshot holds everything appended so far; later commands go to the new increment. */
@@ -249,8 +264,13 @@ void aof_rewrite_fork(struct aof *a) {
     struct err e;
 
     CHECK(a->rw == RW_FORK && a->buf.n == 0);
+    if (a->purpose == RW_FOR_REPLACE) {
+        aof_replace_go_on(a);
+        begin_publishing(a, "the base is there");
+        return;
+    }
     switch_files(a);
-    if (a->purpose == RW_FOR_BACKUP) {
+    if (aof_only_rotates(a->purpose)) {
         rewrite_ended(a, true, "");
         return;
     }
@@ -276,7 +296,7 @@ static void prepare_ended(struct aof *a) {
         return;
     }
     log_notice("Creating AOF incr file %s on %s", a->incr,
-               a->purpose == RW_FOR_BACKUP ? "backup" : "background rewrite");
+               aof_only_rotates(a->purpose) ? purpose_name[a->purpose] : "background rewrite");
     rw_enter(a, RW_FORK, "the new increment is durable");
 }
 
@@ -286,8 +306,7 @@ static void child_ended(struct aof *a, int status) {
     a->info.last_cow_bytes = cow;
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
         log_notice("Background AOF rewrite terminated with success");
-        rw_enter(a, RW_PUBLISH, "the base is written");
-        if (!aof_job_start(a, aof_run_publish)) rewrite_ended(a, false, "no thread");
+        begin_publishing(a, "the base is written");
     } else if (WIFSIGNALED(status)) {
         char why[64];
 
@@ -313,14 +332,14 @@ static void publish_ended(struct aof *a) {
     if (job->rc < 0) log_warning("AOF: %s", job->err.text); /* the next start removes it */
     log_notice("Background AOF rewrite finished successfully");
     if (a->purpose == RW_FOR_RECOVERY) {
-        aof_writer_restart_with(a->w, &job->files, a->header_bytes,
-                                a->fork_position + a->header_bytes, a->o.checksum);
+        aof_writer_restart_with(a->w, &job->files, a->head.n, a->fork_position + a->head.n,
+                                a->o.checksum);
         memcpy(a->current, job->incr, sizeof a->current);
         a->incr_fd = -1;
         a->st.sync_error = a->st.write_error = 0;
         aof_enter(a, AOF_ON, "a new base and increment are durable");
         log_warning("The AOF is durable again: writes are accepted");
-    } else if (a->purpose == RW_FOR_ENABLE) {
+    } else if (a->purpose == RW_FOR_ENABLE || a->purpose == RW_FOR_REPLACE) {
         aof_enter(a, AOF_ON, "the first manifest is durable");
     } else if (a->purpose == RW_WHILE_OFF) {
         disposer_close(a->disposer, a->incr_fd);
@@ -383,6 +402,7 @@ void aof_rewrite_abort(struct aof *a, const char *why) {
     }
     if (a->child.pid) log_notice("Killing AOF child %d: %s", (int)a->child.pid, why);
     child_kill(&a->child, SIGKILL);
+    if (a->purpose == RW_FOR_REPLACE) aof_replace_forget(a);
     note_outcome(a, false, why);
     rw_enter(a, RW_ABORT, why);
     if (a->purpose == RW_FOR_BACKUP) aof_backup_rotated(a, why);

@@ -84,6 +84,21 @@ static int on_key(void *arg, const struct rdb_key *k, struct entry *e, struct er
     return err_set(err, ECANCELED, "enough");
 }
 
+/* An RDB that a full sync has brought is followed by a header, see aof_replace.c. */
+static void look_after_rdb(int fd, struct part *p) {
+    char tail[AOF_MARK_MAX];
+    size_t n = p->bytes < sizeof tail ? (size_t)p->bytes : sizeof tail, at;
+    struct aof_epoch h;
+
+    if (n < 4 || io_read_at(fd, tail, n, (off_t)(p->bytes - n), NULL) != (ssize_t)n) return;
+    if (memcmp(tail + n - 2, "\r\n", 2) != 0) return;
+    for (at = n - 2; at > 0 && tail[at] != '#';) at--;
+    if (!aof_mark_parse_header(slice_of(tail + at, n - 2 - at), p->bytes - (n - at), 0, &h)) return;
+    p->known = true;
+    p->position = h.position;
+    p->ms = h.ms;
+}
+
 static void look_at(int fd, struct part *p) {
     static const struct rdb_sink sink = {.aux = on_aux, .size = on_size, .key = on_key};
     struct rdb_read o = {.rules = {.hash = {.now_ms = HASH_ALL}, .list = {.fill = -2}},
@@ -95,6 +110,7 @@ static void look_at(int fd, struct part *p) {
     p->bytes = size > 0 ? (uint64_t)size : 0;
     if (rdb_is_one(fd, 0)) {
         rdb_read(fd, &o, &sink, p, &ignored, NULL);
+        if (!p->known) look_after_rdb(fd, p);
     } else if (aof_read_header(fd, &h)) {
         p->position = h.position;
         p->ms = h.ms;

@@ -9,6 +9,7 @@
 #include "persistence/aof.h"
 #include "persistence/aof_age.h"
 #include "persistence/aof_backup.h"
+#include "persistence/aof_stream.h"
 #include "persistence/aof_watch.h"
 #include "persistence/disposer.h"
 
@@ -23,7 +24,28 @@ enum rewrite_purpose {
     RW_FOR_ENABLE,
     RW_FOR_RECOVERY,
     RW_FOR_BACKUP,
+    RW_FOR_STREAM,  /* as for a backup: marks of the replication stream need a file of version 2 */
+    RW_FOR_REPLACE, /* the base is there already: aof_enable_with() */
     RW_WHILE_OFF, /* BGREWRITEAOF while the AOF is off: a base, and an increment that stays empty */
+};
+
+/* What a file begins with: its header, and a batch that says where the replication stream is (if
+ * there is one). Each of the two is synced before anything is written after it. */
+enum { AOF_HEAD_MAX = 1024 };
+struct aof_head {
+    char text[AOF_HEAD_MAX];
+    size_t header, n; /* bytes: of the header alone; of all of it */
+};
+
+/* The replication stream as the AOF has it (aof_stream_log.c). */
+struct aof_stream_log {
+    bool on;       /* `active` or `open`: appending has to look at it */
+    bool active;   /* aof_stream_begin() was called, and what is appended is counted */
+    bool expected; /* it begins soon: a new file may hold its marks */
+    bool open;     /* the file says that the stream goes on: what it gets is marked */
+    struct aof_stream_state state;
+    struct aof_stream_state loaded; /* that the start has found */
+    struct aof_stream_map map;      /* where its bytes stand */
 };
 
 /* A step that waits for the disk, on a thread of its own; the main thread collects it. */
@@ -47,11 +69,12 @@ struct aof_job {
     char incr[AOF_NAME_MAX], base[AOF_NAME_MAX]; /* made by it */
     int fd;                                      /* of the new increment */
     struct aof_writer_files files;               /* PUBLISH: it, opened for the writer's threads */
-    char header[AOF_MARK_MAX]; /* PUBLISH: of the increment, where the writer has not got it yet */
-    size_t header_bytes;
-    int dirfd, lock_fd; /* PREPARE opens the directory if the AOF was off at the start */
+    struct aof_head head; /* PUBLISH: of the increment, where the writer has not got it yet */
+    int dirfd, lock_fd;   /* PREPARE opens the directory if the AOF was off at the start */
     struct aof_keep keep;
-    uint64_t base_bytes; /* of a backup: all of it */
+    struct aof_epoch epoch; /* of the increment after a base that was there already; if ... */
+    bool marks;             /* ... it has one */
+    uint64_t base_bytes;    /* of a backup: all of it */
     char backup_dir[BACKUP_DIR_MAX], backup_id[BACKUP_ID_MAX];
     uint64_t backup_position;
 };
@@ -101,6 +124,14 @@ struct aof {
     uint64_t marked_end;  /* up to where a synced mark vouches */
     uint64_t quiet_at;    /* appended at the last cron: nothing came if it is the same now */
 
+    struct aof_stream_log stream;
+
+    /* aof_enable_with(): what is appended before there is an increment waits in `held`. */
+    bool replacing;
+    char replacement[AOF_NAME_MAX];
+    unsigned temps; /* names given out */
+    struct bytes held;
+
     /* the rewrite */
     enum aof_rewrite_phase rw;
     enum rewrite_purpose purpose;
@@ -111,8 +142,7 @@ struct aof {
     char current[AOF_NAME_MAX]; /* the increment that the writer has, or gets by a switch */
     char incr[AOF_NAME_MAX];    /* made by PREPARE, and not published yet unless is_named_first() */
     int incr_fd;                /* of it, for the switch */
-    char header[AOF_MARK_MAX];
-    size_t header_bytes;
+    struct aof_head head;       /* of it, where the writer gets it later */
     uint64_t fork_position;
     uint64_t rewrite_began_us, retry_at_us;
     uint64_t keys_at_fork;
@@ -170,6 +200,54 @@ bool aof_job_start(struct aof *a, int (*run)(struct aof_job *));
 bool aof_job_collect(struct aof *a); /* true once: it has ended */
 void aof_job_release(struct aof_job *job);
 
+/* aof_replace.c */
+
+/* At a hand-over, in RW_FORK: the increment is there. */
+void aof_replace_go_on(struct aof *a);
+/* The replacement is given up: the next base is one of what is in memory. */
+void aof_replace_forget(struct aof *a);
+
+/* Only the increment changes, without a new base. */
+bool aof_only_rotates(enum rewrite_purpose p);
+
+/* aof_stream_log.c */
+
+void aof_put_select(struct bytes *b, int db);
+
+static inline void aof_put_unit(struct bytes *b, const struct aof_unit *u) {
+    if (__builtin_expect(u->ncommands > 1, 0)) {
+        bytes_append_str(b, "*1\r\n$5\r\nMULTI\r\n");
+        bytes_append(b, u->resp.p, u->resp.n);
+        bytes_append_str(b, "*1\r\n$4\r\nEXEC\r\n");
+    } else {
+        bytes_append(b, u->resp.p, u->resp.n);
+    }
+}
+
+static inline void aof_count_appended(struct aof *a) {
+    a->appended = a->batch_position + a->buf.n;
+}
+
+/* aof_append while stream.on. */
+void aof_append_in_stream(struct aof *a, const struct aof_unit *u);
+
+/* The batch that a new file of the epoch under way begins with, if the stream is on; its length. */
+size_t aof_stream_head(struct aof *a, char *out);
+
+/* The stream that a start has found goes on in the AOF, as long as nothing else is appended. */
+void aof_stream_take_loaded(struct aof *a, const struct aof_loaded *l);
+
+/* The stream that the files say goes on does not: they say so now. */
+void aof_stream_leave(struct aof *a);
+
+/* The AOF is off, or its data set is another one: there is no stream. */
+void aof_stream_forget(struct aof *a);
+
+/* It needs a file that may hold its marks. */
+static inline bool aof_stream_wants_file(const struct aof *a) {
+    return a->stream.active && !a->stream.open && a->o.checksum && a->phase == AOF_ON;
+}
+
 /* aof_backup.c */
 void aof_backup_step(struct aof *a); /* called from cron and on wake */
 
@@ -199,12 +277,28 @@ void aof_directory_path(const struct aof_names *n, char path[AOF_PATH_MAX]);
 
 /* aof.c */
 
-/* The file that is written next begins here, with a new epoch. Writes its header to `line` and
- * returns the header's length (0: it is to have none), which counts as appended. */
-size_t aof_begin_epoch(struct aof *a, char line[AOF_MARK_MAX]);
+/* The file `name` begins here, with a new epoch: writes to `head` what it begins with, which counts
+ * as appended. */
+void aof_begin_epoch(struct aof *a, const char *name, struct aof_head *head);
 
 /* The same for a file that the writer has, or gets before what is pushed now. */
-void aof_begin_file(struct aof *a);
+void aof_begin_file(struct aof *a, const char *name);
+
+/* Pushes a head that ends at position `end`. */
+void aof_push_head(struct aof *a, const struct aof_head *head, uint64_t end);
+
+/* Writes a head to a file that the writer has not got. */
+int aof_write_head(int fd, const struct aof_head *head, struct err *e);
+
+/* Nothing that is appended now goes to a file. */
+bool aof_has_no_file_yet(const struct aof *a);
+
+/* Begins a batch if there is none, and says the time if that is wanted. */
+void aof_batch_open(struct aof *a);
+
+/* Ends a batch that begins at `position` of the AOF and at `p`: appends its trailer to `n` bytes,
+ * begin mark included. Returns the trailer's length. */
+size_t aof_batch_end(const struct aof *a, uint64_t position, char *p, size_t n);
 void aof_close_batch(struct aof *a);
 
 /* How a base is to be written if it is to be an RDB; NULL: as commands. */

@@ -12,6 +12,7 @@
 #include "storage/base/io.h"
 #include "storage/base/log.h"
 #include "storage/base/mem.h"
+#include "storage/base/rng.h"
 #include "storage/base/thread.h"
 
 #include <errno.h>
@@ -53,8 +54,9 @@ bool aof_job_start(struct aof *a, int (*run)(struct aof_job *)) {
     snprintf(job->base_tmp, sizeof job->base_tmp, "%s", a->base_tmp);
     snprintf(job->incr, sizeof job->incr, "%s", a->incr);
     snprintf(job->current, sizeof job->current, "%s", a->current);
-    memcpy(job->header, a->header, sizeof job->header);
-    job->header_bytes = a->header_bytes;
+    job->head = a->head;
+    job->epoch = a->epoch;
+    job->marks = a->checksum;
     job->fd = a->incr_fd;
     aof_writer_open_files(&job->files, -1);
     job->base[0] = '\0';
@@ -199,7 +201,11 @@ fail:
 }
 
 bool aof_is_named_first(enum rewrite_purpose p) {
-    return p == RW_FOR_SIZE || p == RW_FOR_BACKUP;
+    return p == RW_FOR_SIZE || aof_only_rotates(p);
+}
+
+bool aof_only_rotates(enum rewrite_purpose p) {
+    return p == RW_FOR_BACKUP || p == RW_FOR_STREAM;
 }
 
 static enum aof_place check_place(struct aof_job *job) {
@@ -267,12 +273,39 @@ static bool is_rdb(int dirfd, const char *name) {
     return yes;
 }
 
-/* Writes the header of the increment before a manifest names the base, so that the two are known to
- * join. */
-static int write_header(struct aof_job *job) {
-    if (job->header_bytes == 0) return 0;
-    if (io_write_all(job->fd, job->header, job->header_bytes, NULL, &job->err) < 0) return -1;
-    return io_sync(job->fd, &job->err);
+/* A base that does not say its position could be exchanged for another one. */
+static int say_position(struct aof_job *job, int64_t size) {
+    struct aof_epoch h = {.position = job->epoch.position,
+                          .offset = (uint64_t)size,
+                          .epoch = job->epoch.epoch,
+                          .ms = job->epoch.ms};
+    char line[AOF_MARK_MAX];
+    int fd, rc = -1;
+
+    rng_system(&h.id, sizeof h.id);
+    fd = io_open_append(job->dirfd, job->base_tmp, &job->err);
+    if (fd < 0) return -1;
+    if (io_write_all(fd, line, aof_mark_header(line, &h, 0), NULL, &job->err) == 0)
+        rc = io_sync(fd, &job->err);
+    io_close(fd);
+    return rc;
+}
+
+/* The caller has written the base, not a child. */
+static int take_replacement(struct aof_job *job) {
+    struct aof_file f = {.type = AOF_BASE};
+    int fd = io_open_read(job->dirfd, job->base_tmp, &job->err), rc;
+    int64_t size = fd < 0 ? -1 : io_size(fd, &job->err);
+    uint64_t position;
+
+    if (fd < 0) return -1;
+    rc = size < 0 ? -1 : io_sync(fd, &job->err);
+    if (rc == 0 && !rdb_is_one(fd, 0))
+        rc = err_set(&job->err, EILSEQ, "'%s' is no RDB file", job->base_tmp);
+    if (rc == 0 && aof_file_position(fd, &f, &position))
+        rc = err_set(&job->err, EILSEQ, "'%s' says a position of another AOF", job->base_tmp);
+    io_close(fd);
+    return rc == 0 && job->marks ? say_position(job, size) : rc;
 }
 
 /* The base gets its name, the manifest names it and the last increment, what they replace goes. */
@@ -280,7 +313,8 @@ static int publish_base(struct aof_job *job) {
     struct aof_file *f;
     struct io_stat st;
 
-    if (write_header(job) < 0) return -1;
+    /* Before a manifest names the base, so that the two are known to join. */
+    if (job->head.n && aof_write_head(job->fd, &job->head, &job->err) < 0) return -1;
     f = aof_manifest_set_base(&job->manifest, job->stem,
                               is_rdb(job->dirfd, job->base_tmp) ? "rdb" : "aof");
     snprintf(job->base, sizeof job->base, "%s", f->name);
@@ -305,6 +339,7 @@ int aof_run_publish(struct aof_job *job) {
 
     job->dirfd = job->a->dirfd;
     if (check_place(job) != AOF_IN_PLACE) return -1;
+    if (job->purpose == RW_FOR_REPLACE && take_replacement(job) < 0) return -1;
     if (job->purpose == RW_FOR_RECOVERY) aof_writer_open_files(&job->files, job->fd);
     rc = publish_base(job);
     if (job->published) return rc;

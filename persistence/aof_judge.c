@@ -104,6 +104,19 @@ static void note_positions(struct load *l, const struct aof_file *f, const struc
     if (c->end > out->next_position) out->next_position = c->end;
 }
 
+/* In which files the stream is, from its beginning to the end, without a gap. */
+static void note_stream(struct load *l, struct aof_loaded_file *to, const struct aof_report *r) {
+    struct aof_loaded *out = l->out;
+    bool goes_on = out->stream.now.id[0] && r->stream.now.id[0] && !r->stream_begins;
+
+    for (size_t i = 0; !goes_on && i + 1 < out->nfiles; i++) out->files[i].in_stream = false;
+    to->in_stream = r->stream.now.id[0] != '\0';
+    to->stream_first = goes_on ? out->stream.now.offset : r->stream_first;
+    to->stream_at = goes_on ? 0 : r->stream_at;
+    to->stream_epoch = r->stream_epoch;
+    out->stream = r->stream;
+}
+
 void aof_note_file(struct load *l, size_t i, const struct aof_report *r) {
     const struct aof_file *f = &l->list.files[i];
     struct aof_loaded *out = l->out;
@@ -116,6 +129,7 @@ void aof_note_file(struct load *l, size_t i, const struct aof_report *r) {
         .raw_size = r->raw_size, .size = r->size, .end = out->next_position};
     snprintf(to->name, sizeof to->name, "%s", f->name);
     to->unproven = unproven_from(l, i, r);
+    note_stream(l, to, r);
 }
 
 /* ---------------------------------------------------------------- cuts */
@@ -162,7 +176,8 @@ static int end_with_header(struct load *l, int fd, struct aof_report *r, struct 
     struct aof_epoch h = {.position = aof_position_at(&r->epoch, r->size),
                           .offset = r->good,
                           .epoch = r->epoch.epoch + 1,
-                          .ms = clock_wall_ms()};
+                          .ms = clock_wall_ms(),
+                          .version = r->epoch.version};
     char line[AOF_MARK_MAX];
     size_t n;
 

@@ -13,7 +13,7 @@
 #include <limits.h>
 #include <stdio.h>
 
-enum { MANIFEST_BYTES_MAX = 16 << 20 };
+enum { MANIFEST_BYTES_MAX = 16 << 20, HEAD_MAX = 1024 };
 
 void aof_manifest_name(const char *filename, char *out) {
     snprintf(out, AOF_NAME_MAX + 16, "%s.manifest", filename);
@@ -300,12 +300,18 @@ static int check_files(struct load *l, const char *dirname, struct err *e) {
     return 0;
 }
 
-/* Room may follow the header: the header was written, and the first batch was not. */
-static bool ends_at(int fd, uint64_t at) {
+/* Where the content ends; room may follow the header: that was written, and the first batch was
+ * not. */
+static bool ends_within(int fd, uint64_t most, uint64_t *end) {
     int64_t size = io_size(fd, NULL);
-    uint64_t end;
 
-    return size >= 0 && aof_room_find(fd, (uint64_t)size, &end) == 0 && end == at;
+    return size >= 0 && aof_room_find(fd, (uint64_t)size, end) == 0 && *end <= most;
+}
+
+/* A header, and in a file of version 2 the batch that says where the replication stream is. */
+static bool is_head(const struct aof_report *r, uint64_t line_end, uint64_t end) {
+    if (r->verdict != AOF_WHOLE || r->has_data) return false;
+    return line_end == end || (r->has_start && r->epoch.version >= 2 && r->units == 2);
 }
 
 bool aof_is_header_only(int dirfd, const char *name) {
@@ -314,15 +320,16 @@ bool aof_is_header_only(int dirfd, const char *name) {
     const char *nl;
     struct aof_report r;
     bool empty = false;
+    uint64_t end;
     int fd = io_open_read(dirfd, name, NULL);
     ssize_t got = fd < 0 ? -1 : io_read_at(fd, head, sizeof head, 0, NULL);
 
     if (got == 0) {
         empty = true;
     } else if (got > 0 && head[0] == '#' && (nl = memchr(head, '\n', (size_t)got)) &&
-               ends_at(fd, (uint64_t)(nl + 1 - head))) {
+               ends_within(fd, HEAD_MAX, &end)) {
         aof_read_file(fd, &look, NULL, &r);
-        empty = r.verdict == AOF_WHOLE;
+        empty = is_head(&r, (uint64_t)(nl + 1 - head), end);
     }
     io_close(fd);
     return empty;
@@ -406,7 +413,7 @@ static int read_one(struct load *l, size_t i, bool *has_data, struct err *e) {
         return -1;
     }
     l->in_base = f->type == AOF_BASE && !aof_is_single_file(l, f);
-    aof_read_file(fd, &reader_ops, l, &r);
+    aof_read_file_after(fd, &l->out->stream, &reader_ops, l, &r);
     io_close(fd);
     l->done += r.size;
     l->out->commands += r.commands;
@@ -458,6 +465,18 @@ static int check_end(const struct load *l, struct err *e) {
     return 0;
 }
 
+/* After a recovery, or from a backup, this is another history: servers may exist that have seen how
+ * the old one went on. */
+static void leave_stream(struct load *l) {
+    struct aof_loaded *out = l->out;
+    bool given = io_exists(l->dirfd, AOF_SEAL) || io_exists(l->dirfd, AOF_RESTORED);
+
+    out->stream_left = given && out->stream.now.id[0];
+    if (!l->o->until.given) return;
+    out->stream = (struct aof_stream_state){0};
+    for (size_t i = 0; i < out->nfiles; i++) out->files[i].in_stream = false;
+}
+
 int aof_load(int dirfd, const struct aof_load_options *o, struct aof_loaded *out, struct err *e) {
     struct load l = {.dirfd = dirfd, .o = o, .out = out};
     uint64_t began = clock_real_ns();
@@ -476,6 +495,7 @@ int aof_load(int dirfd, const struct aof_load_options *o, struct aof_loaded *out
     log_notice("DB loaded from append only file: %.3f seconds",
                (double)(clock_real_ns() - began) / 1e9);
     out->cut_short = o->until.given;
+    leave_stream(&l);
     aof_manifest_release(&l.list);
     return 0;
 fail:

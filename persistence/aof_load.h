@@ -41,6 +41,12 @@ struct aof_loaded_file {
     uint64_t size;     /* of its content: less the room at its end */
     uint64_t unproven; /* from this offset on no mark says that it is on the disk; size: all is */
     uint64_t end;      /* position of the AOF after it */
+
+    /* The replication stream: whether it is in this file, and from where on. */
+    bool in_stream;
+    uint64_t stream_at;            /* offset of a batch, or 0: from the beginning on */
+    uint64_t stream_first;         /* its offset before that */
+    struct aof_epoch stream_epoch; /* if stream_at is not 0 */
 };
 
 /* What the AOF looked like, for going on with it. */
@@ -56,6 +62,8 @@ struct aof_loaded {
     uint64_t next_epoch;
     uint64_t cut_bytes; /* 0: nothing was cut */
     uint64_t commands;
+    struct aof_stream_state stream; /* that the data set belongs to; id "": none */
+    bool stream_left;               /* there was one; it is not to be used: see aof_restore.c */
 };
 
 /* 0, or -1 with a text that names file, offset and what to do. The caller has locked the directory,
@@ -77,6 +85,10 @@ bool aof_creation_is_under_way(int dirfd, const char *stem);
 /* Stands in a directory that is a finished backup, a line "stet-backup 1 <position> <unix ms>": its
  * files may share their bytes with others, so none is written, cut or repaired in place. */
 #define AOF_SEAL ".sealed"
+
+/* Stands in a directory made by --restore-from until its first start: the replication stream of the
+ * backup is not this server's. */
+#define AOF_RESTORED ".restored"
 
 /* True if the file holds nothing, or one header line and nothing else. */
 bool aof_is_header_only(int dirfd, const char *name);

@@ -36,8 +36,10 @@ static size_t finish(char *line, char *p, uint64_t id, uint64_t place) {
 size_t aof_mark_header(char *out, const struct aof_epoch *h, uint64_t previous_id) {
     char *p = out;
 
-    memcpy(p, "#stet 1 ", 8);
-    p = put_hex_fixed(p + 8, h->id, 16);
+    memcpy(p, "#stet ", 6);
+    p = put_hex(p + 6, h->version ? (uint64_t)h->version : 1);
+    *p++ = ' ';
+    p = put_hex_fixed(p, h->id, 16);
     *p++ = ' ';
     p = put_hex(p, h->position);
     *p++ = ' ';
@@ -130,15 +132,28 @@ bool aof_mark_parse_header(struct slice line, uint64_t offset, uint64_t previous
                            struct aof_epoch *h) {
     struct slice s = line;
     struct aof_epoch got = {.offset = offset};
-    uint64_t ms;
+    uint64_t ms, version;
 
-    if (!take_word(&s, "#stet 1 ") || !take_hex(&s, 16, &got.id) || !take_blank(&s)) return false;
+    if (!take_word(&s, "#stet ") || !take_hex(&s, 0, &version) || !take_blank(&s)) return false;
+    if (version < 1 || version > AOF_VERSION_MAX) return false;
+    got.version = (int)version;
+    if (!take_hex(&s, 16, &got.id) || !take_blank(&s)) return false;
     if (!take_hex(&s, 0, &got.position) || !take_blank(&s)) return false;
     if (!take_hex(&s, 0, &got.epoch) || !take_blank(&s) || !take_hex(&s, 0, &ms)) return false;
     got.ms = (int64_t)ms;
     if (!take_check(line, s, previous_id, offset)) return false;
     *h = got;
     return true;
+}
+
+/* In every version a header begins with its number and ends with its check. */
+bool aof_mark_is_newer(struct slice line, uint64_t offset, uint64_t previous_id) {
+    struct slice s = line;
+    uint64_t version;
+
+    if (!take_word(&s, "#stet ") || !take_hex(&s, 0, &version) || !take_blank(&s)) return false;
+    if (version <= AOF_VERSION_MAX || s.n < 9) return false;
+    return take_check(line, slice_of(line.p + line.n - 9, 9), previous_id, offset);
 }
 
 bool aof_mark_parse_trailer(struct slice line, const struct aof_epoch *h, uint64_t position,
@@ -162,4 +177,27 @@ bool aof_mark_parse_synced(struct slice line, const struct aof_epoch *h, uint64_
     if (!take_hex(&s, 0, &delta)) return false;
     *ms = h->ms + (int64_t)delta;
     return take_check(line, s, h->id, position);
+}
+
+/* ---------------------------------------------------------------- parts of other lines */
+
+char *aof_put_hex(char *p, uint64_t v) {
+    return put_hex(p, v);
+}
+
+size_t aof_put_check(char *line, char *p, const struct aof_epoch *h, uint64_t position) {
+    return finish(line, p, h->id, position);
+}
+
+bool aof_take_hex(struct slice *s, uint64_t *out) {
+    return take_hex(s, 0, out);
+}
+
+bool aof_take_blank(struct slice *s) {
+    return take_blank(s);
+}
+
+bool aof_take_check(struct slice line, struct slice rest, const struct aof_epoch *h,
+                    uint64_t position) {
+    return take_check(line, rest, h->id, position);
 }

@@ -32,7 +32,10 @@ struct parsed {
     size_t first, argc; /* in args */
 };
 
-enum outcome { OUT_UNIT, OUT_END, OUT_SHORT, OUT_BAD, OUT_STOP };
+enum outcome { OUT_UNIT, OUT_END, OUT_SHORT, OUT_BAD, OUT_STOP, OUT_NEWER };
+
+/* Whether the commands that are read are the replication stream's. */
+enum local { LOCAL_NO, LOCAL_NEXT, LOCAL_IN_MULTI };
 
 struct reader {
     struct window w;
@@ -45,6 +48,12 @@ struct reader {
     bool unit_marked;
     bool in_room; /* since `before_room` there were room and other '#' lines only */
     uint64_t before_room;
+    struct aof_stream_state stream; /* at `at`; the report has it as of the last unit */
+    bool stream_moved;              /* by more than bytes, since the last unit */
+    bool run_begins;                /* ... to where it had not been: */
+    uint64_t run_first;             /* after this offset */
+    bool in_stream;                 /* the unit is a batch that may hold bytes of the stream */
+    enum local local;
     bool failed; /* the system refused to read: nothing may be concluded from what is missing */
     const struct aof_reader_ops *ops;
     void *arg;
@@ -140,6 +149,27 @@ static enum outcome take_line(struct reader *rd, struct slice *line, uint64_t *o
 
 /* ---------------------------------------------------------------- commands */
 
+/* Follows which commands are bytes of the stream, and what it has selected. */
+static void count_in_stream(struct reader *rd, const struct request *req) {
+    const struct slice *argv = rd->args.v + req->first;
+    int64_t db;
+
+    if (rd->local == LOCAL_NEXT) {
+        bool multi = req->argc == 1 && slice_is(argv[0], "multi");
+
+        rd->local = multi ? LOCAL_IN_MULTI : LOCAL_NO;
+        return;
+    }
+    if (rd->local == LOCAL_IN_MULTI) {
+        if (req->argc == 1 && slice_is(argv[0], "exec")) rd->local = LOCAL_NO;
+        return;
+    }
+    rd->stream.now.offset += req->bytes;
+    if (req->argc == 2 && slice_is(argv[0], "select") && num_parse_i64(argv[1].p, argv[1].n, &db) &&
+        db >= 0 && db <= INT32_MAX)
+        rd->stream.now.db = (int)db;
+}
+
 static enum outcome take_command(struct reader *rd, struct parsed *out) {
     static const struct request_limits limits = {REQUEST_BULK_MAX, REQUEST_LOG_ARGS_MAX, true};
     struct request_partial *partial = NULL;
@@ -168,6 +198,7 @@ static enum outcome take_command(struct reader *rd, struct parsed *out) {
     *out = (struct parsed){req.first, req.argc};
     rd->w.at += req.bytes;
     rd->unit_lines += 1 + 2 * req.argc;
+    if (rd->in_stream && rd->stream.now.id[0]) count_in_stream(rd, &req);
     return OUT_UNIT;
 }
 
@@ -248,6 +279,50 @@ static bool batch_holds(struct reader *rd, struct slice line, uint64_t trailer_a
     return true;
 }
 
+/* The stream is somewhere else from here on. */
+static void move_stream(struct reader *rd, const struct aof_stream *to) {
+    rd->stream_moved = true;
+    if (aof_stream_goes_on(&rd->stream, to)) return;
+    rd->run_begins = true;
+    rd->run_first = to->offset;
+}
+
+static void end_stream(struct reader *rd) {
+    rd->stream = (struct aof_stream_state){0};
+    rd->stream_moved = true;
+}
+
+/* A mark of the replication stream inside a batch; false: it is none, or damaged. */
+static bool take_stream_line(struct reader *rd, struct slice line, uint64_t at) {
+    const struct aof_epoch *h = &rd->r->epoch;
+    struct aof_stream got = {0};
+    int n;
+
+    if (rd->local != LOCAL_NO) return false;
+    switch (aof_stream_parse(line, h, aof_position_at(h, at), &got)) {
+    case AOF_STREAM_AT: move_stream(rd, &got); return true;
+    case AOF_STREAM_PAST:
+        aof_stream_add_past(&rd->stream, got.id, got.offset);
+        rd->stream_moved = true;
+        return true;
+    case AOF_STREAM_END: end_stream(rd); return true;
+    case AOF_STREAM_LOCAL: rd->local = LOCAL_NEXT; return rd->stream.now.id[0] != '\0';
+    case AOF_STREAM_NOTE:
+        n = aof_stream_read_note(line, NULL);
+        rd->stream.now.offset += n > 0 ? (uint64_t)n : 0;
+        return n > 0 && rd->stream.now.id[0];
+    case AOF_STREAM_BAD: break;
+    }
+    return false;
+}
+
+/* The unit's commands are done; may it end here? */
+static bool batch_may_end(struct reader *rd, bool in_multi) {
+    if (in_multi) explain(rd, "a batch that ends inside a transaction");
+    if (rd->local != LOCAL_NO) explain(rd, "a '#-' mark without its command");
+    return !in_multi && rd->local == LOCAL_NO;
+}
+
 /* Reads from the end of the begin mark to the end of the trailer. */
 static enum outcome take_batch(struct reader *rd) {
     uint64_t begin_at = rd->w.base + rd->w.unit;
@@ -255,6 +330,7 @@ static enum outcome take_batch(struct reader *rd) {
     bool in_multi = false;
 
     rd->unit_marked = true;
+    rd->in_stream = rd->r->epoch.version >= 2;
     for (;;) {
         enum outcome rc;
         struct slice line;
@@ -272,13 +348,10 @@ static enum outcome take_batch(struct reader *rd) {
         rc = take_line(rd, &line, &at);
         if (rc != OUT_UNIT) return rc;
         if (line.n >= 2 && line.p[1] == '}') {
-            if (in_multi) {
-                explain(rd, "a batch that ends inside a transaction");
-                return OUT_BAD;
-            }
+            if (!batch_may_end(rd, in_multi)) return OUT_BAD;
             return batch_holds(rd, line, at, rd->w.unit + body_len, begin_at) ? OUT_UNIT : OUT_BAD;
         }
-        if (line.n < 2 || line.p[1] != 'T') {
+        if ((line.n < 2 || line.p[1] != 'T') && (in_multi || !take_stream_line(rd, line, at))) {
             explain(rd, "a mark inside a batch");
             return OUT_BAD;
         }
@@ -327,6 +400,10 @@ static enum outcome take_mark(struct reader *rd) {
         struct aof_epoch h;
 
         if (!aof_mark_parse_header(line, at, r->has_header ? r->epoch.id : 0, &h)) {
+            if (aof_mark_is_newer(line, at, r->has_header ? r->epoch.id : 0)) {
+                explain(rd, "is of a format that this version does not know: '%.16s'", line.p);
+                return OUT_NEWER;
+            }
             explain(rd, "a header line whose check fails");
             return OUT_BAD;
         }
@@ -387,7 +464,8 @@ static enum outcome take_unit(struct reader *rd) {
     rd->unit_ms = 0;
     rd->unit_lines = 0;
     rd->unit_synced = 0;
-    rd->unit_marked = false;
+    rd->unit_marked = rd->in_stream = rd->run_begins = false;
+    rd->local = LOCAL_NO;
     rd->w.unit = rd->w.at;
     if (!window_need(rd, 1)) return OUT_END;
     if (rd->w.buf[rd->w.at] == '#') return take_mark(rd);
@@ -444,9 +522,29 @@ static enum outcome deliver(struct reader *rd) {
     return OUT_UNIT;
 }
 
+/* Commands that are in no stream have changed the data: it is not the stream's any more. */
+static void keep_stream(struct reader *rd) {
+    struct aof_report *r = rd->r;
+
+    if (r->stopped) return;
+    if (rd->ncmds && !rd->in_stream && rd->stream.now.id[0]) end_stream(rd);
+    if (rd->run_begins) {
+        r->stream_begins = true;
+        r->stream_at = rd->w.base + rd->w.unit;
+        r->stream_first = rd->run_first;
+        r->stream_epoch = r->epoch;
+    }
+    if (rd->stream_moved)
+        r->stream = rd->stream;
+    else
+        r->stream.now = rd->stream.now;
+    rd->stream_moved = false;
+}
+
 static void unit_done(struct reader *rd) {
     struct aof_report *r = rd->r;
 
+    keep_stream(rd);
     r->units++;
     r->commands += rd->ncmds;
     r->lines += rd->unit_lines;
@@ -514,6 +612,7 @@ static enum aof_verdict judge(struct reader *rd, enum outcome rc) {
         return AOF_UNREADABLE;
     }
     if (rc == OUT_STOP) return AOF_REFUSED;
+    if (rc == OUT_NEWER) return AOF_UNREADABLE;
     if (rd->in_room) {
         leave_room(rd);
         if (rc == OUT_END && r->size == rd->w.base + rd->w.at) {
@@ -592,12 +691,18 @@ bool aof_read_header(int fd, struct aof_epoch *h) {
 }
 
 void aof_read_file(int fd, const struct aof_reader_ops *ops, void *arg, struct aof_report *out) {
+    aof_read_file_after(fd, NULL, ops, arg, out);
+}
+
+void aof_read_file_after(int fd, const struct aof_stream_state *before,
+                         const struct aof_reader_ops *ops, void *arg, struct aof_report *out) {
     struct reader rd = {.w = {.fd = fd}, .ops = ops, .arg = arg, .r = out};
     struct err e;
     int64_t size = io_size(fd, &e);
     enum outcome rc = OUT_END;
 
     *out = (struct aof_report){.verdict = AOF_UNREADABLE};
+    if (before) rd.stream = out->stream = *before;
     if (size < 0 || find_content_end(&rd, (uint64_t)size) < 0) {
         snprintf(out->why, sizeof out->why, "cannot be read");
         return;

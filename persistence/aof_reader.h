@@ -11,7 +11,7 @@
 #ifndef STET_PERSISTENCE_AOF_READER_H
 #define STET_PERSISTENCE_AOF_READER_H
 
-#include "persistence/aof_mark.h"
+#include "persistence/aof_stream_mark.h"
 #include "storage/base/err.h"
 
 #include <sys/types.h>
@@ -45,6 +45,11 @@ struct aof_report {
     int64_t last_ms; /* latest time that a mark or #TS line gave, 0: none */
     bool stopped;    /* at `stopped_at`, because no more was wanted */
     uint64_t stopped_at;
+    struct aof_stream_state stream; /* after what was delivered */
+    bool stream_begins;             /* a stream begins in this file: see the next two */
+    uint64_t stream_at;             /* offset of the batch that it begins with */
+    uint64_t stream_first;          /* its offset before that batch */
+    struct aof_epoch stream_epoch;  /* of that batch */
 };
 
 struct aof_reader_ops {
@@ -66,6 +71,9 @@ struct aof_reader_ops {
 /* The header that the file begins with; false if it does not begin with one that holds. */
 bool aof_read_header(int fd, struct aof_epoch *h);
 
+/* `before`: the replication stream at the end of the file before this one; NULL: there was none. */
+void aof_read_file_after(int fd, const struct aof_stream_state *before,
+                         const struct aof_reader_ops *ops, void *arg, struct aof_report *out);
 void aof_read_file(int fd, const struct aof_reader_ops *ops, void *arg, struct aof_report *out);
 
 #endif

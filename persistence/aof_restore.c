@@ -102,6 +102,14 @@ static int remove_empty(int cwd, const char *name, const char *stem, struct err 
     return rc;
 }
 
+int aof_mark_restored(int dirfd, struct err *e) {
+    int fd = io_create(dirfd, AOF_RESTORED, e);
+
+    if (fd < 0) return -1;
+    io_close(fd);
+    return io_sync_dir(dirfd, e);
+}
+
 /* An earlier restore that did not end may have left a directory under the temporary name. */
 static int make_directory(int from, const struct aof_names *to, const struct aof_manifest *m,
                           struct err *e) {
@@ -112,7 +120,7 @@ static int make_directory(int from, const struct aof_names *to, const struct aof
     snprintf(temp, sizeof temp, "%s.restoring", to->dirname);
     if (io_exists(cwd, temp) && aof_backup_remove_dir(cwd, temp, e) < 0) goto out;
     fd = io_open_subdir(cwd, temp, true, e);
-    if (fd < 0 || take_files(from, fd, m, e) < 0) goto out;
+    if (fd < 0 || aof_mark_restored(fd, e) < 0 || take_files(from, fd, m, e) < 0) goto out;
     if (aof_publish_manifest(fd, to->filename, m, e) < 0) goto out;
     if (remove_empty(cwd, to->dirname, to->filename, e) < 0) goto out;
     if (io_rename(cwd, temp, to->dirname, e) < 0) goto out;

@@ -56,12 +56,12 @@ static int publish(struct aof *a, struct err *e) {
 static int make_increment(struct aof *a, size_t *header_bytes, struct err *e) {
     const struct aof_file *f = aof_manifest_add_incr(&a->manifest, a->o.names.filename);
     int fd = io_create(a->dirfd, f->name, e);
-    char line[AOF_MARK_MAX];
+    struct aof_head head;
 
     if (fd < 0) return -1;
-    *header_bytes = aof_begin_epoch(a, line);
-    if (io_write_all(fd, line, *header_bytes, NULL, e) < 0 || io_sync(fd, e) < 0 ||
-        io_sync_dir(a->dirfd, e) < 0) {
+    aof_begin_epoch(a, f->name, &head);
+    *header_bytes = head.n;
+    if (aof_write_head(fd, &head, e) < 0 || io_sync(fd, e) < 0 || io_sync_dir(a->dirfd, e) < 0) {
         io_close(fd);
         return -1;
     }
@@ -237,7 +237,7 @@ static int make_durable(struct aof *a, const struct aof_loaded_file *f, struct e
 
 /* A backup that is served in place: another directory may share its files, even if the file system
  * does not show it. A base is never written to. */
-static int leave_seal(struct aof *a, struct err *e) {
+static int leave_seal(struct aof *a, const struct aof_loaded *l, struct err *e) {
     if (!io_exists(a->dirfd, AOF_SEAL)) return 0;
     log_notice(
         "The append only directory '%s' is a sealed backup: its files are copied before they "
@@ -248,12 +248,13 @@ static int leave_seal(struct aof *a, struct err *e) {
 
         if (f->type == AOF_INCR && io_renew(a->dirfd, f->name, e) < 0) return -1;
     }
+    if (l->stream_left && aof_mark_restored(a->dirfd, e) < 0) return -1;
     if (io_unlink(a->dirfd, AOF_SEAL, e) < 0) return -1;
     return io_sync_dir(a->dirfd, e);
 }
 
 static int settle_files(struct aof *a, const struct aof_loaded *l, struct err *e) {
-    if (leave_seal(a, e) < 0) return -1;
+    if (leave_seal(a, l, e) < 0) return -1;
     for (size_t i = 0; i < l->nfiles; i++)
         if (make_durable(a, &l->files[i], e) < 0) return -1;
     return 0;
@@ -282,10 +283,11 @@ static int go_on(struct aof *a, const struct aof_loaded *l, const struct aof_fil
     memcpy(a->current, f->name, sizeof a->current);
     aof_writer_restart(a->w, fd, size, a->appended, a->o.checksum);
     if (size == 0) {
-        aof_begin_file(a);
+        aof_begin_file(a, a->current);
     } else {
         a->checksum = a->o.checksum;
         a->epoch = l->last.epoch;
+        aof_stream_map_go_on(&a->stream.map, &a->epoch);
     }
     return 0;
 }
@@ -300,10 +302,12 @@ static int open_log(struct aof *a, struct aof_loaded *l, struct err *e) {
     a->appended = a->payload_end = l->next_position;
     a->info.base_size = l->base_bytes;
     a->incr_bytes_before = incr_bytes(l);
+    aof_stream_take_loaded(a, l);
     if (settle_files(a, l, e) < 0) return -1;
     if (drop_history(a, e) < 0 || fill_empty_base(a, e) < 0) return -1;
     if (leave_strays(a, l, &left_some, e) < 0) return -1;
     f = aof_manifest_last_incr(&a->manifest);
+    aof_stream_map_keep(&a->stream.map, &a->manifest);
     return f && !left_some && goes_on(a, l, f) ? go_on(a, l, f, e) : open_new(a, e);
 }
 
@@ -316,6 +320,20 @@ static int begin(struct aof *a, struct aof_loaded *l, struct err *e) {
     if (l->cut_short) return leave_past(a, l, e);
     if (aof_creation_ends(a->dirfd, a->o.names.filename, e) < 0) return -1;
     return open_log(a, l, e);
+}
+
+/* The files of a backup say where the replication stream was; they say now that it is over. */
+static int leave_restored(struct aof *a, const struct aof_loaded *l, struct err *e) {
+    if (l->stream_left && !l->cut_short) {
+        if (!a->checksum) return 0; /* they cannot: the next start asks again */
+        aof_stream_leave(a);
+        aof_close_batch(a);
+        if (!aof_writer_wait_synced(a->w, a->appended, READ_AGAIN_MS))
+            return err_set(e, EIO, "the append only file cannot be written");
+    }
+    if (!io_exists(a->dirfd, AOF_RESTORED)) return 0;
+    if (io_unlink(a->dirfd, AOF_RESTORED, e) < 0) return -1;
+    return io_sync_dir(a->dirfd, e);
 }
 
 /* The lock comes first: another server may be writing what is read here. Where the start is refused
@@ -334,6 +352,7 @@ int aof_start(struct aof *a, const struct aof_load_options *options, struct err 
         return -1;
     }
     rc = begin(a, &loaded, e);
+    if (rc == 0) rc = leave_restored(a, &loaded, e);
     aof_loaded_release(&loaded);
     if (rc < 0) return -1;
     aof_enter(a, AOF_ON, "start");
@@ -407,6 +426,8 @@ bool aof_stop(struct aof *a, int deadline_ms) {
     aof_watch_free(a->watch); /* the lock goes last */
     aof_manifest_release(&a->manifest);
     aof_manifest_release(&a->doubtful);
+    aof_stream_map_clear(&a->stream.map);
+    bytes_release(&a->held);
     bytes_release(&a->buf);
     io_close(a->dirfd);
     mem_free(a);

@@ -138,6 +138,9 @@ struct unit {
 void check_scan(int fd, uint64_t from, struct aof_epoch *epoch, bool *has_epoch,
                 void (*see)(void *arg, const struct unit *u), void *arg);
 
+/* Takes the '#' lines out of a unit's `n` bytes, but for times; what is left of them. */
+size_t check_drop_marks(char *p, size_t n);
+
 /* Fills in what the commands of a unit do. */
 void check_unit_commands(int fd, struct unit *u, bool (*one_db)(void *arg, int64_t db), void *arg);
 

@@ -171,14 +171,18 @@ static bool epoch_at(struct check *c, const struct part *p, uint64_t at, struct 
     return s.found;
 }
 
+/* After `before`, of which id and version are known. Returns the length. */
 static size_t put_header(char *out, uint64_t offset, uint64_t position, uint64_t epoch,
-                         uint64_t previous_id, uint64_t *id) {
-    struct aof_epoch h = {
-        .position = position, .offset = offset, .epoch = epoch, .ms = clock_wall_ms()};
+                         const struct aof_epoch *before, uint64_t *id) {
+    struct aof_epoch h = {.position = position,
+                          .offset = offset,
+                          .epoch = epoch,
+                          .ms = clock_wall_ms(),
+                          .version = before->version};
 
     rng_system(&h.id, sizeof h.id);
     *id = h.id;
-    return aof_mark_header(out, &h, previous_id);
+    return aof_mark_header(out, &h, before->id);
 }
 
 size_t check_put_headers(struct check *c, const struct part *p, uint64_t at,
@@ -190,12 +194,13 @@ size_t check_put_headers(struct check *c, const struct part *p, uint64_t at,
 
     if (!next->ours || p->f.type != AOF_INCR) return 0;
     if (at > 0) { /* after what another server wrote it is the first one */
-        if (!epoch_at(c, p, at, &before)) before.id = 0;
-        return put_header(out, at, next->position, next->epoch, before.id, &id);
+        if (!epoch_at(c, p, at, &before)) before = (struct aof_epoch){0};
+        return put_header(out, at, next->position, next->epoch, &before, &id);
     }
-    if (!joins_at) return put_header(out, 0, next->position, next->epoch, 0, &id);
-    n = put_header(out, 0, *joins_at, next->epoch, 0, &id);
-    return n + put_header(out + n, n, next->position, next->epoch + 1, id, &id);
+    if (!joins_at) return put_header(out, 0, next->position, next->epoch, &before, &id);
+    n = put_header(out, 0, *joins_at, next->epoch, &before, &id);
+    before.id = id;
+    return n + put_header(out + n, n, next->position, next->epoch + 1, &before, &id);
 }
 
 int check_put_in_place(struct check *c, const char *name, uint64_t at, const char *lines, size_t n,

@@ -253,8 +253,10 @@ __attribute__((format(printf, 4, 5))) static bool wrong(struct problem *p, enum 
     return true;
 }
 
+/* Or of a format that this program does not know: nothing of it is damaged. */
 static bool is_read_error(const struct part *p) {
-    return p->there && p->r.verdict == AOF_UNREADABLE && strncmp(p->r.why, "cannot be", 9) == 0;
+    return p->there && p->r.verdict == AOF_UNREADABLE &&
+           (strncmp(p->r.why, "cannot be", 9) == 0 || strncmp(p->r.why, "is of a format", 14) == 0);
 }
 
 static bool increments_hold_data(const struct check *c) {

@@ -7,6 +7,8 @@
  * order of their positions, each once. What stands outside batches has no checksum: it counts up to
  * the first damage of its file. After a gap nothing says which database is selected: then a batch
  * counts if it selects one itself, or if no other than one is ever selected.
+ *
+ * The new AOF is in no replication stream: its marks are dropped.
  */
 #include "persistence/rdb.h"
 #include "persistence/rdb_salvage.h"
@@ -302,8 +304,9 @@ static int put_batch(struct output *o, const struct source *from, const struct u
     if (io_read_at(from->fd, bytes_room(b, (size_t)u->length), (size_t)u->length, (off_t)u->body,
                    e) != (ssize_t)u->length)
         return err_set(e, EIO, "'%s' can no longer be read", from->p.f.name);
-    b->n += (size_t)u->length;
+    b->n += check_drop_marks(b->p + b->n, (size_t)u->length);
     t.length = b->n - body;
+    if (t.length == 0) return 0; /* there was nothing but marks of the replication stream */
     t.crc = crc64(aof_batch_seed(&o->epoch, position), b->p + body, t.length);
     t.unsynced = position + b->n - o->epoch.position;
     b->n += aof_mark_trailer(bytes_room(b, AOF_MARK_MAX), &o->epoch, position + b->n, &t);

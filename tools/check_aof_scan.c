@@ -35,7 +35,7 @@ static bool take_select(const struct slice *argv, size_t argc, int64_t *db) {
 
 static void count_commands(struct unit *u, char *p, size_t n, bool (*one_db)(void *arg, int64_t db),
                            void *arg) {
-    static const struct request_limits limits = {INT32_MAX, true};
+    static const struct request_limits limits = {REQUEST_BULK_MAX, REQUEST_LOG_ARGS_MAX, true};
     struct request_args args = {0};
     struct request_partial *partial = NULL;
     const char *error, *nl;
@@ -68,6 +68,34 @@ static void count_commands(struct unit *u, char *p, size_t n, bool (*one_db)(voi
     }
     request_partial_free(&partial);
     mem_free(args.v);
+}
+
+size_t check_drop_marks(char *p, size_t n) {
+    static const struct request_limits limits = {REQUEST_BULK_MAX, REQUEST_LOG_ARGS_MAX, true};
+    struct request_args args = {0};
+    struct request_partial *partial = NULL;
+    const char *error, *nl;
+    struct request req;
+    size_t need, to = 0;
+
+    for (size_t at = 0; at < n; at += req.bytes) {
+        bool dropped = p[at] == '#' && (n - at < 4 || memcmp(p + at, "#TS:", 4) != 0);
+
+        args.n = 0;
+        if (p[at] == '#') {
+            nl = memchr(p + at, '\n', n - at);
+            req.bytes = nl ? (size_t)(nl + 1 - (p + at)) : n - at;
+        } else if (request_parse(p + at, n - at, &limits, &partial, &args, &req, &need, &error) !=
+                   REQUEST_READY) {
+            req.bytes = n - at; /* no commands: as it is */
+        }
+        if (dropped) continue;
+        memmove(p + to, p + at, req.bytes);
+        to += req.bytes;
+    }
+    request_partial_free(&partial);
+    mem_free(args.v);
+    return to;
 }
 
 void check_unit_commands(int fd, struct unit *u, bool (*one_db)(void *arg, int64_t db), void *arg) {

@@ -15,12 +15,6 @@ static const char *const names[CLIENT_FILTERS] = {
     [BY_MAXAGE] = "maxage",   [BY_SKIPME] = "skipme",
 };
 
-static enum client_type type_of(const struct session *s) {
-    if (s->flags & SESSION_MASTER) return TYPE_MASTER;
-    if (s->flags & SESSION_REPLICA) return s->flags & SESSION_MONITOR ? TYPE_NORMAL : TYPE_REPLICA;
-    return s->subscriber ? TYPE_PUBSUB : TYPE_NORMAL;
-}
-
 /* ---------------------------------------------------------------- reading */
 
 /* The filter that a word names; CLIENT_FILTERS: none. */

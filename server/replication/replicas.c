@@ -83,7 +83,7 @@ void replica_end(struct session *s) {
     if (!p) return;
     r = replication_of(p);
     sync_forget(r, p);
-    read_ahead_stop(p->log);
+    log_stop(&p->log);
     if (p->state != REPLICA_NEW) {
         char ip[64];
         int port;
@@ -146,8 +146,9 @@ static void feed_from_memory(const struct replication *r, struct replica *p, uin
 
 static void feed_online(struct replication *r, struct replica *p, uint64_t limit) {
     if (p->next > limit || room_of(p) == 0) return;
-    if (p->next < r->stream.first || p->log) {
-        if (!log_feed(r, p)) close_replica(p, "what it needs is not in the backlog any more");
+    if (p->next < r->stream.first || log_is_read(&p->log)) {
+        if (!log_feed(r, p, limit))
+            close_replica(p, "what it needs is not in the backlog any more");
         return;
     }
     feed_from_memory(r, p, limit);
@@ -203,8 +204,8 @@ bool replicas_are_behind(struct replication *r) {
 
         if (p->s->state == SESSION_CLOSING || out_pending(&p->s->out) > 0) continue;
         if (p->file && read_ahead_is_ready(p->file)) return true;
-        if (wants_stream(p) && !p->log && p->next <= limit) return true;
-        if (p->log && read_ahead_is_ready(p->log)) return true;
+        if (!wants_stream(p) || p->next > limit) continue;
+        if (!log_is_read(&p->log) || log_is_ready(&p->log)) return true;
     }
     return false;
 }
@@ -234,7 +235,7 @@ static bool is_over_limit(const struct replication *r, struct replica *p) {
     uint64_t held = out_pending(&p->s->out), now = clock_mono_us();
     uint64_t hard = l->hard_bytes, keep = (uint64_t)r->e->v->repl_backlog_size;
 
-    if (p->state < REPLICA_SENDING || p->log) return false;
+    if (p->state < REPLICA_SENDING || log_is_read(&p->log)) return false;
     if (p->next <= r->stream.offset && p->next >= r->stream.first)
         held += r->stream.offset + 1 - p->next;
     if (log_can_serve(r)) held = out_pending(&p->s->out);

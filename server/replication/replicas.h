@@ -15,6 +15,7 @@
 #define STET_REPLICATION_REPLICAS_H
 
 #include "server/exec/session.h"
+#include "server/replication/log_reader.h"
 #include "storage/base/list.h"
 #include "storage/base/read_ahead.h"
 
@@ -53,7 +54,7 @@ struct replica {
     uint64_t over_since_us;    /* over the soft limit of output; 0: it is not */
     struct snapshot *snapshot; /* WAIT: NULL or the one at work; SENDING: what is sent */
     struct read_ahead *file;   /* SENDING: reads it */
-    struct read_ahead *log;    /* ONLINE, far back: reads the AOF's increments */
+    struct log_reading log;    /* ONLINE, far back */
 };
 
 struct replicas {

@@ -91,6 +91,7 @@ struct replication *replication_new(struct engine *e, const struct replication_a
     r->app = *app;
     repl_stream_init(&r->stream);
     list_init(&r->replicas.all);
+    list_init(&r->log_readers.all);
     propagate_to(&e->propagation, &sink);
     e->replication = r;
     e->hooks.replica_end = replica_end;
@@ -103,12 +104,28 @@ void replication_resume(struct replication *r, const char *id, uint64_t offset, 
                (unsigned long long)offset);
 }
 
+/* The AOF says where the stream was. */
+static void resume_from_log(struct replication *r) {
+    struct aof_stream_past past[AOF_STREAM_PASTS];
+    struct aof_stream now;
+    size_t n;
+
+    if (!aof_stream_loaded(r->e->aof, &now, past, &n)) return;
+    replication_resume(r, now.id, now.offset, now.db);
+    while (n-- > 0) repl_stream_add_past(&r->stream, past[n].id, past[n].end);
+}
+
 void replication_start(struct replication *r) {
+    resume_from_log(r);
     role_start(r);
     r->replicas.emptied_us = clock_mono_us();
     replication_tell_log(r);
     replicas_count_good(r);
     ack_configure(r);
+}
+
+void replication_stop(struct replication *r) {
+    log_end(r);
 }
 
 void replication_free(struct replication *r) {
@@ -157,6 +174,7 @@ void replication_cron(struct replication *r) {
 
     sync_step(r);
     ack_cron(r);
+    log_cron(r);
     if (r->failover.state == FAILOVER_WAIT_SYNC) r->replicas.getack = true;
     link_cron(r);
     if (second == r->replicas.last_second) return;

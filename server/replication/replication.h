@@ -55,6 +55,7 @@ struct replication {
     struct acks acks;
     struct replicas replicas;
     struct syncs syncs;
+    struct log_readers log_readers;
     struct master_link link;
     struct failover failover;
     uint64_t cron_at_us;
@@ -70,6 +71,8 @@ void replication_resume(struct replication *r, const char *id, uint64_t offset, 
 
 /* After the data set is loaded: becomes a replica if the configuration says so. */
 void replication_start(struct replication *r);
+/* Before the AOF stops: no thread reads its files any more. */
+void replication_stop(struct replication *r);
 void replication_free(struct replication *r);
 
 /* The stream begins with the first replica, if it has not begun yet; or ends. */

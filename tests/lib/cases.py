@@ -11,6 +11,7 @@ from server import SERVER, Failed, is_stet
 
 
 PACKAGES = {"redis-server": "redis-server", "redis-cli": "redis-tools", "redis-benchmark": "redis-tools",
+            "redis-sentinel": "redis-sentinel",
             "redis-check-aof": "redis-tools", "redis-check-rdb": "redis-tools", "openssl": "openssl",
             "spin": "spin", "node": "nodejs"}
 

@@ -69,6 +69,7 @@ class Server:
         self.args, self.env, self.seconds = args, env, seconds
         self.log_path = os.path.join(self.dir, "server.log")
         self.proc = self.port = None
+        self.fixed_port = None  # that it gets from its next start on
         self.conf = []  # [a configuration file], which comes before the arguments
         if start:
             self.start()
@@ -87,7 +88,9 @@ class Server:
         port_file = os.path.join(self.dir, "port")
         if os.path.exists(port_file):
             os.unlink(port_file)
-        if is_stet(self.program):
+        if self.fixed_port:
+            self.port, net = self.fixed_port, ["--port", str(self.fixed_port)]
+        elif is_stet(self.program):
             self.port, net = None, ["--port", "auto", "--port-file", port_file]
         else:
             self.port = free_port()

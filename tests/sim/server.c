@@ -2,10 +2,12 @@
 #include "server.h"
 
 #include "disk.h"
+#include "feed.h"
 #include "fork.h"
 #include "persistence/aof.h"
 #include "persistence/aof_backup.h"
 #include "storage/base/clock.h"
+#include "storage/base/io.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -37,6 +39,7 @@ struct server {
     uint64_t cron_ns;
     enum aof_backup_phase backup;
     uint64_t backup_print;
+    struct feed stream;
 };
 
 static struct {
@@ -72,6 +75,7 @@ void server_reset(bool trace) {
     sim.verdict[0] = '\0';
     sim.serial = 0;
     sim.nsealed = 0;
+    feed_reset();
 }
 
 static void note(const char *fmt, ...) {
@@ -181,6 +185,19 @@ static void judge_start(struct server *s) {
     journal_progress(j, aof_safe(s->aof, AOF_LEVEL_WRITTEN), aof_safe(s->aof, AOF_LEVEL_SYNCED));
 }
 
+static void judge_stream(struct server *s) {
+    struct aof_stream_past past[AOF_STREAM_PASTS];
+    struct aof_stream found = {0};
+    size_t n;
+    bool there = aof_stream_loaded(s->aof, &found, past, &n);
+
+    note("stream: %s", there ? found.id + 30 : "none");
+    if (there && s->life->restore_from) broken("the stream of a backup is reported");
+    if (!feed_start(&s->stream, s->aof, s->life->seed, model_print(&s->model)))
+        broken("the data set is not that of stream %s at offset %llu", found.id,
+               (unsigned long long)found.offset);
+}
+
 static _Noreturn void give_up(struct server *s, const char *why) {
     note("the start is refused: %s", why);
     if (!sim.refusal[0]) snprintf(sim.refusal, sizeof sim.refusal, "%s", why);
@@ -214,6 +231,7 @@ static void start(struct server *s) {
     sim.winner = s->process;
     sim.started = true;
     judge_start(s);
+    judge_stream(s);
     s->serves = true;
 }
 
@@ -269,8 +287,9 @@ static void write_unit(struct server *s) {
     int db;
     size_t n = roll_unit(s, &db, &resp);
 
+    feed_append(&s->stream, s->aof, &(struct aof_unit){bytes_slice(&resp), n, db, db, false},
+                model_print(&s->model));
     if (aof_logs(aof_phase(s->aof))) {
-        aof_append(s->aof, &(struct aof_unit){bytes_slice(&resp), n, db, db, false});
         u.position = aof_appended(s->aof);
         u.logged = true;
     }
@@ -385,6 +404,7 @@ static void administer(struct server *s) {
         if (aof_phase(s->aof) == AOF_OFF) {
             note("CONFIG SET appendonly yes");
             aof_enable(s->aof);
+            feed_tell(&s->stream, s->aof);
         } else if (dice_one_in(&s->dice, 3)) {
             note("CONFIG SET appendonly no");
             aof_disable(s->aof);
@@ -396,10 +416,43 @@ static void administer(struct server *s) {
     }
 }
 
+/* What a replica does after a full sync; the data set that it gets is the one that it has. */
+static void replace(struct server *s) {
+    struct keyspace ks = {0};
+    struct rdb_save o = {.ks = &ks, .checksum = true};
+    char name[AOF_NAME_MAX];
+    int dirfd = aof_temp_name(s->aof, name), fd, rc = -1;
+    struct err e;
+
+    if (dirfd < 0 || s->life->always_only) return;
+    keyspace_init(&ks, MODEL_DBS);
+    model_fill(&s->model, &ks);
+    fd = io_create(dirfd, name, &e);
+    if (fd >= 0) rc = rdb_write(&o, fd, NULL, &e);
+    io_close(fd);
+    keyspace_release(&ks);
+    note("full sync: %s", rc < 0 ? e.text : name);
+    if (rc < 0) return;
+    s->journal->covered = s->journal->n;
+    aof_enable_with(s->aof, name);
+    feed_replaced(&s->stream, s->aof, model_print(&s->model));
+}
+
+static void administer_stream(struct server *s) {
+    struct dice *d = &s->stream.dice;
+
+    if (s->life->quiet || !dice_one_in(d, s->life->busy ? 5 : 15)) return;
+    if (dice_one_in(d, 4))
+        replace(s);
+    else
+        feed_change(&s->stream, s->aof, model_print(&s->model));
+}
+
 static void turn(struct server *s) {
     size_t n = dice_small(&s->dice, 6);
 
     if (!s->life->quiet && dice_one_in(&s->dice, s->life->busy ? 3 : 10)) administer(s);
+    administer_stream(s);
     if (!aof_refusal(s->aof) && !dice_one_in(&s->dice, 5))
         for (size_t i = 0; i < n; i++) write_unit(s);
     if (!aof_may_wait(s->aof) || !aof_is_syncing(s->aof) || dice_one_in(&s->dice, 3)) hand_over(s);
@@ -418,6 +471,18 @@ static bool is_well(struct server *s) {
     return !info.writer.write_error && !info.writer.sync_error && info.written == info.appended;
 }
 
+static _Noreturn void not_well(struct server *s, uint64_t after) {
+    struct aof_info i;
+
+    aof_get_info(s->aof, &i);
+    broken("not well after %llu s: %s, phase %d, %zu descriptors, %d threads, rewrite %d, backup "
+           "%d, %llu of %llu written",
+           (unsigned long long)(after / MS / 1000), aof_refusal(s->aof), (int)i.phase,
+           disk_open_files(s->process), sched_count(s->process), (int)i.rewrite_in_progress,
+           (int)aof_backup_busy(s->aof), (unsigned long long)i.written,
+           (unsigned long long)i.appended);
+}
+
 /* Once the disk is well the log must be too, with no more descriptors open than at first. */
 static void settle(struct server *s) {
     enum aof_phase phase = aof_phase(s->aof);
@@ -428,10 +493,7 @@ static void settle(struct server *s) {
         if (phase != aof_phase(s->aof)) began = sched_now_ns();
         phase = aof_phase(s->aof);
         most = phase == AOF_ENABLING ? ENABLE_MS * MS : SETTLE_MS * MS;
-        if (sched_now_ns() > began + most)
-            broken("not well after %llu s: %s, phase %d, %zu descriptors, %d threads",
-                   (unsigned long long)(most / MS / 1000), aof_refusal(s->aof),
-                   (int)aof_phase(s->aof), disk_open_files(s->process), sched_count(s->process));
+        if (sched_now_ns() > began + most) not_well(s, most);
         hand_over(s);
         wait(s, CRON_MS * MS);
     }

@@ -273,6 +273,41 @@ Test(check_aof, salvage_saves_whole_batches_after_the_damage) {
     EXPECT(c, ":59", "DBSIZE");
 }
 
+/* The SELECT that a batch relied on is lost: with several databases nothing says which it is for.
+ */
+Test(check_aof, salvage_leaves_out_batches_of_an_unknown_database) {
+    STET_ONLY();
+    struct server *s = server_run(AOF, NULL), *r = server_new();
+    redisContext *c = ask_open(s);
+    char option[1100], *data, *lost;
+    FILE *f;
+
+    EXPECT(c, "+OK", "SELECT 5");
+    EXPECT(c, "+OK", "SET w 1");
+    EXPECT(c, "+OK", "SELECT 0");
+    EXPECT(c, "+OK", "SET a 1");
+    EXPECT(c, "+OK", "SELECT 5");
+    EXPECT(c, "+OK", "SET lost 1");
+    EXPECT(c, "+OK", "SET y 1");
+    server_stop(s);
+    data = server_read_file(s, INCR);
+    lost = strstr(data, "lost");
+    cr_assert(lost);
+    f = fopen(server_path(s, INCR), "r+");
+    cr_assert_eq(fseek(f, lost - data, SEEK_SET), 0);
+    fputs("LOST", f);
+    fclose(f);
+    snprintf(option, sizeof option, "--salvage %s", server_path(s, "saved"));
+    cr_assert_eq(check(s, option, MANIFEST, ""), 0, "%s", said);
+    says("2 batches with 4 commands are written");
+    says("1 whole batches with 1 commands are left out");
+    server_start(r, AOF, "--restore-from", server_path(s, "saved"), NULL);
+    c = ask_open(r);
+    EXPECT(c, ":1", "DBSIZE");
+    EXPECT(c, "+OK", "SELECT 5");
+    EXPECT(c, ":1", "EXISTS w");
+}
+
 /* After SEAL the last increment holds a header, and after a stop a mark: the last command is in a
  * file that is not the last one. */
 Test(check_aof, truncate_to_timestamp_after_a_backup_and_a_stop) {

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * aof_stream - the map, and a reader's files. The reading itself: aof_stream_read.c.
+ */
+#include "persistence/aof_stream.h"
+
+#include "persistence/aof_stream_internal.h"
+#include "storage/base/io.h"
+#include "storage/base/mem.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+/* ---------------------------------------------------------------- a reader's files */
+
+static int add_to_reader(struct aof_stream_reader *r, int dirfd, const struct aof_stream_file *f,
+                         struct err *e) {
+    int fd = io_open_read(dirfd, f->name, e);
+    struct stream_part *p;
+
+    if (fd < 0) return -1;
+    pthread_mutex_lock(&r->mu);
+    r->parts = mem_realloc(r->parts, (r->nparts + 1) * sizeof *r->parts);
+    p = &r->parts[r->nparts++];
+    *p = (struct stream_part){fd, f->position, f->size, f->closed};
+    pthread_mutex_unlock(&r->mu);
+    return 0;
+}
+
+static void tell_gone(struct aof_stream_reader *r) {
+    pthread_mutex_lock(&r->mu);
+    r->gone = true;
+    pthread_mutex_unlock(&r->mu);
+}
+
+static void unlink_reader(struct aof_stream_reader *r) {
+    struct aof_stream_reader **at = &r->map->readers;
+
+    while (*at && *at != r) at = &(*at)->next;
+    if (*at) *at = r->next;
+}
+
+void aof_stream_close(struct aof_stream_reader *r) {
+    if (!r) return;
+    if (r->map) unlink_reader(r);
+    for (size_t i = 0; i < r->nparts; i++) io_close(r->parts[i].fd);
+    mem_free(r->parts);
+    bytes_release(&r->buf);
+    bytes_release(&r->ready);
+    pthread_mutex_destroy(&r->mu);
+    mem_free(r);
+}
+
+/* ---------------------------------------------------------------- the map */
+
+static void free_file(struct aof_stream_file *f) {
+    mem_free(f->points);
+}
+
+/* A reader that is told so may be closed after the map has gone. */
+void aof_stream_map_clear(struct aof_stream_map *m) {
+    while (m->readers) {
+        struct aof_stream_reader *r = m->readers;
+
+        m->readers = r->next;
+        r->map = NULL;
+        tell_gone(r);
+    }
+    for (size_t i = 0; i < m->nfiles; i++) free_file(&m->files[i]);
+    mem_free(m->files);
+    *m = (struct aof_stream_map){.written = m->written};
+}
+
+static struct aof_stream_file *last_file(struct aof_stream_map *m) {
+    return &m->files[m->nfiles - 1];
+}
+
+static void add_point(struct aof_stream_map *m, const struct aof_stream_point *p) {
+    struct aof_stream_file *f = last_file(m);
+
+    f->points = mem_realloc(f->points, (f->npoints + 1) * sizeof *f->points);
+    f->points[f->npoints++] = *p;
+    m->indexed = p->offset;
+}
+
+/* The file before ends where this one begins. */
+static void close_last(struct aof_stream_map *m, uint64_t position) {
+    struct aof_stream_file *f;
+
+    if (m->nfiles == 0) return;
+    f = last_file(m);
+    if (f->closed) return;
+    f->closed = true;
+    f->size = position - f->position;
+    for (struct aof_stream_reader *r = m->readers; r; r = r->next) {
+        struct stream_part *p;
+
+        pthread_mutex_lock(&r->mu);
+        p = &r->parts[r->nparts - 1];
+        p->closed = true;
+        p->size = f->size;
+        pthread_mutex_unlock(&r->mu);
+    }
+}
+
+static struct aof_stream_file *new_file(struct aof_stream_map *m, int dirfd, const char *name) {
+    struct aof_stream_file *f;
+
+    m->dirfd = dirfd;
+    m->files = mem_realloc(m->files, (m->nfiles + 1) * sizeof *m->files);
+    f = &m->files[m->nfiles++];
+    *f = (struct aof_stream_file){0};
+    snprintf(f->name, sizeof f->name, "%s", name);
+    return f;
+}
+
+void aof_stream_map_add_at(struct aof_stream_map *m, int dirfd, const char *name,
+                           const struct aof_epoch *epoch, uint64_t at, uint64_t offset) {
+    struct aof_stream_point p = {offset, at, *epoch};
+    struct aof_stream_file *f;
+    struct err e;
+
+    close_last(m, epoch->position);
+    f = new_file(m, dirfd, name);
+    f->position = epoch->position - epoch->offset;
+    add_point(m, &p);
+    for (struct aof_stream_reader *r = m->readers; r; r = r->next)
+        if (add_to_reader(r, dirfd, f, &e) < 0) tell_gone(r);
+}
+
+void aof_stream_map_add(struct aof_stream_map *m, int dirfd, const char *name,
+                        const struct aof_epoch *epoch, uint64_t offset) {
+    aof_stream_map_add_at(m, dirfd, name, epoch, 0, offset);
+}
+
+void aof_stream_map_add_loaded(struct aof_stream_map *m, int dirfd,
+                               const struct aof_loaded_file *from) {
+    struct aof_stream_point p = {from->stream_first, from->stream_at, from->stream_epoch};
+    struct aof_stream_file *f = new_file(m, dirfd, from->name);
+
+    f->closed = true;
+    f->size = from->size;
+    add_point(m, &p);
+}
+
+void aof_stream_map_go_on(struct aof_stream_map *m, const struct aof_epoch *epoch) {
+    struct aof_stream_file *f;
+
+    if (m->nfiles == 0) return;
+    f = last_file(m);
+    f->closed = false;
+    f->size = 0;
+    f->position = epoch->position - epoch->offset;
+}
+
+void aof_stream_map_name(struct aof_stream_map *m, const char *name) {
+    if (m->nfiles) snprintf(last_file(m)->name, sizeof last_file(m)->name, "%s", name);
+}
+
+void aof_stream_map_keep(struct aof_stream_map *m, const struct aof_manifest *manifest) {
+    size_t n = 0;
+
+    for (size_t i = 0; i < m->nfiles; i++) {
+        if (aof_manifest_names(manifest, m->files[i].name))
+            m->files[n++] = m->files[i];
+        else
+            free_file(&m->files[i]);
+    }
+    m->nfiles = n;
+}
+
+void aof_stream_map_written(struct aof_stream_map *m, uint64_t position) {
+    m->written = position;
+    for (struct aof_stream_reader *r = m->readers; r; r = r->next)
+        atomic_store(&r->written, position);
+}
+
+void aof_stream_map_index(struct aof_stream_map *m, uint64_t offset, uint64_t position,
+                          const struct aof_epoch *epoch) {
+    struct aof_stream_point p = {offset, position - epoch->position + epoch->offset, *epoch};
+
+    add_point(m, &p);
+}
+
+bool aof_stream_map_has(const struct aof_stream_map *m, uint64_t from) {
+    return m->nfiles > 0 && from > m->files[0].points[0].offset;
+}
+
+/* ---------------------------------------------------------------- opening */
+
+/* The last place before byte `from`. */
+static const struct aof_stream_point *find_point(const struct aof_stream_map *m, uint64_t from,
+                                                 size_t *file) {
+    const struct aof_stream_point *best = NULL;
+
+    for (size_t i = 0; i < m->nfiles; i++)
+        for (size_t k = 0; k < m->files[i].npoints; k++) {
+            const struct aof_stream_point *p = &m->files[i].points[k];
+
+            if (p->offset >= from) return best;
+            best = p;
+            *file = i;
+        }
+    return best;
+}
+
+struct aof_stream_reader *aof_stream_map_open(struct aof_stream_map *m, uint64_t from,
+                                              struct err *e) {
+    size_t file = 0;
+    const struct aof_stream_point *p = find_point(m, from, &file);
+    struct aof_stream_reader *r;
+
+    if (!p) {
+        err_set(e, ENOENT, "the AOF does not hold the replication stream from offset %llu on",
+                (unsigned long long)from);
+        return NULL;
+    }
+    r = mem_calloc(sizeof *r);
+    pthread_mutex_init(&r->mu, NULL);
+    atomic_store(&r->written, m->written);
+    r->at = p->at;
+    r->epoch = p->epoch;
+    r->offset = p->offset;
+    r->from = from;
+    for (size_t i = file; i < m->nfiles; i++)
+        if (add_to_reader(r, m->dirfd, &m->files[i], e) < 0) {
+            aof_stream_close(r);
+            return NULL;
+        }
+    r->map = m;
+    r->next = m->readers;
+    m->readers = r;
+    return r;
+}
