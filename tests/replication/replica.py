@@ -110,6 +110,29 @@ def it_is_shown_as_the_link_that_it_is():
 
 
 @case
+def a_restart_goes_on_where_the_aof_ends():
+    for args in ((), ("--repl-diskless-load", "swapdb")):
+        with Real(REDIS) as m, tempfile.TemporaryDirectory(prefix="stet-test-") as d:
+            mc = m.conn()
+            write_some(mc, 1, 1000)
+            args = ("--appendonly", "yes", "--replicaof", "127.0.0.1", str(m.port), *args)
+            with Server(*args, dir=d) as s:
+                link_up(s.conn())
+                wait_info(s.conn(), "aof_enabled", lambda v: v == "1")
+                rewrite_done(s.conn())
+                write_some(mc, 2, 500)
+                same(mc, s.conn())
+                s.terminate()
+            write_some(mc, 3, 500)
+            with Server(*args, dir=d) as s:
+                link_up(s.conn())
+                same(mc, s.conn())
+                equal("partial", info(mc, "sync_partial_ok", "stats"), "1")
+                left = [f for f in os.listdir(os.path.join(d, "appendonlydir")) if "temp" in f]
+                equal("temporary files", left, [])
+
+
+@case
 def auth_by_password_and_by_user():
     with Real(REDIS, "--requirepass", "geheim") as m:
         mc = m.conn()
@@ -505,7 +528,7 @@ HOSTILE_SYNCS = {
 }
 
 
-def hostile_sync(bad, *args):
+def hostile_sync(bad, *args, kept=True):
     """The old data set stays whatever comes before a data set, or is its beginning."""
     asked = []
 
@@ -520,7 +543,8 @@ def hostile_sync(bad, *args):
         sc.call("SET", "old", "1")
         sc.call("REPLICAOF", "127.0.0.1", m.port)
         wait_for(lambda: len(asked) > 1, "tried again")
-        equal("data", list(strings(sc)), [(0, b"old")])
+        equal("data", list(strings(sc)), [(0, b"old")] if kept else [])
+        return s.log()
         equal("link", info(sc, "master_link_status"), "down")
 
 
@@ -543,6 +567,18 @@ def hostile_data_sets_leave_all_or_nothing():
     hostile_sync(sync_of(GOOD[:-20]))
     hostile_sync(sync_of(GOOD[:-20]), "--repl-diskless-load", "swapdb")
     hostile_sync(sync_of(GOOD + b"*1\r\n$4\r\nPING\r\n"))
+
+
+@case
+def a_library_that_does_not_compile_takes_no_data_with_it():
+    """It is found by the load itself, when the old data set is gone."""
+    code = b"#!lua name=x\nthis is no Lua("
+    rdb = b"REDIS0010\xf5" + bytes([len(code)]) + code + GOOD[9:]
+    hostile_sync(sync_of(rdb), "--repl-diskless-load", "swapdb")
+    log = hostile_sync(sync_of(rdb), "--appendonly", "yes")
+    check("Failed trying to load the MASTER synchronization DB" in log, "loaded")
+    hostile_sync(sync_of(rdb), "--appendonly", "yes", "--repl-diskless-load", "swapdb")
+    hostile_sync(sync_of(rdb), kept=False)
 
 
 @case
