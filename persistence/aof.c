@@ -85,12 +85,16 @@ static void prepare_append(struct aof *a, int db) {
     }
 }
 
+enum { LARGE_UNIT = 256 * 1024 };
+
 void aof_append(struct aof *a, const struct aof_unit *u) {
     if (__builtin_expect(a->stream.on, 0)) {
         aof_append_in_stream(a, u);
         return;
     }
     if (a->buf.n == 0 || u->db != a->db || a->o.timestamps) prepare_append(a, u->db);
+    /* With room for the trailer, which would have the whole batch copied. */
+    if (__builtin_expect(u->resp.n >= LARGE_UNIT, 0)) bytes_room(&a->buf, u->resp.n + AOF_MARK_MAX);
     aof_put_unit(&a->buf, u);
     a->db = u->last_db;
     aof_count_appended(a);

@@ -328,8 +328,8 @@ static void before_wait(void *arg) {
     if (replication_goes_on(a->replication)) loop_hurry(&a->loop);
 }
 
-/* While a script runs: see engine_serve_within. What was appended before it began goes to the AOF,
- * but nothing may look at the data set as a whole. */
+/* While a script or a long command runs: see engine_serve_within and breathe.h. What was appended
+ * before it began goes to the AOF, but nothing may look at the data set as a whole. */
 static void serve_within(void *arg) {
     struct app *a = arg;
 
@@ -337,7 +337,8 @@ static void serve_within(void *arg) {
     loop_look(&a->loop);
     net_serve_within(&a->net);
     watchdog_wind();
-    if (a->reloading) return; /* a signal to stop is obeyed when the command is over */
+    /* A signal to stop ends a script; otherwise it is obeyed when the command is over. */
+    if (a->reloading || !a->engine.busy) return;
     if (a->stop_signal && !scripting_end(&a->engine) && !a->told_to_wait) {
         log_warning("Shutdown delayed: a running script has already written.");
         a->told_to_wait = true;

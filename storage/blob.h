@@ -16,10 +16,14 @@
 struct blob {
     uint32_t refs;
     size_t n, cap;
-    char data[];
+    char *data; /* after the header, in the same allocation */
 };
 
 struct blob *blob_new(const void *p, size_t n); /* p may be NULL: not filled; refs is 1 */
+/* Makes a blob of an allocation that holds `data`, n bytes, somewhere after the room for the
+ * header. Takes the allocation over; refs is 1. */
+struct blob *blob_wrap(void *allocation, char *data, size_t n);
+
 void blob_ref(struct blob *b);
 void blob_unref(struct blob *b);
 

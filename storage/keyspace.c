@@ -138,23 +138,40 @@ void db_add(struct db *db, struct entry *e, uint64_t hash) {
     note_parts(db, e);
 }
 
-struct entry *db_set_string(struct db *db, struct slice key, uint64_t hash, struct entry *old,
-                            struct slice value, int64_t expire_ms, unsigned flags) {
-    struct entry *e;
+static int64_t new_expire(const struct entry *old, int64_t expire_ms) {
+    if (expire_ms != DB_KEEP_EXPIRE) return expire_ms;
+    return old ? entry_expire(old) : ENTRY_NO_EXPIRE;
+}
 
-    if (!old) {
-        e = entry_new_string(key, value, expire_ms == DB_KEEP_EXPIRE ? ENTRY_NO_EXPIRE : expire_ms,
-                             flags);
-        db_add(db, e, hash);
-        return e;
-    }
-    if (expire_ms == DB_KEEP_EXPIRE) expire_ms = entry_expire(old);
-    if (entry_expire(old) == expire_ms && entry_overwrite(old, value, flags)) return old;
-    e = entry_new_string(key, value, expire_ms, flags);
+static struct entry *replace_string(struct db *db, uint64_t hash, struct entry *old,
+                                    struct entry *e) {
     entry_take_access(e, old);
     forget_parts(db, old);
     put_instead(db, old, e, hash);
     entry_free(old);
+    return e;
+}
+
+struct entry *db_set_string(struct db *db, struct slice key, uint64_t hash, struct entry *old,
+                            struct slice value, int64_t expire_ms, unsigned flags) {
+    struct entry *e;
+
+    expire_ms = new_expire(old, expire_ms);
+    if (!old) {
+        e = entry_new_string(key, value, expire_ms, flags);
+        db_add(db, e, hash);
+        return e;
+    }
+    if (entry_expire(old) == expire_ms && entry_overwrite(old, value, flags)) return old;
+    return replace_string(db, hash, old, entry_new_string(key, value, expire_ms, flags));
+}
+
+struct entry *db_set_blob(struct db *db, struct slice key, uint64_t hash, struct entry *old,
+                          struct blob *value, int64_t expire_ms, unsigned flags) {
+    struct entry *e = entry_new_object(key, TYPE_STRING, value, new_expire(old, expire_ms), flags);
+
+    if (old) return replace_string(db, hash, old, e);
+    db_add(db, e, hash);
     return e;
 }
 

@@ -62,6 +62,11 @@ static inline struct entry *db_find(const struct db *db, struct slice key, uint6
 struct entry *db_set_string(struct db *db, struct slice key, uint64_t hash, struct entry *old,
                             struct slice value, int64_t expire_ms, unsigned flags);
 
+/* The same for a value that is in a blob already, which it takes over; longer than ENTRY_EMBED_MAX.
+ */
+struct entry *db_set_blob(struct db *db, struct slice key, uint64_t hash, struct entry *old,
+                          struct blob *value, int64_t expire_ms, unsigned flags);
+
 /* Adds an entry whose key is not there. */
 void db_add(struct db *db, struct entry *e, uint64_t hash);
 

@@ -254,7 +254,7 @@ static struct pack *build_pack(const struct lp_value *v, size_t n, uint64_t max_
 }
 
 struct entry *set_build(struct slice key, const struct lp_value *v, size_t n,
-                        const struct set_rules *rules) {
+                        const struct set_rules *rules, const struct pace *pace) {
     struct intset *ints = n && n <= rules->max_intset ? build_intset(v, n) : NULL;
     struct pack *p = NULL;
     struct table *t;
@@ -263,7 +263,10 @@ struct entry *set_build(struct slice key, const struct lp_value *v, size_t n,
     if (n <= rules->max_listpack) p = build_pack(v, n, rules->max_value);
     if (p) return new_form(key, p, SET_PACK);
     t = table_new(n);
-    for (size_t i = 0; i < n; i++) add_visited(v[i], t);
+    for (size_t i = 0; i < n; i++) {
+        add_visited(v[i], t);
+        pace_at(pace, i);
+    }
     return new_form(key, t, SET_TABLE);
 }
 

@@ -12,6 +12,7 @@
 #ifndef STET_STORAGE_SET_H
 #define STET_STORAGE_SET_H
 
+#include "storage/base/pace.h"
 #include "storage/ds/intset.h"
 #include "storage/ds/listpack.h"
 #include "storage/ds/table.h"
@@ -32,7 +33,7 @@ struct entry *set_new_empty(struct slice key);
 
 /* A set of n different members in the smallest form that holds them. */
 struct entry *set_build(struct slice key, const struct lp_value *v, size_t n,
-                        const struct set_rules *rules);
+                        const struct set_rules *rules, const struct pace *pace);
 
 /* What the set is if all its members are integers and few, NULL otherwise: for callers that write
  * it out as it is. The reverse makes a set of the n bytes of such an intset, which come from

@@ -58,9 +58,16 @@ static int built_cmp(const void *a, const void *b) {
     return slice_cmp(scored_member(x->item), scored_member(y->item));
 }
 
-static bool is_sorted(const struct zset_built *v, size_t n) {
-    for (size_t i = 1; i < n; i++)
+static int paced_cmp(const void *a, const void *b, void *pace) {
+    pace_step(pace, 1);
+    return built_cmp(a, b);
+}
+
+static bool is_sorted(const struct zset_built *v, size_t n, const struct pace *pace) {
+    for (size_t i = 1; i < n; i++) {
         if (built_cmp(&v[i - 1], &v[i]) > 0) return false;
+        pace_at(pace, i);
+    }
     return true;
 }
 
@@ -75,9 +82,9 @@ static void sort_by_insertion(struct zset_built *v, size_t n) {
 }
 
 /* One pass of a radix sort: by digit d, whose values come `times[]` times each. */
-static void sort_digit(const struct zset_built *from, struct zset_built *to, size_t n, unsigned d,
-                       size_t times[256]) {
-    size_t at = 0;
+static void sort_digit(struct zset_build *b, struct zset_built *to, unsigned d, size_t times[256]) {
+    const struct zset_built *from = b->v;
+    size_t at = 0, n = b->n;
 
     for (unsigned i = 0; i < 256; i++) {
         size_t k = times[i];
@@ -85,7 +92,10 @@ static void sort_digit(const struct zset_built *from, struct zset_built *to, siz
         times[i] = at;
         at += k;
     }
-    for (size_t i = 0; i < n; i++) to[times[from[i].key >> (8 * d) & 255]++] = from[i];
+    for (size_t i = 0; i < n; i++) {
+        to[times[from[i].key >> (8 * d) & 255]++] = from[i];
+        pace_at(&b->pace, i);
+    }
 }
 
 /* By key alone, the lowest digit first; digits that are the same everywhere cost nothing. */
@@ -93,11 +103,13 @@ static void sort_by_digits(struct zset_build *b) {
     struct zset_built *other = mem_alloc(b->n * sizeof *other), *t;
     size_t times[DIGITS][256] = {{0}};
 
-    for (size_t i = 0; i < b->n; i++)
+    for (size_t i = 0; i < b->n; i++) {
         for (unsigned d = 0; d < DIGITS; d++) times[d][b->v[i].key >> (8 * d) & 255]++;
+        pace_at(&b->pace, i);
+    }
     for (unsigned d = 0; d < DIGITS; d++) {
         if (times[d][b->v[0].key >> (8 * d) & 255] == b->n) continue;
-        sort_digit(b->v, other, b->n, d, times[d]);
+        sort_digit(b, other, d, times[d]);
         t = b->v;
         b->v = other;
         other = t;
@@ -107,23 +119,27 @@ static void sort_by_digits(struct zset_build *b) {
 }
 
 /* Runs of equal keys by member. */
-static void sort_ties(struct zset_built *v, size_t n) {
+static void sort_ties(struct zset_built *v, size_t n, const struct pace *pace) {
     for (size_t from = 0, to; from < n; from = to) {
         for (to = from + 1; to < n && v[to].key == v[from].key; to++) {
         }
         if (to - from < INSERTION_MAX)
             sort_by_insertion(v + from, to - from);
-        else if (!is_sorted(v + from, to - from))
-            qsort(v + from, to - from, sizeof *v, built_cmp);
+        else if (!is_sorted(v + from, to - from, pace))
+            qsort_r(v + from, to - from, sizeof *v, paced_cmp, (void *)pace);
+        pace_step(pace, to - from);
     }
 }
 
 void zset_build_sort(struct zset_build *b) {
-    for (size_t i = 0; i < b->n; i++) b->v[i].key = score_sortable(b->v[i].item->score);
-    if (is_sorted(b->v, b->n)) return;
+    for (size_t i = 0; i < b->n; i++) {
+        b->v[i].key = score_sortable(b->v[i].item->score);
+        pace_at(&b->pace, i);
+    }
+    if (is_sorted(b->v, b->n, &b->pace)) return;
     if (b->n >= INSERTION_MAX) {
         sort_by_digits(b);
-        sort_ties(b->v, b->n);
+        sort_ties(b->v, b->n, &b->pace);
     } else {
         sort_by_insertion(b->v, b->n);
     }
@@ -214,6 +230,7 @@ static struct zset *plant(struct zset_build *b) {
             struct slice member = scored_member(b->v[i].item);
 
             table_insert(&z->members, b->v[i].item, hash_bytes(member.p, member.n));
+            pace_at(&b->pace, i);
         }
     } else {
         z->members = b->members;
@@ -223,6 +240,7 @@ static struct zset *plant(struct zset_build *b) {
         struct scored *item = b->v[i].item;
 
         memcpy(&items[i], &item, sizeof item);
+        pace_at(&b->pace, i);
     }
     scoretree_build(&z->order, items, b->n);
     b->n = 0;

@@ -9,6 +9,7 @@
 #ifndef STET_STORAGE_ZSET_BUILD_H
 #define STET_STORAGE_ZSET_BUILD_H
 
+#include "storage/base/pace.h"
 #include "storage/ds/table.h"
 #include "storage/zset.h"
 
@@ -20,6 +21,7 @@ struct zset_build {
     } * v;
     size_t n, cap;
     size_t longest, total; /* bytes of members */
+    struct pace pace;      /* of sorting and making the entry; set after zset_build_init */
 };
 
 /* `expect` members, more or less. */

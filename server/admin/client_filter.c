@@ -143,7 +143,7 @@ static bool has_id(const struct call *x, const struct client_condition *c, uint6
 
 static enum client_type type_of(const struct session *s) {
     if (s->flags & SESSION_MASTER) return TYPE_MASTER;
-    if (s->flags & SESSION_REPLICA) return s->flags & SESSION_MONITOR ? TYPE_NORMAL : TYPE_REPLICA;
+    if (s->flags & SESSION_REPLICA) return TYPE_REPLICA;
     return s->subscriber ? TYPE_PUBSUB : TYPE_NORMAL;
 }
 

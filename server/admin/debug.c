@@ -88,6 +88,18 @@ static int debug_sleep(struct call *x) {
     return ok(x);
 }
 
+/* For tests: how many nanoseconds a command may hold the loop, and after how many steps that is
+ * looked at. */
+static int debug_slice(struct call *x) {
+    int64_t ns, steps;
+
+    if (!arg_int_range(x, 2, 0, INT64_MAX, &ns, ERR_NOT_INT)) return -1;
+    if (!arg_int_range(x, 3, 1, UINT32_MAX, &steps, ERR_NOT_INT)) return -1;
+    x->e->slice_ns = (uint64_t)ns;
+    x->e->breathe_steps = (uint32_t)steps;
+    return ok(x);
+}
+
 static int debug_log(struct call *x) {
     log_warning("DEBUG LOG: %.*s", slice_shown(x->argv[2]), x->argv[2].p);
     return ok(x);
@@ -241,6 +253,7 @@ static const struct subcommand {
      "Whether scripts may call commands that are denied to them."},
     {"SET-SKIP-CHECKSUM-VALIDATION", 3, 3, debug_skip_sums, "(0|1)",
      "Whether the checksums of RDB files and of RESTORE's payloads are looked over."},
+    {"SLICE", 4, 4, debug_slice, NULL, NULL},
     {"SLEEP", 3, 3, debug_sleep, "<seconds>", "Stop serving anybody for so long."},
     {"STRINGMATCH-LEN", 4, 4, debug_stringmatch_len, "<pattern> <text>",
      "Whether the pattern matches the text."},

@@ -10,6 +10,7 @@
 #include "server/admin/debug_digest.h"
 
 #include "server/admin/debug.h"
+#include "server/exec/breathe.h"
 #include "server/exec/keys.h"
 
 #include "storage/base/check.h"
@@ -86,6 +87,7 @@ static struct digest digest_record(const struct entry *e, int db, struct slice k
 }
 
 struct walk {
+    struct call *x;
     struct digest sum;
     int db;
 };
@@ -94,11 +96,12 @@ static void visit(void *entry, void *arg) {
     const struct entry *e = entry;
     struct walk *w = arg;
 
+    call_breathe(w->x);
     digest_xor(&w->sum, digest_record(e, w->db, entry_key(e)));
 }
 
 int debug_digest(struct call *x) {
-    struct walk w = {0};
+    struct walk w = {.x = x};
 
     for (w.db = 0; w.db < x->e->ks.ndbs; w.db++) table_each(&x->e->ks.dbs[w.db].keys, visit, &w);
     x->need = aof_appended(x->e->aof);

@@ -5,6 +5,7 @@
 #include "server/commands/commands.h"
 #include "server/commands/repeats.h"
 #include "server/commands/support.h"
+#include "server/exec/breathe.h"
 #include "storage/base/mem.h"
 #include "storage/base/num.h"
 
@@ -256,16 +257,36 @@ static void combine(enum bitop op, uint8_t *restrict d, const uint8_t *restrict 
     }
 }
 
-/* The result over all sources; the shorter ones count as if zeros followed. */
-static uint8_t *combine_all(enum bitop op, const struct slice *src, int nsrc, size_t n) {
-    uint8_t *out = mem_alloc(n);
+/* What a source has at [at, at + n); a shorter one counts as if zeros followed. */
+static struct slice part_of(struct slice s, size_t at, size_t n) {
+    if (at >= s.n) return SLICE("");
+    return slice_of(s.p + at, s.n - at < n ? s.n - at : n);
+}
 
-    memcpy(out, src[0].p, src[0].n);
-    memset(out + src[0].n, 0, n - src[0].n);
-    if (op == BITOP_NOT) combine(op, out, (const uint8_t *)src[0].p, n);
+/* Bytes [at, at + n) of the result. */
+static void combine_part(enum bitop op, uint8_t *out, const struct slice *src, int nsrc, size_t at,
+                         size_t n) {
+    struct slice s = part_of(src[0], at, n);
+
+    if (s.n) memcpy(out, s.p, s.n);
+    memset(out + s.n, 0, n - s.n);
+    if (op == BITOP_NOT) combine(op, out, (const uint8_t *)s.p, s.n);
     for (int i = 1; i < nsrc; i++) {
-        combine(op, out, (const uint8_t *)src[i].p, src[i].n);
-        if (op == BITOP_AND) memset(out + src[i].n, 0, n - src[i].n);
+        s = part_of(src[i], at, n);
+        combine(op, out, (const uint8_t *)s.p, s.n);
+        if (op == BITOP_AND) memset(out + s.n, 0, n - s.n);
+    }
+}
+
+/* The result over all sources, in parts that stay in the cache. */
+static struct blob *combine_all(struct call *x, enum bitop op, const struct slice *src, int nsrc,
+                                size_t n) {
+    enum { PART = 64 * 1024, STEPS = BREATHE_STEPS / 8 };
+    struct blob *out = blob_new(NULL, n);
+
+    for (size_t at = 0; at < n; at += PART) {
+        combine_part(op, (uint8_t *)out->data + at, src, nsrc, at, n - at < PART ? n - at : PART);
+        call_breathe_by(x, (size_t)nsrc * STEPS);
     }
     return out;
 }
@@ -305,11 +326,15 @@ static bool find_sources(struct call *x, struct slice *src, int nsrc, size_t *n)
     return true;
 }
 
-static void store_bits(struct call *x, const uint8_t *data, size_t n) {
+static void store_bits(struct call *x, struct blob *bits) {
     struct ref r = lookup_write(x, 2);
 
-    if (n) {
-        store_string(x, &r, slice_of(data, n), ENTRY_NO_EXPIRE, ENTRY_RAW);
+    if (bits && bits->n > ENTRY_EMBED_MAX) {
+        store_blob(x, &r, bits, ENTRY_NO_EXPIRE, ENTRY_RAW);
+        key_changed(x, &r, EVENT_STRING, "set");
+    } else if (bits) {
+        store_string(x, &r, slice_of(bits->data, bits->n), ENTRY_NO_EXPIRE, ENTRY_RAW);
+        blob_unref(bits);
         key_changed(x, &r, EVENT_STRING, "set");
     } else if (r.e) {
         key_delete(x, &r, x->e->v->lazyfree_lazy_server_del);
@@ -320,7 +345,7 @@ static void store_bits(struct call *x, const uint8_t *data, size_t n) {
 static int cmd_bitop(struct call *x) {
     int op = 0, nsrc = x->argc - 3, rc = -1;
     struct slice *src;
-    uint8_t *result = NULL;
+    struct blob *result = NULL;
     size_t n;
 
     while (op < BITOP_COUNT && !arg_is(x, 1, bitop_names[op])) op++;
@@ -330,13 +355,12 @@ static int cmd_bitop(struct call *x) {
     src = mem_alloc((size_t)nsrc * sizeof *src);
     if (!find_sources(x, src, nsrc, &n)) goto out;
     nsrc = drop_repeats((enum bitop)op, src, nsrc);
-    if (n) result = combine_all((enum bitop)op, src, nsrc, n);
-    store_bits(x, result, n);
+    if (n) result = combine_all(x, (enum bitop)op, src, nsrc, n);
+    store_bits(x, result);
     reply_int(&x->r, (int64_t)n);
     rc = 0;
 out:
     mem_free(src);
-    mem_free(result);
     return rc;
 }
 

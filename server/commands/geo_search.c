@@ -7,6 +7,7 @@
  */
 #include "server/commands/commands.h"
 #include "server/commands/geo.h"
+#include "server/exec/breathe.h"
 #include "storage/base/mem.h"
 #include "storage/base/sort.h"
 
@@ -32,6 +33,7 @@ struct found {
 };
 
 struct search {
+    struct call *x;
     unsigned kind;
     struct ref source;
     struct geo_shape shape;
@@ -234,6 +236,7 @@ static void search_cell(struct search *s, struct geo_cell c) {
     for (; span.from < span.to && !enough(s) && zset_iter_next(&it); span.from++) {
         struct found *f = found_room(s);
 
+        call_breathe(s->x);
         f->score = zset_iter_score(&it);
         f->place = geo_place(f->score);
         if (!geo_within(&s->shape, f->place, &f->distance)) continue;
@@ -259,17 +262,21 @@ static int by_distance_down(const void *a, const void *b) {
     return by_distance(b, a);
 }
 
-/* For qsort(): places at the same distance stay in the order of finding. */
-static int all_by_distance(const void *a, const void *b) {
+/* For qsort_r(): places at the same distance stay in the order of finding. */
+static int all_by_distance(const void *a, const void *b, void *call) {
     const struct found *x = *(void *const *)a, *y = *(void *const *)b;
     int c = by_distance(x, y);
+
+    call_breathe(call);
 
     return c ? c : x < y ? -1 : 1;
 }
 
-static int all_by_distance_down(const void *a, const void *b) {
+static int all_by_distance_down(const void *a, const void *b, void *call) {
     const struct found *x = *(void *const *)a, *y = *(void *const *)b;
     int c = by_distance(y, x);
+
+    call_breathe(call);
 
     return c ? c : x < y ? -1 : 1;
 }
@@ -278,7 +285,8 @@ static void sort_found(struct search *s, size_t wanted) {
     bool up = s->order == ASCENDING;
 
     if (wanted == s->n)
-        qsort(s->answer, s->n, sizeof *s->answer, up ? all_by_distance : all_by_distance_down);
+        qsort_r(s->answer, s->n, sizeof *s->answer, up ? all_by_distance : all_by_distance_down,
+                s->x);
     else
         sort_part(s->answer, s->n, up ? by_distance : by_distance_down, 0, wanted - 1);
 }
@@ -312,6 +320,7 @@ static void reply_found(struct call *x, const struct search *s) {
         if (s->with & WITH_DIST) geo_reply_distance(x, f->distance / s->unit);
         if (s->with & WITH_HASH) reply_int(&x->r, (int64_t)f->score);
         if (s->with & WITH_COORD) geo_reply_point(x, f->place);
+        call_breathe(x);
     }
 }
 
@@ -319,6 +328,7 @@ static void store_found(struct call *x, const struct search *s) {
     struct zset_build b;
 
     zset_build_init(&b, s->n);
+    b.pace = call_pace(x);
     for (size_t i = 0; i < s->n; i++) {
         const struct found *f = s->answer[i];
 
@@ -329,7 +339,7 @@ static void store_found(struct call *x, const struct search *s) {
 }
 
 static int search_and_answer(struct call *x, unsigned kind) {
-    struct search s = {.kind = kind, .unit = 1};
+    struct search s = {.x = x, .kind = kind, .unit = 1};
 
     if (!parse(x, &s)) return -1;
     search(&s);

@@ -7,6 +7,7 @@
 #include "conf/conf.h"
 #include "server/commands/commands.h"
 #include "server/commands/hash_fields.h"
+#include "server/exec/breathe.h"
 
 #include <math.h>
 
@@ -241,17 +242,26 @@ static int cmd_hlen(struct call *x) {
     return 0;
 }
 
-static void reply_both(const struct hash_item *item, void *reply) {
-    reply_value(reply, item->field);
-    reply_value(reply, item->value);
+static void reply_both(const struct hash_item *item, void *call) {
+    struct call *x = call;
+
+    reply_value(&x->r, item->field);
+    reply_value(&x->r, item->value);
+    call_breathe(x);
 }
 
-static void reply_key(const struct hash_item *item, void *reply) {
-    reply_value(reply, item->field);
+static void reply_key(const struct hash_item *item, void *call) {
+    struct call *x = call;
+
+    reply_value(&x->r, item->field);
+    call_breathe(x);
 }
 
-static void reply_val(const struct hash_item *item, void *reply) {
-    reply_value(reply, item->value);
+static void reply_val(const struct hash_item *item, void *call) {
+    struct call *x = call;
+
+    reply_value(&x->r, item->value);
+    call_breathe(x);
 }
 
 static int reply_all(struct call *x, void (*head)(struct reply *r, size_t n), hash_visit_fn each) {
@@ -259,7 +269,7 @@ static int reply_all(struct call *x, void (*head)(struct reply *r, size_t n), ha
 
     if (!hash_for_reading(x, &r)) return -1;
     head(&x->r, r.e ? hash_len_at(r.e, hash_now(x)) : 0);
-    if (r.e) hash_each(r.e, hash_now(x), each, &x->r);
+    if (r.e) hash_each(r.e, hash_now(x), each, x);
     return 0;
 }
 

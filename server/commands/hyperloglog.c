@@ -8,6 +8,7 @@
 #include "server/commands/commands.h"
 #include "server/commands/repeats.h"
 #include "server/commands/support.h"
+#include "server/exec/breathe.h"
 #include "storage/base/num.h"
 #include "storage/base/rng.h"
 
@@ -23,6 +24,8 @@ static bool check_hll(struct call *x, const struct ref *r) {
     reply_err(x, ERR_NOT_HLL);
     return false;
 }
+
+enum { MERGE_STEPS = 64 }; /* of call_breathe(), for one merge */
 
 /* ---------------------------------------------------------------- writing */
 
@@ -135,6 +138,7 @@ static bool merge_args(struct call *x, int from, uint8_t max[HLL_REGISTERS], boo
         ok = check_hll(x, &r);
         if (!ok || !r.e || repeats_has(&repeats, r.e)) continue;
         if (hll_is_dense(entry_string(r.e))) *any_dense = true;
+        call_breathe_by(x, MERGE_STEPS);
         ok = hll_merge(max, entry_string(r.e));
         if (!ok) reply_err(x, ERR_CORRUPT);
     }

@@ -9,7 +9,10 @@
 #include "conf/conf.h"
 #include "server/commands/commands.h"
 #include "server/commands/support.h"
+#include "server/exec/breathe.h"
 #include "storage/base/mem.h"
+
+enum { CELLS_A_STEP = 32 };
 
 struct lcs_options {
     bool len, idx, with_len;
@@ -33,7 +36,7 @@ static size_t bits_bytes(const struct lcs *l) {
 }
 
 /* Fills in l->n, and l->up if it is there. */
-static void measure(struct lcs *l) {
+static void measure(struct call *x, struct lcs *l) {
     uint32_t *row = mem_calloc((l->b.n + 1) * sizeof *row);
     size_t bit = 0;
 
@@ -52,6 +55,7 @@ static void measure(struct lcs *l) {
             }
             diagonal = above;
         }
+        call_breathe_by(x, l->b.n / CELLS_A_STEP + 1);
     }
     l->n = row[l->b.n];
     mem_free(row);
@@ -172,7 +176,7 @@ static int cmd_lcs(struct call *x) {
     if (b.e) l.b = entry_string(b.e);
     if (!check_sizes(x, &l)) return -1;
     if (!o.len) l.up = mem_calloc(bits_bytes(&l));
-    measure(&l);
+    measure(x, &l);
     if (o.len)
         reply_int(&x->r, (int64_t)l.n);
     else if (o.idx)

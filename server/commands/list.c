@@ -6,6 +6,7 @@
 
 #include "conf/conf.h"
 #include "server/commands/commands.h"
+#include "server/exec/breathe.h"
 
 /* ---------------------------------------------------------------- shared */
 
@@ -163,7 +164,10 @@ static int cmd_lrange(struct call *x) {
     reply_array(&x->r, range.n);
     if (range.n == 0) return 0;
     listval_begin(&it, r.e, range.from, false);
-    for (size_t i = 0; i < range.n; i++, listval_next(&it)) reply_value(&x->r, listval_value(&it));
+    for (size_t i = 0; i < range.n; i++, listval_next(&it)) {
+        reply_value(&x->r, listval_value(&it));
+        call_breathe(x);
+    }
     listval_end(&it);
     return 0;
 }
@@ -313,8 +317,8 @@ static bool parse_lpos(struct call *x, struct lpos *o) {
 }
 
 /* The indexes of what matches, appended to `found` as they are. */
-static size_t find_matches(const struct entry *e, const struct lpos *o, struct slice s,
-                           struct bytes *found) {
+static size_t find_matches(struct call *x, const struct entry *e, const struct lpos *o,
+                           struct slice s, struct bytes *found) {
     struct lp_key key = lp_key_of(s);
     int64_t len = (int64_t)listval_len(e), skip = (o->rank < 0 ? -o->rank : o->rank) - 1, looked;
     bool back = o->rank < 0;
@@ -326,6 +330,7 @@ static size_t find_matches(const struct entry *e, const struct lpos *o, struct s
          looked++, listval_next(&it)) {
         int64_t index = back ? len - 1 - looked : looked;
 
+        call_breathe(x);
         if (!listval_equal(&it, &key) || skip-- > 0) continue;
         bytes_append(found, &index, sizeof index);
         n++;
@@ -345,7 +350,7 @@ static int cmd_lpos(struct call *x) {
     if (!parse_lpos(x, &o)) return -1;
     r = lookup_read(x, 1);
     if (!check_type(x, &r, TYPE_LIST)) return -1;
-    if (r.e) n = find_matches(r.e, &o, x->argv[2], &found);
+    if (r.e) n = find_matches(x, r.e, &o, x->argv[2], &found);
     index = (const int64_t *)found.p;
     if (o.count >= 0) {
         reply_array(&x->r, n);

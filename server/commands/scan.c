@@ -8,6 +8,7 @@
 #include "server/commands/commands.h"
 #include "server/commands/scan_options.h"
 #include "server/commands/support.h"
+#include "server/exec/breathe.h"
 #include "server/exec/expire.h"
 #include "storage/base/mem.h"
 
@@ -29,6 +30,7 @@ static void reply_keys(struct call *x, const struct found *f) {
         struct slice key = entry_key(f->v[i]);
 
         reply_bulk(&x->r, key.p, key.n);
+        call_breathe(x);
     }
 }
 
@@ -48,6 +50,7 @@ struct keys_walk {
 static void keys_visit(void *entry, void *arg) {
     struct keys_walk *w = arg;
 
+    call_breathe(w->x);
     if ((w->all || glob_match(w->pattern, entry_key(entry), false)) && !is_overdue(w->x, entry))
         found_add(&w->found, entry);
 }

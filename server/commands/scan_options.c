@@ -2,6 +2,7 @@
 #include "server/commands/scan_options.h"
 
 #include "protocol/encode.h"
+#include "server/exec/breathe.h"
 #include "server/exec/keys.h"
 
 static bool bad_cursor(struct call *x) {
@@ -67,6 +68,7 @@ void scan_reply(struct call *x, uint64_t cursor, size_t n) {
 
 bool scan_item(struct scan_walk *w, struct slice name) {
     w->seen++;
+    call_breathe(w->x);
     return scan_matches(&w->o, name);
 }
 

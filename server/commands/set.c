@@ -6,6 +6,7 @@
 
 #include "server/commands/commands.h"
 #include "server/commands/scan_options.h"
+#include "server/exec/breathe.h"
 #include "storage/base/mem.h"
 
 void set_close(struct call *x, struct ref *r, uint64_t n, const char *event) {
@@ -108,8 +109,11 @@ static int cmd_scard(struct call *x) {
     return 0;
 }
 
-static void reply_visited(struct lp_value member, void *reply) {
-    reply_value(reply, member);
+static void reply_visited(struct lp_value member, void *call) {
+    struct call *x = call;
+
+    reply_value(&x->r, member);
+    call_breathe(x);
 }
 
 static int cmd_smembers(struct call *x) {
@@ -117,7 +121,7 @@ static int cmd_smembers(struct call *x) {
 
     if (!set_for_reading(x, 1, &r)) return -1;
     reply_set(&x->r, r.e ? set_len(r.e) : 0);
-    if (r.e) set_each(r.e, reply_visited, &x->r);
+    if (r.e) set_each(r.e, reply_visited, x);
     return 0;
 }
 

@@ -10,6 +10,7 @@
 #include "server/commands/commands.h"
 #include "server/commands/repeats.h"
 #include "server/commands/set.h"
+#include "server/exec/breathe.h"
 #include "storage/base/mem.h"
 
 #include <stdlib.h>
@@ -17,18 +18,20 @@
 enum { LOOK_SETS = 4 }; /* up to so many, looking into all others is cheaper than making a set */
 
 struct sources {
+    struct call *x;
     struct entry **v; /* NULL: no such key */
     size_t n, missing;
 };
 
 struct members {
+    struct call *x;
     struct lp_value *v;
     size_t n, cap;
 };
 
 /* The sets at arguments [first, first + n). False: one is of another type, answered. */
 static bool open_sources(struct call *x, int first, size_t n, struct sources *s) {
-    *s = (struct sources){mem_alloc(n * sizeof *s->v), n, 0};
+    *s = (struct sources){x, mem_alloc(n * sizeof *s->v), n, 0};
     for (size_t i = 0; i < n; i++) {
         struct ref r;
 
@@ -63,12 +66,18 @@ static void add_member(struct members *m, struct lp_value v) {
 }
 
 static void gather_visit(struct lp_value member, void *arg) {
-    add_member(arg, member);
+    struct members *m = arg;
+
+    add_member(m, member);
+    call_breathe(m->x);
 }
 
 static int reply_members(struct call *x, struct members *m) {
     reply_set(&x->r, m->n);
-    for (size_t i = 0; i < m->n; i++) reply_value(&x->r, m->v[i]);
+    for (size_t i = 0; i < m->n; i++) {
+        reply_value(&x->r, m->v[i]);
+        call_breathe(x);
+    }
     mem_free(m->v);
     return 0;
 }
@@ -169,13 +178,14 @@ static size_t intersect(struct sources *s, size_t limit, struct members *out) {
             n++;
             if (out) add_member(out, batch.v[i]);
         }
+        call_breathe_by(s->x, batch.n * s->n);
     }
     free_finders(&f);
     return limit && n > limit ? limit : n;
 }
 
 static int cmd_sinter(struct call *x) {
-    struct members m = {0};
+    struct members m = {.x = x};
     struct sources s;
 
     if (!open_sources(x, 1, (size_t)x->argc - 1, &s)) return -1;
@@ -186,12 +196,13 @@ static int cmd_sinter(struct call *x) {
 
 static int cmd_sinterstore(struct call *x) {
     struct set_rules rules = set_rules(x);
+    struct pace pace = call_pace(x);
     struct entry *result = NULL;
-    struct members m = {0};
+    struct members m = {.x = x};
     struct sources s;
 
     if (!open_sources(x, 2, (size_t)x->argc - 2, &s)) return -1;
-    if (intersect(&s, 0, &m)) result = set_build(x->argv[1], m.v, m.n, &rules);
+    if (intersect(&s, 0, &m)) result = set_build(x->argv[1], m.v, m.n, &rules, &pace);
     mem_free(s.v);
     mem_free(m.v);
     return store_result(x, result, "sinterstore");
@@ -221,6 +232,7 @@ static int cmd_sintercard(struct call *x) {
 /* ---------------------------------------------------------------- unions and differences */
 
 struct addition {
+    struct call *x;
     struct entry *to;
     struct set_rules rules;
     bool remove;
@@ -230,6 +242,7 @@ static void add_visit(struct lp_value member, void *arg) {
     struct addition *a = arg;
     char text[NUM_I64_MAX];
 
+    call_breathe(a->x);
     if (a->remove)
         set_remove(a->to, lp_value_text(member, text));
     else
@@ -249,13 +262,15 @@ static void gather_rest(const struct entry *e, struct entry *const *sets, size_t
             set_probe_next(&probe, &batch, i);
             if (!found_in(&f, &probe, false)) add_member(out, batch.v[i]);
         }
+        call_breathe_by(out->x, batch.n * (n + 1));
     }
     free_finders(&f);
 }
 
-static int by_number(const void *a, const void *b) {
+static int by_number(const void *a, const void *b, void *call) {
     const struct lp_value *x = a, *y = b;
 
+    call_breathe(call);
     return x->v < y->v ? -1 : x->v > y->v;
 }
 
@@ -271,16 +286,17 @@ static void gather_union(const struct sources *s, struct members *out) {
         all_ints = all_ints && set_all_ints(s->v[i]);
         gather_rest(s->v[i], s->v, i, out);
     }
-    if (all_ints && out->n) qsort(out->v, out->n, sizeof *out->v, by_number);
+    if (all_ints && out->n) qsort_r(out->v, out->n, sizeof *out->v, by_number, s->x);
 }
 
 /* A set of these members for the destination: in the form, and the order if it is small, that it
  * gets by adding one after the other. */
 static struct entry *make_from(struct call *x, struct members *m) {
-    struct addition a = {NULL, set_rules(x), false};
+    struct pace pace = call_pace(x);
+    struct addition a = {x, NULL, set_rules(x), false};
 
     if (m->n > a.rules.max_intset && m->n > a.rules.max_listpack) {
-        a.to = set_build(x->argv[1], m->v, m->n, &a.rules);
+        a.to = set_build(x->argv[1], m->v, m->n, &a.rules, &pace);
     } else {
         a.to = set_new_empty(x->argv[1]);
         for (size_t i = 0; i < m->n; i++) add_visit(m->v[i], &a);
@@ -291,7 +307,7 @@ static struct entry *make_from(struct call *x, struct members *m) {
 
 /* Of many sets: by adding all of them. */
 static struct entry *make_union(struct call *x, struct sources *s) {
-    struct addition a = {set_new_empty(x->argv[1]), set_rules(x), false};
+    struct addition a = {x, set_new_empty(x->argv[1]), set_rules(x), false};
     size_t largest = 0;
 
     drop_repeats(s, 0);
@@ -305,7 +321,7 @@ static struct entry *make_union(struct call *x, struct sources *s) {
 
 /* Replies with the members of a set that was made on the way. */
 static int reply_made(struct call *x, struct entry *made) {
-    struct members m = {0};
+    struct members m = {.x = x};
 
     set_each(made, gather_visit, &m);
     reply_members(x, &m);
@@ -314,7 +330,7 @@ static int reply_made(struct call *x, struct entry *made) {
 }
 
 static int cmd_sunion(struct call *x) {
-    struct members m = {0};
+    struct members m = {.x = x};
     struct entry *made;
     struct sources s;
 
@@ -330,7 +346,7 @@ static int cmd_sunion(struct call *x) {
 }
 
 static int cmd_sunionstore(struct call *x) {
-    struct members m = {0};
+    struct members m = {.x = x};
     struct entry *made;
     struct sources s;
 
@@ -369,8 +385,8 @@ static void look_for_difference(struct sources *s, struct members *out) {
 }
 
 static struct entry *make_difference(struct call *x, struct sources *s) {
-    struct addition a = {NULL, set_rules(x), false};
-    struct members m = {0};
+    struct addition a = {x, NULL, set_rules(x), false};
+    struct members m = {.x = x};
 
     if (!s->v[0] || better_look(s)) {
         look_for_difference(s, &m);
@@ -386,7 +402,7 @@ static struct entry *make_difference(struct call *x, struct sources *s) {
 }
 
 static int cmd_sdiff(struct call *x) {
-    struct members m = {0};
+    struct members m = {.x = x};
     struct entry *made;
     struct sources s;
 

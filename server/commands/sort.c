@@ -12,6 +12,7 @@
 #include "server/commands/hash.h"
 #include "server/commands/support.h"
 #include "server/exec/acl_check.h"
+#include "server/exec/breathe.h"
 #include "storage/base/mem.h"
 #include "storage/listval.h"
 #include "storage/set.h"
@@ -105,6 +106,7 @@ static void add_item(struct sort *s, struct slice element) {
     s->order[s->n] = &s->items[s->n];
     s->n++;
     keep_text(s, element);
+    call_breathe(s->x);
 }
 
 static void add_value(struct lp_value v, void *arg) {
@@ -244,6 +246,7 @@ static bool weigh(struct sort *s, struct item *it) {
 
 static bool weigh_all(struct sort *s) {
     for (size_t i = 0; i < s->n; i++) {
+        call_breathe(s->x);
         if (weigh(s, &s->items[i])) continue;
         reply_err(s->x, "ERR One or more scores can't be converted into double");
         return false;
@@ -285,7 +288,10 @@ static void merge_sort(struct sort *s, struct item **v, size_t n, struct item **
     if (n < 2) return;
     merge_sort(s, v, half, spare);
     merge_sort(s, v + half, n - half, spare);
-    while (i < half && k < n) spare[out++] = compare_items(&v[k], &v[i], s) < 0 ? v[k++] : v[i++];
+    while (i < half && k < n) {
+        spare[out++] = compare_items(&v[k], &v[i], s) < 0 ? v[k++] : v[i++];
+        call_breathe(s->x);
+    }
     while (i < half) spare[out++] = v[i++];
     memcpy(v, spare, out * sizeof *v);
 }
@@ -330,7 +336,9 @@ static void show(struct sort *s, struct part p) {
                 reply_string(x, f.string);
             else
                 reply_value(&x->r, f.value);
+            call_breathe(x);
         }
+        call_breathe(x);
     }
 }
 
@@ -348,7 +356,9 @@ static void fill_list(struct sort *s, struct part p, struct entry *to) {
             struct slice text = f.is ? found_text(&f, buf) : SLICE("");
 
             listval_push(to, &lim, &text, 1, false);
+            call_breathe(s->x);
         }
+        call_breathe(s->x);
     }
 }
 

@@ -384,7 +384,7 @@ static int range(struct call *x, bool backward) {
         reply_null_array(&x->r);
     } else {
         stream_iter_init(&it, s, min, max, backward);
-        reply_entries(&x->r, &it, count < 0 ? UINT64_MAX : (uint64_t)count);
+        reply_entries(x, &it, count < 0 ? UINT64_MAX : (uint64_t)count);
     }
     return 0;
 }

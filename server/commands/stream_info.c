@@ -109,15 +109,16 @@ static void reply_full_group(struct reply *r, const struct stream *s, const stru
     mem_free(v);
 }
 
-static void reply_full(struct reply *r, const struct stream *s, uint64_t most) {
+static void reply_full(struct call *x, const struct stream *s, uint64_t most) {
     struct stream_group **v = stream_groups_by_name(s);
+    struct reply *r = &x->r;
     struct stream_iter it;
 
     reply_map(r, 9);
     reply_stream_head(r, s);
     reply_field(r, "entries");
     stream_iter_init(&it, s, STREAM_ID_MIN, STREAM_ID_MAX, false);
-    reply_entries(r, &it, most);
+    reply_entries(x, &it, most);
     reply_field(r, "groups");
     reply_array(r, s->groups.count);
     for (size_t i = 0; i < s->groups.count; i++) reply_full_group(r, s, v[i], most);
@@ -154,7 +155,7 @@ static int cmd_stream(struct call *x) {
         if (!arg_int(x, 5, &count)) return -1;
         if (count < 0) count = FULL_COUNT;
     }
-    reply_full(&x->r, s, count ? (uint64_t)count : UINT64_MAX);
+    reply_full(x, s, count ? (uint64_t)count : UINT64_MAX);
     return 0;
 }
 

@@ -2,6 +2,7 @@
 #include "server/commands/streams.h"
 
 #include "persistence/aof.h"
+#include "server/exec/breathe.h"
 #include "storage/base/mem.h"
 
 /* ---------------------------------------------------------------- arguments */
@@ -141,13 +142,14 @@ void reply_entry(struct reply *r, struct stream_iter *it) {
     }
 }
 
-void reply_entries(struct reply *r, struct stream_iter *it, uint64_t most) {
+void reply_entries(struct call *x, struct stream_iter *it, uint64_t most) {
     uint64_t n = 0;
 
     if (most && stream_iter_next(it)) n = 1 + stream_iter_left(*it, most - 1);
-    reply_array(r, n);
+    reply_array(&x->r, n);
     for (; n > 0; n--) {
-        reply_entry(r, it);
+        reply_entry(&x->r, it);
+        call_breathe(x);
         if (n > 1) stream_iter_next(it);
     }
 }

@@ -53,7 +53,7 @@ void reply_stream_id(struct reply *r, struct stream_id id);
 void reply_entry(struct reply *r, struct stream_iter *it);
 
 /* The entries from what the iterator was made for; all, or `most` of them. */
-void reply_entries(struct reply *r, struct stream_iter *it, uint64_t most);
+void reply_entries(struct call *x, struct stream_iter *it, uint64_t most);
 
 /* ---------------------------------------------------------------- the AOF */
 

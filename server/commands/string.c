@@ -8,6 +8,7 @@
 #include "conf/conf.h"
 #include "server/commands/commands.h"
 #include "server/commands/support.h"
+#include "server/exec/breathe.h"
 #include "storage/base/mem.h"
 #include "storage/base/num.h"
 
@@ -279,6 +280,7 @@ static int cmd_mget(struct call *x) {
     for (int i = 1; i < x->argc; i++) {
         struct ref r;
 
+        call_breathe(x);
         fetch_ahead(x, i, 1);
         r = lookup_read(x, i);
         if (r.e && r.e->type == TYPE_STRING)

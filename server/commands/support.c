@@ -2,6 +2,7 @@
 #include "server/commands/support.h"
 
 #include "conf/conf.h"
+#include "server/exec/breathe.h"
 #include "storage/base/num.h"
 
 #include <limits.h>
@@ -94,6 +95,7 @@ int reply_picks(struct call *x, uint64_t from, size_t n, void (*pick)(size_t n, 
 
         if (part > n) part = n;
         pick(part, arg);
+        call_breathe_by(x, part);
         n -= part;
         fits = x->r.out->end - from <= max;
         if (x->r.out->end - at > PART_BYTES)
@@ -183,4 +185,27 @@ bool overwrites_lazily(const struct call *x) {
 void set_aside(struct call *x, struct ref *r, int64_t *expire_ms) {
     if (*expire_ms == DB_KEEP_EXPIRE) *expire_ms = entry_expire(r->e);
     key_delete(x, r, true);
+}
+
+void store_blob(struct call *x, struct ref *r, struct blob *value, int64_t expire_ms,
+                unsigned flags) {
+    bool is_new = !r->e, aside = r->e && !(r->e->flags & ENTRY_EMBEDDED) && overwrites_lazily(x);
+    struct entry was;
+
+    if (aside) {
+        was = *r->e;
+        set_aside(x, r, &expire_ms);
+    }
+    r->e = db_set_blob(r->db, r->key, r->hash, aside ? NULL : r->e, value, expire_ms, flags);
+    if (is_new) key_added(x, r);
+    if (aside) entry_take_access(r->e, &was);
+}
+
+bool take_string(struct call *x, struct ref *r, struct slice value, int64_t expire_ms,
+                 unsigned flags) {
+    struct blob *b = x->from == FROM_CLIENT ? session_take(x->s, value) : NULL;
+
+    if (!b) return false;
+    store_blob(x, r, b, expire_ms, flags);
+    return true;
 }

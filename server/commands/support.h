@@ -92,10 +92,21 @@ bool overwrites_lazily(const struct call *x);
 /* Takes out what is going to be overwritten, for the lazy-free thread to free. */
 void set_aside(struct call *x, struct ref *r, int64_t *expire_ms);
 
+/* Stores a blob, which it takes over, as store_string does. */
+void store_blob(struct call *x, struct ref *r, struct blob *value, int64_t expire_ms,
+                unsigned flags);
+
+/* The same if the argument's bytes need not be copied; false if they do. */
+enum { TAKE_MIN = 128 * 1024 };
+bool take_string(struct call *x, struct ref *r, struct slice value, int64_t expire_ms,
+                 unsigned flags);
+
 /* Stores a string under r's key, whatever stood there. As db_set_string, and tells of a new key;
  * key_changed is still to be called. */
 static inline void store_string(struct call *x, struct ref *r, struct slice value,
                                 int64_t expire_ms, unsigned flags) {
+    if (__builtin_expect(value.n >= TAKE_MIN, 0) && take_string(x, r, value, expire_ms, flags))
+        return;
     if (__builtin_expect(!r->e, 0)) {
         r->e = db_set_string(r->db, r->key, r->hash, NULL, value, expire_ms, flags);
         key_added(x, r);

@@ -8,6 +8,7 @@
  */
 #include "server/commands/commands.h"
 #include "server/commands/zset.h"
+#include "server/exec/breathe.h"
 #include "storage/base/mem.h"
 
 #include <math.h>
@@ -138,6 +139,7 @@ static void reply_span(struct call *x, const struct entry *e, const struct range
     for (iter_span(&it, e, r, span); n > 0; n--) {
         zset_iter_next(&it);
         zset_reply_member(x, it.member, r->with_scores ? zset_iter_score(&it) : 0, r->with_scores);
+        call_breathe(x);
     }
 }
 
@@ -148,10 +150,12 @@ static int store_span(struct call *x, const struct entry *e, const struct range 
     struct zset_iter it;
 
     zset_build_init(&b, n);
+    b.pace = call_pace(x);
     if (n > 0) zset_iter_init(&it, e, span.from, false);
     for (; n > 0; n--) {
         zset_iter_next(&it);
         zset_build_add(&b, it.member, zset_iter_score(&it));
+        call_breathe(x);
     }
     return zset_store_built(x, 1, &b, "zrangestore");
 }

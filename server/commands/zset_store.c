@@ -9,6 +9,7 @@
 #include "server/commands/commands.h"
 #include "server/commands/repeats.h"
 #include "server/commands/zset_source.h"
+#include "server/exec/breathe.h"
 #include "storage/base/mem.h"
 
 #include <math.h>
@@ -22,6 +23,7 @@ enum aggregate { SUM, MIN, MAX };
 enum { STORING = 1 << 0, COUNTING = 1 << 1 };
 
 struct combination {
+    struct call *x;
     enum operation op;
     unsigned how;
     enum aggregate aggregate;
@@ -139,6 +141,7 @@ static void unite(struct slice member, double score, void *arg) {
     struct combination *c = w->c;
     double *sum;
 
+    call_breathe(c->x);
     score = weigh(&c->v[w->at], score);
     sum = zset_build_slot(&c->result, member, score);
     if (sum) *sum = join(c->aggregate, *sum, score);
@@ -147,6 +150,7 @@ static void unite(struct slice member, double score, void *arg) {
 static void copy_weighed(struct slice member, double score, void *arg) {
     struct walk *w = arg;
 
+    call_breathe(w->c->x);
     zset_build_add(&w->c->result, member, weigh(&w->c->v[w->at], score));
 }
 
@@ -166,6 +170,7 @@ static void intersect(struct slice member, double score, void *arg) {
     struct combination *c = arg;
 
     if (c->limit && c->counted >= (uint64_t)c->limit) return;
+    call_breathe_by(c->x, (size_t)c->n);
     score = weigh(&c->v[0], score);
     for (int i = 1; i < c->n; i++) {
         double other;
@@ -183,6 +188,7 @@ static void intersect(struct slice member, double score, void *arg) {
 static void subtract(struct slice member, double score, void *arg) {
     struct combination *c = arg;
 
+    call_breathe_by(c->x, (size_t)c->n);
     for (int i = 1; i < c->n; i++)
         if (zset_source_find(&c->v[i], member, &(double){0})) return;
     zset_build_add(&c->result, member, score);
@@ -242,15 +248,17 @@ static void reply_result(struct call *x, struct combination *c) {
         const struct scored *item = c->result.v[i].item;
 
         zset_reply_member(x, scored_member(item), item->score, c->with_scores);
+        call_breathe(x);
     }
 }
 
 static int combine(struct call *x, enum operation op, unsigned how, const char *event) {
-    struct combination c = {.op = op, .how = how};
+    struct combination c = {.x = x, .op = op, .how = how};
     int rc = -1;
 
     if (!parse(x, how & STORING ? 2 : 1, &c)) goto out;
     zset_build_init(&c.result, how & COUNTING ? 0 : expected(&c));
+    c.result.pace = call_pace(x);
     compute(&c);
     if (how & STORING)
         zset_store_built(x, 1, &c.result, event);

@@ -132,6 +132,18 @@ static bool may_run_on_replica(const struct engine *e, uint32_t flags, char why[
     return false;
 }
 
+/* While a long command breathes, what is only queued goes on, and no transaction is executed. */
+bool admit_pause_holds(const struct session *s, const struct command_slot *cmd, int argc,
+                       uint32_t flags) {
+    const struct pause *p = &s->e->pause;
+    bool holds = pause_holds(p, flags);
+
+    if (!cmd || !command_arity_ok(cmd->row, argc)) return false;
+    if (p->mode != PAUSE_BREATH) return holds;
+    if (multi_is_exec(cmd)) return true;
+    return holds && !(multi_is_open(s) && !(cmd->row->flags & CMD_NO_MULTI));
+}
+
 int admit(struct call *x, bool unknown_sub) {
     char why[CALL_REFUSAL_MAX];
     uint32_t flags;

@@ -16,15 +16,20 @@
  * subcommand is not. */
 int admit(struct call *x, bool unknown_sub);
 
-/* The command cannot be admitted now, but soon: CLIENT PAUSE holds it, or the AOF's backlog is at
- * aof-buffer-limit. It is not executed, and tried again when that has changed. */
+/* Whether the pause holds this command of the session. */
+bool admit_pause_holds(const struct session *s, const struct command_slot *cmd, int argc,
+                       uint32_t flags);
+
+/* The command cannot be admitted now, but soon: CLIENT PAUSE holds it, or a command that takes long
+ * does (breathe.h), or the AOF's backlog is at aof-buffer-limit. It is not executed, and tried
+ * again when that has changed. */
 static inline bool admit_must_park(const struct engine *e, const struct session *s,
                                    const struct command_slot *cmd, int argc) {
     uint32_t flags = cmd ? cmd->row->flags : 0;
 
     if (flags & CMD_IN_MULTI) flags |= multi_flags(s);
-    if (__builtin_expect(pause_holds(&e->pause, flags), 0))
-        return cmd && command_arity_ok(cmd->row, argc);
+    if (__builtin_expect(e->pause.mode != PAUSE_NONE, 0) && admit_pause_holds(s, cmd, argc, flags))
+        return true;
     return flags & (CMD_WRITE | CMD_RUNS_SCRIPT) &&
            __builtin_expect(aof_backlog(e->aof) > e->v->aof_buffer_limit, 0);
 }

@@ -234,6 +234,7 @@ static void serve_key(struct engine *e, struct interest *k) {
 
 void blocking_serve(struct engine *e) {
     if (__builtin_expect(list_empty(&e->interests.ready), 1) || e->serving) return;
+    if (e->pause.mode == PAUSE_BREATH) return; /* once the long command is over */
     while (!list_empty(&e->interests.ready)) {
         struct interest *k = list_entry(e->interests.ready.next, struct interest, ready);
 

@@ -46,6 +46,8 @@ struct call {
     uint64_t dirty_before;
     uint64_t need;    /* position that the reply waits for */
     uint64_t secrets; /* bit i: argument i is not shown; bit 63: nor any from 63 on */
+    uint32_t steps;   /* see breathe.h */
+    uint64_t breathe_at_ns, away_ns; /* when others are served next; for how long they were */
     int64_t now_ms;
 };
 

@@ -4,6 +4,7 @@
 #include "conf/conf.h"
 #include "server/exec/acl.h"
 #include "server/exec/admit.h"
+#include "server/exec/breathe.h"
 #include "server/exec/multi.h"
 #include "server/exec/push.h"
 #include "server/exec/run.h"
@@ -162,6 +163,7 @@ static void run(struct call *x, bool unknown_sub, uint64_t *clock_ns) {
     if (x->from != FROM_RETRY) count_run(x);
     apply_reply_mode(x, from);
     session_hold(x->s, from, x->need);
+    if (__builtin_expect(x->away_ns != 0, 0)) breathe_end(x);
     push_ran(e, e->pushes, x->need);
     if (x->s->tracker && !multi_is_open(x->s)) tracking_after(x);
 }

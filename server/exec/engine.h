@@ -148,6 +148,7 @@ struct engine {
     bool batch_open; /* of the AOF: more clients may join it before it is handed over */
     enum engine_busy busy;
     uint64_t slice_ns; /* how long one client may hold the loop while others wait; 0: no limit */
+    uint32_t breathe_steps; /* see breathe.h */
     uint64_t turn_began_ns; /* real time: when the first client was fed; 0: none was yet */
     struct engine_stats stats;
     struct aof_histogram gate_wait; /* how long replies waited for the AOF */

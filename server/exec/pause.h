@@ -3,13 +3,16 @@
  * pause - for a while no client is served, or none that writes. Their commands are not executed;
  * they go on when the time is over. Nothing expires by itself meanwhile. Each reason has a pause of
  * its own; the strictest one counts.
+ *
+ * PAUSE_BREATH has no reason among these: it holds while a command that takes long has other
+ * clients served from within (breathe.h), and stands in place of what `mode` was before.
  */
 #ifndef STET_EXEC_PAUSE_H
 #define STET_EXEC_PAUSE_H
 
 #include "server/exec/command.h"
 
-enum pause_mode { PAUSE_NONE, PAUSE_WRITES, PAUSE_ALL };
+enum pause_mode { PAUSE_NONE, PAUSE_WRITES, PAUSE_ALL, PAUSE_BREATH };
 
 enum pause_reason {
     PAUSE_BY_CLIENT, /* CLIENT PAUSE */
@@ -41,6 +44,9 @@ bool pause_check_time(struct pause *p, uint64_t now_us);
 /* Whether a command with these flags has to wait. */
 static inline bool pause_holds(const struct pause *p, uint32_t flags) {
     if (__builtin_expect(p->mode == PAUSE_NONE, 1)) return false;
+    if (p->mode == PAUSE_BREATH)
+        return flags & (CMD_WRITE | CMD_MAY_REPLICATE | CMD_RUNS_SCRIPT | CMD_BLOCKING | CMD_ADMIN |
+                        CMD_PUBSUB);
     return p->mode == PAUSE_ALL || flags & (CMD_WRITE | CMD_MAY_REPLICATE | CMD_RUNS_SCRIPT);
 }
 

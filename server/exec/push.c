@@ -8,11 +8,13 @@ void push_init(struct engine *e) {
     list_init(&e->pushes->told);
     out_init(&e->pushes->own, &e->out_pool);
     out_init(&e->pushes->nowhere, &e->out_pool);
+    out_init(&e->pushes->held, &e->out_pool);
 }
 
 void push_release(struct engine *e) {
     out_release(&e->pushes->own);
     out_release(&e->pushes->nowhere);
+    out_release(&e->pushes->held);
 }
 
 struct reply push_begin(struct engine *e, struct session *s) {
@@ -25,7 +27,11 @@ struct reply push_begin(struct engine *e, struct session *s) {
         list_append(&e->pushes->told, &s->told);
         s->told_from = s->out.end;
     }
-    return (struct reply){&s->out, s->resp};
+    return (struct reply){s == e->pushes->held_for ? &e->pushes->held : &s->out, s->resp};
+}
+
+static void need_held(struct pushes *p, uint64_t need) {
+    if (need > p->held_need) p->held_need = need;
 }
 
 static void tell(struct session *s, uint64_t from, uint64_t need) {
@@ -33,15 +39,20 @@ static void tell(struct session *s, uint64_t from, uint64_t need) {
     s->ops->wake(s);
 }
 
-/* Appends the pushes to the running session after its reply. */
-static void append_own(struct engine *e, struct session *s, uint64_t need) {
-    uint64_t from = s->out.end;
+static void move(struct out *to, struct out *from, bool keep) {
     struct iovec iov;
 
-    while (out_peek(&e->pushes->own, &iov, 1, SIZE_MAX) > 0) {
-        if (s->state != SESSION_CLOSING) out_append(&s->out, iov.iov_base, iov.iov_len);
-        out_consume(&e->pushes->own, iov.iov_len);
+    while (out_peek(from, &iov, 1, SIZE_MAX) > 0) {
+        if (keep) out_append(to, iov.iov_base, iov.iov_len);
+        out_consume(from, iov.iov_len);
     }
+}
+
+/* Appends pushes to a session after the reply to its command. */
+static void append_to(struct session *s, struct out *pushed, uint64_t need) {
+    uint64_t from = s->out.end;
+
+    move(&s->out, pushed, s->state != SESSION_CLOSING);
     tell(s, from, need);
 }
 
@@ -50,19 +61,44 @@ void push_settle(struct engine *e, uint64_t need) {
     struct session *running = p->running;
 
     p->running = NULL;
-    if (out_pending(&p->own) > 0) append_own(e, running, need);
+    if (out_pending(&p->own) > 0) append_to(running, &p->own, need);
     while (!list_empty(&p->told)) {
         struct session *s = list_entry(p->told.next, struct session, told);
 
         list_remove(&s->told);
-        tell(s, s->told_from, need);
+        if (s == p->held_for)
+            need_held(p, need);
+        else
+            tell(s, s->told_from, need);
     }
+}
+
+void push_hold(struct engine *e, struct session *s, uint64_t need) {
+    struct pushes *p = e->pushes;
+
+    p->held_for = s;
+    if (out_pending(&p->own) > 0) need_held(p, need);
+    move(&p->held, &p->own, true);
+    push_settle(e, need);
+}
+
+void push_release_held(struct engine *e, struct session *s) {
+    struct pushes *p = e->pushes;
+    uint64_t need = p->held_need;
+
+    p->held_for = NULL;
+    p->held_need = 0;
+    if (out_pending(&p->held) > 0) append_to(s, &p->held, need);
 }
 
 void push_forget(struct session *s) {
     struct engine *e = s->e;
 
     list_remove(&s->told);
+    if (e->pushes->held_for == s) {
+        out_release(&e->pushes->held);
+        e->pushes->held_for = NULL;
+    }
     if (e->pushes->running == s) {
         out_release(&e->pushes->own);
         e->pushes->running = NULL;

@@ -12,7 +12,8 @@
  *   push_begin(e, to) ... reply_*() ...   any number of times, for any session
  *   push_ran(e, p, need)                  it is over
  *
- * A push that a client's own command causes to that client follows the command's reply.
+ * A push that a client's own command causes to that client follows the command's reply. If other
+ * clients are served while the command is under way (breathe.h), what they cause is held too.
  */
 #ifndef STET_EXEC_PUSH_H
 #define STET_EXEC_PUSH_H
@@ -24,10 +25,13 @@ struct engine;
 struct session;
 
 struct pushes {
-    struct list told;        /* sessions, by `told` */
-    struct session *running; /* whose command is under way; NULL: none */
-    struct out own;          /* what follows its reply */
-    struct out nowhere;      /* what sessions that are CLOSING would be told */
+    struct list told;         /* sessions, by `told` */
+    struct session *running;  /* whose command is under way; NULL: none */
+    struct out own;           /* what follows its reply */
+    struct session *held_for; /* whose command has others served from within; NULL: none */
+    struct out held;          /* what follows the reply of that */
+    uint64_t held_need;       /* the position that `held` waits for */
+    struct out nowhere;       /* what sessions that are CLOSING would be told */
 };
 
 void push_init(struct engine *e);
@@ -50,6 +54,13 @@ static inline void push_ran(struct engine *e, struct pushes *p, uint64_t need) {
         push_settle(e, need);
     p->running = NULL;
 }
+
+/* The command of session `s` is about to have others served: settles what it pushed so far, and
+ * holds what it and the others push to `s` from now on. */
+void push_hold(struct engine *e, struct session *s, uint64_t need);
+
+/* Its command is over, and its reply is written. */
+void push_release_held(struct engine *e, struct session *s);
 
 /* The session goes away. */
 void push_forget(struct session *s);

@@ -27,7 +27,7 @@ int run_call(struct call *x, uint64_t *clock_ns) {
     }
     if (x->all_changed && e->dirty != x->dirty_before) report_all_changed(e);
     if (x->all_changed) tracking_all_changed(e);
-    observe(x, now - *clock_ns, x->r.out->end - from, rc);
+    observe(x, now - *clock_ns - x->away_ns, x->r.out->end - from, rc);
     *clock_ns = now;
     if (x->cmd->row->flags & CMD_WHOLE_KEYSPACE && gate_is_on(&e->gate))
         x->need = gate_end(&e->gate);

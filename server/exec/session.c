@@ -5,6 +5,7 @@
 #include "storage/base/check.h"
 #include "storage/base/clock.h"
 #include "storage/base/mem.h"
+#include "storage/blob.h"
 
 static const unsigned next_states[SESSION_STATES] = {
     [SESSION_ACTIVE] = 1u << SESSION_PARKED | 1u << SESSION_BLOCKED | 1u << SESSION_CLOSING,
@@ -49,6 +50,7 @@ static void reset_parts(struct session *s) {
 /* ---------------------------------------------------------------- beginning and end */
 
 void session_end_closing(struct engine *e) {
+    if (e->pause.mode == PAUSE_BREATH) return;
     while (!list_empty(&e->closing)) {
         struct session *s = list_entry(e->closing.next, struct session, closing);
 
@@ -127,6 +129,18 @@ void session_hold_unsafe(struct session *s, uint64_t from, uint64_t position) {
 
 void session_gates_anew(struct session *s, uint64_t position) {
     for (uint32_t i = 0; i < s->ngates; i++) s->gates[i].position = position;
+}
+
+struct blob *session_take(struct session *s, struct slice value) {
+    struct session_large *l = s->large;
+    struct blob *b;
+
+    if (!l || l->taken || value.p < l->base || value.p >= l->base + l->size) return NULL;
+    if (value.n < l->size - l->size / 4) return NULL;
+    l->taken = true;
+    b = blob_wrap(l->base, (char *)value.p, value.n);
+    blob_ref(b);
+    return b;
 }
 
 size_t session_sendable(struct session *s) {

@@ -93,6 +93,14 @@ struct session_gate {
     enum aof_level level;
 };
 
+/* Input whose carrier keeps it in a buffer of its own, which begins with room for the header of a
+ * blob and that nothing else uses. A command may take the buffer over, once: see session_take. */
+struct session_large {
+    char *base;
+    size_t size;
+    bool taken;
+};
+
 struct session {
     struct list link; /* in the engine's list */
     struct engine *e;
@@ -122,6 +130,7 @@ struct session {
     uint64_t wrote;                      /* offset of the replication stream after its last write */
     const struct session_source *source; /* NULL: input is commands of a client */
     void *source_arg;                    /* the source's own */
+    struct session_large *large;         /* while it is fed from such a buffer; else NULL */
     struct list told;                    /* in pushes.told: see push.h */
     uint64_t told_from;                  /* where what it was told begins in `out` */
     uint64_t commands, bytes_in, bytes_out;
@@ -147,7 +156,7 @@ void session_reset(struct session *s);
 void session_enter(struct session *s, enum session_state to);
 
 /* Between commands: sessions that are CLOSING wait for nothing and are subscribed to nothing from
- * now on. */
+ * now on. Within a command that takes long (PAUSE_BREATH) nothing is done. */
 void session_end_closing(struct engine *e);
 
 /* CLIENT REPLY OFF or SKIP: the reply from stream offset `from` on is not sent. */
@@ -168,6 +177,11 @@ void session_gates_anew(struct session *s, uint64_t position);
 
 /* How many bytes of `out` may be sent now. Forgets gates that are open. */
 size_t session_sendable(struct session *s);
+
+/* The long argument `value` as a blob without copying it: the buffer that it came in, to which the
+ * carrier refers too until its input is used up. NULL: it is to be copied, because it is elsewhere
+ * or would waste much of the buffer. */
+struct blob *session_take(struct session *s, struct slice value);
 
 /* To be called between commands: has the carrier look at output that has become much. */
 enum { SESSION_MUCH_OUTPUT = 1024 * 1024 };

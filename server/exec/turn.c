@@ -6,6 +6,7 @@
 #include "server/exec/audit.h"
 #include "server/exec/auth_delay.h"
 #include "server/exec/blocking.h"
+#include "server/exec/breathe.h"
 #include "server/exec/evict.h"
 #include "server/exec/file_queue.h"
 #include "server/exec/latency.h"
@@ -61,6 +62,7 @@ void engine_init(struct engine *e, struct conf *conf, struct aof *aof) {
     e->v = conf_values(conf);
     e->aof = aof;
     e->active_expire = true;
+    e->breathe_steps = BREATHE_STEPS;
     e->started_ms = clock_wall_ms();
     list_init(&e->sessions);
     list_init(&e->parked);
@@ -114,13 +116,10 @@ void engine_finish_files(struct engine *e, int deadline_ms) {
 
 /* ---------------------------------------------------------------- around the loop */
 
-/* Resumes all sessions that waited for room in the AOF buffer; a session that still finds none
- * parks again. */
-static void resume_parked(struct engine *e) {
+/* Resumes all sessions that are parked now; a session that still has to wait parks again. */
+static void resume_all(struct engine *e) {
     size_t n = e->nparked;
 
-    if (n == 0 || e->pause.mode == PAUSE_ALL) return;
-    if (aof_backlog(e->aof) > e->v->aof_buffer_limit / 2) return;
     while (n-- > 0 && e->nparked > 0) {
         struct session *s = list_entry(e->parked.next, struct session, parked);
 
@@ -129,10 +128,16 @@ static void resume_parked(struct engine *e) {
     }
 }
 
+/* Those that waited for room in the AOF buffer. */
+static void resume_parked(struct engine *e) {
+    if (e->nparked == 0 || e->pause.mode != PAUSE_NONE) return;
+    if (aof_backlog(e->aof) <= e->v->aof_buffer_limit / 2) resume_all(e);
+}
+
 static void end_pause(struct engine *e) {
     if (!pause_check_time(&e->pause, clock_mono_us()) && !e->resume) return;
     e->resume = false;
-    resume_parked(e);
+    if (e->pause.mode != PAUSE_ALL) resume_all(e);
 }
 
 /* Clients that were held back, or have had what they waited for, are told as well: the command that
@@ -167,9 +172,11 @@ static void refresh_gate(struct engine *e) {
 void engine_before_wait(struct engine *e) {
     DCHECK(e->propagation.ncommands == 0 && !e->busy);
     session_end_closing(e);
-    end_pause(e);
-    blocking_serve(e);
-    blocked_resume(e);
+    do { /* one that goes on may take long, and park others while it does */
+        end_pause(e);
+        blocking_serve(e);
+        blocked_resume(e);
+    } while (e->resume);
     tracking_broadcast(e);
     session_end_closing(e);
     if (!e->batch_open) aof_hand_over(e->aof);

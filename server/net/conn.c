@@ -224,6 +224,7 @@ static size_t feed(struct conn *c, char *in, size_t n) {
 }
 
 static void feed_kept(struct conn *c) {
+    struct session_large large = {0};
     size_t used;
 
     if (c->fd < 0 || c->in.n == 0) return;
@@ -231,9 +232,10 @@ static void feed_kept(struct conn *c) {
         after_feed(c);
         return;
     }
+    if (conn_in_lend(c, &large)) c->s.large = &large;
     used = feed(c, c->in.p, c->in.n);
-    bytes_consume(&c->in, used);
-    if (c->in.n == 0) bytes_release(&c->in);
+    c->s.large = NULL;
+    conn_in_used(c, used, &large);
     after_feed(c);
 }
 
@@ -244,8 +246,8 @@ static void feed_fresh(struct conn *c, size_t n) {
     if (used < n && c->fd >= 0) {
         size_t want = c->need > n - used && c->need < READ_LARGE_MAX ? c->need : n - used;
 
-        bytes_room(&c->in, want);
-        bytes_append(&c->in, c->n->rbuf + used, n - used);
+        memcpy(conn_in_room(c, want), c->n->rbuf + used, n - used);
+        c->in.n = n - used;
     }
     after_feed(c);
 }
@@ -254,18 +256,15 @@ static void feed_fresh(struct conn *c, size_t n) {
 static size_t room_to_read(struct conn *c) {
     size_t missing = c->need > c->in.n ? c->need - c->in.n : 0;
 
-    if (missing > READ_LARGE_MAX) {
-        /* Grow as the bytes come, not as they are announced. */
-        if (c->in.cap - c->in.n < READ_LARGE_MAX) bytes_room(&c->in, c->in.n + READ_LARGE_MAX);
-        return READ_LARGE_MAX;
-    }
+    if (missing > READ_LARGE_MAX) return READ_LARGE_MAX;
+    if (missing && c->in_front) return missing; /* no more, or the buffer would have to grow */
     return missing > NET_READ_BYTES / 4 ? missing : NET_READ_BYTES / 4;
 }
 
 static void read_some(struct conn *c) {
     bool kept = c->in.n > 0;
     size_t room = kept ? room_to_read(c) : NET_READ_BYTES;
-    char *to = kept ? bytes_room(&c->in, room) : c->n->rbuf;
+    char *to = kept ? conn_in_room(c, room) : c->n->rbuf;
     ssize_t got = c->tls ? tls_read(c->tls, to, room) : recv(c->fd, to, room, 0);
 
     c->n->e->stats.reads++;
@@ -309,6 +308,10 @@ static void serve_first(struct list *ready) {
 
     list_remove(&c->ready);
     if (c->feeding) return; /* it will be reported as readable again */
+    if (c->n->within && c->s.source) {
+        go_on_next_turn(c); /* what another server sends may change data */
+        return;
+    }
     if (is_held_up(c))
         feed_kept(c);
     else if (c->tls)
@@ -325,19 +328,16 @@ static void serve(struct list *ready) {
  * many they are, others do not wait longer. Those that were not served are first next time. */
 static void serve_on(struct net *n) {
     uint64_t began_ns = clock_real_ns();
-    struct list now;
+    size_t now = 0;
 
     n->e->turn_began_ns = 0;
-    list_init(&now);
-    list_splice(&now, &n->read_on);
-    while (!list_empty(&now)) {
-        serve_first(&now);
+    list_each (it, &n->read_on) now++;
+    /* They stay in the list, so that they are served within one of them that takes long. */
+    for (; now > 0 && !list_empty(&n->read_on); now--) {
+        serve_first(&n->read_on);
         if (n->e->slice_ns && clock_real_ns() - began_ns >= n->e->slice_ns) break;
     }
-    if (list_empty(&now)) return;
-    list_splice(&now, &n->read_on);
-    list_splice(&n->read_on, &now);
-    loop_hurry(n->loop);
+    if (!list_empty(&n->read_on)) loop_hurry(n->loop);
 }
 
 /* Clients that are held up, or wait for the disk in any case, come last, so the others get their
@@ -380,6 +380,7 @@ struct conn *conn_new(struct net *n, int fd) {
     c->counted = 0;
     c->write_event = NULL;
     c->in = (struct bytes){0};
+    c->in_front = 0;
     c->need = 1;
     c->tls = NULL;
     c->fd = fd;
@@ -405,10 +406,8 @@ static void conn_cron(struct conn *c) {
         return;
     }
     conn_enforce_output_limit(c);
-    if (c->fd >= 0 && idle_ms > 2000 && c->in.cap > IN_IDLE_BYTES && c->in.cap > c->in.n * 4) {
-        c->in.p = mem_realloc(c->in.p, c->in.n ? c->in.n : 1);
-        c->in.cap = c->in.n ? c->in.n : 1;
-    }
+    if (c->fd >= 0 && idle_ms > 2000 && c->in.cap > IN_IDLE_BYTES && c->in.cap > c->in.n * 4)
+        conn_in_shrink(c);
 }
 
 /* Checks a part of the clients each time, so that all are checked within about a second. */
@@ -434,7 +433,7 @@ void conn_free_dead(struct net *n) {
         if (c->feeding) continue;
         list_remove(&c->link);
         if (n->cron_at == &c->s) n->cron_at = NULL;
-        bytes_release(&c->in);
+        conn_in_release(c);
         session_release(&c->s);
         mem_free(c);
     }

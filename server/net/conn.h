@@ -3,6 +3,7 @@
  * conn - one client connection, shared by the files conn*.c. No other file includes it.
  *
  *   conn.c        its life: reading, feeding the engine, closing
+ *   conn_in.c     the input that it keeps
  *   conn_accept.c its beginning: accepting or refusing it, the handshake of TLS
  *   conn_write.c  what may leave, and when
  *   conn_limit.c  how much it may hold: output limits, maxmemory-clients
@@ -45,7 +46,8 @@ struct conn {
     struct list ready; /* in net.readable, .patient, .read_on or .greeting */
     struct event read_event;
     struct event *write_event; /* made when a write did not get through at once */
-    struct bytes in;           /* input that is not used up yet */
+    struct bytes in;           /* input that is not used up yet: see conn_in.c */
+    size_t in_front;           /* bytes before in.p in the same allocation */
     size_t need;               /* bytes of `in` before feeding again makes sense */
     size_t counted;            /* its part of net.clients_bytes */
     struct tls_conn *tls;      /* NULL: the bytes are as they are */
@@ -89,6 +91,21 @@ void conn_read_on(struct conn *c);
 
 /* At the end of a turn: the structs of those that are dead. */
 void conn_free_dead(struct net *n);
+
+/* ---------------------------------------------------------------- conn_in.c */
+
+/* Room for so many more bytes of input; where they are to be written. */
+char *conn_in_room(struct conn *c, size_t more);
+
+/* Only as large as what it holds, or nothing at all. */
+void conn_in_shrink(struct conn *c);
+void conn_in_release(struct conn *c);
+
+/* Its buffer, for a command to take over; false: it has none of that kind. */
+bool conn_in_lend(const struct conn *c, struct session_large *large);
+
+/* The first bytes are used up; `large` is what was lent before. */
+void conn_in_used(struct conn *c, size_t used, const struct session_large *large);
 
 /* ---------------------------------------------------------------- conn_accept.c */
 

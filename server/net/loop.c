@@ -129,12 +129,12 @@ void loop_stop(struct loop *l) {
 }
 
 static void turn(struct loop *l, bool wait) {
-    l->hurry = false;
     run_due_timers(l);
     run_steps(&l->before_wait);
     if (l->stop) return;
     arm(l);
     event_base_loop(l->base, wait && !l->hurry ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK);
+    l->hurry = false; /* not earlier: what runs after a wait hurries the next one */
     l->cycles++;
     clock_refresh();
     if (l->woken) {

@@ -330,6 +330,30 @@ def many_pipelines_that_take_long():
     return "%.1f s of CPU; %s" % (took, o)
 
 
+def commands_that_take_long():
+    """Reads, and writes that compute, over half a million elements: others are served from within, and
+    writes go on when the long command is over."""
+    n, own = 500000, 0
+    with Target() as s:
+        c, writer = s.conn(), s.conn()
+        for i in range(0, n, 10000):
+            words = ["m%d" % k for k in range(i, i + 10000)]
+            c.pipeline([["SADD", "s"] + words, ["ZADD", "z"] + [w for m in words for w in (hash(m) % n, m)],
+                        ["SADD", "ints"] + [w for w in range(i * 3, i * 3 + 30000, 3)]])
+        c.call("SETRANGE", "a", 9000, "x")
+        for words in (["SORT", "s", "ALPHA"], ["SUNION", "s", "z2", "ints"], ["ZUNION", 2, "z", "s"], ["ZINTER", 2, "z", "s"],
+                      ["ZDIFF", 2, "z", "z2"], ["LCS", "a", "a"], ["SUNIONSTORE", "d", "s", "ints"],
+                      ["SORT", "s", "ALPHA", "STORE", "d"], ["ZUNIONSTORE", "d", 2, "z", "s"]):
+            with Others(s, 120) as o:
+                at = s.cpu_s()
+                c.send(encode(words))
+                writer.call("SET", "k", "v")
+                c.read()
+                own += s.cpu_s() - at
+        check(own > 1, "they took %.2f s only" % own)
+    return "9 commands, %.1f s of CPU; the last: %s" % (own, o)
+
+
 def values_named_often():
     """One request that names a value of 100,000 members, or of 16 MB, thousands of times."""
     with Target() as s, Others(s, 2000) as o:
@@ -352,6 +376,7 @@ def values_named_often():
 
 
 CASES = {
+    "commands that take long": commands_that_take_long,
     "values named often": values_named_often,
     "pipelines that take long": pipelines_that_take_long,
     "many pipelines that take long": many_pipelines_that_take_long,

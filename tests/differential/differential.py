@@ -11,6 +11,7 @@ world depends on the seed and its number only, so it can be run again alone.
 """
 import argparse
 import collections
+import contextlib
 import os
 import random
 import sys
@@ -18,6 +19,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
+from beside import DEBUG, Beside  # noqa: E402
 from cases import need, summary  # noqa: E402
 from contents import differences, snapshot  # noqa: E402
 from generate import Generator  # noqa: E402
@@ -180,10 +182,14 @@ def main():
     p.add_argument("--every", type=int, default=COMPARE_EVERY,
                    help="commands between two looks at the whole data set")
     p.add_argument("--show", type=int, default=20, help="differences printed")
+    p.add_argument("--beside", action="store_true", help="tiny slices, and another client that reads: beside.py")
     o = p.parse_args()
     report, done, number = Report(o.show), 0, o.world or 0
     end = time.monotonic() + o.seconds
-    with Server(program=ORACLE) as oracle, Server() as stet:
+    with contextlib.ExitStack() as stack:
+        oracle, stet = [stack.enter_context(s) for s in (Server(program=ORACLE), Server(*DEBUG * o.beside))]
+        if o.beside:
+            stack.enter_context(Beside(stet, o.seed))
         control = [s.conn() for s in (oracle, stet)]
         known = set.intersection(*map(known_commands, control))
         while time.monotonic() < end and number < o.worlds:

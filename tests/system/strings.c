@@ -152,3 +152,54 @@ Test(strings, a_string_grows_to_512_mb_and_no_further) {
     EXPECT(c, "-ERR bit offset is not an integer or out of range", "SETBIT k 4294967296 1");
     EXPECT(c, ":0", "EXISTS k");
 }
+
+/* A long argument becomes the value together with the buffer in which it came. */
+Test(strings, a_long_argument_is_stored_whatever_follows_it) {
+    const size_t n = 3000000;
+    struct server *s = server_run("--appendonly", "yes", NULL);
+    redisContext *c = ask_open(s);
+    char *a = malloc(n), *b = malloc(n);
+
+    memset(a, 'a', n);
+    memset(b, 'b', n);
+    redisAppendCommand(c, "SET k %b", a, n);
+    redisAppendCommand(c, "GETRANGE k 2999998 -1");
+    redisAppendCommand(c, "APPEND k %b", b, n);
+    redisAppendCommand(c, "GETRANGE k 2999999 3000000");
+    redisAppendCommand(c, "SET k %b NX", a, n);
+    redisAppendCommand(c, "SET gone %b", b, n);
+    redisAppendCommand(c, "DEL gone");
+    redisAppendCommand(c, "GETRANGE k 5999998 -1");
+    redisAppendCommand(c, "MULTI");
+    redisAppendCommand(c, "SETEX t 1000 %b", b, n);
+    redisAppendCommand(c, "EXEC");
+    redisAppendCommand(c, "SETRANGE t 1 x");
+    redisAppendCommand(c, "GETRANGE t 0 2");
+    EXPECT_NEXT(c, "+OK");
+    EXPECT_NEXT(c, "$aa");
+    EXPECT_NEXT(c, ":6000000");
+    EXPECT_NEXT(c, "$ab");
+    EXPECT_NEXT(c, "(nil)");
+    EXPECT_NEXT(c, "+OK");
+    EXPECT_NEXT(c, ":1");
+    EXPECT_NEXT(c, "$bb");
+    EXPECT_NEXT(c, "+OK");
+    EXPECT_NEXT(c, "+QUEUED");
+    EXPECT_NEXT(c, "[+OK]");
+    EXPECT_NEXT(c, ":3000000");
+    EXPECT_NEXT(c, "$bxb");
+    for (int i = 0; i < 3; i++) { /* one after the other: each is the last in its buffer */
+        EXPECT(c, "+OK", "SET k %b KEEPTTL", i == 1 ? b : a, n);
+        EXPECT(c, i == 1 ? "$b" : "$a", "GETRANGE k -1 -1");
+        EXPECT(c, ":1", "EXPIRE k %d", 1000 + i);
+    }
+    EXPECT(c, ":3000001", "APPEND k c");
+    server_stop(s);
+    server_start(s, "--appendonly", "yes", NULL);
+    c = ask_open(s);
+    EXPECT(c, ":3000001", "STRLEN k");
+    EXPECT(c, "$ac", "GETRANGE k -2 -1");
+    EXPECT(c, ":3000000", "STRLEN t");
+    free(a);
+    free(b);
+}

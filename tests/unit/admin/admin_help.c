@@ -131,6 +131,7 @@ struct help *help_new(const char *options) {
     h->aof = aof_new(&h->e.ks, &o, &hooks);
     engine_init(&h->e, h->conf, h->aof);
     h->e.app = &h->app;
+    replication_new(&h->e, &(struct replication_app){.wake = no_wake});
     conf_on_apply(h->conf, "appendfsync", apply_aof, h);
     if (h->e.v->appendonly) start_log(h);
     session_init(&h->a.s, &h->e, &ops);
@@ -141,6 +142,7 @@ struct help *help_new(const char *options) {
 void help_free(struct help *h) {
     session_release(&h->a.s);
     session_release(&h->b.s);
+    replication_free(h->e.replication);
     aof_stop(h->aof, 1000);
     engine_release(&h->e);
     conf_free(h->conf);

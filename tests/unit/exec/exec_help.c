@@ -278,6 +278,11 @@ void exec_begin_logged(void) {
     begin(true);
 }
 
+void exec_begin_logged_with(void (*more)(struct command_registry *r)) {
+    more_commands = more;
+    begin(true);
+}
+
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at) {
     (void)st, (void)type, (void)at;
     return remove(path);

@@ -27,6 +27,7 @@ void exec_tell(struct session *s);
 void exec_begin(void);                                          /* without a log */
 void exec_begin_with(void (*more)(struct command_registry *r)); /* with more commands than these */
 void exec_begin_logged(void); /* with one, in a directory of its own; policy always */
+void exec_begin_logged_with(void (*more)(struct command_registry *r));
 void exec_end(void);
 
 /* The log takes no write (or sync) until exec_go_on; the second lets and waits for all. */

@@ -136,6 +136,18 @@ Test(loop, steps_run_before_every_wait_until_it_is_stopped) {
     cr_assert_eq(loop.cycles, 2, "the last turn does not wait");
 }
 
+static void hurry_first(void *arg) {
+    (void)arg;
+    if (turns == 0) loop_hurry(&loop);
+}
+
+Test(loop, work_left_after_a_wait_keeps_the_next_one_from_waiting, .timeout = 60) {
+    loop_before_wait(&loop, hurry_first, NULL);
+    loop_after_wait(&loop, stop_at_3, NULL);
+    loop_run(&loop);
+    cr_assert_eq(loop.cycles, 3);
+}
+
 static char order[8];
 
 static void step(void *arg) {

@@ -146,7 +146,7 @@ static const char *built(const char *words) {
 
     snprintf(text, sizeof text, "%s", words);
     while ((word = strsep(&rest, " "))) v[n++] = (struct lp_value){.p = word, .n = strlen(word)};
-    e = set_build(SLICE("k"), v, n, &rules);
+    e = set_build(SLICE("k"), v, n, &rules, &(struct pace){0});
     cr_assert_eq(set_len(e), n);
     for (size_t i = 0; i < n; i++) cr_assert(set_has(e, slice_of(v[i].p, v[i].n)));
     snprintf(out, sizeof out, "%s: %s", encoding_of(e), all_of(e));

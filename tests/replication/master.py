@@ -1,0 +1,619 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""master - stet as a master: of redis-server and valkey-server, of redis-cli, of itself, and of
+scripted replicas that ask for what no replica should. Newer servers are taken from $STET_PEERS.
+
+  master.py          all
+  master.py log      only the tests with this in their names
+"""
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
+from cases import ask, check, equal, need, run_words  # noqa: E402
+from contents import differences, snapshot  # noqa: E402
+from masters import (Closed, Real, caught_up, encode, follow, link_up, offset, programs,  # noqa: E402
+                     wait_for, wait_info, write_some)
+from server import SERVER, Failed, Server  # noqa: E402
+
+REAL = programs()
+REDIS = REAL.get("redis-7")
+LOG = ("--appendonly", "yes", "--auto-aof-rewrite-percentage", "0")
+CASES = {}
+
+
+def case(f):
+    CASES[f.__name__] = f
+    return f
+
+
+def same(master, replica):
+    caught_up(master, replica)
+    found = differences(snapshot(master), snapshot(replica), 0, encodings=False)
+    check(not found, "\n".join(found[:5]))
+
+
+def stat(conn, field, section="stats"):
+    return conn.info(section).get(field)
+
+
+# ------------------------------------------------------------------ real replicas
+
+def full_sync_and_stream(program, *args, replica_args=()):
+    with Server(*args) as m, Real(program, *replica_args) as s:
+        mc = m.conn()
+        write_some(mc, 1, 3000)
+        sc = follow(s, m)
+        same(mc, sc)
+        write_some(mc, 2, 5000)
+        same(mc, sc)
+        mc.call("FLUSHDB")
+        mc.call("SWAPDB", 0, 1)
+        mc.call("SELECT", 0)
+        mc.call("FUNCTION", "LOAD", "#!lua name=l\nredis.register_function('f', function() return 1 end)")
+        write_some(mc, 3, 1000)
+        same(mc, sc)
+        equal("functions", sc.call("FUNCTION", "LIST")[0][1], b"l")
+        equal("full syncs", stat(mc, "sync_full"), "1")
+
+
+for name, program in REAL.items():
+    CASES["full_sync_and_stream_to_" + name] = lambda p=program: full_sync_and_stream(p)
+    CASES["full_sync_by_length_to_" + name] = lambda p=program: full_sync_and_stream(
+        p, "--repl-diskless-sync", "no")
+    CASES["full_sync_with_aof_to_" + name] = lambda p=program: full_sync_and_stream(
+        p, *LOG, replica_args=("--repl-diskless-load", "swapdb"))
+
+
+@case
+def a_master_that_is_killed_goes_on_where_it_was():
+    """Kill -9 and a restart, again and again: no second full sync."""
+    with Server(*LOG) as m, Real(REDIS) as s:
+        m.fixed_port = m.port
+        sc = follow(s, m)
+        for i in range(4):
+            write_some(m.conn(), i, 500)
+            if i % 2:
+                caught_up(m.conn(), sc)
+            m.kill()
+            m.start()
+            wait_info(m.conn(), "sync_partial_ok", lambda v: v == "1", "stats")
+            equal("full syncs since the start", stat(m.conn(), "sync_full"), "0")
+            write_some(m.conn(), i + 50, 200)
+            same(m.conn(), sc)
+
+
+@case
+def a_master_that_loads_its_rdb_goes_on_where_it_was():
+    with Server() as m, Real(REDIS) as s:
+        m.fixed_port = m.port
+        sc = follow(s, m)
+        write_some(m.conn(), 1, 500)
+        caught_up(m.conn(), sc)
+        m.conn().send(encode(["SHUTDOWN", "SAVE"]))
+        m.wait_exit()
+        m.start()
+        wait_info(m.conn(), "sync_partial_ok", lambda v: v == "1", "stats")
+        write_some(m.conn(), 2, 500)
+        same(m.conn(), sc)
+
+
+@case
+def a_replica_that_has_seen_more_gets_a_full_sync():
+    """What a master sent and does not know any more has another id: no two histories are mixed."""
+    with Server(*LOG) as m, Real(REDIS) as s:
+        m.fixed_port = m.port
+        sc = follow(s, m)
+        mc = m.conn()
+        mc.call("SET", "a", 1)
+        caught_up(mc, sc)
+        before = m.conn().call("CONFIG", "GET", "dir")[1].decode()
+        m.kill()
+        old = os.path.join(before, "appendonlydir")
+        keep = tempfile.mkdtemp()
+        subprocess.check_call(["cp", "-a", old, keep])
+        m.start()
+        mc = m.conn()
+        wait_info(mc, "sync_partial_ok", lambda v: v == "1", "stats")
+        mc.call("SET", "b", "lost")
+        caught_up(mc, sc)
+        m.kill()
+        subprocess.check_call(["rm", "-rf", old])
+        subprocess.check_call(["cp", "-a", os.path.join(keep, "appendonlydir"), old])
+        subprocess.check_call(["rm", "-rf", keep])
+        m.start()
+        mc = m.conn()
+        mc.call("SET", "b", "new, and longer than what it replaces")
+        wait_info(mc, "sync_full", lambda v: v == "1", "stats")
+        link_up(sc)
+        same(mc, sc)
+
+
+@case
+def links_that_are_killed_go_on():
+    with Server() as m, Real(REDIS) as s:
+        mc, sc = m.conn(), follow(s, m)
+        for i in range(5):
+            write_some(mc, i, 200)
+            equal("killed", mc.call("CLIENT", "KILL", "TYPE", "replica"), 1)
+            write_some(mc, i + 50, 200)
+            wait_info(mc, "sync_partial_ok", lambda v, i=i: int(v) > i, "stats")
+        same(mc, sc)
+        equal("full syncs", stat(mc, "sync_full"), "1")
+
+
+@case
+def one_child_serves_those_that_come_while_it_works():
+    with Server("--rdb-key-save-delay", "300") as m:
+        mc = m.conn()
+        mc.call("DEBUG", "POPULATE", 5000) if False else mc.pipeline([("SET", "k%d" % i, i) for i in range(5000)])
+        forks = int(stat(mc, "total_forks"))
+        replicas = [Real(REDIS) for _ in range(3)]
+        try:
+            for s in replicas:
+                s.conn().call("REPLICAOF", "127.0.0.1", m.port)
+                wait_info(mc, "connected_slaves", lambda v, n=len([x for x in replicas]): int(v) >= 1, "replication")
+            write_some(mc, 1, 500)
+            for s in replicas:
+                link_up(s.conn(), 60)
+                same(mc, s.conn())
+            equal("forks", int(stat(mc, "total_forks")) - forks, 1)
+        finally:
+            for s in replicas:
+                s.close()
+
+
+@case
+def a_child_that_no_replica_wants_is_ended():
+    with Server("--rdb-key-save-delay", "10000") as m, Real(REDIS) as s:
+        mc = m.conn()
+        mc.pipeline([("SET", "k%d" % i, i) for i in range(5000)])
+        s.conn().call("REPLICAOF", "127.0.0.1", m.port)
+        wait_info(mc, "rdb_bgsave_in_progress", lambda v: v == "1")
+        s.kill()
+        wait_info(mc, "rdb_bgsave_in_progress", lambda v: v == "0")
+        equal("status", stat(mc, "rdb_last_bgsave_status", "persistence"), "ok")
+
+
+@case
+def redis_cli_as_a_replica():
+    with Server() as m, tempfile.TemporaryDirectory() as d:
+        mc = m.conn()
+        write_some(mc, 1, 1000)
+        mc.call("FUNCTION", "LOAD", "#!lua name=l\nredis.register_function('f', function() return 1 end)")
+        for words, keys in ((["--rdb"], True), (["--functions-rdb"], False)):
+            path = os.path.join(d, "dump.rdb")
+            subprocess.run(["redis-cli", "-p", str(m.port), *words, path], check=True, stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL, timeout=60)
+            with Server(dir=d, program=REDIS) as s:
+                equal("functions", s.conn().call("FUNCTION", "LIST")[0][1], b"l")
+                if keys:
+                    found = differences(snapshot(mc), snapshot(s.conn()), 0, encodings=False)
+                    check(not found, found[:5])
+                else:
+                    equal("keys", s.conn().call("DBSIZE"), 0)
+        cli = subprocess.Popen(["redis-cli", "-p", str(m.port), "--replica"], stdout=subprocess.PIPE,
+                               stderr=subprocess.DEVNULL)
+        wait_info(mc, "connected_slaves", lambda v: v == "1", "replication")
+        wait_for(lambda: "state=online" in (stat(mc, "slave0", "replication") or ""), "an online replica")
+        mc.call("SET", "seen", "by the replica")
+        said = b""
+        while b"by the replica" not in said:
+            said += os.read(cli.stdout.fileno(), 4096)
+        cli.kill()
+
+
+# ------------------------------------------------------------------ waiting for replicas
+
+@case
+def wait_and_waitaof():
+    with Server(*LOG) as m, Real(REDIS) as a, Real(REDIS) as b:
+        mc = m.conn()
+        for s in (a, b):
+            follow(s, m)
+        mc.call("SET", "k", 1)
+        equal("both", mc.call("WAIT", 2, 5000), 2)
+        b.proc.send_signal(signal.SIGSTOP)
+        mc.call("SET", "k", 2)
+        equal("one of them", mc.call("WAIT", 2, 200), 1)
+        equal("one is enough", mc.call("WAIT", 1, 5000), 1)
+        equal("only on the own disk", mc.call("WAITAOF", 1, 0, 5000), [1, 0])
+        equal("Redis 7.0 says nothing of its disk", mc.call("WAITAOF", 0, 1, 200)[1], 0)
+        b.proc.send_signal(signal.SIGCONT)
+        equal("both again", mc.call("WAIT", 2, 5000), 2)
+
+
+def waitaof_of_replicas(program):
+    with Server(*LOG) as m, Real(program, "--appendonly", "yes") as s:
+        mc = m.conn()
+        follow(s, m)
+        wait_info(s.conn(), "aof_rewrite_in_progress", lambda v: v == "0")
+        mc.call("SET", "k", 1)
+        equal("on both disks", mc.call("WAITAOF", 1, 1, 10000), [1, 1])
+
+
+for name, program in [(n, p) for n, p in REAL.items() if n != "redis-7"] + [("stet", SERVER)]:
+    CASES["waitaof_of_" + name] = lambda p=program: waitaof_of_replicas(p)
+
+
+@case
+def min_replicas_to_write():
+    with Server("--min-replicas-to-write", "1", "--min-replicas-max-lag", "2") as m, Real(REDIS) as s:
+        mc = m.conn()
+        equal("alone", ask(mc, "SET", "a", 1), "NOREPLICAS Not enough good replicas to write.")
+        equal("in a script", ask(mc, "EVAL", "return redis.call('set','a','1')", 0)[:10], "NOREPLICAS")
+        mc.call("MULTI")
+        check("NOREPLICAS" in ask(mc, "SET", "a", 1), "queued")
+        check("EXECABORT" in ask(mc, "EXEC"), "executed")
+        follow(s, m)
+        wait_for(lambda: ask(mc, "SET", "a", 1) == b"OK", "a write beside a good replica")
+        s.proc.send_signal(signal.SIGSTOP)
+        wait_for(lambda: "NOREPLICAS" in str(ask(mc, "SET", "a", 1)), "a replica that lags", 20)
+        equal("reads", mc.call("GET", "a"), b"1")
+        s.proc.send_signal(signal.SIGCONT)
+
+
+class Later:
+    """A command of a client of its own, whose reply may be long in coming."""
+
+    def __init__(self, server, *words):
+        self.conn, self.words, self.reply = server.conn(timeout=60), words, None
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _run(self):
+        self.reply = [ask(self.conn, *self.words)]
+
+    def is_there(self):
+        return self.reply is not None
+
+    def get(self, seconds=30):
+        self.thread.join(seconds)
+        check(self.reply is not None, "no reply to %s" % (self.words,))
+        return self.reply[0]
+
+
+def replies_wait(*args):
+    with Server("--replica-ack-min", "1", *args) as m, Real(REDIS) as s:
+        mc = m.conn()
+        first = Later(m, "SET", "a", "1")
+        equal("a client that wrote nothing", mc.call("PING"), b"PONG")
+        check(not first.is_there(), "no replica has it")
+        follow(s, m)
+        equal("once a replica has it", first.get(), b"OK")
+        s.proc.send_signal(signal.SIGSTOP)
+        write, read = Later(m, "SET", "a", "2"), None
+        wait_for(lambda: m.conn().info("stats") and "2" in str(write.words), "")
+        read = Later(m, "GET", "a")
+        equal("another key", mc.call("GET", "b"), None)
+        check(not write.is_there() and not read.is_there(), "neither the write nor what reads it")
+        s.proc.send_signal(signal.SIGCONT)
+        equal("write", write.get(), b"OK")
+        equal("read", read.get(), b"2")
+        equal("on the replica", s.conn().call("GET", "a"), b"2")
+
+
+CASES["replies_wait_for_a_replica"] = lambda: replies_wait()
+CASES["replies_wait_for_a_replica_and_the_disk"] = lambda: replies_wait(*LOG, "--appendfsync", "always")
+
+
+@case
+def degrading_is_said():
+    with Server("--replica-ack-min", "1", "--replica-ack-timeout", "200") as m, Real(REDIS) as s:
+        mc = m.conn()
+        follow(s, m)
+        mc.call("SET", "a", 1)
+        s.proc.send_signal(signal.SIGSTOP)
+        equal("after the time", mc.call("SET", "a", 2), b"OK")
+        equal("state", stat(mc, "replica_ack_state", "replication"), "degraded")
+        equal("counted", stat(mc, "replica_ack_degradations", "replication"), "1")
+        check("DEGRADED" in m.log(), "logged")
+        s.proc.send_signal(signal.SIGCONT)
+        wait_info(mc, "replica_ack_state", lambda v: v == "waiting", "replication")
+
+
+@case
+def replies_that_wait_when_the_aof_goes_on_and_off():
+    with Server("--replica-ack-min", "1") as m, Real(REDIS) as s:
+        mc = m.conn()
+        sc = follow(s, m)
+        for i, on in enumerate(["yes", "no", "yes", "no"]):
+            s.proc.send_signal(signal.SIGSTOP)
+            waits = Later(m, "SET", "a", i)
+            wait_for(lambda i=i: stat(m.conn(), "instantaneous_ops_per_sec") is not None, "")
+            ask(mc, "CONFIG", "SET", "appendonly", on)
+            check(not waits.is_there(), "nothing was acknowledged")
+            s.proc.send_signal(signal.SIGCONT)
+            equal("reply", waits.get(), b"OK")
+            mc.call("SET", "b", i)
+            same(mc, sc)
+
+
+@case
+def a_stop_waits_for_replicas():
+    with Server() as m, Real(REDIS) as s:
+        mc, sc = m.conn(), follow(s, m)
+        mc.call("SET", "a", 1)
+        caught_up(mc, sc)
+        s.proc.send_signal(signal.SIGSTOP)
+        mc.call("SET", "a", 2)
+        stop = Later(m, "SHUTDOWN")
+        m.wait_log("Waiting for replicas before shutting down.")
+        write = Later(m, "SET", "a", 3)
+        equal("abort", m.conn().call("SHUTDOWN", "ABORT"), b"OK")
+        check("Errors trying to SHUTDOWN" in stop.get(), "the client of the stop is told")
+        equal("the write goes on", write.get(), b"OK")
+        m.proc.send_signal(signal.SIGTERM)
+        wait_for(lambda: m.log().count("Waiting for replicas") == 2, "a stop that waits")
+        s.proc.send_signal(signal.SIGCONT)
+        equal("status", m.wait_exit(), 0)
+        equal("the replica has it", sc.call("GET", "a"), b"3")
+
+
+# ------------------------------------------------------------------ slow replicas
+
+def fill(conn, megabytes, seed):
+    rng = random.Random(seed)
+    value = rng.randbytes(10000).hex()
+    for _ in range(megabytes):
+        conn.pipeline([("SET", "k%d" % rng.randrange(100), value) for _ in range(50)])
+
+
+def used(conn):
+    return int(stat(conn, "used_memory", "memory"))
+
+
+@case
+def a_slow_replica_is_served_from_the_log():
+    with Server(*LOG) as m, Real(REDIS) as s:
+        mc, sc = m.conn(), follow(s, m)
+        fill(mc, 20, 1)
+        caught_up(mc, sc)
+        before = used(mc)
+        s.proc.send_signal(signal.SIGSTOP)
+        fill(mc, 150, 2)
+        more = used(mc) - before
+        check(more < 64 << 20, "%d MB more" % (more >> 20))
+        s.proc.send_signal(signal.SIGCONT)
+        same(mc, sc)
+        equal("full syncs, partial ones", (stat(mc, "sync_full"), stat(mc, "sync_partial_ok")), ("1", "0"))
+
+
+@case
+def one_that_comes_back_is_served_from_the_log():
+    """Also past rewrites of the AOF that took place meanwhile, as long as history is kept."""
+    with Server(*LOG, "--aof-history-keep", "1gb") as m, Real(REDIS, "--replica-serve-stale-data", "yes") as s:
+        mc, sc = m.conn(), follow(s, m)
+        fill(mc, 5, 1)
+        caught_up(mc, sc)
+        s.proc.send_signal(signal.SIGSTOP)
+        mc.call("CLIENT", "KILL", "TYPE", "replica")
+        for i in range(3):
+            fill(mc, 20, i + 2)
+            mc.call("BGREWRITEAOF")
+            wait_info(mc, "aof_rewrite_in_progress", lambda v: v == "0")
+            wait_info(mc, "aof_rewrite_scheduled", lambda v: v == "0")
+        s.proc.send_signal(signal.SIGCONT)
+        wait_info(mc, "sync_partial_ok", lambda v: v == "1", "stats")
+        same(mc, sc)
+        equal("full syncs", stat(mc, "sync_full"), "1")
+
+
+@case
+def without_a_log_one_that_is_too_slow_is_cut_off():
+    with Server("--client-output-buffer-limit", "replica 8mb 0 0") as m, Real(REDIS) as s:
+        mc, sc = m.conn(), follow(s, m)
+        caught_up(mc, sc)
+        s.proc.send_signal(signal.SIGSTOP)
+        fill(mc, 60, 1)
+        wait_info(mc, "connected_slaves", lambda v: v == "0", "replication")
+        check(used(mc) < 64 << 20, "memory is given back")
+        s.proc.send_signal(signal.SIGCONT)
+        wait_info(mc, "sync_full", lambda v: v == "2", "stats")
+        link_up(sc)
+        same(mc, sc)
+
+
+# ------------------------------------------------------------------ the stream's bytes
+
+class Raw:
+    """A replica that keeps the bytes of the stream."""
+
+    def __init__(self, server, id="?", at=-1, capa=("eof", "psync2")):
+        self.conn = server.conn(timeout=30)
+        for c in capa:
+            self.conn.call("REPLCONF", "capa", c)
+        self.conn.send(encode(["PSYNC", id, str(at)]))
+        words = self._line().split()
+        self.word, self.bytes = words[0], b""
+        if self.word == b"+FULLRESYNC":
+            self.id, self.at = words[1].decode(), int(words[2])
+            self._skip_file()
+            self.ack()
+        elif self.word == b"+CONTINUE":
+            self.id, self.at = words[1].decode(), at - 1
+        else:
+            raise Failed("answer to PSYNC: %r" % words)
+
+    def _line(self):
+        while True:
+            line = self.conn._line()
+            if line:
+                return line
+
+    def _skip_file(self):
+        head = self._line()
+        if not head.startswith(b"$EOF:"):
+            self._take(int(head[1:]))
+            return
+        mark, got = head[5:], b""
+        while not got.endswith(mark):
+            got += self._take(1)
+
+    def _take(self, n):
+        while len(self.conn.buf) - self.conn.pos < n:
+            self.conn._more()
+        out = self.conn.buf[self.conn.pos:self.conn.pos + n]
+        self.conn.pos += n
+        return out
+
+    def ack(self):
+        self.conn.send(encode(["REPLCONF", "ACK", str(self.at)]))
+
+    def read_until(self, offset):
+        while self.at < offset:
+            if self.conn.pos == len(self.conn.buf):
+                self.conn._more()
+            new = self._take(len(self.conn.buf) - self.conn.pos)
+            self.bytes += new
+            self.at += len(new)
+            self.ack()
+        return self
+
+
+def all_kinds(mc, m, seed):
+    rng = random.Random(seed)
+    write_some(mc, seed, 300)
+    for _ in range(10):
+        mc.call("PUBLISH", "channel", rng.randbytes(rng.choice([0, 1, 100, 3000])))
+        mc.call("SET", "k", rng.randbytes(200))
+        mc.call("WAIT", 1, 1)  # asks with GETACK
+        mc.call("SELECT", rng.randrange(4))
+        mc.call("SPUBLISH", "shard", "\r\n#\0")
+        mc.call("EVAL", "redis.call('set','a','1') redis.call('publish','c','m') return redis.call('incr','a')", 0)
+    mc.call("SELECT", 0)
+
+
+@case
+def the_log_gives_back_the_bytes_that_were_sent():
+    """PING, GETACK and PUBLISH are counted bytes too; rewrites and restarts lie between."""
+    with Server(*LOG, "--aof-history-keep", "1gb", "--repl-ping-replica-period", "1",
+                "--repl-backlog-size", "16kb") as m:
+        m.fixed_port = m.port
+        sent = Raw(m)
+        begin, parts = sent.at, b""
+        for i in range(6):
+            mc = m.conn()
+            all_kinds(mc, m, i)
+            if i % 2:
+                mc.call("BGREWRITEAOF")
+                wait_info(mc, "aof_rewrite_in_progress", lambda v: v == "0")
+                wait_info(mc, "aof_rewrite_scheduled", lambda v: v == "0")
+                all_kinds(mc, m, i + 100)
+            seen = offset(mc)
+            sent.read_until(seen)
+            wait_for(lambda: offset(m.conn()) > seen, "a PING", 20)
+            sent.read_until(offset(mc))
+            parts += sent.bytes
+            m.kill()
+            m.start()
+            sent = Raw(m, sent.id, sent.at + 1)
+            equal("the restarted master goes on", sent.word, b"+CONTINUE")
+        again = Raw(m, sent.id, begin + 1)
+        equal("from the beginning", again.word, b"+CONTINUE")
+        again.read_until(begin + len(parts))
+        got = again.bytes[:len(parts)]
+        at = next((i for i, (a, b) in enumerate(zip(got, parts)) if a != b), None)
+        check(at is None and len(got) == len(parts),
+              "differs at %s: %r, was %r" % (at, got[(at or 0):][:80], parts[(at or 0):][:80]))
+        for word in (b"PING", b"GETACK", b"PUBLISH", b"SPUBLISH", b"MULTI"):
+            check(word in parts, "%r was sent" % word)
+
+
+# ------------------------------------------------------------------ what replicas should not ask
+
+@case
+def wild_offsets_and_ids():
+    with Server(*LOG) as m:
+        mc = m.conn()
+        first = Raw(m)
+        write_some(mc, 1, 200)
+        first.read_until(offset(mc))
+        for at in (0, -7, 2 ** 63 - 1, offset(mc) + 2, 10 ** 15):
+            equal("offset %d" % at, Raw(m, first.id, at).word, b"+FULLRESYNC")
+        for name in ("x" * 40, "", "0" * 39, "a" * 5000, "\r\n", "?"):
+            equal("id %.10r" % name, Raw(m, name, 1).word, b"+FULLRESYNC")
+        equal("a good one", Raw(m, first.id, first.at + 1).word, b"+CONTINUE")
+        for words in (["PSYNC", first.id], ["PSYNC", first.id, "x"], ["REPLCONF", "ack"],
+                      ["REPLCONF", "listening-port", "x"], ["REPLCONF", "ip-address", "1" * 500],
+                      ["REPLCONF", "nonsense", "1"], ["REPLCONF", "rdb-filter-only", "keys"],
+                      ["PSYNC", first.id, "1", "FAILOVER"]):
+            check(ask(m.conn(), *words).split()[0] == "ERR", words)
+        equal("in a transaction", ask(mc, "MULTI"), b"OK")
+        check("not allowed" in ask(mc, "PSYNC", first.id, 1), "PSYNC in MULTI")
+        check("not allowed" in ask(m.conn(), "EVAL", "return redis.call('psync','?','-1')", 0), "in a script")
+
+
+@case
+def acknowledgements_of_the_future():
+    with Server(*LOG) as m:
+        mc, raw = m.conn(), Raw(m)
+        raw.conn.send(encode(["REPLCONF", "ACK", str(2 ** 63 - 1), "FACK", str(2 ** 63 - 1)]))
+        raw.conn.send(encode(["REPLCONF", "ACK", "-5"]) + encode(["REPLCONF", "ACK", "x"]))
+        mc.call("SET", "a", 1)
+        equal("it has nothing of this", mc.call("WAIT", 1, 100), 0)
+        check(int(stat(mc, "slave0", "replication").split("offset=")[1].split(",")[0]) <= offset(mc), "bounded")
+
+
+@case
+def commands_of_a_replica():
+    """It may not use the keyspace, and the stream is not disturbed by replies."""
+    with Server() as m:
+        mc, raw = m.conn(), Raw(m)
+        for words in (["SET", "a", "1"], ["GET", "a"], ["EVAL", "return 1", "0"], ["PSYNC", "?", "-1"], ["SYNC"]):
+            raw.conn.send(encode(words))
+        mc.call("SET", "b", 1)
+        equal("keys", mc.call("KEYS", "*"), [b"b"])
+
+
+@case
+def replicas_that_never_read():
+    """Memory is bounded, also with many of them."""
+    with Server(*LOG) as m:
+        mc = m.conn()
+        fill(mc, 5, 1)
+        conns = []
+        for _ in range(20):
+            c = m.conn()
+            c.send(encode(["REPLCONF", "capa", "eof"]) + encode(["REPLCONF", "capa", "psync2"]))
+            c.read(), c.read()
+            c.send(encode(["PSYNC", "?", "-1"]))
+            conns.append(c)
+        wait_info(mc, "connected_slaves", lambda v: v == "20", "replication")
+        before = used(mc)
+        fill(mc, 60, 2)
+        check(used(mc) - before < 64 << 20, "%d MB more" % ((used(mc) - before) >> 20))
+        equal("the master serves", mc.call("PING"), b"PONG")
+
+
+@case
+def clients_that_leave_in_the_middle():
+    with Server("--rdb-key-save-delay", "200") as m:
+        mc = m.conn()
+        mc.pipeline([("SET", "k%d" % i, i) for i in range(2000)])
+        for i in range(30):
+            c = m.conn()
+            c.send((encode(["REPLCONF", "capa", "eof"]) + encode(["PSYNC", "?", "-1"]))[:20 + 3 * i])
+            if i % 3 == 0:
+                c.sock.settimeout(0.05)
+                try:
+                    c._more()
+                except (TimeoutError, OSError, Closed):
+                    pass
+            c.close()
+        wait_info(mc, "connected_slaves", lambda v: v == "0", "replication")
+        wait_info(mc, "rdb_bgsave_in_progress", lambda v: v == "0")
+        full_again = Raw(m)
+        equal("it still serves", full_again.word, b"+FULLRESYNC")
+
+
+if __name__ == "__main__":
+    need("redis-server", "redis-cli")
+    sys.exit(run_words("master", CASES, before="ok   "))
