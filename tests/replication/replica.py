@@ -97,6 +97,37 @@ def a_link_that_the_master_killed_goes_on():
 
 
 @case
+def kills_under_load_lose_and_repeat_nothing():
+    for args in ((), ("--appendonly", "yes", "--appendfsync", "always")):
+        with Real(REDIS) as m, Server(*args) as s:
+            mc = m.conn()
+            sc = follow(s, m)
+            done = threading.Event()
+
+            def write():
+                c = m.conn()
+                seed = 100
+                while not done.is_set():
+                    write_some(c, seed, 400)
+                    seed += 1
+            writer = threading.Thread(target=write)
+            writer.start()
+            for i in range(12):
+                before = offset(mc)
+                wait_for(lambda b=before: offset(mc) > b + 20000, "some writes")
+                link_up(sc)
+                if i % 2:
+                    sc.call("CLIENT", "KILL", "TYPE", "master")
+                else:
+                    mc.call("CLIENT", "KILL", "TYPE", "replica")
+            done.set()
+            writer.join()
+            link_up(sc)
+            same(mc, sc)
+            check("CRITICAL" not in s.log(), "an error of a command of the stream")
+
+
+@case
 def it_is_shown_as_the_link_that_it_is():
     with Real(REDIS) as m, Server() as s:
         sc = follow(s, m)
@@ -549,7 +580,7 @@ def hostile_sync(bad, *args, kept=True):
 
 
 for name, bad in HOSTILE_SYNCS.items():
-    CASES["hostile_sync_" + name.replace(" ", "_")] = lambda b=bad: hostile_sync(b)
+    CASES["hostile_sync_" + name.replace(" ", "_")] = lambda b=bad: hostile_sync(b) and None
 
 
 def sync_of(rdb, length=None):
