@@ -222,6 +222,37 @@ def a_large_data_set_arrives_while_clients_are_served():
         equal("keys", sc.call("DBSIZE"), 400000)
 
 
+def polled_while_loading(m, *args):
+    """What clients of a replica with the key `old` get during a sync: the set of answers to GET, and
+    whether INFO said that it loads, and loads beside."""
+    answers, flags = set(), set()
+    with Server(*args) as s:
+        sc = s.conn()
+        sc.call("SET", "old", "1")
+        sc.call("REPLICAOF", "127.0.0.1", m.port)
+        while True:
+            i = sc.info()
+            answers.add(ask(sc, "GET", "old"))
+            flags.add((i["loading"], i["async_loading"]))
+            if i["master_link_status"] == "up":
+                return answers, flags, sc.call("DBSIZE")
+
+
+@case
+def clients_during_a_sync_get_old_data_or_an_error():
+    loading = "LOADING Redis is loading the dataset in memory"
+    with Real(REDIS) as m:
+        m.conn().call("DEBUG", "POPULATE", 1000000)
+        answers, flags, keys = polled_while_loading(m)
+        equal("answers", answers - {loading}, {b"1", None})
+        check(loading in answers and ("1", "0") in flags, (answers, flags))
+        equal("keys", keys, 1000000)
+        answers, flags, keys = polled_while_loading(m, "--repl-diskless-load", "swapdb")
+        equal("answers", answers, {b"1", None})
+        check(("0", "1") in flags, flags)
+        equal("keys", keys, 1000000)
+
+
 @case
 def promotion_and_demotion():
     """A former master goes on with a partial sync from its promoted replica."""
