@@ -16,7 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
 from cases import ask, check, equal, run_words  # noqa: E402
 from contents import differences, snapshot, strings  # noqa: E402
-from masters import (EMPTY_RDB, Real, Script, caught_up, encode, follow, link_up, offset,  # noqa: E402
+from masters import (EMPTY_RDB, Closed, Real, Script, caught_up, encode, follow, link_up, offset,  # noqa: E402
                      programs, rdb_of, wait_for, wait_info, write_some)
 from server import Server, rewrite_done  # noqa: E402
 from tls import Certs  # noqa: E402
@@ -310,6 +310,31 @@ def a_configuration_says_it():
         with Server("--replicaof", "127.0.0.1", str(m.port), dir=d) as s:
             link_up(s.conn())
             equal("k", s.conn().call("GET", "k"), b"v")
+
+
+@case
+def sentinel_reconfigures_in_a_transaction():
+    with Real(REDIS) as m, tempfile.TemporaryDirectory(prefix="stet-test-") as d:
+        path = os.path.join(d, "a.conf")
+        open(path, "w").close()
+        s = Server(dir=d, start=False)
+        s.conf = [path]
+        with s.start():
+            sc, other = s.conn(), s.conn()
+            for master in (("127.0.0.1", m.port), ("NO", "ONE")):
+                sc.call("MULTI")
+                for words in (("SLAVEOF", *master), ("CONFIG", "REWRITE"), ("CLIENT", "KILL", "TYPE", "normal")):
+                    equal(words, sc.call(*words), b"QUEUED")
+                equal("EXEC", sc.call("EXEC")[:2], [b"OK", b"OK"])
+                line = "replicaof 127.0.0.1 %d" % m.port
+                wait_for(lambda: (line in open(path).read()) == (master[0] != "NO"), "written")
+                if master[0] != "NO":
+                    link_up(sc)
+            try:
+                other.call("PING")
+                check(False, "other clients are killed")
+            except Closed:
+                pass
 
 
 # ------------------------------------------------------------------ what a replica does otherwise
