@@ -254,6 +254,26 @@ def clients_during_a_sync_get_old_data_or_an_error():
 
 
 @case
+def a_transaction_that_was_queued_before_a_sync_is_refused_during_it():
+    want = "EXECABORT Transaction discarded because of: LOADING Redis is loading the dataset in memory"
+    with Real(REDIS) as m:
+        m.conn().call("DEBUG", "POPULATE", 1000000)
+        for words, field, args in ((("GET", "old"), "loading", ()),
+                                   (("REPLICAOF", "NO", "ONE"), "async_loading",
+                                    ("--repl-diskless-load", "swapdb"))):
+            with Server(*args) as s:
+                sc, c = s.conn(), s.conn()
+                sc.call("SET", "old", "1")
+                c.call("MULTI")
+                c.call(*words)
+                sc.call("REPLICAOF", "127.0.0.1", m.port)
+                wait_for(lambda: sc.info("persistence")[field] == "1", field, step=0)
+                equal(words, ask(c, "EXEC"), want)
+                link_up(sc)
+                equal("keys", sc.call("DBSIZE"), 1000000)
+
+
+@case
 def promotion_and_demotion():
     """A former master goes on with a partial sync from its promoted replica."""
     with Real(REDIS) as m, Server() as s:
