@@ -42,7 +42,7 @@ static const struct conf_word conf_tls_auth_words[] = {{"no", CONF_TLS_AUTH_NO},
                                                        {"optional", CONF_TLS_AUTH_OPTIONAL},
                                                        {0}};
 static const struct conf_word conf_ack_words[] = {
-    {"received", CONF_ACK_RECEIVED}, {"synced", CONF_ACK_SYNCED}, {NULL, 0}};
+    {"received", CONF_ACK_RECEIVED}, {"synced", CONF_ACK_SYNCED}, {0}};
 static const struct conf_word conf_diskless_words[] = {{"disabled", CONF_DISKLESS_DISABLED},
                                                        {"on-empty-db", CONF_DISKLESS_EMPTY_DB},
                                                        {"swapdb", CONF_DISKLESS_SWAPDB},

@@ -133,25 +133,49 @@ static int load_beside(struct app *a, const struct replication_load *l, struct e
     eng->async_loading = true;
     rc = read_file(a, l, &o, e);
     eng->async_loading = false;
-    if (rc == 0) {
-        if (aof_phase(a->aof) != AOF_OFF) aof_disable(a->aof);
-        rc = swap(eng, &in, &libraries, e);
-    }
+    if (rc == 0) rc = swap(eng, &in, &libraries, e);
     for (int i = 0; i < in.ndbs; i++) db_clear(&in.dbs[i], true);
     keyspace_release(&in);
     release_libraries(&libraries);
     return rc;
 }
 
-int app_load_sync(void *app, const struct replication_load *l, struct err *e) {
+/* ---------------------------------------------------------------- the AOF */
+
+/* The file that was loaded becomes the base of the AOF; where it cannot, a new base is written. */
+static void renew_aof(struct app *a, struct replication_load *l) {
+    if (!a->v->appendonly) return;
+    if (l->name) {
+        aof_enable_with(a->aof, l->name);
+        l->taken = true;
+        return;
+    }
+    if (aof_phase(a->aof) != AOF_OFF) aof_disable(a->aof);
+    aof_enable(a->aof);
+}
+
+/* The AOF still has the old data set. */
+static bool take_back(struct app *a) {
+    struct err e;
+
+    if (aof_phase(a->aof) != AOF_ON) return false;
+    if (app_reload_log(a, &e) == 0) return true;
+    log_warning("The old data set cannot be read from the AOF: %s", e.text);
+    return false;
+}
+
+int app_load_sync(void *app, struct replication_load *l, struct err *e) {
     struct app *a = app;
     int rc;
 
     rdb_saver_cancel(&a->engine.saver);
-    if (!l->serve_old && aof_phase(a->aof) != AOF_OFF) aof_disable(a->aof);
     rc = l->serve_old ? load_beside(a, l, e) : load_in_place(a, l, e);
     a->engine.dirty++;
-    if (a->v->appendonly && aof_phase(a->aof) == AOF_OFF) aof_enable(a->aof);
+    if (rc == 0)
+        renew_aof(a, l);
+    else
+        l->kept = l->serve_old || take_back(a);
+    if (rc < 0 && !l->kept) renew_aof(a, &(struct replication_load){.fd = -1});
     app_take_aof_options(a);
     return rc;
 }

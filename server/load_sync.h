@@ -8,6 +8,6 @@
 #include "server/replication/replication.h"
 
 /* replication_app.load; `app` is the struct app. */
-int app_load_sync(void *app, const struct replication_load *l, struct err *e);
+int app_load_sync(void *app, struct replication_load *l, struct err *e);
 
 #endif

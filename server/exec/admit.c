@@ -119,17 +119,12 @@ static bool may_run(struct call *x) {
     return false;
 }
 
-/* Data of a replica may be old, or about to be replaced. */
-static bool may_run_on_replica(const struct engine *e, uint32_t flags, char why[CALL_REFUSAL_MAX]) {
-    if (!e->role.link_up && !e->v->replica_serve_stale_data && !(flags & CMD_STALE)) {
-        snprintf(why, CALL_REFUSAL_MAX,
-                 "MASTERDOWN Link with MASTER is down and "
-                 "replica-serve-stale-data is set to 'no'.");
-        return false;
-    }
-    if (!e->async_loading || !(flags & CMD_NO_ASYNC_LOADING)) return true;
-    snprintf(why, CALL_REFUSAL_MAX, "%s", ERR_LOADING);
-    return false;
+const char *data_refusal(const struct engine *e, uint32_t flags) {
+    if (e->loading && !(flags & CMD_LOADING)) return ERR_LOADING;
+    if (!e->role.is_replica) return NULL;
+    if (!e->role.link_up && !e->v->replica_serve_stale_data && !(flags & CMD_STALE))
+        return "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
+    return e->async_loading && flags & CMD_NO_ASYNC_LOADING ? ERR_LOADING : NULL;
 }
 
 /* While a long command breathes, what is only queued goes on, and no transaction is executed. */
@@ -162,8 +157,8 @@ int admit(struct call *x, bool unknown_sub) {
     if (flags & (CMD_DENYOOM | CMD_WRITE) && call_refusal(x->e, flags, why)) return refuse(x, why);
     if (x->s->subscriber && x->s->resp == 2 && !(flags & CMD_IN_SUBSCRIBED))
         return refuse_subscriber(x);
-    if (__builtin_expect(x->e->role.is_replica, 0) && !may_run_on_replica(x->e, flags, why))
-        return refuse(x, why);
+    if (__builtin_expect(x->e->role.is_replica, 0) && data_refusal(x->e, flags))
+        return refuse(x, data_refusal(x->e, flags));
     if (__builtin_expect(x->e->busy, 0) && !(flags & CMD_ALLOW_BUSY))
         return refuse(x, engine_busy_error(x->e));
     if (__builtin_expect(x->s->flags & SESSION_REPLICA, 0) &&

@@ -34,6 +34,10 @@ static inline bool admit_must_park(const struct engine *e, const struct session 
            __builtin_expect(aof_backlog(e->aof) > e->v->aof_buffer_limit, 0);
 }
 
+/* The error for a command with these flags while the data set is loaded, or may be old or replaced
+ * soon (a replica's); NULL: it may run. */
+const char *data_refusal(const struct engine *e, uint32_t flags);
+
 /* Whether commands with these flags have to be refused now (the AOF, memory): fills `text` with the
  * error if so. */
 enum { CALL_REFUSAL_MAX = 512 };

@@ -167,6 +167,15 @@ static void run_queue(struct call *x, struct multi *m) {
     }
 }
 
+/* What was queued before the data set began to be loaded, or the link to the master was lost. */
+static const char *refusal_of_one(const struct engine *e, const struct multi *m) {
+    const char *why = NULL;
+
+    if (!e->loading && !e->role.is_replica) return NULL;
+    for (int i = 0; i < m->n && !why; i++) why = data_refusal(e, m->v[i].cmd->row->flags);
+    return why;
+}
+
 static int cmd_exec(struct call *x) {
     char why[CALL_REFUSAL_MAX];
     struct multi *m = x->s->multi;
@@ -178,6 +187,8 @@ static int cmd_exec(struct call *x) {
         rc = reply_err(x, "EXECABORT Transaction discarded because of previous errors.");
     } else if (m->broken) {
         reply_null_array(&x->r);
+    } else if (refusal_of_one(x->e, m)) {
+        return multi_abort(x, refusal_of_one(x->e, m));
     } else if (call_refusal(x->e, m->flags, why)) {
         return multi_abort(x, why);
     } else {

@@ -105,6 +105,7 @@ int failover_take_over(struct call *x, struct slice id) {
         return reply_err(x, "ERR PSYNC FAILOVER can't be sent to a master.");
     if (!slice_is(id, r->stream.id))
         return reply_err(x, "ERR PSYNC FAILOVER replid must match my replid.");
+    if (r->link.state == LINK_LOAD) return reply_err(x, ERR_LOADING);
     role_become_master(r);
     if (x->e->hooks.describe) x->e->hooks.describe(x, &by);
     log_notice("MASTER MODE enabled (failover request from '%s')", bytes_cstr(&by));

@@ -223,6 +223,7 @@ void link_follow(struct replication *r, const char *host, int port) {
     struct master_link *l = &r->link;
     char *name = host ? mem_strdup(host) : NULL;
 
+    CHECK(l->state != LINK_LOAD); /* the load is under way, and uses the file */
     if (l->state != LINK_OFF) {
         let_go(r);
         link_enter(r, LINK_OFF);

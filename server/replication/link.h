@@ -81,7 +81,7 @@ struct master_link {
     uint64_t synced; /* offset that is synced in the AOF */
 };
 
-/* Follows this master from now on; NULL: none, the link is OFF. */
+/* Follows this master from now on; NULL: none, the link is OFF. Not in LOAD. */
 void link_follow(struct replication *r, const char *host, int port);
 
 /* Every turn, and after progress of a thread. */

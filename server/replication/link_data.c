@@ -11,7 +11,9 @@
 #include <errno.h>
 
 struct link_data {
-    char *dir;
+    int dirfd;
+    char *name; /* in dirfd, NULL: the file has none */
+    bool given; /* to another owner, with its name; under mu */
     void (*wake)(void *arg);
     void *arg;
     pthread_mutex_t mu;
@@ -46,17 +48,23 @@ bool link_data_head(struct slice line, struct link_data_head *out) {
 /* ---------------------------------------------------------------- the thread */
 
 static void release(struct link_data *d) {
+    if (d->name && d->fd >= 0 && !d->given) io_unlink(d->dirfd, d->name, NULL);
     io_close(d->fd);
     bytes_release(&d->waiting);
     pthread_cond_destroy(&d->changed);
     pthread_mutex_destroy(&d->mu);
-    mem_free(d->dir);
+    mem_free(d->name);
     mem_free(d);
 }
 
 static int open_file(struct link_data *d, struct err *e) {
-    int dirfd = io_open_dir(d->dir, false, e);
+    int dirfd;
 
+    if (d->name) {
+        d->fd = io_create(d->dirfd, d->name, e);
+        return d->fd < 0 ? -1 : 0;
+    }
+    dirfd = io_open_dir(".", false, e);
     if (dirfd < 0) return -1;
     d->fd = io_create_unnamed(dirfd, e);
     io_close(dirfd);
@@ -155,13 +163,14 @@ static void *run(void *arg) {
 
 /* ---------------------------------------------------------------- the main thread's side */
 
-struct link_data *link_data_new(const char *dir, int ndbs, void (*wake)(void *arg), void *arg,
-                                struct err *e) {
+struct link_data *link_data_new(const struct link_data_where *where, int ndbs,
+                                void (*wake)(void *arg), void *arg, struct err *e) {
     struct link_data *d = mem_calloc(sizeof *d);
     pthread_t thread;
     int rc;
 
-    d->dir = mem_strdup(dir);
+    d->dirfd = where->dirfd;
+    d->name = where->dirfd >= 0 ? mem_strdup(where->name) : NULL;
     d->ndbs = ndbs;
     d->wake = wake;
     d->arg = arg;
@@ -219,6 +228,16 @@ int link_data_fd(const struct link_data *d) {
 
 const struct link_data_seen *link_data_seen(const struct link_data *d) {
     return &d->seen;
+}
+
+const char *link_data_name(const struct link_data *d) {
+    return d->name;
+}
+
+void link_data_give_away(struct link_data *d) {
+    pthread_mutex_lock(&d->mu);
+    d->given = true;
+    pthread_mutex_unlock(&d->mu);
 }
 
 void link_data_drop(struct link_data *d) {

@@ -7,8 +7,8 @@
  *
  * A thread writes; the loop only hands bytes over, as long as there is room for them. Once all is
  * written the thread reads it as a load would, so that a data set that does not hold is found
- * before the old one is dropped. The file has no name, so nothing is left of one that is given up.
- * Main thread only, but for the thread.
+ * before the old one is dropped. The file has a name only if it may become the AOF's base. Main
+ * thread only, but for the thread.
  */
 #ifndef STET_REPLICATION_LINK_DATA_H
 #define STET_REPLICATION_LINK_DATA_H
@@ -40,10 +40,15 @@ enum link_data_state { LINK_DATA_WRITING, LINK_DATA_WHOLE, LINK_DATA_FAILED };
 
 struct link_data;
 
-/* In this directory, for so many databases. NULL: no thread could be had. `wake`, from the thread:
- * there is room again, or the state has changed. */
-struct link_data *link_data_new(const char *dir, int ndbs, void (*wake)(void *arg), void *arg,
-                                struct err *e);
+struct link_data_where {
+    int dirfd;        /* stays open, or -1: a file without a name in the working directory */
+    const char *name; /* copied */
+};
+
+/* For so many databases. NULL: no thread could be had. `wake`, from the thread: there is room
+ * again, or the state has changed. */
+struct link_data *link_data_new(const struct link_data_where *where, int ndbs,
+                                void (*wake)(void *arg), void *arg, struct err *e);
 
 size_t link_data_room(struct link_data *d);
 void link_data_put(struct link_data *d, const char *p, size_t n); /* n <= the room */
@@ -56,6 +61,10 @@ enum link_data_state link_data_state(struct link_data *d, struct err *e);
 /* Once it is whole. The descriptor stays `d`'s. */
 int link_data_fd(const struct link_data *d);
 const struct link_data_seen *link_data_seen(const struct link_data *d);
+
+/* The file's name, NULL: it has none; and it is another owner's from now on. */
+const char *link_data_name(const struct link_data *d);
+void link_data_give_away(struct link_data *d);
 
 void link_data_drop(struct link_data *d); /* does not wait; NULL is fine */
 

@@ -4,8 +4,8 @@
  *
  * Nothing is changed before all of it is there and was read once. Where it cannot be loaded all the
  * same (a library of functions that does not compile), the old data set stays with its id and
- * offset if it was served meanwhile (repl-diskless-load swapdb); otherwise the data set is empty,
- * and belongs to no history.
+ * offset if it was served meanwhile (repl-diskless-load swapdb) or can be read from the AOF again;
+ * otherwise the data set is empty, and belongs to no history.
  */
 #include "conf/conf.h"
 #include "server/replication/link_private.h"
@@ -17,8 +17,18 @@
 
 /* ---------------------------------------------------------------- its first line */
 
+/* With the AOF on the file may become its base. */
+static struct link_data_where where_to(struct replication *r, char name[AOF_NAME_MAX]) {
+    struct link_data_where w = {-1, name};
+
+    if (aof_phase(r->e->aof) != AOF_OFF) w.dirfd = aof_temp_name(r->e->aof, name);
+    return w;
+}
+
 static void begin_data(struct replication *r) {
     struct master_link *l = &r->link;
+    char name[AOF_NAME_MAX];
+    struct link_data_where where = where_to(r, name);
     struct err e;
 
     if (l->head.open)
@@ -29,7 +39,7 @@ static void begin_data(struct replication *r) {
     l->received = 0;
     l->whole = false;
     memset(l->tail, 0, sizeof l->tail);
-    l->data = link_data_new(".", r->e->ks.ndbs, r->app.wake, r->app.arg, &e);
+    l->data = link_data_new(&where, r->e->ks.ndbs, r->app.wake, r->app.arg, &e);
     if (l->data) return;
     log_warning("Opening the temp file needed for MASTER <-> REPLICA synchronization: %s", e.text);
     link_lost(r);
@@ -163,7 +173,7 @@ static void fail_load(struct replication *r, bool kept, const struct err *e) {
 
 static void load(struct replication *r) {
     struct master_link *l = &r->link;
-    struct replication_load what = {.fd = link_data_fd(l->data)};
+    struct replication_load what = {.fd = link_data_fd(l->data), .name = link_data_name(l->data)};
     struct link_data_seen k = *link_data_seen(l->data);
     struct err e;
     int rc;
@@ -175,9 +185,10 @@ static void load(struct replication *r) {
     link_enter(r, LINK_LOAD);
     what.serve_old = r->e->v->repl_diskless_load == CONF_DISKLESS_SWAPDB;
     rc = r->app.load(r->app.arg, &what, &e);
+    if (what.taken) link_data_give_away(l->data);
     link_receive_forget(r);
     if (rc < 0) {
-        fail_load(r, what.serve_old, &e);
+        fail_load(r, what.kept, &e);
         return;
     }
     begin_stream(r, &k);

@@ -22,8 +22,11 @@
 struct replication_load {
     int fd; /* an RDB from offset `start` on */
     uint64_t start;
-    bool serve_old; /* the old data set is served meanwhile, and stays if the new one does not hold
-                     */
+    const char *name; /* of the file in the AOF's directory, see aof_enable_with; NULL: none */
+    bool serve_old;   /* the old data set is served meanwhile, and stays if the new one does not
+                       * hold */
+    bool taken;       /* result: the AOF has taken the file over */
+    bool kept;        /* result of a failure: the data set is the old one; false: it is empty */
 };
 
 /* What the application does for replication; see server/wire.c. */
@@ -34,8 +37,8 @@ struct replication_app {
     struct session *(*connect)(void *arg, const char *host, int port,
                                const struct session_source *source, void *source_arg,
                                struct err *e);
-    /* Replaces the data set; 0, or -1: then it is the old one (serve_old) or empty. */
-    int (*load)(void *arg, const struct replication_load *l, struct err *e);
+    /* Replaces the data set; 0, or -1: see `kept`. */
+    int (*load)(void *arg, struct replication_load *l, struct err *e);
     /* From any thread: replication_on_wake() is to be called soon. */
     void (*wake)(void *arg);
     /* The ports of this server, 0: none. */

@@ -125,6 +125,7 @@ static int cmd_replicaof(struct call *x) {
     int64_t port;
 
     if (x->e->v->cluster_enabled) return reply_err(x, "ERR REPLICAOF not allowed in cluster mode.");
+    if (x->e->replication->link.state == LINK_LOAD) return reply_err(x, ERR_LOADING);
     if (x->e->replication->failover.state != FAILOVER_NONE)
         return reply_err(x, "ERR REPLICAOF not allowed while failing over.");
     if (arg_is(x, 1, "no") && arg_is(x, 2, "one")) return end_part(x);

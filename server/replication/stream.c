@@ -142,7 +142,7 @@ void repl_stream_continue_as(struct repl_stream *s, const char *id) {
 }
 
 void repl_stream_rename(struct repl_stream *s) {
-    char id[STREAM_ID_CHARS + 1];
+    char id[STREAM_ID_CHARS + 1] = "";
 
     rng_hex(id, STREAM_ID_CHARS);
     repl_stream_continue_as(s, id);

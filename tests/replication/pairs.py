@@ -24,6 +24,7 @@ PROGRAMS = {"stet": SERVER, **programs()}
 
 
 def start(name, *args):
+    args = ("--repl-backlog-size", "64mb", *args)
     return Server(*args) if name == "stet" else Real(PROGRAMS[name], *args)
 
 

@@ -16,7 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
 from cases import ask, check, equal, run_words  # noqa: E402
 from contents import differences, snapshot, strings  # noqa: E402
-from masters import (EMPTY_RDB, Real, Script, caught_up, encode, follow, link_up, offset,  # noqa: E402
+from masters import (EMPTY_RDB, Closed, Real, Script, caught_up, encode, follow, link_up, offset,  # noqa: E402
                      programs, rdb_of, wait_for, wait_info, write_some)
 from server import Server, rewrite_done  # noqa: E402
 from tls import Certs  # noqa: E402
@@ -97,6 +97,37 @@ def a_link_that_the_master_killed_goes_on():
 
 
 @case
+def kills_under_load_lose_and_repeat_nothing():
+    for args in ((), ("--appendonly", "yes", "--appendfsync", "always")):
+        with Real(REDIS) as m, Server(*args) as s:
+            mc = m.conn()
+            sc = follow(s, m)
+            done = threading.Event()
+
+            def write():
+                c = m.conn()
+                seed = 100
+                while not done.is_set():
+                    write_some(c, seed, 400)
+                    seed += 1
+            writer = threading.Thread(target=write)
+            writer.start()
+            for i in range(12):
+                before = offset(mc)
+                wait_for(lambda b=before: offset(mc) > b + 20000, "some writes")
+                link_up(sc)
+                if i % 2:
+                    sc.call("CLIENT", "KILL", "TYPE", "master")
+                else:
+                    mc.call("CLIENT", "KILL", "TYPE", "replica")
+            done.set()
+            writer.join()
+            link_up(sc)
+            same(mc, sc)
+            check("CRITICAL" not in s.log(), "an error of a command of the stream")
+
+
+@case
 def it_is_shown_as_the_link_that_it_is():
     with Real(REDIS) as m, Server() as s:
         sc = follow(s, m)
@@ -107,6 +138,29 @@ def it_is_shown_as_the_link_that_it_is():
         equal("config", sc.call("CONFIG", "GET", "replicaof")[1], b"127.0.0.1 %d" % m.port)
         client = line[0].split()[0][3:]
         equal("unblock", sc.call("CLIENT", "UNBLOCK", client), 0)
+
+
+@case
+def a_restart_goes_on_where_the_aof_ends():
+    for args in ((), ("--repl-diskless-load", "swapdb")):
+        with Real(REDIS) as m, tempfile.TemporaryDirectory(prefix="stet-test-") as d:
+            mc = m.conn()
+            write_some(mc, 1, 1000)
+            args = ("--appendonly", "yes", "--replicaof", "127.0.0.1", str(m.port), *args)
+            with Server(*args, dir=d) as s:
+                link_up(s.conn())
+                wait_info(s.conn(), "aof_enabled", lambda v: v == "1")
+                rewrite_done(s.conn())
+                write_some(mc, 2, 500)
+                same(mc, s.conn())
+                s.terminate()
+            write_some(mc, 3, 500)
+            with Server(*args, dir=d) as s:
+                link_up(s.conn())
+                same(mc, s.conn())
+                equal("partial", info(mc, "sync_partial_ok", "stats"), "1")
+                left = [f for f in os.listdir(os.path.join(d, "appendonlydir")) if "temp" in f]
+                equal("temporary files", left, [])
 
 
 @case
@@ -168,6 +222,57 @@ def a_large_data_set_arrives_while_clients_are_served():
         equal("keys", sc.call("DBSIZE"), 400000)
 
 
+def polled_while_loading(m, *args):
+    """What clients of a replica with the key `old` get during a sync: the set of answers to GET, and
+    whether INFO said that it loads, and loads beside."""
+    answers, flags = set(), set()
+    with Server(*args) as s:
+        sc = s.conn()
+        sc.call("SET", "old", "1")
+        sc.call("REPLICAOF", "127.0.0.1", m.port)
+        while True:
+            i = sc.info()
+            answers.add(ask(sc, "GET", "old"))
+            flags.add((i["loading"], i["async_loading"]))
+            if i["master_link_status"] == "up":
+                return answers, flags, sc.call("DBSIZE")
+
+
+@case
+def clients_during_a_sync_get_old_data_or_an_error():
+    loading = "LOADING Redis is loading the dataset in memory"
+    with Real(REDIS) as m:
+        m.conn().call("DEBUG", "POPULATE", 1000000)
+        answers, flags, keys = polled_while_loading(m)
+        equal("answers", answers - {loading}, {b"1", None})
+        check(loading in answers and ("1", "0") in flags, (answers, flags))
+        equal("keys", keys, 1000000)
+        answers, flags, keys = polled_while_loading(m, "--repl-diskless-load", "swapdb")
+        equal("answers", answers, {b"1", None})
+        check(("0", "1") in flags, flags)
+        equal("keys", keys, 1000000)
+
+
+@case
+def a_transaction_that_was_queued_before_a_sync_is_refused_during_it():
+    want = "EXECABORT Transaction discarded because of: LOADING Redis is loading the dataset in memory"
+    with Real(REDIS) as m:
+        m.conn().call("DEBUG", "POPULATE", 1000000)
+        for words, field, args in ((("GET", "old"), "loading", ()),
+                                   (("REPLICAOF", "NO", "ONE"), "async_loading",
+                                    ("--repl-diskless-load", "swapdb"))):
+            with Server(*args) as s:
+                sc, c = s.conn(), s.conn()
+                sc.call("SET", "old", "1")
+                c.call("MULTI")
+                c.call(*words)
+                sc.call("REPLICAOF", "127.0.0.1", m.port)
+                wait_for(lambda: sc.info("persistence")[field] == "1", field, step=0)
+                equal(words, ask(c, "EXEC"), want)
+                link_up(sc)
+                equal("keys", sc.call("DBSIZE"), 1000000)
+
+
 @case
 def promotion_and_demotion():
     """A former master goes on with a partial sync from its promoted replica."""
@@ -225,6 +330,31 @@ def a_configuration_says_it():
         with Server("--replicaof", "127.0.0.1", str(m.port), dir=d) as s:
             link_up(s.conn())
             equal("k", s.conn().call("GET", "k"), b"v")
+
+
+@case
+def sentinel_reconfigures_in_a_transaction():
+    with Real(REDIS) as m, tempfile.TemporaryDirectory(prefix="stet-test-") as d:
+        path = os.path.join(d, "a.conf")
+        open(path, "w").close()
+        s = Server(dir=d, start=False)
+        s.conf = [path]
+        with s.start():
+            sc, other = s.conn(), s.conn()
+            for master in (("127.0.0.1", m.port), ("NO", "ONE")):
+                sc.call("MULTI")
+                for words in (("SLAVEOF", *master), ("CONFIG", "REWRITE"), ("CLIENT", "KILL", "TYPE", "normal")):
+                    equal(words, sc.call(*words), b"QUEUED")
+                equal("EXEC", sc.call("EXEC")[:2], [b"OK", b"OK"])
+                line = "replicaof 127.0.0.1 %d" % m.port
+                wait_for(lambda: (line in open(path).read()) == (master[0] != "NO"), "written")
+                if master[0] != "NO":
+                    link_up(sc)
+            try:
+                other.call("PING")
+                check(False, "other clients are killed")
+            except Closed:
+                pass
 
 
 # ------------------------------------------------------------------ what a replica does otherwise
@@ -505,7 +635,7 @@ HOSTILE_SYNCS = {
 }
 
 
-def hostile_sync(bad, *args):
+def hostile_sync(bad, *args, kept=True):
     """The old data set stays whatever comes before a data set, or is its beginning."""
     asked = []
 
@@ -520,12 +650,13 @@ def hostile_sync(bad, *args):
         sc.call("SET", "old", "1")
         sc.call("REPLICAOF", "127.0.0.1", m.port)
         wait_for(lambda: len(asked) > 1, "tried again")
-        equal("data", list(strings(sc)), [(0, b"old")])
+        equal("data", list(strings(sc)), [(0, b"old")] if kept else [])
+        return s.log()
         equal("link", info(sc, "master_link_status"), "down")
 
 
 for name, bad in HOSTILE_SYNCS.items():
-    CASES["hostile_sync_" + name.replace(" ", "_")] = lambda b=bad: hostile_sync(b)
+    CASES["hostile_sync_" + name.replace(" ", "_")] = lambda b=bad: hostile_sync(b) and None
 
 
 def sync_of(rdb, length=None):
@@ -543,6 +674,18 @@ def hostile_data_sets_leave_all_or_nothing():
     hostile_sync(sync_of(GOOD[:-20]))
     hostile_sync(sync_of(GOOD[:-20]), "--repl-diskless-load", "swapdb")
     hostile_sync(sync_of(GOOD + b"*1\r\n$4\r\nPING\r\n"))
+
+
+@case
+def a_library_that_does_not_compile_takes_no_data_with_it():
+    """It is found by the load itself, when the old data set is gone."""
+    code = b"#!lua name=x\nthis is no Lua("
+    rdb = b"REDIS0010\xf5" + bytes([len(code)]) + code + GOOD[9:]
+    hostile_sync(sync_of(rdb), "--repl-diskless-load", "swapdb")
+    log = hostile_sync(sync_of(rdb), "--appendonly", "yes")
+    check("Failed trying to load the MASTER synchronization DB" in log, "loaded")
+    hostile_sync(sync_of(rdb), "--appendonly", "yes", "--repl-diskless-load", "swapdb")
+    hostile_sync(sync_of(rdb), kept=False)
 
 
 @case

@@ -86,7 +86,7 @@ static struct session *connect(void *arg, const char *host, int port,
     return &master;
 }
 
-static int load(void *arg, const struct replication_load *l, struct err *e) {
+static int load(void *arg, struct replication_load *l, struct err *e) {
     ssize_t n = io_read_at(l->fd, loaded, sizeof loaded - 1, (off_t)l->start, e);
 
     (void)arg;
