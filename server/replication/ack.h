@@ -24,6 +24,7 @@ struct acks {
     enum ack_state state;
     struct notes notes;
     uint64_t asked;        /* offset of the stream after the last GETACK */
+    uint64_t asked_us;     /* and when that was */
     uint64_t before_asked; /* and before it: what a replica answers */
     uint64_t degradations;
 };

@@ -40,12 +40,18 @@ static bool is_target(const struct failover *f, const struct replica *p) {
     return port == f->port && strcasecmp(ip, f->host) == 0;
 }
 
+/* It says so; or it has answered the question how far it is, which came last. */
+static bool has_all(const struct replication *r, const struct replica *p) {
+    if (p->acked >= r->stream.offset) return true;
+    return p->acked >= ack_of_all(r) && p->heard_us > r->acks.asked_us;
+}
+
 static struct replica *find_target(const struct replication *r, bool synced) {
     list_each (it, &r->replicas.all) {
         struct replica *p = list_entry(it, struct replica, link);
 
         if (p->s->state == SESSION_CLOSING || !is_target(&r->failover, p)) continue;
-        if (!synced || (p->state == REPLICA_ONLINE && p->acked >= ack_of_all(r))) return p;
+        if (!synced || (p->state == REPLICA_ONLINE && has_all(r, p))) return p;
     }
     return NULL;
 }

@@ -171,6 +171,7 @@ static void take_full(struct replication *r, struct slice line) {
             memcpy(l->id, id.p, LINK_ID_CHARS);
             l->id[LINK_ID_CHARS] = '\0';
             l->offset = (uint64_t)offset;
+            failover_accepted(r);
             log_notice("Full resync from master: %s:%lld", l->id, (long long)offset);
             link_enter(r, LINK_RECEIVE);
             return;
@@ -228,7 +229,7 @@ static void take_refusal(struct replication *r, struct slice line) {
 
 static void take_psync(struct replication *r, struct slice line) {
     if (line.n == 0) return; /* the master is busy, and says that it is alive */
-    if (r->failover.state == FAILOVER_IN_PROGRESS && !begins(line, "+CONTINUE")) {
+    if (r->failover.state == FAILOVER_IN_PROGRESS && begins(line, "-")) {
         failover_refused(r);
         return;
     }

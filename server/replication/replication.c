@@ -150,6 +150,7 @@ void replication_speak(struct replication *r) {
         propagate_stream(&r->e->propagation, UNIT_STREAM, slice_of(getack, sizeof getack - 1), -1,
                          -1);
     r->acks.asked = r->stream.offset;
+    r->acks.asked_us = clock_mono_us();
 }
 
 void replication_before_wait(struct replication *r) {
