@@ -71,6 +71,8 @@ void replica_enter(struct replica *p, enum replica_state to) {
         all->n++;
         all->emptied_us = 0;
         p->s->flags |= SESSION_REPLICA;
+        if (p->s->e->v->repl_disable_tcp_nodelay && p->s->ops->join_packets)
+            p->s->ops->join_packets(p->s);
     }
     p->heard_us = clock_mono_us();
     p->state = to;
