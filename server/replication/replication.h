@@ -64,6 +64,11 @@ struct replication {
     uint64_t cron_at_us;
 };
 
+/* There is neither a replica nor a master nor a stream: nothing has to be done in a turn. */
+static inline bool replication_is_idle(const struct replication *r) {
+    return !r->stream.active && r->replicas.n == 0 && r->link.state == LINK_OFF;
+}
+
 void replication_register(struct command_registry *r);
 
 /* Before the data set is loaded. */
