@@ -211,12 +211,13 @@ static int begin_full(struct call *x, struct replica *p) {
 }
 
 /* The one that asks is this server's own master, or this server itself. */
-static bool is_loop(const struct replication *r, const char *name) {
-    struct session_wire wire;
+static bool is_loop(const struct replication *r, const struct replica *p) {
+    char ip[64];
+    int port;
 
-    if (!r->e->role.is_replica || !r->link.s) return false;
-    r->link.s->ops->describe(r->link.s, &wire);
-    return strcmp(wire.addr, name) == 0;
+    if (!r->e->role.is_replica) return false;
+    replica_address(p, ip, sizeof ip, &port);
+    return port == r->link.port && link_knows_address(r, ip);
 }
 
 static const char *refusal(const struct call *x) {
@@ -238,7 +239,7 @@ static int begin(struct call *x, struct slice id, int64_t from, bool plain) {
     if (x->s->flags & SESSION_REPLICA) return 0;
     p = replica_of(x->s);
     describe(p, name, sizeof name);
-    if (is_loop(r, name))
+    if (is_loop(r, p))
         log_warning("Replica %s is this server's own master, or this server itself: no server of "
                     "such a circle is a master",
                     name);
