@@ -20,13 +20,14 @@
 
 /* Replacing the data set by what a file holds. */
 struct replication_load {
-    int fd; /* an RDB from offset `start` on */
-    uint64_t start;
-    const char *name; /* of the file in the AOF's directory, see aof_enable_with; NULL: none */
-    bool serve_old;   /* the old data set is served meanwhile, and stays if the new one does not
-                       * hold */
-    bool taken;       /* result: the AOF has taken the file over */
-    bool kept;        /* result of a failure: the data set is the old one; false: it is empty */
+    int fd;               /* an RDB from offset `start` on */
+    uint64_t start, size; /* `size` bytes from there on */
+    const char *name;     /* of the file in the AOF's directory, see aof_enable_with; NULL: none */
+    bool serve_old;       /* the old data set is served meanwhile, and stays if the new one does not
+                           * hold */
+    int stream_db;        /* result: what the stream has selected at its beginning */
+    bool taken;           /* result: the AOF has taken the file over */
+    bool kept;            /* result of a failure: the data set is the old one; false: it is empty */
 };
 
 /* What the application does for replication; see server/wire.c. */
