@@ -159,6 +159,7 @@ static void begin_stream(struct replication *r, const struct link_data_seen *k) 
     replicas_drop_all(r);
     if (l->plain) repl_stream_deactivate(&r->stream); /* a new id: the master's is not known */
     memcpy(id, l->plain ? r->stream.id : l->id, sizeof id);
+    notes_clear(&r->safe); /* they are about the offsets of the history before */
     repl_stream_adopt(&r->stream, id, l->plain ? 0 : l->offset, k->stream_db);
     replication_tell_log(r);
     l->has_synced = true;
