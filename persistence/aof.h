@@ -20,8 +20,9 @@
  *
  * A rewrite (by command, by growth, to enable, to recover) is its own small machine:
  *   IDLE -> PREPARE (a thread makes the new increment durable) -> FORK (at the next hand-over)
- *        -> CHILD (writes the base) -> PUBLISH (a thread makes the new manifest durable) -> IDLE
- *        -> PUBLISH (the base is there already: aof_enable_with) -> IDLE
+ *        -> CHILD (writes the base) -> JOIN (the writer makes the header of the new increment
+ *           durable) -> PUBLISH (a thread makes the new manifest durable) -> IDLE
+ *        -> JOIN (the base is there already: aof_enable_with) -> PUBLISH -> IDLE
  *   IDLE -> OPEN (a thread opens and locks the directory, if the AOF was off at the start) -> IDLE
  *   PREPARE, CHILD, PUBLISH -> ABORT (given up; what is under way at the disk ends when it does)
  *        -> IDLE
@@ -44,6 +45,7 @@ enum aof_rewrite_phase {
     RW_PREPARE,
     RW_FORK,
     RW_CHILD,
+    RW_JOIN,
     RW_PUBLISH,
     RW_ABORT,
     RW_PHASES

@@ -145,6 +145,8 @@ struct aof {
     int incr_fd;                /* of it, for the switch */
     struct aof_head head;       /* of it, where the writer gets it later */
     uint64_t fork_position;
+    uint64_t head_end; /* of it: position; 0: it is durable before the writer gets it, or empty */
+    uint64_t join_began_us;
     uint64_t rewrite_began_us, retry_at_us;
     uint64_t keys_at_fork;
 
