@@ -128,6 +128,7 @@ static bool take_published(struct aof *a) {
         a->incr_bytes_before = 0;
         a->base_tmp[0] = '\0';
         aof_stream_map_keep(&a->stream.map, &a->manifest);
+        aof_stream_take_base(a, job->rdb_bytes);
     } else {
         use_higher_numbers(a, &job->manifest);
         keep_doubtful(a, job);
@@ -247,6 +248,7 @@ static void switch_files(struct aof *a) {
     a->head_end = 0;
     if (a->purpose == RW_FOR_RECOVERY || a->purpose == RW_WHILE_OFF) {
         aof_begin_epoch(a, a->incr, &a->head);
+        aof_stream_note_base(a);
         return;
     }
     aof_writer_get_state(a->w, &a->st);
@@ -256,6 +258,7 @@ static void switch_files(struct aof *a) {
     a->incr_fd = -1;
     aof_begin_file(a, a->current);
     if (a->checksum) a->head_end = a->appended;
+    if (!aof_only_rotates(a->purpose)) aof_stream_note_base(a);
 }
 
 static void begin_publishing(struct aof *a, const char *why) {
