@@ -194,8 +194,11 @@ void aof_stream_take_base(struct aof *a, uint64_t rdb_bytes) {
 }
 
 bool aof_stream_base(const struct aof *a, struct aof_stream_base *out) {
+    const struct aof_file *f = aof_manifest_base(&a->manifest);
+
     *out = a->stream.map.base;
-    return out->known && a->phase == AOF_ON && aof_manifest_base(&a->manifest) &&
+    out->number = f ? f->seq : 0;
+    return out->known && f && a->phase == AOF_ON &&
            aof_stream_covers(a, a->stream.state.now.id, out->offset + 1);
 }
 
