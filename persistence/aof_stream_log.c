@@ -198,7 +198,7 @@ bool aof_stream_base(const struct aof *a, struct aof_stream_base *out) {
 
     *out = a->stream.map.base;
     out->number = f ? f->seq : 0;
-    return out->known && f && a->phase == AOF_ON &&
+    return out->known && f && a->phase == AOF_ON && aof_stream_is_kept(a) &&
            aof_stream_covers(a, a->stream.state.now.id, out->offset + 1);
 }
 
