@@ -94,6 +94,7 @@ static void take_ack(struct call *x, struct replica *p, int i) {
         raise_to(&p->synced, x->argv[i + 3], r->stream.offset);
     }
     if (p->state == REPLICA_SENDING) p->has_all = p->open_end;
+    if (p->base) sync_base_acked(r, p);
     if (p->state == REPLICA_TAIL) replica_enter(p, REPLICA_ONLINE);
     if (r->e->role.few_replicas) replicas_count_good(r);
     ack_count(r);

@@ -18,7 +18,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 from cases import need, summary  # noqa: E402
 
 PROGRAMS = [["sentinel.py", "killed, with AOF", "asked", "from Redis"], ["pairs.py", "redis-7", "AOF"], ["guide.py"], ["replica.py"],
-            ["master.py"]]
+            ["master.py"], ["base.py"]]
 COUNTS = re.compile(r"(\d+) passed, (\d+) failed")
 
 
