@@ -159,18 +159,26 @@ static bool is_held(const struct replication *r, uint64_t from) {
     return from >= r->stream.first || log_covers(r, from);
 }
 
+/* Why a replica cannot go on from there. */
+static void log_mismatch(const struct replication *r, const char *id, uint64_t from) {
+    uint64_t end;
+
+    if (repl_stream_knows(&r->stream, id, &end))
+        log_notice("Partial resynchronization not accepted: the replica has the history '%s' up to "
+                   "offset %llu, this server has it up to %llu",
+                   id, (unsigned long long)from - 1, (unsigned long long)end);
+    else
+        log_notice("Partial resynchronization not accepted: Replication ID mismatch (Replica asked "
+                   "for '%s', my replication IDs are '%s' and '%s')",
+                   id, r->stream.id, r->stream.npasts ? r->stream.past[0].id : "none");
+}
+
 static bool goes_on(struct replication *r, struct slice id, uint64_t from, const char *name) {
     char text[STREAM_ID_CHARS + 1] = "";
 
     if (id.n == STREAM_ID_CHARS) memcpy(text, id.p, id.n);
     if (!r->stream.active || !repl_stream_is_of(&r->stream, text, from)) {
-        if (!slice_is(id, "?"))
-            log_notice("Partial resynchronization not accepted: Replication ID mismatch (Replica "
-                       "asked for '%.*s', my replication IDs are '%s' and '%s')",
-                       (int)(id.n > 64 ? 64 : id.n), id.p, r->stream.id,
-                       r->stream.npasts ? r->stream.past[0].id : "none");
-        else
-            log_notice("Full resync requested by replica %s", name);
+        log_mismatch(r, text, from);
         return false;
     }
     if (is_held(r, from)) return true;
@@ -233,11 +241,14 @@ static int begin(struct call *x, struct slice id, int64_t from, bool plain) {
     p->plain_sync = plain;
     describe(p, name, sizeof name);
     log_notice("Replica %s asks for synchronization", name);
-    if (!plain && from > 0 && goes_on(r, id, (uint64_t)from, name)) {
+    if (!plain && !slice_is(id, "?") && from > 0 && goes_on(r, id, (uint64_t)from, name)) {
         go_on(r, p, (uint64_t)from, name);
         return 0;
     }
-    if (!plain && !slice_is(id, "?")) r->e->stats.refused_syncs++;
+    if (plain || slice_is(id, "?"))
+        log_notice("Full resync requested by replica %s", name);
+    else
+        r->e->stats.refused_syncs++;
     return begin_full(x, p);
 }
 

@@ -163,9 +163,18 @@ void repl_stream_adopt(struct repl_stream *s, const char *id, uint64_t offset, i
     s->active = true;
 }
 
-bool repl_stream_is_of(const struct repl_stream *s, const char *id, uint64_t from) {
-    if (strcmp(id, s->id) == 0) return from <= s->offset + 1;
-    for (size_t i = 0; i < s->npasts; i++)
-        if (strcmp(id, s->past[i].id) == 0) return from <= s->past[i].end + 1;
+bool repl_stream_knows(const struct repl_stream *s, const char *id, uint64_t *end) {
+    *end = s->offset;
+    if (strcmp(id, s->id) == 0) return true;
+    for (size_t i = 0; i < s->npasts; i++) {
+        *end = s->past[i].end;
+        if (strcmp(id, s->past[i].id) == 0) return true;
+    }
     return false;
+}
+
+bool repl_stream_is_of(const struct repl_stream *s, const char *id, uint64_t from) {
+    uint64_t end;
+
+    return repl_stream_knows(s, id, &end) && from <= end + 1;
 }

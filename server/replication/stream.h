@@ -72,6 +72,9 @@ void repl_stream_trim(struct repl_stream *s, uint64_t needed);
 int repl_stream_peek(const struct repl_stream *s, uint64_t from, struct iovec *iov, int max,
                      size_t limit);
 
+/* Whether this server's history is that of `id` up to some offset: to which one goes to *end. */
+bool repl_stream_knows(const struct repl_stream *s, const char *id, uint64_t *end);
+
 /* Whether this server's history is that of `id`, as far as the bytes before `from`. */
 bool repl_stream_is_of(const struct repl_stream *s, const char *id, uint64_t from);
 
