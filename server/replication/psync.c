@@ -3,6 +3,7 @@
  * psync - what a replica asks its master: REPLCONF, PSYNC, SYNC.
  */
 #include "server/exec/blocking.h"
+#include "server/replication/history.h"
 #include "server/replication/log_reader.h"
 #include "server/replication/rows.h"
 #include "storage/base/log.h"
@@ -74,6 +75,19 @@ static int set_nothing(struct call *x, struct replica *p, int i) {
     return 0;
 }
 
+/* Only a replica of stet says this. */
+static int set_history(struct call *x, struct replica *p, int i) {
+    struct slice said = x->argv[i];
+
+    if (said.n >= HISTORY_MAX || memchr(said.p, '\0', said.n))
+        return reply_err(x, "ERR Invalid history");
+    mem_free(p->history);
+    p->history = mem_alloc(said.n + 1);
+    memcpy(p->history, said.p, said.n);
+    p->history[said.n] = '\0';
+    return 0;
+}
+
 /* A number that only rises, and not beyond what was sent. */
 static void raise_to(uint64_t *at, struct slice text, uint64_t most) {
     int64_t v;
@@ -111,6 +125,7 @@ static const struct option options[] = {
     {"capa", set_capa},
     {"rdb-only", set_rdb_only},
     {"rdb-filter-only", set_filter},
+    {"data-at", set_history},
     {"version", set_nothing},
     {"rdb-channel", set_nothing},
     {"main-ch-client-id", set_nothing},
@@ -188,12 +203,32 @@ static bool goes_on(struct replication *r, struct slice id, uint64_t from, const
     return false;
 }
 
-static void go_on(struct replication *r, struct replica *p, uint64_t from, const char *name) {
-    char line[STREAM_ID_CHARS + 20];
-    int n = p->capa & REPLICA_CAPA_PSYNC2
-                ? snprintf(line, sizeof line, "+CONTINUE %s\r\n", r->stream.id)
-                : snprintf(line, sizeof line, "+CONTINUE\r\n");
+/* Where a replica can go on that has said more than PSYNC does: at an earlier offset, or in the
+ * history of another id. */
+static bool finds_common(const struct replication *r, const struct replica *p, uint64_t *from) {
+    uint64_t at;
 
+    if (!p->history || !(p->capa & REPLICA_CAPA_PSYNC2)) return false;
+    if (!history_meets(&r->stream, p->history, &at) || !is_held(r, at + 1)) return false;
+    log_notice("The data set of the replica is that of offset %llu of this server's history",
+               (unsigned long long)at);
+    *from = at + 1;
+    return true;
+}
+
+/* `from`: of the first byte that follows; `told`: which the replica has to be told. */
+static void go_on(struct replication *r, struct replica *p, uint64_t from, bool told,
+                  const char *name) {
+    char line[STREAM_ID_CHARS + 40];
+    int n;
+
+    if (told)
+        n = snprintf(line, sizeof line, "+CONTINUE %s %llu\r\n", r->stream.id,
+                     (unsigned long long)from);
+    else if (p->capa & REPLICA_CAPA_PSYNC2)
+        n = snprintf(line, sizeof line, "+CONTINUE %s\r\n", r->stream.id);
+    else
+        n = snprintf(line, sizeof line, "+CONTINUE\r\n");
     out_append(&p->s->out, line, (size_t)n);
     p->next = from;
     p->acked = from - 1;
@@ -203,6 +238,20 @@ static void go_on(struct replication *r, struct replica *p, uint64_t from, const
                "starting from offset %llu.",
                name, (unsigned long long)(r->stream.offset + 1 - from), (unsigned long long)from);
     replicas_count_good(r);
+}
+
+static bool begin_partial(struct replication *r, struct replica *p, struct slice id, int64_t asked,
+                          const char *name) {
+    uint64_t from = (uint64_t)asked;
+    bool told = false;
+
+    if (slice_is(id, "?") || asked <= 0) return false;
+    if (!goes_on(r, id, from, name)) {
+        if (!finds_common(r, p, &from)) return false;
+        told = true;
+    }
+    go_on(r, p, from, told, name);
+    return true;
 }
 
 static int begin_full(struct call *x, struct replica *p) {
@@ -241,10 +290,7 @@ static int begin(struct call *x, struct slice id, int64_t from, bool plain) {
     p->plain_sync = plain;
     describe(p, name, sizeof name);
     log_notice("Replica %s asks for synchronization", name);
-    if (!plain && !slice_is(id, "?") && from > 0 && goes_on(r, id, (uint64_t)from, name)) {
-        go_on(r, p, (uint64_t)from, name);
-        return 0;
-    }
+    if (!plain && begin_partial(r, p, id, from, name)) return 0;
     if (plain || slice_is(id, "?"))
         log_notice("Full resync requested by replica %s", name);
     else

@@ -24,7 +24,7 @@ static void set_id(char to[STREAM_ID_CHARS + 1], const char *id) {
 }
 
 void repl_stream_init(struct repl_stream *s) {
-    *s = (struct repl_stream){.db = -1, .first = 1, .keep = STREAM_BLOCK};
+    *s = (struct repl_stream){.db = -1, .data_db = -1, .first = 1, .keep = STREAM_BLOCK};
     list_init(&s->blocks);
     rng_hex(s->id, STREAM_ID_CHARS);
 }
@@ -73,6 +73,32 @@ void repl_stream_append(struct repl_stream *s, struct slice bytes) {
     }
 }
 
+void repl_stream_note_data(struct repl_stream *s) {
+    s->data_end = s->offset;
+    s->data_db = s->db;
+}
+
+void repl_stream_rewind(struct repl_stream *s) {
+    uint64_t end = s->data_end;
+
+    while (!list_empty(&s->blocks) && block_at(s->blocks.prev)->from > end) {
+        struct block *b = block_at(s->blocks.prev);
+
+        list_remove(&b->link);
+        mem_free(b);
+    }
+    if (!list_empty(&s->blocks)) {
+        struct block *b = block_at(s->blocks.prev);
+
+        if (b->from + b->n - 1 > end) b->n = (size_t)(end + 1 - b->from);
+    }
+    if (s->first > end + 1) s->first = end + 1;
+    for (size_t i = 0; i < s->npasts; i++)
+        if (s->past[i].end > end) s->past[i].end = end;
+    s->offset = end;
+    s->db = s->data_db < 0 ? -1 : s->data_db;
+}
+
 void repl_stream_trim(struct repl_stream *s, uint64_t needed) {
     while (!list_empty(&s->blocks)) {
         const struct block *b = block_at(s->blocks.next);
@@ -116,6 +142,7 @@ void repl_stream_activate(struct repl_stream *s) {
     s->active = true;
     s->db = -1;
     s->first = s->offset + 1;
+    repl_stream_note_data(s);
 }
 
 void repl_stream_deactivate(struct repl_stream *s) {
@@ -124,6 +151,7 @@ void repl_stream_deactivate(struct repl_stream *s) {
     s->db = -1;
     s->npasts = 0;
     rng_hex(s->id, STREAM_ID_CHARS);
+    repl_stream_note_data(s);
 }
 
 /* The newest comes first; the oldest one has to go. */
@@ -161,6 +189,7 @@ void repl_stream_adopt(struct repl_stream *s, const char *id, uint64_t offset, i
     s->first = offset + 1;
     s->db = db;
     s->active = true;
+    repl_stream_note_data(s);
 }
 
 bool repl_stream_knows(const struct repl_stream *s, const char *id, uint64_t *end) {

@@ -21,6 +21,7 @@
 #include <sys/uio.h>
 
 enum { STREAM_ID_CHARS = 40, STREAM_PASTS = 8, STREAM_BLOCK = 64 * 1024 };
+enum { STREAM_DB_UNKNOWN = -2 };
 
 struct repl_past {
     char id[STREAM_ID_CHARS + 1];
@@ -34,6 +35,11 @@ struct repl_stream {
     size_t npasts;
     uint64_t offset;
     int db; /* that it has selected, -1: the next command needs a SELECT */
+
+    /* The data set is already that of `data_end`: what follows said PING, GETACK, PUBLISH only. The
+     * bytes up to there had selected `data_db` (STREAM_DB_UNKNOWN: in older ids it may be any). */
+    uint64_t data_end;
+    int data_db;
 
     struct list blocks; /* struct block of stream.c */
     uint64_t first;     /* offset of the first byte in memory; offset + 1: there is none */
@@ -63,6 +69,13 @@ void repl_stream_add_past(struct repl_stream *s, const char *id,
 
 /* Appends bytes of which the last command is for `db` (-1: says nothing of it). */
 void repl_stream_append(struct repl_stream *s, struct slice bytes);
+
+/* What was appended last may have changed the data set. */
+void repl_stream_note_data(struct repl_stream *s);
+
+/* Back to `data_end`, where the histories of all older ids end too: another server may go on from
+ * there in another way. */
+void repl_stream_rewind(struct repl_stream *s);
 
 /* Frees blocks before `needed` that `keep` does not hold. */
 void repl_stream_trim(struct repl_stream *s, uint64_t needed);

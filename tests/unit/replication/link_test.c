@@ -232,6 +232,73 @@ Test(link, a_new_id_of_the_master_becomes_this_history) {
     cr_expect_eq(r->stream.past[0].end, 100);
 }
 
+/* ---------------------------------------------------------------- an earlier offset */
+
+#define OLD "1111111111111111111111111111111111111111"
+#define NEW "abcdefabcdefabcdefabcdefabcdefabcdefabcd"
+
+/* Offset 117 of ID, which was OLD up to 100; the data set is that of 100, database 3. */
+static void said_since(void) {
+    repl_stream_adopt(&r->stream, OLD, 100, 3);
+    repl_stream_continue_as(&r->stream, ID);
+    repl_stream_append(&r->stream, SLICE("*1\r\n$6\r\nFILLED\r\n*"));
+    cr_assert_eq(r->stream.offset, 117);
+    follow();
+    tell("+PONG\r\n+OK\r\n+OK\r\n");
+}
+
+Test(link, it_says_where_its_data_set_is) {
+    said_since();
+    cr_expect(
+        strstr(said(), "*3\r\n$8\r\nREPLCONF\r\n$7\r\ndata-at\r\n$85\r\n100," ID "," OLD "\r\n"));
+    tell("+OK\r\n");
+    cr_expect_str_eq(said(), "*3\r\n$5\r\nPSYNC\r\n$40\r\n" ID "\r\n$3\r\n118\r\n");
+}
+
+Test(link, a_master_may_go_on_from_there) {
+    said_since();
+    tell("-ERR Unrecognized REPLCONF option: data-at\r\n");
+    tell("+CONTINUE " NEW " 101\r\n");
+    cr_expect_eq(r->link.state, LINK_STREAM);
+    cr_expect_eq(r->stream.offset, 100);
+    cr_expect_str_eq(r->stream.id, NEW);
+    cr_expect_eq(r->stream.past[0].end, 100);
+    cr_expect_eq(r->stream.past[1].end, 100);
+    cr_expect_eq(master.db, 3);
+}
+
+static void refuses_to_go_on(const char *line) {
+    said_since();
+    tell("+OK\r\n");
+    tell(line);
+    cr_expect_eq(r->link.state, LINK_WAIT, "%s", line);
+    cr_expect_eq(r->stream.offset, 117);
+    cr_expect_str_eq(r->stream.id, ID);
+}
+
+Test(link, but_not_from_an_earlier_offset) {
+    refuses_to_go_on("+CONTINUE " NEW " 100\r\n");
+}
+
+Test(link, nor_from_a_later_one) {
+    refuses_to_go_on("+CONTINUE " NEW " 102\r\n");
+}
+
+Test(link, nor_from_what_is_no_offset) {
+    refuses_to_go_on("+CONTINUE " NEW " -9223372036854775808x\r\n");
+}
+
+Test(link, nor_under_what_is_no_id) {
+    refuses_to_go_on("+CONTINUE zzzzefabcdefabcdefabcdefabcdefabcdefabcd 101\r\n");
+}
+
+Test(link, an_offset_that_was_not_offered_ends_the_link) {
+    repl_stream_adopt(&r->stream, ID, 100, 0);
+    greet();
+    tell("+CONTINUE " NEW " 101\r\n");
+    cr_expect_eq(r->link.state, LINK_WAIT);
+}
+
 /* ---------------------------------------------------------------- data set */
 
 #define RDB "REDIS0010\xff\0\0\0\0\0\0\0\0" /* without its last byte: the literal's NUL is it */

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/replication/history.h"
+
+#include "storage/base/num.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static bool shares(const struct repl_stream *s, size_t i) {
+    return s->past[i].end >= s->data_end && s->data_db != STREAM_DB_UNKNOWN;
+}
+
+bool history_is_useful(const struct repl_stream *s) {
+    if (!s->active) return false;
+    if (s->data_end < s->offset) return true;
+    for (size_t i = 0; i < s->npasts; i++)
+        if (shares(s, i)) return true;
+    return false;
+}
+
+void history_put(const struct repl_stream *s, char out[HISTORY_MAX]) {
+    int n = snprintf(out, HISTORY_MAX, "%llu,%s", (unsigned long long)s->data_end, s->id);
+
+    for (size_t i = 0; i < s->npasts; i++)
+        if (shares(s, i)) n += snprintf(out + n, (size_t)(HISTORY_MAX - n), ",%s", s->past[i].id);
+}
+
+bool history_meets(const struct repl_stream *s, const char *said, uint64_t *at) {
+    const char *p = strchr(said, ',');
+    int64_t offset;
+
+    if (!s->active || !p || !num_parse_i64(said, (size_t)(p - said), &offset) || offset < 0)
+        return false;
+    *at = (uint64_t)offset;
+    while (*p == ',' && strlen(p) > STREAM_ID_CHARS) {
+        char id[STREAM_ID_CHARS + 1];
+
+        snprintf(id, sizeof id, "%s", p + 1);
+        if (repl_stream_is_of(s, id, *at + 1)) return true;
+        p += 1 + STREAM_ID_CHARS;
+    }
+    return false;
+}

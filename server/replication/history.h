@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * history - what a replica of stet tells its master besides the id and offset of PSYNC, and what
+ * only masters of stet understand: at which offset its data set is, and in which histories.
+ *
+ *   replica   REPLCONF data-at OFFSET,ID,ID...   its data set is that of OFFSET, which these share
+ *   replica   PSYNC ID OFFSET                    as ever
+ *   master    +CONTINUE ID OFFSET                where PSYNC alone would be refused, and one of the
+ *                                                ids is known: the stream from OFFSET on follows
+ *
+ * A master that was restarted, or that was cut off, has a younger id or a higher offset than the
+ * replica that took its place, but often no data that the other does not have: its stream only said
+ * PING, GETACK and PUBLISH. It gives these bytes up then, instead of its data set.
+ */
+#ifndef STET_REPLICATION_HISTORY_H
+#define STET_REPLICATION_HISTORY_H
+
+#include "server/replication/stream.h"
+#include "storage/base/bytes.h"
+
+enum { HISTORY_MAX = 20 + (STREAM_PASTS + 1) * (STREAM_ID_CHARS + 1) + 1 };
+
+/* Whether there is more to say than PSYNC does. */
+bool history_is_useful(const struct repl_stream *s);
+
+/* The argument of "data-at". */
+void history_put(const struct repl_stream *s, char out[HISTORY_MAX]);
+
+/* Whether `said` is well formed, and `s` has one of its histories up to its offset: then that
+ * offset. */
+bool history_meets(const struct repl_stream *s, const char *said, uint64_t *at);
+
+#endif
