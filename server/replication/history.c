@@ -25,19 +25,22 @@ void history_put(const struct repl_stream *s, char out[HISTORY_MAX]) {
         if (shares(s, i)) n += snprintf(out + n, (size_t)(HISTORY_MAX - n), ",%s", s->past[i].id);
 }
 
-bool history_meets(const struct repl_stream *s, const char *said, uint64_t *at) {
+bool history_find(const struct repl_stream *s, const char *said, struct history_match *m) {
     const char *p = strchr(said, ',');
-    int64_t offset;
+    bool found = false;
+    int64_t at;
 
-    if (!s->active || !p || !num_parse_i64(said, (size_t)(p - said), &offset) || offset < 0)
-        return false;
-    *at = (uint64_t)offset;
-    while (*p == ',' && strlen(p) > STREAM_ID_CHARS) {
+    if (!s->active || !p || !num_parse_i64(said, (size_t)(p - said), &at) || at < 0) return false;
+    m->at = (uint64_t)at;
+    for (; *p == ',' && strlen(p) > STREAM_ID_CHARS; p += 1 + STREAM_ID_CHARS) {
         char id[STREAM_ID_CHARS + 1];
+        uint64_t end;
 
         snprintf(id, sizeof id, "%s", p + 1);
-        if (repl_stream_is_of(s, id, *at + 1)) return true;
-        p += 1 + STREAM_ID_CHARS;
+        if (!repl_stream_knows(s, id, &end) || (found && end <= m->end)) continue;
+        memcpy(m->id, id, sizeof id);
+        m->end = end;
+        found = true;
     }
-    return false;
+    return found;
 }

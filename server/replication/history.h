@@ -26,8 +26,13 @@ bool history_is_useful(const struct repl_stream *s);
 /* The argument of "data-at". */
 void history_put(const struct repl_stream *s, char out[HISTORY_MAX]);
 
-/* Whether `said` is well formed, and `s` has one of its histories up to its offset: then that
- * offset. */
-bool history_meets(const struct repl_stream *s, const char *said, uint64_t *at);
+struct history_match {
+    uint64_t at;                  /* where the other data set is */
+    char id[STREAM_ID_CHARS + 1]; /* of a history of both */
+    uint64_t end;                 /* up to which `s` has it; it can go on if that is >= at */
+};
+
+/* The history of `said` that `s` has furthest. False: none, or `said` is malformed. */
+bool history_find(const struct repl_stream *s, const char *said, struct history_match *m);
 
 #endif

@@ -174,46 +174,43 @@ static bool is_held(const struct replication *r, uint64_t from) {
     return from >= r->stream.first || log_covers(r, from);
 }
 
-/* Why a replica cannot go on from there. */
-static void log_mismatch(const struct replication *r, const char *id, uint64_t from) {
-    uint64_t end;
-
-    if (repl_stream_knows(&r->stream, id, &end))
-        log_notice("Partial resynchronization not accepted: the replica has the history '%s' up to "
-                   "offset %llu, this server has it up to %llu",
-                   id, (unsigned long long)from - 1, (unsigned long long)end);
-    else
-        log_notice("Partial resynchronization not accepted: Replication ID mismatch (Replica asked "
-                   "for '%s', my replication IDs are '%s' and '%s')",
-                   id, r->stream.id, r->stream.npasts ? r->stream.past[0].id : "none");
-}
-
-static bool goes_on(struct replication *r, struct slice id, uint64_t from, const char *name) {
-    char text[STREAM_ID_CHARS + 1] = "";
-
-    if (id.n == STREAM_ID_CHARS) memcpy(text, id.p, id.n);
-    if (!r->stream.active || !repl_stream_is_of(&r->stream, text, from)) {
-        log_mismatch(r, text, from);
-        return false;
-    }
-    if (is_held(r, from)) return true;
-    log_notice("Unable to partial resync with replica %s for lack of backlog (Replica request was: "
-               "%llu).",
-               name, (unsigned long long)from);
-    return false;
+static bool can_go_on(const struct replication *r, const char *id, uint64_t from) {
+    return r->stream.active && repl_stream_is_of(&r->stream, id, from) && is_held(r, from);
 }
 
 /* Where a replica can go on that has said more than PSYNC does: at an earlier offset, or in the
  * history of another id. */
 static bool finds_common(const struct replication *r, const struct replica *p, uint64_t *from) {
-    uint64_t at;
+    struct history_match m;
 
     if (!p->history || !(p->capa & REPLICA_CAPA_PSYNC2)) return false;
-    if (!history_meets(&r->stream, p->history, &at) || !is_held(r, at + 1)) return false;
+    if (!history_find(&r->stream, p->history, &m) || m.at > m.end || !is_held(r, m.at + 1))
+        return false;
     log_notice("The data set of the replica is that of offset %llu of this server's history",
-               (unsigned long long)at);
-    *from = at + 1;
+               (unsigned long long)m.at);
+    *from = m.at + 1;
     return true;
+}
+
+/* Why a replica cannot go on from there. */
+static void log_refusal(const struct replication *r, const struct replica *p, const char *id,
+                        uint64_t from, const char *name) {
+    struct history_match m = {.at = from - 1};
+
+    snprintf(m.id, sizeof m.id, "%s", id);
+    if (!r->stream.active || ((!p->history || !history_find(&r->stream, p->history, &m)) &&
+                              !repl_stream_knows(&r->stream, id, &m.end)))
+        log_notice("Partial resynchronization not accepted: Replication ID mismatch (Replica asked "
+                   "for '%s', my replication IDs are '%s' and '%s')",
+                   id, r->stream.id, r->stream.npasts ? r->stream.past[0].id : "none");
+    else if (m.at > m.end)
+        log_notice("Partial resynchronization not accepted: the data set of the replica is that of "
+                   "offset %llu of the history '%s', which this server has up to %llu",
+                   (unsigned long long)m.at, m.id, (unsigned long long)m.end);
+    else
+        log_notice("Unable to partial resync with replica %s for lack of backlog (Replica request "
+                   "was: %llu).",
+                   name, (unsigned long long)m.at + 1);
 }
 
 /* `from`: of the first byte that follows; `told`: which the replica has to be told. */
@@ -243,12 +240,15 @@ static void go_on(struct replication *r, struct replica *p, uint64_t from, bool 
 static bool begin_partial(struct replication *r, struct replica *p, struct slice id, int64_t asked,
                           const char *name) {
     uint64_t from = (uint64_t)asked;
-    bool told = false;
+    char text[STREAM_ID_CHARS + 1] = "";
+    bool told;
 
     if (slice_is(id, "?") || asked <= 0) return false;
-    if (!goes_on(r, id, from, name)) {
-        if (!finds_common(r, p, &from)) return false;
-        told = true;
+    if (id.n == STREAM_ID_CHARS) memcpy(text, id.p, id.n);
+    told = !can_go_on(r, text, from);
+    if (told && !finds_common(r, p, &from)) {
+        log_refusal(r, p, text, from, name);
+        return false;
     }
     go_on(r, p, from, told, name);
     return true;

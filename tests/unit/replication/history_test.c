@@ -29,9 +29,9 @@ static void end(void) {
 TestSuite(history, .init = begin, .fini = end);
 
 static bool meets(const char *said, uint64_t want) {
-    uint64_t at = 0;
+    struct history_match m;
 
-    return history_meets(&s, said, &at) && at == want;
+    return history_find(&s, said, &m) && m.at == want && m.at <= m.end;
 }
 
 Test(history, any_id_that_reaches_so_far_will_do) {
