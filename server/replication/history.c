@@ -18,26 +18,45 @@ bool history_is_useful(const struct repl_stream *s) {
     return false;
 }
 
-void history_put(const struct repl_stream *s, char out[HISTORY_MAX]) {
-    int n = snprintf(out, HISTORY_MAX, "%llu,%s", (unsigned long long)s->data_end, s->id);
+static char *put(char *out, const char *end, const char *id, uint64_t to) {
+    return out + snprintf(out, (size_t)(end - out), ",%s:%llu", id, (unsigned long long)to);
+}
 
+void history_put(const struct repl_stream *s, char out[HISTORY_MAX]) {
+    const char *end = out + HISTORY_MAX;
+    char *p = out + snprintf(out, HISTORY_MAX, "%llu", (unsigned long long)s->data_end);
+
+    p = put(p, end, s->id, s->offset);
     for (size_t i = 0; i < s->npasts; i++)
-        if (shares(s, i)) n += snprintf(out + n, (size_t)(HISTORY_MAX - n), ",%s", s->past[i].id);
+        if (s->data_db != STREAM_DB_UNKNOWN) p = put(p, end, s->past[i].id, s->past[i].end);
+}
+
+/* A number up to `stop` or the end of the text. NULL: it is none. */
+static const char *take_number(const char *p, char stop, uint64_t *to) {
+    size_t n = strcspn(p, (char[]){stop, '\0'});
+    int64_t v;
+
+    if (!num_parse_i64(p, n, &v) || v < 0) return NULL;
+    *to = (uint64_t)v;
+    return p + n;
 }
 
 bool history_find(const struct repl_stream *s, const char *said, struct history_match *m) {
-    const char *p = strchr(said, ',');
+    const char *p = take_number(said, ',', &m->at);
     bool found = false;
-    int64_t at;
 
-    if (!s->active || !p || !num_parse_i64(said, (size_t)(p - said), &at) || at < 0) return false;
-    m->at = (uint64_t)at;
-    for (; *p == ',' && strlen(p) > STREAM_ID_CHARS; p += 1 + STREAM_ID_CHARS) {
+    while (s->active && p && *p == ',' && strlen(p) > STREAM_ID_CHARS + 2) {
         char id[STREAM_ID_CHARS + 1];
-        uint64_t end;
+        uint64_t end, theirs;
 
         snprintf(id, sizeof id, "%s", p + 1);
-        if (!repl_stream_knows(s, id, &end) || (found && end <= m->end)) continue;
+        p += 1 + STREAM_ID_CHARS;
+        if (*p != ':') return false;
+        p = take_number(p + 1, ',', &theirs);
+        if (!p) return false;
+        if (!repl_stream_knows(s, id, &end)) continue;
+        if (end > theirs) end = theirs;
+        if (found && end <= m->end) continue;
         memcpy(m->id, id, sizeof id);
         m->end = end;
         found = true;

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * history - what a replica of stet tells its master besides the id and offset of PSYNC, and what
- * only masters of stet understand: at which offset its data set is, and in which histories.
+ * only masters of stet understand: at which offset its data set is, and how far it shares which
+ * ids.
  *
- *   replica   REPLCONF data-at OFFSET,ID,ID...   its data set is that of OFFSET, which these share
- *   replica   PSYNC ID OFFSET                    as ever
- *   master    +CONTINUE ID OFFSET                where PSYNC alone would be refused, and one of the
- *                                                ids is known: the stream from OFFSET on follows
+ *   replica   REPLCONF data-at AT,ID:END,ID:END...   its data set is that of offset AT; its history
+ *                                                    is that of ID up to END
+ *   replica   PSYNC ID OFFSET                        as ever
+ *   master    +CONTINUE ID OFFSET                    where PSYNC alone would be refused, and both
+ *                                                    share some id up to AT: the stream from OFFSET
+ *                                                    (AT + 1) on follows
  *
  * A master that was restarted, or that was cut off, has a younger id or a higher offset than the
  * replica that took its place, but often no data that the other does not have: its stream only said
@@ -18,7 +21,7 @@
 #include "server/replication/stream.h"
 #include "storage/base/bytes.h"
 
-enum { HISTORY_MAX = 20 + (STREAM_PASTS + 1) * (STREAM_ID_CHARS + 1) + 1 };
+enum { HISTORY_MAX = 20 + (STREAM_PASTS + 1) * (STREAM_ID_CHARS + 22) + 1 };
 
 /* Whether there is more to say than PSYNC does. */
 bool history_is_useful(const struct repl_stream *s);
@@ -29,10 +32,10 @@ void history_put(const struct repl_stream *s, char out[HISTORY_MAX]);
 struct history_match {
     uint64_t at;                  /* where the other data set is */
     char id[STREAM_ID_CHARS + 1]; /* of a history of both */
-    uint64_t end;                 /* up to which `s` has it; it can go on if that is >= at */
+    uint64_t end;                 /* up to which both have it; it can go on if that is >= at */
 };
 
-/* The history of `said` that `s` has furthest. False: none, or `said` is malformed. */
+/* The history that both share furthest. False: none, or `said` is malformed. */
 bool history_find(const struct repl_stream *s, const char *said, struct history_match *m);
 
 #endif

@@ -42,7 +42,7 @@ struct replica {
     int port;
     char peer[64];          /* the other end of the connection */
     char ip[64];            /* "": the connection's */
-    char *history;          /* "OFFSET,ID,ID...": see history.h; NULL: it did not say */
+    char *history;          /* as history.h; NULL: it did not say */
     bool rdb_only;          /* wants a data set and no stream (redis-cli --rdb) */
     bool functions_only;    /* rdb-filter-only "functions" */
     bool no_data;           /* rdb-filter-only "": not even functions */

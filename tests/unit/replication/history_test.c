@@ -4,7 +4,7 @@
 #include "storage/base/rng.h"
 
 #include <criterion/criterion.h>
-#include <stdio.h>
+#include <string.h>
 
 #define A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
@@ -34,36 +34,57 @@ static bool meets(const char *said, uint64_t want) {
     return history_find(&s, said, &m) && m.at == want && m.at <= m.end;
 }
 
-Test(history, any_id_that_reaches_so_far_will_do) {
-    cr_expect(meets("100," A, 100));
-    cr_expect(meets("99," C "," A, 99));
-    cr_expect(meets("200," C "," A "," B, 200));
-    cr_expect(meets("0," B, 0));
-    cr_expect_not(meets("101," A, 101));
-    cr_expect_not(meets("201," A "," B, 201));
-    cr_expect_not(meets("1," C, 1));
+Test(history, any_id_that_both_have_so_far_will_do) {
+    cr_expect(meets("100," A ":100", 100));
+    cr_expect(meets("99," C ":200," A ":300", 99));
+    cr_expect(meets("200," C ":200," A ":200," B ":200", 200));
+    cr_expect(meets("0," B ":0", 0));
+    cr_expect_not(meets("101," A ":200", 101));
+    cr_expect_not(meets("201," A ":300," B ":300", 201));
+    cr_expect_not(meets("50," A ":49", 50), "the other side has it up to 49 only");
+    cr_expect_not(meets("1," C ":1", 1));
+}
+
+Test(history, how_far_both_share_it_is_found) {
+    struct history_match m;
+
+    cr_assert(history_find(&s, "300," C ":300," A ":250," B ":150", &m));
+    cr_expect_eq(m.at, 300);
+    cr_expect_eq(m.end, 150);
+    cr_expect_str_eq(m.id, B);
 }
 
 Test(history, what_is_malformed_meets_nothing) {
     static const char *const bad[] = {
-        "", ",", "100", "100,", "x," A, "-1," A, "99999999999999999999," A, "100;" A, "100," A "x",
+        "",
+        ",",
+        "100",
+        "100,",
+        "x," A ":100",
+        "-1," A ":100",
+        "99999999999999999999," A ":100",
+        "100;" A ":100",
+        "100," A,
+        "100," A ":",
+        "100," A ":x",
+        "100," A ":-5",
+        "100," A "x:100",
+        "100,aaa:100," A ":100",
+        "100," A ":100;" B ":100x",
     };
 
-    for (size_t i = 0; i + 1 < sizeof bad / sizeof *bad; i++)
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         cr_expect_not(meets(bad[i], 100), "%s", bad[i]);
-    cr_expect_not(meets("100,aaa," A, 100), "ids have 40 characters");
 }
 
-Test(history, only_ids_that_reach_the_data_set_are_said) {
+Test(history, all_ids_are_said_with_their_ends) {
     char text[HISTORY_MAX];
 
     cr_expect(history_is_useful(&s));
     history_put(&s, text);
-    cr_expect_str_eq(text, "100," B "," A);
+    cr_expect_str_eq(text, "100," B ":200," A ":100");
     repl_stream_note_data(&s);
-    cr_expect_not(history_is_useful(&s));
-    history_put(&s, text);
-    cr_expect_str_eq(text, "200," B);
+    cr_expect_not(history_is_useful(&s), "PSYNC says as much");
 }
 
 Test(history, an_older_id_is_not_said_where_its_database_is_not_known) {
@@ -71,15 +92,16 @@ Test(history, an_older_id_is_not_said_where_its_database_is_not_known) {
 
     s.data_db = STREAM_DB_UNKNOWN;
     history_put(&s, text);
-    cr_expect_str_eq(text, "100," B);
+    cr_expect_str_eq(text, "100," B ":200");
 }
 
 Test(history, a_full_list_of_ids_fits) {
     char text[HISTORY_MAX];
 
     for (int i = 0; i < STREAM_PASTS + 3; i++) repl_stream_rename(&s);
-    s.offset = s.data_end = UINT64_MAX / 2;
+    s.offset = s.data_end = INT64_MAX;
     for (size_t i = 0; i < s.npasts; i++) s.past[i].end = s.offset;
     history_put(&s, text);
     cr_expect(meets(text, s.offset));
+    cr_expect_not_null(strstr(text, s.past[STREAM_PASTS - 1].id));
 }

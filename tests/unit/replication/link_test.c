@@ -249,8 +249,8 @@ static void said_since(void) {
 
 Test(link, it_says_where_its_data_set_is) {
     said_since();
-    cr_expect(
-        strstr(said(), "*3\r\n$8\r\nREPLCONF\r\n$7\r\ndata-at\r\n$85\r\n100," ID "," OLD "\r\n"));
+    cr_expect(strstr(said(), "*3\r\n$8\r\nREPLCONF\r\n$7\r\ndata-at\r\n$93\r\n100," ID ":117," OLD
+                             ":100\r\n"));
     tell("+OK\r\n");
     cr_expect_str_eq(said(), "*3\r\n$5\r\nPSYNC\r\n$40\r\n" ID "\r\n$3\r\n118\r\n");
 }
