@@ -10,9 +10,9 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
-from cases import check, equal, run_words  # noqa: E402
+from cases import ask, check, equal, run_words  # noqa: E402
 from contents import differences, snapshot  # noqa: E402
-from masters import caught_up, follow, link_up, offset, wait_for, wait_info, write_some  # noqa: E402
+from masters import caught_up, encode, follow, link_up, offset, wait_for, wait_info, write_some  # noqa: E402
 from server import Server  # noqa: E402
 
 CASES = {}
@@ -201,6 +201,23 @@ def turns_without_end():
         check(offset(m.conn()) > 0, "a stream")
         wait_info(s.conn(), "master_link_status", lambda v: v == "up", "replication")
         wait_for(lambda: s.conn().call("DBSIZE") == m.conn().call("DBSIZE"), "the same")
+
+
+@case
+def a_target_is_asked_again_to_take_over():
+    """The link may break after the target was promoted: asked again, it is no error, or there would be two masters."""
+    with Server() as m, Server() as s:
+        mc, sc = pair(m, s)
+        id_, at = mc.info("replication")["master_replid"], offset(mc)
+        for _ in range(2):
+            c = s.conn()
+            c.send(encode(["PSYNC", id_, at + 1, "FAILOVER"]))
+            check(c._line().startswith(b"+CONTINUE"), "it goes on")
+            c.close()
+            equal("role", sc.info("replication")["role"], "master")
+        c.close()
+        equal("of another history", ask(s.conn(), "PSYNC", "0" * 40, at, "FAILOVER"),
+              "ERR PSYNC FAILOVER can't be sent to a master.")
 
 
 if __name__ == "__main__":
