@@ -75,7 +75,7 @@ class Chaos:
         self.group.settle(60)
         hosts = self.network.hosts[:3] + [self.network.host("client")]
         self.journal = Journal(self.group, hosts, self.seed)
-        self.events = Events(self.group, self.network, self.rng, self.tell, self.strict)
+        self.events = Events(self.group, self.network, self.rng, self.tell, self.strict, self.journal.sample)
         self.look_at_logs(judge=False)
         for s in self.group.servers:
             self.first[s.proc.pid] = counts(s.proc.pid)
@@ -128,6 +128,8 @@ class Chaos:
     def verify(self, master):
         c = master.conn(timeout=60)
         lost, stale, keys = self.journal.verify(c)
+        if self.events.sample and self.events.sample[0] is master:
+            self.journal.verify_sample(c, self.events.sample[1])
         for key in keys:
             c.call("UNLINK", key)
         c.close()

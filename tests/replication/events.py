@@ -11,14 +11,16 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib"), os.path.join(HERE, "..", "faults")]
 from disk import ALL  # noqa: E402
-from journal import GROUP  # noqa: E402
+from journal import GONE, GROUP  # noqa: E402
 from server import Failed  # noqa: E402
 
 
 class Events:
-    """`history` is [(time, old master, new master)] as most Sentinels tell it."""
+    """`history` is [(time, old master, new master)] as most Sentinels tell it; `sample` is the last of these new
+    masters and what it held then."""
 
-    def __init__(self, group, network, rng, tell, strict):
+    def __init__(self, group, network, rng, tell, strict, take_sample):
+        self.take_sample, self.sample = take_sample, None
         self.group, self.network, self.rng, self.tell, self.strict = group, network, rng, tell, strict
         self.count, self.kills, self.history = collections.Counter(), 0, []
         self.master, self.due, self.n = group.named(), [], 0
@@ -36,7 +38,7 @@ class Events:
 
     def run(self, seconds):
         """Events for so long, then everything is healed."""
-        self.since = len(self.history)
+        self.since, self.sample = len(self.history), None
         self.began = time.monotonic()
         end, next_ = self.began + seconds, self.began
         while time.monotonic() < end:
@@ -66,7 +68,13 @@ class Events:
         if new and new is not self.master:
             self.history.append((time.monotonic(), self.master, new))
             self.say("-> the master is server %s" % new.name)
-            self.master = new
+            self.master, self.sample = new, None
+            try:
+                c = new.conn(timeout=1)
+                self.sample = new, self.take_sample(c)
+                c.close()
+            except GONE:
+                pass  # it is not there any more
 
     def say(self, text):
         if self.tell:

@@ -30,7 +30,7 @@ class Node(Server):
     def __init__(self, index, host, program, lines):
         self.index, self.host, self.disk = index, host, None
         self.dir_ = tempfile.mkdtemp(prefix="stet-chaos-%d-" % index)
-        if is_stet(program):
+        if is_stet(program) and os.environ.get("STET_FLAVOUR") not in ("asan", "tsan"):  # no preloading there
             self.disk = Disk()
             self.disk.well()
         super().__init__(program=program, dir=self.dir_, env=self.disk and self.disk.env, start=False)

@@ -214,6 +214,19 @@ class Journal:
             c.on = False
             c.running.set()
 
+    def sample(self, conn):
+        """{key: (length, last number)} of what a server holds now."""
+        keys = [k for w in self.writers for k in w.keys]
+        got = conn.pipeline([c for k in keys for c in (("LLEN", k), ("LINDEX", k, -1))])
+        return {k: (got[2 * i], got[2 * i + 1]) for i, k in enumerate(keys) if got[2 * i]}
+
+    def verify_sample(self, conn, sample):
+        """The lists only grow: what was there at a time is where it was."""
+        for key, (n, last) in sample.items():
+            got = conn.call("LINDEX", key, n - 1)
+            if got != last:
+                raise AssertionError("%s: number %d was %s on the promoted server, and is %s now" % (key, n, last, got))
+
     def verify(self, conn):
         """What was acknowledged and is not there, and what was read and is not there, both as
         [(key, number, time, server)]; and the keys."""
