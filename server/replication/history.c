@@ -3,6 +3,7 @@
 
 #include "storage/base/num.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -62,4 +63,51 @@ bool history_find(const struct repl_stream *s, const char *said, struct history_
         found = true;
     }
     return found;
+}
+
+/* ---------------------------------------------------------------- the master's */
+
+void history_tell(const struct repl_stream *s, char out[HISTORY_MAX]) {
+    const char *end = out + HISTORY_MAX;
+    char *p = out + snprintf(out, HISTORY_MAX, "%s", s->id);
+
+    for (size_t i = 0; i < s->npasts; i++) p = put(p, end, s->past[i].id, s->past[i].end);
+}
+
+static const char *take_id(const char *p, char id[STREAM_ID_CHARS + 1]) {
+    for (int i = 0; i < STREAM_ID_CHARS; i++)
+        if (!isdigit((unsigned char)p[i]) && (p[i] < 'a' || p[i] > 'f')) return NULL;
+    memcpy(id, p, STREAM_ID_CHARS);
+    id[STREAM_ID_CHARS] = '\0';
+    return p + STREAM_ID_CHARS;
+}
+
+static bool hear(struct history_told *t, const char *p) {
+    p = take_id(p, t->id);
+    while (p && *p == ',' && t->n < STREAM_PASTS) {
+        p = take_id(p + 1, t->past[t->n].id);
+        if (!p || *p != ':') return false;
+        p = take_number(p + 1, ',', &t->past[t->n].end);
+        t->n++;
+    }
+    return p && *p == '\0';
+}
+
+void history_hear(struct history_told *t, struct slice text) {
+    char copy[HISTORY_MAX];
+
+    *t = (struct history_told){0};
+    if (text.n >= sizeof copy) return;
+    memcpy(copy, text.p, text.n);
+    copy[text.n] = '\0';
+    if (!hear(t, copy)) *t = (struct history_told){0};
+}
+
+void history_use(const struct history_told *t, struct repl_stream *s, uint64_t limit) {
+    if (strcmp(t->id, s->id) != 0 || limit == 0) return;
+    for (size_t i = 0; i < t->n; i++) {
+        uint64_t end = t->past[i].end;
+
+        repl_stream_hear_past(s, t->past[i].id, end < limit ? end : limit - 1);
+    }
 }

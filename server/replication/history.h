@@ -11,6 +11,11 @@
  *                                                    share some id up to AT: the stream from OFFSET
  *                                                    (AT + 1) on follows
  *
+ *   replica   REPLCONF capa history                  it can use:
+ *   master    +OK ID,ID:END,ID:END...                its id, and its older ones
+ *
+ * From the last a replica knows the master's older ids after a full sync too, and their true ends.
+ *
  * A master that was restarted, or that was cut off, has a younger id or a higher offset than the
  * replica that took its place, but often no data that the other does not have: its stream only said
  * PING, GETACK and PUBLISH. It gives these bytes up then, instead of its data set.
@@ -25,6 +30,23 @@ enum { HISTORY_MAX = 20 + (STREAM_PASTS + 1) * (STREAM_ID_CHARS + 22) + 1 };
 
 /* Whether there is more to say than PSYNC does. */
 bool history_is_useful(const struct repl_stream *s);
+
+/* What a master says of its history. */
+struct history_told {
+    char id[STREAM_ID_CHARS + 1]; /* "": nothing */
+    struct repl_past past[STREAM_PASTS];
+    size_t n;
+};
+
+/* "ID,ID:END..."; HISTORY_MAX bytes are enough. */
+void history_tell(const struct repl_stream *s, char out[HISTORY_MAX]);
+
+/* Reads that. What is malformed says nothing. */
+void history_hear(struct history_told *t, struct slice text);
+
+/* The stream, which follows that master now, has its older ids too: if it is of that id. Only
+ * before `limit`. */
+void history_use(const struct history_told *t, struct repl_stream *s, uint64_t limit);
 
 /* The argument of "data-at". */
 void history_put(const struct repl_stream *s, char out[HISTORY_MAX]);

@@ -91,7 +91,8 @@ static void say_ip(struct replication *r) {
 }
 
 static void say_capa(struct replication *r) {
-    LINK_SAY(r, SLICE("REPLCONF"), SLICE("capa"), SLICE("eof"), SLICE("capa"), SLICE("psync2"));
+    LINK_SAY(r, SLICE("REPLCONF"), SLICE("capa"), SLICE("eof"), SLICE("capa"), SLICE("psync2"),
+             SLICE("capa"), SLICE("history"));
 }
 
 /* What came does not hold, twice in a row: then nothing of this history is used. */
@@ -129,7 +130,7 @@ static bool take_ip(struct replication *r, struct slice line) {
 }
 
 static bool take_capa(struct replication *r, struct slice line) {
-    (void)r;
+    if (begins(line, "+OK ")) history_hear(&r->link.told, slice_of(line.p + 4, line.n - 4));
     return understood("capa", line);
 }
 
@@ -259,6 +260,7 @@ static void take_continue(struct replication *r, struct slice line) {
     } else if (before != r->stream.offset) {
         replication_tell_log(r);
     }
+    history_use(&r->link.told, &r->stream, UINT64_MAX);
     log_notice("MASTER <-> REPLICA sync: Master accepted a Partial Resynchronization.");
     link_stream(r);
 }
@@ -301,6 +303,7 @@ static void take_psync(struct replication *r, struct slice line) {
 
 void link_greet(struct replication *r) {
     r->link.step = 0;
+    r->link.told = (struct history_told){0};
     steps[0].say(r);
 }
 

@@ -34,6 +34,7 @@ static int set_ip(struct call *x, struct replica *p, int i) {
 static int set_capa(struct call *x, struct replica *p, int i) {
     if (arg_is(x, i, "eof")) p->capa |= REPLICA_CAPA_EOF;
     if (arg_is(x, i, "psync2")) p->capa |= REPLICA_CAPA_PSYNC2;
+    if (arg_is(x, i, "history")) p->capa |= REPLICA_CAPA_HISTORY;
     return 0;
 }
 
@@ -137,6 +138,17 @@ static const struct option *find_option(struct slice name) {
     return NULL;
 }
 
+static void answer(struct call *x, const struct replica *p) {
+    char text[HISTORY_MAX + 4] = "OK ";
+
+    if (!(p->capa & REPLICA_CAPA_HISTORY) || !arg_is(x, 1, "capa")) {
+        reply_ok(&x->r);
+        return;
+    }
+    history_tell(&x->e->replication->stream, text + 3);
+    reply_simple(&x->r, text);
+}
+
 static int cmd_replconf(struct call *x) {
     struct replica *p;
 
@@ -155,7 +167,7 @@ static int cmd_replconf(struct call *x) {
                               (int)(x->argv[i].n > 128 ? 128 : x->argv[i].n), x->argv[i].p);
         if (o->set(x, p, i + 1) < 0) return -1;
     }
-    reply_ok(&x->r);
+    answer(x, p);
     return 0;
 }
 

@@ -31,7 +31,11 @@ enum replica_state {
     REPLICA_STATES
 };
 
-enum replica_capa { REPLICA_CAPA_EOF = 1 << 0, REPLICA_CAPA_PSYNC2 = 1 << 1 };
+enum replica_capa {
+    REPLICA_CAPA_EOF = 1 << 0,
+    REPLICA_CAPA_PSYNC2 = 1 << 1,
+    REPLICA_CAPA_HISTORY = 1 << 2, /* of stet: see history.h */
+};
 
 /* What a session has said with REPLCONF, and what became of it. */
 struct replica {

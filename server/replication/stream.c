@@ -78,6 +78,12 @@ void repl_stream_note_data(struct repl_stream *s) {
     s->data_db = s->db;
 }
 
+/* What comes after `end` need not be what it would have been. */
+static void end_pasts(struct repl_stream *s, uint64_t end) {
+    for (size_t i = 0; i < s->npasts; i++)
+        if (s->past[i].end > end) s->past[i].end = end;
+}
+
 void repl_stream_rewind(struct repl_stream *s) {
     uint64_t end = s->data_end;
 
@@ -93,8 +99,7 @@ void repl_stream_rewind(struct repl_stream *s) {
         if (b->from + b->n - 1 > end) b->n = (size_t)(end + 1 - b->from);
     }
     if (s->first > end + 1) s->first = end + 1;
-    for (size_t i = 0; i < s->npasts; i++)
-        if (s->past[i].end > end) s->past[i].end = end;
+    end_pasts(s, end);
     s->offset = end;
     s->db = s->data_db < 0 ? -1 : s->data_db;
 }
@@ -165,6 +170,7 @@ static void insert_past(struct repl_stream *s, size_t at, const char *id, uint64
 
 void repl_stream_continue_as(struct repl_stream *s, const char *id) {
     if (strcmp(s->id, id) == 0) return;
+    end_pasts(s, s->offset);
     insert_past(s, 0, s->id, s->offset);
     set_id(s->id, id);
 }
@@ -178,6 +184,16 @@ void repl_stream_rename(struct repl_stream *s) {
 }
 
 void repl_stream_add_past(struct repl_stream *s, const char *id, uint64_t end) {
+    insert_past(s, s->npasts, id, end);
+}
+
+void repl_stream_hear_past(struct repl_stream *s, const char *id, uint64_t end) {
+    if (strcmp(s->id, id) == 0) return;
+    for (size_t i = 0; i < s->npasts; i++) {
+        if (strcmp(s->past[i].id, id) != 0) continue;
+        if (s->past[i].end < end) s->past[i].end = end;
+        return;
+    }
     insert_past(s, s->npasts, id, end);
 }
 
@@ -196,7 +212,7 @@ bool repl_stream_knows(const struct repl_stream *s, const char *id, uint64_t *en
     *end = s->offset;
     if (strcmp(id, s->id) == 0) return true;
     for (size_t i = 0; i < s->npasts; i++) {
-        *end = s->past[i].end;
+        *end = s->past[i].end < s->offset ? s->past[i].end : s->offset;
         if (strcmp(id, s->past[i].id) == 0) return true;
     }
     return false;

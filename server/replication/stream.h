@@ -25,7 +25,7 @@ enum { STREAM_DB_UNKNOWN = -2 };
 
 struct repl_past {
     char id[STREAM_ID_CHARS + 1];
-    uint64_t end;
+    uint64_t end; /* a replica may have heard of bytes that it still has to get: then > offset */
 };
 
 struct repl_stream {
@@ -60,6 +60,9 @@ void repl_stream_deactivate(struct repl_stream *s);
 void repl_stream_rename(struct repl_stream *s);
 /* The same with an id that the master gave. */
 void repl_stream_continue_as(struct repl_stream *s, const char *id);
+
+/* The master of the same history says that it has this past. */
+void repl_stream_hear_past(struct repl_stream *s, const char *id, uint64_t end);
 
 /* It is the history `id` at `offset` from now on (a full sync was loaded; or a start has read it);
  * nothing of it is in memory, and there are no pasts. */

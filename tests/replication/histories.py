@@ -162,6 +162,24 @@ def a_replica_stays_below_the_old_master():
 
 
 @case
+def one_that_lagged_is_promoted_later():
+    """It learns from its master how far both share the history of the old one."""
+    with Server(*LOG) as m, Server(*LOG) as s, Server(*LOG) as third:
+        mc, sc = pair(m, s)
+        tc = follow(third, m)
+        tc.call(*of(1))
+        write_some(mc, 9, 100)
+        same(mc, sc)
+        sc.call("REPLICAOF", "NO", "ONE")
+        follow(third, s)
+        same(sc, tc)
+        tc.call("REPLICAOF", "NO", "ONE")
+        write_some(tc, 2, 100)
+        old_master_follows(m, mc, third, tc)
+        old_master_follows(s, sc, third, tc)
+
+
+@case
 def data_that_the_new_master_has_not_is_dropped():
     with Server(*LOG) as m, Server(*LOG) as s:
         mc, sc = pair(m, s)

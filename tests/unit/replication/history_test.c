@@ -95,6 +95,54 @@ Test(history, an_older_id_is_not_said_where_its_database_is_not_known) {
     cr_expect_str_eq(text, "100," B ":200");
 }
 
+Test(history, a_master_tells_and_is_heard) {
+    char text[HISTORY_MAX];
+    struct history_told t;
+
+    history_tell(&s, text);
+    cr_expect_str_eq(text, B "," A ":100");
+    history_hear(&t, slice_str(text));
+    cr_expect_str_eq(t.id, B);
+    cr_assert_eq(t.n, 1);
+    cr_expect_str_eq(t.past[0].id, A);
+    cr_expect_eq(t.past[0].end, 100);
+}
+
+Test(history, what_a_hostile_master_tells_is_nothing) {
+    static const char *const bad[] = {
+        "",
+        "x",
+        B ",",
+        B "," A,
+        B "," A ":",
+        B "," A ":x",
+        B ":1",
+        B "," A ":1,",
+        "BBBBbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb",
+        B "," A ":1," A ":1," A ":1," A ":1," A ":1," A ":1," A ":1," A ":1," A ":1",
+    };
+    struct history_told t;
+
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        history_hear(&t, slice_str(bad[i]));
+        cr_expect_str_eq(t.id, "", "%s", bad[i]);
+        cr_expect_eq(t.n, 0);
+    }
+}
+
+Test(history, after_a_full_sync_older_ids_end_before_it) {
+    struct history_told t = {
+        .id = C, .past = {{.id = A, .end = 700}, {.id = B, .end = 300}}, .n = 2};
+    uint64_t end;
+
+    repl_stream_adopt(&s, C, 500, 0);
+    history_use(&t, &s, 500);
+    cr_assert(repl_stream_knows(&s, A, &end));
+    cr_expect_eq(end, 499);
+    cr_assert(repl_stream_knows(&s, B, &end));
+    cr_expect_eq(end, 300);
+}
+
 Test(history, a_full_list_of_ids_fits) {
     char text[HISTORY_MAX];
 

@@ -176,8 +176,8 @@ Test(link, it_says_ping_first_and_waits_for_the_answer) {
     cr_expect_str_eq(said(), "");
     tell("NG\r\n");
     cr_expect_str_eq(said(), "*3\r\n$8\r\nREPLCONF\r\n$14\r\nlistening-port\r\n$4\r\n6379\r\n"
-                             "*5\r\n$8\r\nREPLCONF\r\n$4\r\ncapa\r\n$3\r\neof\r\n$4\r\ncapa\r\n"
-                             "$6\r\npsync2\r\n");
+                             "*7\r\n$8\r\nREPLCONF\r\n$4\r\ncapa\r\n$3\r\neof\r\n$4\r\ncapa\r\n"
+                             "$6\r\npsync2\r\n$4\r\ncapa\r\n$7\r\nhistory\r\n");
     tell("+OK\r\n");
     cr_expect_str_eq(said(), "");
     tell("-ERR unknown\r\n"); /* no harm */
@@ -290,6 +290,45 @@ Test(link, nor_from_what_is_no_offset) {
 
 Test(link, nor_under_what_is_no_id) {
     refuses_to_go_on("+CONTINUE zzzzefabcdefabcdefabcdefabcdefabcdefabcd 101\r\n");
+}
+
+/* The master was OLD up to 150, ID up to 200. */
+static void hears(const char *answer) {
+    repl_stream_adopt(&r->stream, ID, 100, 3);
+    follow();
+    tell("+PONG\r\n+OK\r\n+OK " NEW "," ID ":200," OLD ":50\r\n");
+    tell(answer);
+}
+
+Test(link, the_older_ids_of_a_master_are_known_after_it_went_on) {
+    uint64_t end;
+
+    hears("+CONTINUE " NEW "\r\n");
+    cr_assert_eq(r->link.state, LINK_STREAM);
+    cr_expect(repl_stream_knows(&r->stream, OLD, &end));
+    cr_expect_eq(end, 50);
+    cr_expect(repl_stream_knows(&r->stream, ID, &end));
+    cr_expect_eq(end, 100, "so far it has come itself");
+    r->stream.offset = 300;
+    cr_expect(repl_stream_knows(&r->stream, ID, &end));
+    cr_expect_eq(end, 200, "so far the master has it");
+}
+
+Test(link, an_older_id_ends_where_this_server_becomes_the_master) {
+    uint64_t end;
+
+    hears("+CONTINUE " NEW "\r\n");
+    role_become_master(r);
+    r->stream.offset = 300;
+    cr_expect(repl_stream_knows(&r->stream, ID, &end));
+    cr_expect_eq(end, 100);
+}
+
+Test(link, older_ids_of_another_history_are_not_taken) {
+    uint64_t end;
+
+    hears("+CONTINUE 2222222222222222222222222222222222222222\r\n");
+    cr_expect_not(repl_stream_knows(&r->stream, OLD, &end));
 }
 
 Test(link, an_offset_that_was_not_offered_ends_the_link) {
