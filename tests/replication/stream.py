@@ -93,7 +93,7 @@ class Side:
         for c in self.conns.values():
             c.close()
         self.conns, self.waiting = {}, {}
-        for words in (["FLUSHALL"], ["FUNCTION", "FLUSH"], ["SCRIPT", "FLUSH"], ["DEBUG", "SET-ACTIVE-EXPIRE", "1"],
+        for words in (["FLUSHALL"], ["FUNCTION", "FLUSH"], ["SCRIPT", "FLUSH"], ["DEBUG", "SET-ACTIVE-EXPIRE", "0"],
                       ["CONFIG", "SET", "maxmemory", "0"]):
             self.control.ask(*words)
         self.stream.commands()
@@ -203,7 +203,6 @@ def recorded(family, sides, report):
         try:
             for side in sides:
                 side.begin()
-                side.control.call("DEBUG", "SET-ACTIVE-EXPIRE", "0")
                 replies = []
                 for s in steps:
                     replies.append(side.conn("a").ask(*(golden.Replay.word(w, replies) for w in s["cmd"])))
