@@ -39,7 +39,8 @@ static int set_capa(struct call *x, struct replica *p, int i) {
 static int set_rdb_only(struct call *x, struct replica *p, int i) {
     int64_t on;
 
-    if (!arg_int_range(x, i, 0, 1, &on, NULL)) return -1;
+    if (!arg_int_range(x, i, 0, 1, &on, "ERR value is out of range, value must between 0 and 1"))
+        return -1;
     p->rdb_only = on == 1;
     return 0;
 }
@@ -159,24 +160,28 @@ static bool is_held(const struct replication *r, uint64_t from) {
     return from >= r->stream.first || log_covers(r, from);
 }
 
+static void log_no_bytes(const char *name, uint64_t from) {
+    log_notice("Unable to partial resync with replica %s for lack of backlog (Replica request was: "
+               "%llu).",
+               name, (unsigned long long)from);
+}
+
 static bool goes_on(struct replication *r, struct slice id, uint64_t from, const char *name) {
     char text[STREAM_ID_CHARS + 1] = "";
 
     if (id.n == STREAM_ID_CHARS) memcpy(text, id.p, id.n);
     if (!r->stream.active || !repl_stream_is_of(&r->stream, text, from)) {
-        if (!slice_is(id, "?"))
+        if (strcmp(text, r->stream.id) == 0)
+            log_no_bytes(name, from);
+        else if (!slice_is(id, "?"))
             log_notice("Partial resynchronization not accepted: Replication ID mismatch (Replica "
                        "asked for '%.*s', my replication IDs are '%s' and '%s')",
                        (int)(id.n > 64 ? 64 : id.n), id.p, r->stream.id,
                        r->stream.npasts ? r->stream.past[0].id : "none");
-        else
-            log_notice("Full resync requested by replica %s", name);
         return false;
     }
     if (is_held(r, from)) return true;
-    log_notice("Unable to partial resync with replica %s for lack of backlog (Replica request was: "
-               "%llu).",
-               name, (unsigned long long)from);
+    log_no_bytes(name, from);
     return false;
 }
 
@@ -237,6 +242,7 @@ static int begin(struct call *x, struct slice id, int64_t from, bool plain) {
         go_on(r, p, (uint64_t)from, name);
         return 0;
     }
+    if (!plain && slice_is(id, "?")) log_notice("Full resync requested by replica %s", name);
     if (!plain && !slice_is(id, "?")) r->e->stats.refused_syncs++;
     return begin_full(x, p);
 }
