@@ -224,12 +224,14 @@ static void append_traffic(const struct engine *e, struct bytes *out) {
                  "total_net_repl_output_bytes:%llu\r\ninstantaneous_input_kbps:%.2f\r\n"
                  "instantaneous_output_kbps:%.2f\r\ninstantaneous_input_repl_kbps:0.00\r\n"
                  "instantaneous_output_repl_kbps:0.00\r\nrejected_connections:%llu\r\n"
-                 "sync_full:%llu\r\nsync_partial_ok:%llu\r\nsync_partial_err:%llu\r\n",
+                 "sync_full:%llu\r\nsync_partial_ok:%llu\r\nsync_partial_err:%llu\r\n"
+                 "sync_full_without_fork:%llu\r\n",
                  (ull)s->connections, (ull)s->commands, (ull)rate(e, ADMIN_RATE_COMMANDS),
                  (ull)s->net_in, (ull)s->net_out, (ull)s->repl_in, (ull)s->repl_out,
                  (double)rate(e, ADMIN_RATE_NET_IN) / 1024,
                  (double)rate(e, ADMIN_RATE_NET_OUT) / 1024, (ull)s->rejected_connections,
-                 (ull)s->full_syncs, (ull)s->partial_syncs, (ull)s->refused_syncs);
+                 (ull)s->full_syncs, (ull)s->partial_syncs, (ull)s->refused_syncs,
+                 (ull)s->full_syncs_without_fork);
 }
 
 static void append_keys(const struct engine *e, struct bytes *out) {

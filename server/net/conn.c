@@ -10,6 +10,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -182,7 +183,13 @@ static void describe(const struct session *s, struct session_wire *out) {
     conn_address(c, false, out->laddr, sizeof out->laddr);
 }
 
-static const struct session_ops conn_ops = {wake, resume, close_session, describe};
+static void join_packets(struct session *s) {
+    int off = 0;
+
+    setsockopt(conn_of(s)->fd, IPPROTO_TCP, TCP_NODELAY, &off, sizeof off);
+}
+
+static const struct session_ops conn_ops = {wake, resume, close_session, describe, join_packets};
 
 bool conn_is(const struct session *s) {
     return s->ops == &conn_ops;

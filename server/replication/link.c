@@ -245,6 +245,12 @@ void link_release(struct replication *r) {
     apply_release(&r->link.apply);
 }
 
+bool link_knows_address(const struct replication *r, const char *ip) {
+    for (size_t i = 0; i < r->link.to.n; i++)
+        if (strcmp(r->link.to.ip[i], ip) == 0) return true;
+    return false;
+}
+
 /* ---------------------------------------------------------------- what is said */
 
 void link_say(struct replication *r, size_t argc, const struct slice *argv) {

@@ -99,6 +99,9 @@ void link_send_ack(struct replication *r);
  * is acknowledged now is synced, which is wanted at once. */
 void link_answer_ack(struct replication *r);
 
+/* The master's host name stands for this address, as it was looked up last. */
+bool link_knows_address(const struct replication *r, const char *ip);
+
 /* As ROLE shows it. */
 const char *link_state_name(const struct replication *r);
 

@@ -95,6 +95,7 @@ static void take_ack(struct call *x, struct replica *p, int i) {
         raise_to(&p->synced, x->argv[i + 3], r->stream.offset);
     }
     if (p->state == REPLICA_SENDING) p->has_all = p->open_end;
+    if (p->base) sync_base_acked(r, p);
     if (p->state == REPLICA_TAIL) replica_enter(p, REPLICA_ONLINE);
     if (r->e->role.few_replicas) replicas_count_good(r);
     ack_count(r);
@@ -215,6 +216,16 @@ static int begin_full(struct call *x, struct replica *p) {
     return 0;
 }
 
+/* The one that asks is this server's own master, or this server itself. */
+static bool is_loop(const struct replication *r, const struct replica *p) {
+    char ip[64];
+    int port;
+
+    if (!r->e->role.is_replica) return false;
+    replica_address(p, ip, sizeof ip, &port);
+    return port == r->link.port && link_knows_address(r, ip);
+}
+
 static const char *refusal(const struct call *x) {
     const struct engine *e = x->e;
 
@@ -232,11 +243,15 @@ static int begin(struct call *x, struct slice id, int64_t from, bool plain) {
     char name[80];
 
     if (x->s->flags & SESSION_REPLICA) return 0;
+    p = replica_of(x->s);
+    describe(p, name, sizeof name);
+    if (is_loop(r, p))
+        log_warning("Replica %s is this server's own master, or this server itself: no server of "
+                    "such a circle is a master",
+                    name);
     why = refusal(x);
     if (why) return reply_err(x, why);
-    p = replica_of(x->s);
     p->plain_sync = plain;
-    describe(p, name, sizeof name);
     log_notice("Replica %s asks for synchronization", name);
     if (!plain && from > 0 && goes_on(r, id, (uint64_t)from, name)) {
         go_on(r, p, (uint64_t)from, name);

@@ -71,6 +71,8 @@ void replica_enter(struct replica *p, enum replica_state to) {
         all->n++;
         all->emptied_us = 0;
         p->s->flags |= SESSION_REPLICA;
+        if (p->s->e->v->repl_disable_tcp_nodelay && p->s->ops->join_packets)
+            p->s->ops->join_packets(p->s);
     }
     p->heard_us = clock_mono_us();
     p->state = to;
@@ -132,7 +134,7 @@ static size_t room_of(const struct replica *p) {
     return pending < FEED_BYTES ? FEED_BYTES - pending : 0;
 }
 
-static void feed_from_memory(const struct replication *r, struct replica *p, uint64_t limit) {
+static void feed_from_memory(struct replication *r, struct replica *p, uint64_t limit) {
     struct iovec iov[FEED_IOV];
     size_t room = room_of(p), left = (size_t)(limit + 1 - p->next);
     int n = repl_stream_peek(&r->stream, p->next, iov, FEED_IOV, left < room ? left : room);

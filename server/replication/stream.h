@@ -22,6 +22,8 @@
 
 enum { STREAM_ID_CHARS = 40, STREAM_PASTS = 8, STREAM_BLOCK = 64 * 1024 };
 
+struct block;
+
 struct repl_past {
     char id[STREAM_ID_CHARS + 1];
     uint64_t end;
@@ -35,9 +37,10 @@ struct repl_stream {
     uint64_t offset;
     int db; /* that it has selected, -1: the next command needs a SELECT */
 
-    struct list blocks; /* struct block of stream.c */
-    uint64_t first;     /* offset of the first byte in memory; offset + 1: there is none */
-    uint64_t keep;      /* repl-backlog-size: bytes that stay */
+    struct list blocks;  /* struct block of stream.c */
+    struct block *asked; /* the one that was looked at last; NULL: none */
+    uint64_t first;      /* offset of the first byte in memory; offset + 1: there is none */
+    uint64_t keep;       /* repl-backlog-size: bytes that stay */
 };
 
 /* A new history at offset 0, not active. */
@@ -69,7 +72,7 @@ void repl_stream_trim(struct repl_stream *s, uint64_t needed);
 
 /* The bytes from `from` on (first <= from <= offset), `limit` at the most, as they lie; how many
  * entries of `iov` are filled. */
-int repl_stream_peek(const struct repl_stream *s, uint64_t from, struct iovec *iov, int max,
+int repl_stream_peek(struct repl_stream *s, uint64_t from, struct iovec *iov, int max,
                      size_t limit);
 
 /* Whether this server's history is that of `id`, as far as the bytes before `from`. */

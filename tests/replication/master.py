@@ -22,7 +22,8 @@ from cases import ask, check, equal, need, run_words  # noqa: E402
 from contents import differences, snapshot  # noqa: E402
 from masters import (Closed, Real, caught_up, encode, follow, link_up, offset, programs,  # noqa: E402
                      wait_for, wait_info, write_some)
-from server import SERVER, Failed, Server, is_stet  # noqa: E402
+from server import SERVER, Failed, Server, free_port, is_stet  # noqa: E402
+from tls import Certs  # noqa: E402
 
 REAL = programs()
 REDIS = REAL.get("redis-7")
@@ -656,6 +657,41 @@ def clients_that_leave_in_the_middle():
         wait_info(mc, "rdb_bgsave_in_progress", lambda v: v == "0")
         full_again = Raw(m)
         equal("it still serves", full_again.word, b"+FULLRESYNC")
+
+
+@case
+def circles_are_recognised():
+    with Server() as a, Server() as b:
+        ac, bc = a.conn(), b.conn()
+        ac.call("SET", "kept", 1)
+        ac.call("REPLICAOF", "127.0.0.1", a.port)
+        a.wait_log("no server of such a circle is a master")
+        ac.call("REPLICAOF", "127.0.0.1", b.port)
+        bc.call("REPLICAOF", "127.0.0.1", a.port)
+        b.wait_log("no server of such a circle is a master")
+        equal("data", ac.call("GET", "kept"), b"1")
+        ac.call("REPLICAOF", "NO", "ONE")
+        link_up(bc)
+        same(ac, bc)
+
+
+@case
+def over_tls_and_with_a_user():
+    with tempfile.TemporaryDirectory(prefix="stet-tls-") as d:
+        certs = Certs(d)
+        pair, port = certs.pair("own"), free_port()
+        tls = ["--tls-cert-file", pair[0], "--tls-key-file", pair[1], "--tls-ca-cert-file", certs.ca,
+               "--tls-replication", "yes"]
+        with Server(*tls, "--tls-port", str(port), *LOG) as m:
+            mc = m.conn()
+            mc.call("ACL", "SETUSER", "rep", "on", ">pass", "+psync", "+replconf", "+ping")
+            write_some(mc, 1, 500)
+            with Real(REDIS, *tls, "--masteruser", "rep", "--masterauth", "pass") as s:
+                s.conn().call("REPLICAOF", "localhost", port)
+                link_up(s.conn())
+                write_some(mc, 2, 500)
+                same(mc, s.conn())
+                check("user=rep" in mc.call("CLIENT", "LIST", "TYPE", "REPLICA").decode(), "the user of the link")
 
 
 if __name__ == "__main__":

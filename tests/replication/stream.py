@@ -124,8 +124,8 @@ def same_word(a, b):
     if a == b:
         return True
     if TIME.match(a) and TIME.match(b):
-        (x, _, i), (y, _, j) = a.partition("-"), b.partition("-")
-        return abs(int(x) - int(y)) < 5000 and i == j
+        (x, dash, _), (y, other, _) = a.partition("-"), b.partition("-")  # ids of one millisecond are counted
+        return abs(int(x) - int(y)) < 5000 and dash == other
     # 7.2 writes doubles otherwise, and scores beyond 2^53 are rounded.
     return bool(NUMBER.match(a) and NUMBER.match(b)) and float(a) == float(b) > 2 ** 53
 
