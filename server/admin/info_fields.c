@@ -67,7 +67,7 @@ void info_server(struct engine *e, struct bytes *out) {
 /* ---------------------------------------------------------------- clients */
 
 void info_clients(struct engine *e, struct bytes *out) {
-    size_t biggest_in = 0, biggest_out = 0, subscribers = 0, watching = 0;
+    size_t biggest_in = 0, biggest_out = 0, subscribers = 0, watching = 0, replicas = 0;
     struct key_counts keys = blocking_count_keys(e);
 
     list_each (it, &e->sessions) {
@@ -79,6 +79,7 @@ void info_clients(struct engine *e, struct bytes *out) {
         if (s->out.mem_bytes > biggest_out) biggest_out = s->out.mem_bytes;
         subscribers += s->subscriber != NULL;
         watching += multi_watches(s);
+        replicas += (s->flags & SESSION_REPLICA) != 0;
     }
     bytes_printf(
         out,
@@ -87,7 +88,7 @@ void info_clients(struct engine *e, struct bytes *out) {
         "blocked_clients:%zu\r\ntracking_clients:%zu\r\npubsub_clients:%zu\r\n"
         "watching_clients:%zu\r\nclients_in_timeout_table:%zu\r\ntotal_watched_keys:%zu\r\n"
         "total_blocking_keys:%zu\r\ntotal_blocking_keys_on_nokey:%zu\r\n",
-        e->nsessions, (long long)e->v->maxclients, biggest_in, biggest_out,
+        e->nsessions - replicas, (long long)e->v->maxclients, biggest_in, biggest_out,
         e->nblocked + e->nparked, e->tracking->ntrackers, subscribers, watching, e->nblocked,
         keys.watched, keys.waited_on, keys.waited_on_nokey);
 }

@@ -166,6 +166,7 @@ static void begin_stream(struct replication *r, const struct link_data_seen *k) 
     replication_tell_log(r);
     l->has_synced = true;
     l->nsamples = 0;
+    l->owed = 0;
     l->synced = 0;
     log_notice("MASTER <-> REPLICA sync: Finished with success");
 }

@@ -41,7 +41,8 @@ static int set_capa(struct call *x, struct replica *p, int i) {
 static int set_rdb_only(struct call *x, struct replica *p, int i) {
     int64_t on;
 
-    if (!arg_int_range(x, i, 0, 1, &on, NULL)) return -1;
+    if (!arg_int_range(x, i, 0, 1, &on, "ERR value is out of range, value must between 0 and 1"))
+        return -1;
     p->rdb_only = on == 1;
     return 0;
 }
@@ -216,7 +217,7 @@ static void log_refusal(const struct replication *r, const struct replica *p, co
         log_notice("Partial resynchronization not accepted: Replication ID mismatch (Replica asked "
                    "for '%s', my replication IDs are '%s' and '%s')",
                    id, r->stream.id, r->stream.npasts ? r->stream.past[0].id : "none");
-    else if (m.at > m.end)
+    else if (m.at > m.end && (p->history || strcmp(id, r->stream.id) != 0))
         log_notice("Partial resynchronization not accepted: the data set of the replica is that of "
                    "offset %llu of the history '%s', which this server has up to %llu",
                    (unsigned long long)m.at, m.id, (unsigned long long)m.end);
@@ -318,10 +319,8 @@ static int begin(struct call *x, struct slice id, int64_t from, bool plain) {
     p->plain_sync = plain;
     log_notice("Replica %s asks for synchronization", name);
     if (!plain && begin_partial(r, p, id, from, name)) return 0;
-    if (plain || slice_is(id, "?"))
-        log_notice("Full resync requested by replica %s", name);
-    else
-        r->e->stats.refused_syncs++;
+    if (!plain && slice_is(id, "?")) log_notice("Full resync requested by replica %s", name);
+    if (!plain && !slice_is(id, "?")) r->e->stats.refused_syncs++;
     return begin_full(x, p);
 }
 

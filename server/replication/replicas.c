@@ -18,7 +18,7 @@ enum {
 static const char *const names[REPLICA_STATES] = {[REPLICA_NEW] = "new",
                                                   [REPLICA_WAIT] = "wait_bgsave",
                                                   [REPLICA_SENDING] = "send_bulk",
-                                                  [REPLICA_TAIL] = "send_bulk",
+                                                  [REPLICA_TAIL] = "online",
                                                   [REPLICA_ONLINE] = "online"};
 
 static const unsigned next_states[REPLICA_STATES] = {

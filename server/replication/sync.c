@@ -301,6 +301,22 @@ static void refuse_waiting(struct replication *r) {
     }
 }
 
+/* Whether the snapshot is sent while it is written: Redis calls that a transfer to sockets. */
+static bool any_open_end(const struct replication *r) {
+    list_each (it, &r->replicas.all) {
+        const struct replica *p = list_entry(it, struct replica, link);
+        bool filtered = p->functions_only || p->no_data;
+
+        if (p->state != REPLICA_WAIT || !(p->capa & REPLICA_CAPA_EOF)) continue;
+        if (r->e->v->repl_diskless_sync || filtered) return true;
+    }
+    return false;
+}
+
+static const char *work_name(const struct syncs *y) {
+    return y->to_disk ? "saving" : "RDB transfer";
+}
+
 static void start_child(struct replication *r, enum snapshot_content content) {
     struct syncs *y = &r->syncs;
     struct err e;
@@ -319,7 +335,10 @@ static void start_child(struct replication *r, enum snapshot_content content) {
     latency_note(r->e, "fork", y->child.fork_us);
     r->e->stats.forks++;
     r->e->stats.last_fork_us = y->child.fork_us;
-    log_notice("Background RDB transfer started by pid %d", (int)y->child.pid);
+    y->to_disk = !any_open_end(r);
+    log_notice("Starting BGSAVE for SYNC with target: %s",
+               y->to_disk ? "disk" : "replicas sockets");
+    log_notice("Background %s started by pid %d", work_name(y), (int)y->child.pid);
     y->at_work = s;
     r->e->role.saving_for_replica = true;
     y->keys_at_fork = keyspace_count(&r->e->ks);
@@ -340,7 +359,7 @@ static void end_child(struct replication *r, int status) {
     bool ok = WIFEXITED(status) && WEXITSTATUS(status) == 0;
 
     if (ok)
-        log_notice("Background RDB transfer terminated with success");
+        log_notice("Background %s terminated with success", work_name(y));
     else if (WIFSIGNALED(status))
         log_warning("Background transfer terminated by signal %d", WTERMSIG(status));
     else

@@ -36,6 +36,7 @@ struct syncs {
     struct child child;
     struct snapshot *at_work; /* the child's */
     bool given_up;            /* the child is killed: nothing wants its file any more */
+    bool to_disk;             /* no replica reads its file before it is whole; for the log */
     uint64_t keys_at_fork;
     int64_t failed_base; /* number of a base whose replica has gone: the next one gets a snapshot */
 };

@@ -4,7 +4,7 @@
 work. Each prints its own counts; this one adds them up.
 
   all.py            what `make test` runs
-  all.py --jobs n   so many at a time (3)
+  all.py --jobs n   so many at a time (4)
 """
 import argparse
 import concurrent.futures
@@ -18,7 +18,8 @@ sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 from cases import need, summary  # noqa: E402
 
 PROGRAMS = [["sentinel.py", "killed, with AOF", "asked", "from Redis"], ["pairs.py", "redis-7", "AOF"], ["guide.py"],
-            ["chaos.py", "--seconds", "20"], ["replica.py"], ["master.py"], ["base.py"], ["histories.py"]]
+            ["chaos.py", "--seconds", "20"], ["replica.py"], ["master.py"], ["base.py"], ["histories.py"],
+            ["stream.py", "--seconds", "8", "--recorded"]]
 COUNTS = re.compile(r"(\d+) passed, (\d+) failed")
 
 
@@ -34,7 +35,7 @@ def run(words):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    p.add_argument("--jobs", type=int, default=3)
+    p.add_argument("--jobs", type=int, default=4)
     jobs = p.parse_args().jobs
     need("redis-server", "redis-cli", "redis-sentinel")
     passed = failed = 0
