@@ -129,6 +129,14 @@ static void note_base(struct load *l, const struct aof_file *f, const struct aof
     b->offset = r->stream_first;
 }
 
+/* Of a stream that has begun in the file, after its beginning. */
+static void note_points(const struct load *l, struct aof_loaded_file *to) {
+    if (!to->in_stream || !l->npoints) return;
+    to->points = mem_alloc(l->npoints * sizeof *to->points);
+    for (size_t i = 0; i < l->npoints; i++)
+        if (l->points[i].at > to->stream_at) to->points[to->npoints++] = l->points[i];
+}
+
 void aof_note_file(struct load *l, size_t i, const struct aof_report *r) {
     const struct aof_file *f = &l->list.files[i];
     struct aof_loaded *out = l->out;
@@ -142,6 +150,7 @@ void aof_note_file(struct load *l, size_t i, const struct aof_report *r) {
     snprintf(to->name, sizeof to->name, "%s", f->name);
     to->unproven = unproven_from(l, i, r);
     note_stream(l, to, r);
+    note_points(l, to);
     note_base(l, f, r);
 }
 

@@ -64,6 +64,9 @@ struct aof_reader_ops {
     bool (*wanted)(void *arg, const struct aof_report *r, uint64_t end, int64_t ms);
     /* Now and then, with the offset reached. May be NULL. */
     void (*progress)(void *arg, uint64_t offset);
+    /* A batch of the replication stream where a reader may begin, now and then: one in
+     * AOF_STREAM_INDEX_BYTES. May be NULL. */
+    void (*place)(void *arg, const struct aof_stream_point *p);
     /* The file begins as an RDB does: reads that, and says in *end where the commands begin. -1
      * ends with AOF_UNREADABLE, as NULL does: nothing of such a file can be kept. */
     int (*preamble)(void *arg, int fd, uint64_t *end, struct err *e);

@@ -10,6 +10,7 @@
 #include "storage/base/rng.h"
 
 #include <criterion/criterion.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,6 +99,49 @@ Test(stream, history_that_is_kept_is_read_too) {
         cr_assert(aof_stream_covers(live_aof, live_model.now.id, 1));
         live_expect_read(1, 1000);
     }
+}
+
+static void send_megabytes(int n) {
+    struct bytes b = {0}, value = {0};
+
+    memset(bytes_room(&value, 1 << 20), 'v', 1 << 20);
+    bytes_printf(&b, "*3\r\n$3\r\nSET\r\n$2\r\nk1\r\n$%d\r\n", 1 << 20);
+    bytes_append(&b, value.p, 1 << 20);
+    bytes_append_str(&b, "\r\n");
+    for (int i = 0; i < n; i++) {
+        aof_append_bytes(live_aof, bytes_slice(&b), 0);
+        live_send(b.p, b.n);
+        live_turn();
+    }
+    live_model.now.db = 0;
+    bytes_release(&b);
+    bytes_release(&value);
+}
+
+Test(stream, a_start_indexes_what_it_reads) {
+    struct aof_loaded l;
+    struct err e = {0};
+    int dirfd;
+
+    live_start();
+    live_stream_begins(ID_A, 0, 0);
+    send_megabytes(70);
+    live_settle();
+    live_stop();
+    dirfd = open("adir", O_RDONLY | O_DIRECTORY);
+    keyspace_init(&live_ks, LIVE_DBS);
+    cr_assert_eq(aof_load(dirfd, &live_loading, &l, &e), 0, "%s", e.text);
+    cr_assert_eq(l.nfiles, 3);
+    cr_assert_eq(l.files[2].npoints, 4, "%zu points", l.files[2].npoints);
+    aof_loaded_release(&l);
+    keyspace_release(&live_ks);
+    close(dirfd);
+    live_start();
+    live_stream_is(ID_A, live_model.now.offset, 0);
+    send_megabytes(3);
+    live_settle();
+    for (int i = 0; i < 5; i++) live_expect_read(1 + (uint64_t)i * (17 << 20), 1 << 20);
+    live_expect_read(live_model.now.offset - 1000, 100);
 }
 
 /* ---------------------------------------------------------------- the base */
