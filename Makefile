@@ -164,7 +164,7 @@ help:
 	@echo 'make unit-LAYER builds and runs the unit tests of one layer: $(UNIT_LAYERS)'
 	@echo 'make FLAVOUR=dev ... builds quickly (-O1) and checks more; V=1 shows the commands'
 	@echo 'make compile_commands.json   for editors; make lint-all forgets which files were clean'
-	@echo 'make unit | system | lint | asan | ubsan | tsan | crash ROUNDS=n | powercut SEEDS=n | turns PROGRAMS=n | fuse SECONDS=n | differential SECONDS=n SEED=s | fuzz TARGET=x SECONDS=n | fuzz-coverage | clients | bench | reference | install | clean'
+	@echo 'make unit | system | lint | asan | ubsan | tsan | crash ROUNDS=n | powercut SEEDS=n | chaos SECONDS=n SEED=s | turns PROGRAMS=n | fuse SECONDS=n | differential SECONDS=n SEED=s | fuzz TARGET=x SECONDS=n | fuzz-coverage | clients | bench | reference | install | clean'
 
 setup:
 	@tools/setup

@@ -17,6 +17,9 @@ struct aof_stream {
     char id[AOF_STREAM_ID_CHARS + 1]; /* hexadecimal; "": none */
     uint64_t offset;                  /* of its last byte; the first byte of all has offset 1 */
     int db;                           /* that it has selected, -1: none */
+    /* As read: the bytes after `data_end` are notes only. Those up to it had selected data_db. */
+    uint64_t data_end;
+    int data_db;
 };
 
 /* An older id: the history is the same up to and including byte `end`. */

@@ -112,6 +112,10 @@ model:
 soak: all $(T)/faults.so
 	@$(TEST_ENV) tests/soak/soak.py --seconds $(SECONDS)
 
+# Needs root, for network namespaces; without them servers are stopped instead of cut off.
+chaos: all $(T)/faults.so
+	@$(TEST_ENV) tests/replication/chaos.py --seconds $(SECONDS) --seed $(SEED)
+
 clients: setup-test
 	@$(MAKE) --no-print-directory all
 	@$(TEST_ENV) STET_JOBS=10000 tests/clients/clients.py
@@ -135,4 +139,4 @@ test-tsan: all $(T)/crash-client
 fuse: all $(T)/disk_fuse
 	@$(RUN) 'fuse=tests/fuse/twice.py --seconds $(SECONDS) --seed $(SEED)'
 
-.PHONY: $(UNIT_TARGETS) fuse turns test test-all unit system golden crash powercut model soak differential clients test-in-flavour test-tsan
+.PHONY: $(UNIT_TARGETS) fuse chaos turns test test-all unit system golden crash powercut model soak differential clients test-in-flavour test-tsan

@@ -10,17 +10,52 @@ static struct gate *gate_of(const struct replication *r) {
     return &r->e->gate;
 }
 
+static void switch_off(struct replication *r) {
+    r->acks.state = ACK_OFF;
+    notes_clear(&r->acks.notes);
+    gate_take_acked(gate_of(r), NULL, UINT64_MAX);
+}
+
+static bool is_unacknowledged(const struct session *s) {
+    for (uint32_t i = 0; i < s->ngates; i++)
+        if (s->gates[i].position > s->e->gate.acked) return true;
+    return false;
+}
+
+/* This server follows another one, which may not have what the replicas did not acknowledge. No
+ * reply may say that it is there. */
+static void drop_unacknowledged(struct replication *r) {
+    size_t n = 0;
+
+    list_each_safe (it, next, &r->e->sessions) {
+        struct session *s = list_entry(it, struct session, link);
+
+        if (!is_unacknowledged(s)) continue;
+        s->ops->close(s, false);
+        n++;
+    }
+    if (n)
+        log_notice("%zu clients disconnected without a reply: this server is a replica now, and "
+                   "what they waited for was not acknowledged by %lld replicas",
+                   n, (long long)r->e->v->replica_ack_min);
+}
+
 void ack_configure(struct replication *r) {
     struct acks *a = &r->acks;
-    bool on = r->e->v->replica_ack_min > 0 && !r->e->role.is_replica;
+    bool wanted = r->e->v->replica_ack_min > 0;
 
-    if (!on) {
-        a->state = ACK_OFF;
-        notes_clear(&a->notes);
-        gate_take_acked(gate_of(r), NULL, UINT64_MAX);
+    if (wanted && r->e->role.is_replica && (a->state == ACK_WAITING || a->state == ACK_ENDING)) {
+        a->state = ACK_ENDING;
         return;
     }
-    if (a->state == ACK_OFF) {
+    if (!wanted || r->e->role.is_replica) {
+        switch_off(r);
+        return;
+    }
+    if (a->state == ACK_ENDING) {
+        a->state = ACK_WAITING;
+        a->asked = 0;
+    } else if (a->state == ACK_OFF) {
         replication_begin_stream(r);
         a->state = ACK_WAITING;
         a->asked = 0;
@@ -30,7 +65,7 @@ void ack_configure(struct replication *r) {
 }
 
 bool ack_asks(struct replication *r) {
-    if (r->acks.state == ACK_OFF || r->replicas.n == 0) return false;
+    if (r->acks.state == ACK_OFF || r->acks.state == ACK_ENDING || r->replicas.n == 0) return false;
     return r->stream.offset != r->acks.asked;
 }
 
@@ -41,6 +76,11 @@ uint64_t ack_of_all(const struct replication *r) {
 
 void ack_note(struct replication *r) {
     if (r->acks.state == ACK_OFF) return;
+    if (r->acks.state == ACK_ENDING) {
+        drop_unacknowledged(r);
+        switch_off(r);
+        return;
+    }
     notes_add(&r->acks.notes, ack_of_all(r), gate_end(gate_of(r)), clock_mono_us());
     ack_count(r);
 }
@@ -70,7 +110,7 @@ void ack_count(struct replication *r) {
     struct gate *g = gate_of(r);
     uint64_t held, position;
 
-    if (r->acks.state == ACK_OFF) return;
+    if (r->acks.state == ACK_OFF || r->acks.state == ACK_ENDING) return;
     held = held_by(r, (size_t)r->e->v->replica_ack_min);
     position = notes_position_at(&r->acks.notes, held);
     if (r->acks.state == ACK_DEGRADED && position >= gate_end(g)) restore(r);
@@ -101,7 +141,7 @@ void ack_cron(struct replication *r) {
 }
 
 void ack_info(const struct replication *r, struct bytes *out) {
-    static const char *const names[] = {"off", "waiting", "degraded"};
+    static const char *const names[] = {"off", "waiting", "degraded", "off"};
 
     if (r->e->v->replica_ack_min <= 0) return;
     bytes_printf(out, "replica_ack_state:%s\r\nreplica_ack_degradations:%llu\r\n",

@@ -7,6 +7,8 @@
  *   WAITING    replies wait for the acknowledgements
  *   DEGRADED   too few came within replica-ack-timeout: no reply waits until they have caught up.
  *              It is logged, counted, and shown in INFO
+ *   ENDING     this server became a replica in this turn: no gate opens. At the turn's end the
+ *              clients with closed gates are disconnected, and the state is OFF
  *
  * Main thread only.
  */
@@ -18,7 +20,7 @@
 
 struct replication;
 
-enum ack_state { ACK_OFF, ACK_WAITING, ACK_DEGRADED };
+enum ack_state { ACK_OFF, ACK_WAITING, ACK_DEGRADED, ACK_ENDING };
 
 struct acks {
     enum ack_state state;

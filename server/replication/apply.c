@@ -112,6 +112,7 @@ static void propagate(struct replication *r, const struct outcome *o, struct sli
 
     propagate_stream(&r->e->propagation, is_data ? UNIT_MASTER : UNIT_STREAM, raw,
                      is_data ? db : -1, is_data ? last_db : -1);
+    if (o->changes) repl_stream_note_data(&r->stream);
 }
 
 static int apply_one(struct replication *r, struct session *s, const struct item *it,
@@ -268,6 +269,7 @@ static int apply_whole(struct replication *r, struct session *s, struct bytes *u
     else
         propagate_stream(p, UNIT_STREAM, bytes_slice(unit), -1, -1);
     r->stream.db = s->db;
+    if (out.changes) repl_stream_note_data(&r->stream);
     engine_obey_end(r->e);
     return 0;
 }

@@ -102,11 +102,17 @@ bool failover_asked(const struct call *x) {
     return x->argc > 3 && arg_is(x, 3, "failover");
 }
 
+/* It was asked before, and its answer was lost. */
+static bool has_taken_over(const struct replication *r, struct slice id) {
+    return r->stream.npasts > 0 && slice_is(id, r->stream.past[0].id);
+}
+
 int failover_take_over(struct call *x, struct slice id) {
     struct replication *r = x->e->replication;
     struct bytes by = {0};
 
     log_warning("Failover request received for replid %.*s.", (int)(id.n > 64 ? 64 : id.n), id.p);
+    if (!r->e->role.is_replica && has_taken_over(r, id)) return 0;
     if (!r->e->role.is_replica)
         return reply_err(x, "ERR PSYNC FAILOVER can't be sent to a master.");
     if (!slice_is(id, r->stream.id))

@@ -21,6 +21,7 @@
 #define STET_REPLICATION_LINK_H
 
 #include "server/replication/apply.h"
+#include "server/replication/history.h"
 #include "server/replication/link_data.h"
 #include "server/replication/resolve.h"
 #include "storage/base/bytes.h"
@@ -59,6 +60,7 @@ struct master_link {
     size_t address;     /* the one in use */
     unsigned step;      /* HANDSHAKE: whose answer is next */
     bool asked_partial; /* PSYNC named a history */
+    struct history_told told;
 
     struct link_data *data; /* RECEIVE, LOAD: the file, once its first line has come */
     struct link_data_head head;

@@ -6,6 +6,7 @@
  * answers come in that order; then PSYNC. A master that does not know PSYNC is asked by SYNC.
  */
 #include "conf/conf.h"
+#include "server/replication/history.h"
 #include "server/replication/link_private.h"
 #include "storage/base/log.h"
 #include "storage/base/num.h"
@@ -90,7 +91,24 @@ static void say_ip(struct replication *r) {
 }
 
 static void say_capa(struct replication *r) {
-    LINK_SAY(r, SLICE("REPLCONF"), SLICE("capa"), SLICE("eof"), SLICE("capa"), SLICE("psync2"));
+    LINK_SAY(r, SLICE("REPLCONF"), SLICE("capa"), SLICE("eof"), SLICE("capa"), SLICE("psync2"),
+             SLICE("capa"), SLICE("history"));
+}
+
+/* What came does not hold, twice in a row: then nothing of this history is used. */
+static bool may_go_on(const struct replication *r) {
+    return r->stream.active && r->link.damaged < 2;
+}
+
+static bool has_history(const struct replication *r) {
+    return may_go_on(r) && history_is_useful(&r->stream);
+}
+
+static void say_history(struct replication *r) {
+    char text[HISTORY_MAX];
+
+    history_put(&r->stream, text);
+    LINK_SAY(r, SLICE("REPLCONF"), SLICE("data-at"), slice_str(text));
 }
 
 /* An old master does not know every option, which is no harm. */
@@ -112,8 +130,13 @@ static bool take_ip(struct replication *r, struct slice line) {
 }
 
 static bool take_capa(struct replication *r, struct slice line) {
-    (void)r;
+    if (begins(line, "+OK ")) history_hear(&r->link.told, slice_of(line.p + 4, line.n - 4));
     return understood("capa", line);
+}
+
+static bool take_history(struct replication *r, struct slice line) {
+    (void)r;
+    return understood("data-at", line);
 }
 
 static const struct step {
@@ -121,8 +144,9 @@ static const struct step {
     void (*say)(struct replication *r);
     bool (*take)(struct replication *r, struct slice line); /* false: the link ends */
 } steps[] = {
-    {always, say_ping, take_pong}, {has_auth, say_auth, take_auth}, {always, say_port, take_port},
-    {has_ip, say_ip, take_ip},     {always, say_capa, take_capa},
+    {always, say_ping, take_pong}, {has_auth, say_auth, take_auth},
+    {always, say_port, take_port}, {has_ip, say_ip, take_ip},
+    {always, say_capa, take_capa}, {has_history, say_history, take_history},
 };
 
 enum { STEPS = sizeof steps / sizeof *steps }; /* the step after them: PSYNC */
@@ -134,8 +158,7 @@ static void say_psync(struct replication *r) {
     char from[NUM_I64_MAX];
     struct slice offset;
 
-    /* What came did not hold, twice in a row: a data set from the beginning may help. */
-    l->asked_partial = r->stream.active && l->damaged < 2;
+    l->asked_partial = may_go_on(r);
     l->plain = false;
     if (!l->asked_partial) {
         log_notice("Partial resynchronization not possible (no cached master)");
@@ -181,14 +204,46 @@ static void take_full(struct replication *r, struct slice line) {
     link_broken(r);
 }
 
-/* "+CONTINUE", or with the master's id, which may be another one since. */
+/* The master goes on from an earlier offset: where the data set is. What the stream of this server
+ * has said since is given up, by its replicas too. */
+static bool go_back(struct replication *r, struct slice from) {
+    struct master_link *l = &r->link;
+    int64_t at;
+
+    if (!num_parse_i64(from.p, from.n, &at) || !has_history(r) ||
+        (uint64_t)at != r->stream.data_end + 1)
+        return false;
+    log_notice("The replication stream goes back from offset %llu to %llu: what it said since did "
+               "not change the data set",
+               (unsigned long long)r->stream.offset, (unsigned long long)r->stream.data_end);
+    replicas_drop_all(r);
+    repl_stream_rewind(&r->stream);
+    notes_clear(&r->safe);
+    l->nsamples = 0;
+    if (l->synced > r->stream.offset) l->synced = r->stream.offset;
+    return true;
+}
+
+/* Takes the offset that may stand after the master's id. */
+static bool take_offset(struct replication *r, struct slice *id) {
+    struct slice rest;
+
+    if (id->n <= LINK_ID_CHARS + 1 || id->p[LINK_ID_CHARS] != ' ') return true;
+    rest = slice_of(id->p + LINK_ID_CHARS + 1, id->n - LINK_ID_CHARS - 1);
+    id->n = LINK_ID_CHARS;
+    return is_id(*id) && go_back(r, rest);
+}
+
+/* "+CONTINUE", or with the master's id, which may be another one since, or with an offset too
+ * (history.h). */
 static void take_continue(struct replication *r, struct slice line) {
     static const size_t word = sizeof "+CONTINUE" - 1;
     struct slice id = {line.p + word, line.n - word};
+    uint64_t before = r->stream.offset;
     char text[LINK_ID_CHARS + 1];
 
     while (id.n && id.p[0] == ' ') id = slice_of(id.p + 1, id.n - 1);
-    if (!r->link.asked_partial || (id.n && !is_id(id))) {
+    if (!r->link.asked_partial || !take_offset(r, &id) || (id.n && !is_id(id))) {
         log_warning("Unexpected reply to PSYNC from master: %.*s", shown(line), line.p);
         link_broken(r);
         return;
@@ -202,7 +257,10 @@ static void take_continue(struct replication *r, struct slice line) {
         repl_stream_continue_as(&r->stream, text);
         replicas_drop_all(r);
         replication_tell_log(r);
+    } else if (before != r->stream.offset) {
+        replication_tell_log(r);
     }
+    history_use(&r->link.told, &r->stream, UINT64_MAX);
     log_notice("MASTER <-> REPLICA sync: Master accepted a Partial Resynchronization.");
     link_stream(r);
 }
@@ -245,6 +303,7 @@ static void take_psync(struct replication *r, struct slice line) {
 
 void link_greet(struct replication *r) {
     r->link.step = 0;
+    r->link.told = (struct history_told){0};
     steps[0].say(r);
 }
 

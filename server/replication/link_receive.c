@@ -161,6 +161,8 @@ static void begin_stream(struct replication *r, const struct link_data_seen *k) 
     memcpy(id, l->plain ? r->stream.id : l->id, sizeof id);
     notes_clear(&r->safe); /* they are about the offsets of the history before */
     repl_stream_adopt(&r->stream, id, l->plain ? 0 : l->offset, k->stream_db);
+    /* What an older id had selected at this very offset is not known. */
+    history_use(&l->told, &r->stream, l->plain ? 0 : l->offset);
     replication_tell_log(r);
     l->has_synced = true;
     l->nsamples = 0;

@@ -3,6 +3,7 @@
  * psync - what a replica asks its master: REPLCONF, PSYNC, SYNC.
  */
 #include "server/exec/blocking.h"
+#include "server/replication/history.h"
 #include "server/replication/log_reader.h"
 #include "server/replication/rows.h"
 #include "storage/base/log.h"
@@ -33,6 +34,7 @@ static int set_ip(struct call *x, struct replica *p, int i) {
 static int set_capa(struct call *x, struct replica *p, int i) {
     if (arg_is(x, i, "eof")) p->capa |= REPLICA_CAPA_EOF;
     if (arg_is(x, i, "psync2")) p->capa |= REPLICA_CAPA_PSYNC2;
+    if (arg_is(x, i, "history")) p->capa |= REPLICA_CAPA_HISTORY;
     return 0;
 }
 
@@ -74,6 +76,19 @@ static int set_nothing(struct call *x, struct replica *p, int i) {
     return 0;
 }
 
+/* Only a replica of stet says this. */
+static int set_history(struct call *x, struct replica *p, int i) {
+    struct slice said = x->argv[i];
+
+    if (said.n >= HISTORY_MAX || memchr(said.p, '\0', said.n))
+        return reply_err(x, "ERR Invalid history");
+    mem_free(p->history);
+    p->history = mem_alloc(said.n + 1);
+    memcpy(p->history, said.p, said.n);
+    p->history[said.n] = '\0';
+    return 0;
+}
+
 /* A number that only rises, and not beyond what was sent. */
 static void raise_to(uint64_t *at, struct slice text, uint64_t most) {
     int64_t v;
@@ -112,6 +127,7 @@ static const struct option options[] = {
     {"capa", set_capa},
     {"rdb-only", set_rdb_only},
     {"rdb-filter-only", set_filter},
+    {"data-at", set_history},
     {"version", set_nothing},
     {"rdb-channel", set_nothing},
     {"main-ch-client-id", set_nothing},
@@ -121,6 +137,17 @@ static const struct option *find_option(struct slice name) {
     for (size_t i = 0; i < sizeof options / sizeof *options; i++)
         if (slice_is(name, options[i].name)) return &options[i];
     return NULL;
+}
+
+static void answer(struct call *x, const struct replica *p) {
+    char text[HISTORY_MAX + 4] = "OK ";
+
+    if (!(p->capa & REPLICA_CAPA_HISTORY) || !arg_is(x, 1, "capa")) {
+        reply_ok(&x->r);
+        return;
+    }
+    history_tell(&x->e->replication->stream, text + 3);
+    reply_simple(&x->r, text);
 }
 
 static int cmd_replconf(struct call *x) {
@@ -141,7 +168,7 @@ static int cmd_replconf(struct call *x) {
                               (int)(x->argv[i].n > 128 ? 128 : x->argv[i].n), x->argv[i].p);
         if (o->set(x, p, i + 1) < 0) return -1;
     }
-    reply_ok(&x->r);
+    answer(x, p);
     return 0;
 }
 
@@ -160,33 +187,58 @@ static bool is_held(const struct replication *r, uint64_t from) {
     return from >= r->stream.first || log_covers(r, from);
 }
 
-static bool goes_on(struct replication *r, struct slice id, uint64_t from, const char *name) {
-    char text[STREAM_ID_CHARS + 1] = "";
-
-    if (id.n == STREAM_ID_CHARS) memcpy(text, id.p, id.n);
-    if (!r->stream.active || !repl_stream_is_of(&r->stream, text, from)) {
-        if (!slice_is(id, "?"))
-            log_notice("Partial resynchronization not accepted: Replication ID mismatch (Replica "
-                       "asked for '%.*s', my replication IDs are '%s' and '%s')",
-                       (int)(id.n > 64 ? 64 : id.n), id.p, r->stream.id,
-                       r->stream.npasts ? r->stream.past[0].id : "none");
-        else
-            log_notice("Full resync requested by replica %s", name);
-        return false;
-    }
-    if (is_held(r, from)) return true;
-    log_notice("Unable to partial resync with replica %s for lack of backlog (Replica request was: "
-               "%llu).",
-               name, (unsigned long long)from);
-    return false;
+static bool can_go_on(const struct replication *r, const char *id, uint64_t from) {
+    return r->stream.active && repl_stream_is_of(&r->stream, id, from) && is_held(r, from);
 }
 
-static void go_on(struct replication *r, struct replica *p, uint64_t from, const char *name) {
-    char line[STREAM_ID_CHARS + 20];
-    int n = p->capa & REPLICA_CAPA_PSYNC2
-                ? snprintf(line, sizeof line, "+CONTINUE %s\r\n", r->stream.id)
-                : snprintf(line, sizeof line, "+CONTINUE\r\n");
+/* Where a replica can go on that has said more than PSYNC does: at an earlier offset, or in the
+ * history of another id. */
+static bool finds_common(const struct replication *r, const struct replica *p, uint64_t *from) {
+    struct history_match m;
 
+    if (!p->history || !(p->capa & REPLICA_CAPA_PSYNC2)) return false;
+    if (!history_find(&r->stream, p->history, &m) || m.at > m.end || !is_held(r, m.at + 1))
+        return false;
+    log_notice("The data set of the replica is that of offset %llu of this server's history",
+               (unsigned long long)m.at);
+    *from = m.at + 1;
+    return true;
+}
+
+/* Why a replica cannot go on from there. */
+static void log_refusal(const struct replication *r, const struct replica *p, const char *id,
+                        uint64_t from, const char *name) {
+    struct history_match m = {.at = from - 1};
+
+    snprintf(m.id, sizeof m.id, "%s", id);
+    if (!r->stream.active || ((!p->history || !history_find(&r->stream, p->history, &m)) &&
+                              !repl_stream_knows(&r->stream, id, &m.end)))
+        log_notice("Partial resynchronization not accepted: Replication ID mismatch (Replica asked "
+                   "for '%s', my replication IDs are '%s' and '%s')",
+                   id, r->stream.id, r->stream.npasts ? r->stream.past[0].id : "none");
+    else if (m.at > m.end)
+        log_notice("Partial resynchronization not accepted: the data set of the replica is that of "
+                   "offset %llu of the history '%s', which this server has up to %llu",
+                   (unsigned long long)m.at, m.id, (unsigned long long)m.end);
+    else
+        log_notice("Unable to partial resync with replica %s for lack of backlog (Replica request "
+                   "was: %llu).",
+                   name, (unsigned long long)m.at + 1);
+}
+
+/* `from`: of the first byte that follows; `told`: which the replica has to be told. */
+static void go_on(struct replication *r, struct replica *p, uint64_t from, bool told,
+                  const char *name) {
+    char line[STREAM_ID_CHARS + 40];
+    int n;
+
+    if (told)
+        n = snprintf(line, sizeof line, "+CONTINUE %s %llu\r\n", r->stream.id,
+                     (unsigned long long)from);
+    else if (p->capa & REPLICA_CAPA_PSYNC2)
+        n = snprintf(line, sizeof line, "+CONTINUE %s\r\n", r->stream.id);
+    else
+        n = snprintf(line, sizeof line, "+CONTINUE\r\n");
     out_append(&p->s->out, line, (size_t)n);
     p->next = from;
     p->acked = from - 1;
@@ -196,6 +248,23 @@ static void go_on(struct replication *r, struct replica *p, uint64_t from, const
                "starting from offset %llu.",
                name, (unsigned long long)(r->stream.offset + 1 - from), (unsigned long long)from);
     replicas_count_good(r);
+}
+
+static bool begin_partial(struct replication *r, struct replica *p, struct slice id, int64_t asked,
+                          const char *name) {
+    uint64_t from = (uint64_t)asked;
+    char text[STREAM_ID_CHARS + 1] = "";
+    bool told;
+
+    if (slice_is(id, "?") || asked <= 0) return false;
+    if (id.n == STREAM_ID_CHARS) memcpy(text, id.p, id.n);
+    told = !can_go_on(r, text, from);
+    if (told && !finds_common(r, p, &from)) {
+        log_refusal(r, p, text, from, name);
+        return false;
+    }
+    go_on(r, p, from, told, name);
+    return true;
 }
 
 static int begin_full(struct call *x, struct replica *p) {
@@ -248,11 +317,11 @@ static int begin(struct call *x, struct slice id, int64_t from, bool plain) {
     if (why) return reply_err(x, why);
     p->plain_sync = plain;
     log_notice("Replica %s asks for synchronization", name);
-    if (!plain && from > 0 && goes_on(r, id, (uint64_t)from, name)) {
-        go_on(r, p, (uint64_t)from, name);
-        return 0;
-    }
-    if (!plain && !slice_is(id, "?")) r->e->stats.refused_syncs++;
+    if (!plain && begin_partial(r, p, id, from, name)) return 0;
+    if (plain || slice_is(id, "?"))
+        log_notice("Full resync requested by replica %s", name);
+    else
+        r->e->stats.refused_syncs++;
     return begin_full(x, p);
 }
 

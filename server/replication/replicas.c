@@ -97,6 +97,7 @@ void replica_end(struct session *s) {
         if (r->replicas.n == 0) r->replicas.emptied_us = clock_mono_us();
     }
     s->replica = NULL;
+    mem_free(p->history);
     mem_free(p);
 }
 

@@ -31,7 +31,11 @@ enum replica_state {
     REPLICA_STATES
 };
 
-enum replica_capa { REPLICA_CAPA_EOF = 1 << 0, REPLICA_CAPA_PSYNC2 = 1 << 1 };
+enum replica_capa {
+    REPLICA_CAPA_EOF = 1 << 0,
+    REPLICA_CAPA_PSYNC2 = 1 << 1,
+    REPLICA_CAPA_HISTORY = 1 << 2, /* of stet: see history.h */
+};
 
 /* What a session has said with REPLCONF, and what became of it. */
 struct replica {
@@ -42,6 +46,7 @@ struct replica {
     int port;
     char peer[64];          /* the other end of the connection */
     char ip[64];            /* "": the connection's */
+    char *history;          /* as history.h; NULL: it did not say */
     bool rdb_only;          /* wants a data set and no stream (redis-cli --rdb) */
     bool functions_only;    /* rdb-filter-only "functions" */
     bool no_data;           /* rdb-filter-only "": not even functions */

@@ -27,6 +27,7 @@ static void append_data(struct repl_stream *s, const struct unit *u) {
     repl_stream_append(s, u->resp);
     if (u->ncommands > 1) repl_stream_append(s, SLICE("*1\r\n$4\r\nEXEC\r\n"));
     s->db = u->last_db;
+    repl_stream_note_data(s);
 }
 
 static void on_unit(void *stream, const struct unit *u) {
@@ -39,6 +40,7 @@ static void on_unit(void *stream, const struct unit *u) {
     case UNIT_MASTER:
         repl_stream_append(s, u->resp);
         s->db = u->last_db;
+        repl_stream_note_data(s);
         return;
     }
 }
@@ -112,6 +114,9 @@ static void resume_from_log(struct replication *r) {
 
     if (!aof_stream_loaded(r->e->aof, &now, past, &n)) return;
     replication_resume(r, now.id, now.offset, now.db);
+    r->stream.data_end = now.data_end;
+    /* A new id begins with a SELECT; what the older ones had selected is not in every file. */
+    r->stream.data_db = now.data_db < 0 && n > 0 ? STREAM_DB_UNKNOWN : now.data_db;
     while (n-- > 0) repl_stream_add_past(&r->stream, past[n].id, past[n].end);
 }
 

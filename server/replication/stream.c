@@ -24,7 +24,7 @@ static void set_id(char to[STREAM_ID_CHARS + 1], const char *id) {
 }
 
 void repl_stream_init(struct repl_stream *s) {
-    *s = (struct repl_stream){.db = -1, .first = 1, .keep = STREAM_BLOCK};
+    *s = (struct repl_stream){.db = -1, .data_db = -1, .first = 1, .keep = STREAM_BLOCK};
     list_init(&s->blocks);
     rng_hex(s->id, STREAM_ID_CHARS);
 }
@@ -72,6 +72,37 @@ void repl_stream_append(struct repl_stream *s, struct slice bytes) {
         bytes.p += part;
         bytes.n -= part;
     }
+}
+
+void repl_stream_note_data(struct repl_stream *s) {
+    s->data_end = s->offset;
+    s->data_db = s->db;
+}
+
+/* What comes after `end` need not be what it would have been. */
+static void end_pasts(struct repl_stream *s, uint64_t end) {
+    for (size_t i = 0; i < s->npasts; i++)
+        if (s->past[i].end > end) s->past[i].end = end;
+}
+
+void repl_stream_rewind(struct repl_stream *s) {
+    uint64_t end = s->data_end;
+
+    while (!list_empty(&s->blocks) && block_at(s->blocks.prev)->from > end) {
+        struct block *b = block_at(s->blocks.prev);
+
+        list_remove(&b->link);
+        mem_free(b);
+    }
+    if (!list_empty(&s->blocks)) {
+        struct block *b = block_at(s->blocks.prev);
+
+        if (b->from + b->n - 1 > end) b->n = (size_t)(end + 1 - b->from);
+    }
+    if (s->first > end + 1) s->first = end + 1;
+    end_pasts(s, end);
+    s->offset = end;
+    s->db = s->data_db < 0 ? -1 : s->data_db;
 }
 
 void repl_stream_trim(struct repl_stream *s, uint64_t needed) {
@@ -125,6 +156,7 @@ void repl_stream_activate(struct repl_stream *s) {
     s->active = true;
     s->db = -1;
     s->first = s->offset + 1;
+    repl_stream_note_data(s);
 }
 
 void repl_stream_deactivate(struct repl_stream *s) {
@@ -133,6 +165,7 @@ void repl_stream_deactivate(struct repl_stream *s) {
     s->db = -1;
     s->npasts = 0;
     rng_hex(s->id, STREAM_ID_CHARS);
+    repl_stream_note_data(s);
 }
 
 /* The newest comes first; the oldest one has to go. */
@@ -146,6 +179,7 @@ static void insert_past(struct repl_stream *s, size_t at, const char *id, uint64
 
 void repl_stream_continue_as(struct repl_stream *s, const char *id) {
     if (strcmp(s->id, id) == 0) return;
+    end_pasts(s, s->offset);
     insert_past(s, 0, s->id, s->offset);
     set_id(s->id, id);
 }
@@ -162,6 +196,16 @@ void repl_stream_add_past(struct repl_stream *s, const char *id, uint64_t end) {
     insert_past(s, s->npasts, id, end);
 }
 
+void repl_stream_hear_past(struct repl_stream *s, const char *id, uint64_t end) {
+    if (strcmp(s->id, id) == 0) return;
+    for (size_t i = 0; i < s->npasts; i++) {
+        if (strcmp(s->past[i].id, id) != 0) continue;
+        if (s->past[i].end < end) s->past[i].end = end;
+        return;
+    }
+    insert_past(s, s->npasts, id, end);
+}
+
 void repl_stream_adopt(struct repl_stream *s, const char *id, uint64_t offset, int db) {
     drop_blocks(s);
     set_id(s->id, id);
@@ -170,11 +214,21 @@ void repl_stream_adopt(struct repl_stream *s, const char *id, uint64_t offset, i
     s->first = offset + 1;
     s->db = db;
     s->active = true;
+    repl_stream_note_data(s);
+}
+
+bool repl_stream_knows(const struct repl_stream *s, const char *id, uint64_t *end) {
+    *end = s->offset;
+    if (strcmp(id, s->id) == 0) return true;
+    for (size_t i = 0; i < s->npasts; i++) {
+        *end = s->past[i].end < s->offset ? s->past[i].end : s->offset;
+        if (strcmp(id, s->past[i].id) == 0) return true;
+    }
+    return false;
 }
 
 bool repl_stream_is_of(const struct repl_stream *s, const char *id, uint64_t from) {
-    if (strcmp(id, s->id) == 0) return from <= s->offset + 1;
-    for (size_t i = 0; i < s->npasts; i++)
-        if (strcmp(id, s->past[i].id) == 0) return from <= s->past[i].end + 1;
-    return false;
+    uint64_t end;
+
+    return repl_stream_knows(s, id, &end) && from <= end + 1;
 }

@@ -28,13 +28,13 @@ def encode(words):
 
 
 class Conn:
-    def __init__(self, port=None, path=None, timeout=60, proto=2, source=None):
+    def __init__(self, port=None, path=None, timeout=60, proto=2, source=None, host="127.0.0.1"):
         if path:
             self.sock = socket.socket(socket.AF_UNIX)
             self.sock.settimeout(timeout)
             self.sock.connect(path)
         else:
-            self.sock = socket.create_connection(("127.0.0.1", port), timeout,
+            self.sock = socket.create_connection((host, port), timeout,
                                                  (source, 0) if source else None)
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buf = b""

@@ -29,7 +29,7 @@ NO_LEAKS = {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "")}  # for starts th
 _libc = ctypes.CDLL(None)
 
 
-def _die_with_parent():
+def die_with_parent():
     _libc.prctl(1, signal.SIGKILL)
 
 
@@ -99,8 +99,12 @@ class Server:
         with open(self.log_path, "ab") as log:
             self.proc = subprocess.Popen(
                 [self.program, *self.conf, *net, "--save", "", *self.args], cwd=self.dir, stdout=log,
-                stderr=log, stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent,
+                stderr=log, stdin=subprocess.DEVNULL, preexec_fn=self.in_child,
                 env={**os.environ, **LEAKS, **(self.env or {})})
+
+    def in_child(self):
+        """In the new process, before it becomes the server."""
+        die_with_parent()
 
     def start(self, *args):
         self.spawn(*args)
@@ -123,7 +127,7 @@ class Server:
 
     def _answers(self):
         try:
-            c = Conn(self.port, timeout=5)
+            c = self.conn(timeout=5)
         except OSError:
             return False
         try:

@@ -17,8 +17,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 from cases import need, summary  # noqa: E402
 
-PROGRAMS = [["sentinel.py", "killed, with AOF", "asked", "from Redis"], ["pairs.py", "redis-7", "AOF"], ["guide.py"], ["replica.py"],
-            ["master.py"], ["base.py"]]
+PROGRAMS = [["sentinel.py", "killed, with AOF", "asked", "from Redis"], ["pairs.py", "redis-7", "AOF"], ["guide.py"],
+            ["chaos.py", "--seconds", "20"], ["replica.py"], ["master.py"], ["base.py"], ["histories.py"]]
 COUNTS = re.compile(r"(\d+) passed, (\d+) failed")
 
 

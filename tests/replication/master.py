@@ -271,7 +271,10 @@ class Later:
         self.thread.start()
 
     def _run(self):
-        self.reply = [ask(self.conn, *self.words)]
+        try:
+            self.reply = [ask(self.conn, *self.words)]
+        except Closed:
+            self.reply = [Closed]
 
     def is_there(self):
         return self.reply is not None
@@ -319,6 +322,53 @@ def degrading_is_said():
         check("DEGRADED" in m.log(), "logged")
         s.proc.send_signal(signal.SIGCONT)
         wait_info(mc, "replica_ack_state", lambda v: v == "waiting", "replication")
+
+
+def no_reply_once_the_role_changes(*args):
+    """What no replica has acknowledged may be gone once the server follows another one."""
+    with Server("--replica-ack-min", "1", *args) as m, Real(REDIS) as s, Real(REDIS) as other:
+        mc = m.conn()
+        follow(s, m)
+        equal("acknowledged", mc.call("SET", "a", "1"), b"OK")
+        s.proc.send_signal(signal.SIGSTOP)
+        write = Later(m, "SET", "a", "2")
+        wait_for(lambda: "cmd=set" in mc.call("CLIENT", "LIST").decode(), "the write is executed")
+        read = Later(m, "GET", "a")
+        wait_for(lambda: "cmd=get" in mc.call("CLIENT", "LIST").decode(), "the read is executed")
+        idle = Later(m, "BLPOP", "none", 60)
+        wait_for(lambda: "cmd=blpop" in mc.call("CLIENT", "LIST").decode(), "the client is blocked")
+        mc.send(b"".join(encode(w) for w in (
+            ["MULTI"], ["SET", "a", "3"], ["REPLICAOF", "127.0.0.1", other.port], ["EXEC"])))
+        equal("write", write.get(), Closed)
+        equal("read", read.get(), Closed)
+        equal("a client that is blocked", str(idle.get())[:9], "UNBLOCKED")
+        try:
+            check(b"*2" not in [mc._line() for _ in range(4)], "EXEC is answered, with a write in it")
+        except Closed:
+            pass
+        mc = m.conn()
+        link_up(mc)
+        equal("a replica's clients do not wait", mc.call("GET", "a"), None)
+
+
+CASES["no_reply_once_the_role_changes"] = lambda: no_reply_once_the_role_changes()
+CASES["no_reply_once_the_role_changes_with_aof"] = lambda: no_reply_once_the_role_changes(*LOG, "--appendfsync", "always")
+
+
+@case
+def replies_that_wait_for_a_master_that_was_a_replica_for_a_turn():
+    """Nothing of the data set changes in that turn, so what waited goes on waiting."""
+    with Server("--replica-ack-min", "1") as m, Server() as s:
+        mc = m.conn()
+        follow(s, m)
+        s.proc.send_signal(signal.SIGSTOP)
+        write = Later(m, "SET", "a", "1")
+        wait_for(lambda: "cmd=set" in mc.call("CLIENT", "LIST").decode(), "the write is executed")
+        mc.pipeline([("MULTI",), ("REPLICAOF", "127.0.0.1", s.port), ("REPLICAOF", "NO", "ONE"), ("EXEC",)])
+        check(not write.is_there(), "nothing was acknowledged")
+        s.proc.send_signal(signal.SIGCONT)
+        equal("write", write.get(), b"OK")
+        same(mc, s.conn())
 
 
 @case

@@ -492,7 +492,7 @@ def the_handshake_is_as_it_should_be():
         sc = follow(s, m)
         equal("words", seen[:5], [["PING"], ["REPLCONF", "listening-port", str(s.port)],
                                   ["REPLCONF", "ip-address", "1.2.3.4"],
-                                  ["REPLCONF", "capa", "eof", "capa", "psync2"], ["PSYNC", "?", "-1"]])
+                                  ["REPLCONF", "capa", "eof", "capa", "psync2", "capa", "history"], ["PSYNC", "?", "-1"]])
         at = 1000 + len(SET_1)
         wait_for(lambda: ("ACK", at) in seen, "an ACK as of before GETACK")
         wait_for(lambda: ("ACK", at + 37) in seen, "the ACK of the next second")

@@ -16,7 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib")]
 from cases import check, need, run_words  # noqa: E402
 from resp import Closed, Conn, ReplyError  # noqa: E402
-from server import SERVER, Failed, Server, _die_with_parent, free_port, wait_for, wait_info  # noqa: E402
+from server import SERVER, Failed, Server, die_with_parent, free_port, wait_for, wait_info  # noqa: E402
 
 SENTINELS, QUORUM, DOWN_MS = 3, 2, 1000
 GROUP = "group"
@@ -36,7 +36,7 @@ class Sentinel:
             f.write("\n".join(conf) + "\n")
         self.log = open(os.path.join(self.dir, "log"), "ab")
         self.proc = subprocess.Popen([program, path], stdout=self.log, stderr=self.log, cwd=self.dir,
-                                     stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent)
+                                     stdin=subprocess.DEVNULL, preexec_fn=die_with_parent)
         self.conn = wait_for(self._connect, "a Sentinel that answers")
 
     def _connect(self):

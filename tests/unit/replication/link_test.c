@@ -177,8 +177,8 @@ Test(link, it_says_ping_first_and_waits_for_the_answer) {
     cr_expect_str_eq(said(), "");
     tell("NG\r\n");
     cr_expect_str_eq(said(), "*3\r\n$8\r\nREPLCONF\r\n$14\r\nlistening-port\r\n$4\r\n6379\r\n"
-                             "*5\r\n$8\r\nREPLCONF\r\n$4\r\ncapa\r\n$3\r\neof\r\n$4\r\ncapa\r\n"
-                             "$6\r\npsync2\r\n");
+                             "*7\r\n$8\r\nREPLCONF\r\n$4\r\ncapa\r\n$3\r\neof\r\n$4\r\ncapa\r\n"
+                             "$6\r\npsync2\r\n$4\r\ncapa\r\n$7\r\nhistory\r\n");
     tell("+OK\r\n");
     cr_expect_str_eq(said(), "");
     tell("-ERR unknown\r\n"); /* no harm */
@@ -231,6 +231,112 @@ Test(link, a_new_id_of_the_master_becomes_this_history) {
     cr_expect_str_eq(r->stream.id, "abcdefabcdefabcdefabcdefabcdefabcdefabcd");
     cr_expect_str_eq(r->stream.past[0].id, ID);
     cr_expect_eq(r->stream.past[0].end, 100);
+}
+
+/* ---------------------------------------------------------------- an earlier offset */
+
+#define OLD "1111111111111111111111111111111111111111"
+#define NEW "abcdefabcdefabcdefabcdefabcdefabcdefabcd"
+
+/* Offset 117 of ID, which was OLD up to 100; the data set is that of 100, database 3. */
+static void said_since(void) {
+    repl_stream_adopt(&r->stream, OLD, 100, 3);
+    repl_stream_continue_as(&r->stream, ID);
+    repl_stream_append(&r->stream, SLICE("*1\r\n$6\r\nFILLED\r\n*"));
+    cr_assert_eq(r->stream.offset, 117);
+    follow();
+    tell("+PONG\r\n+OK\r\n+OK\r\n");
+}
+
+Test(link, it_says_where_its_data_set_is) {
+    said_since();
+    cr_expect(strstr(said(), "*3\r\n$8\r\nREPLCONF\r\n$7\r\ndata-at\r\n$93\r\n100," ID ":117," OLD
+                             ":100\r\n"));
+    tell("+OK\r\n");
+    cr_expect_str_eq(said(), "*3\r\n$5\r\nPSYNC\r\n$40\r\n" ID "\r\n$3\r\n118\r\n");
+}
+
+Test(link, a_master_may_go_on_from_there) {
+    said_since();
+    tell("-ERR Unrecognized REPLCONF option: data-at\r\n");
+    tell("+CONTINUE " NEW " 101\r\n");
+    cr_expect_eq(r->link.state, LINK_STREAM);
+    cr_expect_eq(r->stream.offset, 100);
+    cr_expect_str_eq(r->stream.id, NEW);
+    cr_expect_eq(r->stream.past[0].end, 100);
+    cr_expect_eq(r->stream.past[1].end, 100);
+    cr_expect_eq(master.db, 3);
+}
+
+static void refuses_to_go_on(const char *line) {
+    said_since();
+    tell("+OK\r\n");
+    tell(line);
+    cr_expect_eq(r->link.state, LINK_WAIT, "%s", line);
+    cr_expect_eq(r->stream.offset, 117);
+    cr_expect_str_eq(r->stream.id, ID);
+}
+
+Test(link, but_not_from_an_earlier_offset) {
+    refuses_to_go_on("+CONTINUE " NEW " 100\r\n");
+}
+
+Test(link, nor_from_a_later_one) {
+    refuses_to_go_on("+CONTINUE " NEW " 102\r\n");
+}
+
+Test(link, nor_from_what_is_no_offset) {
+    refuses_to_go_on("+CONTINUE " NEW " -9223372036854775808x\r\n");
+}
+
+Test(link, nor_under_what_is_no_id) {
+    refuses_to_go_on("+CONTINUE zzzzefabcdefabcdefabcdefabcdefabcdefabcd 101\r\n");
+}
+
+/* The master was OLD up to 150, ID up to 200. */
+static void hears(const char *answer) {
+    repl_stream_adopt(&r->stream, ID, 100, 3);
+    follow();
+    tell("+PONG\r\n+OK\r\n+OK " NEW "," ID ":200," OLD ":50\r\n");
+    tell(answer);
+}
+
+Test(link, the_older_ids_of_a_master_are_known_after_it_went_on) {
+    uint64_t end;
+
+    hears("+CONTINUE " NEW "\r\n");
+    cr_assert_eq(r->link.state, LINK_STREAM);
+    cr_expect(repl_stream_knows(&r->stream, OLD, &end));
+    cr_expect_eq(end, 50);
+    cr_expect(repl_stream_knows(&r->stream, ID, &end));
+    cr_expect_eq(end, 100, "so far it has come itself");
+    r->stream.offset = 300;
+    cr_expect(repl_stream_knows(&r->stream, ID, &end));
+    cr_expect_eq(end, 200, "so far the master has it");
+}
+
+Test(link, an_older_id_ends_where_this_server_becomes_the_master) {
+    uint64_t end;
+
+    hears("+CONTINUE " NEW "\r\n");
+    role_become_master(r);
+    r->stream.offset = 300;
+    cr_expect(repl_stream_knows(&r->stream, ID, &end));
+    cr_expect_eq(end, 100);
+}
+
+Test(link, older_ids_of_another_history_are_not_taken) {
+    uint64_t end;
+
+    hears("+CONTINUE 2222222222222222222222222222222222222222\r\n");
+    cr_expect_not(repl_stream_knows(&r->stream, OLD, &end));
+}
+
+Test(link, an_offset_that_was_not_offered_ends_the_link) {
+    repl_stream_adopt(&r->stream, ID, 100, 0);
+    greet();
+    tell("+CONTINUE " NEW " 101\r\n");
+    cr_expect_eq(r->link.state, LINK_WAIT);
 }
 
 /* ---------------------------------------------------------------- data set */

@@ -111,3 +111,36 @@ Test(stream, another_history_has_nothing_of_the_old_one) {
     expect(1001, 5, 'b');
     cr_expect_eq(s.db, 3);
 }
+
+Test(stream, it_goes_back_to_where_the_data_set_is) {
+    char old[STREAM_ID_CHARS + 1];
+
+    append(STREAM_BLOCK - 5, 'a');
+    s.db = 3;
+    repl_stream_note_data(&s);
+    append(2 * STREAM_BLOCK, 'b');
+    memcpy(old, s.id, sizeof old);
+    repl_stream_rename(&s);
+    append(7, 'c');
+    repl_stream_rewind(&s);
+    cr_expect_eq(s.offset, STREAM_BLOCK - 5);
+    cr_expect_eq(s.db, 3);
+    cr_expect(repl_stream_is_of(&s, old, STREAM_BLOCK - 4));
+    cr_expect_not(repl_stream_is_of(&s, old, STREAM_BLOCK - 3));
+    append(10, 'd');
+    expect(1, STREAM_BLOCK - 5, 'a');
+    expect(STREAM_BLOCK - 4, 10, 'd');
+}
+
+Test(stream, it_goes_back_to_before_what_is_in_memory) {
+    append(10, 'a');
+    repl_stream_note_data(&s);
+    append(3 * STREAM_BLOCK, 'b');
+    s.keep = 1;
+    repl_stream_trim(&s, s.offset + 1);
+    repl_stream_rewind(&s);
+    cr_expect_eq(s.offset, 10);
+    cr_expect_eq(s.first, 11);
+    append(5, 'c');
+    expect(11, 5, 'c');
+}
