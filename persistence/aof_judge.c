@@ -124,6 +124,7 @@ static void note_base(struct load *l, const struct aof_file *f, const struct aof
 
     if (l->out->nfiles == 1 && f->type == AOF_BASE && !aof_is_single_file(l, f) && r->commands == 0)
         b->bytes = l->chain.known ? l->rdb_end : 0;
+    if (r->stream_local) *b = (struct aof_stream_base){0}; /* the stream leads to other data */
     if (l->out->nfiles != 2 || !b->bytes) return;
     b->known = r->stream_at_head;
     b->offset = r->stream_first;

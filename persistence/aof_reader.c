@@ -111,6 +111,7 @@ static void count_in_stream(struct reader *rd, const struct request *req) {
     int64_t db;
 
     if (rd->local == LOCAL_NEXT) {
+        if (!slice_is(argv[0], "select")) rd->r->stream_local = true;
         bool multi = req->argc == 1 && slice_is(argv[0], "multi");
 
         rd->local = multi ? LOCAL_IN_MULTI : LOCAL_NO;

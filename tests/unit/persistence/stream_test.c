@@ -179,7 +179,8 @@ Test(stream, a_base_has_its_place_in_it) {
         at = live_model.now.offset;
         live_rewrite();
         cr_assert(base_is_at(at));
-        live_something();
+        live_master(1, 2);
+        live_note(20);
         live_data(2, 1);
         cr_assert(base_is_at(at));
         restart_and_go_on();
@@ -213,6 +214,26 @@ Test(stream, the_base_of_another_stream_has_no_place) {
     cr_assert(base_is_at(at));
     aof_disable(live_aof);
     cr_assert(base_has_no_place());
+}
+
+/* The base and the stream would lead to a data set without it. */
+Test(stream, a_local_write_takes_the_base_its_place) {
+    live_options.rdb_preamble = true;
+    live_start();
+    live_stream_begins(ID_A, 1000, -1);
+    live_data(1, 1);
+    live_rewrite();
+    live_data(2, 1);
+    cr_assert_not(base_has_no_place());
+    live_local(1, 1);
+    cr_assert(base_has_no_place());
+    restart_and_go_on();
+    cr_assert(base_has_no_place());
+    live_rewrite();
+    cr_assert(base_is_at(live_model.now.offset));
+    restart_and_go_on();
+    live_data(3, 1);
+    cr_assert_not(base_has_no_place());
 }
 
 Test(stream, a_base_of_commands_has_no_place) {
