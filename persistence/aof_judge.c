@@ -124,9 +124,18 @@ static void note_base(struct load *l, const struct aof_file *f, const struct aof
 
     if (l->out->nfiles == 1 && f->type == AOF_BASE && !aof_is_single_file(l, f) && r->commands == 0)
         b->bytes = l->chain.known ? l->rdb_end : 0;
+    if (r->stream_local) *b = (struct aof_stream_base){0}; /* the stream leads to other data */
     if (l->out->nfiles != 2 || !b->bytes) return;
     b->known = r->stream_at_head;
     b->offset = r->stream_first;
+}
+
+/* Of a stream that has begun in the file, after its beginning. */
+static void note_points(const struct load *l, struct aof_loaded_file *to) {
+    if (!to->in_stream || !l->npoints) return;
+    to->points = mem_alloc(l->npoints * sizeof *to->points);
+    for (size_t i = 0; i < l->npoints; i++)
+        if (l->points[i].at > to->stream_at) to->points[to->npoints++] = l->points[i];
 }
 
 void aof_note_file(struct load *l, size_t i, const struct aof_report *r) {
@@ -142,6 +151,7 @@ void aof_note_file(struct load *l, size_t i, const struct aof_report *r) {
     snprintf(to->name, sizeof to->name, "%s", f->name);
     to->unproven = unproven_from(l, i, r);
     note_stream(l, to, r);
+    note_points(l, to);
     note_base(l, f, r);
 }
 

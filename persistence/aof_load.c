@@ -21,6 +21,7 @@ void aof_manifest_name(const char *filename, char *out) {
 
 void aof_loaded_release(struct aof_loaded *l) {
     aof_manifest_release(&l->manifest);
+    for (size_t i = 0; i < l->nfiles; i++) mem_free(l->files[i].points);
     mem_free(l->files);
     l->files = NULL;
     l->nfiles = 0;
@@ -261,8 +262,18 @@ static bool on_wanted(void *arg, const struct aof_report *r, uint64_t end, int64
     return !r->has_header || aof_position_at(&r->epoch, end) <= to->position;
 }
 
-static const struct aof_reader_ops reader_ops = {
-    .command = on_command, .wanted = on_wanted, .progress = on_progress, .preamble = on_preamble};
+static void on_place(void *arg, const struct aof_stream_point *p) {
+    struct load *l = arg;
+
+    l->points = mem_realloc(l->points, (l->npoints + 1) * sizeof *l->points);
+    l->points[l->npoints++] = *p;
+}
+
+static const struct aof_reader_ops reader_ops = {.command = on_command,
+                                                 .wanted = on_wanted,
+                                                 .progress = on_progress,
+                                                 .place = on_place,
+                                                 .preamble = on_preamble};
 
 /* There is no AOF yet, but a snapshot: the AOF begins with its data. Nothing is written here, so
  * that a snapshot that is refused leaves no trace. */
@@ -415,6 +426,7 @@ static int read_one(struct load *l, size_t i, bool *has_data, struct err *e) {
         return -1;
     }
     l->rdb_end = 0;
+    l->npoints = 0;
     l->in_base = f->type == AOF_BASE && !aof_is_single_file(l, f);
     aof_read_file_after(fd, &l->out->stream, &reader_ops, l, &r);
     io_close(fd);
@@ -500,8 +512,10 @@ int aof_load(int dirfd, const struct aof_load_options *o, struct aof_loaded *out
     out->cut_short = o->until.given;
     leave_stream(&l);
     aof_manifest_release(&l.list);
+    mem_free(l.points);
     return 0;
 fail:
+    mem_free(l.points);
     aof_manifest_release(&l.list);
     aof_loaded_release(out);
     return -1;

@@ -44,9 +44,11 @@ struct aof_loaded_file {
 
     /* The replication stream: whether it is in this file, and from where on. */
     bool in_stream;
-    uint64_t stream_at;            /* offset of a batch, or 0: from the beginning on */
-    uint64_t stream_first;         /* its offset before that */
-    struct aof_epoch stream_epoch; /* if stream_at is not 0 */
+    uint64_t stream_at;              /* offset of a batch, or 0: from the beginning on */
+    uint64_t stream_first;           /* its offset before that */
+    struct aof_epoch stream_epoch;   /* if stream_at is not 0 */
+    struct aof_stream_point *points; /* later places where reading may begin */
+    size_t npoints;
 };
 
 /* What the AOF looked like, for going on with it. */

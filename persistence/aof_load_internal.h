@@ -26,6 +26,8 @@ struct load {
     uint64_t done, total;     /* bytes */
     struct aof_manifest list; /* what is read: the files in use, or those that lead to `until` */
     struct aof_chain chain;
+    struct aof_stream_point *points; /* of the file that is read */
+    size_t npoints;
     uint64_t rdb_end; /* of the file that is read; 0: it does not begin with an RDB */
     bool stopped;     /* `until` was reached */
     bool in_base;     /* all of it is wanted: it was chosen for that */

@@ -111,6 +111,7 @@ static void count_in_stream(struct reader *rd, const struct request *req) {
     int64_t db;
 
     if (rd->local == LOCAL_NEXT) {
+        if (!slice_is(argv[0], "select")) rd->r->stream_local = true;
         bool multi = req->argc == 1 && slice_is(argv[0], "multi");
 
         rd->local = multi ? LOCAL_IN_MULTI : LOCAL_NO;
@@ -480,12 +481,24 @@ static enum outcome deliver(struct reader *rd) {
     return OUT_UNIT;
 }
 
+static void tell_place(struct reader *rd) {
+    const struct aof_report *r = rd->r;
+    struct aof_stream_point p = {r->stream.now.offset, rd->w.base + rd->w.unit, r->epoch};
+
+    if (rd->run_begins) rd->indexed = rd->run_first;
+    if (!rd->ops->place || rd->run_begins || !rd->in_stream || !r->stream.now.id[0]) return;
+    if (p.offset - rd->indexed < AOF_STREAM_INDEX_BYTES) return;
+    rd->indexed = p.offset;
+    rd->ops->place(rd->arg, &p);
+}
+
 /* Commands that are in no stream have changed the data: it is not the stream's any more. */
 static void keep_stream(struct reader *rd) {
     struct aof_report *r = rd->r;
 
     if (r->stopped) return;
     if (rd->ncmds && !rd->in_stream && rd->stream.now.id[0]) end_stream(rd);
+    tell_place(rd);
     if (rd->run_begins) {
         r->stream_begins = true;
         r->stream_at_head = r->has_start && r->units == 1;
@@ -562,7 +575,10 @@ void aof_read_file_after(int fd, const struct aof_stream_state *before,
     enum outcome rc = OUT_END;
 
     *out = (struct aof_report){.verdict = AOF_UNREADABLE};
-    if (before) rd.stream = out->stream = *before;
+    if (before) {
+        rd.stream = out->stream = *before;
+        rd.indexed = before->now.offset;
+    }
     if (size < 0 || aof_reader_find_end(&rd, (uint64_t)size) < 0) {
         snprintf(out->why, sizeof out->why, "cannot be read");
         return;

@@ -47,6 +47,7 @@ struct aof_report {
     uint64_t stopped_at;
     struct aof_stream_state stream; /* after what was delivered */
     bool stream_begins;             /* a stream begins in this file: see the next two */
+    bool stream_local;              /* there are units that are no part of it, besides SELECTs */
     bool stream_at_head;            /* right after the header that the file begins with */
     uint64_t stream_at;             /* offset of the batch that it begins with */
     uint64_t stream_first;          /* its offset before that batch */
@@ -64,6 +65,9 @@ struct aof_reader_ops {
     bool (*wanted)(void *arg, const struct aof_report *r, uint64_t end, int64_t ms);
     /* Now and then, with the offset reached. May be NULL. */
     void (*progress)(void *arg, uint64_t offset);
+    /* A batch of the replication stream where a reader may begin, now and then: one in
+     * AOF_STREAM_INDEX_BYTES. May be NULL. */
+    void (*place)(void *arg, const struct aof_stream_point *p);
     /* The file begins as an RDB does: reads that, and says in *end where the commands begin. -1
      * ends with AOF_UNREADABLE, as NULL does: nothing of such a file can be kept. */
     int (*preamble)(void *arg, int fd, uint64_t *end, struct err *e);

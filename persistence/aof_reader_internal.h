@@ -46,6 +46,7 @@ struct reader {
     bool stream_moved;              /* by more than bytes, since the last unit */
     bool run_begins;                /* ... to where it had not been: */
     uint64_t run_first;             /* after this offset */
+    uint64_t indexed;               /* offset of the last place that was told */
     bool in_stream;                 /* the unit is a batch that may hold bytes of the stream */
     enum local local;
     bool failed; /* the system refused to read: nothing may be concluded from what is missing */

@@ -141,6 +141,7 @@ void aof_stream_map_add_loaded(struct aof_stream_map *m, int dirfd,
     f->closed = true;
     f->size = from->size;
     add_point(m, &p);
+    for (size_t i = 0; i < from->npoints; i++) add_point(m, &from->points[i]);
 }
 
 /* ---------------------------------------------------------------- history */

@@ -26,13 +26,6 @@ void aof_stream_close(struct aof_stream_reader *r);
 
 /* ---------------------------------------------------------------- the map: main thread */
 
-/* A place where reading may begin: a batch, or the beginning of a file. */
-struct aof_stream_point {
-    uint64_t offset; /* of the stream, before it */
-    uint64_t at;     /* in the file */
-    struct aof_epoch epoch;
-};
-
 struct aof_stream_file {
     char name[AOF_NAME_MAX];
     uint64_t position; /* of its first byte, in the last epoch */
@@ -85,7 +78,6 @@ struct aof_stream_reader *aof_stream_map_open(struct aof_stream_map *m, uint64_t
                                               struct err *e);
 
 /* A batch begins at `position`, before which the stream has `offset`. */
-enum { AOF_STREAM_INDEX_BYTES = 16 << 20 };
 static inline void aof_stream_note_batch(struct aof_stream_map *m, uint64_t offset,
                                          uint64_t position, const struct aof_epoch *epoch) {
     if (__builtin_expect(m->nfiles > 0, 0) && offset - m->indexed >= AOF_STREAM_INDEX_BYTES)

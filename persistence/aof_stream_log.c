@@ -240,6 +240,7 @@ void aof_append_local(struct aof *a, const struct aof_unit *u) {
         aof_append(a, u);
         return;
     }
+    a->stream.map.base.known = a->stream.map.next_base.known = false; /* it lacks this */
     aof_batch_open(a);
     select_locally(a, u->db);
     put_local_mark(a);

@@ -35,6 +35,16 @@ struct aof_stream_state {
     size_t npasts;
 };
 
+/* A place where reading may begin: a batch, or the beginning of a file. */
+struct aof_stream_point {
+    uint64_t offset; /* of the stream, before it */
+    uint64_t at;     /* in the file */
+    struct aof_epoch epoch;
+};
+
+/* A place is noted after so many bytes of the stream. */
+enum { AOF_STREAM_INDEX_BYTES = 16 << 20 };
+
 /* A base that is an RDB, and where it stands in the stream. */
 struct aof_stream_base {
     bool known;

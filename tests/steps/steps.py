@@ -96,6 +96,44 @@ def snapshots(server, acked, tag):
         return False
 
 
+def synced(server, acked, tag):
+    """A replica, whose AOF goes to the file of a full sync. True: the end of it is on the disk."""
+    with Server("--appendonly", "no") as master:
+        try:
+            mc, c = Conn(master.port, timeout=60), Conn(server.port, timeout=60)
+
+            def put(first, last):
+                for i in range(first, last):
+                    mc.call("SET", "%s:%d" % (tag, i), i)
+
+            def lives():
+                return c.call("PING") is None
+            put(0, 20)
+            c.call("REPLICAOF", "127.0.0.1", master.port)
+            put(20, 25)
+            wait_for(lambda: b"master_link_status:up" in c.call("INFO", "replication"), "link", 30)
+            put(25, 28)
+            wait_for(lambda: b"aof_state:on" in c.call("INFO", "persistence"), "on", 30)
+            put(28, 30)
+            wait_for(lambda: mc.call("WAITAOF", 0, 1, 50)[1] == 1 or lives(), "synced", 30)
+            mc.close()
+            c.close()
+            return True
+        except (Closed, OSError, ReplyError):
+            return False
+
+
+def judge_synced(n, got, old, ended):
+    """The data set is the old one, or the master's as of a moment after the sync began."""
+    new = [k for k in got if k.startswith("n%d:" % n)]
+    wanted = {"n%d:%d" % (n, i): str(i) for i in range(len(new))}
+    if not new and not ended and got == old:
+        return
+    if got != wanted or len(new) < (30 if ended else 20):
+        raise Failed("crash before call %d: %d keys of the master, and %d others; %d were there before" %
+                     (n, len(new), len(got) - len(new), len(old)))
+
+
 def imported(server, acked, tag):
     """Served once the snapshot beside it was imported: nothing is left to be done but writes."""
     return drive(server, acked, tag)
@@ -123,7 +161,7 @@ def with_snapshot(dir, acked):
 def crash_at(n, dir, acked, work):
     """One life that ends before its n-th call, one that looks at what is left. True: n was reached."""
     off = ("--appendonly", "no", *POLICY[2:])
-    policy = POLICY if work in (drive, rooms, imported) else off
+    policy = POLICY if work in (drive, rooms, imported, synced) else off
     if work is imported and not acked:
         with_snapshot(dir, acked)
     s = Server(*policy, dir=dir, env={"STET_IO_FAULT": "crash=%d" % n}, start=False)
@@ -133,6 +171,10 @@ def crash_at(n, dir, acked, work):
     s.kill() if s.proc.poll() is None else None
     s = Server(*(off if work is snapshots else POLICY), dir=dir)
     got = contents(s)
+    if work is synced:
+        judge_synced(n, got, acked, ended)
+        acked.clear()
+        acked.update(got)
     lost = {k: v for k, v in acked.items() if got.get(k) != v}
     if lost:
         raise Failed("crash before call %d lost %s; has %d keys" % (n, sorted(lost)[:5], len(got)))
@@ -174,7 +216,8 @@ def main():
             (False, rooms, "room at the log's end", range(1, 4 * most, 3)),
             (True, enable, "log enabled", each), (True, snapshots, "snapshots", each),
             (False, snapshots, "snapshots over snapshots", each),
-            (True, imported, "snapshot imported", each)):
+            (True, imported, "snapshot imported", each), (True, synced, "full sync", each),
+            (False, synced, "full sync over full sync", each)):
         try:
             n = run(fresh, calls, work)
             print("steps: %d crash points, %s: nothing lost" % (n, what))

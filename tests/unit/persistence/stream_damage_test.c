@@ -6,6 +6,7 @@
 
 #include "persistence/aof_backup.h"
 #include "persistence/aof_stream.h"
+#include "storage/base/clock.h"
 #include "storage/base/io.h"
 
 #include <criterion/criterion.h>
@@ -224,6 +225,46 @@ Test(stream_damage, a_repaired_log_has_the_stream_of_what_is_left) {
     live_restart();
     live_expect_loaded(&live_model);
     bytes_release(&file);
+}
+
+/* So is what --truncate-to-timestamp cuts, in any file. */
+Test(stream_damage, a_log_cut_at_a_time_has_the_stream_of_that_time) {
+    struct aof_stream_state before;
+
+    if (!live_tool[0]) return;
+    clock_set_virtual(1700000000000);
+    live_start();
+    live_stream_begins(ID_A, 0, -1);
+    for (int i = 0; i < 3; i++) {
+        char option[4400];
+
+        live_something();
+        live_data(1, 1);
+        live_settle();
+        before = live_model;
+        clock_advance_ms(5000);
+        live_data(2, 1);
+        if (i) live_something();
+        live_note(20);
+        live_settle();
+        live_stop();
+        snprintf(option, sizeof option, "%s --truncate-to-timestamp %lld", live_tool,
+                 (long long)(1700000000 + 5 * i + 2));
+        cr_assert_eq(run("yes | %s adir/log.manifest", option), 0, "%.*s",
+                     (int)help_read("out.txt").n, help_read("out.txt").p);
+        live_start();
+        live_expect_loaded(&before);
+        live_model = before;
+        live_sent.n = before.now.offset;
+        live_stream_begins(i % 2 ? ID_A : ID_B, live_model.now.offset, live_model.now.db);
+        live_data(3, 2);
+        live_settle();
+        live_expect_read(1, 1000);
+        live_restart();
+        live_expect_loaded(&live_model);
+        live_stream_begins(live_model.now.id, live_model.now.offset, live_model.now.db);
+    }
+    clock_set_real();
 }
 
 Test(stream_damage, a_format_that_is_not_known_is_refused_and_not_cut) {

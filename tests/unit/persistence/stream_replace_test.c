@@ -78,7 +78,7 @@ Test(stream_replace, a_base_of_another_log_becomes_the_base) {
     live_data(1, 1);
     replace(true);
     live_stream_is(ID_B, 7777, -1);
-    for (int i = 0; i < 30; i++) live_something();
+    for (int i = 0; i < 30; i++) live_data(i % 3, 1);
     live_becomes_on();
     for (int i = 0; i < 2; i++) {
         cr_assert(aof_stream_base(live_aof, &b));

@@ -10,6 +10,7 @@
 #include "storage/base/rng.h"
 
 #include <criterion/criterion.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -100,6 +101,49 @@ Test(stream, history_that_is_kept_is_read_too) {
     }
 }
 
+static void send_megabytes(int n) {
+    struct bytes b = {0}, value = {0};
+
+    memset(bytes_room(&value, 1 << 20), 'v', 1 << 20);
+    bytes_printf(&b, "*3\r\n$3\r\nSET\r\n$2\r\nk1\r\n$%d\r\n", 1 << 20);
+    bytes_append(&b, value.p, 1 << 20);
+    bytes_append_str(&b, "\r\n");
+    for (int i = 0; i < n; i++) {
+        aof_append_bytes(live_aof, bytes_slice(&b), 0);
+        live_send(b.p, b.n);
+        live_turn();
+    }
+    live_model.now.db = 0;
+    bytes_release(&b);
+    bytes_release(&value);
+}
+
+Test(stream, a_start_indexes_what_it_reads) {
+    struct aof_loaded l;
+    struct err e = {0};
+    int dirfd;
+
+    live_start();
+    live_stream_begins(ID_A, 0, 0);
+    send_megabytes(70);
+    live_settle();
+    live_stop();
+    dirfd = open("adir", O_RDONLY | O_DIRECTORY);
+    keyspace_init(&live_ks, LIVE_DBS);
+    cr_assert_eq(aof_load(dirfd, &live_loading, &l, &e), 0, "%s", e.text);
+    cr_assert_eq(l.nfiles, 3);
+    cr_assert_eq(l.files[2].npoints, 4, "%zu points", l.files[2].npoints);
+    aof_loaded_release(&l);
+    keyspace_release(&live_ks);
+    close(dirfd);
+    live_start();
+    live_stream_is(ID_A, live_model.now.offset, 0);
+    send_megabytes(3);
+    live_settle();
+    for (int i = 0; i < 5; i++) live_expect_read(1 + (uint64_t)i * (17 << 20), 1 << 20);
+    live_expect_read(live_model.now.offset - 1000, 100);
+}
+
 /* ---------------------------------------------------------------- the base */
 
 static bool base_is_at(uint64_t offset) {
@@ -135,7 +179,8 @@ Test(stream, a_base_has_its_place_in_it) {
         at = live_model.now.offset;
         live_rewrite();
         cr_assert(base_is_at(at));
-        live_something();
+        live_master(1, 2);
+        live_note(20);
         live_data(2, 1);
         cr_assert(base_is_at(at));
         restart_and_go_on();
@@ -169,6 +214,26 @@ Test(stream, the_base_of_another_stream_has_no_place) {
     cr_assert(base_is_at(at));
     aof_disable(live_aof);
     cr_assert(base_has_no_place());
+}
+
+/* The base and the stream would lead to a data set without it. */
+Test(stream, a_local_write_takes_the_base_its_place) {
+    live_options.rdb_preamble = true;
+    live_start();
+    live_stream_begins(ID_A, 1000, -1);
+    live_data(1, 1);
+    live_rewrite();
+    live_data(2, 1);
+    cr_assert_not(base_has_no_place());
+    live_local(1, 1);
+    cr_assert(base_has_no_place());
+    restart_and_go_on();
+    cr_assert(base_has_no_place());
+    live_rewrite();
+    cr_assert(base_is_at(live_model.now.offset));
+    restart_and_go_on();
+    live_data(3, 1);
+    cr_assert_not(base_has_no_place());
 }
 
 Test(stream, a_base_of_commands_has_no_place) {
