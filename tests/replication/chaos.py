@@ -82,7 +82,7 @@ class Chaos:
 
     def round(self, seconds):
         self.journal.new_round()
-        self.group.last_ack = None
+        self.group.last_ack = time.monotonic()
         self.group.longest = 0.0
         self.journal.go()
         self.events.run(seconds)
