@@ -93,7 +93,7 @@ static int obey(struct replication *r, struct session *s, const struct item *it,
  * answered as of before the question. */
 static bool is_said(struct replication *r, const struct item *it) {
     if (is_word(it, "replconf")) {
-        if (it->req.argc > 1 && slice_is(it->argv[1], "getack")) link_answer_getack(r);
+        if (it->req.argc > 1 && slice_is(it->argv[1], "getack")) link_send_ack(r);
         return true;
     }
     return is_word(it, "ping");

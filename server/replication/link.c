@@ -311,19 +311,6 @@ void link_send_ack(struct replication *r) {
     link_say(r, 5, argv);
 }
 
-void link_answer_getack(struct replication *r) {
-    link_send_ack(r);
-    r->link.owed = r->link.nsamples > 0 ? aof_appended(r->e->aof) : 0;
-}
-
-static void tell_synced(struct replication *r) {
-    struct master_link *l = &r->link;
-
-    if (!l->owed || aof_safe(r->e->aof, AOF_LEVEL_SYNCED) < l->owed) return;
-    l->owed = 0;
-    link_send_ack(r);
-}
-
 /* ---------------------------------------------------------------- now and then */
 
 static void resume_stream(struct replication *r) {
@@ -339,10 +326,7 @@ void link_step(struct replication *r) {
     switch (r->link.state) {
     case LINK_RESOLVE: take_addresses(r); return;
     case LINK_RECEIVE: link_receive_step(r); return;
-    case LINK_STREAM:
-        tell_synced(r);
-        resume_stream(r);
-        return;
+    case LINK_STREAM: resume_stream(r); return;
     default: return;
     }
 }

@@ -81,7 +81,6 @@ struct master_link {
     struct link_sample sample[LINK_SAMPLES];
     size_t nsamples;
     uint64_t synced; /* offset that is synced in the AOF */
-    uint64_t owed;   /* position of the AOF: the master asked when it was not synced; 0: none */
 };
 
 /* Follows this master from now on; NULL: none, the link is OFF. Not in LOAD. */
@@ -95,9 +94,6 @@ void link_release(struct replication *r);
 
 /* Tells the master how far this replica is. */
 void link_send_ack(struct replication *r);
-
-/* The master has asked. If not all was synced, it is told again as soon as that is so. */
-void link_answer_getack(struct replication *r);
 
 /* As ROLE shows it. */
 const char *link_state_name(const struct replication *r);

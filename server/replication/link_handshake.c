@@ -306,7 +306,6 @@ static void take_psync(struct replication *r, struct slice line) {
 void link_greet(struct replication *r) {
     r->link.step = 0;
     r->link.told = (struct history_told){0};
-    r->link.owed = 0;
     steps[0].say(r);
 }
 
