@@ -104,8 +104,9 @@ void aof_append(struct aof *a, const struct aof_unit *u) {
  * the base. The fork of a rewrite that began while the AOF was off does not count. What follows a
  * base that is there already is held, then written. */
 bool aof_has_no_file_yet(const struct aof *a) {
-    bool forked = a->purpose == RW_FOR_ENABLE && (a->rw == RW_CHILD || a->rw == RW_PUBLISH);
-    bool replaced = a->purpose == RW_FOR_REPLACE && a->rw == RW_PUBLISH;
+    bool made = a->rw == RW_JOIN || a->rw == RW_PUBLISH;
+    bool forked = a->purpose == RW_FOR_ENABLE && (a->rw == RW_CHILD || made);
+    bool replaced = a->purpose == RW_FOR_REPLACE && made;
 
     return a->phase == AOF_ENABLING && !forked && !replaced && !a->replacing;
 }

@@ -20,8 +20,9 @@
  *
  * A rewrite (by command, by growth, to enable, to recover) is its own small machine:
  *   IDLE -> PREPARE (a thread makes the new increment durable) -> FORK (at the next hand-over)
- *        -> CHILD (writes the base) -> PUBLISH (a thread makes the new manifest durable) -> IDLE
- *        -> PUBLISH (the base is there already: aof_enable_with) -> IDLE
+ *        -> CHILD (writes the base) -> JOIN (the writer makes the header of the new increment
+ *           durable) -> PUBLISH (a thread makes the new manifest durable) -> IDLE
+ *        -> JOIN (the base is there already: aof_enable_with) -> PUBLISH -> IDLE
  *   IDLE -> OPEN (a thread opens and locks the directory, if the AOF was off at the start) -> IDLE
  *   PREPARE, CHILD, PUBLISH -> ABORT (given up; what is under way at the disk ends when it does)
  *        -> IDLE
@@ -32,6 +33,7 @@
 #define STET_PERSISTENCE_AOF_H
 
 #include "persistence/aof_load.h"
+#include "persistence/aof_stream.h"
 #include "persistence/aof_writer.h"
 #include "persistence/child.h"
 #include "persistence/rdb.h"
@@ -44,6 +46,7 @@ enum aof_rewrite_phase {
     RW_PREPARE,
     RW_FORK,
     RW_CHILD,
+    RW_JOIN,
     RW_PUBLISH,
     RW_ABORT,
     RW_PHASES
@@ -166,8 +169,15 @@ bool aof_stream_covers(const struct aof *a, const char *id, uint64_t from);
 
 /* Begins to read them back (aof_stream.h): `from` is the offset of the first byte. NULL: they are
  * not there, or a file cannot be opened. */
-struct aof_stream_reader;
 struct aof_stream_reader *aof_stream_open(struct aof *a, uint64_t from, struct err *e);
+
+/* Where the base stands in the stream, if it is an RDB and the files hold the stream from there on:
+ * a replica can be given the two instead of a snapshot. False: it cannot. */
+bool aof_stream_base(const struct aof *a, struct aof_stream_base *out);
+
+/* Opens that base for reading; -1 if that fails. What is open stays readable, whatever a rewrite
+ * removes. */
+int aof_stream_open_base(struct aof *a, struct err *e);
 
 /* As aof_append, for what is no part of the stream. */
 void aof_append_local(struct aof *a, const struct aof_unit *u);

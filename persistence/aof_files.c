@@ -24,17 +24,19 @@ enum {
     RETRY_MAX_US = 3600 * 1000000L,   /* ... up to an hour, or to these */
     RETRY_ENABLE_MAX_US = 60 * 1000000,
     RETRY_RECOVERY_MAX_US = 5 * 1000000,
+    JOIN_ERROR_US = 1000000, /* a base waits so long for a disk that takes no writes */
 };
 
-static const char *const rw_name[RW_PHASES] = {"idle",  "open",    "prepare", "fork",
-                                               "child", "publish", "abort"};
+static const char *const rw_name[RW_PHASES] = {"idle",  "open", "prepare", "fork",
+                                               "child", "join", "publish", "abort"};
 
 static const unsigned rw_next[RW_PHASES] = {
     [RW_IDLE] = 1u << RW_OPEN | 1u << RW_PREPARE,
     [RW_OPEN] = 1u << RW_IDLE,
     [RW_PREPARE] = 1u << RW_FORK | 1u << RW_IDLE | 1u << RW_ABORT,
-    [RW_FORK] = 1u << RW_CHILD | 1u << RW_PUBLISH | 1u << RW_IDLE,
-    [RW_CHILD] = 1u << RW_PUBLISH | 1u << RW_IDLE | 1u << RW_ABORT,
+    [RW_FORK] = 1u << RW_CHILD | 1u << RW_JOIN | 1u << RW_IDLE,
+    [RW_CHILD] = 1u << RW_JOIN | 1u << RW_IDLE | 1u << RW_ABORT,
+    [RW_JOIN] = 1u << RW_PUBLISH | 1u << RW_IDLE,
     [RW_PUBLISH] = 1u << RW_IDLE | 1u << RW_ABORT,
     [RW_ABORT] = 1u << RW_IDLE,
 };
@@ -126,6 +128,7 @@ static bool take_published(struct aof *a) {
         a->incr_bytes_before = 0;
         a->base_tmp[0] = '\0';
         aof_stream_map_keep(&a->stream.map, &a->manifest);
+        aof_stream_take_base(a, job->rdb_bytes);
     } else {
         use_higher_numbers(a, &job->manifest);
         keep_doubtful(a, job);
@@ -242,8 +245,10 @@ static int run_child(void *arg, int report_fd) {
  * while the AOF is off. */
 static void switch_files(struct aof *a) {
     a->fork_position = a->appended;
+    a->head_end = 0;
     if (a->purpose == RW_FOR_RECOVERY || a->purpose == RW_WHILE_OFF) {
         aof_begin_epoch(a, a->incr, &a->head);
+        aof_stream_note_base(a);
         return;
     }
     aof_writer_get_state(a->w, &a->st);
@@ -252,11 +257,28 @@ static void switch_files(struct aof *a) {
     memcpy(a->current, a->incr, sizeof a->current);
     a->incr_fd = -1;
     aof_begin_file(a, a->current);
+    if (a->checksum) a->head_end = a->appended;
+    if (!aof_only_rotates(a->purpose)) aof_stream_note_base(a);
 }
 
 static void begin_publishing(struct aof *a, const char *why) {
     rw_enter(a, RW_PUBLISH, why);
     if (!aof_job_start(a, aof_run_publish)) rewrite_ended(a, false, "no thread");
+}
+
+/* Only the header of the increment after it tells the new base from an older one. If the disk takes
+ * no writes the rewrite is given up, because the base may take the space that the header needs. */
+static void watch_join(struct aof *a) {
+    if (aof_writer_synced(a->w) >= a->head_end)
+        begin_publishing(a, "base and header are durable");
+    else if (a->st.write_error && clock_real_ns() / 1000 - a->join_began_us > JOIN_ERROR_US)
+        rewrite_ended(a, false, strerror(a->st.write_error));
+}
+
+static void base_is_there(struct aof *a, const char *why) {
+    a->join_began_us = clock_real_ns() / 1000;
+    rw_enter(a, RW_JOIN, why);
+    watch_join(a);
 }
 
 /* The child's snapshot holds everything appended so far; later commands go to the new increment. */
@@ -266,7 +288,7 @@ void aof_rewrite_fork(struct aof *a) {
     CHECK(a->rw == RW_FORK && a->buf.n == 0);
     if (a->purpose == RW_FOR_REPLACE) {
         aof_replace_go_on(a);
-        begin_publishing(a, "the base is there");
+        base_is_there(a, "the caller has made it");
         return;
     }
     switch_files(a);
@@ -306,7 +328,7 @@ static void child_ended(struct aof *a, int status) {
     a->info.last_cow_bytes = cow;
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
         log_notice("Background AOF rewrite terminated with success");
-        begin_publishing(a, "the base is written");
+        base_is_there(a, "the child has made it");
     } else if (WIFSIGNALED(status)) {
         char why[64];
 
@@ -388,6 +410,7 @@ void aof_rewrite_step(struct aof *a) {
     if (a->rw == RW_OPEN && aof_job_collect(a)) open_ended(a);
     if (a->rw == RW_PREPARE && aof_job_collect(a)) prepare_ended(a);
     if (a->rw == RW_CHILD) watch_child(a);
+    if (a->rw == RW_JOIN) watch_join(a);
     if (a->rw == RW_PUBLISH && aof_job_collect(a)) publish_ended(a);
     if (a->rw == RW_ABORT) watch_abort(a);
 }
@@ -396,7 +419,7 @@ void aof_rewrite_step(struct aof *a) {
  * stopped. */
 void aof_rewrite_abort(struct aof *a, const char *why) {
     if (a->rw == RW_IDLE || a->rw == RW_OPEN || a->rw == RW_ABORT) return;
-    if (a->rw == RW_FORK) {
+    if (a->rw == RW_FORK || a->rw == RW_JOIN) {
         rewrite_ended(a, false, why);
         return;
     }

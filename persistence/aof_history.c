@@ -84,7 +84,8 @@ static int on_key(void *arg, const struct rdb_key *k, struct entry *e, struct er
     return err_set(err, ECANCELED, "enough");
 }
 
-/* An RDB that a full sync has brought is followed by a header, see aof_replace.c. */
+/* An RDB that a full sync has brought is followed by a header, see aof_replace.c. If it was the
+ * base of the master's AOF, what it says itself is a position of that. */
 static void look_after_rdb(int fd, struct part *p) {
     char tail[AOF_MARK_MAX];
     size_t n = p->bytes < sizeof tail ? (size_t)p->bytes : sizeof tail, at;
@@ -109,8 +110,8 @@ static void look_at(int fd, struct part *p) {
 
     p->bytes = size > 0 ? (uint64_t)size : 0;
     if (rdb_is_one(fd, 0)) {
-        rdb_read(fd, &o, &sink, p, &ignored, NULL);
-        if (!p->known) look_after_rdb(fd, p);
+        look_after_rdb(fd, p);
+        if (!p->known) rdb_read(fd, &o, &sink, p, &ignored, NULL);
     } else if (aof_read_header(fd, &h)) {
         p->position = h.position;
         p->ms = h.ms;

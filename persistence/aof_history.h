@@ -4,10 +4,10 @@
  * a moment in the past.
  *
  * A base says at which position of the AOF it was made, and an increment at which it begins (their
- * headers; an RDB in the aux field "aof-position"). A base and the increments from its position on,
- * up to the next base's, are a generation; the increments go on where the last one ended, so any
- * base leads to every later moment. Files that do not say their position (of Redis, or of
- * `aof-checksum no`) are no use as history.
+ * headers; an RDB in the header after it, or else in the aux field "aof-position"). A base and the
+ * increments from its position on, up to the next base's, are a generation; the increments go on
+ * where the last one ended, so any base leads to every later moment. Files that do not say their
+ * position (of Redis, or of `aof-checksum no`) are no use as history.
  *
  * Any thread, as long as no thread changes the files.
  */

@@ -9,7 +9,6 @@
 #include "persistence/aof.h"
 #include "persistence/aof_age.h"
 #include "persistence/aof_backup.h"
-#include "persistence/aof_stream.h"
 #include "persistence/aof_watch.h"
 #include "persistence/disposer.h"
 
@@ -75,6 +74,7 @@ struct aof_job {
     struct aof_epoch epoch; /* of the increment after a base that was there already; if ... */
     bool marks;             /* ... it has one */
     uint64_t base_bytes;    /* of a backup: all of it */
+    uint64_t rdb_bytes;     /* of a base that is an RDB: less what follows it */
     char backup_dir[BACKUP_DIR_MAX], backup_id[BACKUP_ID_MAX];
     uint64_t backup_position;
 };
@@ -145,6 +145,8 @@ struct aof {
     int incr_fd;                /* of it, for the switch */
     struct aof_head head;       /* of it, where the writer gets it later */
     uint64_t fork_position;
+    uint64_t head_end; /* of it: position; 0: it is durable before the writer gets it, or empty */
+    uint64_t join_began_us;
     uint64_t rewrite_began_us, retry_at_us;
     uint64_t keys_at_fork;
 
@@ -240,6 +242,11 @@ void aof_stream_take_loaded(struct aof *a, const struct aof_loaded *l);
 
 /* The stream that the files say goes on does not: they say so now. */
 void aof_stream_leave(struct aof *a);
+
+/* A base is made of what is in memory now; it is the manifest's, and `rdb_bytes` long (0: it is no
+ * RDB). */
+void aof_stream_note_base(struct aof *a);
+void aof_stream_take_base(struct aof *a, uint64_t rdb_bytes);
 
 /* The AOF is off, or its data set is another one: there is no stream. */
 void aof_stream_forget(struct aof *a);

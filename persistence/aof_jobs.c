@@ -43,6 +43,7 @@ bool aof_job_start(struct aof *a, int (*run)(struct aof_job *)) {
     job->err = (struct err){0};
     job->dirfd = job->lock_fd = -1;
     job->tried = job->published = false;
+    job->rdb_bytes = 0;
     job->foreign = a->foreign;
     atomic_store(&job->done, false);
     snprintf(job->stem, sizeof job->stem, "%s", a->o.names.filename);
@@ -302,9 +303,11 @@ static int take_replacement(struct aof_job *job) {
     rc = size < 0 ? -1 : io_sync(fd, &job->err);
     if (rc == 0 && !rdb_is_one(fd, 0))
         rc = err_set(&job->err, EILSEQ, "'%s' is no RDB file", job->base_tmp);
-    if (rc == 0 && aof_file_position(fd, &f, &position))
+    /* The base of a master's AOF says one. The header after it counts, if there is one. */
+    if (rc == 0 && !job->marks && aof_file_position(fd, &f, &position))
         rc = err_set(&job->err, EILSEQ, "'%s' says a position of another AOF", job->base_tmp);
     io_close(fd);
+    job->rdb_bytes = rc == 0 ? (uint64_t)size : 0;
     return rc == 0 && job->marks ? say_position(job, size) : rc;
 }
 
@@ -312,16 +315,17 @@ static int take_replacement(struct aof_job *job) {
 static int publish_base(struct aof_job *job) {
     struct aof_file *f;
     struct io_stat st;
+    bool rdb = is_rdb(job->dirfd, job->base_tmp);
 
     /* Before a manifest names the base, so that the two are known to join. */
     if (job->head.n && aof_write_head(job->fd, &job->head, &job->err) < 0) return -1;
-    f = aof_manifest_set_base(&job->manifest, job->stem,
-                              is_rdb(job->dirfd, job->base_tmp) ? "rdb" : "aof");
+    f = aof_manifest_set_base(&job->manifest, job->stem, rdb ? "rdb" : "aof");
     snprintf(job->base, sizeof job->base, "%s", f->name);
     job->tried = true;
     if (io_rename(job->dirfd, job->base_tmp, job->base, &job->err) < 0) return -1;
     if (io_sync_dir(job->dirfd, &job->err) < 0) return -1;
     job->base_bytes = io_stat(job->dirfd, job->base, &st) == 0 ? st.size : 0;
+    if (rdb && !job->rdb_bytes) job->rdb_bytes = job->base_bytes;
     log_notice("Creating AOF base file %s", job->base);
     aof_manifest_retire_incrs(&job->manifest, job->purpose == RW_FOR_SIZE ? 1 : 0);
     if (job->purpose != RW_FOR_SIZE)

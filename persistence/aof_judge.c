@@ -117,6 +117,18 @@ static void note_stream(struct load *l, struct aof_loaded_file *to, const struct
     out->stream = r->stream;
 }
 
+/* Where the base stands in the stream: the first increment says it, if it begins at the position of
+ * the base and with the stream. Another stream after that: see aof_stream_take_loaded(). */
+static void note_base(struct load *l, const struct aof_file *f, const struct aof_report *r) {
+    struct aof_stream_base *b = &l->out->stream_base;
+
+    if (l->out->nfiles == 1 && f->type == AOF_BASE && !aof_is_single_file(l, f) && r->commands == 0)
+        b->bytes = l->chain.known ? l->rdb_end : 0;
+    if (l->out->nfiles != 2 || !b->bytes) return;
+    b->known = r->stream_at_head;
+    b->offset = r->stream_first;
+}
+
 void aof_note_file(struct load *l, size_t i, const struct aof_report *r) {
     const struct aof_file *f = &l->list.files[i];
     struct aof_loaded *out = l->out;
@@ -130,6 +142,7 @@ void aof_note_file(struct load *l, size_t i, const struct aof_report *r) {
     snprintf(to->name, sizeof to->name, "%s", f->name);
     to->unproven = unproven_from(l, i, r);
     note_stream(l, to, r);
+    note_base(l, f, r);
 }
 
 /* ---------------------------------------------------------------- cuts */

@@ -246,7 +246,9 @@ static int on_preamble(void *arg, int fd, uint64_t *end, struct err *e) {
 
     if (!l->o->rdb) return err_set(e, ENOTSUP, "this program does not read RDB files");
     log_notice("Reading RDB base file on AOF loading...");
-    return l->o->rdb(l->o->arg, fd, true, end, e);
+    if (l->o->rdb(l->o->arg, fd, true, end, e) < 0) return -1;
+    l->rdb_end = *end;
+    return 0;
 }
 
 static bool on_wanted(void *arg, const struct aof_report *r, uint64_t end, int64_t ms) {
@@ -412,6 +414,7 @@ static int read_one(struct load *l, size_t i, bool *has_data, struct err *e) {
         io_close(fd);
         return -1;
     }
+    l->rdb_end = 0;
     l->in_base = f->type == AOF_BASE && !aof_is_single_file(l, f);
     aof_read_file_after(fd, &l->out->stream, &reader_ops, l, &r);
     io_close(fd);

@@ -62,8 +62,9 @@ struct aof_loaded {
     uint64_t next_epoch;
     uint64_t cut_bytes; /* 0: nothing was cut */
     uint64_t commands;
-    struct aof_stream_state stream; /* that the data set belongs to; id "": none */
-    bool stream_left;               /* there was one; it is not to be used: see aof_restore.c */
+    struct aof_stream_state stream;     /* that the data set belongs to; id "": none */
+    struct aof_stream_base stream_base; /* its `bytes` are those of an RDB, or 0 */
+    bool stream_left;                   /* there was one; it is not to be used: see aof_restore.c */
 };
 
 /* 0, or -1 with a text that names file, offset and what to do. The caller has locked the directory,

@@ -26,9 +26,10 @@ struct load {
     uint64_t done, total;     /* bytes */
     struct aof_manifest list; /* what is read: the files in use, or those that lead to `until` */
     struct aof_chain chain;
-    bool stopped;    /* `until` was reached */
-    bool in_base;    /* all of it is wanted: it was chosen for that */
-    int64_t last_ms; /* latest time that was read; 0: none */
+    uint64_t rdb_end; /* of the file that is read; 0: it does not begin with an RDB */
+    bool stopped;     /* `until` was reached */
+    bool in_base;     /* all of it is wanted: it was chosen for that */
+    int64_t last_ms;  /* latest time that was read; 0: none */
 };
 
 /* The base is an old single file: base and increment in one. */

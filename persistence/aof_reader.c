@@ -488,6 +488,7 @@ static void keep_stream(struct reader *rd) {
     if (rd->ncmds && !rd->in_stream && rd->stream.now.id[0]) end_stream(rd);
     if (rd->run_begins) {
         r->stream_begins = true;
+        r->stream_at_head = r->has_start && r->units == 1;
         r->stream_at = rd->w.base + rd->w.unit;
         r->stream_first = rd->run_first;
         r->stream_epoch = r->epoch;

@@ -47,6 +47,7 @@ struct aof_report {
     uint64_t stopped_at;
     struct aof_stream_state stream; /* after what was delivered */
     bool stream_begins;             /* a stream begins in this file: see the next two */
+    bool stream_at_head;            /* right after the header that the file begins with */
     uint64_t stream_at;             /* offset of the batch that it begins with */
     uint64_t stream_first;          /* its offset before that batch */
     struct aof_epoch stream_epoch;  /* of that batch */

@@ -69,6 +69,7 @@ void aof_replace_go_on(struct aof *a) {
     aof_push_head(a, &a->head, a->fork_position + a->head.n);
     if (a->held.n) aof_writer_push(a->w, &a->held, a->appended, AOF_BATCH_DATA);
     bytes_release(&a->held);
+    a->head_end = a->checksum ? a->fork_position + a->head.n : 0;
     a->head.n = 0;
     a->replacing = a->stream.expected = false;
     aof_stream_map_name(&a->stream.map, a->current);

@@ -44,6 +44,7 @@ struct aof_stream_file {
 
 struct aof_stream_map {
     int dirfd;
+    struct aof_stream_base base, next_base; /* the manifest's; that of the rewrite under way */
     struct aof_stream_file *files;
     size_t nfiles;
     uint64_t indexed; /* offset of the last point */

@@ -14,6 +14,7 @@
 
 #include "protocol/encode.h"
 #include "storage/base/check.h"
+#include "storage/base/io.h"
 #include "storage/base/log.h"
 #include "storage/base/num.h"
 
@@ -107,6 +108,8 @@ void aof_stream_begin(struct aof *a, const struct aof_stream *to) {
             if (!goes_on)
                 aof_stream_map_add_at(&s->map, a->dirfd, a->current, &a->epoch,
                                       a->batch_position - a->epoch.position, to->offset);
+            if (a->replacing && a->batch_position == a->fork_position + a->head.n)
+                s->map.next_base = (struct aof_stream_base){.known = true, .offset = to->offset};
             s->open = true;
         }
     }
@@ -142,6 +145,7 @@ void aof_stream_take_loaded(struct aof *a, const struct aof_loaded *l) {
     s->on = s->open = true;
     for (size_t i = 0; i < l->nfiles; i++)
         if (l->files[i].in_stream) aof_stream_map_add_loaded(&s->map, a->dirfd, &l->files[i]);
+    if (l->nfiles > 1 && l->files[1].in_stream) s->map.base = l->stream_base;
 }
 
 bool aof_stream_loaded(const struct aof *a, struct aof_stream *now, struct aof_stream_past *past,
@@ -173,6 +177,36 @@ struct aof_stream_reader *aof_stream_open(struct aof *a, uint64_t from, struct e
     aof_stream_map_written(&a->stream.map, aof_writer_written(a->w));
     return aof_stream_map_open(&a->stream.map, from, e);
 }
+
+/* ---------------------------------------------------------------- the base */
+
+void aof_stream_note_base(struct aof *a) {
+    a->stream.map.next_base =
+        (struct aof_stream_base){.known = a->stream.open, .offset = a->stream.state.now.offset};
+}
+
+void aof_stream_take_base(struct aof *a, uint64_t rdb_bytes) {
+    struct aof_stream_map *m = &a->stream.map;
+
+    m->base = m->next_base;
+    m->base.bytes = rdb_bytes;
+    m->base.known &= rdb_bytes > 0;
+}
+
+bool aof_stream_base(const struct aof *a, struct aof_stream_base *out) {
+    const struct aof_file *f = aof_manifest_base(&a->manifest);
+
+    *out = a->stream.map.base;
+    out->number = f ? f->seq : 0;
+    return out->known && f && a->phase == AOF_ON && aof_stream_is_kept(a) &&
+           aof_stream_covers(a, a->stream.state.now.id, out->offset + 1);
+}
+
+int aof_stream_open_base(struct aof *a, struct err *e) {
+    return io_open_read(a->dirfd, aof_manifest_base(&a->manifest)->name, e);
+}
+
+/* ---------------------------------------------------------------- what is counted */
 
 /* True if what comes now is counted. The files' stream ends where nothing has begun it again. */
 static bool is_counted(struct aof *a) {

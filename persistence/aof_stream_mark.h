@@ -35,6 +35,14 @@ struct aof_stream_state {
     size_t npasts;
 };
 
+/* A base that is an RDB, and where it stands in the stream. */
+struct aof_stream_base {
+    bool known;
+    uint64_t offset; /* of the stream: the base holds what was sent up to here */
+    uint64_t bytes;  /* of the RDB, which the file begins with */
+    int64_t number;  /* of the base: each has another one */
+};
+
 /* The stream is `s` from now on. True if that goes on where it was: then an id that was another one
  * becomes a past. False: it is another stream, without pasts. */
 bool aof_stream_goes_on(struct aof_stream_state *st, const struct aof_stream *s);

@@ -134,13 +134,31 @@ static enum request_result parse_inline(char *in, size_t n, struct request_parti
 
 /* ---------------------------------------------------------------- arrays */
 
+static inline bool is_line_end(const char *p) {
+    return memcmp(p, "\r\n", 2) == 0;
+}
+
 /* Reads the digits of a length line at in[*at] up to its CRLF, moves *at after it. 1 read, 0 not
  * whole, -1 not a number as encode.c writes it. */
 static inline int read_length(const char *in, size_t n, size_t *at, int64_t *out) {
     const char *p = in + *at, *end = in + n, *q = p;
     int64_t v = 0;
 
-    /* Nearly every length has one to four digits. */
+    /* Nearly every length has one or two digits. */
+    if (__builtin_expect(end - p >= 4, 1)) {
+        unsigned tens = (unsigned)(p[0] - '0'), ones = (unsigned)(p[1] - '0');
+
+        if (tens <= 9 && is_line_end(p + 1)) {
+            *out = tens;
+            *at += 3;
+            return 1;
+        }
+        if (tens - 1 <= 8 && ones <= 9 && is_line_end(p + 2)) {
+            *out = tens * 10 + ones;
+            *at += 4;
+            return 1;
+        }
+    }
     while (q < end && (unsigned)(*q - '0') <= 9 && q - p < 10) v = v * 10 + (*q++ - '0');
     if (end - q >= 2 && q[0] == '\r' && q[1] == '\n' && q > p && (*p != '0' || q == p + 1)) {
         *out = v;

@@ -303,12 +303,22 @@ static void watch_blocked(struct app *a) {
         loop_timer_clear(&a->loop, &a->blocked);
 }
 
+/* With a master or replicas. */
+static void before_wait_of_many(struct app *a) {
+    replication_speak(a->replication);
+    engine_before_wait(&a->engine);
+    watch_blocked(a);
+    replication_before_wait(a->replication);
+    net_flush(&a->net);
+    if (replication_goes_on(a->replication)) loop_hurry(&a->loop);
+}
+
 static void before_wait(void *arg) {
     struct app *a = arg;
 
     a->engine.stats.loop_cycles++;
     if (a->stop_signal) obey_stop_signal(a);
-    app_go_on_stopping(a);
+    if (a->stop_until_us) app_go_on_stopping(a);
     if (a->engine.loading) {
         net_flush(&a->net);
         return;
@@ -320,12 +330,13 @@ static void before_wait(void *arg) {
     access_tick(&a->engine);
     if (evict_more(&a->engine)) loop_hurry(&a->loop);
     a->engine.batch_open = net_keeps_open(&a->net);
-    replication_speak(a->replication);
+    if (__builtin_expect(!replication_is_idle(a->replication), 0)) {
+        before_wait_of_many(a);
+        return;
+    }
     engine_before_wait(&a->engine);
     watch_blocked(a);
-    replication_before_wait(a->replication);
     net_flush(&a->net);
-    if (replication_goes_on(a->replication)) loop_hurry(&a->loop);
 }
 
 /* While a script or a long command runs: see engine_serve_within and breathe.h. What was appended

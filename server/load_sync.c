@@ -33,10 +33,9 @@ static void on_progress(void *arg, uint64_t done, uint64_t total) {
     loop_poll(&a->loop);
 }
 
-static int read_file(struct app *a, const struct replication_load *l, struct rdb_load *o,
-                     struct err *e) {
+static int read_file(struct app *a, struct replication_load *l, struct rdb_load *o, struct err *e) {
     struct rdb_loaded got;
-    int rc;
+    int rc, db;
 
     o->read.start = l->start;
     o->progress = on_progress;
@@ -44,6 +43,11 @@ static int read_file(struct app *a, const struct replication_load *l, struct rdb
     a->engine.loading_began_ms = clock_wall_ms();
     rc = rdb_load(l->fd, o, &got, e);
     if (rc < 0) return -1;
+    if (got.report.at != l->start + l->size)
+        return err_set(e, EILSEQ, "the RDB ends at %llu, and %llu bytes have come",
+                       (unsigned long long)got.report.at, (unsigned long long)(l->start + l->size));
+    db = got.report.stream.db;
+    l->stream_db = got.report.stream.id[0] && db >= 0 && db < a->engine.ks.ndbs ? db : 0;
     a->engine.loaded_keys = got.keys;
     a->engine.loaded_due = got.due;
     log_notice("Done loading RDB, keys loaded: %llu, keys expired: %llu.",
@@ -61,7 +65,7 @@ static void empty(struct engine *e) {
     snapshot_end_aside(e, &old, true);
 }
 
-static int load_in_place(struct app *a, const struct replication_load *l, struct err *e) {
+static int load_in_place(struct app *a, struct replication_load *l, struct err *e) {
     struct engine *eng = &a->engine;
     struct rdb_load o = snapshot_load(eng, false);
     int rc;
@@ -118,7 +122,7 @@ static int swap(struct engine *e, struct keyspace *in, const struct libraries *l
     return rc;
 }
 
-static int load_beside(struct app *a, const struct replication_load *l, struct err *e) {
+static int load_beside(struct app *a, struct replication_load *l, struct err *e) {
     struct engine *eng = &a->engine;
     struct rdb_load o = snapshot_load(eng, false);
     struct libraries libraries = {0};

@@ -67,7 +67,7 @@ void info_server(struct engine *e, struct bytes *out) {
 /* ---------------------------------------------------------------- clients */
 
 void info_clients(struct engine *e, struct bytes *out) {
-    size_t biggest_in = 0, biggest_out = 0, subscribers = 0, watching = 0;
+    size_t biggest_in = 0, biggest_out = 0, subscribers = 0, watching = 0, replicas = 0;
     struct key_counts keys = blocking_count_keys(e);
 
     list_each (it, &e->sessions) {
@@ -79,6 +79,7 @@ void info_clients(struct engine *e, struct bytes *out) {
         if (s->out.mem_bytes > biggest_out) biggest_out = s->out.mem_bytes;
         subscribers += s->subscriber != NULL;
         watching += multi_watches(s);
+        replicas += (s->flags & SESSION_REPLICA) != 0;
     }
     bytes_printf(
         out,
@@ -87,7 +88,7 @@ void info_clients(struct engine *e, struct bytes *out) {
         "blocked_clients:%zu\r\ntracking_clients:%zu\r\npubsub_clients:%zu\r\n"
         "watching_clients:%zu\r\nclients_in_timeout_table:%zu\r\ntotal_watched_keys:%zu\r\n"
         "total_blocking_keys:%zu\r\ntotal_blocking_keys_on_nokey:%zu\r\n",
-        e->nsessions, (long long)e->v->maxclients, biggest_in, biggest_out,
+        e->nsessions - replicas, (long long)e->v->maxclients, biggest_in, biggest_out,
         e->nblocked + e->nparked, e->tracking->ntrackers, subscribers, watching, e->nblocked,
         keys.watched, keys.waited_on, keys.waited_on_nokey);
 }
@@ -223,12 +224,14 @@ static void append_traffic(const struct engine *e, struct bytes *out) {
                  "total_net_repl_output_bytes:%llu\r\ninstantaneous_input_kbps:%.2f\r\n"
                  "instantaneous_output_kbps:%.2f\r\ninstantaneous_input_repl_kbps:0.00\r\n"
                  "instantaneous_output_repl_kbps:0.00\r\nrejected_connections:%llu\r\n"
-                 "sync_full:%llu\r\nsync_partial_ok:%llu\r\nsync_partial_err:%llu\r\n",
+                 "sync_full:%llu\r\nsync_partial_ok:%llu\r\nsync_partial_err:%llu\r\n"
+                 "sync_full_without_fork:%llu\r\n",
                  (ull)s->connections, (ull)s->commands, (ull)rate(e, ADMIN_RATE_COMMANDS),
                  (ull)s->net_in, (ull)s->net_out, (ull)s->repl_in, (ull)s->repl_out,
                  (double)rate(e, ADMIN_RATE_NET_IN) / 1024,
                  (double)rate(e, ADMIN_RATE_NET_OUT) / 1024, (ull)s->rejected_connections,
-                 (ull)s->full_syncs, (ull)s->partial_syncs, (ull)s->refused_syncs);
+                 (ull)s->full_syncs, (ull)s->partial_syncs, (ull)s->refused_syncs,
+                 (ull)s->full_syncs_without_fork);
 }
 
 static void append_keys(const struct engine *e, struct bytes *out) {

@@ -96,7 +96,7 @@ static int cmd_bgrewriteaof(struct call *x) {
 static int cmd_monitor(struct call *x) {
     if (!call_may_wait(x))
         return reply_err(x, "ERR MONITOR isn't allowed for DENY BLOCKING client");
-    if (x->s->flags & SESSION_MONITOR) return 0;
+    if (x->s->flags & (SESSION_MONITOR | SESSION_REPLICA)) return 0;
     monitor_begin(x->s);
     reply_ok(&x->r);
     return 0;

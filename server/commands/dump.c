@@ -94,28 +94,25 @@ static bool read_payload(struct call *x, const struct restore *o, struct entry *
     }
 }
 
-/* With everything that was given, but for what is different in the AOF. */
+/* As received, but with an absolute time, and with a payload that older servers read too. */
 static void log_restore(struct call *x, const struct restore *o, const struct entry *e,
                         int version) {
-    char when[NUM_I64_MAX], access[NUM_I64_MAX];
-    struct slice argv[8] = {SLICE("RESTORE"), x->argv[1]};
-    struct bytes payload = {0};
-    int argc = 4;
-    int64_t number = o->idle_s >= 0 ? o->idle_s : o->freq;
+    bool relative = o->when_ms != ENTRY_NO_EXPIRE && !o->absolute;
     bool anew = version > rdb_oldest_version(e) || x->e->skip_sums;
+    struct word_edit edits[2];
+    struct bytes payload = {0};
+    char when[NUM_I64_MAX];
+    int n = 0;
 
-    if (!anew && (o->absolute || o->when_ms == ENTRY_NO_EXPIRE) && o->replace) return;
-    if (anew) rdb_dump(&payload, e, x->e->v->rdbcompression);
-    argv[2] = slice_of(
-        when, (size_t)num_format_i64(when, o->when_ms == ENTRY_NO_EXPIRE ? 0 : o->when_ms));
-    argv[3] = anew ? bytes_slice(&payload) : x->argv[3];
-    argv[argc++] = SLICE("REPLACE");
-    argv[argc++] = SLICE("ABSTTL");
-    if (number >= 0) {
-        argv[argc++] = o->idle_s >= 0 ? SLICE("IDLETIME") : SLICE("FREQ");
-        argv[argc++] = slice_of(access, (size_t)num_format_i64(access, number));
+    if (!relative && !anew) return;
+    if (relative)
+        edits[n++] =
+            (struct word_edit){2, slice_of(when, (size_t)num_format_i64(when, o->when_ms))};
+    if (anew) {
+        rdb_dump(&payload, e, x->e->v->rdbcompression);
+        edits[n++] = (struct word_edit){3, bytes_slice(&payload)};
     }
-    effect(x, argc, argv);
+    effect_edited(x, edits, n, relative ? SLICE("ABSTTL") : (struct slice){0});
     bytes_release(&payload);
 }
 

@@ -79,7 +79,14 @@ static int expire(struct call *x, bool seconds, bool relative) {
         if (when_ms < 0) when_ms = 0; /* of an AOF: over, but not "no time" */
         r.e = db_set_expire(r.db, r.e, r.hash, when_ms);
         key_changed(x, &r, EVENT_GENERIC, "expire");
-        EFFECT(x, SLICE("PEXPIREAT"), r.key, slice_of(text, (size_t)num_format_i64(text, when_ms)));
+        if (seconds || relative) {
+            struct word_edit edits[] = {
+                {0, SLICE("PEXPIREAT")},
+                {2, slice_of(text, (size_t)num_format_i64(text, when_ms))},
+            };
+
+            effect_edited(x, edits, 2, (struct slice){0});
+        }
     }
     reply_int(&x->r, 1);
     return 0;

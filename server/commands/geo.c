@@ -5,6 +5,7 @@
  */
 #include "server/commands/geo.h"
 
+#include "protocol/encode.h"
 #include "server/commands/commands.h"
 #include "storage/base/mem.h"
 
@@ -59,6 +60,25 @@ void geo_reply_point(struct call *x, struct geo_point p) {
 
 /* ---------------------------------------------------------------- GEOADD */
 
+/* As Redis, which adds places by ZADD. */
+static void log_places(struct call *x, int first, const struct zset_pair *pairs, size_t n) {
+    size_t head = (size_t)first, argc = head + 2 * n;
+    struct bytes *b;
+
+    x->rewritten = true;
+    if (!call_propagates(x)) return;
+    b = propagate_begin(&x->e->propagation, x->db->id);
+    encode_head(b, argc);
+    encode_arg(b, SLICE("zadd"));
+    for (size_t i = 1; i < head; i++) encode_arg(b, x->argv[i]);
+    for (size_t i = 0; i < n; i++) {
+        char text[NUM_I64_MAX];
+
+        encode_arg(b, slice_of(text, (size_t)num_format_i64(text, (int64_t)pairs[i].score)));
+        encode_arg(b, pairs[i].member);
+    }
+}
+
 static int cmd_geoadd(struct call *x) {
     struct zset_pair few[ZSET_FEW], *pairs;
     unsigned options = 0;
@@ -85,6 +105,7 @@ static int cmd_geoadd(struct call *x) {
         pairs[i] = (struct zset_pair){geo_score(p), x->argv[first + 3 * i + 2]};
     }
     rc = zset_add_pairs(x, options, pairs, (size_t)n);
+    if (x->e->dirty != x->dirty_before) log_places(x, first, pairs, (size_t)n);
 out:
     if (pairs != few) mem_free(pairs);
     return rc;

@@ -32,6 +32,7 @@ static int flush(struct call *x, int first, int last) {
     if (!parse_flush(x, &lazy)) return -1;
     for (int i = first; i <= last; i++) x->e->dirty += db_clear(&x->e->ks.dbs[i], lazy);
     x->all_changed = true;
+    effect(x, x->argc, x->argv); /* also where there was nothing: replicas may differ */
     reply_ok(&x->r);
     return 0;
 }

@@ -244,6 +244,12 @@ static int cmd_rpoplpush(struct call *x) {
     return move(x, false, true);
 }
 
+/* A client that was blocked gives the words of the ends in small letters, as in Redis. */
+static struct slice end_word(const struct call *x, int i, bool front) {
+    if (x->from != FROM_RETRY) return x->argv[i];
+    return front ? SLICE("left") : SLICE("right");
+}
+
 static int blocking_move(struct call *x, bool from_front, bool to_front) {
     uint64_t deadline_us;
     int rc;
@@ -258,8 +264,11 @@ static int blocking_move(struct call *x, bool from_front, bool to_front) {
                                                     .deadline_us = deadline_us,
                                                     .time_up = reply_null_array,
                                                     .at_once = reply_null});
-    EFFECT(x, SLICE("LMOVE"), x->argv[1], x->argv[2], from_front ? SLICE("LEFT") : SLICE("RIGHT"),
-           to_front ? SLICE("LEFT") : SLICE("RIGHT"));
+    if (x->argc == 4)
+        EFFECT(x, SLICE("RPOPLPUSH"), x->argv[1], x->argv[2]);
+    else
+        EFFECT(x, SLICE("LMOVE"), x->argv[1], x->argv[2], end_word(x, 3, from_front),
+               end_word(x, 4, to_front));
     return 0;
 }
 

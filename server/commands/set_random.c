@@ -55,7 +55,7 @@ static int cmd_srandmember(struct call *x) {
 
 /* ---------------------------------------------------------------- SPOP */
 
-enum { LOG_BATCH = 64 };
+enum { LOG_BATCH = 1024 };
 
 /* Copies texts one after the other, each with its length before it: the set moves its own texts
  * when members are removed. */

@@ -2,8 +2,8 @@
  *
  * stream - streams as logs: adding, trimming, deleting, ranges.
  *
- * XADD is logged with the id that it gave, and instead of a trimming option with the length that
- * was left, if it trimmed at all.
+ * XADD is logged with the id that it gave. "~" trims whole nodes, which other servers cut
+ * elsewhere: it is logged as "=" and what was left, the length or the first id.
  */
 #include "conf/conf.h"
 #include "server/commands/commands.h"
@@ -22,10 +22,13 @@ struct trim_options {
     struct stream_trim trim;
     int64_t limit;
     bool limit_given;
+    int arg; /* of the threshold */
 };
 
 /* MAXLEN or MINID at argument *i; moves *i to its last word. False: answered with an error. */
-static bool parse_threshold(struct call *x, int *i, enum stream_trim_by by, struct stream_trim *t) {
+static bool parse_threshold(struct call *x, int *i, enum stream_trim_by by,
+                            struct trim_options *o) {
+    struct stream_trim *t = &o->trim;
     int64_t maxlen;
 
     if (t->by != STREAM_TRIM_NONE) {
@@ -36,7 +39,7 @@ static bool parse_threshold(struct call *x, int *i, enum stream_trim_by by, stru
     t->by = by;
     t->approx = *i + 2 < x->argc && arg_is(x, *i + 1, "~");
     if (t->approx || (*i + 2 < x->argc && arg_is(x, *i + 1, "="))) ++*i;
-    ++*i;
+    o->arg = ++*i;
     if (by == STREAM_TRIM_MINID) return arg_stream_id(x, *i, 0, &t->minid);
     if (!arg_int(x, *i, &maxlen)) return false;
     if (maxlen < 0) {
@@ -62,8 +65,8 @@ static bool parse_trim_option(struct call *x, int *i, struct trim_options *o, bo
     bool more = *i + 1 < x->argc;
 
     *is_one = true;
-    if (more && arg_is(x, *i, "maxlen")) return parse_threshold(x, i, STREAM_TRIM_MAXLEN, &o->trim);
-    if (more && arg_is(x, *i, "minid")) return parse_threshold(x, i, STREAM_TRIM_MINID, &o->trim);
+    if (more && arg_is(x, *i, "maxlen")) return parse_threshold(x, i, STREAM_TRIM_MAXLEN, o);
+    if (more && arg_is(x, *i, "minid")) return parse_threshold(x, i, STREAM_TRIM_MINID, o);
     if (more && arg_is(x, *i, "limit")) return parse_limit(x, ++*i, o);
     *is_one = false;
     return true;
@@ -176,27 +179,32 @@ static int check_add(struct call *x, const struct stream *s, struct add_options 
     return 0;
 }
 
-/* XADD key [MAXLEN = n] id name value... */
-static void log_add(struct call *x, const struct add_options *a, struct slice id, bool trimmed,
-                    uint64_t length) {
-    int fields = x->argc - a->id_arg - 1, argc = 2;
-    struct slice few[32], *argv = few;
-    char text[NUM_I64_MAX];
+/* What "~" left, in the place of what it was told; returns the number of edits. */
+static int edit_trim(struct word_edit edits[2], const struct trim_options *o,
+                     const struct stream *s, char text[STREAM_ID_TEXT]) {
+    struct stream_id first = STREAM_ID_MAX;
 
-    if (!logs_effects(x)) return;
-    if (fields + 6 > (int)(sizeof few / sizeof *few))
-        argv = mem_alloc(((size_t)fields + 6) * sizeof *argv);
-    argv[0] = x->argv[0];
-    argv[1] = x->argv[1];
-    if (trimmed) {
-        argv[argc++] = SLICE("MAXLEN");
-        argv[argc++] = SLICE("=");
-        argv[argc++] = slice_of(text, (size_t)num_format_u64(text, length));
+    if (!o->trim.approx) return 0;
+    edits[0] = (struct word_edit){o->arg - 1, SLICE("=")};
+    edits[1].at = o->arg;
+    if (o->trim.by == STREAM_TRIM_MAXLEN) {
+        edits[1].word = slice_of(text, (size_t)num_format_u64(text, s->length));
+    } else {
+        stream_edge(s, false, &first);
+        edits[1].word = id_text(text, first);
     }
-    argv[argc++] = id;
-    memcpy(argv + argc, x->argv + a->id_arg + 1, (size_t)fields * sizeof *argv);
-    effect(x, argc + fields, argv);
-    if (argv != few) mem_free(argv);
+    return 2;
+}
+
+static void log_add(struct call *x, const struct add_options *a, struct slice id,
+                    const struct stream *s) {
+    struct word_edit edits[3] = {{a->id_arg, id}};
+    bool made = a->auto_ms || a->auto_seq;
+    char text[STREAM_ID_TEXT];
+    int n;
+
+    n = made + edit_trim(edits + made, &a->o, s, text);
+    if (n) effect_edited(x, edits, n, (struct slice){0});
 }
 
 static struct stream_limits limits_of(const struct call *x) {
@@ -229,8 +237,7 @@ static int cmd_xadd(struct call *x) {
     if (gone) key_event(x, &r, EVENT_STREAM, "xtrim");
     id = id_text(text, a.id);
     reply_bulk(&x->r, id.p, id.n);
-    if (a.auto_ms || a.auto_seq || a.o.trim.by != STREAM_TRIM_NONE)
-        log_add(x, &a, id, gone, s->length);
+    log_add(x, &a, id, s);
     return 0;
 }
 
@@ -238,10 +245,12 @@ static int cmd_xadd(struct call *x) {
 
 static int cmd_xtrim(struct call *x) {
     struct trim_options o = {0};
-    char text[NUM_I64_MAX];
+    struct word_edit edits[2];
+    char text[STREAM_ID_TEXT];
     struct stream *s;
     struct ref r;
     uint64_t gone;
+    int n;
 
     for (int i = 2; i < x->argc; i++) {
         bool is_one;
@@ -257,9 +266,8 @@ static int cmd_xtrim(struct call *x) {
     if (gone) {
         key_changed(x, &r, EVENT_STREAM, "xtrim");
         x->e->dirty += gone - 1;
-        if (o.trim.approx)
-            EFFECT(x, x->argv[0], r.key, SLICE("MAXLEN"), SLICE("="),
-                   slice_of(text, (size_t)num_format_u64(text, s->length)));
+        n = edit_trim(edits, &o, s, text);
+        if (n) effect_edited(x, edits, n, (struct slice){0});
     }
     reply_int(&x->r, (int64_t)gone);
     return 0;

@@ -3,8 +3,9 @@
  * stream_claim - pending entries that change hands, XCLAIM and XAUTOCLAIM, and a look at them,
  * XPENDING.
  *
- * A claim is logged as XCLAIM with the time and count that came of it; that an entry is no longer
- * pending because the stream does not have it any more, as XACK.
+ * A claim is logged as XCLAIM with the time and count that came of it. An entry that is no longer
+ * pending because the stream does not have it any more is logged as XCLAIM for the consumer that
+ * had it: that drops it again.
  */
 #include "server/commands/commands.h"
 #include "server/commands/streams.h"
@@ -32,7 +33,7 @@ struct claim {
     int64_t min_idle, time_ms;
     int64_t retries; /* -1: one more than before */
     bool force, just_id;
-    struct claim_log log;
+    bool is_new; /* the consumer */
     struct id_list given, dropped;
 };
 
@@ -48,9 +49,8 @@ static bool is_idle(const struct stream_pending *p, int64_t now_ms, int64_t min_
 
 /* Where the AOF is read back, "now" is when it happened. */
 static void claim_begin(struct call *x, struct claim *k) {
-    k->c = need_consumer(x, &k->r, k->g, x->argv[3]);
+    k->c = need_consumer(x, &k->r, k->g, x->argv[3], &k->is_new);
     if (call_obeys(x)) k->c->seen_ms = k->time_ms;
-    claim_log_begin(&k->log, x, &k->r, k->g, k->c);
 }
 
 /* The entry is the consumer's now. */
@@ -63,15 +63,16 @@ static void give(struct call *x, struct claim *k, struct stream_id id) {
     else if (!k->just_id)
         p->deliveries++;
     k->c->active_ms = call_obeys(x) ? k->time_ms : x->now_ms;
-    claim_log_add(&k->log, id, p);
+    log_pending(x, &k->r, k->g, id, p);
     id_list_add(&k->given, id);
     key_changed_quietly(x, &k->r);
 }
 
 /* It is pending but not in the stream any more. */
-static void drop(struct call *x, struct claim *k, struct stream_id id) {
+static void drop(struct call *x, struct claim *k, struct stream_id id,
+                 const struct stream_pending *p) {
+    log_pending(x, &k->r, k->g, id, p);
     stream_pending_drop(k->g, id);
-    log_ack(x, &k->r, k->g, id);
     id_list_add(&k->dropped, id);
     key_changed_quietly(x, &k->r);
 }
@@ -92,7 +93,8 @@ static void reply_given(struct call *x, const struct claim *k) {
     }
 }
 
-static void claim_end(struct claim *k) {
+static void claim_end(struct call *x, struct claim *k) {
+    if (k->is_new && !k->given.n) log_consumer(x, &k->r, k->g, k->c);
     mem_free(k->given.v);
     mem_free(k->dropped.v);
 }
@@ -160,10 +162,33 @@ static void claim_one(struct call *x, struct claim *k, struct stream_id id) {
 
     if (!p && !k->force) return;
     if (!stream_has(k->s, id)) {
-        if (p) drop(x, k, id);
+        if (p) drop(x, k, id, p);
         return;
     }
     if (!p || is_idle(p, x->now_ms, k->min_idle)) give(x, k, id);
+}
+
+/* XREADGROUP is logged as XCLAIM of one new id, which is the group's last from then on: where this
+ * is read, the group counts the entry as read. */
+static bool is_read(const struct call *x, const struct claim *k, const struct claim_options *o) {
+    struct stream_id id;
+
+    return o->last_id_arg == 5 && k->force && k->retries == 1 &&
+           stream_id_parse(x->argv[5], 0, &id) && stream_id_cmp(id, o->group_id) == 0;
+}
+
+static void move_group(const struct call *x, const struct claim *k, const struct claim_options *o) {
+    if (call_obeys(x) && is_read(x, k, o))
+        stream_group_advance(k->s, k->g, o->group_id);
+    else
+        k->g->last_id = o->group_id;
+}
+
+/* Where a client's own XCLAIM would be taken for XREADGROUP's. */
+static bool counted_again(const struct claim *k, const struct claim_options *o) {
+    const struct stream_pending *p = stream_pending_find(k->g, o->group_id);
+
+    return p && p->deliveries == 1;
 }
 
 static int cmd_xclaim(struct call *x) {
@@ -173,7 +198,7 @@ static int cmd_xclaim(struct call *x) {
 
     if (!find_group(x, 1, &k.r, &k.s, &k.g) || !parse_claim(x, &k, &o)) return -1;
     moved = stream_id_cmp(o.group_id, k.g->last_id) > 0;
-    if (moved) k.g->last_id = o.group_id;
+    if (moved) move_group(x, &k, &o);
     claim_begin(x, &k);
     for (int i = 5; i <= o.last_id_arg; i++) {
         struct stream_id id;
@@ -181,13 +206,12 @@ static int cmd_xclaim(struct call *x) {
         stream_id_parse(x->argv[i], 0, &id);
         claim_one(x, &k, id);
     }
-    claim_log_end(&k.log);
     if (moved) {
-        if (!k.given.n) log_group_position(x, &k.r, k.g);
+        if (!k.given.n || counted_again(&k, &o)) log_group_position(x, &k.r, k.g);
         key_changed_quietly(x, &k.r);
     }
     reply_given(x, &k);
-    claim_end(&k);
+    claim_end(x, &k);
     return 0;
 }
 
@@ -230,7 +254,7 @@ static struct stream_id claim_idle(struct call *x, struct claim *k, const struct
         struct stream_id id = stream_id_of(idtree_at(p)->key);
 
         if (!stream_has(k->s, id)) {
-            drop(x, k, id);
+            drop(x, k, id, idtree_at(p)->value);
             count--;
             p = idtree_seek(&k->g->pending, stream_key(id));
             continue;
@@ -252,13 +276,12 @@ static int cmd_xautoclaim(struct call *x) {
     if (!parse_auto(x, &k, &o) || !find_group(x, 1, &k.r, &k.s, &k.g)) return -1;
     claim_begin(x, &k);
     next = claim_idle(x, &k, &o);
-    claim_log_end(&k.log);
     reply_array(&x->r, 3);
     reply_stream_id(&x->r, next);
     reply_given(x, &k);
     reply_array(&x->r, k.dropped.n);
     for (size_t i = 0; i < k.dropped.n; i++) reply_stream_id(&x->r, k.dropped.v[i]);
-    claim_end(&k);
+    claim_end(x, &k);
     return 0;
 }
 

@@ -3,8 +3,9 @@
  * stream_read - XREAD and XREADGROUP: what is new in several streams, waiting for it if need be.
  *
  * First every stream is looked at, and what a group gets is given to its consumer; then the reply
- * is written. What a consumer got is logged as XCLAIM with the time and count that it then has, and
- * how far the group is as XGROUP SETID.
+ * is written. What a consumer got is logged as XCLAIM with the time and count that it then has,
+ * which says as well how far the group is; with NOACK that is logged as XGROUP SETID. What a
+ * consumer reads once more is not logged, as in Redis.
  */
 #include "server/commands/commands.h"
 #include "server/commands/streams.h"
@@ -200,12 +201,10 @@ static void look_at(const struct read_options *o, struct source *src) {
 /* The group reads what it has not read, for its consumer. */
 static void give_newer(struct call *x, const struct read_options *o, struct source *src) {
     struct stream_iter it;
-    struct claim_log log;
 
     src->after = src->g->last_id;
     src->served = find_newer(src);
     if (!src->served) return;
-    claim_log_begin(&log, x, &src->r, src->g, src->c);
     it = src->it;
     do {
         stream_group_advance(src->s, src->g, it.e.id);
@@ -215,28 +214,25 @@ static void give_newer(struct call *x, const struct read_options *o, struct sour
             p->delivered_ms = x->now_ms;
             p->deliveries = 1;
             src->c->active_ms = x->now_ms;
-            claim_log_add(&log, it.e.id, p);
+            log_pending(x, &src->r, src->g, it.e.id, p);
         }
     } while (++src->n < o->count && stream_iter_next(&it));
-    claim_log_end(&log);
-    log_group_position(x, &src->r, src->g);
+    if (o->no_ack) log_group_position(x, &src->r, src->g);
     key_changed_quietly(x, &src->r);
 }
 
 /* What is pending for the consumer above src->after is delivered once more, if it is still there.
  */
-static void give_own(struct call *x, const struct read_options *o, struct source *src) {
+static void give_own(const struct call *x, const struct read_options *o, struct source *src) {
     struct stream_id from = src->after;
     uint64_t most = src->c->pending.count;
     struct idtree_place p = {0};
-    struct claim_log log;
 
     src->served = true;
     if (most > o->count) most = o->count;
     if (most && stream_id_inc(&from)) p = idtree_seek(&src->c->pending, stream_key(from));
     if (!p.leaf) return;
     src->own = mem_alloc(most * sizeof *src->own);
-    claim_log_begin(&log, x, &src->r, src->g, src->c);
     for (; p.leaf && src->n < most; p = idtree_next(p)) {
         struct stream_id id = stream_id_of(idtree_at(p)->key);
         struct stream_pending *e = idtree_at(p)->value;
@@ -245,10 +241,7 @@ static void give_own(struct call *x, const struct read_options *o, struct source
         if (!stream_has(src->s, id)) continue;
         e->delivered_ms = x->now_ms;
         e->deliveries++;
-        claim_log_add(&log, id, e);
     }
-    claim_log_end(&log);
-    key_changed_quietly(x, &src->r);
 }
 
 /* Returns how many streams have something to tell. */
@@ -256,13 +249,17 @@ static size_t serve(struct call *x, const struct read_options *o, struct source 
     size_t served = 0;
 
     for (int i = 0; i < o->n; i++, src++) {
-        if (src->g) src->c = need_consumer(x, &src->r, src->g, x->argv[o->group + 1]);
+        bool is_new = false;
+
+        if (src->g) src->c = need_consumer(x, &src->r, src->g, x->argv[o->group + 1], &is_new);
+        if (is_new && o->no_ack) log_consumer(x, &src->r, src->g, src->c);
         if (!src->g)
             look_at(o, src);
         else if (src->is_new)
             give_newer(x, o, src);
         else
             give_own(x, o, src);
+        if (is_new && !o->no_ack && !src->n) log_consumer(x, &src->r, src->g, src->c);
         served += src->served;
     }
     return served;

@@ -101,14 +101,15 @@ struct stream *make_stream(struct call *x, struct ref *r) {
 }
 
 struct stream_consumer *need_consumer(struct call *x, const struct ref *r, struct stream_group *g,
-                                      struct slice name) {
+                                      struct slice name, bool *is_new) {
     struct stream_consumer *c = stream_consumer_find(g, name);
 
+    x->rewritten = true;
+    *is_new = !c;
     if (c) {
         c->seen_ms = x->now_ms;
         return c;
     }
-    EFFECT(x, SLICE("XGROUP"), SLICE("CREATECONSUMER"), r->key, stream_group_name(g), name);
     c = stream_consumer_add(g, name, x->now_ms);
     key_changed_inside(x, r, EVENT_STREAM, "xgroup-createconsumer");
     return c;
@@ -160,61 +161,22 @@ bool logs_effects(const struct call *x) {
     return call_propagates(x);
 }
 
-void claim_log_begin(struct claim_log *l, struct call *x, const struct ref *r,
-                     const struct stream_group *g, const struct stream_consumer *c) {
-    l->x = x;
-    l->key = r->key;
-    l->g = g;
-    l->c = c;
-    l->on = logs_effects(x);
-    l->n = 0;
+void log_pending(struct call *x, const struct ref *r, const struct stream_group *g,
+                 struct stream_id id, const struct stream_pending *p) {
+    char at[STREAM_ID_TEXT], last[STREAM_ID_TEXT], time[NUM_I64_MAX], deliveries[NUM_I64_MAX];
+
     x->rewritten = true;
+    if (!logs_effects(x)) return;
+    EFFECT(x, SLICE("XCLAIM"), r->key, stream_group_name(g), stream_consumer_name(p->owner),
+           SLICE("0"), id_text(at, id), SLICE("TIME"), int_text(time, p->delivered_ms),
+           SLICE("RETRYCOUNT"), int_text(deliveries, (int64_t)p->deliveries), SLICE("FORCE"),
+           SLICE("JUSTID"), SLICE("LASTID"), id_text(last, g->last_id));
 }
 
-/* XCLAIM key group consumer 0 id... TIME ms RETRYCOUNT n FORCE JUSTID LASTID id */
-static void claim_log_flush(struct claim_log *l) {
-    struct slice argv[CLAIM_LOG_IDS + 13];
-    char ids[CLAIM_LOG_IDS][STREAM_ID_TEXT], last[STREAM_ID_TEXT], time[NUM_I64_MAX];
-    char deliveries[NUM_I64_MAX];
-    int argc = 0;
-
-    argv[argc++] = SLICE("XCLAIM");
-    argv[argc++] = l->key;
-    argv[argc++] = stream_group_name(l->g);
-    argv[argc++] = stream_consumer_name(l->c);
-    argv[argc++] = SLICE("0");
-    for (int i = 0; i < l->n; i++) argv[argc++] = id_text(ids[i], l->id[i]);
-    argv[argc++] = SLICE("TIME");
-    argv[argc++] = int_text(time, l->time_ms);
-    argv[argc++] = SLICE("RETRYCOUNT");
-    argv[argc++] = int_text(deliveries, (int64_t)l->deliveries);
-    argv[argc++] = SLICE("FORCE");
-    argv[argc++] = SLICE("JUSTID");
-    argv[argc++] = SLICE("LASTID");
-    argv[argc++] = id_text(last, l->g->last_id);
-    effect(l->x, argc, argv);
-    l->n = 0;
-}
-
-void claim_log_add(struct claim_log *l, struct stream_id id, const struct stream_pending *p) {
-    if (!l->on) return;
-    if (l->n == CLAIM_LOG_IDS ||
-        (l->n && (l->time_ms != p->delivered_ms || l->deliveries != p->deliveries)))
-        claim_log_flush(l);
-    l->time_ms = p->delivered_ms;
-    l->deliveries = p->deliveries;
-    l->id[l->n++] = id;
-}
-
-void claim_log_end(struct claim_log *l) {
-    if (l->n) claim_log_flush(l);
-}
-
-void log_ack(struct call *x, const struct ref *r, const struct stream_group *g,
-             struct stream_id id) {
-    char text[STREAM_ID_TEXT];
-
-    EFFECT(x, SLICE("XACK"), r->key, stream_group_name(g), id_text(text, id));
+void log_consumer(struct call *x, const struct ref *r, const struct stream_group *g,
+                  const struct stream_consumer *c) {
+    EFFECT(x, SLICE("XGROUP"), SLICE("CREATECONSUMER"), r->key, stream_group_name(g),
+           stream_consumer_name(c));
 }
 
 void log_group_position(struct call *x, const struct ref *r, const struct stream_group *g) {

@@ -41,9 +41,10 @@ int reply_no_group(struct call *x, const char *head, struct slice first, const c
 /* A new empty stream under r's key. */
 struct stream *make_stream(struct call *x, struct ref *r);
 
-/* The consumer called so, made and told of if it is new; it was seen now. */
+/* The consumer called so, made if it is new; it was seen now. A new one has to be propagated: by
+ * what is given to it, else by log_consumer(). */
 struct stream_consumer *need_consumer(struct call *x, const struct ref *r, struct stream_group *g,
-                                      struct slice name);
+                                      struct slice name, bool *is_new);
 
 /* ---------------------------------------------------------------- replies */
 
@@ -68,29 +69,13 @@ static inline struct slice id_text(char buf[STREAM_ID_TEXT], struct stream_id id
     return slice_of(buf, stream_id_format(buf, id));
 }
 
-/* Pending entries that were given to a consumer, as XCLAIM commands of many ids each: as many as
- * stand next to each other with the same time and count. Ends with claim_log_end(). */
-enum { CLAIM_LOG_IDS = 64 };
-struct claim_log {
-    struct call *x;
-    struct slice key;
-    const struct stream_group *g;
-    const struct stream_consumer *c;
-    bool on;
-    int64_t time_ms;
-    uint64_t deliveries;
-    int n;
-    struct stream_id id[CLAIM_LOG_IDS];
-};
+/* XCLAIM of an entry with its consumer, time and count: one a command, as Redis has it. */
+void log_pending(struct call *x, const struct ref *r, const struct stream_group *g,
+                 struct stream_id id, const struct stream_pending *p);
 
-void claim_log_begin(struct claim_log *l, struct call *x, const struct ref *r,
-                     const struct stream_group *g, const struct stream_consumer *c);
-void claim_log_add(struct claim_log *l, struct stream_id id, const struct stream_pending *p);
-void claim_log_end(struct claim_log *l);
-
-/* XACK of one entry, XGROUP SETID of how far the group is. */
-void log_ack(struct call *x, const struct ref *r, const struct stream_group *g,
-             struct stream_id id);
+/* XGROUP CREATECONSUMER; XGROUP SETID of how far the group is. */
+void log_consumer(struct call *x, const struct ref *r, const struct stream_group *g,
+                  const struct stream_consumer *c);
 void log_group_position(struct call *x, const struct ref *r, const struct stream_group *g);
 
 #endif

@@ -116,13 +116,18 @@ static bool condition_holds(const struct call *x, const struct string_options *o
 /* SET key value with options that decided whether it is done, or what is answered, is logged
  * without them. */
 static void log_plain_set(struct call *x, const struct string_options *o) {
-    struct slice argv[5] = {SLICE("SET"), x->argv[1], x->argv[2]};
+    struct slice *argv = mem_dup(x->argv, (size_t)x->argc * sizeof *argv);
     int argc = 3;
 
-    if (o->set & OPT_NX) argv[argc++] = SLICE("NX");
-    if (o->set & OPT_XX) argv[argc++] = SLICE("XX");
-    if (o->set & OPT_KEEPTTL) argv[argc++] = SLICE("KEEPTTL");
+    for (int i = 3; i < x->argc; i++) {
+        if (arg_is(x, i, "get")) continue;
+        if (o->set & OPT_COMPARE && i + 1 == o->compare_arg)
+            i++;
+        else
+            argv[argc++] = x->argv[i];
+    }
     effect(x, argc, argv);
+    mem_free(argv);
 }
 
 static int set_with_options(struct call *x) {

@@ -66,11 +66,12 @@ bool call_refusal(const struct engine *e, uint32_t flags, char text[CALL_REFUSAL
         return true;
     }
     if (!(flags & CMD_WRITE)) return false;
-    if (__builtin_expect(e->role.few_replicas, 0)) {
+    if (__builtin_expect(!(e->role.few_replicas | e->role.is_replica), 1)) return false;
+    if (e->role.few_replicas) {
         snprintf(text, CALL_REFUSAL_MAX, "NOREPLICAS Not enough good replicas to write.");
         return true;
     }
-    if (__builtin_expect(!e->role.is_replica, 1) || !e->v->replica_read_only) return false;
+    if (!e->role.is_replica || !e->v->replica_read_only) return false;
     snprintf(text, CALL_REFUSAL_MAX, "READONLY You can't write against a read only replica.");
     return true;
 }
@@ -139,6 +140,22 @@ bool admit_pause_holds(const struct session *s, const struct command_slot *cmd, 
     return holds && !(multi_is_open(s) && !(cmd->row->flags & CMD_NO_MULTI));
 }
 
+/* This server is a replica, or busy; or another one is at the session's end. */
+static inline bool is_seldom(const struct call *x) {
+    return x->e->role.is_replica | (x->e->busy != 0) | (x->s->flags & SESSION_REPLICA);
+}
+
+static int admit_seldom(struct call *x, uint32_t flags) {
+    const char *why = x->e->role.is_replica ? data_refusal(x->e, flags) : NULL;
+
+    if (why) return refuse(x, why);
+    if (x->e->busy && !(flags & CMD_ALLOW_BUSY)) return refuse(x, engine_busy_error(x->e));
+    if (x->s->flags & SESSION_REPLICA &&
+        flags & (CMD_WRITE | CMD_READONLY | CMD_MAY_REPLICATE | CMD_RUNS_SCRIPT))
+        return refuse(x, "ERR Replica can't interact with the keyspace");
+    return 0;
+}
+
 int admit(struct call *x, bool unknown_sub) {
     char why[CALL_REFUSAL_MAX];
     uint32_t flags;
@@ -157,12 +174,6 @@ int admit(struct call *x, bool unknown_sub) {
     if (flags & (CMD_DENYOOM | CMD_WRITE) && call_refusal(x->e, flags, why)) return refuse(x, why);
     if (x->s->subscriber && x->s->resp == 2 && !(flags & CMD_IN_SUBSCRIBED))
         return refuse_subscriber(x);
-    if (__builtin_expect(x->e->role.is_replica, 0) && data_refusal(x->e, flags))
-        return refuse(x, data_refusal(x->e, flags));
-    if (__builtin_expect(x->e->busy, 0) && !(flags & CMD_ALLOW_BUSY))
-        return refuse(x, engine_busy_error(x->e));
-    if (__builtin_expect(x->s->flags & SESSION_REPLICA, 0) &&
-        flags & (CMD_WRITE | CMD_READONLY | CMD_MAY_REPLICATE | CMD_RUNS_SCRIPT))
-        return refuse(x, "ERR Replica can't interact with the keyspace");
+    if (__builtin_expect(is_seldom(x), 0)) return admit_seldom(x, flags);
     return 0;
 }

@@ -142,9 +142,20 @@ static void run_within(struct call *x, bool unknown_sub) {
     apply_reply_mode(x, from);
 }
 
+/* A reply would stand in the middle of the stream, so it is dropped and the replica closed. */
+static void refuse_to_reply(struct call *x) {
+    struct session_wire wire;
+
+    x->s->ops->describe(x->s, &wire);
+    log_warning("Replica generated a reply to command '%s', disconnecting it: id=%llu addr=%s",
+                x->cmd ? x->cmd->name : "?", (unsigned long long)x->s->id, wire.addr);
+    x->s->ops->close(x->s, false);
+}
+
 static void run(struct call *x, bool unknown_sub, uint64_t *clock_ns) {
     struct engine *e = x->e;
     uint64_t from = x->s->out.end;
+    bool to_replica = x->s->flags & SESSION_REPLICA;
 
     if (__builtin_expect(e->busy, 0)) {
         run_within(x, unknown_sub);
@@ -161,6 +172,7 @@ static void run(struct call *x, bool unknown_sub, uint64_t *clock_ns) {
     }
     if (x->from != FROM_RETRY) count_run(x);
     apply_reply_mode(x, from);
+    if (__builtin_expect(to_replica, 0) && x->s->out.end != from) refuse_to_reply(x);
     session_hold(x->s, from, x->need);
     push_ran(e, e->pushes, x->need);
     if (x->s->tracker && !multi_is_open(x->s)) tracking_after(x);

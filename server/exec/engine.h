@@ -44,6 +44,7 @@ struct engine_stats {
     uint64_t commands, connections, rejected_connections;
     uint64_t net_in, net_out, reads, writes;
     uint64_t repl_in, repl_out;                        /* a part of net_in, net_out */
+    uint64_t full_syncs_without_fork;                  /* of full_syncs, with the AOF's base */
     uint64_t full_syncs, partial_syncs, refused_syncs; /* as a master; the last: then became full */
     uint64_t hits, misses, expired, expired_fields, expired_time_cap, evicted, evicted_clients;
     uint64_t error_replies, unexpected_errors;

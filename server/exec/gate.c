@@ -94,6 +94,7 @@ void gate_take_acked(struct gate *g, const uint64_t *offset, uint64_t acked) {
     g->offset = offset;
     g->acked = acked;
     g->by_offset = offset && g->level == AOF_LEVEL_NONE;
+    g->on = g->level != AOF_LEVEL_NONE || offset;
     if (began) gate_all_changed(g);
 }
 
@@ -110,6 +111,7 @@ void gate_take_level(struct gate *g) {
     enum aof_level before = g->level;
 
     g->level = aof_current_level(g->aof);
+    g->on = g->level != AOF_LEVEL_NONE || g->offset;
     if (g->level <= before || gate_is_safe(g, gate_end(g))) return;
     gate_all_changed(g);
     if (g->level == AOF_LEVEL_SYNCED) aof_want_sync(g->aof);

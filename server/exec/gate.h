@@ -27,6 +27,7 @@ struct gate {
     struct gate_set older, newer;
     uint64_t older_end; /* once this is safe, everything in `older` is */
     enum aof_level level;
+    bool on;        /* replies may have to wait: for the AOF, or for replicas */
     bool active;    /* something is in the sets */
     uint64_t acked; /* enough replicas have everything up to here; UINT64_MAX: none is waited for */
     const uint64_t *offset; /* of the stream, while replies wait for replicas; else NULL */
@@ -57,7 +58,7 @@ void gate_take_acked(struct gate *g, const uint64_t *offset, uint64_t acked);
 
 /* Whether any reply waits for anything. */
 static inline bool gate_is_on(const struct gate *g) {
-    return g->level != AOF_LEVEL_NONE || __builtin_expect(g->offset != NULL, 0);
+    return g->on;
 }
 
 /* A key changed. */

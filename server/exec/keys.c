@@ -43,11 +43,15 @@ void all_touched(struct engine *e) {
 void key_vanishes(struct engine *e, const struct ref *r, enum event_class cls, const char *event,
                   bool lazy) {
     struct interest *k = interest_find(&e->interests, r->db->id, r->key, r->hash);
+    struct propagation *p = &e->propagation;
 
-    if (propagate_wanted(&e->propagation)) {
+    if (propagate_wanted(p)) {
         struct slice argv[] = {lazy ? SLICE("UNLINK") : SLICE("DEL"), r->key};
+        bool withhold = p->withhold; /* that is about what a script does itself */
 
-        encode_command(propagate_begin(&e->propagation, r->db->id), 2, argv);
+        p->withhold = false;
+        encode_command(propagate_begin(p, r->db->id), 2, argv);
+        p->withhold = withhold;
     }
     notify_event(e, cls, event, r->key, r->db->id);
     tracking_changed(e, r->key, r->hash);

@@ -4,6 +4,7 @@
 #include "server/exec/blocking.h"
 #include "server/exec/push.h"
 #include "server/exec/run.h"
+#include "storage/base/hash.h"
 
 enum { SHOWN = 128 /* bytes of a name that an error repeats */ };
 
@@ -45,28 +46,42 @@ static void take_error(const struct out *reply, struct bytes *error) {
     if (error->n && error->p[0] == '-') bytes_consume(error, 1);
 }
 
-enum obeyed engine_obey(struct session *s, int argc, const struct slice *argv, struct slice raw,
-                        bool *changes, struct bytes *error) {
+void engine_obey_prepare(struct session *s, struct order *o) {
+    int first;
+
+    o->cmd = command_resolve(&s->e->commands, o->argc, o->argv, &o->unknown_sub);
+    first = o->cmd ? o->cmd->row->keys.first : 0;
+    o->has_hash = first > 0 && first < o->argc;
+    if (!o->has_hash) return;
+    o->hash = hash_bytes(o->argv[first].p, o->argv[first].n);
+    table_prefetch_bucket(&s->e->ks.dbs[s->db].keys, o->hash);
+}
+
+void engine_obey_prefetch(struct session *s, const struct order *o) {
+    if (o->has_hash) table_prefetch_entry(&s->e->ks.dbs[s->db].keys, o->hash);
+}
+
+enum obeyed engine_obey(struct session *s, const struct order *o, bool *changes,
+                        struct bytes *error, uint64_t *clock_ns) {
     struct engine *e = s->e;
-    bool unknown_sub;
-    struct command_slot *cmd = command_resolve(&e->commands, argc, argv, &unknown_sub);
+    struct command_slot *cmd = o->cmd;
     struct out reply; /* is dropped */
-    uint64_t clock_ns;
     struct call x;
     int rc;
 
     *changes = false;
-    if (!cmd || unknown_sub) return refuse(e, error, "unknown command", argv[0]);
-    if (!command_arity_ok(cmd->row, argc))
-        return refuse(e, error, "wrong number of arguments for", argv[0]);
+    if (!cmd || o->unknown_sub) return refuse(e, error, "unknown command", o->argv[0]);
+    if (!command_arity_ok(cmd->row, o->argc))
+        return refuse(e, error, "wrong number of arguments for", o->argv[0]);
     if (!may_come(cmd->row, changes))
-        return refuse(e, error, "no command of a replication stream:", argv[0]);
-    call_init(&x, s, FROM_MASTER, cmd, argc, argv);
-    x.raw = raw;
+        return refuse(e, error, "no command of a replication stream:", o->argv[0]);
+    call_init(&x, s, FROM_MASTER, cmd, o->argc, o->argv);
+    x.raw = o->raw;
+    x.first_hash = o->hash;
+    x.has_first_hash = o->has_hash;
     out_init(&reply, &e->out_pool);
     x.r.out = &reply;
-    clock_ns = clock_real_ns();
-    rc = run_call(&x, &clock_ns);
+    rc = run_call(&x, clock_ns);
     e->stats.commands++;
     s->commands++;
     s->last_cmd = cmd;

@@ -22,12 +22,29 @@ enum obeyed {
     OBEYED_NOT,    /* there is no such command, or its arity is wrong, or it may not stand here */
 };
 
+/* One command of the stream. `argv` and `raw`, its bytes, are the caller's; the rest is found by
+ * engine_obey_prepare(). */
+struct order {
+    int argc;
+    const struct slice *argv;
+    struct slice raw;
+    struct command_slot *cmd;
+    uint64_t hash; /* of its first key, if has_hash */
+    bool unknown_sub, has_hash;
+};
+
+/* Looks the command up, and has its first key's bucket fetched; engine_obey_prefetch(), some
+ * commands later, the key's entry. */
+void engine_obey_prepare(struct session *s, struct order *o);
+void engine_obey_prefetch(struct session *s, const struct order *o);
+
 void engine_obey_begin(struct engine *e, struct session *s);
 
-/* One command, for the database that `s` has selected. `raw`: its bytes. `changes`: whether it may
- * have changed the data set. Not OBEYED: `error` has the text of the error. */
-enum obeyed engine_obey(struct session *s, int argc, const struct slice *argv, struct slice raw,
-                        bool *changes, struct bytes *error);
+/* Carries it out, for the database that `s` has selected. `changes`: whether it may have changed
+ * the data set. Not OBEYED: `error` has the text of the error. *clock_ns: when it begins
+ * (clock_real_ns), and afterwards when it ended. */
+enum obeyed engine_obey(struct session *s, const struct order *o, bool *changes,
+                        struct bytes *error, uint64_t *clock_ns);
 
 /* What it notified waits for the AOF's present position; blocked clients try again. */
 void engine_obey_end(struct engine *e);

@@ -24,7 +24,7 @@ struct call;
 
 enum unit_kind {
     UNIT_DATA,   /* what a command changed */
-    UNIT_LOCAL,  /* the same on a replica, for a client of its own: no part of the stream */
+    UNIT_LOCAL,  /* the same, but no part of the stream: on a replica, for a client of its own */
     UNIT_STREAM, /* bytes of the stream that change no data: PING, REPLCONF GETACK, PUBLISH */
     UNIT_MASTER, /* bytes of the stream as the master sent them: whole commands, or a transaction
                   * with its MULTI and EXEC, and the SELECT before it; `db` is what was selected
@@ -64,6 +64,8 @@ struct propagation {
     const uint64_t *stream_offset;
     const char *stream_id;
     bool local;        /* this server is a replica: units are UNIT_LOCAL */
+    bool withhold;     /* a script keeps what it does from replicas: UNIT_LOCAL too */
+    bool withheld;     /* that of the unit under way */
     struct bytes resp; /* the unit under way */
     size_t ncommands;
     int db, last_db;
@@ -99,6 +101,16 @@ void propagate_call(struct call *x);
 /* Propagates this command for the call instead of the command as received. May be called several
  * times: all of it is one unit. */
 void effect(struct call *x, int argc, const struct slice *argv);
+
+/* Another word instead of argument `at`. */
+struct word_edit {
+    int at;
+    struct slice word;
+};
+
+/* Propagates the command as received but for these words, and with `more` at its end unless that is
+ * empty. */
+void effect_edited(struct call *x, const struct word_edit *edits, int n, struct slice more);
 
 /* EFFECT(x, SLICE("DEL"), key) */
 #define EFFECT(x, ...)                                                                             \

@@ -22,7 +22,7 @@ int run_call(struct call *x, uint64_t *clock_ns) {
     if (e->dirty != x->dirty_before || e->propagation.ncommands) {
         if (propagate_wanted(&e->propagation))
             propagate_call(x);
-        else
+        else if (e->propagation.ncommands)
             propagate_flush(&e->propagation); /* the AOF was turned off meanwhile: drops the unit */
     }
     if (x->all_changed && e->dirty != x->dirty_before) report_all_changed(e);

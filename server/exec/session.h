@@ -65,6 +65,8 @@ struct session_ops {
     void (*close)(struct session *s, bool after_reply);
     /* For CLIENT LIST. */
     void (*describe)(const struct session *s, struct session_wire *out);
+    /* Its small packets may be joined (TCP_NODELAY off). NULL: it has none. */
+    void (*join_packets)(struct session *s);
 };
 
 /* Takes the input of a session that is no client: a link to another server. Returns the bytes used

@@ -10,6 +10,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -182,7 +183,13 @@ static void describe(const struct session *s, struct session_wire *out) {
     conn_address(c, false, out->laddr, sizeof out->laddr);
 }
 
-static const struct session_ops conn_ops = {wake, resume, close_session, describe};
+static void join_packets(struct session *s) {
+    int off = 0;
+
+    setsockopt(conn_of(s)->fd, IPPROTO_TCP, TCP_NODELAY, &off, sizeof off);
+}
+
+static const struct session_ops conn_ops = {wake, resume, close_session, describe, join_packets};
 
 bool conn_is(const struct session *s) {
     return s->ops == &conn_ops;
@@ -254,11 +261,15 @@ static void feed_fresh(struct conn *c, size_t n) {
 
 /* How much to ask for when input is kept: all of a large argument that is known to come. */
 static size_t room_to_read(struct conn *c) {
-    size_t missing = c->need > c->in.n ? c->need - c->in.n : 0;
+    size_t missing = c->need > c->in.n ? c->need - c->in.n : 0, most = NET_READ_BYTES / 4;
 
     if (missing > READ_LARGE_MAX) return READ_LARGE_MAX;
-    if (missing && c->in_front) return missing; /* no more, or the buffer would have to grow */
-    return missing > NET_READ_BYTES / 4 ? missing : NET_READ_BYTES / 4;
+    if (missing && c->in_front) { /* the buffer grows for what is missing, not for what follows */
+        size_t room = c->in.cap - c->in.n;
+
+        if (room < most) most = room;
+    }
+    return missing > most ? missing : most;
 }
 
 static void read_some(struct conn *c) {

@@ -22,8 +22,15 @@ enum {
 /* One command of the stream. */
 struct item {
     struct request req;
-    const struct slice *argv;
-    struct slice raw;
+    struct order order;
+};
+
+/* Commands that are parsed before the first of them runs, so that their keys are fetched meanwhile.
+ */
+enum { AHEAD = 32 };
+struct ahead {
+    struct item v[AHEAD];
+    size_t n, bytes; /* commands; what they take of the input */
 };
 
 /* What became of a unit. */
@@ -52,12 +59,12 @@ static void tell_error(struct replication *r, const struct item *it) {
     if (may_tell(&r->link.apply))
         log_warning("== CRITICAL == This replica is sending an error to its master: '%.*s' after "
                     "processing the command '%.*s' (offset %llu)",
-                    n, text->p, slice_shown(it->argv[0]), it->argv[0].p,
+                    n, text->p, slice_shown(it->order.argv[0]), it->order.argv[0].p,
                     (unsigned long long)r->stream.offset);
     if (how == CONF_PROPAGATION_IGNORE || !e->v->replica_read_only) return;
     log_warning("This replica panicked sending an error to its master after processing the command "
                 "'%.*s'",
-                slice_shown(it->argv[0]), it->argv[0].p);
+                slice_shown(it->order.argv[0]), it->order.argv[0].p);
     CHECK(!"propagation-error-behavior");
 }
 
@@ -65,21 +72,21 @@ static void tell_error(struct replication *r, const struct item *it) {
 static int fail_select(const struct replication *r, const struct item *it, struct err *e) {
     return err_set(e, EPROTO,
                    "database '%.*s' of the master does not exist here ('databases' %lld)",
-                   it->req.argc > 1 ? slice_shown(it->argv[1]) : 0,
-                   it->req.argc > 1 ? it->argv[1].p : "", (long long)r->e->v->databases);
+                   it->req.argc > 1 ? slice_shown(it->order.argv[1]) : 0,
+                   it->req.argc > 1 ? it->order.argv[1].p : "", (long long)r->e->v->databases);
 }
 
 /* ---------------------------------------------------------------- one unit */
 
 static bool is_word(const struct item *it, const char *word) {
-    return slice_is(it->argv[0], word);
+    return slice_is(it->order.argv[0], word);
 }
 
 static int obey(struct replication *r, struct session *s, const struct item *it,
                 struct outcome *out, struct err *e) {
     bool changes;
     enum obeyed rc =
-        engine_obey(s, (int)it->req.argc, it->argv, it->raw, &changes, &r->link.apply.error);
+        engine_obey(s, &it->order, &changes, &r->link.apply.error, &r->link.apply.clock_ns);
 
     out->changes |= changes;
     if (rc == OBEYED) return 0;
@@ -93,7 +100,7 @@ static int obey(struct replication *r, struct session *s, const struct item *it,
  * answered as of before the question. */
 static bool is_said(struct replication *r, const struct item *it) {
     if (is_word(it, "replconf")) {
-        if (it->req.argc > 1 && slice_is(it->argv[1], "getack")) link_send_ack(r);
+        if (it->req.argc > 1 && slice_is(it->order.argv[1], "getack")) link_answer_ack(r);
         return true;
     }
     return is_word(it, "ping");
@@ -116,12 +123,12 @@ static int apply_one(struct replication *r, struct session *s, const struct item
     if (is_word(it, "exec") || is_word(it, "discard"))
         return err_set(e, EPROTO, "EXEC or DISCARD without MULTI");
     if (is_said(r, it)) {
-        propagate(r, &out, it->raw, db, db);
+        propagate(r, &out, it->order.raw, db, db);
         return 0;
     }
     engine_obey_begin(r->e, s);
     if (obey(r, s, it, &out, e) < 0) return -1;
-    propagate(r, &out, it->raw, db, s->db);
+    propagate(r, &out, it->order.raw, db, s->db);
     engine_obey_end(r->e);
     return 0;
 }
@@ -135,26 +142,64 @@ static struct request_limits limits_of(const struct engine *e) {
     return (struct request_limits){bulk, REQUEST_LOG_ARGS_MAX, true};
 }
 
-/* 1: a command; 0: it is not whole; -1. */
-static int parse(struct replication *r, struct request_partial **partial, char *in, size_t n,
-                 struct item *it, size_t *need, struct err *e) {
+static int fail_form(struct err *e) {
+    return err_set(e, EPROTO, "no array of bulk strings begins here");
+}
+
+/* 1: a command, whose arguments are added to `args`; 0: it is not whole; -1. */
+static int parse(const struct replication *r, struct request_partial **partial,
+                 struct request_args *args, char *in, size_t n, struct item *it, size_t *need,
+                 struct err *e) {
     struct request_limits limits = limits_of(r->e);
-    struct request_args *args = &r->link.apply.args;
     const char *error = "";
 
-    args->n = 0;
     switch (request_parse(in, n, &limits, partial, args, &it->req, need, &error)) {
-    case REQUEST_MORE:
-        if (in[0] != '*') return err_set(e, EPROTO, "no array of bulk strings begins here");
-        return 0;
+    case REQUEST_MORE: return in[0] == '*' ? 0 : fail_form(e);
     case REQUEST_BAD: return err_set(e, EPROTO, "%s", error);
     case REQUEST_READY: break;
     }
-    if (it->req.is_inline || it->req.argc == 0)
-        return err_set(e, EPROTO, "no array of bulk strings begins here");
-    it->argv = args->v + it->req.first;
-    it->raw = slice_of(in, it->req.bytes);
+    if (it->req.is_inline || it->req.argc == 0) return fail_form(e);
+    it->order = (struct order){.argc = (int)it->req.argc, .raw = slice_of(in, it->req.bytes)};
     return 1;
+}
+
+/* The arguments do not move any more. */
+static void prepare(struct session *s, struct item *it, const struct request_args *args) {
+    it->order.argv = args->v + it->req.first;
+    engine_obey_prepare(s, &it->order);
+}
+
+/* The next command of a unit that was parsed before. */
+static void parse_again(struct replication *r, struct session *s, struct bytes *unit, size_t at,
+                        struct item *it) {
+    struct request_args *args = &r->link.apply.args;
+    struct request_partial *partial = NULL;
+    struct err e;
+    size_t need;
+
+    args->n = 0;
+    CHECK(parse(r, &partial, args, unit->p + at, unit->n - at, it, &need, &e) == 1);
+    prepare(s, it, args);
+}
+
+/* What does not hold after a command that does is found the next time. */
+static int parse_ahead(struct replication *r, struct session *s, char *in, size_t n,
+                       struct ahead *g, size_t *need, struct err *e) {
+    struct request_args *args = &r->link.apply.ahead;
+
+    g->n = g->bytes = 0;
+    args->n = 0;
+    while (g->n < AHEAD && g->bytes < n) {
+        int rc = parse(r, &s->partial, args, in + g->bytes, n - g->bytes, &g->v[g->n], need, e);
+
+        if (rc < 0 && g->n == 0) return -1;
+        if (rc < 0) request_partial_free(&s->partial);
+        if (rc <= 0) break;
+        g->bytes += g->v[g->n++].req.bytes;
+    }
+    for (size_t i = 0; i < g->n; i++) prepare(s, &g->v[i], args);
+    for (size_t i = 0; i < g->n; i++) engine_obey_prefetch(s, &g->v[i].order);
+    return 0;
 }
 
 /* ---------------------------------------------------------------- transactions */
@@ -168,19 +213,18 @@ struct salvage {
 
 static void salvage(struct salvage *v, const struct session *s, const struct item *it) {
     if (!v->wanted || is_word(it, "select")) return;
-    encode_command(propagate_begin(v->p, s->db), it->req.argc, it->argv);
+    encode_command(propagate_begin(v->p, s->db), it->req.argc, it->order.argv);
 }
 
 static int run_unit(struct replication *r, struct session *s, struct bytes *unit,
                     struct outcome *out, struct salvage *kept, struct err *e) {
-    struct request_partial *partial = NULL;
-    size_t at = 0, need;
+    size_t at = 0;
     struct item it;
 
     while (at < unit->n) {
         bool changes = out->changes, loadable = out->loadable;
 
-        CHECK(parse(r, &partial, unit->p + at, unit->n - at, &it, &need, e) == 1);
+        parse_again(r, s, unit, at, &it);
         at += it.req.bytes;
         if (is_word(&it, "multi") || is_word(&it, "exec") || is_said(r, &it)) continue;
         out->changes = false;
@@ -194,19 +238,15 @@ static int run_unit(struct replication *r, struct session *s, struct bytes *unit
 }
 
 /* Whether all of it is known: otherwise the AOF gets only a part of it. */
-static bool unit_is_loadable(struct replication *r, struct bytes *unit, struct err *e) {
-    struct request_partial *partial = NULL;
-    size_t at = 0, need;
+static bool unit_is_loadable(struct replication *r, struct session *s, struct bytes *unit) {
+    size_t at = 0;
     struct item it;
-    bool unknown_sub;
 
     while (at < unit->n) {
-        const struct command_slot *cmd;
-
-        CHECK(parse(r, &partial, unit->p + at, unit->n - at, &it, &need, e) == 1);
+        parse_again(r, s, unit, at, &it);
         at += it.req.bytes;
-        cmd = command_resolve(&r->e->commands, (int)it.req.argc, it.argv, &unknown_sub);
-        if (!cmd || unknown_sub || !command_arity_ok(cmd->row, (int)it.req.argc)) return false;
+        if (!it.order.cmd || it.order.unknown_sub) return false;
+        if (!command_arity_ok(it.order.cmd->row, it.order.argc)) return false;
     }
     return true;
 }
@@ -215,7 +255,7 @@ static int apply_whole(struct replication *r, struct session *s, struct bytes *u
                        struct err *e) {
     struct propagation *p = &r->e->propagation;
     struct outcome out = {.loadable = true};
-    bool loadable = unit_is_loadable(r, unit, e);
+    bool loadable = unit_is_loadable(r, s, unit);
     struct salvage kept = {p, !loadable && propagate_wanted(p)};
     int db = s->db, rc;
 
@@ -266,9 +306,9 @@ static int take(struct replication *r, struct session *s, const struct item *it,
     if (!a->in_multi && !is_word(it, "multi")) return apply_one(r, s, it, e);
     if (a->in_multi && (is_word(it, "multi") || is_word(it, "discard")))
         return err_set(e, EPROTO, "MULTI or DISCARD within MULTI");
-    if (a->unit.n + it->raw.n > unit_limit(r->e)) return fail_size(r->e, e);
+    if (a->unit.n + it->order.raw.n > unit_limit(r->e)) return fail_size(r->e, e);
     a->in_multi = true;
-    bytes_append(&a->unit, it->raw.p, it->raw.n);
+    bytes_append(&a->unit, it->order.raw.p, it->order.raw.n);
     return is_word(it, "exec") ? apply_unit(r, s, e) : 0;
 }
 
@@ -281,30 +321,49 @@ void apply_begin(struct replication *r, struct session *s) {
     r->link.apply.read_offset = r->stream.offset;
 }
 
+/* Applies what was parsed, or the part for which there is time; the bytes used up. */
+static ssize_t take_ahead(struct replication *r, struct session *s, const struct ahead *g,
+                          uint64_t until_ns, struct err *e) {
+    size_t used = 0;
+
+    for (size_t i = 0; i < g->n; i++) {
+        if (take(r, s, &g->v[i], e) < 0) return -1;
+        used += g->v[i].req.bytes;
+        if (r->link.s != s || s->state != SESSION_ACTIVE || r->link.apply.clock_ns >= until_ns)
+            break;
+    }
+    return (ssize_t)used;
+}
+
 ssize_t apply_input(struct replication *r, struct session *s, char *in, size_t n, size_t *need,
                     struct err *e) {
     struct apply *a = &r->link.apply;
-    uint64_t until_ns = r->e->slice_ns ? clock_real_ns() + r->e->slice_ns : UINT64_MAX;
+    uint64_t until_ns;
+    struct ahead g;
     size_t used = 0;
 
     *need = 1;
     clock_refresh();
+    a->clock_ns = clock_real_ns();
+    until_ns = r->e->slice_ns ? a->clock_ns + r->e->slice_ns : UINT64_MAX;
     while (used < n) {
-        struct item it;
-        int rc = parse(r, &s->partial, in + used, n - used, &it, need, e);
+        ssize_t took;
 
-        if (rc < 0) return -1;
-        if (rc == 0) {
+        if (parse_ahead(r, s, in + used, n - used, &g, need, e) < 0) return -1;
+        if (g.n == 0) {
             if (n - used > unit_limit(r->e)) return fail_size(r->e, e);
             break;
         }
-        if (take(r, s, &it, e) < 0) return -1;
-        used += it.req.bytes;
+        took = take_ahead(r, s, &g, until_ns, e);
+        if (took < 0) return -1;
+        used += (size_t)took;
         if (r->link.s != s || s->state != SESSION_ACTIVE) return (ssize_t)used;
-        if (used < n && clock_real_ns() >= until_ns) {
+        if ((size_t)took < g.bytes) request_partial_free(&s->partial);
+        if (used < n && a->clock_ns >= until_ns) {
             *need = 0;
             break;
         }
+        if ((size_t)took == g.bytes && g.n < AHEAD && s->partial) break; /* *need is known */
     }
     a->read_offset = r->stream.offset + a->unit.n + (n - used);
     return (ssize_t)used;
@@ -319,5 +378,6 @@ void apply_release(struct apply *a) {
     apply_forget(a);
     bytes_release(&a->error);
     mem_free(a->args.v);
-    a->args = (struct request_args){0};
+    mem_free(a->ahead.v);
+    a->args = a->ahead = (struct request_args){0};
 }

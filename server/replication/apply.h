@@ -21,11 +21,13 @@ struct session;
 
 struct apply {
     bool in_multi;
-    struct bytes unit; /* MULTI and what followed it, as received */
-    struct request_args args;
-    struct bytes error;   /* of a command that failed */
-    uint64_t read_offset; /* of the last byte that was read */
-    int64_t told_s;       /* the second in which errors were logged last, and how many */
+    struct bytes unit;         /* MULTI and what followed it, as received */
+    struct request_args args;  /* of a command of `unit` */
+    struct request_args ahead; /* of commands that are parsed and not carried out yet */
+    uint64_t clock_ns;         /* when the last one ended */
+    struct bytes error;        /* of a command that failed */
+    uint64_t read_offset;      /* of the last byte that was read */
+    int64_t told_s;            /* the second in which errors were logged last, and how many */
     unsigned told;
 };
 

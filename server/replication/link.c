@@ -245,6 +245,12 @@ void link_release(struct replication *r) {
     apply_release(&r->link.apply);
 }
 
+bool link_knows_address(const struct replication *r, const char *ip) {
+    for (size_t i = 0; i < r->link.to.n; i++)
+        if (strcmp(r->link.to.ip[i], ip) == 0) return true;
+    return false;
+}
+
 /* ---------------------------------------------------------------- what is said */
 
 void link_say(struct replication *r, size_t argc, const struct slice *argv) {
@@ -302,6 +308,7 @@ void link_send_ack(struct replication *r) {
     argv[2] = slice_of(offset, (size_t)num_format_i64(offset, (int64_t)r->stream.offset));
     if (aof_phase(r->e->aof) != AOF_ON) {
         l->nsamples = 0;
+        l->owed = 0;
         link_say(r, 3, argv);
         return;
     }
@@ -309,6 +316,26 @@ void link_send_ack(struct replication *r) {
     argv[3] = SLICE("FACK");
     argv[4] = slice_of(synced, (size_t)num_format_i64(synced, (int64_t)l->synced));
     link_say(r, 5, argv);
+}
+
+void link_answer_ack(struct replication *r) {
+    struct master_link *l = &r->link;
+    uint64_t end = aof_appended(r->e->aof);
+
+    link_send_ack(r);
+    if (aof_phase(r->e->aof) != AOF_ON || aof_safe(r->e->aof, AOF_LEVEL_SYNCED) >= end) return;
+    aof_want_sync(r->e->aof);
+    if (!l->owed) l->owed = end;
+    l->asked = end;
+}
+
+/* The acknowledgement that was owed, once its position is synced; later questions owe the next. */
+static void send_owed(struct replication *r) {
+    struct master_link *l = &r->link;
+
+    if (!l->owed || aof_safe(r->e->aof, AOF_LEVEL_SYNCED) < l->owed) return;
+    l->owed = l->asked > l->owed ? l->asked : 0;
+    link_send_ack(r);
 }
 
 /* ---------------------------------------------------------------- now and then */
@@ -326,7 +353,10 @@ void link_step(struct replication *r) {
     switch (r->link.state) {
     case LINK_RESOLVE: take_addresses(r); return;
     case LINK_RECEIVE: link_receive_step(r); return;
-    case LINK_STREAM: resume_stream(r); return;
+    case LINK_STREAM:
+        resume_stream(r);
+        send_owed(r);
+        return;
     default: return;
     }
 }

@@ -81,6 +81,8 @@ struct master_link {
     struct link_sample sample[LINK_SAMPLES];
     size_t nsamples;
     uint64_t synced; /* offset that is synced in the AOF */
+    uint64_t owed;   /* the AOF's position of which the master is told once it is synced; 0: none */
+    uint64_t asked;  /* the position at the master's last question */
 };
 
 /* Follows this master from now on; NULL: none, the link is OFF. Not in LOAD. */
@@ -94,6 +96,13 @@ void link_release(struct replication *r);
 
 /* Tells the master how far this replica is. */
 void link_send_ack(struct replication *r);
+
+/* The same for a master that asked (GETACK). With the AOF on a second one follows as soon as what
+ * is acknowledged now is synced, which is wanted at once. */
+void link_answer_ack(struct replication *r);
+
+/* The master's host name stands for this address, as it was looked up last. */
+bool link_knows_address(const struct replication *r, const char *ip);
 
 /* As ROLE shows it. */
 const char *link_state_name(const struct replication *r);

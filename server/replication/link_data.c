@@ -20,6 +20,7 @@ struct link_data {
     pthread_cond_t changed;
     struct bytes waiting; /* under mu, as the next five */
     bool ended, dropped;
+    bool read; /* see link_data_where */
     uint64_t size;
     enum link_data_state state;
     struct err err; /* with FAILED */
@@ -142,7 +143,7 @@ static void write_file(struct link_data *d) {
     while (rc == 0 && take(d, &b)) rc = io_write_all(d->fd, b.p, b.n, NULL, &e);
     bytes_release(&b);
     if (rc == 0 && d->ended) rc = io_truncate(d->fd, (off_t)d->size, &e);
-    if (rc == 0 && d->ended) rc = look_through(d, &e);
+    if (rc == 0 && d->ended && d->read) rc = look_through(d, &e);
     if (rc < 0)
         publish(d, LINK_DATA_FAILED, &e);
     else if (d->ended)
@@ -171,6 +172,7 @@ struct link_data *link_data_new(const struct link_data_where *where, int ndbs,
 
     d->dirfd = where->dirfd;
     d->name = where->dirfd >= 0 ? mem_strdup(where->name) : NULL;
+    d->read = where->read;
     d->ndbs = ndbs;
     d->wake = wake;
     d->arg = arg;

@@ -43,6 +43,7 @@ struct link_data;
 struct link_data_where {
     int dirfd;        /* stays open, or -1: a file without a name in the working directory */
     const char *name; /* copied */
+    bool read;        /* read it through when it is whole: it is to replace other data */
 };
 
 /* For so many databases. NULL: no thread could be had. `wake`, from the thread: there is room

@@ -15,11 +15,16 @@
 
 #include <errno.h>
 
+/* Bytes of the data set itself. */
+static uint64_t size_of(const struct master_link *l) {
+    return l->head.open ? l->received - LINK_DATA_MARK : l->received;
+}
+
 /* ---------------------------------------------------------------- its first line */
 
 /* With the AOF on the file may become its base. */
 static struct link_data_where where_to(struct replication *r, char name[AOF_NAME_MAX]) {
-    struct link_data_where w = {-1, name};
+    struct link_data_where w = {-1, name, keyspace_count(&r->e->ks) > 0};
 
     if (aof_phase(r->e->aof) != AOF_OFF) w.dirfd = aof_temp_name(r->e->aof, name);
     return w;
@@ -93,7 +98,7 @@ static size_t take_data(struct replication *r, const char *in, size_t n) {
         if (l->head.open) note_tail(l, in, part);
     }
     l->whole = is_whole(l);
-    if (l->whole) link_data_end(l->data, l->head.open ? l->received - LINK_DATA_MARK : l->received);
+    if (l->whole) link_data_end(l->data, size_of(l));
     /* Nothing is read until there is room again, or all is loaded. */
     if (l->whole || part < n) session_enter(l->s, SESSION_BLOCKED);
     return part;
@@ -154,12 +159,14 @@ static void begin_stream(struct replication *r, const struct link_data_seen *k) 
     replicas_drop_all(r);
     if (l->plain) repl_stream_deactivate(&r->stream); /* a new id: the master's is not known */
     memcpy(id, l->plain ? r->stream.id : l->id, sizeof id);
+    notes_clear(&r->safe); /* they are about the offsets of the history before */
     repl_stream_adopt(&r->stream, id, l->plain ? 0 : l->offset, k->stream_db);
     /* What an older id had selected at this very offset is not known. */
     history_use(&l->told, &r->stream, l->plain ? 0 : l->offset);
     replication_tell_log(r);
     l->has_synced = true;
     l->nsamples = 0;
+    l->owed = 0;
     l->synced = 0;
     log_notice("MASTER <-> REPLICA sync: Finished with success");
 }
@@ -185,6 +192,7 @@ static void load(struct replication *r) {
         return;
     }
     link_enter(r, LINK_LOAD);
+    what.size = size_of(l);
     what.serve_old = r->e->v->repl_diskless_load == CONF_DISKLESS_SWAPDB;
     rc = r->app.load(r->app.arg, &what, &e);
     if (what.taken) link_data_give_away(l->data);
@@ -193,6 +201,7 @@ static void load(struct replication *r) {
         fail_load(r, what.kept, &e);
         return;
     }
+    k.stream_db = what.stream_db;
     begin_stream(r, &k);
     if (l->s)
         link_stream(r);

@@ -18,8 +18,9 @@ bool log_can_serve(const struct replication *r) {
     return aof_phase(r->e->aof) == AOF_ON && aof_stream_is_kept(r->e->aof);
 }
 
+/* A replica that comes again for what cannot be read would be sent away for ever. */
 bool log_covers(const struct replication *r, uint64_t from) {
-    return aof_stream_covers(r->e->aof, r->stream.id, from);
+    return from > r->log_readers.broken && aof_stream_covers(r->e->aof, r->stream.id, from);
 }
 
 /* ---------------------------------------------------------------- the thread */
@@ -37,7 +38,7 @@ static void end_reader(void *arg) {
     atomic_store(&g->ended, true);
 }
 
-static bool start(struct replication *r, struct replica *p, struct err *e) {
+bool log_begin(struct replication *r, struct replica *p, struct err *e) {
     struct log_reader *g = mem_calloc(sizeof *g);
     struct read_ahead_ops ops = {.read = read_log,
                                  .wake = r->app.wake,
@@ -87,12 +88,15 @@ bool log_feed(struct replication *r, struct replica *p, uint64_t limit) {
     bool failed = false;
     struct err e = {0};
 
-    if (!g->thread && !start(r, p, &e)) failed = true;
+    if (!g->thread && !log_begin(r, p, &e)) failed = true;
     while (!failed && p->next <= limit && p->next < r->stream.first) {
         if (g->at == g->chunk.n && !fetch(g, &e, &failed)) break;
         if (give(p, limit) == 0) break;
     }
-    if (failed) log_warning("A replica cannot be served from the AOF: %s", e.text);
+    if (failed) {
+        log_warning("A replica cannot be served from the AOF: %s", e.text);
+        if (p->next > r->log_readers.broken) r->log_readers.broken = p->next;
+    }
     if (p->next >= r->stream.first) log_stop(g);
     return !failed;
 }

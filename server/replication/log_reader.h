@@ -27,6 +27,7 @@ struct log_reading {
 /* Readers whose thread has to end before they can be closed. */
 struct log_readers {
     struct list all;
+    uint64_t broken; /* the last offset that could not be read; 0: there was none */
 };
 
 /* Whether the AOF takes the stream, so that memory need not keep it for slow replicas. */
@@ -34,6 +35,10 @@ bool log_can_serve(const struct replication *r);
 
 /* Whether a replica that asks for the stream from this offset on can be given it. */
 bool log_covers(const struct replication *r, uint64_t from);
+
+/* Begins to read for a replica from p->next on. The files stay readable from now on, whatever a
+ * rewrite removes. */
+bool log_begin(struct replication *r, struct replica *p, struct err *e);
 
 /* Puts what was read into the replica's output, up to the offset `limit`. False: it cannot be had.
  */

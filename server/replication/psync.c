@@ -41,7 +41,8 @@ static int set_capa(struct call *x, struct replica *p, int i) {
 static int set_rdb_only(struct call *x, struct replica *p, int i) {
     int64_t on;
 
-    if (!arg_int_range(x, i, 0, 1, &on, NULL)) return -1;
+    if (!arg_int_range(x, i, 0, 1, &on, "ERR value is out of range, value must between 0 and 1"))
+        return -1;
     p->rdb_only = on == 1;
     return 0;
 }
@@ -109,6 +110,7 @@ static void take_ack(struct call *x, struct replica *p, int i) {
         raise_to(&p->synced, x->argv[i + 3], r->stream.offset);
     }
     if (p->state == REPLICA_SENDING) p->has_all = p->open_end;
+    if (p->base) sync_base_acked(r, p);
     if (p->state == REPLICA_TAIL) replica_enter(p, REPLICA_ONLINE);
     if (r->e->role.few_replicas) replicas_count_good(r);
     ack_count(r);
@@ -215,7 +217,7 @@ static void log_refusal(const struct replication *r, const struct replica *p, co
         log_notice("Partial resynchronization not accepted: Replication ID mismatch (Replica asked "
                    "for '%s', my replication IDs are '%s' and '%s')",
                    id, r->stream.id, r->stream.npasts ? r->stream.past[0].id : "none");
-    else if (m.at > m.end)
+    else if (m.at > m.end && (p->history || strcmp(id, r->stream.id) != 0))
         log_notice("Partial resynchronization not accepted: the data set of the replica is that of "
                    "offset %llu of the history '%s', which this server has up to %llu",
                    (unsigned long long)m.at, m.id, (unsigned long long)m.end);
@@ -279,6 +281,16 @@ static int begin_full(struct call *x, struct replica *p) {
     return 0;
 }
 
+/* The one that asks is this server's own master, or this server itself. */
+static bool is_loop(const struct replication *r, const struct replica *p) {
+    char ip[64];
+    int port;
+
+    if (!r->e->role.is_replica) return false;
+    replica_address(p, ip, sizeof ip, &port);
+    return port == r->link.port && link_knows_address(r, ip);
+}
+
 static const char *refusal(const struct call *x) {
     const struct engine *e = x->e;
 
@@ -296,17 +308,19 @@ static int begin(struct call *x, struct slice id, int64_t from, bool plain) {
     char name[80];
 
     if (x->s->flags & SESSION_REPLICA) return 0;
+    p = replica_of(x->s);
+    describe(p, name, sizeof name);
+    if (is_loop(r, p))
+        log_warning("Replica %s is this server's own master, or this server itself: no server of "
+                    "such a circle is a master",
+                    name);
     why = refusal(x);
     if (why) return reply_err(x, why);
-    p = replica_of(x->s);
     p->plain_sync = plain;
-    describe(p, name, sizeof name);
     log_notice("Replica %s asks for synchronization", name);
     if (!plain && begin_partial(r, p, id, from, name)) return 0;
-    if (plain || slice_is(id, "?"))
-        log_notice("Full resync requested by replica %s", name);
-    else
-        r->e->stats.refused_syncs++;
+    if (!plain && slice_is(id, "?")) log_notice("Full resync requested by replica %s", name);
+    if (!plain && !slice_is(id, "?")) r->e->stats.refused_syncs++;
     return begin_full(x, p);
 }
 

@@ -18,7 +18,7 @@ enum {
 static const char *const names[REPLICA_STATES] = {[REPLICA_NEW] = "new",
                                                   [REPLICA_WAIT] = "wait_bgsave",
                                                   [REPLICA_SENDING] = "send_bulk",
-                                                  [REPLICA_TAIL] = "send_bulk",
+                                                  [REPLICA_TAIL] = "online",
                                                   [REPLICA_ONLINE] = "online"};
 
 static const unsigned next_states[REPLICA_STATES] = {
@@ -71,6 +71,8 @@ void replica_enter(struct replica *p, enum replica_state to) {
         all->n++;
         all->emptied_us = 0;
         p->s->flags |= SESSION_REPLICA;
+        if (p->s->e->v->repl_disable_tcp_nodelay && p->s->ops->join_packets)
+            p->s->ops->join_packets(p->s);
     }
     p->heard_us = clock_mono_us();
     p->state = to;
@@ -133,7 +135,7 @@ static size_t room_of(const struct replica *p) {
     return pending < FEED_BYTES ? FEED_BYTES - pending : 0;
 }
 
-static void feed_from_memory(const struct replication *r, struct replica *p, uint64_t limit) {
+static void feed_from_memory(struct replication *r, struct replica *p, uint64_t limit) {
     struct iovec iov[FEED_IOV];
     size_t room = room_of(p), left = (size_t)(limit + 1 - p->next);
     int n = repl_stream_peek(&r->stream, p->next, iov, FEED_IOV, left < room ? left : room);

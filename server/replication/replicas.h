@@ -56,8 +56,10 @@ struct replica {
     uint64_t next;          /* offset of the first byte that was not put into its output yet */
     uint64_t acked, synced; /* as it says: applied; in its AOF on the disk */
     bool says_synced;
-    uint64_t heard_us;         /* when it said something last, monotonic */
-    uint64_t over_since_us;    /* over the soft limit of output; 0: it is not */
+    uint64_t heard_us;      /* when it said something last, monotonic */
+    uint64_t over_since_us; /* over the soft limit of output; 0: it is not */
+    int64_t base; /* number of the AOF's base that it was sent, until it has come to what is in
+                   * memory; 0: none */
     struct snapshot *snapshot; /* WAIT: NULL or the one at work; SENDING: what is sent */
     struct read_ahead *file;   /* SENDING: reads it */
     struct log_reading log;    /* ONLINE, far back */

@@ -20,13 +20,14 @@
 
 /* Replacing the data set by what a file holds. */
 struct replication_load {
-    int fd; /* an RDB from offset `start` on */
-    uint64_t start;
-    const char *name; /* of the file in the AOF's directory, see aof_enable_with; NULL: none */
-    bool serve_old;   /* the old data set is served meanwhile, and stays if the new one does not
-                       * hold */
-    bool taken;       /* result: the AOF has taken the file over */
-    bool kept;        /* result of a failure: the data set is the old one; false: it is empty */
+    int fd;               /* an RDB from offset `start` on */
+    uint64_t start, size; /* `size` bytes from there on */
+    const char *name;     /* of the file in the AOF's directory, see aof_enable_with; NULL: none */
+    bool serve_old;       /* the old data set is served meanwhile, and stays if the new one does not
+                           * hold */
+    int stream_db;        /* result: what the stream has selected at its beginning */
+    bool taken;           /* result: the AOF has taken the file over */
+    bool kept;            /* result of a failure: the data set is the old one; false: it is empty */
 };
 
 /* What the application does for replication; see server/wire.c. */
@@ -63,6 +64,11 @@ struct replication {
     struct failover failover;
     uint64_t cron_at_us;
 };
+
+/* There is neither a replica nor a master nor a stream: nothing has to be done in a turn. */
+static inline bool replication_is_idle(const struct replication *r) {
+    return !r->stream.active && r->replicas.n == 0 && r->link.state == LINK_OFF;
+}
 
 void replication_register(struct command_registry *r);
 

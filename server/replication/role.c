@@ -142,7 +142,7 @@ static int cmd_replicaof(struct call *x) {
 /* ---------------------------------------------------------------- ROLE */
 
 static bool is_shown(const struct replica *p) {
-    return p->state == REPLICA_ONLINE && p->s->state != SESSION_CLOSING;
+    return p->state >= REPLICA_TAIL && p->s->state != SESSION_CLOSING;
 }
 
 static void reply_replica(struct call *x, const struct replica *p) {

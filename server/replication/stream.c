@@ -35,6 +35,7 @@ static void drop_first_block(struct repl_stream *s) {
     struct block *b = block_at(s->blocks.next);
 
     s->first = b->from + b->n;
+    if (s->asked == b) s->asked = NULL;
     list_remove(&b->link);
     mem_free(b);
 }
@@ -114,15 +115,23 @@ void repl_stream_trim(struct repl_stream *s, uint64_t needed) {
     }
 }
 
-/* What is asked for is mostly near the end. */
-static struct block *block_of(const struct repl_stream *s, uint64_t offset) {
-    struct list *at = s->blocks.prev;
-
-    while (block_at(at)->from > offset) at = at->prev;
-    return block_at(at);
+static uint64_t distance(uint64_t a, uint64_t b) {
+    return a > b ? a - b : b - a;
 }
 
-int repl_stream_peek(const struct repl_stream *s, uint64_t from, struct iovec *iov, int max,
+/* What is asked for is mostly near the end, the beginning, or what was asked for before. */
+static struct block *block_of(struct repl_stream *s, uint64_t offset) {
+    struct block *b = block_at(s->blocks.prev), *other[] = {block_at(s->blocks.next), s->asked};
+
+    for (int i = 0; i < 2; i++)
+        if (other[i] && distance(other[i]->from, offset) < distance(b->from, offset)) b = other[i];
+    while (b->from > offset) b = block_at(b->link.prev);
+    while (offset - b->from >= b->n) b = block_at(b->link.next);
+    s->asked = b;
+    return b;
+}
+
+int repl_stream_peek(struct repl_stream *s, uint64_t from, struct iovec *iov, int max,
                      size_t limit) {
     struct block *b;
     int n = 0;

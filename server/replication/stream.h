@@ -23,6 +23,8 @@
 enum { STREAM_ID_CHARS = 40, STREAM_PASTS = 8, STREAM_BLOCK = 64 * 1024 };
 enum { STREAM_DB_UNKNOWN = -2 };
 
+struct block;
+
 struct repl_past {
     char id[STREAM_ID_CHARS + 1];
     uint64_t end; /* a replica may have heard of bytes that it still has to get: then > offset */
@@ -41,7 +43,8 @@ struct repl_stream {
     uint64_t data_end;
     int data_db;
 
-    struct list blocks; /* struct block of stream.c */
+    struct list blocks;  /* struct block of stream.c */
+    struct block *asked; /* the one that was looked at last; NULL: none */
     uint64_t first;     /* offset of the first byte in memory; offset + 1: there is none */
     uint64_t keep;      /* repl-backlog-size: bytes that stay */
 };
@@ -85,7 +88,7 @@ void repl_stream_trim(struct repl_stream *s, uint64_t needed);
 
 /* The bytes from `from` on (first <= from <= offset), `limit` at the most, as they lie; how many
  * entries of `iov` are filled. */
-int repl_stream_peek(const struct repl_stream *s, uint64_t from, struct iovec *iov, int max,
+int repl_stream_peek(struct repl_stream *s, uint64_t from, struct iovec *iov, int max,
                      size_t limit);
 
 /* Whether this server's history is that of `id` up to some offset: to which one goes to *end. */

@@ -23,27 +23,30 @@ enum { SILENCE_US = 120 * 1000000 }; /* a child that reports nothing for so long
 
 /* ---------------------------------------------------------------- a snapshot */
 
-static void snapshot_drop(struct snapshot *s) {
+void snapshot_drop(struct snapshot *s) {
     if (atomic_fetch_sub(&s->refs, 1) > 1) return;
     io_close(s->fd);
     mem_free(s);
 }
 
-static struct snapshot *snapshot_new(enum snapshot_content content, uint64_t offset,
-                                     struct err *e) {
-    int dirfd = io_open_dir(".", false, e);
-    int fd = dirfd < 0 ? -1 : io_create_unnamed(dirfd, e);
-    struct snapshot *s;
+struct snapshot *snapshot_new(int fd, enum snapshot_content content, uint64_t offset) {
+    struct snapshot *s = mem_calloc(sizeof *s);
 
-    if (dirfd >= 0) io_close(dirfd);
-    if (fd < 0) return NULL;
-    s = mem_calloc(sizeof *s);
     atomic_init(&s->refs, 1);
     s->fd = fd;
     s->content = content;
     s->offset = offset;
     rng_hex(s->mark, SNAPSHOT_MARK_CHARS);
     return s;
+}
+
+/* The file of a child, which has no name. */
+static int make_file(struct err *e) {
+    int dirfd = io_open_dir(".", false, e);
+    int fd = dirfd < 0 ? -1 : io_create_unnamed(dirfd, e);
+
+    if (dirfd >= 0) io_close(dirfd);
+    return fd;
 }
 
 /* ---------------------------------------------------------------- the child */
@@ -96,16 +99,27 @@ struct file_reader {
     bool marks; /* the length was not said: the mark follows the last byte */
 };
 
+/* How much is to be read next: what follows the RDB of a base is not sent. */
+static size_t wanted(const struct file_reader *f) {
+    uint64_t bytes = f->snapshot->bytes, at = (uint64_t)f->at;
+
+    return !bytes || bytes - at > READ_AHEAD_BYTES ? READ_AHEAD_BYTES : (size_t)(bytes - at);
+}
+
 static enum read_ahead_result read_file(void *arg, struct bytes *out, struct err *e) {
     struct file_reader *f = arg;
     bool whole = atomic_load(&f->snapshot->whole);
-    ssize_t n =
-        io_read_at(f->snapshot->fd, bytes_room(out, READ_AHEAD_BYTES), READ_AHEAD_BYTES, f->at, e);
+    size_t want = wanted(f);
+    ssize_t n = want ? io_read_at(f->snapshot->fd, bytes_room(out, want), want, f->at, e) : 0;
 
     if (n < 0) return READ_AHEAD_FAILED;
     out->n += (size_t)n;
     f->at += n;
     if (n > 0) return READ_AHEAD_SOME;
+    if (want && f->snapshot->bytes) {
+        err_set(e, EIO, "the AOF's base is shorter than it was");
+        return READ_AHEAD_FAILED;
+    }
     if (atomic_load(&f->snapshot->failed)) {
         err_set(e, EIO, "the snapshot failed");
         return READ_AHEAD_FAILED;
@@ -147,7 +161,14 @@ static void fail(struct replica *p, const char *why) {
 }
 
 static bool sends_open_end(const struct replication *r, const struct replica *p) {
+    if (p->snapshot->is_base) return false;
     return p->capa & REPLICA_CAPA_EOF && (r->e->v->repl_diskless_sync || p->snapshot->content);
+}
+
+static long long size_of(const struct snapshot *s) {
+    struct err e;
+
+    return s->bytes ? (long long)s->bytes : (long long)io_size(s->fd, &e);
 }
 
 /* Sends the head of the file once it can be said, and begins to read. */
@@ -161,7 +182,7 @@ static void begin_file(struct replication *r, struct replica *p) {
     if (open_end)
         n = snprintf(head, sizeof head, "$EOF:%s\r\n", p->snapshot->mark);
     else
-        n = snprintf(head, sizeof head, "$%lld\r\n", (long long)io_size(p->snapshot->fd, &e));
+        n = snprintf(head, sizeof head, "$%lld\r\n", size_of(p->snapshot));
     if (!start_reader(r, p, open_end, &e)) {
         fail(p, e.text);
         return;
@@ -171,8 +192,7 @@ static void begin_file(struct replication *r, struct replica *p) {
     p->s->ops->wake(p->s);
 }
 
-/* The snapshot that the replica is going to get is known, and so is its place in the stream. */
-static void begin_sending(struct replication *r, struct replica *p, struct snapshot *s) {
+void sync_begin_sending(struct replication *r, struct replica *p, struct snapshot *s) {
     char line[STREAM_ID_CHARS + 40];
     int n = snprintf(line, sizeof line, "+FULLRESYNC %s %llu\r\n", r->stream.id,
                      (unsigned long long)s->offset);
@@ -227,7 +247,7 @@ void sync_feed(struct replication *r, struct replica *p) {
 }
 
 void sync_forget(struct replication *r, struct replica *p) {
-    (void)r;
+    sync_base_forget(r, p);
     read_ahead_stop(p->file);
     p->file = NULL;
     if (p->snapshot) snapshot_drop(p->snapshot);
@@ -254,12 +274,20 @@ static struct replica *first_waiting(const struct replication *r) {
     return NULL;
 }
 
-/* Whoever waits for what this snapshot holds is sent it. */
+/* Every replica that waits for what this snapshot holds is sent it. */
 static void serve_waiting(struct replication *r, struct snapshot *s) {
     list_each_safe (it, next, &r->replicas.all) {
         struct replica *p = list_entry(it, struct replica, link);
 
-        if (is_waiting(p) && content_of(p) == s->content) begin_sending(r, p, s);
+        if (is_waiting(p) && content_of(p) == s->content) sync_begin_sending(r, p, s);
+    }
+}
+
+static void serve_by_base(struct replication *r) {
+    list_each_safe (it, next, &r->replicas.all) {
+        struct replica *p = list_entry(it, struct replica, link);
+
+        if (is_waiting(p) && content_of(p) == SNAPSHOT_ALL) sync_by_base(r, p);
     }
 }
 
@@ -273,14 +301,30 @@ static void refuse_waiting(struct replication *r) {
     }
 }
 
+/* Whether the snapshot is sent while it is written: Redis calls that a transfer to sockets. */
+static bool any_open_end(const struct replication *r) {
+    list_each (it, &r->replicas.all) {
+        const struct replica *p = list_entry(it, struct replica, link);
+        bool filtered = p->functions_only || p->no_data;
+
+        if (p->state != REPLICA_WAIT || !(p->capa & REPLICA_CAPA_EOF)) continue;
+        if (r->e->v->repl_diskless_sync || filtered) return true;
+    }
+    return false;
+}
+
+static const char *work_name(const struct syncs *y) {
+    return y->to_disk ? "saving" : "RDB transfer";
+}
+
 static void start_child(struct replication *r, enum snapshot_content content) {
     struct syncs *y = &r->syncs;
     struct err e;
-    struct snapshot *s;
+    int fd = make_file(&e);
+    struct snapshot *s = fd < 0 ? NULL : snapshot_new(fd, content, r->stream.offset);
     struct work w = {.r = r};
 
     r->stream.db = -1; /* the first command after the snapshot selects its database */
-    s = snapshot_new(content, r->stream.offset, &e);
     w.snapshot = s;
     if (!s || child_start(&y->child, run_child, &w, &e) < 0) {
         log_warning("Can't save in background: %s", e.text);
@@ -291,7 +335,10 @@ static void start_child(struct replication *r, enum snapshot_content content) {
     latency_note(r->e, "fork", y->child.fork_us);
     r->e->stats.forks++;
     r->e->stats.last_fork_us = y->child.fork_us;
-    log_notice("Background RDB transfer started by pid %d", (int)y->child.pid);
+    y->to_disk = !any_open_end(r);
+    log_notice("Starting BGSAVE for SYNC with target: %s",
+               y->to_disk ? "disk" : "replicas sockets");
+    log_notice("Background %s started by pid %d", work_name(y), (int)y->child.pid);
     y->at_work = s;
     r->e->role.saving_for_replica = true;
     y->keys_at_fork = keyspace_count(&r->e->ks);
@@ -312,7 +359,7 @@ static void end_child(struct replication *r, int status) {
     bool ok = WIFEXITED(status) && WEXITSTATUS(status) == 0;
 
     if (ok)
-        log_notice("Background RDB transfer terminated with success");
+        log_notice("Background %s terminated with success", work_name(y));
     else if (WIFSIGNALED(status))
         log_warning("Background transfer terminated by signal %d", WTERMSIG(status));
     else
@@ -350,6 +397,7 @@ void sync_step(struct replication *r) {
     p = first_waiting(r);
     if (!p) return;
     if (y->at_work && !y->given_up) serve_waiting(r, y->at_work);
+    serve_by_base(r);
     p = first_waiting(r);
     if (!p || y->at_work || !r->app.may_fork || !r->app.may_fork(r->app.arg)) return;
     start_child(r, content_of(p));

@@ -260,7 +260,10 @@ static int api_setresp(lua_State *L) {
     return 0;
 }
 
-/* What a script does is logged as what came of it, always: this only checks. */
+enum { REPL_REPLICA = 2 };
+
+/* Keeps what the script does from the replicas, or no longer. The AOF gets all of it: a change that
+ * was acknowledged is there after a restart. */
 static int api_set_repl(lua_State *L) {
     lua_Number v;
 
@@ -269,6 +272,7 @@ static int api_set_repl(lua_State *L) {
     if (v < 0 || v > 3)
         return api_raise(L, "Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or "
                             "REPL_NONE.");
+    scripting_of(L)->e->propagation.withhold = !((int)v & REPL_REPLICA);
     return 0;
 }
 

@@ -361,6 +361,7 @@ int script_run(struct call *x, struct run run) {
     collect_much(sc);
     sc->run.outer = NULL;
     x->e->busy = BUSY_NOT;
+    x->e->propagation.withhold = false;
     x->s->db = db;
     return ok ? 0 : -1;
 }

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -21,7 +22,8 @@ from cases import ask, check, equal, need, run_words  # noqa: E402
 from contents import differences, snapshot  # noqa: E402
 from masters import (Closed, Real, caught_up, encode, follow, link_up, offset, programs,  # noqa: E402
                      wait_for, wait_info, write_some)
-from server import SERVER, Failed, Server  # noqa: E402
+from server import SERVER, Failed, Server, free_port, is_stet  # noqa: E402
+from tls import Certs  # noqa: E402
 
 REAL = programs()
 REDIS = REAL.get("redis-7")
@@ -242,6 +244,36 @@ def waitaof_of_replicas(program):
 
 for name, program in [(n, p) for n, p in REAL.items() if n != "redis-7"] + [("stet", SERVER)]:
     CASES["waitaof_of_" + name] = lambda p=program: waitaof_of_replicas(p)
+
+
+def wait_for_the_disk(start_master):
+    """A replica tells of its disk as soon as that is synced: no round of WAITAOF lasts until the next
+    second's ACK."""
+    with Server("--appendonly", "yes", "--appendfsync", "everysec") as s, start_master() as m:
+        mc, sc = m.conn(), follow(s, m)
+        wait_info(sc, "aof_rewrite_in_progress", lambda v: v == "0")
+        took = []
+        for i in range(8):
+            mc.call("SET", "k", i)
+            at = time.monotonic()
+            check(mc.call("WAITAOF", 0, 1, 30000)[1] >= 1, "synced there")
+            took.append(time.monotonic() - at)
+        check(min(took[2:]) < 0.4, took)
+        if not is_stet(m.program):
+            return
+        mc.call("CONFIG", "SET", "replica-ack-min", 1, "replica-ack-level", "synced")
+        at = [time.monotonic()]
+        for i in range(8):
+            mc.call("SET", "k", i)
+            at.append(time.monotonic())
+        check(min(b - a for a, b in zip(at[2:], at[3:])) < 0.4, at)
+
+
+@case
+def a_replica_tells_when_its_disk_has_it():
+    wait_for_the_disk(lambda: Server(*LOG))
+    if "redis-8" in programs():
+        wait_for_the_disk(lambda: Real(programs()["redis-8"]))
 
 
 @case
@@ -616,12 +648,23 @@ def acknowledgements_of_the_future():
 
 @case
 def commands_of_a_replica():
-    """It may not use the keyspace, and the stream is not disturbed by replies."""
-    with Server() as m:
-        mc, raw = m.conn(), Raw(m)
-        for words in (["SET", "a", "1"], ["GET", "a"], ["EVAL", "return 1", "0"], ["PSYNC", "?", "-1"], ["SYNC"]):
+    """A reply would stand in the stream: the replica is closed. What has no reply is ignored."""
+    with Server("--repl-diskless-sync-delay", "0") as m:
+        mc = m.conn()
+        for words in (["SET", "a", "1"], ["GET", "a"], ["EVAL", "return 1", "0"], ["PING"], ["RESET"], ["MULTI"],
+                      ["SUBSCRIBE", "c"], ["REPLCONF", "x", "y"], ["PSYNC", "?"], ["QUIT"]):
+            raw = Raw(m)
             raw.conn.send(encode(words))
+            wait_info(mc, "connected_slaves", lambda v: v == "0", "replication")
+            check("+" not in raw.conn.unread().decode("latin-1"), "no reply")
+            m.wait_log("Replica generated a reply to command '%s', disconnecting it" % words[0].lower())
+        raw = Raw(m)
+        for words in (["PSYNC", "?", "-1"], ["SYNC"], ["MONITOR"], ["REPLCONF", "ACK", "x"]):
+            raw.conn.send(encode(words))
+        equal("clients", mc.info("clients")["connected_clients"], "1")
         mc.call("SET", "b", 1)
+        raw.read_until(offset(mc))
+        check(raw.bytes.endswith(encode(["SET", "b", "1"])), raw.bytes)
         equal("keys", mc.call("KEYS", "*"), [b"b"])
 
 
@@ -664,6 +707,41 @@ def clients_that_leave_in_the_middle():
         wait_info(mc, "rdb_bgsave_in_progress", lambda v: v == "0")
         full_again = Raw(m)
         equal("it still serves", full_again.word, b"+FULLRESYNC")
+
+
+@case
+def circles_are_recognised():
+    with Server() as a, Server() as b:
+        ac, bc = a.conn(), b.conn()
+        ac.call("SET", "kept", 1)
+        ac.call("REPLICAOF", "127.0.0.1", a.port)
+        a.wait_log("no server of such a circle is a master")
+        ac.call("REPLICAOF", "127.0.0.1", b.port)
+        bc.call("REPLICAOF", "127.0.0.1", a.port)
+        b.wait_log("no server of such a circle is a master")
+        equal("data", ac.call("GET", "kept"), b"1")
+        ac.call("REPLICAOF", "NO", "ONE")
+        link_up(bc)
+        same(ac, bc)
+
+
+@case
+def over_tls_and_with_a_user():
+    with tempfile.TemporaryDirectory(prefix="stet-tls-") as d:
+        certs = Certs(d)
+        pair, port = certs.pair("own"), free_port()
+        tls = ["--tls-cert-file", pair[0], "--tls-key-file", pair[1], "--tls-ca-cert-file", certs.ca,
+               "--tls-replication", "yes"]
+        with Server(*tls, "--tls-port", str(port), *LOG) as m:
+            mc = m.conn()
+            mc.call("ACL", "SETUSER", "rep", "on", ">pass", "+psync", "+replconf", "+ping")
+            write_some(mc, 1, 500)
+            with Real(REDIS, *tls, "--masteruser", "rep", "--masterauth", "pass") as s:
+                s.conn().call("REPLICAOF", "localhost", port)
+                link_up(s.conn())
+                write_some(mc, 2, 500)
+                same(mc, s.conn())
+                check("user=rep" in mc.call("CLIENT", "LIST", "TYPE", "REPLICA").decode(), "the user of the link")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "feed.h"
 
+#include "given.h"
 #include "protocol/encode.h"
 #include "storage/base/num.h"
 
@@ -16,12 +17,15 @@ struct place {
 static struct {
     struct place *place;
     size_t n, cap;
-    uint64_t ids; /* given out */
+    uint64_t ids;    /* given out */
+    uint64_t *older; /* by id: that of the same history before it, 0: none */
+    size_t older_cap;
 } seen;
 
 void feed_reset(void) {
     seen.n = 0;
     seen.ids = 0;
+    given_reset();
 }
 
 static uint64_t number_of(const struct aof_stream *s) {
@@ -46,13 +50,35 @@ static bool was_there(const struct aof_stream *s, uint64_t print) {
     return false;
 }
 
-static void new_id(struct feed *s) {
+static bool is_of_history(const struct feed *s, uint64_t id) {
+    uint64_t at = number_of(&s->now);
+
+    while (at && at != id) at = seen.older[at];
+    return at == id;
+}
+
+bool feed_was_at(const struct feed *s, uint64_t offset, uint64_t print) {
+    for (size_t i = seen.n; i-- > 0;) {
+        const struct place *p = &seen.place[i];
+
+        if (p->offset == offset && p->print == print && is_of_history(s, p->id)) return true;
+    }
+    return false;
+}
+
+/* `older`: the id of the same history, 0: another history begins. */
+static void new_id(struct feed *s, uint64_t older) {
+    if (seen.ids + 2 > seen.older_cap) {
+        seen.older_cap = seen.older_cap ? seen.older_cap * 2 : 64;
+        seen.older = realloc(seen.older, seen.older_cap * sizeof *seen.older);
+    }
+    seen.older[seen.ids + 1] = older;
     snprintf(s->now.id, sizeof s->now.id, "%040llx", (unsigned long long)++seen.ids);
 }
 
 static void begin_another(struct feed *s) {
     s->on = true;
-    new_id(s);
+    new_id(s, 0);
     s->now.offset = dice_below(&s->dice, 3) ? dice_below(&s->dice, 100000) : 0;
     s->now.db = -1;
 }
@@ -73,7 +99,7 @@ bool feed_start(struct feed *s, struct aof *a, uint64_t seed, uint64_t print) {
     if (there && !dice_one_in(&s->dice, 6)) {
         s->on = true;
         s->now = found;
-        if (!dice_one_in(&s->dice, 4)) new_id(s);
+        if (!dice_one_in(&s->dice, 4)) new_id(s, number_of(&s->now));
     } else {
         begin_another(s);
     }
@@ -91,6 +117,7 @@ static void note(struct feed *s, struct aof *a, bool logs) {
 
     for (size_t i = 0; i < n; i++) data[i] = (char)dice_below(&s->dice, 256);
     if (logs) aof_append_note(a, slice_of(data, n));
+    given_sent(s->now.offset, slice_of(data, n));
     s->now.offset += n;
 }
 
@@ -124,6 +151,7 @@ void feed_append(struct feed *s, struct aof *a, const struct aof_unit *unit, uin
     put_unit(&u, u.select, &all);
     if (logs && master) aof_append_bytes(a, bytes_slice(&all), u.last_db);
     if (logs && !master) aof_append(a, &u);
+    given_sent(s->now.offset, bytes_slice(&all));
     s->now.offset += all.n;
     s->now.db = u.last_db;
     bytes_release(&all);
@@ -144,7 +172,7 @@ void feed_change(struct feed *s, struct aof *a, uint64_t print) {
     case 1: begin_another(s); break;
     default:
         if (!s->on) return;
-        new_id(s);
+        new_id(s, number_of(&s->now));
         break;
     }
     note_place(s, print);

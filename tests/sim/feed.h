@@ -29,6 +29,9 @@ void feed_append(struct feed *s, struct aof *a, const struct aof_unit *u, uint64
 /* Another id, another place, the end. */
 void feed_change(struct feed *s, struct aof *a, uint64_t print);
 
+/* Whether the data set was `print` when the stream, under this or an older id, was at `offset`. */
+bool feed_was_at(const struct feed *s, uint64_t offset, uint64_t print);
+
 /* The AOF has been switched on. */
 void feed_tell(struct feed *s, struct aof *a);
 

@@ -4,6 +4,7 @@
 #include "disk.h"
 #include "feed.h"
 #include "fork.h"
+#include "given.h"
 #include "persistence/aof.h"
 #include "persistence/aof_backup.h"
 #include "storage/base/clock.h"
@@ -40,6 +41,7 @@ struct server {
     enum aof_backup_phase backup;
     uint64_t backup_print;
     struct feed stream;
+    struct given given;
 };
 
 static struct {
@@ -448,6 +450,16 @@ static void administer_stream(struct server *s) {
         feed_change(&s->stream, s->aof, model_print(&s->model));
 }
 
+static void judge_given(struct server *s) {
+    struct dice *d = &s->stream.dice;
+    const char *why;
+
+    if (s->life->quiet) return;
+    why = given_step(&s->given, s->aof, &s->stream, d);
+    if (!why && dice_one_in(d, 5)) why = given_base(s->aof, &s->stream);
+    if (why) broken("%s", why);
+}
+
 static void turn(struct server *s) {
     size_t n = dice_small(&s->dice, 6);
 
@@ -456,6 +468,7 @@ static void turn(struct server *s) {
     if (!aof_refusal(s->aof) && !dice_one_in(&s->dice, 5))
         for (size_t i = 0; i < n; i++) write_unit(s);
     if (!aof_may_wait(s->aof) || !aof_is_syncing(s->aof) || dice_one_in(&s->dice, 3)) hand_over(s);
+    judge_given(s);
     wait(s, roll_pause(&s->dice));
 }
 
@@ -524,6 +537,7 @@ static void *server_main(void *arg) {
         if ((unsigned)i == s->life->intruder_at) intrude(s);
         turn(s);
     }
+    given_end(&s->given);
     if (s->life->settle) settle(s);
     if (s->life->end == END_STOPPED) stop(s);
     note("end of the life: %s", sched_end_name[s->life->end]);

@@ -106,7 +106,6 @@ static void fill(redisContext *c) {
     ask(c, "XREADGROUP GROUP g one COUNT 200 STREAMS big >");
     ask(c, "XREADGROUP GROUP g two COUNT 50 NOACK STREAMS big >");
     ask(c, "XREADGROUP GROUP h one COUNT 20 STREAMS big >");
-    ask(c, "XREADGROUP GROUP g one COUNT 5 STREAMS big 0");
     ask(c, "XCLAIM big g two 0 20-20 21-21 22-22 RETRYCOUNT 7 LASTID 260-260");
     ask(c, "XACK big g 30-30 31-31");
     ask(c, "XDEL big 40-40 110-110 300-300");

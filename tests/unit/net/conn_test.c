@@ -96,6 +96,29 @@ Test(conn, a_command_that_comes_in_pieces_waits_for_the_last) {
     cr_expect_str_eq(heard(), "+OK\r\n");
 }
 
+/* As much as the socket takes at a time. */
+static void tell_much(const struct bytes *b) {
+    for (size_t at = 0; at < b->n; turn()) {
+        ssize_t n = send(peer, b->p + at, b->n - at, 0);
+
+        cr_assert(n > 0 || errno == EAGAIN);
+        if (n > 0) at += (size_t)n;
+    }
+}
+
+Test(conn, a_command_of_many_short_arguments_is_read_in_large_pieces) {
+    enum { ARGS = 200000 };
+    struct bytes b = {0};
+    uint64_t reads = engine.stats.reads;
+
+    bytes_printf(&b, "*%d\r\n$3\r\nGET\r\n", ARGS + 1);
+    for (int i = 0; i < ARGS; i++) bytes_append_str(&b, "$1\r\nx\r\n");
+    tell_much(&b);
+    while (!heard()[0]) turn();
+    cr_expect_lt(engine.stats.reads - reads, b.n / 1024);
+    bytes_release(&b);
+}
+
 Test(conn, bytes_that_are_no_command_end_it_after_the_error) {
     tell("PING\r\n*1\r\n$x\r\n");
     cr_expect_str_eq(heard(), "+PONG\r\n-ERR Protocol error: invalid bulk length\r\n");

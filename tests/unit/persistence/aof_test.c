@@ -179,6 +179,10 @@ static bool is_idle(void *arg) {
     return !info().rewrite_in_progress;
 }
 
+static bool is_quiet(void *arg) {
+    return is_idle(arg) && !info().rewrite_scheduled;
+}
+
 static bool in_phase(void *arg) {
     turn();
     return aof_phase(aof) == *(enum aof_phase *)arg;
@@ -192,6 +196,16 @@ static void rewrite(void) {
     cr_assert_eq(aof_bgrewrite(aof), AOF_BGREWRITE_STARTED);
     cr_assert(help_wait(is_idle, NULL));
     cr_assert(info().last_rewrite_ok);
+}
+
+static bool refuses(void *arg) {
+    (void)arg;
+    turn();
+    return aof_refusal(aof) != NULL;
+}
+
+static bool accepts(void *arg) {
+    return !refuses(arg);
 }
 
 static bool manifest_is(const char *text) {
@@ -496,6 +510,61 @@ Test(aof, a_manifest_that_cannot_be_published_leaves_the_old_log_going) {
     stop();
 }
 
+/* The room at the end of the old increment cannot be cut off, so the new one gets no header. */
+static void hold_the_header_up(void) {
+    char key[16];
+
+    options.policy = AOF_FSYNC_ALWAYS;
+    start();
+    for (int i = 0; i < 40; i++) {
+        snprintf(key, sizeof key, "k%d", i);
+        set(key, "v");
+        cr_assert(help_wait(is_synced, NULL));
+    }
+    io_fault_set(IO_TRUNCATE, (struct io_fault){.code = EIO, .count = -1});
+    cr_assert_eq(aof_bgrewrite(aof), AOF_BGREWRITE_STARTED);
+}
+
+static bool has_no_child(void *arg) {
+    return !has_child(arg);
+}
+
+Test(aof, a_base_is_not_published_before_the_header_after_it_is_durable) {
+    hold_the_header_up();
+    cr_assert(help_wait(has_child, NULL));
+    cr_assert(help_wait(has_no_child, NULL));
+    for (int i = 0; i < 200; i++) {
+        turn();
+        cr_assert_not(help_exists("adir/log.2.base.aof"));
+        usleep(1000);
+    }
+    io_fault_reset();
+    cr_assert(help_wait(is_idle, NULL));
+    cr_assert(info().last_rewrite_ok);
+    cr_assert(manifest_is("file log.2.base.aof seq 2 type b\nfile log.2.incr.aof seq 2 type i\n"));
+    cr_assert_gt(help_read("adir/log.2.incr.aof").n, 0);
+    stop();
+    options.policy = AOF_FSYNC_NO;
+}
+
+/* A base that is kept would go on taking the space that the header needs. */
+Test(aof, a_rewrite_is_given_up_if_the_header_cannot_be_written) {
+    hold_the_header_up();
+    cr_assert(help_wait(is_idle, NULL));
+    cr_assert_not(info().last_rewrite_ok);
+    cr_assert_not(help_exists("adir/log.2.base.aof"));
+    io_fault_reset();
+    cr_assert(help_wait(accepts, NULL));
+    aof_bgrewrite(aof); /* scheduled, if the file of the first one is still being removed */
+    cr_assert(help_wait(is_quiet, NULL));
+    cr_assert(info().last_rewrite_ok);
+    stop();
+    start();
+    cr_assert_eq(keyspace_count(&ks), 40);
+    stop();
+    options.policy = AOF_FSYNC_NO;
+}
+
 Test(aof, growth_starts_a_rewrite) {
     options.auto_percentage = 100;
     options.auto_min_size = 10000;
@@ -629,16 +698,6 @@ Test(aof, switching_on_and_off_in_any_state_loses_nothing_that_was_on) {
 }
 
 /* ---------------------------------------------------------------- a disk that fails */
-
-static bool refuses(void *arg) {
-    (void)arg;
-    turn();
-    return aof_refusal(aof) != NULL;
-}
-
-static bool accepts(void *arg) {
-    return !refuses(arg);
-}
 
 Test(aof, a_full_disk_refuses_writes_until_there_is_room) {
     start();

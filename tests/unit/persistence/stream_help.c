@@ -37,7 +37,12 @@ static bool may_fork(void *arg) {
     return aof_child(live_aof) == 0;
 }
 
-static const struct aof_hooks hooks = {.wake = no_wake, .may_fork = may_fork};
+static void rdb_options(void *arg, struct rdb_save *o) {
+    (void)arg;
+    *o = (struct rdb_save){.checksum = true};
+}
+
+static const struct aof_hooks hooks = {.wake = no_wake, .may_fork = may_fork, .rdb = rdb_options};
 
 void live_store(int db, struct slice key, struct slice value) {
     uint64_t hash = hash_bytes(key.p, key.n);

@@ -69,7 +69,10 @@ Test(stream_replace, a_full_sync_becomes_the_base_with_what_follows) {
     }
 }
 
-Test(stream_replace, a_full_sync_that_cannot_be_the_base_is_written_by_a_child) {
+/* The base of the master's AOF says a position of that. */
+Test(stream_replace, a_base_of_another_log_becomes_the_base) {
+    struct aof_stream_base b;
+
     live_start();
     live_stream_begins(ID_A, 0, -1);
     live_data(1, 1);
@@ -77,6 +80,34 @@ Test(stream_replace, a_full_sync_that_cannot_be_the_base_is_written_by_a_child) 
     live_stream_is(ID_B, 7777, -1);
     for (int i = 0; i < 30; i++) live_something();
     live_becomes_on();
+    for (int i = 0; i < 2; i++) {
+        cr_assert(aof_stream_base(live_aof, &b));
+        cr_assert_eq(b.offset, 7777);
+        cr_assert_lt(b.bytes, help_read("adir/log.2.base.rdb").n, "a header follows");
+        cr_assert(memmem(help_read("adir/log.2.base.rdb").p + b.bytes, 6, "#stet ", 6));
+        live_restart();
+        live_expect_loaded(&live_model);
+        live_stream_is(ID_B, live_model.now.offset, live_model.now.db);
+    }
+}
+
+/* A whole RDB, but nothing that the AOF could load. */
+static void damage_replacement(void) {
+    cr_assert_eq(system("for f in adir/temp-*.rdb; do printf XXXXX | dd of=$f conv=notrunc; done "
+                        "2>/dev/null"),
+                 0);
+}
+
+Test(stream_replace, a_full_sync_that_cannot_be_the_base_is_written_by_a_child) {
+    live_start();
+    live_stream_begins(ID_A, 0, -1);
+    live_data(1, 1);
+    replace(false);
+    damage_replacement();
+    live_stream_is(ID_B, 7777, -1);
+    for (int i = 0; i < 30; i++) live_something();
+    live_becomes_on();
+    cr_assert_not(help_exists("adir/log.2.base.rdb"), "it is one of commands");
     live_data(1, 1);
     live_settle();
     live_restart();

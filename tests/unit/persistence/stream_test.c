@@ -100,6 +100,106 @@ Test(stream, history_that_is_kept_is_read_too) {
     }
 }
 
+/* ---------------------------------------------------------------- the base */
+
+static bool base_is_at(uint64_t offset) {
+    struct aof_stream_base b;
+
+    return aof_stream_base(live_aof, &b) && b.offset == offset && b.bytes > 0;
+}
+
+static bool base_has_no_place(void) {
+    struct aof_stream_base b;
+
+    return !aof_stream_base(live_aof, &b);
+}
+
+/* The stream goes on in what a start has found. */
+static void restart_and_go_on(void) {
+    live_restart();
+    live_stream_is(live_model.now.id, live_model.now.offset, live_model.now.db);
+}
+
+Test(stream, a_base_has_its_place_in_it) {
+    uint64_t at;
+
+    live_options.rdb_preamble = true;
+    live_start();
+    live_data(1, 1);
+    live_stream_begins(ID_A, 1000, -1);
+    live_data(1, 1);
+    cr_assert(base_has_no_place(), "it was made before the stream began");
+    restart_and_go_on();
+    cr_assert(base_has_no_place());
+    for (int i = 0; i < 3; i++) {
+        at = live_model.now.offset;
+        live_rewrite();
+        cr_assert(base_is_at(at));
+        live_something();
+        live_data(2, 1);
+        cr_assert(base_is_at(at));
+        restart_and_go_on();
+        cr_assert(base_is_at(at));
+        live_stream_is(i ? ID_B : ID_C, live_model.now.offset, live_model.now.db);
+        live_data(1, 1);
+        live_settle();
+        cr_assert(base_is_at(at), "an older id is the same history");
+        live_expect_read(at + 1, 1000);
+    }
+}
+
+Test(stream, the_base_of_another_stream_has_no_place) {
+    uint64_t at;
+
+    live_options.rdb_preamble = true;
+    live_start();
+    live_stream_begins(ID_A, 1000, -1);
+    live_data(1, 1);
+    at = live_model.now.offset;
+    live_rewrite();
+    live_data(1, 1);
+    live_stream_is(ID_B, 5, 2);
+    for (int i = 0; i < 40; i++) live_data(1, 3);
+    cr_assert_gt(live_model.now.offset, at);
+    cr_assert(base_has_no_place());
+    restart_and_go_on();
+    cr_assert(base_has_no_place());
+    at = live_model.now.offset;
+    live_rewrite();
+    cr_assert(base_is_at(at));
+    aof_disable(live_aof);
+    cr_assert(base_has_no_place());
+}
+
+Test(stream, a_base_of_commands_has_no_place) {
+    live_start();
+    live_stream_begins(ID_A, 1000, -1);
+    live_data(1, 1);
+    live_rewrite();
+    cr_assert(base_has_no_place());
+    restart_and_go_on();
+    cr_assert(base_has_no_place());
+}
+
+Test(stream, a_base_that_is_open_outlives_rewrites) {
+    struct aof_stream_base b;
+    char magic[5];
+    struct err e;
+    int fd;
+
+    live_options.rdb_preamble = true;
+    live_start();
+    live_stream_begins(ID_A, 1000, -1);
+    live_data(1, 1);
+    live_rewrite();
+    cr_assert(aof_stream_base(live_aof, &b));
+    fd = aof_stream_open_base(live_aof, &e);
+    live_rewrite();
+    cr_assert_eq(pread(fd, magic, 5, 0), 5);
+    cr_assert_arr_eq(magic, "REDIS", 5);
+    close(fd);
+}
+
 Test(stream, what_is_appended_before_it_begins_again_ends_it) {
     live_start();
     live_stream_begins(ID_A, 0, -1);

@@ -4,6 +4,7 @@
  * tests.
  */
 #include "server/replication/replication.h"
+#include "storage/base/hash.h"
 
 #include "storage/base/io.h"
 #include "storage/base/mem.h"
@@ -381,7 +382,15 @@ Test(link, a_mark_may_come_in_pieces) {
     cr_expect_eq(r->stream.offset, 500);
 }
 
-Test(link, a_data_set_that_does_not_hold_is_not_loaded) {
+static void hold_a_key(void) {
+    struct slice key = SLICE("k");
+
+    db_set_string(&r->e->ks.dbs[0], key, hash_bytes(key.p, key.n), NULL, SLICE("v"),
+                  ENTRY_NO_EXPIRE, 0);
+}
+
+Test(link, a_data_set_that_does_not_hold_does_not_replace_another) {
+    hold_a_key();
     greet();
     tell("+FULLRESYNC " ID " 500\r\n$9\r\nREDIS9999");
     await(LINK_WAIT);
