@@ -45,8 +45,8 @@ struct repl_stream {
 
     struct list blocks;  /* struct block of stream.c */
     struct block *asked; /* the one that was looked at last; NULL: none */
-    uint64_t first;     /* offset of the first byte in memory; offset + 1: there is none */
-    uint64_t keep;      /* repl-backlog-size: bytes that stay */
+    uint64_t first;      /* offset of the first byte in memory; offset + 1: there is none */
+    uint64_t keep;       /* repl-backlog-size: bytes that stay */
 };
 
 /* A new history at offset 0, not active. */
