@@ -123,8 +123,10 @@ static void count_in_stream(struct reader *rd, const struct request *req) {
     }
     rd->stream.now.offset += req->bytes;
     if (req->argc == 2 && slice_is(argv[0], "select") && num_parse_i64(argv[1].p, argv[1].n, &db) &&
-        db >= 0 && db <= INT32_MAX)
+        db >= 0 && db <= INT32_MAX) {
         rd->stream.now.db = (int)db;
+        return; /* a SELECT changes no data, and a message may follow it */
+    }
     rd->stream.now.data_end = rd->stream.now.offset;
     rd->stream.now.data_db = rd->stream.now.db;
 }

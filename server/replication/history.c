@@ -7,16 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool shares(const struct repl_stream *s, size_t i) {
-    return s->past[i].end >= s->data_end && s->data_db != STREAM_DB_UNKNOWN;
-}
-
 bool history_is_useful(const struct repl_stream *s) {
-    if (!s->active) return false;
-    if (s->data_end < s->offset) return true;
-    for (size_t i = 0; i < s->npasts; i++)
-        if (shares(s, i)) return true;
-    return false;
+    return s->active && (s->data_end < s->offset || s->npasts > 0);
 }
 
 static char *put(char *out, const char *end, const char *id, uint64_t to) {

@@ -100,8 +100,9 @@ static bool may_go_on(const struct replication *r) {
     return r->stream.active && r->link.damaged < 2;
 }
 
+/* A master that answered to "capa history" is one of stet. */
 static bool has_history(const struct replication *r) {
-    return may_go_on(r) && history_is_useful(&r->stream);
+    return may_go_on(r) && r->link.told.id[0] && history_is_useful(&r->stream);
 }
 
 static void say_history(struct replication *r) {
@@ -143,10 +144,11 @@ static const struct step {
     bool (*wanted)(const struct replication *r);
     void (*say)(struct replication *r);
     bool (*take)(struct replication *r, struct slice line); /* false: the link ends */
+    bool waits; /* for the answers to those before it; the others are said together */
 } steps[] = {
     {always, say_ping, take_pong}, {has_auth, say_auth, take_auth},
     {always, say_port, take_port}, {has_ip, say_ip, take_ip},
-    {always, say_capa, take_capa}, {has_history, say_history, take_history},
+    {always, say_capa, take_capa}, {has_history, say_history, take_history, .waits = true},
 };
 
 enum { STEPS = sizeof steps / sizeof *steps }; /* the step after them: PSYNC */
@@ -314,7 +316,10 @@ static void next_step(struct replication *r) {
     do {
         l->step++;
     } while (l->step < STEPS && !steps[l->step].wanted(r));
-    if (l->step == STEPS) say_psync(r);
+    if (l->step == STEPS)
+        say_psync(r);
+    else if (steps[l->step].waits)
+        steps[l->step].say(r);
 }
 
 static void take(struct replication *r, struct slice line) {
@@ -329,7 +334,7 @@ static void take(struct replication *r, struct slice line) {
         return;
     }
     for (unsigned i = 1; l->step == 0 && i < STEPS; i++)
-        if (steps[i].wanted(r)) steps[i].say(r);
+        if (!steps[i].waits && steps[i].wanted(r)) steps[i].say(r);
     next_step(r);
 }
 

@@ -39,8 +39,7 @@ static void on_unit(void *stream, const struct unit *u) {
     case UNIT_STREAM: repl_stream_append(s, u->resp); return;
     case UNIT_MASTER:
         repl_stream_append(s, u->resp);
-        s->db = u->last_db;
-        repl_stream_note_data(s);
+        s->db = u->last_db; /* whether data changed, apply.c knows; a SELECT changes none */
         return;
     }
 }

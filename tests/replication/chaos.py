@@ -45,7 +45,7 @@ MODES = {
     "mixed": ([SERVER, SERVER, REDIS], [], False),
 }
 FULL = re.compile(r"Full resync from master: ([0-9a-f]{40}):")
-AHEAD = re.compile(r"the data set of the replica is that of offset \d+ of the history")
+AHEAD = re.compile(r"the data set of the replica is that of offset \d+ of the history '(\w+)'")
 REFUSED = re.compile(r"Partial resynchronization not accepted.*|Unable to partial resync.*|"
                      r"Full resync requested by replica.*")
 
@@ -82,7 +82,7 @@ class Chaos:
 
     def round(self, seconds):
         self.journal.new_round()
-        self.group.last_ack = None
+        self.group.last_ack = time.monotonic()
         self.group.longest = 0.0
         self.journal.go()
         self.events.run(seconds)
@@ -158,22 +158,24 @@ class Chaos:
                 if SANITIZER.search(line) or "ASSERT" in line or "crashed by signal" in line:
                     raise Failed("server %s: %s" % (s.name, line))
                 if REFUSED.search(line):
-                    said.append((s, REFUSED.search(line).group(0)))
+                    said.append((s, REFUSED.search(line).group(0), s in fulls))
                 if FULL.search(line):
                     fulls.append(s)
                 self.sum["partial"] += "Successful partial resynchronization" in line
         self.sum["full"] += len(fulls) if judge else 0
         bad = []
-        for s, why in said if judge else []:
+        for s, why, synced in said if judge else []:
             a = AHEAD.search(why)
             kind = "ahead" if a else "lack of backlog" if "lack" in why else \
                 "asked for" if "requested" in why else \
                 "of a server that has just had one" if "and 'none'" in why else "unknown history"
+            if a and not synced and self.events.made.get(a.group(1)) is s:
+                kind = "a master lost what it had sent"
             if not is_stet(s.program) or "mixed" == self.mode:
                 kind = "beside Redis: " + kind
             self.syncs[kind] += 1
             print("  %s: full sync from server %s (%s): %s" % (self.mode, s.name, kind, why))
-            if kind in ("unknown history", "asked for"):
+            if kind in ("unknown history", "asked for", "a master lost what it had sent"):
                 bad.append(why)
         self.sum["needless"] += len(bad)
 

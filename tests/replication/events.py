@@ -21,6 +21,7 @@ class Events:
 
     def __init__(self, group, network, rng, tell, strict, take_sample):
         self.take_sample, self.sample = take_sample, None
+        self.made, self.next_ids = {}, 0  # {id: server}
         self.group, self.network, self.rng, self.tell, self.strict = group, network, rng, tell, strict
         self.count, self.kills, self.history = collections.Counter(), 0, []
         self.master, self.due, self.n = group.named(), [], 0
@@ -64,6 +65,7 @@ class Events:
         for s in self.group.servers:
             if s not in self.down and not s.running():
                 raise Failed("server %s has ended with %s:\n%s" % (s.name, s.proc.returncode, s.log()[-3000:]))
+        self.note_ids()
         new = self.group.named()
         if new and new is not self.master:
             self.history.append((time.monotonic(), self.master, new))
@@ -75,6 +77,17 @@ class Events:
                 c.close()
             except GONE:
                 pass  # it is not there any more
+
+    def note_ids(self):
+        """Which server is the master that made an id."""
+        if time.monotonic() < self.next_ids:
+            return
+        self.next_ids = time.monotonic() + 0.2
+        for s in self.group.servers:
+            if s not in self.down and s not in self.stopped:
+                i = s.info(timeout=0.2)
+                if i.get("role") == "master":
+                    self.made.setdefault(i["master_replid"], s)
 
     def say(self, text):
         if self.tell:
@@ -132,6 +145,8 @@ class Events:
         def start():
             if server.running() and time.monotonic() < stop_by:
                 time.sleep(0.02)
+                if "Errors trying to shut down" in server.log()[-500:]:  # "Writing initial AOF, can't exit."
+                    server.proc.send_signal(signal.SIGTERM)
                 self.later(0.1, start)
                 return
             if server.running():

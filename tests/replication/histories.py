@@ -62,6 +62,9 @@ def pair(m, s):
     mc.call("SET", "two", 1)
     mc.call("SELECT", 0)
     sc = follow(s, m)
+    for c in (mc, sc):  # from when on a restart knows its stream
+        if c.info("persistence")["aof_enabled"] == "1":
+            wait_info(c, "repl_backlog_on_disk", lambda v: v == "1", "replication")
     mc.call("SELECT", 1)
     mc.call("SET", "last", 1)
     mc.call("SELECT", 0)
@@ -167,6 +170,7 @@ def one_that_lagged_is_promoted_later():
     with Server(*LOG) as m, Server(*LOG) as s, Server(*LOG) as third:
         mc, sc = pair(m, s)
         tc = follow(third, m)
+        wait_info(tc, "repl_backlog_on_disk", lambda v: v == "1", "replication")
         tc.call(*of(1))
         write_some(mc, 9, 100)
         same(mc, sc)

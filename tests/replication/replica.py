@@ -537,6 +537,38 @@ def a_transaction_counts_as_a_whole():
 
 
 @case
+def a_master_that_asked_is_told_when_it_is_synced():
+    """Not only by the ACK of the next second; one of 20 questions is enough, as the disk may be slow."""
+    gaps = []
+
+    def facked(link):
+        while True:
+            w = link.words()
+            if w[:2] == ["REPLCONF", "ACK"] and len(w) > 3:
+                return int(w[2]), int(w[4])
+
+    def serve(link):
+        link.handshake()
+        link.full(offset=0)
+        link.ack()
+        at = 0
+        for _ in range(20):
+            link.send(SET_1 + encode(["REPLCONF", "GETACK", "*"]))
+            at += len(SET_1)
+            while facked(link)[0] < at:
+                pass
+            begin = time.monotonic()
+            while facked(link)[1] < at:
+                pass
+            gaps.append(time.monotonic() - begin)
+            at += 37
+    with Script(serve) as m, Server("--appendonly", "yes", "--appendfsync", "always") as s:
+        follow(s, m)
+        wait_for(lambda: len(gaps) == 20, "20 questions are answered")
+        check(min(gaps) < 0.5, "every one waited for the next second: %s" % gaps)
+
+
+@case
 def an_unknown_command_is_told_and_counts():
     bad = encode(["NOSUCH", "x"]) + encode(["SET", "a"]) + encode(["CONFIG", "SET", "maxmemory", "1"])
     multi = (encode(["MULTI"]) + encode(["SET", "m", "1"]) + encode(["NOSUCH"]) + encode(["SELECT", "1"])

@@ -245,20 +245,30 @@ static void said_since(void) {
     repl_stream_append(&r->stream, SLICE("*1\r\n$6\r\nFILLED\r\n*"));
     cr_assert_eq(r->stream.offset, 117);
     follow();
-    tell("+PONG\r\n+OK\r\n+OK\r\n");
+    tell("+PONG\r\n+OK\r\n");
+    said();
 }
+
+#define ASKS "*3\r\n$5\r\nPSYNC\r\n$40\r\n" ID "\r\n$3\r\n118\r\n"
 
 Test(link, it_says_where_its_data_set_is) {
     said_since();
-    cr_expect(strstr(said(), "*3\r\n$8\r\nREPLCONF\r\n$7\r\ndata-at\r\n$93\r\n100," ID ":117," OLD
-                             ":100\r\n"));
+    tell("+OK " NEW "\r\n");
+    cr_expect_str_eq(said(), "*3\r\n$8\r\nREPLCONF\r\n$7\r\ndata-at\r\n$93\r\n100," ID ":117," OLD
+                             ":100\r\n");
     tell("+OK\r\n");
-    cr_expect_str_eq(said(), "*3\r\n$5\r\nPSYNC\r\n$40\r\n" ID "\r\n$3\r\n118\r\n");
+    cr_expect_str_eq(said(), ASKS);
+}
+
+Test(link, it_does_not_say_it_to_redis) {
+    said_since();
+    tell("+OK\r\n");
+    cr_expect_str_eq(said(), ASKS);
 }
 
 Test(link, a_master_may_go_on_from_there) {
     said_since();
-    tell("-ERR Unrecognized REPLCONF option: data-at\r\n");
+    tell("+OK " NEW "\r\n+OK\r\n");
     tell("+CONTINUE " NEW " 101\r\n");
     cr_expect_eq(r->link.state, LINK_STREAM);
     cr_expect_eq(r->stream.offset, 100);
@@ -270,7 +280,7 @@ Test(link, a_master_may_go_on_from_there) {
 
 static void refuses_to_go_on(const char *line) {
     said_since();
-    tell("+OK\r\n");
+    tell("+OK " NEW "\r\n+OK\r\n");
     tell(line);
     cr_expect_eq(r->link.state, LINK_WAIT, "%s", line);
     cr_expect_eq(r->stream.offset, 117);
