@@ -33,13 +33,15 @@ HARD_LINK_release := -Wl,-z,relro,-z,now,-z,noexecstack
 HOT_DIRS := storage protocol server/exec server/commands server/net
 CFLAGS_asan     := -O1 -g -fsanitize=address -fno-omit-frame-pointer -DSTET_DCHECK
 CFLAGS_ubsan    := -O1 -g -fsanitize=undefined -fno-sanitize-recover=all -DSTET_DCHECK
+# Both at once, for the unit tests of a change.
+CFLAGS_sanitize := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -DSTET_DCHECK
 CFLAGS_tsan     := -O1 -g -fsanitize=thread -DSTET_DCHECK
 # By clang only: see "make fuzz". It calls NULL + 0 an overflow of a pointer.
 CFLAGS_fuzz     := -O1 -g -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize=pointer-overflow -fno-sanitize-recover=all -DSTET_DCHECK -DSTET_LIBFUZZER
 CFLAGS_cover    := -O1 -g -fprofile-instr-generate -fcoverage-mapping -DSTET_DCHECK
 OPT      := $(CFLAGS_$(FLAVOUR))
 ifeq ($(OPT),)
-$(error unknown FLAVOUR '$(FLAVOUR)': release, dev, asan, ubsan, tsan, fuzz, cover)
+$(error unknown FLAVOUR '$(FLAVOUR)': release, dev, asan, ubsan, sanitize, tsan, fuzz, cover)
 endif
 
 WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \

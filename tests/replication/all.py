@@ -4,7 +4,7 @@
 work. Each prints its own counts; this one adds them up.
 
   all.py            what `make test` runs
-  all.py --jobs n   so many at a time (4)
+  all.py --jobs n   so many at a time (6)
 """
 import argparse
 import concurrent.futures
@@ -35,7 +35,7 @@ def run(words):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    p.add_argument("--jobs", type=int, default=4)
+    p.add_argument("--jobs", type=int, default=6)
     jobs = p.parse_args().jobs
     need("redis-server", "redis-cli", "redis-sentinel")
     passed = failed = 0
