@@ -113,7 +113,7 @@ static int take_line(struct aof_stream_reader *r, size_t at, struct slice *line,
 
 /* ---------------------------------------------------------------- commands */
 
-/* "<type><number>\r\n" at w->at, which moves behind it. */
+/* "<type><number>\r\n" at w->at, which moves after it. */
 static int take_length(struct walk *w, char type, int64_t most, int64_t *out) {
     struct slice line;
     size_t next;

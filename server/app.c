@@ -90,7 +90,7 @@ enum { POLL_EVERY_NS = 2 * 1000 * 1000 };
 /* While a start reads the AOF, clients get LOADING, and PING and INFO are answered. When a command
  * of a client loads, others are served as from within a script: the command's state is not touched,
  * and no parameter is set. */
-static void on_load_progress(void *arg, uint64_t done, uint64_t total) {
+void app_on_load_progress(void *arg, uint64_t done, uint64_t total) {
     struct app *a = arg;
     uint64_t now = clock_real_ns();
 
@@ -116,7 +116,7 @@ static int on_load_rdb(void *arg, int fd, bool log_follows, uint64_t *end, struc
     struct rdb_load o = snapshot_load(&a->engine, !log_follows);
     struct rdb_loaded got;
 
-    o.progress = on_load_progress;
+    o.progress = app_on_load_progress;
     o.arg = a;
     if (rdb_load(fd, &o, &got, e) < 0) return -1;
     a->engine.loaded_keys = got.keys;
@@ -138,7 +138,7 @@ static struct aof_load_options load_options(struct app *a) {
     struct aof_load_options l = {.load_truncated = o.load_truncated,
                                  .command = on_load_command,
                                  .rdb = on_load_rdb,
-                                 .progress = on_load_progress,
+                                 .progress = app_on_load_progress,
                                  .arg = a};
 
     l.names.dir = copy_of(o.names.dir);
@@ -366,7 +366,6 @@ static void on_wake(void *arg) {
     struct app *a = arg;
 
     engine_on_log_progress(&a->engine);
-    replication_on_wake(a->replication);
 }
 
 enum { SLICE_NS = 5 * 1000 * 1000 };

@@ -59,6 +59,9 @@ void app_go_on_stopping(struct app *a);
 /* SHUTDOWN ABORT: false if no shutdown is waiting. */
 bool app_shutdown_abort(struct app *a);
 
+/* While a data set is loaded (rdb_load.progress): others are served now and then. */
+void app_on_load_progress(void *arg, uint64_t done, uint64_t total);
+
 /* Replays the AOF (DEBUG LOADAOF). */
 int app_reload_log(struct app *a, struct err *e);
 

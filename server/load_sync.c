@@ -12,8 +12,6 @@
 
 #include <errno.h>
 
-enum { POLL_EVERY_NS = 2 * 1000 * 1000 };
-
 /* Libraries of functions of a data set that is not in use yet. */
 struct libraries {
     struct bytes *v;
@@ -22,23 +20,12 @@ struct libraries {
 
 /* ---------------------------------------------------------------- reading the file */
 
-static void on_progress(void *arg, uint64_t done, uint64_t total) {
-    struct app *a = arg;
-    uint64_t now = clock_real_ns();
-
-    a->engine.loading_done = done;
-    a->engine.loading_total = total;
-    if (now - a->last_poll_ns < POLL_EVERY_NS) return;
-    a->last_poll_ns = now;
-    loop_poll(&a->loop);
-}
-
 static int read_file(struct app *a, struct replication_load *l, struct rdb_load *o, struct err *e) {
     struct rdb_loaded got;
     int rc, db;
 
     o->read.start = l->start;
-    o->progress = on_progress;
+    o->progress = app_on_load_progress;
     o->arg = a;
     a->engine.loading_began_ms = clock_wall_ms();
     rc = rdb_load(l->fd, o, &got, e);

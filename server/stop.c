@@ -2,7 +2,7 @@
  *
  * stop - SHUTDOWN, SIGTERM, SIGINT: whether the server may end now, and what it does before.
  *
- *   RUNS --asked--> WAITS for replicas that are behind --they have everything, or time up--> ends
+ *   RUNS --asked--> WAITS for replicas that lag --they have everything, or time up--> ends
  *                     |  SHUTDOWN ABORT, or something stands in the way
  *                     +--> RUNS
  *

@@ -243,6 +243,7 @@ void link_follow(struct replication *r, const char *host, int port) {
 void link_release(struct replication *r) {
     link_follow(r, NULL, 0);
     apply_release(&r->link.apply);
+    notes_release(&r->link.positions);
 }
 
 bool link_knows_address(const struct replication *r, const char *ip) {
@@ -285,17 +286,11 @@ size_t link_take_line(struct replication *r, char *in, size_t n, struct slice *l
 /* Notes where the AOF is now, and which noted offsets are synced. */
 static void note_synced(struct replication *r) {
     struct master_link *l = &r->link;
-    uint64_t safe = aof_safe(r->e->aof, AOF_LEVEL_SYNCED);
-    struct link_sample now = {r->stream.offset, aof_appended(r->e->aof)};
-    size_t done = 0;
+    uint64_t synced;
 
-    if (l->nsamples == LINK_SAMPLES) l->nsamples--;
-    l->sample[l->nsamples++] = now;
-    while (done < l->nsamples && l->sample[done].position <= safe) done++;
-    if (done == 0) return;
-    l->synced = l->sample[done - 1].offset;
-    l->nsamples -= done;
-    memmove(l->sample, l->sample + done, l->nsamples * sizeof *l->sample);
+    notes_add(&l->positions, r->stream.offset, aof_appended(r->e->aof), 0);
+    synced = notes_offset_at(&l->positions, aof_safe(r->e->aof, AOF_LEVEL_SYNCED));
+    if (synced > l->synced) l->synced = synced;
 }
 
 void link_send_ack(struct replication *r) {
@@ -307,7 +302,7 @@ void link_send_ack(struct replication *r) {
     l->acked_us = clock_mono_us();
     argv[2] = slice_of(offset, (size_t)num_format_i64(offset, (int64_t)r->stream.offset));
     if (aof_phase(r->e->aof) != AOF_ON) {
-        l->nsamples = 0;
+        notes_clear(&l->positions);
         l->owed = 0;
         link_say(r, 3, argv);
         return;

@@ -23,6 +23,7 @@
 #include "server/replication/apply.h"
 #include "server/replication/history.h"
 #include "server/replication/link_data.h"
+#include "server/replication/notes.h"
 #include "server/replication/resolve.h"
 #include "storage/base/bytes.h"
 
@@ -43,12 +44,7 @@ enum link_state {
     LINK_STATES
 };
 
-enum { LINK_ID_CHARS = 40, LINK_SAMPLES = 16 };
-
-/* Which position of the AOF belonged to which offset: for REPLCONF ACK ... FACK. */
-struct link_sample {
-    uint64_t offset, position;
-};
+enum { LINK_ID_CHARS = 40 };
 
 struct master_link {
     enum link_state state;
@@ -78,11 +74,10 @@ struct master_link {
     uint64_t entered_us; /* the state; monotonic, as the next ones */
     uint64_t heard_us, retry_at_us, acked_us, alive_us;
     uint64_t down_since_us; /* 0: never was up */
-    struct link_sample sample[LINK_SAMPLES];
-    size_t nsamples;
-    uint64_t synced; /* offset that is synced in the AOF */
-    uint64_t owed;   /* the AOF's position of which the master is told once it is synced; 0: none */
-    uint64_t asked;  /* the position at the master's last question */
+    struct notes positions; /* of the AOF: for REPLCONF ACK ... FACK */
+    uint64_t synced;        /* offset that is synced in the AOF */
+    uint64_t owed;  /* the AOF's position of which the master is told once it is synced; 0: none */
+    uint64_t asked; /* the position at the master's last question */
 };
 
 /* Follows this master from now on; NULL: none, the link is OFF. Not in LOAD. */

@@ -221,7 +221,7 @@ static bool go_back(struct replication *r, struct slice from) {
     replicas_drop_all(r);
     repl_stream_rewind(&r->stream);
     notes_clear(&r->safe);
-    l->nsamples = 0;
+    notes_clear(&l->positions);
     if (l->synced > r->stream.offset) l->synced = r->stream.offset;
     return true;
 }

@@ -165,7 +165,7 @@ static void begin_stream(struct replication *r, const struct link_data_seen *k) 
     history_use(&l->told, &r->stream, l->plain ? 0 : l->offset);
     replication_tell_log(r);
     l->has_synced = true;
-    l->nsamples = 0;
+    notes_clear(&l->positions);
     l->owed = 0;
     l->synced = 0;
     log_notice("MASTER <-> REPLICA sync: Finished with success");

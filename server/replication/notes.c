@@ -28,12 +28,19 @@ static void grow(struct notes *s) {
     s->first = 0;
 }
 
+enum { NOTES_MAX = 1 << 16 }; /* then the last one moves: it says less, and what it says is true */
+
 void notes_add(struct notes *s, uint64_t offset, uint64_t position, uint64_t now_us) {
     struct note *last = s->n ? at(s, s->n - 1) : &s->passed;
 
     if (last->offset == offset && last->position == position) return;
     if (s->n && last->position == position) {
         last->offset = offset;
+        return;
+    }
+    if (s->n == NOTES_MAX) {
+        last->offset = offset;
+        last->position = position;
         return;
     }
     if (s->n == s->cap) grow(s);

@@ -10,6 +10,8 @@
 #include "storage/base/mem.h"
 #include "storage/base/num.h"
 
+#include <ctype.h>
+
 /* ---------------------------------------------------------------- REPLCONF */
 
 static int set_port(struct call *x, struct replica *p, int i) {
@@ -20,12 +22,20 @@ static int set_port(struct call *x, struct replica *p, int i) {
     return 0;
 }
 
+/* What INFO and ROLE are to show as an address or a name of a host. */
+static bool is_address(struct slice s) {
+    for (size_t i = 0; i < s.n; i++)
+        if (!isalnum((unsigned char)s.p[i]) && !strchr(".:-_%[]", s.p[i])) return false;
+    return true;
+}
+
 static int set_ip(struct call *x, struct replica *p, int i) {
     if (x->argv[i].n >= sizeof p->ip)
         return reply_errf(x,
                           "ERR REPLCONF ip-address provided by replica instance is too long: "
                           "%zd bytes",
                           (ssize_t)x->argv[i].n);
+    if (!is_address(x->argv[i])) return reply_err(x, "ERR Invalid ip-address");
     memcpy(p->ip, x->argv[i].p, x->argv[i].n);
     p->ip[x->argv[i].n] = '\0';
     return 0;

@@ -169,11 +169,6 @@ bool replication_goes_on(struct replication *r) {
     return ack_asks(r) || replicas_are_behind(r);
 }
 
-void replication_on_wake(struct replication *r) {
-    sync_step(r);
-    link_step(r);
-}
-
 void replication_cron(struct replication *r) {
     int64_t second = (int64_t)(clock_mono_us() / 1000000);
 

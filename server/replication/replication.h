@@ -40,7 +40,7 @@ struct replication_app {
                                struct err *e);
     /* Replaces the data set; 0, or -1: see `kept`. */
     int (*load)(void *arg, struct replication_load *l, struct err *e);
-    /* From any thread: replication_on_wake() is to be called soon. */
+    /* From any thread: a turn is to come soon. */
     void (*wake)(void *arg);
     /* The ports of this server, 0: none. */
     void (*ports)(void *arg, int *tcp, int *tls);
@@ -101,9 +101,6 @@ void replication_before_wait(struct replication *r);
 
 /* After the outputs were sent: there is more to be sent at once. */
 bool replication_goes_on(struct replication *r);
-
-/* A thread or the AOF has made progress. */
-void replication_on_wake(struct replication *r);
 
 /* Ten times a second. */
 void replication_cron(struct replication *r);

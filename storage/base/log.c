@@ -87,6 +87,12 @@ static int prefix(char *out, size_t size, enum log_level level) {
     return n;
 }
 
+/* A message may repeat what a client or another server has sent: it must not begin a line. */
+static void mask_controls(char *p, int n) {
+    for (int i = 0; i < n; i++)
+        if ((unsigned char)p[i] < ' ' || p[i] == 0x7f) p[i] = '?';
+}
+
 void log_at(enum log_level level, const char *fmt, ...) {
     static const int priority[] = {LOG_DEBUG, LOG_INFO, LOG_NOTICE, LOG_WARNING};
     char line[2048];
@@ -100,6 +106,7 @@ void log_at(enum log_level level, const char *fmt, ...) {
     va_end(ap);
     if (n < 0) return;
     if ((size_t)(head + n) > sizeof line - 2) n = (int)sizeof line - 2 - head;
+    mask_controls(line + head, n);
     if (sink.to_syslog) syslog(priority[level], "%.*s", n, line + head);
     line[head + n] = '\n';
     put(line, (size_t)(head + n) + 1);

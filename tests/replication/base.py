@@ -17,9 +17,8 @@ import threading
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
 from cases import check, equal, need, run_words  # noqa: E402
-from contents import differences, snapshot  # noqa: E402
-from masters import (Closed, Real, caught_up, encode, follow, link_up, offset, programs,  # noqa: E402
-                     wait_for, wait_info, write_some)
+from masters import (Closed, Real, encode, follow, link_up, offset, programs,  # noqa: E402
+                     same, wait_for, wait_info, write_some)
 from server import Server  # noqa: E402
 
 # Rewrites happen when a test wants them; little of the stream is in memory.
@@ -41,12 +40,6 @@ def with_each(f):
     for name, replica in REPLICAS.items():
         CASES["%s_%s" % (f.__name__, name)] = lambda r=replica: f(r)
     return f
-
-
-def same(master, replica):
-    caught_up(master, replica)
-    found = differences(snapshot(master), snapshot(replica), 0, encodings=False)
-    check(not found, "\n".join(found[:5]))
 
 
 def counts(conn):

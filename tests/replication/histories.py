@@ -11,8 +11,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
 from cases import ask, check, equal, run_words  # noqa: E402
-from contents import differences, snapshot  # noqa: E402
-from masters import caught_up, encode, follow, link_up, offset, wait_for, wait_info, write_some  # noqa: E402
+from masters import caught_up, encode, follow, link_up, offset, same, wait_for, wait_info, write_some  # noqa: E402
 from server import Server  # noqa: E402
 
 CASES = {}
@@ -22,12 +21,6 @@ LOG = ("--appendonly", "yes")
 def case(f):
     CASES[f.__name__.replace("_", " ")] = f
     return f
-
-
-def same(master, replica):
-    caught_up(master, replica)
-    found = differences(snapshot(master), snapshot(replica), 0, encodings=False)
-    check(not found, "\n".join(found[:5]))
 
 
 def full_syncs(*conns):

@@ -21,7 +21,7 @@ sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
 from cases import ask, check, equal, need, run_words  # noqa: E402
 from contents import differences, snapshot  # noqa: E402
 from masters import (Closed, Real, caught_up, encode, follow, link_up, offset, programs,  # noqa: E402
-                     wait_for, wait_info, write_some)
+                     same, wait_for, wait_info, write_some)
 from server import SERVER, Failed, Server, free_port, is_stet  # noqa: E402
 from tls import Certs  # noqa: E402
 
@@ -34,12 +34,6 @@ CASES = {}
 def case(f):
     CASES[f.__name__] = f
     return f
-
-
-def same(master, replica):
-    caught_up(master, replica)
-    found = differences(snapshot(master), snapshot(replica), 0, encodings=False)
-    check(not found, "\n".join(found[:5]))
 
 
 def stat(conn, field, section="stats"):
@@ -627,7 +621,7 @@ def wild_offsets_and_ids():
         equal("a good one", Raw(m, first.id, first.at + 1).word, b"+CONTINUE")
         for words in (["PSYNC", first.id], ["PSYNC", first.id, "x"], ["REPLCONF", "ack"],
                       ["REPLCONF", "listening-port", "x"], ["REPLCONF", "ip-address", "1" * 500],
-                      ["REPLCONF", "nonsense", "1"], ["REPLCONF", "rdb-filter-only", "keys"],
+                      ["REPLCONF", "ip-address", "1.2.3.4\r\nrole:master"], ["REPLCONF", "nonsense", "1"], ["REPLCONF", "rdb-filter-only", "keys"],
                       ["PSYNC", first.id, "1", "FAILOVER"]):
             check(ask(m.conn(), *words).split()[0] == "ERR", words)
         equal("in a transaction", ask(mc, "MULTI"), b"OK")

@@ -13,6 +13,7 @@ import threading
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib")]
+from contents import differences, snapshot  # noqa: E402
 from resp import Closed, Conn, encode  # noqa: E402
 from server import Failed, Server, wait_for, wait_info  # noqa: E402
 
@@ -54,6 +55,14 @@ def caught_up(master, replica, seconds=30):
     """The replica has all that the master has said so far."""
     want = offset(master)
     wait_info(replica, "slave_repl_offset", lambda v: int(v) >= want, "replication", seconds)
+
+
+def same(master, replica, seconds=60):
+    """At the same offset, which stays, both hold the same."""
+    caught_up(master, replica, seconds)
+    found = differences(snapshot(master), snapshot(replica), 0, encodings=False)
+    if found:
+        raise Failed("\n".join(found[:5]))
 
 
 # ------------------------------------------------------------------ generated writes
@@ -217,4 +226,4 @@ class Link(Conn):
 
 
 __all__ = ["Closed", "EMPTY_RDB", "Failed", "Link", "Real", "Script", "caught_up", "encode", "follow",
-           "link_up", "offset", "programs", "rdb_of", "wait_for", "wait_info", "write_some"]
+           "link_up", "offset", "programs", "rdb_of", "same", "wait_for", "wait_info", "write_some"]

@@ -16,7 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
 from cases import check, equal, need, run_words  # noqa: E402
 from contents import differences, snapshot  # noqa: E402
-from masters import (Real, caught_up, follow, link_up, programs, wait_for, wait_info,  # noqa: E402
+from masters import (Real, follow, link_up, programs, same, wait_for, wait_info,  # noqa: E402
                      write_some)
 from server import SERVER, Server  # noqa: E402
 
@@ -52,13 +52,6 @@ class Writers:
             t.join()
         if self.failed:
             raise self.failed
-
-
-def same(master, replica):
-    """At the same offset, which stays, they hold the same."""
-    caught_up(master, replica, 60)
-    found = differences(snapshot(master), snapshot(replica), 0, encodings=False)
-    check(not found, "\n".join(found[:5]))
 
 
 def during(server, what):

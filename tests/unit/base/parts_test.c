@@ -300,6 +300,18 @@ Test(log, a_line_has_redis_form_and_what_is_below_the_level_is_left_out) {
     cr_expect_null(strstr(text, "silence"));
 }
 
+Test(log, what_a_message_repeats_begins_no_line) {
+    char name[] = "/tmp/stet-log-XXXXXX", text[4096];
+    int fd = mkstemp(name);
+    struct log_options o = {.level = LOG_AT_NOTICE, .file = name};
+
+    close(fd);
+    cr_assert_eq(log_open(&o, NULL), 0);
+    log_notice("it said '%s'", "a\r\n1:M forged\x1b[0m\x7f");
+    read_log(name, text, sizeof text);
+    cr_expect_not_null(strstr(text, "it said 'a??1:M forged?[0m?'\n"), "%s", text);
+}
+
 Test(log, a_line_too_long_is_cut_and_still_ends) {
     char name[] = "/tmp/stet-log-XXXXXX", text[16384], *long_text = mem_alloc(10001);
     int fd = mkstemp(name);
