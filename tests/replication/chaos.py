@@ -32,6 +32,7 @@ from group import Group  # noqa: E402
 from journal import GONE, Journal  # noqa: E402
 from masters import programs, write_some  # noqa: E402
 from network import Network  # noqa: E402
+from resp import Closed, ReplyError  # noqa: E402
 from server import SANITIZER, SERVER, Failed, is_stet, wait_for  # noqa: E402
 
 HOSTS = ["server-%d" % i for i in range(3)] + ["sentinel-%d" % i for i in range(3)] + ["client"]
@@ -102,37 +103,60 @@ class Chaos:
                  "a write is acknowledged once all is healed", 60, 0.02)
         self.journal.rest()
         check(not self.journal.broken(), self.journal.broken())
-        c = master.conn(timeout=30)
-        write_some(c, self.rng.randrange(1 << 30), 300)
-        c.close()
+        seed = self.rng.randrange(1 << 30)
+        self.on_master(master, lambda c: write_some(c, seed, 300))
+
+    def on_master(self, master, work):
+        """work(connection). A failover that the Sentinels had begun before may come in between, and they
+        disconnect clients: then it is done again on the one that is the master now."""
+        for _ in range(5):
+            c = None
+            try:
+                c = master.conn(timeout=60)
+                return work(c)
+            except (Closed, ReplyError, OSError) as e:
+                last = e
+                master = self.group.settle(90)
+            finally:
+                if c:
+                    c.close()
+        raise Failed("five times in a row: %s" % last)
 
     def same_offset(self):
         infos = [s.info(timeout=10) for s in self.group.servers]
         return len({(i.get("master_replid"), i.get("master_repl_offset")) for i in infos}) == 1 and \
             "master_replid" in infos[0]
 
-    def compare(self, master):
-        for _ in range(20):
-            wait_for(self.same_offset, "one id and offset: %s" % [
-                (s.info().get("master_replid"), s.info().get("master_repl_offset")) for s in self.group.servers], 60, 0.01)
-            held = []
-            for s in self.group.servers:
+    def snapshots(self):
+        """Of each server; None: a connection ended, as that of a server whose part is changed."""
+        held = []
+        for s in self.group.servers:
+            try:
                 c = s.conn(timeout=60)
                 held.append(snapshot(c))
                 c.close()
+            except (Closed, OSError):
+                return None
+        return held
+
+    def compare(self, master):
+        found = ["no connection lasted"]
+        for _ in range(20):
+            wait_for(self.same_offset, "one id and offset: %s" % [
+                (s.info().get("master_replid"), s.info().get("master_repl_offset")) for s in self.group.servers], 60, 0.01)
+            held = self.snapshots()
+            if held is None:
+                continue
             found = [x for h in held[1:] for x in differences(held[0], h, 0, encodings=False)]
             if not found:
                 return
         raise Failed("contents differ: %s" % "\n".join(found[:5]))
 
     def verify(self, master):
-        c = master.conn(timeout=60)
-        lost, stale, keys = self.journal.verify(c)
+        lost, stale, keys = self.on_master(master, self.journal.verify)
         if self.events.sample and self.events.sample[0] is master:
-            self.journal.verify_sample(c, self.events.sample[1])
-        for key in keys:
-            c.call("UNLINK", key)
-        c.close()
+            self.on_master(master, lambda c: self.journal.verify_sample(c, self.events.sample[1]))
+        self.on_master(master, lambda c: [c.call("UNLINK", key) for key in keys])
         switched = self.events.switched()
         for key, number, at, server in lost:
             if self.strict or not any(old is server for _, old, _ in switched):
