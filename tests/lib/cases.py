@@ -51,6 +51,13 @@ def summary(suite, passed, failed, more=""):
     return 0 if passed and not failed else 1
 
 
+class Cases(dict):
+    """{name: function}: `case` marks the functions of a file that are cases, in their order."""
+    def case(self, f):
+        self[f.__name__] = f
+        return f
+
+
 def run(suite, cases, before=""):
     """Runs {name: function} and prints the counts; `before` stands before the names of those that
     passed and had something to say. Returns the exit status."""

@@ -16,7 +16,7 @@ import threading
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
-from cases import check, equal, need, run_words  # noqa: E402
+from cases import Cases, check, equal, need, run_words  # noqa: E402
 from masters import (Closed, Real, encode, follow, link_up, offset, programs,  # noqa: E402
                      same, wait_for, wait_info, write_some)
 from server import Server  # noqa: E402
@@ -27,12 +27,8 @@ LOG = ("--appendonly", "yes", "--auto-aof-rewrite-percentage", "0", "--repl-back
 REPLICAS = {"stet": lambda *args: Server("--enable-debug-command", "local", *args)}
 for name, program in programs().items():
     REPLICAS[name] = lambda *args, p=program: Real(p, *args)
-CASES = {}
-
-
-def case(f):
-    CASES[f.__name__] = f
-    return f
+CASES = Cases()
+case = CASES.case
 
 
 def with_each(f):
@@ -69,6 +65,17 @@ def begin_stream(master):
 
 def base_file(master):
     return glob.glob(os.path.join(master.dir, "appendonlydir", "*.base.rdb"))[0]
+
+
+def last_increment(master):
+    return sorted(glob.glob(os.path.join(master.dir, "appendonlydir", "*.incr.aof")))[-1]
+
+
+def damage(path, at):
+    """Writes over a few bytes in the middle of a file; a negative `at` counts from its end."""
+    with open(path, "r+b") as f:
+        f.seek(at, os.SEEK_END if at < 0 else os.SEEK_SET)
+        f.write(b"damage" * 30)
 
 
 class Raw:
@@ -264,9 +271,7 @@ def a_damaged_base_is_not_sent_again_and_again():
         mc = m.conn()
         fill(mc, 5)
         begin_stream(m)
-        with open(base_file(m), "r+b") as f:
-            f.seek(-2000, os.SEEK_END)
-            f.write(b"damage" * 30)
+        damage(base_file(m), -2000)
         sc = follow(s, m, 60)
         same(mc, sc)
         equal("once, then a snapshot", counts(mc)[:2], (3, 1))
@@ -277,10 +282,7 @@ def a_damaged_increment_is_not_sent_again_and_again():
     with Server(*LOG) as m, Server() as s:
         mc = begin_stream(m)
         write_some(mc, 1, 5000)
-        name = sorted(glob.glob(os.path.join(m.dir, "appendonlydir", "*.incr.aof")))[-1]
-        with open(name, "r+b") as f:
-            f.seek(50000)
-            f.write(b"damage" * 30)
+        damage(last_increment(m), 50000)
         sc = follow(s, m, 60)
         same(mc, sc)
         equal("once, then a snapshot", counts(mc)[:2], (3, 1))
@@ -296,10 +298,7 @@ def what_a_partial_sync_cannot_read_is_not_asked_for_again():
         s.proc.send_signal(signal.SIGSTOP)
         mc.call("CLIENT", "KILL", "TYPE", "replica")
         write_some(mc, 2, 5000)
-        name = sorted(glob.glob(os.path.join(m.dir, "appendonlydir", "*.incr.aof")))[-1]
-        with open(name, "r+b") as f:
-            f.seek(os.path.getsize(name) // 2)
-            f.write(b"damage" * 30)
+        damage(last_increment(m), os.path.getsize(last_increment(m)) // 2)
         s.proc.send_signal(signal.SIGCONT)
         same(mc, sc)
         equal("full syncs", counts(mc)[0], 2)

@@ -10,17 +10,13 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
-from cases import ask, check, equal, run_words  # noqa: E402
+from cases import Cases, ask, check, equal, run_words  # noqa: E402
 from masters import caught_up, encode, follow, link_up, offset, same, wait_for, wait_info, write_some  # noqa: E402
 from server import Server  # noqa: E402
 
-CASES = {}
+CASES = Cases()
+case = CASES.case
 LOG = ("--appendonly", "yes")
-
-
-def case(f):
-    CASES[f.__name__.replace("_", " ")] = f
-    return f
 
 
 def full_syncs(*conns):

@@ -18,7 +18,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
-from cases import ask, check, equal, need, run_words  # noqa: E402
+from cases import Cases, ask, check, equal, need, run_words  # noqa: E402
 from contents import differences, snapshot  # noqa: E402
 from masters import (Closed, Real, caught_up, encode, follow, link_up, offset, programs,  # noqa: E402
                      same, wait_for, wait_info, write_some)
@@ -28,12 +28,8 @@ from tls import Certs  # noqa: E402
 REAL = programs()
 REDIS = REAL.get("redis-7")
 LOG = ("--appendonly", "yes", "--auto-aof-rewrite-percentage", "0")
-CASES = {}
-
-
-def case(f):
-    CASES[f.__name__] = f
-    return f
+CASES = Cases()
+case = CASES.case
 
 
 def stat(conn, field, section="stats"):

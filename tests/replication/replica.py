@@ -14,7 +14,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
-from cases import ask, check, equal, run_words  # noqa: E402
+from cases import Cases, ask, check, equal, run_words  # noqa: E402
 from contents import strings  # noqa: E402
 from masters import (EMPTY_RDB, Closed, Real, Script, caught_up, encode, follow, link_up, offset,  # noqa: E402
                      programs, rdb_of, same, wait_for, wait_info, write_some)
@@ -23,12 +23,8 @@ from tls import Certs  # noqa: E402
 
 REAL = programs()
 REDIS = REAL.get("redis-7")
-CASES = {}
-
-
-def case(f):
-    CASES[f.__name__] = f
-    return f
+CASES = Cases()
+case = CASES.case
 
 
 def info(conn, field, section="replication"):
