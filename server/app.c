@@ -242,7 +242,7 @@ int app_reload_log(struct app *a, struct err *e) {
     rc = aof_read_again(a->aof, &l, e);
     end_loading(a);
     a->reloading = false;
-    a->engine.busy = BUSY_NOT;
+    engine_set_busy(&a->engine, BUSY_NOT);
     snapshot_end_aside(&a->engine, &aside, rc == 0);
     release_options(&l);
     return rc;

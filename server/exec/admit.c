@@ -140,9 +140,21 @@ bool admit_pause_holds(const struct session *s, const struct command_slot *cmd, 
     return holds && !(multi_is_open(s) && !(cmd->row->flags & CMD_NO_MULTI));
 }
 
-/* This server is a replica, or busy; or another one is at the session's end. */
+/* This server is a replica, busy, or has guards; or another one is at the session's end. */
 static inline bool is_seldom(const struct call *x) {
-    return x->e->role.is_replica | (x->e->busy != 0) | (x->s->flags & SESSION_REPLICA);
+    return (x->e->odd & (ODD_REPLICA | ODD_BUSY | ODD_GUARD)) | (x->s->flags & SESSION_REPLICA);
+}
+
+/* The first refusal of a guard, or NULL. */
+static const char *guards_refusal(struct call *x) {
+    const struct detours *d = &x->e->detours;
+
+    for (unsigned i = 0; i < d->nguards; i++) {
+        const char *why = d->guards[i].refusal(d->guards[i].arg, x);
+
+        if (why) return why;
+    }
+    return NULL;
 }
 
 static int admit_seldom(struct call *x, uint32_t flags) {
@@ -153,7 +165,8 @@ static int admit_seldom(struct call *x, uint32_t flags) {
     if (x->s->flags & SESSION_REPLICA &&
         flags & (CMD_WRITE | CMD_READONLY | CMD_MAY_REPLICATE | CMD_RUNS_SCRIPT))
         return refuse(x, "ERR Replica can't interact with the keyspace");
-    return 0;
+    why = guards_refusal(x);
+    return why ? refuse(x, why) : 0;
 }
 
 int admit(struct call *x, bool unknown_sub) {

@@ -152,16 +152,7 @@ static void refuse_to_reply(struct call *x) {
     x->s->ops->close(x->s, false);
 }
 
-static void run(struct call *x, bool unknown_sub, uint64_t *clock_ns) {
-    struct engine *e = x->e;
-    uint64_t from = x->s->out.end;
-    bool to_replica = x->s->flags & SESSION_REPLICA;
-
-    if (__builtin_expect(e->busy, 0)) {
-        run_within(x, unknown_sub);
-        return;
-    }
-    push_run(e->pushes, x->s);
+static void run_plainly(struct call *x, bool unknown_sub, uint64_t *clock_ns) {
     if (admit(x, unknown_sub) < 0) {
         multi_fail(x->s);
     } else if (__builtin_expect(multi_queues(x), 0)) {
@@ -170,12 +161,52 @@ static void run(struct call *x, bool unknown_sub, uint64_t *clock_ns) {
         run_call(x, clock_ns);
         x->s->last_cmd = x->cmd;
     }
+}
+
+static void run_by_detour(struct call *x, bool unknown_sub, uint64_t *clock_ns) {
+    const struct detour *d = &x->e->detours.detour;
+    uint64_t from = x->s->out.end;
+
+    if (d->before(d->arg, x)) {
+        run_plainly(x, unknown_sub, clock_ns);
+        d->after(d->arg, x, from);
+    } else {
+        *clock_ns = clock_real_ns();
+    }
+}
+
+static inline __attribute__((always_inline)) void run_whole(struct call *x, bool unknown_sub,
+                                                            uint64_t *clock_ns, bool detour) {
+    struct engine *e = x->e;
+    uint64_t from = x->s->out.end;
+    bool to_replica = x->s->flags & SESSION_REPLICA;
+
+    push_run(e->pushes, x->s);
+    if (detour)
+        run_by_detour(x, unknown_sub, clock_ns);
+    else
+        run_plainly(x, unknown_sub, clock_ns);
     if (x->from != FROM_RETRY) count_run(x);
     apply_reply_mode(x, from);
     if (__builtin_expect(to_replica, 0) && x->s->out.end != from) refuse_to_reply(x);
     session_hold(x->s, from, x->need);
     push_ran(e, e->pushes, x->need);
     if (x->s->tracker && !multi_is_open(x->s)) tracking_after(x);
+}
+
+static __attribute__((noinline)) void run_oddly(struct call *x, bool unknown_sub,
+                                                uint64_t *clock_ns) {
+    if (x->e->busy)
+        run_within(x, unknown_sub);
+    else
+        run_whole(x, unknown_sub, clock_ns, x->from == FROM_CLIENT);
+}
+
+static void run(struct call *x, bool unknown_sub, uint64_t *clock_ns) {
+    if (__builtin_expect(x->e->odd & (ODD_BUSY | ODD_DETOUR), 0))
+        run_oddly(x, unknown_sub, clock_ns);
+    else
+        run_whole(x, unknown_sub, clock_ns, false);
 }
 
 bool call_again(struct blocked *b) {

@@ -2,6 +2,7 @@
 #include "server/exec/engine.h"
 
 #include "server/exec/call.h"
+#include "storage/base/check.h"
 #include "storage/base/mem.h"
 
 void engine_count_error(struct engine *e, const char *text) {
@@ -31,6 +32,35 @@ void engine_reset_stats(struct engine *e) {
     e->stats = (struct engine_stats){.peak_memory = mem_used()};
     e->nerrors = 0;
     for (unsigned i = 0; i < e->commands.n; i++) reset_slot(&e->commands.slots[i]);
+}
+
+static void set_odd(struct engine *e, unsigned bit, bool on) {
+    e->odd = (uint8_t)(on ? e->odd | bit : e->odd & ~bit);
+}
+
+void guard_add(struct engine *e, const struct guard *g) {
+    CHECK(e->detours.nguards < GUARDS_MAX);
+    e->detours.guards[e->detours.nguards++] = *g;
+    set_odd(e, ODD_GUARD, true);
+}
+
+void detour_set(struct engine *e, const struct detour *d) {
+    CHECK(!e->detours.detour.before);
+    e->detours.detour = *d;
+}
+
+void detour_want(struct engine *e, bool wanted) {
+    set_odd(e, ODD_DETOUR, wanted && e->detours.detour.before);
+}
+
+void engine_set_busy(struct engine *e, enum engine_busy why) {
+    e->busy = why;
+    set_odd(e, ODD_BUSY, why != BUSY_NOT);
+}
+
+void engine_set_replica(struct engine *e, bool is_replica) {
+    e->role.is_replica = is_replica;
+    set_odd(e, ODD_REPLICA, is_replica);
 }
 
 const char *engine_busy_error(const struct engine *e) {

@@ -13,6 +13,7 @@
 #include "protocol/out.h"
 #include "protocol/request.h"
 #include "server/exec/command.h"
+#include "server/exec/detour.h"
 #include "server/exec/gate.h"
 #include "server/exec/interest.h"
 #include "server/exec/pause.h"
@@ -151,9 +152,11 @@ struct engine {
     struct bytes gone_key; /* of an entry that was looked up by its own key, and had expired */
 
     struct role role;
+    struct detours detours;
     struct propagation propagation;
     struct request_args args, args_within; /* the second while the first is in use */
 
+    uint8_t odd;     /* enum engine_odd: what most servers are not, most of the time */
     bool batch_open; /* of the AOF: more clients may join it before it is handed over */
     enum engine_busy busy;
     uint64_t slice_ns; /* how long one client may hold the loop while others wait; 0: no limit */
@@ -177,6 +180,16 @@ struct engine {
     int64_t loading_began_ms;
     int64_t started_ms;
 };
+
+void guard_add(struct engine *e, const struct guard *g);
+
+/* The one detour of an engine. detour_want() says whether it is asked; at first it is not. */
+void detour_set(struct engine *e, const struct detour *d);
+void detour_want(struct engine *e, bool wanted);
+
+/* The only ways to set `busy` and role.is_replica. */
+void engine_set_busy(struct engine *e, enum engine_busy why);
+void engine_set_replica(struct engine *e, bool is_replica);
 
 /* The error that clients get while the server is busy. */
 const char *engine_busy_error(const struct engine *e);

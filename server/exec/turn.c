@@ -143,7 +143,7 @@ static void end_pause(struct engine *e) {
 /* Clients that were held back, or have had what they waited for, are told as well: the command that
  * takes long may be the first of those that go on. */
 void engine_serve_within(struct engine *e, enum engine_busy why) {
-    e->busy = why;
+    engine_set_busy(e, why);
     if (e->hooks.serve_within) e->hooks.serve_within(e->hooks.arg);
     end_pause(e);
     resume_parked(e);

@@ -29,7 +29,7 @@ static void end_blocked(struct engine *e) {
 }
 
 static void enter(struct replication *r, bool is_replica) {
-    r->e->role.is_replica = is_replica;
+    engine_set_replica(r->e, is_replica);
     log_set_role(is_replica ? 'S' : 'M');
     r->e->propagation.local = is_replica;
     replicas_count_good(r);

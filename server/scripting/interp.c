@@ -360,7 +360,7 @@ int script_run(struct call *x, struct run run) {
     if (sc->text.cap > TEXT_KEPT) bytes_release(&sc->text); /* an error ended a library's work */
     collect_much(sc);
     sc->run.outer = NULL;
-    x->e->busy = BUSY_NOT;
+    engine_set_busy(x->e, BUSY_NOT);
     x->e->propagation.withhold = false;
     x->s->db = db;
     return ok ? 0 : -1;

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * detour - what a command passes only in some servers: guards before it may run (the slots of a
+ * cluster, modes of a test double), and a detour around the whole of it (faults, a journal).
+ *
+ * A server without them pays nothing: run() and admit() look at engine.odd, one byte, which also
+ * says whether the server is busy or a replica. Main thread only. What is registered stays for the
+ * life of the engine, and so must `arg`. The functions stand in engine.h.
+ */
+#ifndef STET_EXEC_DETOUR_H
+#define STET_EXEC_DETOUR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct call;
+
+/* Bits of engine.odd. */
+enum engine_odd {
+    ODD_BUSY = 1 << 0,    /* engine.busy */
+    ODD_DETOUR = 1 << 1,  /* there is a detour, and it wants to be asked */
+    ODD_REPLICA = 1 << 2, /* role.is_replica */
+    ODD_GUARD = 1 << 3,   /* there is a guard */
+};
+
+/* Asked by admit() for each command of a client, after its own checks; also for one that a
+ * transaction only queues. What scripts call does not pass here. The text of an error ("CODE
+ * text", good until the next call) refuses the command. */
+struct guard {
+    const char *(*refusal)(void *arg, struct call *x);
+    void *arg;
+};
+
+enum { GUARDS_MAX = 4 };
+
+/* Around each command that a client sends, admitted or not; not around its retries while it is
+ * blocked, and not while the server is busy. */
+struct detour {
+    /* False: the detour has dealt with the command. It has answered, has blocked the client
+     * (x->waits) or has closed it. x->cmd is NULL for an unknown command. */
+    bool (*before)(void *arg, struct call *x);
+    /* The command has run or was refused; its reply begins at stream offset `from`, or is still to
+     * come (x->waits). */
+    void (*after)(void *arg, struct call *x, uint64_t from);
+    void *arg;
+};
+
+struct detours {
+    struct detour detour;
+    struct guard guards[GUARDS_MAX];
+    unsigned nguards;
+};
+
+#endif
