@@ -83,6 +83,29 @@ static void watch_signals(struct app *a) {
     signal(SIGHUP, SIG_IGN);
 }
 
+/* ---------------------------------------------------------------- exit-with-parent */
+
+/* A process whose parent has ended belongs to another. Neither PR_SET_PDEATHSIG, which is about the
+ * thread that called fork(), nor the loop's own timers, which follow the clock of a test, can tell.
+ */
+static void look_at_parent(evutil_socket_t fd, short what, void *arg) {
+    struct app *a = arg;
+
+    (void)fd;
+    (void)what;
+    if (getppid() == a->parent || a->stopping || a->stop_signal) return;
+    log_warning("The parent process has ended (exit-with-parent), scheduling shutdown...");
+    a->stop_signal = SIGTERM; /* once more after the next look, if the shutdown is refused */
+}
+
+static void watch_parent(struct app *a) {
+    const struct timeval every = {0, 100000};
+
+    if (!a->v->exit_with_parent) return;
+    a->parent_watch = event_new(a->loop.base, -1, EV_PERSIST, look_at_parent, a);
+    event_add(a->parent_watch, &every);
+}
+
 /* ---------------------------------------------------------------- loading */
 
 enum { POLL_EVERY_NS = 2 * 1000 * 1000 };
@@ -454,6 +477,7 @@ int app_start(struct app *a, struct conf *conf, int argc, char **argv) {
     struct err e;
 
     *a = (struct app){.conf = conf, .v = conf_values(conf), .argc = argc, .argv = argv};
+    a->parent = getppid();
     process_prepare(a->v);
     if (contain_files(&a->containment, conf, &e) < 0) return fail_containment(&e);
     process_set_cpus(a->v->bio_cpulist, "bio-cpulist"); /* a new thread inherits them */
@@ -468,6 +492,7 @@ int app_start(struct app *a, struct conf *conf, int argc, char **argv) {
     if (process_oom_score(a->v) < 0) log_warning("The server keeps the score it was given.");
     process_set_thp(a->v->disable_thp);
     a->net.maxclients = process_allow_clients(a->v->maxclients);
+    watch_parent(a);
     if (unsupported_refuse(a->conf) < 0 || listen_first(a) < 0) return -1;
     if (a->v->port_auto) conf_set_bound_port(conf, a->net.port);
     process_write_pid();
@@ -540,6 +565,7 @@ int app_finish(struct app *a) {
     engine_release(&a->engine); /* so that what a leak checker reports is a leak */
     net_release(&a->net);
     for (int i = 0; i < 3; i++) event_free(a->signals[i]);
+    if (a->parent_watch) event_free(a->parent_watch);
     loop_release(&a->loop);
 #endif
     log_warning("Redis is now ready to exit, bye bye...");

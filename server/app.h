@@ -25,7 +25,8 @@ struct app {
     struct replication *replication;
     struct loop_timer cron,
         blocked; /* `blocked`: the next time-out of a waiting client, the end of a pause */
-    struct event *signals[3];
+    struct event *signals[3], *parent_watch;
+    pid_t parent; /* at the start */
     struct admin_app admin;
     struct containment containment;
     char run_id[RUN_ID_CHARS + 1];

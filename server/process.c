@@ -242,6 +242,7 @@ int process_daemonize(const struct conf_values *v, struct err *e) {
     int fd;
 
     if (!v->daemonize) return 0;
+    if (v->exit_with_parent) return err_set(e, EINVAL, "'exit-with-parent' needs 'daemonize no'");
     pid = fork();
     if (pid < 0) return err_set(e, errno, "cannot daemonize: %s", strerror(errno));
     if (pid > 0) _exit(0);

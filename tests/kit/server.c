@@ -34,7 +34,7 @@ struct server {
 
 static struct server *servers[SERVERS_MAX];
 
-static const char *program(void) {
+const char *server_program(void) {
     static char path[2 * PATH_MAX];
     const char *p = getenv("STET_SERVER"), *bin = getenv("STET_BIN");
     char given[PATH_MAX], here[PATH_MAX];
@@ -47,7 +47,7 @@ static const char *program(void) {
 }
 
 bool server_is_stet(void) {
-    const char *name = strrchr(program(), '/');
+    const char *name = strrchr(server_program(), '/');
 
     return strcmp(name, "/redis-server") != 0;
 }
@@ -126,7 +126,7 @@ static void spawn(struct server *s, char **argv) {
     int in = input_fd(s);
 
     cr_assert_eq(s->pid, 0, "the server runs already");
-    argv[0] = (char *)program();
+    argv[0] = (char *)server_program();
     s->log_from = stat(s->log, &st) == 0 ? st.st_size : 0;
     s->pid = fork();
     cr_assert(s->pid >= 0);

@@ -60,6 +60,7 @@ bool server_has_file(const struct server *s, const char *name);
 char *server_log(const struct server *s);
 void server_wait_log(const struct server *s, const char *phrase);
 
+const char *server_program(void); /* its absolute path */
 bool server_is_stet(void);
 #define STET_ONLY()                                                                                \
     if (!server_is_stet()) cr_skip_test("only for stet-server")

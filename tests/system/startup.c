@@ -11,9 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/kit/ask.h"
@@ -259,6 +261,65 @@ Test(startup, daemonize_leaves_a_server_of_its_own) {
     server_adopt(s, 0);
     cr_assert(strstr(server_read_file(s, "d.log"), "ready to exit, bye bye"));
     cr_assert_not(server_has_file(s, "my.pid"));
+}
+
+/* A shell starts the server and waits: the server's parent. Returns its pid. */
+static pid_t run_below_a_shell(struct server *s) {
+    const char *program = server_program();
+    pid_t shell = fork();
+
+    cr_assert(shell >= 0);
+    if (shell == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (chdir(server_dir(s)) == 0)
+            execl("/bin/sh", "sh", "-c",
+                  "\"$0\" --exit-with-parent yes --pidfile my.pid --logfile d.log --port 0 "
+                  "--unixsocket s.sock & wait",
+                  program, NULL);
+        _exit(127);
+    }
+    cr_assert(kit_wait(has_pid_file, s, 60));
+    server_adopt(s, atoi(server_read_file(s, "my.pid")));
+    cr_assert(kit_wait(listens, s, 60));
+    return shell;
+}
+
+Test(startup, exit_with_parent_stops_the_server_after_a_kill_of_its_parent) {
+    STET_ONLY();
+    struct server *s = server_new();
+    pid_t shell = run_below_a_shell(s), pid = server_pid(s);
+
+    kill(shell, SIGKILL);
+    waitpid(shell, NULL, 0);
+    cr_assert(kit_wait(is_gone, &pid, 60));
+    server_adopt(s, 0);
+    cr_assert(strstr(server_read_file(s, "d.log"), "The parent process has ended"));
+    cr_assert(strstr(server_read_file(s, "d.log"), "ready to exit, bye bye"));
+    cr_assert_not(server_has_file(s, "my.pid"));
+}
+
+Test(startup, exit_with_parent_ends_a_script_too) {
+    STET_ONLY();
+    struct server *s = server_new();
+    pid_t shell = run_below_a_shell(s), pid = server_pid(s);
+    struct resp_conn c;
+
+    cr_assert(resp_open(&c, 0, server_path(s, "s.sock")) == 0);
+    cr_assert(resp_send_words(&c, "EVAL", "while true do end", "0", NULL) == 0);
+    kill(shell, SIGKILL);
+    waitpid(shell, NULL, 0);
+    cr_assert(kit_wait(is_gone, &pid, 60));
+    server_adopt(s, 0);
+}
+
+Test(startup, exit_with_parent_and_daemonize_exclude_each_other) {
+    STET_ONLY();
+    struct server *s = server_new();
+
+    server_launch(s, "--exit-with-parent", "yes", "--daemonize", "yes", "--pidfile", "my.pid",
+                  NULL);
+    cr_assert_eq(server_wait_exit(s), 1);
+    says(s, "'exit-with-parent' needs 'daemonize no'");
 }
 
 Test(startup, a_log_file_is_appended_to) {
