@@ -20,6 +20,10 @@ BIN      := $(if $(filter release,$(FLAVOUR)),$(BUILD),$(O))
 
 CFLAGS_release  := -O3 -g -DSTET_JEMALLOC
 LIBS_release    := -ljemalloc
+# For packages: runs on other machines, so libraries are linked statically where there is an archive;
+# tools/packages puts the remaining ones beside the programs, in lib/. No libsystemd.
+CFLAGS_portable := -O3 -g -ffunction-sections -fdata-sections -DSTET_JEMALLOC
+LINK_portable   := -static-libgcc -Wl,--gc-sections -Wl,-rpath,'$$ORIGIN/../lib'
 # For work on the code: builds quickly, and costly conditions are checked.
 CFLAGS_dev      := -O1 -g -DSTET_JEMALLOC -DSTET_DCHECK
 LIBS_dev        := -ljemalloc
@@ -30,6 +34,9 @@ LIBS_dev        := -ljemalloc
 HARD_release      := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong
 HARD_HOT_release  := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 HARD_LINK_release := -Wl,-z,relro,-z,now,-z,noexecstack
+HARD_portable      := $(HARD_release)
+HARD_HOT_portable  := $(HARD_HOT_release)
+HARD_LINK_portable := $(HARD_LINK_release)
 HOT_DIRS := storage protocol server/exec server/commands server/net
 CFLAGS_asan     := -O1 -g -fsanitize=address -fno-omit-frame-pointer -DSTET_DCHECK
 CFLAGS_ubsan    := -O1 -g -fsanitize=undefined -fno-sanitize-recover=all -DSTET_DCHECK
@@ -41,7 +48,7 @@ CFLAGS_fuzz     := -O1 -g -fsanitize=address,undefined,fuzzer-no-link -fno-sanit
 CFLAGS_cover    := -O1 -g -fprofile-instr-generate -fcoverage-mapping -DSTET_DCHECK
 OPT      := $(CFLAGS_$(FLAVOUR))
 ifeq ($(OPT),)
-$(error unknown FLAVOUR '$(FLAVOUR)': release, dev, asan, ubsan, sanitize, tsan, fuzz, cover)
+$(error unknown FLAVOUR '$(FLAVOUR)': release, portable, dev, asan, ubsan, sanitize, tsan, fuzz, cover)
 endif
 
 WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
@@ -51,12 +58,12 @@ GITSHA   := $(shell git rev-parse --short=8 HEAD 2>/dev/null || echo 00000000)
 LZF_CFLAGS := $(shell pkg-config --cflags liblzf 2>/dev/null)
 LUA_CFLAGS := $(shell pkg-config --cflags lua5.1 2>/dev/null)
 # Linked into the program where it can be: a call of Lua's interface is then a call.
-LUA_ARCHIVE := $(shell $(CC) -print-file-name=liblua5.1.a)
-LUA_LIB  := $(if $(findstring /,$(LUA_ARCHIVE)),$(LUA_ARCHIVE),-llua5.1)
+static = $(if $(findstring /,$(shell $(CC) -print-file-name=lib$(1).a)),$(shell $(CC) -print-file-name=lib$(1).a),-l$(1))
+LUA_LIB  := $(call static,lua5.1)
 # The simulation changes stacks by longjmp, which _FORTIFY_SOURCE takes for an attack.
 HARD     = $(if $(filter tests/sim/%,$<),-U_FORTIFY_SOURCE,$(if $(filter $(addsuffix /%,$(HOT_DIRS)),$<),$(HARD_HOT_$(FLAVOUR)),$(HARD_$(FLAVOUR))))
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(OPT) $(HARD) -I. $(LZF_CFLAGS) $(LUA_CFLAGS) -fPIE -pthread -MMD -MP $(CFLAGS)
-LINK     = $(CC) $(OPT) $(HARD_LINK_$(FLAVOUR)) -pie -rdynamic -pthread $(LDFLAGS)
+LINK     = $(CC) $(OPT) $(HARD_LINK_$(FLAVOUR)) $(LINK_$(FLAVOUR)) -pie -rdynamic -pthread $(LDFLAGS)
 
 # Layers, lowest first. Each is a static library; a unit test links its own and the lower ones.
 LIB_ORDER := base ds storage protocol conf persistence exec commands scripting replication admin net sandbox
@@ -79,8 +86,13 @@ reverse = $(if $(1),$(call reverse,$(wordlist 2,99,$(1))) $(firstword $(1)))
 libs_for = $(patsubst %,$(O)/lib%.a,$(call reverse,$(call below,$(1),$(LIB_ORDER))))
 ALL_LIBS := $(patsubst %,$(O)/lib%.a,$(call reverse,$(LIB_ORDER)))
 
+ifeq ($(FLAVOUR),portable)
+SYS_LIBS := $(foreach l,event_core isal lzf jemalloc_pic,$(call static,$(l))) $(LUA_LIB) -lm -ldl
+else
 SYS_LIBS := -levent_core -lisal -llzf $(LUA_LIB) -lm -ldl $(LIBS_$(FLAVOUR))
-ifeq ($(shell pkg-config --exists libsystemd 2>/dev/null && echo yes),yes)
+endif
+SYSTEMD := $(if $(filter portable,$(FLAVOUR)),no,$(shell pkg-config --exists libsystemd 2>/dev/null && echo yes))
+ifeq ($(SYSTEMD),yes)
 SYS_LIBS += -lsystemd
 ALL_CFLAGS += -DSTET_SYSTEMD
 endif
@@ -135,11 +147,20 @@ compile_commands.json:
 $(BIN)/stet-server: $(call objs,server) $(ALL_LIBS)
 	$(call say,LINK,$@)$(LINK) -o $@ $^ $(SYS_LIBS)
 
-$(BIN)/stet-check-aof: $(patsubst %.c,$(O)/%.o,$(wildcard tools/check_aof*.c)) $(O)/tools/key_set.o $(call libs_for,persistence)
-	$(call say,LINK,$@)$(LINK) -o $@ $^ $(SYS_LIBS)
+# In packages the check tools use the C library's allocator: jemalloc in each of them is 0.4 MB more.
+$(O)/tools/mem_libc.o: storage/base/mem.c | $(CHECKED)
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) $(ALL_CFLAGS) -USTET_JEMALLOC -c -o $@ $<
+TOOL_MEM_portable  := $(O)/tools/mem_libc.o
+TOOL_LIBS_portable := $(call static,lzf) $(call static,isal) -lm -ldl
+TOOL_MEM  := $(TOOL_MEM_$(FLAVOUR))
+TOOL_LIBS := $(or $(TOOL_LIBS_$(FLAVOUR)),$(SYS_LIBS))
 
-$(BIN)/stet-check-rdb: $(O)/tools/check_rdb.o $(O)/tools/key_set.o $(call libs_for,persistence)
-	$(call say,LINK,$@)$(LINK) -o $@ $^ $(SYS_LIBS)
+$(BIN)/stet-check-aof: $(patsubst %.c,$(O)/%.o,$(wildcard tools/check_aof*.c)) $(O)/tools/key_set.o $(TOOL_MEM) $(call libs_for,persistence)
+	$(call say,LINK,$@)$(LINK) -o $@ $^ $(TOOL_LIBS)
+
+$(BIN)/stet-check-rdb: $(O)/tools/check_rdb.o $(O)/tools/key_set.o $(TOOL_MEM) $(call libs_for,persistence)
+	$(call say,LINK,$@)$(LINK) -o $@ $^ $(TOOL_LIBS)
 
 # ---------------------------------------------------------------- tests
 UNIT_LAYERS := $(notdir $(wildcard tests/unit/*))
@@ -166,7 +187,7 @@ help:
 	@echo 'make unit-LAYER builds and runs the unit tests of one layer: $(UNIT_LAYERS)'
 	@echo 'make FLAVOUR=dev ... builds quickly (-O1) and checks more; V=1 shows the commands'
 	@echo 'make compile_commands.json   for editors; make lint-all forgets which files were clean'
-	@echo 'make unit | system | lint | asan | ubsan | tsan | crash ROUNDS=n | powercut SEEDS=n | chaos SECONDS=n SEED=s | turns PROGRAMS=n | fuse SECONDS=n | differential SECONDS=n SEED=s | fuzz TARGET=x SECONDS=n | fuzz-coverage | clients | bench | reference | install | clean'
+	@echo 'make unit | system | lint | asan | ubsan | tsan | crash ROUNDS=n | powercut SEEDS=n | chaos SECONDS=n SEED=s | turns PROGRAMS=n | fuse SECONDS=n | differential SECONDS=n SEED=s | fuzz TARGET=x SECONDS=n | fuzz-coverage | clients | bench | reference | packages | packages-test | install | clean'
 
 setup:
 	@tools/setup
@@ -202,8 +223,13 @@ install: all
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 redis-compat.conf $(DESTDIR)$(PREFIX)/share/stet
 
+# The portable programs in a tarball, and a package for each language, in $(BUILD)/packages.
+packages:
+	@$(MAKE) --no-print-directory FLAVOUR=portable all
+	@tools/packages
+
 clean:
 	rm -rf $(BUILD)
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
-.PHONY: all compile_commands.json help setup setup-test run lint lint-all asan ubsan tsan bench reference install clean
+.PHONY: all packages compile_commands.json help setup setup-test run lint lint-all asan ubsan tsan bench reference install clean
