@@ -1,0 +1,3 @@
+module stet.example/stet
+
+go 1.19
