@@ -194,6 +194,8 @@ setup:
 	@tools/setup
 setup-test:
 	@tools/setup --test
+setup-clients:
+	@tools/setup --clients
 
 run: setup
 	@$(MAKE) all
@@ -233,4 +235,4 @@ clean:
 	rm -rf $(BUILD)
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
-.PHONY: all packages compile_commands.json help setup setup-test run lint lint-all asan ubsan tsan bench reference install clean
+.PHONY: all packages compile_commands.json help setup setup-test setup-clients run lint lint-all asan ubsan tsan bench reference install clean

@@ -116,9 +116,15 @@ soak: all $(T)/faults.so
 chaos: all $(T)/faults.so
 	@$(TEST_ENV) tests/replication/chaos.py --seconds $(SECONDS) --seed $(SEED)
 
-clients: setup-test
-	@$(MAKE) --no-print-directory all
-	@$(TEST_ENV) STET_JOBS=10000 tests/clients/clients.py
+clients: setup-clients
+	@$(MAKE) --no-print-directory all packages
+	@$(RUN) 'clients=STET_JOBS=10000 tests/clients/clients.py' $(PACKAGE_SUITES)
+
+# Each package is installed and used. The examples of tests/double run with the installed packages.
+PACKAGE_SUITES := 'packages=tests/packages/packages.py' 'double=tests/double/double.py'
+packages-test: setup-clients
+	@$(MAKE) --no-print-directory packages
+	@$(RUN) $(PACKAGE_SUITES)
 
 differential: all
 	@$(RUN) 'differential=tests/differential/differential.py --seconds $(SECONDS) --seed $(SEED)' \
@@ -139,4 +145,4 @@ test-tsan: all $(T)/crash-client
 fuse: all $(T)/disk_fuse
 	@$(RUN) 'fuse=tests/fuse/twice.py --seconds $(SECONDS) --seed $(SEED)'
 
-.PHONY: $(UNIT_TARGETS) fuse chaos turns test test-all unit system golden crash powercut model soak differential clients test-in-flavour test-tsan
+.PHONY: $(UNIT_TARGETS) fuse chaos turns test test-all unit system golden crash powercut model soak differential clients packages-test test-in-flavour test-tsan
