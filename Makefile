@@ -21,7 +21,7 @@ BIN      := $(if $(filter release,$(FLAVOUR)),$(BUILD),$(O))
 CFLAGS_release  := -O3 -g -DSTET_JEMALLOC
 LIBS_release    := -ljemalloc
 # For packages: runs on other machines, so libraries are linked statically where there is an archive;
-# tools/packages puts the remaining ones beside the programs, in lib/. No libsystemd.
+# tools/packages puts the remaining ones beside the programs, in lib/.
 CFLAGS_portable := -O3 -g -ffunction-sections -fdata-sections -DSTET_JEMALLOC
 LINK_portable   := -static-libgcc -Wl,--gc-sections -Wl,-rpath,'$$ORIGIN/../lib'
 # For work on the code: builds quickly, and costly conditions are checked.
@@ -91,11 +91,6 @@ ifeq ($(FLAVOUR),portable)
 SYS_LIBS := $(foreach l,event_core isal lzf jemalloc_pic,$(call static,$(l))) $(LUA_LIB) -lm -ldl
 else
 SYS_LIBS := -levent_core -lisal -llzf $(LUA_LIB) -lm -ldl $(LIBS_$(FLAVOUR))
-endif
-SYSTEMD := $(if $(filter portable,$(FLAVOUR)),no,$(shell pkg-config --exists libsystemd 2>/dev/null && echo yes))
-ifeq ($(SYSTEMD),yes)
-SYS_LIBS += -lsystemd
-ALL_CFLAGS += -DSTET_SYSTEMD
 endif
 
 say = $(if $(V),,@printf '  %-4s %s\n' $(1) $(2);)

@@ -383,7 +383,8 @@ int aof_read_again(struct aof *a, const struct aof_load_options *l, struct err *
     if (a->phase == AOF_ON) aof_close_batch(a);
     if (a->phase == AOF_ON && !aof_writer_wait_synced(a->w, a->appended, READ_AGAIN_MS))
         return err_set(e, EIO, "the append only file cannot be written");
-    if (!wait_for_job(a)) return err_set(e, EBUSY, "a rewrite of the append only file does not end");
+    if (!wait_for_job(a))
+        return err_set(e, EBUSY, "a rewrite of the append only file does not end");
     rc = aof_load(a->dirfd, &whole, &loaded, e);
     if (rc == 0) aof_loaded_release(&loaded);
     return rc;

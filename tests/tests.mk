@@ -67,7 +67,7 @@ SYSTEM_SUITE := 'system=$(T)/system-tests $(CRITERION)'
 FILE_SUITES := 'golden=tests/golden/replay.py' 'facts=tests/facts/facts.py' 'rows=tests/rows.py' 'reference=tools/reference --check' \
     'real-files=tests/files/load.py' 'rdb-files=tests/files/rdb.py' 'check-rdb=tests/files/check_rdb.py' 'damaged-files=tests/files/crash.py' \
     'damaged-marks=tests/files/marks.py' 'repairs=tests/files/repairs.py --rounds 1' 'crash-points=tests/steps/steps.py'
-OTHER_SUITES := 'replication=tests/replication/all.py' 'interop=tests/interop/interop.py' 'migrate=tests/interop/migrate.py' 'backup=tests/interop/backup.py' 'recover=tests/interop/recover.py' 'redis-cli=tests/interop/clients.py' 'clients=tests/clients/clients.py' 'double-rivals=tests/double/rivals.py' 'double-examples=tests/double/examples.py' 'tls=tests/tls/tls.py' 'sandbox=tests/sandbox/sandbox.py' \
+OTHER_SUITES := 'double=tests/testdouble/all.py' 'replication=tests/replication/all.py' 'interop=tests/interop/interop.py' 'migrate=tests/interop/migrate.py' 'backup=tests/interop/backup.py' 'recover=tests/interop/recover.py' 'redis-cli=tests/interop/clients.py' 'clients=tests/clients/clients.py' 'double-rivals=tests/double/rivals.py' 'double-examples=tests/double/examples.py' 'tls=tests/tls/tls.py' 'sandbox=tests/sandbox/sandbox.py' \
     'turns=$(T)/try-turns --programs 60' 'fuzz-targets=$(T)/fuzz-replay tests/fuzz/corpus' 'fuzz-restore=tests/fuzz/restore.py --rounds 40' 'fuzz-files=tests/fuzz/files.py --rounds 2000' 'fuzz-scripts=tests/fuzz/scripts.py --rounds 20' 'fuzz-patterns=tests/fuzz/patterns.py --rounds 2' 'fuzz-framing=tests/fuzz/framing.py --rounds 10' 'fuzz-clients=tests/fuzz/clients.py --seconds 12' \
     'differential=tests/differential/differential.py --worlds 12 --seconds 60' 'reload=tests/differential/reload.py' 'acl=tests/differential/acl.py' 'crowd=tests/differential/crowd.py --worlds 12 --seconds 60' 'watch=tests/differential/watch.py --seconds 8' \
     'faults=tests/faults/faults.py' 'loop=tests/faults/loop.py' 'directory=tests/faults/directory.py' 'soak=tests/soak/soak.py --seconds 20' 'powercut=$(T)/powercut --jobs 2 --seeds 30000' 'powercut-sweep=$(T)/powercut --sweep --jobs 2 --seeds 12800' 'outage=$(T)/powercut --outage --jobs 2 --seeds 100' 'model=tests/model/model.py' 'attacks=tests/attacks/attacks.py' 'kill-9=tests/crash/crash.py --rounds 6'
@@ -121,7 +121,7 @@ clients: setup-clients
 	@$(RUN) 'clients=STET_JOBS=10000 tests/clients/clients.py' $(PACKAGE_SUITES)
 
 # Each package is installed and used. The examples of tests/double run with the installed packages.
-PACKAGE_SUITES := 'packages=tests/packages/packages.py' 'double=tests/double/double.py'
+PACKAGE_SUITES := 'packages=tests/packages/packages.py' 'double-projects=tests/double/double.py'
 packages-test: setup-clients
 	@$(MAKE) --no-print-directory packages
 	@$(RUN) $(PACKAGE_SUITES)

@@ -130,4 +130,4 @@ def no_example_sleeps():
 
 
 if __name__ == "__main__":
-    sys.exit(run_words("double", CASES, "held "))
+    sys.exit(run_words("double-projects", CASES, "held "))
