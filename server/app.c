@@ -88,9 +88,9 @@ static void watch_signals(struct app *a) {
 
 /* ---------------------------------------------------------------- exit-with-parent */
 
-/* A process whose parent has ended belongs to another. Neither PR_SET_PDEATHSIG, which is about the
+/* A process whose parent has ended gets another one. Neither PR_SET_PDEATHSIG, which is about the
  * thread that called fork(), nor the loop's own timers, which follow the clock of a test, can tell.
- */
+ * A parent that ends before app_start() is not noticed. */
 static void look_at_parent(evutil_socket_t fd, short what, void *arg) {
     struct app *a = arg;
 
