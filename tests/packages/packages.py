@@ -49,6 +49,11 @@ def is_gone(pid):
         return True
 
 
+def temporary_files_in(dir):
+    """A process that is killed leaves the directory of its server."""
+    return environment(TMPDIR=dir, JAVA_TOOL_OPTIONS="-Djava.io.tmpdir=" + dir)
+
+
 class Process:
     """A program under a directory, with what it prints in a file."""
 
@@ -56,7 +61,7 @@ class Process:
         self.said_path = os.path.join(dir, "said")
         with open(self.said_path, "wb") as said:
             self.proc = subprocess.Popen(words, cwd=dir, stdin=subprocess.DEVNULL, stdout=said, stderr=said,
-                                         env=environment())
+                                         env=temporary_files_in(dir))
 
     def said(self):
         return open(self.said_path, errors="replace").read()
