@@ -494,7 +494,7 @@ int app_start(struct app *a, struct conf *conf, int argc, char **argv) {
     else if (a->v->bio_cpulist)
         process_set_cpus(NULL, "server-cpulist");
     app_cron_start(a);
-    if (process_ready(a->v, a->admin.tcp_port, &e) < 0) {
+    if (process_ready(a->v, &a->admin.tcp_port, 1, &e) < 0) {
         log_warning("%s", e.text);
         return -1;
     }

@@ -294,9 +294,10 @@ void process_prepare(const struct conf_values *v) {
 }
 
 void process_write_pid(void) {
+    int pid = (int)getpid();
     struct err e;
 
-    if (number_file_publish(&pid_file, (int)getpid(), &e) < 0)
+    if (number_file_publish(&pid_file, &pid, 1, &e) < 0)
         log_warning("Failed to write PID file: %s", e.text);
 }
 
@@ -305,8 +306,8 @@ int process_give_files(uid_t uid, gid_t gid) {
     return number_file_give(&port_file, uid, gid);
 }
 
-int process_ready(const struct conf_values *v, int port, struct err *e) {
-    if (number_file_publish(&port_file, port, e) < 0) return -1;
+int process_ready(const struct conf_values *v, const int *ports, size_t nports, struct err *e) {
+    if (number_file_publish(&port_file, ports, nports, e) < 0) return -1;
 #ifdef STET_SYSTEMD
     if (v->supervised == CONF_SUPERVISED_SYSTEMD || v->supervised == CONF_SUPERVISED_AUTO)
         sd_notify(0, "READY=1\nSTATUS=Ready to accept connections");
