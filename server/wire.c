@@ -4,6 +4,7 @@
  */
 #include "conf/conf.h"
 #include "server/app.h"
+#include "server/doubled.h"
 #include "server/exec/latency.h"
 #include "server/exec/pubsub.h"
 #include "server/exec/turn.h"
@@ -433,6 +434,7 @@ void app_wire(struct app *a) {
     replication_register(&a->engine.commands);
     admin_register(&a->engine.commands);
     cluster_register(&a->engine.commands);
+    doubled_register(a);
     a->aof = aof_new(&a->engine.ks, &o, &h);
     engine_init(&a->engine, a->conf, a->aof);
     rdb_saver_init(&a->engine.saver, &a->engine.ks, &s);

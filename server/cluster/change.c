@@ -110,3 +110,13 @@ int change_recover(struct cluster *c, unsigned node, struct err *e) {
     change_done(c);
     return 0;
 }
+
+void change_reset(struct cluster *c) {
+    struct err e;
+
+    state_share(c);
+    for (unsigned i = 0; i < c->n; i++)
+        if (change_recover(c, i, &e) < 0)
+            log_warning("Node %s cannot listen again: %s", c->nodes[i].id, e.text);
+    change_done(c);
+}

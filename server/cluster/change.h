@@ -29,4 +29,7 @@ int change_recover(struct cluster *c, unsigned node, struct err *e);
 /* The replica takes over the slots of its master. */
 void change_failover(struct cluster *c, unsigned node);
 
+/* Nodes and slots are as after the start; ids stay. */
+void change_reset(struct cluster *c);
+
 #endif

@@ -2,6 +2,7 @@
 #include "server/cluster/cluster.h"
 
 #include "conf/conf.h"
+#include "server/cluster/change.h"
 #include "server/cluster/file.h"
 #include "server/cluster/guard.h"
 #include "server/cluster/tell.h"
@@ -50,11 +51,18 @@ static void moved(void *arg, struct slice key) {
     key_moves(arg, key);
 }
 
+static void reset(void *arg) {
+    const struct cluster *c = arg;
+
+    if (c->emulated) change_reset(arg);
+}
+
 static void fill_seam(struct cluster *c) {
     c->seam = (struct cluster_seam){.arg = c,
                                     .script_refusal = guard_script_refusal,
                                     .facts = facts,
                                     .test = test_cluster_word};
+    c->seam.reset = reset;
     if (!c->emulated) return;
     c->seam.has = has_key;
     c->seam.is_node = is_node;

@@ -119,37 +119,40 @@ void slot_give(struct cluster *c, unsigned slot, unsigned node) {
 
 /* ---------------------------------------------------------------- nodes */
 
-static void name_node(struct node *n) {
-    rng_hex(n->id, NODE_ID_CHARS);
-    rng_hex(n->shard, NODE_ID_CHARS);
+/* The parts begin where redis-cli --cluster create has them begin: rounded to the next slot. */
+static void share_slots(struct cluster *c) {
+    unsigned slot = 0, n = c->masters;
+
+    for (unsigned i = 0; i < n; i++) {
+        unsigned last = ((i + 1) * 2 * SLOTS - n) / (2 * n);
+
+        for (; slot < SLOTS && (slot <= last || i + 1 == n); slot++) slot_give(c, slot, i);
+    }
 }
 
-/* The parts begin where redis-cli --cluster create has them begin: rounded to the next slot. */
-static void share_slots(struct cluster *c, unsigned masters) {
-    unsigned slot = 0;
-
-    for (unsigned i = 0; i < masters; i++) {
-        unsigned last = ((i + 1) * 2 * SLOTS - masters) / (2 * masters);
-
-        for (; slot < SLOTS && (slot <= last || i + 1 == masters); slot++) slot_give(c, slot, i);
+void state_share(struct cluster *c) {
+    for (unsigned i = 0; i < c->n; i++) c->nodes[i].master = NO_NODE;
+    share_slots(c);
+    for (unsigned i = 0; i < c->n; i++) {
+        if (i >= c->masters)
+            node_follow(c, i, i % c->masters);
+        else if (c->masters > 1)
+            node_bump(c, i);
     }
 }
 
 void state_layout(struct cluster *c, unsigned masters, unsigned replicas) {
+    c->masters = masters;
     c->n = masters * (1 + replicas);
     c->nodes = mem_calloc(c->n * sizeof *c->nodes);
     table_init(&c->moved, &moved_ops);
     memset(c->slots.owner, NO_NODE, SLOTS);
     memset(c->slots.to, NO_NODE, SLOTS);
     for (unsigned i = 0; i < c->n; i++) {
-        struct node *n = &c->nodes[i];
-
-        name_node(n);
-        n->master = i < masters ? NO_NODE : (uint8_t)(i % masters);
-        if (i >= masters) memcpy(n->shard, c->nodes[n->master].shard, sizeof n->shard);
-        if (masters > 1 && i < masters) n->epoch = ++c->epoch;
+        rng_hex(c->nodes[i].id, NODE_ID_CHARS);
+        rng_hex(c->nodes[i].shard, NODE_ID_CHARS);
     }
-    share_slots(c, masters);
+    state_share(c);
 }
 
 void state_release(struct cluster *c) {

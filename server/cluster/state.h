@@ -46,7 +46,7 @@ struct cluster {
     struct cluster_app app;
     struct cluster_seam seam;
     struct node *nodes;
-    unsigned n;
+    unsigned n, masters; /* nodes, and how many began as masters */
     uint64_t epoch;
     struct slots slots;
     struct table moved;
@@ -58,6 +58,9 @@ struct cluster {
 /* The first `masters` nodes are masters with equal parts of the slots, each followed by nothing:
  * replica k of master i is node masters * k + i. Ids are random. */
 void state_layout(struct cluster *c, unsigned masters, unsigned replicas);
+
+/* The same again, with the nodes that there are: their roles, their slots. */
+void state_share(struct cluster *c);
 void state_release(struct cluster *c);
 
 static inline bool node_is_master(const struct cluster *c, unsigned node) {

@@ -58,8 +58,9 @@ struct cluster_seam {
     bool (*is_node)(void *arg, struct slice host, struct slice port);
     void (*moved)(void *arg, struct slice key);
 
-    /* TEST CLUSTER; argv[2] is its word. */
+    /* TEST CLUSTER; argv[2] is its word. TEST RESET: nodes and slots are as after the start. */
     int (*test)(struct call *x);
+    void (*reset)(void *arg);
 
     /* INFO's client, for the functions that write its fields; else NULL. */
     const struct session *informed;
