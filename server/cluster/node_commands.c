@@ -137,8 +137,7 @@ int node_cmd_meet(struct call *x) {
     const struct cluster *c = cluster_of(x);
     int64_t port, bus_port;
 
-    if (x->argc > 5)
-        return reply_errf(x, "ERR wrong number of arguments for '%s' command", x->cmd->name);
+    if (x->argc > 5) return reply_subcommand_err(x);
     if (!arg_port(x, 3, "TCP base", &port)) return -1;
     if (x->argc == 5 && !arg_port(x, 4, "TCP bus", &bus_port)) return -1;
     if (!is_address(x->argv[2]) || port <= 0 || port > 65535)
@@ -188,7 +187,8 @@ int node_cmd_failover(struct call *x) {
     struct cluster *c = cluster_of(x);
     bool forced = x->argc == 3 && (arg_is(x, 2, "force") || arg_is(x, 2, "takeover"));
 
-    if (x->argc > 3 || (x->argc == 3 && !forced)) return reply_err(x, ERR_SYNTAX);
+    if (x->argc > 3) return reply_subcommand_err(x);
+    if (x->argc == 3 && !forced) return reply_err(x, ERR_SYNTAX);
     if (node_is_master(c, x->s->node))
         return reply_err(x, "ERR You should send CLUSTER FAILOVER to a replica");
     if (!forced && c->nodes[c->nodes[x->s->node].master].failed)
@@ -203,8 +203,8 @@ int node_cmd_reset(struct call *x) {
     struct node *n = &c->nodes[0];
     bool hard = x->argc == 3 && arg_is(x, 2, "hard");
 
-    if (x->argc > 3 || (x->argc == 3 && !hard && !arg_is(x, 2, "soft")))
-        return reply_err(x, ERR_SYNTAX);
+    if (x->argc > 3) return reply_subcommand_err(x);
+    if (x->argc == 3 && !hard && !arg_is(x, 2, "soft")) return reply_err(x, ERR_SYNTAX);
     if (c->emulated)
         return reply_err(x, "ERR CLUSTER RESET is not possible: the other nodes are in this "
                             "process");

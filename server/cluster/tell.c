@@ -247,15 +247,15 @@ static void reply_shard_node(struct call *x, unsigned node) {
     const char *name = x->e->v->cluster_announce_hostname;
     const uint64_t *offset = x->e->propagation.stream_offset;
     bool has_port = own_port(c, node, false), has_tls = own_port(c, node, true);
-    char ip[TELL_HOST_CHARS];
+    char ip[TELL_HOST_CHARS], endpoint[TELL_HOST_CHARS];
 
     tell_ip(c, x->s, ip);
+    tell_endpoint(c, x->s, endpoint);
     reply_map(&x->r, 6 + (size_t)has_port + has_tls + is_set(name));
     reply_pair(&x->r, "id", n->id);
     reply_ports(x, node);
     reply_pair(&x->r, "ip", ip);
-    reply_bulk_str(&x->r, "endpoint");
-    reply_endpoint(x);
+    reply_pair(&x->r, "endpoint", endpoint);
     if (is_set(name)) reply_pair(&x->r, "hostname", name);
     reply_pair(&x->r, "role", node_is_master(c, node) ? "master" : "replica");
     reply_bulk_str(&x->r, "replication-offset");
