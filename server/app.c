@@ -504,7 +504,7 @@ int app_start(struct app *a, struct conf *conf, int argc, char **argv) {
         return -1;
     }
     if (a->v->appendonly ? load(a) < 0 : load_snapshot(a) < 0) return -1;
-    if (a->cluster && cluster_check_data(&a->engine, &e) < 0) return fail_with(&e);
+    if (a->cluster && cluster_check_data(a->cluster, &e) < 0) return fail_with(&e);
     if (a->v->server_cpulist)
         process_set_cpus(a->v->server_cpulist, "server-cpulist");
     else if (a->v->bio_cpulist)

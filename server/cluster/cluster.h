@@ -34,7 +34,8 @@ void cluster_free(struct cluster *c);
 /* Reads cluster-config-file, or makes it. An emulated cluster has none. */
 int cluster_start(struct cluster *c, struct err *e);
 
-/* After the data set was loaded: -1 if there are keys outside of database 0. */
-int cluster_check_data(const struct engine *e, struct err *err);
+/* After the data set was loaded: -1 if there are keys outside of database 0. A slot with keys that
+ * has no owner is the node's own from now on. */
+int cluster_check_data(struct cluster *c, struct err *e);
 
 #endif

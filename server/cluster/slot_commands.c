@@ -4,6 +4,7 @@
  */
 #include "server/cluster/change.h"
 #include "server/cluster/rows.h"
+#include "server/exec/breathe.h"
 #include "server/exec/keys.h"
 #include "storage/base/mem.h"
 #include "storage/base/num.h"
@@ -121,7 +122,8 @@ int slot_cmd_flush(struct call *x) {
 /* ---------------------------------------------------------------- the keys of a slot */
 
 struct slot_walk {
-    const struct call *x;
+    struct call *x;
+    bool breathes; /* a command that only reads may let others be served */
     unsigned slot;
     size_t n, max;
     const struct entry **v; /* the first `max`; NULL: only to be counted */
@@ -131,13 +133,14 @@ static void visit(void *entry, void *arg) {
     struct slot_walk *w = arg;
     struct slice key = entry_key(entry);
 
+    if (w->breathes) call_breathe(w->x);
     if (slot_of(key) != w->slot || cluster_hides(w->x, key)) return;
     if (w->v && w->n < w->max) w->v[w->n] = entry;
     w->n++;
 }
 
-static size_t count_keys(const struct call *x, unsigned slot) {
-    struct slot_walk w = {.x = x, .slot = slot};
+static size_t count_keys(struct call *x, unsigned slot, bool breathes) {
+    struct slot_walk w = {.x = x, .breathes = breathes, .slot = slot};
 
     table_each(&x->e->ks.dbs[0].keys, visit, &w);
     return w.n;
@@ -148,19 +151,19 @@ int slot_cmd_count_keys(struct call *x) {
 
     if (!arg_int(x, 2, &slot)) return -1;
     if (slot < 0 || slot >= SLOTS) return reply_err(x, "ERR Invalid slot");
-    reply_int(&x->r, (int64_t)count_keys(x, (unsigned)slot));
+    reply_int(&x->r, (int64_t)count_keys(x, (unsigned)slot, true));
     return 0;
 }
 
 int slot_cmd_get_keys(struct call *x) {
-    struct slot_walk w = {.x = x};
+    struct slot_walk w = {.x = x, .breathes = true};
     int64_t slot, max;
 
     if (!arg_int(x, 2, &slot) || !arg_int(x, 3, &max)) return -1;
     if (slot < 0 || slot >= SLOTS || max < 0)
         return reply_err(x, "ERR Invalid slot or number of keys");
     w.slot = (unsigned)slot;
-    w.max = count_keys(x, w.slot);
+    w.max = count_keys(x, w.slot, true);
     if (w.max > (uint64_t)max) w.max = (size_t)max;
     w.v = mem_alloc((w.max + 1) * sizeof *w.v);
     table_each(&x->e->ks.dbs[0].keys, visit, &w);
@@ -232,7 +235,7 @@ static int set_node(struct call *x, unsigned slot) {
     unsigned node;
 
     if (!arg_peer(x, "ERR Unknown node %.*s", &node)) return -1;
-    if (c->slots.owner[slot] == x->s->node && node != x->s->node && count_keys(x, slot) > 0)
+    if (c->slots.owner[slot] == x->s->node && node != x->s->node && count_keys(x, slot, false) > 0)
         return reply_errf(
             x,
             "ERR Can't assign hashslot %u to a different node while I still hold keys "

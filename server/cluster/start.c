@@ -114,11 +114,25 @@ int cluster_start(struct cluster *c, struct err *e) {
     return 0;
 }
 
-int cluster_check_data(const struct engine *e, struct err *err) {
-    for (int i = 1; i < e->ks.ndbs; i++)
-        if (e->ks.dbs[i].keys.count > 0)
-            return err_set(err, EINVAL,
+static void adopt(void *entry, void *arg) {
+    struct cluster *c = arg;
+    unsigned slot = slot_of(entry_key(entry));
+
+    if (c->slots.owner[slot] != NO_NODE) return;
+    log_notice("Cluster: slot %u has keys and no owner, this node takes it.", slot);
+    slot_give(c, slot, 0);
+}
+
+int cluster_check_data(struct cluster *c, struct err *e) {
+    const struct keyspace *ks = &c->e->ks;
+
+    for (int i = 1; i < ks->ndbs; i++)
+        if (ks->dbs[i].keys.count > 0)
+            return err_set(e, EINVAL,
                            "You can't have keys in a DB different than DB 0 when in Cluster mode. "
                            "Exiting.");
+    if (c->slots.nowned == SLOTS) return 0;
+    table_each(&ks->dbs[0].keys, adopt, c);
+    file_save(c);
     return 0;
 }
