@@ -73,6 +73,7 @@ static void expand(struct bytes *out, const struct conf_values *v, int port, str
         else if (v->unixsocket)
             bytes_append_str(out, v->unixsocket);
     }
+    if (slice_is(var, "server-mode") && v->cluster_enabled) bytes_append_str(out, "[cluster]");
     if (slice_is(var, "port")) bytes_append_int(out, port);
     if (slice_is(var, "tls-port")) bytes_append_int(out, v->tls_port);
     if (slice_is(var, "unixsocket") && v->unixsocket) bytes_append_str(out, v->unixsocket);
@@ -273,9 +274,10 @@ void process_log_start(const struct conf *c, int argc, char **argv) {
 
         snprintf(text, sizeof text,
                  "\n      _       _\n  ___| |_ ___| |_   stet %s (%s/0) 64 bit\n"
-                 " (_-<|  _/ -_)  _|  Running in standalone mode\n"
+                 " (_-<|  _/ -_)  _|  Running in %s mode\n"
                  " /__/ \\__\\___|\\__|  Port: %d\n                    PID: %d\n\n",
-                 stet_version, stet_git_sha, (int)v->port, (int)getpid());
+                 stet_version, stet_git_sha, v->cluster_enabled ? "cluster" : "standalone",
+                 (int)v->port, (int)getpid());
         log_raw(LOG_AT_NOTICE, text);
     }
 }

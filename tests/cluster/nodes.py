@@ -4,13 +4,16 @@
 slots, nodes that fail, restarts."""
 import os
 import re
+import socket
 import subprocess
 import sys
+import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib")]
 from cases import Cases, ask, check, equal, need, run_words  # noqa: E402
 from resp import Closed, Conn, encode  # noqa: E402
+from tls import Certs, TlsConn, TlsServer, context  # noqa: E402
 from server import Failed, Server, free_port, wait_for  # noqa: E402
 
 cases = Cases()
@@ -92,6 +95,7 @@ def redirections():
             equal("others", say(cs[i], "GET foo"), moved(s, FOO, 2))
         equal("CROSSSLOT", say(cs[2], "MSET foo 1 bar 2"), "CROSSSLOT Keys in request don't hash to the same slot")
         equal("READONLY", say(cs[5], "READONLY"), "OK")
+        equal("flags", b" flags=r " in cs[5].call("CLIENT", "INFO"), True)
         equal("replica", say(cs[5], "GET foo"), "1")
         equal("replica", say(cs[5], "SET foo 2"), moved(s, FOO, 2))
         equal("replica", say(cs[5], "FLUSHALL"), READ_ONLY)
@@ -180,6 +184,8 @@ def clients_that_wait():
         equal("message", sub.read()[1][2], ["$", "x"])
         equal("elsewhere", say(cs[0], "SPUBLISH foo x"), moved(s, FOO, 2))
         equal("SSUBSCRIBE elsewhere", say(cs[0], "SSUBSCRIBE foo"), moved(s, FOO, 2))
+        equal("SHARDCHANNELS", [c.call("PUBSUB", "SHARDCHANNELS") for c in cs], [[], [], [b"foo"]] * 2)
+        equal("SHARDNUMSUB", [c.call("PUBSUB", "SHARDNUMSUB", "foo")[1] for c in cs], [0, 0, 1] * 2)
         cs[0].call("TEST", "CLUSTER", "MOVE", FOO, s.ports[1])
         equal("sunsubscribe", sub.read(), ["*", [["$", "sunsubscribe"], ["$", "foo"], [":", 0]]])
         equal("blocked", waits.read(), ["-", moved(s, FOO, 1)])
@@ -286,6 +292,65 @@ def node_id_survives():
             check(False, "a file of two nodes is accepted")
         except Failed as e:
             check("names other nodes" in str(e), str(e))
+
+
+@cases.case
+def slots_are_adopted():
+    """Keys in slots that nodes.conf does not have are the node's."""
+    with Server("--cluster-enabled", "yes", "--appendonly", "yes") as s:
+        c = s.conn()
+        c.call("SET", "foo", 1)
+        c.call("CLUSTER", "DELSLOTS", FOO, BAR)
+        c.call("CLUSTER", "SAVECONFIG")
+        s.stop()
+        s.start()
+        c = s.conn()
+        equal("with a key", say(c, "CLUSTER COUNTKEYSINSLOT %d" % FOO), 1)
+        equal("slots", nodes_of(c)[s.port][8:], ["0-%d" % (BAR - 1), "%d-16383" % (BAR + 1)])
+
+
+@cases.case
+def other_ports():
+    """CONFIG SET port: the ports of all nodes move, or none does."""
+    with cluster(2, 0) as s, socket.socket() as taken:
+        c, before = s.conn(), s.ports
+        taken.bind(("0.0.0.0", 0))
+        taken.listen()
+        check("Unable to listen" in say(c, "CONFIG SET port %d" % (taken.getsockname()[1] - 1)), "one is taken")
+        equal("all as before", [Conn(p).call("PING") for p in before], [b"PONG"] * 2)
+
+        def change():
+            port = free_port() - 1
+            if say(c, "CONFIG SET port %d" % port) != "OK":
+                return False
+            equal("MOVED", say(Conn(port), "GET foo"), "MOVED %d 127.0.0.1:%d" % (FOO, port + 1))
+            equal("the other", say(Conn(port + 1), "SET foo 1"), "OK")
+            check(all(refused(p) for p in before if p not in (port, port + 1)), "the old ones are closed")
+            return True
+        wait_for(change, "two free ports in a row")
+
+
+@cases.case
+def over_tls():
+    """A client over TLS is sent to the TLS ports."""
+    need("openssl")
+    with tempfile.TemporaryDirectory() as dir:
+        certs = Certs(dir)
+        pair, own = certs.pair("server"), certs.pair("client")
+
+        def start():
+            with TlsServer(certs, pair, "--cluster-emulate-nodes", "2", start=False) as s:
+                try:
+                    s.start()
+                except Failed:
+                    return False  # the second port was taken meanwhile
+                c = TlsConn(s.tls_port, context(certs, own))
+                equal("MOVED", say(c, "GET foo"), "MOVED %d 127.0.0.1:%d" % (FOO, s.tls_port + 1))
+                equal("SLOTS", [r[2][1] for r in c.call("CLUSTER", "SLOTS")], [s.tls_port, s.tls_port + 1])
+                equal("there", say(TlsConn(s.tls_port + 1, context(certs, own)), "SET foo 1"), "OK")
+                equal("plain", say(s.conn(), "GET foo"), "MOVED %d 127.0.0.1:%d" % (FOO, s.ports[1]))
+                return True
+        wait_for(start, "two free ports in a row")
 
 
 @cases.case
