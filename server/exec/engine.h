@@ -89,6 +89,8 @@ struct engine_hooks {
     void (*describe)(const struct call *x, struct bytes *out);
     /* A session with `replica` ends. */
     void (*replica_end)(struct session *s);
+    /* math.random() of scripts begins anew with this seed. */
+    void (*seed_scripts)(struct engine *e, uint64_t seed);
     void *arg;
 };
 
