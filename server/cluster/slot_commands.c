@@ -81,11 +81,12 @@ static int carry_out(struct call *x, const struct wanted *w, bool add) {
 
 static int assign(struct call *x, bool ranges, bool add) {
     struct wanted *w = mem_calloc(sizeof *w);
+    bool ok = ranges ? collect_ranges(x, w, add) : collect(x, w, add);
     int rc = -1;
 
-    if (add && !node_is_master(cluster_of(x), x->s->node))
+    if (ok && add && !node_is_master(cluster_of(x), x->s->node))
         reply_err(x, "ERR A replica has no slots of its own");
-    else if (ranges ? collect_ranges(x, w, add) : collect(x, w, add))
+    else if (ok)
         rc = carry_out(x, w, add);
     mem_free(w);
     return rc;
@@ -252,7 +253,7 @@ int slot_cmd_set(struct call *x) {
     int64_t slot;
 
     if (!node_is_master(cluster_of(x), x->s->node))
-        return reply_err(x, "ERR You can use SETSLOT only with masters.");
+        return reply_err(x, "ERR Please use SETSLOT only with masters.");
     if (!arg_int_range(x, 2, 0, SLOTS - 1, &slot, ERR_SLOT)) return -1;
     if (arg_is(x, 3, "migrating") && x->argc == 5) return set_migrating(x, (unsigned)slot);
     if (arg_is(x, 3, "importing") && x->argc == 5) return set_importing(x, (unsigned)slot);
