@@ -66,7 +66,7 @@ ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(OPT) $(HARD) -I. $(LZF_CFLAGS) $
 LINK     = $(CC) $(OPT) $(HARD_LINK_$(FLAVOUR)) $(LINK_$(FLAVOUR)) -pie -rdynamic -pthread $(LDFLAGS)
 
 # Layers, lowest first. Each is a static library; a unit test links its own and the lower ones.
-LIB_ORDER := base ds storage protocol conf persistence exec commands scripting replication admin double net sandbox
+LIB_ORDER := base ds storage protocol conf persistence exec commands scripting replication admin cluster double net sandbox
 DIR_base := storage/base
 DIR_ds := storage/ds
 DIR_storage := storage
@@ -78,6 +78,7 @@ DIR_commands := server/commands
 DIR_scripting := server/scripting
 DIR_replication := server/replication
 DIR_admin := server/admin
+DIR_cluster := server/cluster
 DIR_double := server/double
 DIR_net := server/net
 DIR_sandbox := server/sandbox
@@ -166,6 +167,7 @@ UNIT_BINS := $(patsubst %,$(O)/tests/unit-%,$(UNIT_LAYERS))
 UNIT_HELP_net := $(O)/tests/unit/exec/exec_help.o
 UNIT_HELP_scripting := $(UNIT_HELP_net)
 UNIT_HELP_replication := $(UNIT_HELP_net)
+UNIT_HELP_cluster := $(UNIT_HELP_net)
 
 define UNIT_RULE
 $(O)/tests/unit-$(1): $(call objs,tests/unit/$(1)) $(UNIT_HELP_$(1)) $(call libs_for,$(1))

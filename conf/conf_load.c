@@ -230,6 +230,23 @@ static int load_text(struct load *l, struct slice text) {
     return rc;
 }
 
+/* Emulated nodes are nodes of a cluster, each with a listener of its own. */
+static int check_cluster(struct conf *c, struct err *e) {
+    struct conf_values *v = &c->values;
+    int64_t nodes = v->cluster_emulate_nodes * (1 + v->cluster_emulate_replicas);
+
+    if (nodes > CONF_CLUSTER_NODES_MAX)
+        return conf_fail(c, CONF_ERR_LINE, 0, NULL,
+                         "cluster-emulate-nodes and cluster-emulate-replicas make more than 64 "
+                         "nodes",
+                         e);
+    if (nodes > 0) v->cluster_enabled = true;
+    if (v->cluster_enabled && v->replicaof.host)
+        return conf_fail(c, CONF_ERR_LINE, 0, NULL,
+                         "replicaof directive not allowed in cluster mode", e);
+    return 0;
+}
+
 /* Checks that need the whole configuration. */
 static int check_whole(struct conf *c, struct err *e) {
     const struct conf_values *v = &c->values;
@@ -247,10 +264,7 @@ static int check_whole(struct conf *c, struct err *e) {
         }
         close(fd);
     }
-    if (v->cluster_enabled && v->replicaof.host)
-        return conf_fail(c, CONF_ERR_LINE, 0, NULL,
-                         "replicaof directive not allowed in cluster mode", e);
-    return 0;
+    return check_cluster(c, e);
 }
 
 int conf_load_text(struct conf *c, struct slice text, struct err *e) {

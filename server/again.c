@@ -12,13 +12,14 @@
 
 static const char listeners_name[] = "STET_AGAIN_LISTENERS", cut_name[] = "STET_AGAIN_CUT";
 
-/* "KIND:FD KIND:FD ..." */
+/* "KIND:FD:NODE KIND:FD:NODE ..." */
 static void pass_on_listeners(const struct net *n) {
     struct bytes b = {0};
 
     for (size_t i = 0; i < n->nlisteners; i++) {
         fcntl(n->listener[i].fd, F_SETFD, 0);
-        bytes_printf(&b, "%s%d:%d", i ? " " : "", (int)n->listener[i].kind, n->listener[i].fd);
+        bytes_printf(&b, "%s%d:%d:%u", i ? " " : "", (int)n->listener[i].kind, n->listener[i].fd,
+                     n->listener[i].node);
     }
     setenv(listeners_name, bytes_cstr(&b), 1);
     bytes_release(&b);

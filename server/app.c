@@ -400,6 +400,7 @@ static void build(struct app *a) {
     CHECK(loop_init(&a->loop) == 0);
     app_wire(a);
     net_init(&a->net, &a->loop, &a->engine);
+    a->net.nnodes = cluster_count_nodes(a->v);
     doubled_build(a); /* its step comes first, so that what it answers leaves in the same turn */
     loop_before_wait(&a->loop, before_wait, a);
     loop_after_wait(&a->loop, after_wait, a);
@@ -456,7 +457,7 @@ static int listen_first(struct app *a) {
     return -1;
 }
 
-static int fail_containment(const struct err *e) {
+static int fail_with(const struct err *e) {
     log_warning("%s", e->text);
     return -1;
 }
@@ -477,13 +478,22 @@ static void tell_ready(const struct app *a) {
     if (a->net.tls_port) log_notice("Ready to accept connections tls");
 }
 
+/* The port file: the ports of all emulated nodes, the first node's first. */
+static int publish_ports(const struct app *a, struct err *e) {
+    int ports[CONF_CLUSTER_NODES_MAX] = {a->admin.tcp_port};
+
+    for (unsigned i = 1; i < a->net.nnodes; i++)
+        ports[i] = a->net.nodes[i].port ? a->net.nodes[i].port : a->net.nodes[i].tls_port;
+    return process_ready(a->v, ports, a->net.nnodes, e);
+}
+
 int app_start(struct app *a, struct conf *conf, int argc, char **argv) {
     struct err e;
 
     *a = (struct app){.conf = conf, .v = conf_values(conf), .argc = argc, .argv = argv};
     a->parent = getppid();
     process_prepare(a->v);
-    if (contain_files(&a->containment, conf, &e) < 0) return fail_containment(&e);
+    if (contain_files(&a->containment, conf, &e) < 0) return fail_with(&e);
     process_set_cpus(a->v->bio_cpulist, "bio-cpulist"); /* a new thread inherits them */
     if (!realpath(argv[0], a->executable))
         snprintf(a->executable, sizeof a->executable, "%s", argv[0]);
@@ -500,7 +510,7 @@ int app_start(struct app *a, struct conf *conf, int argc, char **argv) {
     if (unsupported_refuse(a->conf) < 0 || listen_first(a) < 0) return -1;
     if (a->v->port_auto) conf_set_bound_port(conf, a->net.port);
     process_write_pid();
-    if (contain_user(&a->containment, a->v, &e) < 0) return fail_containment(&e);
+    if (contain_user(&a->containment, a->v, &e) < 0) return fail_with(&e);
     watch_signals(a);
     app_describe_listeners(a);
     log_notice("Server initialized");
@@ -512,21 +522,20 @@ int app_start(struct app *a, struct conf *conf, int argc, char **argv) {
     unsupported_warn(a->v);
     clock_refresh();
     access_tick(&a->engine); /* loaded keys get their access time from it */
+    if (a->cluster && cluster_start(a->cluster, &e) < 0) return fail_with(&e);
     if (restore(a) < 0) return -1;
     if (a->v->recover_to && !a->v->appendonly) {
         log_warning("'recover-to' is about the append-only file: it needs 'appendonly yes'");
         return -1;
     }
     if (a->v->appendonly ? load(a) < 0 : load_snapshot(a) < 0) return -1;
+    if (a->cluster && cluster_check_data(a->cluster, &e) < 0) return fail_with(&e);
     if (a->v->server_cpulist)
         process_set_cpus(a->v->server_cpulist, "server-cpulist");
     else if (a->v->bio_cpulist)
         process_set_cpus(NULL, "server-cpulist");
     app_cron_start(a);
-    if (process_ready(a->v, a->admin.tcp_port, &e) < 0) {
-        log_warning("%s", e.text);
-        return -1;
-    }
+    if (publish_ports(a, &e) < 0) return fail_with(&e);
     replication_start(a->replication);
     doubled_started(a);
     tell_ready(a);
@@ -567,6 +576,7 @@ int app_finish(struct app *a) {
     }
     doubled_release(a);
     scripting_stop(&a->engine);
+    cluster_free(a->cluster);
     replication_free(a->replication);
     engine_release(&a->engine); /* so that what a leak checker reports is a leak */
     net_release(&a->net);

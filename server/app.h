@@ -7,6 +7,7 @@
 #define STET_SERVER_APP_H
 
 #include "server/admin/admin.h"
+#include "server/cluster/cluster.h"
 #include "server/contain.h"
 #include "server/exec/engine.h"
 #include "server/net/loop.h"
@@ -23,6 +24,7 @@ struct app {
     struct loop loop;
     struct net net;
     struct replication *replication;
+    struct cluster *cluster; /* NULL: cluster-enabled is `no` */
     struct loop_timer cron,
         blocked; /* `blocked`: the next time-out of a waiting client, the end of a pause */
     struct loop_timer doubled; /* of a test double: when a fault has to be looked at */

@@ -138,6 +138,8 @@ static void allow_data(struct rules *r, const struct conf_values *v, uid_t uid) 
     allow(r, v->appenddirname, SANDBOX_DATA);
     allow(r, v->appendfilename, SANDBOX_DATA);
     allow(r, v->dbfilename, SANDBOX_DATA);
+    if (v->cluster_enabled && strchr(v->cluster_config_file, '/'))
+        allow_around(r, v->cluster_config_file, SANDBOX_FILES);
     allow(r, v->backup_dir, SANDBOX_DATA);
     allow(r, v->restore_from, SANDBOX_DATA);
 }

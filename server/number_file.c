@@ -30,15 +30,17 @@ static void forget(struct number_file *f) {
     f->tmp = NULL;
 }
 
-int number_file_publish(struct number_file *f, int number, struct err *e) {
-    char text[16];
-    int n = snprintf(text, sizeof text, "%d\n", number), rc = 0;
+int number_file_publish(struct number_file *f, const int *numbers, size_t n, struct err *e) {
+    struct bytes text = {0};
+    int rc = 0;
 
     if (!f->path) return 0;
+    for (size_t i = 0; i < n; i++) bytes_printf(&text, "%d\n", numbers[i]);
     if (f->fd < 0)
         rc = err_set(e, f->code, "cannot write '%s': %s", f->path, strerror(f->code));
-    else if (write(f->fd, text, (size_t)n) != n || rename(f->tmp, f->path) < 0)
+    else if (write(f->fd, text.p, text.n) != (ssize_t)text.n || rename(f->tmp, f->path) < 0)
         rc = err_set(e, errno, "cannot write '%s': %s", f->path, strerror(errno));
+    bytes_release(&text);
     if (rc < 0 && f->fd >= 0) unlink(f->tmp);
     forget(f);
     if (rc == 0) return 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * number_file - a file with one number that appears whole or not at all: a pid, a port.
+ * number_file - a file with numbers, one a line, that appears whole or not at all: a pid, ports.
  *
- * It is opened under another name before the sandbox is entered, and gets its number and its name
+ * It is opened under another name before the sandbox is entered, and gets its numbers and its name
  * later: in the sandbox no file of that directory can be written to.
  */
 #ifndef STET_SERVER_NUMBER_FILE_H
@@ -19,7 +19,7 @@ struct number_file {
 
 /* `path` may be NULL. What fails is reported by number_file_publish(). */
 void number_file_prepare(struct number_file *f, const char *path);
-int number_file_publish(struct number_file *f, int number, struct err *e);
+int number_file_publish(struct number_file *f, const int *numbers, size_t n, struct err *e);
 
 /* Makes it another user's, in whatever state it is. 0, or -1 with errno. */
 int number_file_give(const struct number_file *f, uid_t uid, gid_t gid);

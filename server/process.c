@@ -71,6 +71,7 @@ static void expand(struct bytes *out, const struct conf_values *v, int port, str
         else if (v->unixsocket)
             bytes_append_str(out, v->unixsocket);
     }
+    if (slice_is(var, "server-mode") && v->cluster_enabled) bytes_append_str(out, "[cluster]");
     if (slice_is(var, "port")) bytes_append_int(out, port);
     if (slice_is(var, "tls-port")) bytes_append_int(out, v->tls_port);
     if (slice_is(var, "unixsocket") && v->unixsocket) bytes_append_str(out, v->unixsocket);
@@ -272,9 +273,10 @@ void process_log_start(const struct conf *c, int argc, char **argv) {
 
         snprintf(text, sizeof text,
                  "\n      _       _\n  ___| |_ ___| |_   stet %s (%s/0) 64 bit\n"
-                 " (_-<|  _/ -_)  _|  Running in standalone mode\n"
+                 " (_-<|  _/ -_)  _|  Running in %s mode\n"
                  " /__/ \\__\\___|\\__|  Port: %d\n                    PID: %d\n\n",
-                 stet_version, stet_git_sha, (int)v->port, (int)getpid());
+                 stet_version, stet_git_sha, v->cluster_enabled ? "cluster" : "standalone",
+                 (int)v->port, (int)getpid());
         log_raw(LOG_AT_NOTICE, text);
     }
 }
@@ -294,9 +296,10 @@ void process_prepare(const struct conf_values *v) {
 }
 
 void process_write_pid(void) {
+    int pid = (int)getpid();
     struct err e;
 
-    if (number_file_publish(&pid_file, (int)getpid(), &e) < 0)
+    if (number_file_publish(&pid_file, &pid, 1, &e) < 0)
         log_warning("Failed to write PID file: %s", e.text);
 }
 
@@ -305,8 +308,8 @@ int process_give_files(uid_t uid, gid_t gid) {
     return number_file_give(&port_file, uid, gid);
 }
 
-int process_ready(const struct conf_values *v, int port, struct err *e) {
-    if (number_file_publish(&port_file, port, e) < 0) return -1;
+int process_ready(const struct conf_values *v, const int *ports, size_t nports, struct err *e) {
+    if (number_file_publish(&port_file, ports, nports, e) < 0) return -1;
     supervisor_tell("READY=1\nSTATUS=Ready to accept connections");
     if (v->supervised == CONF_SUPERVISED_UPSTART ||
         (v->supervised == CONF_SUPERVISED_AUTO && getenv("UPSTART_JOB")))

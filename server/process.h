@@ -55,7 +55,7 @@ int process_give_files(uid_t uid, gid_t gid);
 void process_abandon(void);
 
 /* Serving begins: port file, notification. */
-int process_ready(const struct conf_values *v, int port, struct err *e);
+int process_ready(const struct conf_values *v, const int *ports, size_t nports, struct err *e);
 void process_stopping(const struct conf_values *v);
 
 /* For signal handlers: text, and the stack of the thread, to where the log goes. The warming up is

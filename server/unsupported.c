@@ -21,7 +21,6 @@ int unsupported_refuse(const struct conf *conf) {
         bool is_set;
         const char *name, *lacks;
     } settings[] = {
-        {v->cluster_enabled, "cluster-enabled", "be part of a cluster"},
         {has_directive(conf, "loadmodule"), "loadmodule", "load modules"},
     };
     int rc = 0;

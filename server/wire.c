@@ -372,6 +372,27 @@ static void start_replication(struct app *a) {
     a->replication = replication_new(&a->engine, &app);
 }
 
+/* ---------------------------------------------------------------- hooks of the cluster */
+
+static int cluster_port(void *arg, unsigned node, bool tls) {
+    const struct app *a = arg;
+
+    if (node == 0) return tls ? a->net.tls_port : a->net.port;
+    return tls ? a->net.nodes[node].tls_port : a->net.nodes[node].port;
+}
+
+static int cluster_listen(void *arg, unsigned node, bool on, struct err *e) {
+    struct app *a = arg;
+
+    return net_listen_node(&a->net, node, on, e);
+}
+
+static void start_cluster(struct app *a) {
+    struct cluster_app app = {.port = cluster_port, .listen = cluster_listen, .arg = a};
+
+    if (a->v->cluster_enabled) a->cluster = cluster_new(&a->engine, &app);
+}
+
 static void fill_admin(struct app *a) {
     static const char *const supervised[] = {"no", "no", "systemd", "upstart"};
 
@@ -412,6 +433,7 @@ void app_wire(struct app *a) {
     scripting_register(&a->engine.commands);
     replication_register(&a->engine.commands);
     admin_register(&a->engine.commands);
+    cluster_register(&a->engine.commands);
     doubled_register(a);
     a->aof = aof_new(&a->engine.ks, &o, &h);
     engine_init(&a->engine, a->conf, a->aof);
@@ -421,6 +443,7 @@ void app_wire(struct app *a) {
     a->engine.hooks.describe = admin_describe;
     scripting_start(&a->engine);
     start_replication(a);
+    start_cluster(a);
     fill_admin(a);
     apply_events(a, a->v, NULL);
     register_appliers(a);

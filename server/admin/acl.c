@@ -4,10 +4,10 @@
  */
 #include "conf/conf.h"
 #include "server/admin/rows.h"
-#include "server/admin/save_file.h"
 #include "server/exec/acl_file.h"
 #include "server/exec/audit.h"
 #include "server/exec/category.h"
+#include "server/exec/save_file.h"
 #include "server/exec/secret.h"
 #include "storage/base/log.h"
 #include "storage/base/rng.h"

@@ -22,7 +22,6 @@ void admin_register(struct command_registry *r) {
     command_registry_add(r, lolwut_commands);
     command_registry_add(r, save_commands);
     command_registry_add(r, backup_commands);
-    command_registry_add(r, cluster_commands);
     command_registry_add(r, module_commands);
 }
 

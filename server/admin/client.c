@@ -31,6 +31,7 @@ void client_flags(struct bytes *b, const struct session *s) {
     if (s->multi && s->multi->broken) bytes_append_char(b, 'd');
     if (s->state == SESSION_CLOSING) bytes_append_char(b, 'c');
     if (s->flags & SESSION_UNIX) bytes_append_char(b, 'U');
+    if (s->flags & SESSION_READONLY) bytes_append_char(b, 'r');
     if (s->flags & SESSION_NO_EVICT) bytes_append_char(b, 'e');
     if (s->flags & SESSION_NO_TOUCH) bytes_append_char(b, 'T');
     if (b->n == before) bytes_append_char(b, 'N');

@@ -4,9 +4,9 @@
  */
 #include "conf/conf.h"
 #include "server/admin/rows.h"
-#include "server/admin/save_file.h"
 #include "server/exec/audit.h"
 #include "server/exec/blocking.h"
+#include "server/exec/save_file.h"
 #include "server/exec/secret.h"
 #include "storage/lazyfree.h"
 

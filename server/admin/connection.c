@@ -9,6 +9,7 @@
 #include "server/exec/auth_delay.h"
 #include "server/exec/blocking.h"
 #include "server/exec/secret.h"
+#include "server/exec/slots.h"
 #include "storage/base/mem.h"
 #include "storage/base/num.h"
 
@@ -108,6 +109,13 @@ static int parse_hello(struct call *x, struct hello *h) {
     return 0;
 }
 
+static const char *role_of(const struct call *x) {
+    struct cluster_node_facts node = {0};
+
+    if (x->e->cluster) x->e->cluster->facts(x->e->cluster->arg, x->s, &node);
+    return node.is_replica || x->e->role.is_replica ? "replica" : "master";
+}
+
 static int cmd_hello(struct call *x) {
     struct hello h = {0};
 
@@ -131,9 +139,9 @@ static int cmd_hello(struct call *x) {
     reply_bulk_str(&x->r, "id");
     reply_int(&x->r, (int64_t)x->s->id);
     reply_bulk_str(&x->r, "mode");
-    reply_bulk_str(&x->r, "standalone");
+    reply_bulk_str(&x->r, x->e->cluster ? "cluster" : "standalone");
     reply_bulk_str(&x->r, "role");
-    reply_bulk_str(&x->r, "master");
+    reply_bulk_str(&x->r, role_of(x));
     reply_bulk_str(&x->r, "modules");
     reply_array(&x->r, 0);
     return 0;

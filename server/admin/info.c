@@ -89,7 +89,40 @@ static void errorstats(struct engine *e, struct bytes *out) {
                      (unsigned long long)e->errors[i].count);
 }
 
+struct node_keys {
+    const struct cluster_seam *c;
+    size_t keys, expires;
+    uint64_t ttl_ms;
+};
+
+static void count_key(void *entry, void *arg) {
+    const struct entry *key = entry;
+    struct node_keys *n = arg;
+    int64_t left_ms;
+
+    if (!n->c->has(n->c->arg, n->c->informed, entry_key(key))) return;
+    n->keys++;
+    if (!(key->flags & ENTRY_EXPIRES)) return;
+    n->expires++;
+    left_ms = entry_expire(key) - clock_cached_ms();
+    if (left_ms > 0) n->ttl_ms += (uint64_t)left_ms;
+}
+
+/* Of a node that has a part of the keys. */
+static void keys_of_node(struct engine *e, struct bytes *out) {
+    struct node_keys n = {.c = e->cluster};
+
+    table_each(&e->ks.dbs[0].keys, count_key, &n);
+    if (n.keys == 0) return;
+    bytes_printf(out, "db0:keys=%zu,expires=%zu,avg_ttl=%llu\r\n", n.keys, n.expires,
+                 (unsigned long long)(n.expires ? n.ttl_ms / n.expires : 0));
+}
+
 static void keyspace(struct engine *e, struct bytes *out) {
+    if (cluster_hides_some(e) && e->cluster->informed) {
+        keys_of_node(e, out);
+        return;
+    }
     for (int i = 0; i < e->ks.ndbs; i++) {
         const struct db *db = &e->ks.dbs[i];
 
@@ -151,9 +184,12 @@ void admin_info(struct engine *e, const struct slice *words, size_t n, struct by
 }
 
 static int cmd_info(struct call *x) {
+    struct cluster_seam *c = x->e->cluster;
     struct bytes b = {0};
 
+    if (c) c->informed = x->s;
     admin_info(x->e, x->argv + 1, (size_t)x->argc - 1, &b);
+    if (c) c->informed = NULL;
     reply_verbatim(&x->r, "txt", b.n ? b.p : "", b.n);
     bytes_release(&b);
     return 0;

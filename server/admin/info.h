@@ -5,7 +5,10 @@
 #ifndef STET_ADMIN_INFO_H
 #define STET_ADMIN_INFO_H
 
-#include "server/exec/engine.h"
+#include "server/exec/slots.h"
+
+/* The node whose client asks; false: the server has no nodes of its own. */
+bool info_node(const struct engine *e, struct cluster_node_facts *node);
 
 void info_server(struct engine *e, struct bytes *out);
 void info_clients(struct engine *e, struct bytes *out);

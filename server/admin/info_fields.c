@@ -29,22 +29,34 @@ static const char *or_none(const char *s) {
 
 /* ---------------------------------------------------------------- server */
 
-static void append_build(const struct admin_app *app, struct bytes *out) {
+static void append_build(const struct admin_app *app, bool in_cluster, struct bytes *out) {
     const char *sha = app->git_sha ? app->git_sha : "00000000";
 
     bytes_printf(out,
                  "redis_version:%s\r\nserver_name:stet\r\nstet_version:%s\r\nredis_git_sha1:%s\r\n"
-                 "redis_git_dirty:0\r\nredis_build_id:%s\r\nredis_mode:standalone\r\n",
-                 CONF_REDIS_VERSION, STET_VERSION, sha, sha);
+                 "redis_git_dirty:0\r\nredis_build_id:%s\r\nredis_mode:%s\r\n",
+                 CONF_REDIS_VERSION, STET_VERSION, sha, sha, in_cluster ? "cluster" : "standalone");
+}
+
+bool info_node(const struct engine *e, struct cluster_node_facts *node) {
+    const struct cluster_seam *c = e->cluster;
+
+    if (!c || !c->has || !c->informed) return false;
+    c->facts(c->arg, c->informed, node);
+    return true;
 }
 
 void info_server(struct engine *e, struct bytes *out) {
     const struct admin_app *app = app_of(e);
     const char *config_file = conf_path(e->conf);
     int64_t now_us = clock_wall_us(), up = (now_us / 1000 - e->started_ms) / 1000;
+    struct cluster_node_facts node;
+    int port = app->tcp_port;
     struct utsname os;
 
-    append_build(app, out);
+    if (info_node(e, &node)) port = node.port;
+
+    append_build(app, e->cluster, out);
     uname(&os);
     bytes_printf(out,
                  "os:%s %s %s\r\narch_bits:%d\r\nmonotonic_clock:POSIX clock_gettime\r\n"
@@ -55,7 +67,7 @@ void info_server(struct engine *e, struct bytes *out) {
                  "process_id:%d\r\nprocess_supervised:%s\r\nrun_id:%s\r\ntcp_port:%d\r\n"
                  "server_time_usec:%lld\r\nuptime_in_seconds:%lld\r\nuptime_in_days:%lld\r\n",
                  (int)getpid(), app->process_supervised ? app->process_supervised : "no",
-                 or_none(app->run_id), app->tcp_port, (long long)now_us, (long long)up,
+                 or_none(app->run_id), port, (long long)now_us, (long long)up,
                  (long long)up / 86400);
     bytes_printf(out,
                  "hz:%lld\r\nconfigured_hz:%lld\r\nlru_clock:%u\r\nexecutable:%s\r\n"
@@ -296,9 +308,48 @@ void info_stats(struct engine *e, struct bytes *out) {
 
 /* ---------------------------------------------------------------- replication, cpu */
 
+static void append_master(const struct cluster_node_facts *node, uint64_t offset,
+                          struct bytes *out) {
+    bytes_printf(out,
+                 "role:slave\r\nmaster_host:%s\r\nmaster_port:%d\r\nmaster_link_status:%s\r\n"
+                 "master_last_io_seconds_ago:%d\r\nmaster_sync_in_progress:0\r\n"
+                 "slave_read_repl_offset:%llu\r\nslave_repl_offset:%llu\r\n",
+                 node->host, node->master_port, node->link_up ? "up" : "down",
+                 node->link_up ? 0 : -1, (ull)offset, (ull)offset);
+    if (!node->link_up) bytes_append_str(out, "master_link_down_since_seconds:0\r\n");
+    bytes_append_str(out, "slave_priority:100\r\nslave_read_only:1\r\nreplica_announced:1\r\n");
+}
+
+/* Nodes of one process share the data, so every replica has all of it. */
+static void append_node(struct engine *e, const struct cluster_node_facts *node,
+                        struct bytes *out) {
+    const struct admin_app *app = app_of(e);
+    uint64_t offset = e->propagation.stream_offset ? *e->propagation.stream_offset : 0;
+
+    if (node->is_replica)
+        append_master(node, offset, out);
+    else
+        bytes_append_str(out, "role:master\r\n");
+    bytes_printf(out, "connected_slaves:%u\r\n", node->nreplicas);
+    for (unsigned i = 0; i < node->nreplicas; i++)
+        bytes_printf(out, "slave%u:ip=%s,port=%d,state=online,offset=%llu,lag=0\r\n", i, node->host,
+                     node->replica_port[i], (ull)offset);
+    bytes_printf(out,
+                 "master_failover_state:no-failover\r\nmaster_replid:%s\r\n"
+                 "master_replid2:%040d\r\nmaster_repl_offset:%llu\r\nsecond_repl_offset:-1\r\n"
+                 "repl_backlog_active:0\r\nrepl_backlog_size:%llu\r\n"
+                 "repl_backlog_first_byte_offset:0\r\nrepl_backlog_histlen:0\r\n",
+                 app->replid, 0, (ull)offset, (ull)e->v->repl_backlog_size);
+}
+
 void info_replication(struct engine *e, struct bytes *out) {
     const struct admin_app *app = app_of(e);
+    struct cluster_node_facts node;
 
+    if (info_node(e, &node)) {
+        append_node(e, &node, out);
+        return;
+    }
     if (app->replication_info) {
         app->replication_info(app->arg, out);
         return;

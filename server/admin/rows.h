@@ -25,7 +25,6 @@ extern const struct command memory_commands[];
 extern const struct command lolwut_commands[];
 extern const struct command save_commands[];
 extern const struct command backup_commands[];
-extern const struct command cluster_commands[];
 extern const struct command module_commands[];
 
 /* Never NULL: an engine without an application (unit tests) has an empty one. */

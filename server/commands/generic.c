@@ -141,6 +141,7 @@ static int cmd_move(struct call *x) {
     struct db *db;
     uint64_t dirty;
 
+    if (in_cluster(x)) return reply_err(x, "ERR MOVE is not allowed in cluster mode");
     if (!arg_existing_db(x, 2, &db)) return -1;
     if (db == x->db) return reply_err(x, "ERR source and destination objects are the same");
     from = lookup_write(x, 1);
@@ -188,6 +189,8 @@ static int cmd_copy(struct call *x) {
     struct entry *e;
 
     if (!parse_copy(x, &db, &replace)) return -1;
+    if (db != x->db && in_cluster(x))
+        return reply_err(x, "ERR Copying to another database is not allowed in cluster mode");
     if (db == x->db && slice_eq(x->argv[1], x->argv[2]))
         return reply_err(x, "ERR source and destination objects are the same");
     from = lookup_read(x, 1);

@@ -4,13 +4,14 @@
  */
 #include "conf/conf.h"
 #include "server/commands/commands.h"
+#include "server/commands/node_keys.h"
 #include "server/commands/support.h"
 #include "storage/base/num.h"
 
 /* ---------------------------------------------------------------- databases */
 
 static int cmd_dbsize(struct call *x) {
-    reply_int(&x->r, (int64_t)x->db->keys.count);
+    reply_int(&x->r, (int64_t)(cluster_hides_some(x->e) ? node_count(x) : x->db->keys.count));
     return 0;
 }
 
@@ -30,6 +31,11 @@ static int flush(struct call *x, int first, int last) {
     bool lazy;
 
     if (!parse_flush(x, &lazy)) return -1;
+    if (cluster_hides_some(x->e) && !call_obeys(x)) {
+        node_flush(x, lazy);
+        reply_ok(&x->r);
+        return 0;
+    }
     for (int i = first; i <= last; i++) x->e->dirty += db_clear(&x->e->ks.dbs[i], lazy);
     x->all_changed = true;
     effect(x, x->argc, x->argv); /* also where there was nothing: replicas may differ */
@@ -68,6 +74,7 @@ static int cmd_select(struct call *x) {
     int id;
 
     if (!arg_db(x, 1, NULL, &id)) return -1;
+    if (id != 0 && in_cluster(x)) return reply_err(x, "ERR SELECT is not allowed in cluster mode");
     if (!is_db(x, id)) return reply_err(x, "ERR DB index is out of range");
     x->s->db = id;
     reply_ok(&x->r);
@@ -77,6 +84,7 @@ static int cmd_select(struct call *x) {
 static int cmd_swapdb(struct call *x) {
     int a, b;
 
+    if (in_cluster(x)) return reply_err(x, "ERR SWAPDB is not allowed in cluster mode");
     if (!arg_db(x, 1, "ERR invalid first DB index", &a)) return -1;
     if (!arg_db(x, 2, "ERR invalid second DB index", &b)) return -1;
     if (!is_db(x, a) || !is_db(x, b)) return reply_err(x, "ERR DB index is out of range");

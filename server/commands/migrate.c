@@ -19,6 +19,7 @@
 #include "server/commands/support.h"
 #include "server/exec/blocking.h"
 #include "server/exec/secret.h"
+#include "server/exec/slots.h"
 #include "server/exec/transfer.h"
 #include "storage/base/mem.h"
 #include "storage/base/num.h"
@@ -262,12 +263,36 @@ static int go_on(struct call *x) {
     return 0;
 }
 
+/* The other server is a node of this process: the keys are its own from now on, where they are. */
+static int hand_over(struct call *x, const struct options *o) {
+    const struct cluster_seam *c = x->e->cluster;
+    int n = 0;
+
+    for (int i = o->first; i <= o->last; i++) {
+        if (!lookup_quiet(x, i).e || cluster_hides(x, x->argv[i])) continue;
+        n++;
+        if (!o->copy) c->moved(c->arg, x->argv[i]);
+    }
+    if (n)
+        reply_ok(&x->r);
+    else
+        reply_simple(&x->r, "NOKEY");
+    return 0;
+}
+
+static bool is_own_node(const struct call *x, const struct options *o) {
+    const struct cluster_seam *c = x->e->cluster;
+
+    return c && c->is_node && c->is_node(c->arg, o->to.host, o->to.port);
+}
+
 static int cmd_migrate(struct call *x) {
     struct options o;
 
     secret_hide(x);
     if (x->from == FROM_RETRY) return go_on(x);
     if (!parse(x, &o)) return -1;
+    if (is_own_node(x, &o)) return hand_over(x, &o);
     if (!call_may_wait(x))
         return reply_err(x, "ERR MIGRATE waits for another server, which nothing in a transaction "
                             "or script may");

@@ -7,6 +7,7 @@
  */
 #include "server/exec/pubsub.h"
 #include "server/exec/push.h"
+#include "server/exec/slots.h"
 
 #include "server/commands/commands.h"
 #include "server/commands/support.h"
@@ -128,22 +129,30 @@ static int cmd_spublish(struct call *x) {
 /* ---------------------------------------------------------------- PUBSUB */
 
 struct listing {
+    const struct call *x;
+    enum pubsub_kind kind;
     struct reply *r; /* NULL: only to be counted */
     const struct slice *pattern;
     size_t n;
 };
+
+/* Shard channels of another node of this process. */
+static bool is_elsewhere(const struct call *x, enum pubsub_kind kind, struct slice name) {
+    return kind == PUBSUB_SHARD && cluster_hides(x, name);
+}
 
 static void list_topic(void *entry, void *arg) {
     struct slice name = topic_name(entry);
     struct listing *l = arg;
 
     if (l->pattern && !glob_match(*l->pattern, name, false)) return;
+    if (is_elsewhere(l->x, l->kind, name)) return;
     l->n++;
     if (l->r) reply_bulk(l->r, name.p, name.n);
 }
 
 static int list_channels(struct call *x, enum pubsub_kind kind) {
-    struct listing l = {.pattern = x->argc == 3 ? &x->argv[2] : NULL};
+    struct listing l = {.x = x, .kind = kind, .pattern = x->argc == 3 ? &x->argv[2] : NULL};
 
     if (x->argc > 3) return reply_subcommand_err(x);
     table_each(&x->e->pubsub->topics[kind], list_topic, &l);
@@ -157,7 +166,9 @@ static int count_subscribers(struct call *x, enum pubsub_kind kind) {
     reply_array(&x->r, (size_t)(x->argc - 2) * 2);
     for (int i = 2; i < x->argc; i++) {
         reply_bulk(&x->r, x->argv[i].p, x->argv[i].n);
-        reply_int(&x->r, (int64_t)pubsub_subscribers(x->e->pubsub, kind, x->argv[i]));
+        reply_int(&x->r, is_elsewhere(x, kind, x->argv[i])
+                             ? 0
+                             : (int64_t)pubsub_subscribers(x->e->pubsub, kind, x->argv[i]));
     }
     return 0;
 }

@@ -6,6 +6,7 @@
  * expired are removed afterwards.
  */
 #include "server/commands/commands.h"
+#include "server/commands/node_keys.h"
 #include "server/commands/scan_options.h"
 #include "server/commands/support.h"
 #include "server/exec/breathe.h"
@@ -51,7 +52,8 @@ static void keys_visit(void *entry, void *arg) {
     struct keys_walk *w = arg;
 
     call_breathe(w->x);
-    if ((w->all || glob_match(w->pattern, entry_key(entry), false)) && !is_overdue(w->x, entry))
+    if ((w->all || glob_match(w->pattern, entry_key(entry), false)) && !is_overdue(w->x, entry) &&
+        !cluster_hides(w->x, entry_key(entry)))
         found_add(&w->found, entry);
 }
 
@@ -75,7 +77,7 @@ static void scan_visit(void *entry, void *arg) {
 static bool scan_wants(struct call *x, const struct scan_options *o, const struct entry *e) {
     struct slice key = entry_key(e);
 
-    if (!scan_matches(o, key)) return false;
+    if (!scan_matches(o, key) || cluster_hides(x, key)) return false;
     if (is_overdue(x, e)) {
         lookup(x, x->db, key, false);
         return false;
@@ -108,6 +110,10 @@ static int cmd_scan(struct call *x) {
 
 enum { RANDOM_TRIES = 100 };
 
+static struct entry *random_entry(struct call *x) {
+    return cluster_hides_some(x->e) ? node_random(x) : table_random(&x->db->keys);
+}
+
 /* An overdue key is removed by the look-up and another one is taken. While clients are paused, and
  * on a replica, it stays: after some tries it is the answer, as in Redis. */
 static int cmd_randomkey(struct call *x) {
@@ -115,7 +121,7 @@ static int cmd_randomkey(struct call *x) {
     struct entry *e;
     struct slice key;
 
-    while ((e = table_random(&x->db->keys)) && is_overdue(x, e)) {
+    while ((e = random_entry(x)) && is_overdue(x, e)) {
         lookup(x, x->db, entry_key(e), false);
         if (!expire_removes(x->e) && --tries == 0) break;
     }

@@ -52,9 +52,13 @@ static bool parse_limit(struct call *x, int i, struct options *o) {
 }
 
 /* Keys that a pattern names are not among the arguments, so only a user that may read all keys may
- * use one. */
+ * use one, and in a cluster they may be on another node. */
 static bool may_look_up(struct call *x, struct slice pattern, const char *option) {
     if (!memchr(pattern.p, '*', pattern.n)) return true;
+    if (in_cluster(x)) {
+        reply_errf(x, "ERR %s option of SORT denied in Cluster mode.", option);
+        return false;
+    }
     if (acl_reads_everything(x->s->user, x->cmd, x->argc, x->argv)) return true;
     reply_errf(x, "ERR %s option of SORT denied due to insufficient ACL permissions.", option);
     return false;

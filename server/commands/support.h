@@ -13,6 +13,12 @@
 /* An index of a database. `bad`: what to say of something that is no int, NULL: the usual. */
 bool arg_db(struct call *x, int i, const char *bad, int *id);
 
+/* A cluster has database 0 only. What comes from the AOF is obeyed: the start looks at the whole.
+ */
+static inline bool in_cluster(const struct call *x) {
+    return x->e->cluster && !call_obeys(x);
+}
+
 /* An integer of a range that the error names. */
 bool arg_int_between(struct call *x, int i, int64_t min, int64_t max, int64_t *out);
 

@@ -19,6 +19,10 @@ static int cmd_help(struct call *x) {
     static const char *const lines[] = {
         "CLOCK GET | FREEZE [unix-ms] | SET unix-ms | ADVANCE ms | SCALE factor | RUN | REAL",
         "    Moves the time that the server goes by.",
+        "CLUSTER MOVE slot node | ASK slot node | STABLE slot | FAIL node | RECOVER node | "
+        "FAILOVER "
+        "node",
+        "    Changes an emulated cluster; a node is its id or its port.",
         "FAULT ADD [NAME name] [COMMAND name] [KEY pattern] [CLIENT pattern] [AFTER n] [TIMES n] "
         "[PROBABILITY p] effect",
         "    Makes commands fail: ERROR text, DELAY ms [JITTER ms], HANG, CLOSE BEFORE|AFTER, "
@@ -66,6 +70,8 @@ int test_seed(struct call *x) {
 static const struct command test_subcommands[] = {
     {"clock", -3, T, double_group, {0, 0, 0}, test_clock, "7.2.0",
      "Moves the time that the server goes by.", .grammar = "arg+"},
+    {"cluster", -4, T, double_group, {0, 0, 0}, test_cluster, "7.2.0",
+     "Moves slots of an emulated cluster, lets nodes fail.", .grammar = "arg+"},
     {"crash", -2, T, double_group, {0, 0, 0}, test_crash, "7.2.0",
      "Forgets what a kill or a power cut would, and starts again.", .grammar = "[arg+]"},
     {"disk", -3, T, double_group, {0, 0, 0}, test_disk, "7.2.0",

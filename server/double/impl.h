@@ -165,5 +165,6 @@ int test_seed(struct call *x);
 int test_wait(struct call *x);
 int test_crash(struct call *x);
 int test_disk(struct call *x);
+int test_cluster(struct call *x);
 
 #endif

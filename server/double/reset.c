@@ -9,6 +9,7 @@
 #include "server/exec/propagate.h"
 #include "server/exec/pubsub.h"
 #include "server/exec/run.h"
+#include "server/exec/slots.h"
 #include "server/exec/turn.h"
 #include "storage/base/clock.h"
 #include "storage/base/io.h"
@@ -144,10 +145,16 @@ static void run_words(struct call *x, int argc, const struct slice *argv) {
     run_words((x), (int)(sizeof((struct slice[]){__VA_ARGS__}) / sizeof(struct slice)),            \
               (struct slice[]){__VA_ARGS__})
 
+/* Of every node of an emulated cluster, which is as after the start first. */
 static void reset_data(struct call *x) {
+    struct cluster_seam *c = x->e->cluster;
+
+    if (c) c->reset(c->arg);
+    x->e->cluster = NULL;
     RUN(x, SLICE("FLUSHALL"), SLICE("ASYNC"));
     RUN(x, SLICE("FUNCTION"), SLICE("FLUSH"), SLICE("ASYNC"));
     RUN(x, SLICE("SCRIPT"), SLICE("FLUSH"), SLICE("ASYNC"));
+    x->e->cluster = c;
 }
 
 static void reset_figures(struct call *x) {

@@ -145,16 +145,21 @@ static inline bool is_seldom(const struct call *x) {
     return (x->e->odd & (ODD_REPLICA | ODD_BUSY | ODD_GUARD)) | (x->s->flags & SESSION_REPLICA);
 }
 
-/* The first refusal of a guard, or NULL. */
-static const char *guards_refusal(struct call *x) {
+/* The first refusal of a guard, or 0. */
+static int ask_guards(struct call *x) {
     const struct detours *d = &x->e->detours;
 
     for (unsigned i = 0; i < d->nguards; i++) {
-        const char *why = d->guards[i].refusal(d->guards[i].arg, x);
+        const struct guard *g = &d->guards[i];
+        const char *why = g->refusal(g->arg, x);
 
-        if (why) return why;
+        if (!why) continue;
+        if (!g->plain || !multi_is_exec(x->cmd)) return refuse(x, why);
+        x->cmd->rejected++;
+        multi_reset(x->s);
+        return reply_err(x, why);
     }
-    return NULL;
+    return 0;
 }
 
 static int admit_seldom(struct call *x, uint32_t flags) {
@@ -165,8 +170,7 @@ static int admit_seldom(struct call *x, uint32_t flags) {
     if (x->s->flags & SESSION_REPLICA &&
         flags & (CMD_WRITE | CMD_READONLY | CMD_MAY_REPLICATE | CMD_RUNS_SCRIPT))
         return refuse(x, "ERR Replica can't interact with the keyspace");
-    why = guards_refusal(x);
-    return why ? refuse(x, why) : 0;
+    return ask_guards(x);
 }
 
 int admit(struct call *x, bool unknown_sub) {

@@ -31,6 +31,7 @@ enum engine_odd {
 struct guard {
     const char *(*refusal)(void *arg, struct call *x);
     void *arg;
+    bool plain; /* EXEC is answered with the error as it is, not with EXECABORT */
 };
 
 enum { GUARDS_MAX = 4 };

@@ -25,6 +25,7 @@
 struct acl;
 struct audit;
 struct auth_delay;
+struct cluster_seam;
 struct conf;
 struct conf_values;
 struct engine_parts;
@@ -133,6 +134,7 @@ struct engine {
 
     struct scripting *scripting;     /* see server/scripting */
     struct replication *replication; /* see server/replication; NULL: none */
+    struct cluster_seam *cluster;    /* see slots.h; NULL: this server is in no cluster */
     struct test_double *test_double; /* see server/double; NULL: it is none */
     struct script_figures scripts;
     struct library_hooks libraries; /* what compiles those of ks.libraries; set there */

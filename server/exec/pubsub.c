@@ -198,6 +198,33 @@ static size_t send_to(struct engine *e, const struct topic *t, const char *head,
     return t->nsubscribers;
 }
 
+static void tell_of_end(struct session *s, struct slice channel) {
+    struct reply r = push_begin(s->e, s);
+
+    reply_push(&r, 3);
+    reply_bulk_str(&r, "sunsubscribe");
+    push_word(&r, channel);
+    reply_int(&r, (int64_t)pubsub_count(s, PUBSUB_SHARD));
+}
+
+void pubsub_end_shards(struct session *s, bool (*ends)(void *arg, struct slice channel),
+                       void *arg) {
+    struct bytes name = {0};
+
+    if (!s->subscriber) return;
+    list_each_safe (it, next, &s->subscriber->in_order[PUBSUB_SHARD]) {
+        struct subscription *sub = list_entry(it, struct subscription, of_session);
+
+        if (!ends(arg, topic_name(sub->topic))) continue;
+        bytes_clear(&name);
+        bytes_append(&name, sub->topic->name, sub->topic->n);
+        drop_subscription(s, sub);
+        tell_of_end(s, slice_of(name.p ? name.p : "", name.n));
+    }
+    bytes_release(&name);
+    subscriber_drop(s);
+}
+
 size_t pubsub_publish(struct engine *e, enum pubsub_kind kind, struct slice channel,
                       struct slice message) {
     const struct topic *t =

@@ -49,6 +49,10 @@ void pubsub_unsubscribe(struct session *s, enum pubsub_kind kind, struct slice n
 /* Ends all subscriptions without a reply: the session ends or is reset. */
 void pubsub_forget(struct session *s);
 
+/* Ends the session's subscriptions to shard channels of which `ends` is true, and tells it of each
+ * with the push of SUNSUBSCRIBE. */
+void pubsub_end_shards(struct session *s, bool (*ends)(void *arg, struct slice channel), void *arg);
+
 /* The name that the session subscribed to first; false: none. */
 bool pubsub_first(const struct session *s, enum pubsub_kind kind, struct slice *name);
 

@@ -92,8 +92,8 @@ void session_reset(struct session *s) {
     s->resp = 2;
     mem_free(s->name);
     s->name = NULL;
-    s->flags &=
-        SESSION_UNIX | SESSION_LOCAL | SESSION_REPLY_SKIP; /* the last one for this very command */
+    s->flags &= SESSION_UNIX | SESSION_LOCAL | SESSION_TLS |
+                SESSION_REPLY_SKIP; /* the last one for this very command */
     begin_parts(s);
 }
 

@@ -38,11 +38,14 @@ enum session_flags {
     SESSION_REPLY_SKIP_NEXT = 1 << 4,
     SESSION_REPLY_SKIP = 1 << 5, /* this very command */
     SESSION_UNIX = 1 << 6,
-    SESSION_LOCAL = 1 << 7,    /* from a loopback address or a unix socket */
-    SESSION_MONITOR = 1 << 8,  /* it sees the commands of all clients */
-    SESSION_GONE = 1 << 9,     /* output to it reaches no client any more */
-    SESSION_REPLICA = 1 << 10, /* it has asked for the replication stream */
-    SESSION_MASTER = 1 << 11,  /* the link to this replica's master */
+    SESSION_LOCAL = 1 << 7,     /* from a loopback address or a unix socket */
+    SESSION_MONITOR = 1 << 8,   /* it sees the commands of all clients */
+    SESSION_GONE = 1 << 9,      /* output to it reaches no client any more */
+    SESSION_REPLICA = 1 << 10,  /* it has asked for the replication stream */
+    SESSION_MASTER = 1 << 11,   /* the link to this replica's master */
+    SESSION_READONLY = 1 << 12, /* READONLY: a replica of a cluster may answer its reads */
+    SESSION_ASKING = 1 << 13,   /* ASKING: for the next command */
+    SESSION_TLS = 1 << 14,
 };
 
 struct session;
@@ -140,6 +143,7 @@ struct session {
     struct list told;                    /* in pushes.told: see push.h */
     uint64_t told_from;                  /* where what it was told begins in `out` */
     uint64_t commands, bytes_in, bytes_out;
+    uint8_t node; /* of an emulated cluster: the one whose listener it came by */
 };
 
 /* A part of exec that keeps something for sessions. Any function may be NULL. */

@@ -81,7 +81,7 @@ void conn_begin_handshake(struct conn *c, struct tls_conn *tls) {
     conn_enter(c, CONN_HANDSHAKE);
 }
 
-void net_accept(struct net *n, int fd, enum net_kind kind) {
+void net_accept(struct net *n, int fd, enum net_kind kind, unsigned node) {
     bool local = is_loopback(fd);
     struct tls_conn *tls = NULL;
     struct conn *c;
@@ -105,6 +105,8 @@ void net_accept(struct net *n, int fd, enum net_kind kind) {
         }
     }
     c = conn_new(n, fd);
+    c->s.node = (uint8_t)node;
+    if (tls) c->s.flags |= SESSION_TLS;
     if (local) c->s.flags |= SESSION_LOCAL;
     if (kind == NET_UNIX) c->s.flags |= SESSION_UNIX;
     if (tls) conn_begin_handshake(c, tls);

@@ -17,7 +17,8 @@
 #include <unistd.h>
 
 void net_init(struct net *n, struct loop *loop, struct engine *e) {
-    *n = (struct net){.loop = loop, .e = e, .v = e->v, .rbuf = mem_alloc(NET_READ_BYTES)};
+    *n = (struct net){
+        .loop = loop, .e = e, .v = e->v, .rbuf = mem_alloc(NET_READ_BYTES), .nnodes = 1};
     n->maxclients = e->v->maxclients;
     n->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     list_init(&n->readable);
@@ -34,6 +35,7 @@ void net_init(struct net *n, struct loop *loop, struct engine *e) {
 void net_release(struct net *n) {
     if (n->spare_fd >= 0) close(n->spare_fd);
     tls_free(n->tls);
+    mem_free(n->listener);
     mem_free(n->rbuf);
     mem_free(n->rbuf_within);
     n->rbuf = n->rbuf_within = NULL;
@@ -55,10 +57,14 @@ static void turn_away(struct net *n, int lfd) {
 static void on_accept(evutil_socket_t lfd, short what, void *arg) {
     struct net *n = arg;
     enum net_kind kind = NET_TCP;
+    unsigned node = 0;
 
     (void)what;
-    for (size_t i = 0; i < n->nlisteners; i++)
-        if (n->listener[i].fd == lfd) kind = (enum net_kind)n->listener[i].kind;
+    for (size_t i = 0; i < n->nlisteners; i++) {
+        if (n->listener[i].fd != lfd) continue;
+        kind = (enum net_kind)n->listener[i].kind;
+        node = n->listener[i].node;
+    }
     for (int64_t i = 0; i < n->v->max_new_connections_per_cycle; i++) {
         int fd = accept4(lfd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
@@ -69,7 +75,7 @@ static void on_accept(evutil_socket_t lfd, short what, void *arg) {
                 log_warning("Error accepting a client connection: %s", strerror(errno));
             return;
         }
-        net_accept(n, fd, kind);
+        net_accept(n, fd, kind, node);
     }
 }
 
@@ -81,14 +87,18 @@ static void mark(int fd, const struct conf_values *v) {
         log_warning("Cannot set socket-mark-id: %s", strerror(errno));
 }
 
-static void add_listener(struct net *n, int fd, enum net_kind kind) {
-    size_t i = n->nlisteners++;
+static void add_listener(struct net *n, int fd, enum net_kind kind, unsigned node) {
+    struct net_listener *l;
 
     if (kind != NET_UNIX) mark(fd, n->v);
-    n->listener[i].fd = fd;
-    n->listener[i].kind = (uint8_t)kind;
-    n->listener[i].event = event_new(n->loop->base, fd, EV_READ | EV_PERSIST, on_accept, n);
-    event_add(n->listener[i].event, NULL);
+    if (n->nlisteners == n->listeners_cap) {
+        n->listeners_cap = n->listeners_cap ? 2 * n->listeners_cap : 4;
+        n->listener = mem_realloc(n->listener, n->listeners_cap * sizeof *n->listener);
+    }
+    l = &n->listener[n->nlisteners++];
+    *l = (struct net_listener){.fd = fd, .kind = (uint8_t)kind, .node = (uint8_t)node};
+    l->event = event_new(n->loop->base, fd, EV_READ | EV_PERSIST, on_accept, n);
+    event_add(l->event, NULL);
 }
 
 static int open_one(const struct sockaddr *a, socklen_t len, int backlog) {
@@ -114,7 +124,8 @@ static int bound_port(int fd) {
 }
 
 /* 0 bound, 1 left out (an address of a kind this host does not have, or marked '-'), -1 failed. */
-static int bind_one(struct net *n, enum net_kind kind, const char *addr, int *port, struct err *e) {
+static int bind_one(struct net *n, enum net_kind kind, unsigned node, const char *addr, int *port,
+                    struct err *e) {
     bool optional = addr[0] == '-';
     const char *host = addr + optional;
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *list = NULL;
@@ -139,18 +150,34 @@ static int bind_one(struct net *n, enum net_kind kind, const char *addr, int *po
         return err_set(e, code, "bind: %s:%d: %s", host, *port, strerror(code));
     }
     if (*port == 0) *port = bound_port(fd);
-    add_listener(n, fd, kind);
+    add_listener(n, fd, kind, node);
     return 0;
 }
 
-/* All addresses of `bind`, for TCP or for TLS. */
-static int listen_ports(struct net *n, enum net_kind kind, struct err *e) {
-    int port = (int)(kind == NET_TLS ? n->v->tls_port : n->v->port);
+/* Where it listens, or did; 0: nowhere yet. */
+static int *node_port(struct net *n, enum net_kind kind, unsigned node) {
+    if (node == 0) return kind == NET_TLS ? &n->tls_port : &n->port;
+    return kind == NET_TLS ? &n->nodes[node].tls_port : &n->nodes[node].port;
+}
+
+/* The ports of nodes follow one another, or are free ones with `port auto`: 0. -1: none is wanted.
+ */
+static int wanted_port(struct net *n, enum net_kind kind, unsigned node) {
+    int64_t first = kind == NET_TLS ? n->v->tls_port : n->v->port;
+
+    if (kind == NET_TCP && n->v->port_auto) return node ? *node_port(n, kind, node) : (int)first;
+    return first ? (int)(first + node) : -1;
+}
+
+/* All addresses of `bind`. */
+static int listen_port(struct net *n, enum net_kind kind, unsigned node, struct err *e) {
+    int port = wanted_port(n, kind, node);
     size_t bound = 0;
 
-    if (port == 0 && !(kind == NET_TCP && n->v->port_auto)) return 0;
+    if (port < 0 || n->nodes[node].deaf) return 0;
+    if (port > UINT16_MAX) return err_set(e, EINVAL, "node %u would have port %d", node, port);
     for (size_t i = 0; i < n->v->bind.n; i++) {
-        int rc = bind_one(n, kind, n->v->bind.addr[i], &port, e);
+        int rc = bind_one(n, kind, node, n->v->bind.addr[i], &port, e);
 
         if (rc < 0) {
             log_warning("Warning: Could not create server TCP listening socket %s", e->text);
@@ -160,7 +187,13 @@ static int listen_ports(struct net *n, enum net_kind kind, struct err *e) {
     }
     if (bound == 0 && n->v->bind.n > 0)
         return err_set(e, EADDRNOTAVAIL, "no address could be bound");
-    if (bound) *(kind == NET_TLS ? &n->tls_port : &n->port) = port;
+    if (bound) *node_port(n, kind, node) = port;
+    return 0;
+}
+
+static int listen_ports(struct net *n, enum net_kind kind, struct err *e) {
+    for (unsigned node = 0; node < n->nnodes; node++)
+        if (listen_port(n, kind, node, e) < 0) return -1;
     return 0;
 }
 
@@ -194,25 +227,30 @@ static int listen_unix(struct net *n, struct err *e) {
         return err_set(e, code, "unixsocket '%s': %s", path, strerror(code));
     }
     if (n->v->unixsocketperm) chmod(path, (mode_t)n->v->unixsocketperm);
-    add_listener(n, fd, NET_UNIX);
+    add_listener(n, fd, NET_UNIX, 0);
     return 0;
 }
 
 /* The descriptors are ours alone from now on. */
 static int take_over(struct net *n, const char *inherited, struct err *e) {
     const char *at = inherited;
+    unsigned node;
     int kind, fd, used;
 
-    while (sscanf(at, "%d:%d%n", &kind, &fd, &used) == 2) {
-        if (kind < NET_TCP || kind > NET_TLS || n->nlisteners == NET_LISTENERS_MAX ||
+    while (sscanf(at, "%d:%d:%u%n", &kind, &fd, &node, &used) == 3) {
+        if (kind < NET_TCP || kind > NET_TLS || node >= n->nnodes ||
             fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
             return err_set(e, EBADF, "the listening sockets '%s' cannot be taken over", inherited);
-        add_listener(n, fd, (enum net_kind)kind);
-        if (kind == NET_TCP) n->port = bound_port(fd);
-        if (kind == NET_TLS) n->tls_port = bound_port(fd);
+        add_listener(n, fd, (enum net_kind)kind, node);
+        if (kind != NET_UNIX) *node_port(n, (enum net_kind)kind, node) = bound_port(fd);
         if (kind == NET_UNIX) snprintf(n->unix_path, sizeof n->unix_path, "%s", n->v->unixsocket);
         at += used;
     }
+    /* A node that did not listen when the process before ended does so again. */
+    for (node = 0; node < n->nnodes; node++)
+        if ((!*node_port(n, NET_TCP, node) && listen_port(n, NET_TCP, node, e) < 0) ||
+            (!*node_port(n, NET_TLS, node) && listen_port(n, NET_TLS, node, e) < 0))
+            return -1;
     return 0;
 }
 
@@ -231,16 +269,20 @@ int net_listen(struct net *n, const char *inherited, struct err *e) {
 
 /* The old listeners, to be opened again if the new ones fail. */
 struct stand {
-    struct sockaddr_storage at[NET_LISTENERS_MAX];
-    socklen_t len[NET_LISTENERS_MAX];
-    enum net_kind kind[NET_LISTENERS_MAX];
+    struct place {
+        struct sockaddr_storage at;
+        socklen_t len;
+        struct net_listener was;
+    } * v;
     size_t n;
 };
 
 static void note_stand(struct stand *was, const struct net_listener *l) {
-    was->len[was->n] = sizeof was->at[0];
-    was->kind[was->n] = (enum net_kind)l->kind;
-    if (getsockname(l->fd, (struct sockaddr *)&was->at[was->n], &was->len[was->n]) == 0) was->n++;
+    struct place *p = &was->v[was->n];
+
+    p->len = sizeof p->at;
+    p->was = *l;
+    if (getsockname(l->fd, (struct sockaddr *)&p->at, &p->len) == 0) was->n++;
 }
 
 /* `kinds` has a bit for each; `was` may be NULL. */
@@ -263,31 +305,68 @@ static void close_kinds(struct net *n, unsigned kinds, struct stand *was) {
 
 static void stand_again(struct net *n, const struct stand *was) {
     for (size_t i = 0; i < was->n; i++) {
-        int fd = open_one((struct sockaddr *)&was->at[i], was->len[i], (int)n->v->tcp_backlog);
+        const struct place *p = &was->v[i];
+        int fd = open_one((const struct sockaddr *)&p->at, p->len, (int)n->v->tcp_backlog);
 
         if (fd < 0)
             log_warning("Cannot listen again at the old addresses: %s", strerror(errno));
         else
-            add_listener(n, fd, was->kind[i]);
+            add_listener(n, fd, (enum net_kind)p->was.kind, p->was.node);
     }
 }
 
+static void forget_ports(struct net *n, enum net_kind kind) {
+    for (unsigned node = 0; node < n->nnodes; node++)
+        if (node == 0 || !n->v->port_auto) *node_port(n, kind, node) = 0;
+}
+
 int net_relisten(struct net *n, unsigned kinds, struct err *e) {
-    int port = n->port, tls_port = n->tls_port;
-    struct stand was = {.n = 0};
+    int port = n->port, tls_port = n->tls_port, rc = 0;
+    struct stand was = {.v = mem_alloc((n->nlisteners + 1) * sizeof *was.v)};
+    struct net_node nodes[CONF_CLUSTER_NODES_MAX];
 
     /* Closed first, since new addresses may overlap old ones. */
     close_kinds(n, kinds, &was);
-    if (kinds & 1u << NET_TCP) n->port = 0;
-    if (kinds & 1u << NET_TLS) n->tls_port = 0;
-    if ((!(kinds & 1u << NET_TCP) || listen_ports(n, NET_TCP, e) == 0) &&
-        (!(kinds & 1u << NET_TLS) || listen_ports(n, NET_TLS, e) == 0))
+    memcpy(nodes, n->nodes, sizeof nodes);
+    if (kinds & 1u << NET_TCP) forget_ports(n, NET_TCP);
+    if (kinds & 1u << NET_TLS) forget_ports(n, NET_TLS);
+    if ((kinds & 1u << NET_TCP && listen_ports(n, NET_TCP, e) < 0) ||
+        (kinds & 1u << NET_TLS && listen_ports(n, NET_TLS, e) < 0)) {
+        close_kinds(n, kinds, NULL);
+        stand_again(n, &was);
+        memcpy(n->nodes, nodes, sizeof nodes);
+        n->port = port;
+        n->tls_port = tls_port;
+        rc = -1;
+    }
+    mem_free(was.v);
+    return rc;
+}
+
+static void close_node(struct net *n, unsigned node) {
+    size_t keep = 0;
+
+    for (size_t i = 0; i < n->nlisteners; i++) {
+        const struct net_listener *l = &n->listener[i];
+
+        if (l->node != node || l->kind == NET_UNIX) {
+            n->listener[keep++] = *l;
+            continue;
+        }
+        event_free(l->event);
+        close(l->fd);
+    }
+    n->nlisteners = keep;
+}
+
+int net_listen_node(struct net *n, unsigned node, bool on, struct err *e) {
+    if (n->nodes[node].deaf == !on) return 0;
+    n->nodes[node].deaf = !on;
+    if (on && listen_port(n, NET_TCP, node, e) == 0 && listen_port(n, NET_TLS, node, e) == 0)
         return 0;
-    close_kinds(n, kinds, NULL);
-    stand_again(n, &was);
-    n->port = port;
-    n->tls_port = tls_port;
-    return -1;
+    n->nodes[node].deaf = true;
+    close_node(n, node);
+    return on ? -1 : 0;
 }
 
 int net_configure_tls(struct net *n, bool again) {

@@ -21,10 +21,7 @@
 /* In the order of INFO's listener lines. */
 enum net_kind { NET_TCP, NET_UNIX, NET_TLS };
 
-enum {
-    NET_LISTENERS_MAX = 2 * CONF_BIND_MAX + 2,
-    NET_READ_BYTES = 64 * 1024, /* of the shared buffer */
-};
+enum { NET_READ_BYTES = 64 * 1024 }; /* of the shared buffer */
 
 struct session;
 struct session_source;
@@ -37,9 +34,15 @@ struct net {
         int fd;
         struct event *event;
         uint8_t kind; /* enum net_kind */
-    } listener[NET_LISTENERS_MAX];
-    size_t nlisteners;
-    int port, tls_port;       /* what TCP and TLS are bound to, 0: none */
+        uint8_t node;
+    } * listener;
+    size_t nlisteners, listeners_cap;
+    int port, tls_port; /* what TCP and TLS are bound to, 0: none */
+    unsigned nnodes;    /* of an emulated cluster, each with its own ports; else 1 */
+    struct net_node {
+        int port, tls_port; /* the first node's are those above */
+        bool deaf;          /* it does not listen */
+    } nodes[CONF_CLUSTER_NODES_MAX];
     struct tls *tls;          /* NULL: never asked for */
     int64_t maxclients;       /* what the configuration and the limit of open files allow */
     int spare_fd;             /* closed for a moment to refuse a client when descriptors run out */
@@ -71,8 +74,8 @@ struct net {
 
 void net_init(struct net *n, struct loop *loop, struct engine *e);
 
-/* Opens what `bind`, `port`, `tls-port` and `unixsocket` ask for. `inherited` ("KIND:FD KIND:FD",
- * NULL: nothing): sockets that listen already take their place. */
+/* Opens what `bind`, `port`, `tls-port` and `unixsocket` ask for. `inherited` ("KIND:FD:NODE
+ * KIND:FD:NODE", NULL: nothing): sockets that listen already take their place. */
 int net_listen(struct net *n, const char *inherited, struct err *e);
 
 /* Some connection has input that no command was made of yet. */
@@ -82,6 +85,9 @@ bool net_has_input(const struct net *n);
  * the configuration is now. -1: logged, and all are where they were. */
 int net_relisten(struct net *n, unsigned kinds, struct err *e);
 void net_stop_listening(struct net *n);
+
+/* A node of an emulated cluster stops listening, or listens again where it did. */
+int net_listen_node(struct net *n, unsigned node, bool on, struct err *e);
 
 /* What the tls- parameters say holds for connections from now on; files are read if there are no
  * settings yet, or `again`. While TLS is not asked for there are none. -1: logged, and everything
@@ -114,6 +120,6 @@ struct session *net_connect(struct net *n, const char *ip, int port,
                             const struct session_source *source, void *source_arg, struct err *e);
 
 /* conn_accept.c */
-void net_accept(struct net *n, int fd, enum net_kind kind);
+void net_accept(struct net *n, int fd, enum net_kind kind, unsigned node);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "conf/conf.h"
 #include "server/exec/blocking.h"
+#include "server/exec/slots.h"
 #include "server/replication/rows.h"
 #include "storage/base/log.h"
 #include "storage/base/num.h"
@@ -176,9 +177,43 @@ static int role_of_master(struct call *x) {
     return 0;
 }
 
+static int role_of_replica_node(struct call *x, const struct cluster_node_facts *node) {
+    reply_array(&x->r, 5);
+    reply_bulk_str(&x->r, "slave");
+    reply_bulk_str(&x->r, node->host);
+    reply_int(&x->r, node->master_port);
+    reply_bulk_str(&x->r, node->link_up ? "connected" : "connect");
+    reply_int(&x->r, node->link_up ? (int64_t)x->e->replication->stream.offset : -1);
+    return 0;
+}
+
+static void reply_replica_nodes(struct call *x, const struct cluster_node_facts *node) {
+    reply_array(&x->r, node->nreplicas);
+    for (unsigned i = 0; i < node->nreplicas; i++) {
+        reply_array(&x->r, 3);
+        reply_bulk_str(&x->r, node->host);
+        reply_bulk_int(&x->r, node->replica_port[i]);
+        reply_bulk_int(&x->r, (int64_t)x->e->replication->stream.offset);
+    }
+}
+
+/* Of an emulated cluster. */
+static int role_of_node(struct call *x) {
+    struct cluster_node_facts node;
+
+    x->e->cluster->facts(x->e->cluster->arg, x->s, &node);
+    if (node.is_replica) return role_of_replica_node(x, &node);
+    reply_array(&x->r, 3);
+    reply_bulk_str(&x->r, "master");
+    reply_int(&x->r, (int64_t)x->e->replication->stream.offset);
+    reply_replica_nodes(x, &node);
+    return 0;
+}
+
 static int cmd_role(struct call *x) {
     const struct replication *r = x->e->replication;
 
+    if (cluster_hides_some(x->e)) return role_of_node(x);
     if (!x->e->role.is_replica) return role_of_master(x);
     reply_array(&x->r, 5);
     reply_bulk_str(&x->r, "slave");

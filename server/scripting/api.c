@@ -5,6 +5,7 @@
 #include "server/exec/acl.h"
 #include "server/exec/admit.h"
 #include "server/exec/run.h"
+#include "server/exec/slots.h"
 #include "server/scripting/interp.h"
 
 #include "storage/base/log.h"
@@ -92,11 +93,22 @@ static bool is_allowed_for_tests(const struct scripting *sc, const struct comman
     return true;
 }
 
+/* The node of a cluster has the keys, and the script keeps to one slot. A script without a shebang
+ * may use several. */
+static const char *cluster_refusal(struct scripting *sc, const struct command_slot *cmd, int argc) {
+    const struct cluster_seam *c = sc->e->cluster;
+
+    if (call_obeys(sc->run.outer)) return NULL;
+    return c->script_refusal(c->arg, sc->run.outer, cmd->row, argc, sc->argv, &sc->run.slot,
+                             sc->run.flags & (SCRIPT_COMPAT | SCRIPT_CROSS_SLOT));
+}
+
 /* Why the command may not run now; NULL: it may. */
 static const char *refusal(struct scripting *sc, const struct command_slot *cmd, int argc) {
     static char why[CALL_REFUSAL_MAX + 1];
     const struct run *run = &sc->run;
     uint32_t flags = cmd->row->flags;
+    const char *text;
 
     if (!command_arity_ok(cmd->row, argc))
         return "Wrong number of args calling Redis command from script";
@@ -105,6 +117,7 @@ static const char *refusal(struct scripting *sc, const struct command_slot *cmd,
     if (!may_run(sc, cmd, argc, why)) return why;
     if (run->flags & SCRIPT_NO_WRITES && flags & (CMD_WRITE | CMD_MAY_REPLICATE))
         return READ_ONLY_SCRIPT;
+    if (sc->e->cluster && (text = cluster_refusal(sc, cmd, argc))) return text;
     if (!(flags & (CMD_WRITE | CMD_DENYOOM))) return NULL;
     if (run->wrote || run->flags & SCRIPT_ALLOW_OOM) flags &= ~(uint32_t)CMD_DENYOOM;
     why[0] = '-';

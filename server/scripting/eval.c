@@ -3,6 +3,7 @@
  * eval - EVAL and its relatives, SCRIPT.
  */
 #include "server/exec/admit.h"
+#include "server/exec/slots.h"
 #include "server/scripting/functions.h"
 
 /* ---------------------------------------------------------------- EVAL */
@@ -21,6 +22,8 @@ static int count_keys(struct call *x) {
 int script_check_flags(struct call *x, unsigned flags, bool read_only) {
     char why[CALL_REFUSAL_MAX];
 
+    if (flags & SCRIPT_NO_CLUSTER && x->e->cluster && !call_obeys(x))
+        return reply_err(x, "ERR Can not run script on cluster, 'no-cluster' flag is set.");
     if (flags & SCRIPT_COMPAT || flags & SCRIPT_NO_WRITES) return 0;
     if (read_only)
         return reply_err(x, "ERR Can not execute a script with write flag using *_ro command.");
@@ -30,6 +33,10 @@ int script_check_flags(struct call *x, unsigned flags, bool read_only) {
     return 0;
 }
 
+int script_slot(const struct call *x, int nkeys) {
+    return x->e->cluster && nkeys > 0 ? (int)slot_of(x->argv[3]) : -1;
+}
+
 static int run_cached(struct call *x, struct script *s, int nkeys, bool read_only) {
     struct run run = {.name = s->hex,
                       .ref = s->ref,
@@ -37,7 +44,8 @@ static int run_cached(struct call *x, struct script *s, int nkeys, bool read_onl
                       .keys = x->argv + 3,
                       .nkeys = nkeys,
                       .args = x->argv + 3 + nkeys,
-                      .nargs = x->argc - 3 - nkeys};
+                      .nargs = x->argc - 3 - nkeys,
+                      .slot = script_slot(x, nkeys)};
 
     if (script_check_flags(x, s->flags, read_only) < 0) return -1;
     return script_run(x, run);

@@ -73,6 +73,7 @@ static int fcall(struct call *x, bool read_only) {
                        .nkeys = (int)nkeys,
                        .args = x->argv + 3 + nkeys,
                        .nargs = x->argc - 3 - (int)nkeys,
+                       .slot = script_slot(x, (int)nkeys),
                        .is_function = true};
     return script_run(x, run);
 }

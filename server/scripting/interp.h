@@ -74,6 +74,7 @@ struct run {
     bool is_function; /* gets keys and arguments as parameters */
     bool returned;    /* what fails now is the answer */
     int resp;         /* of replies to redis.call */
+    int slot;         /* of the keys so far, in a cluster; -1: none yet */
     bool wrote;
     bool killed;
     volatile unsigned ticks; /* of the processor's time, since it began: see watch.c */
@@ -213,6 +214,9 @@ int api_raise(lua_State *L, const char *text);
 
 /* eval.c: what a script's flags promise is checked before it begins. -1: answered. */
 int script_check_flags(struct call *x, unsigned flags, bool read_only);
+
+/* The slot of the keys that the command declares; -1: it declares none, or there is no cluster. */
+int script_slot(const struct call *x, int nkeys);
 
 /* convert.c */
 void convert_to_lua(struct scripting *sc, lua_State *L); /* what is in sc->out, pushed */

@@ -17,3 +17,17 @@ uint32_t crc32c(uint32_t crc, const void *p, size_t n) {
         crc = crc32_iscsi((unsigned char *)q, INT32_MAX, crc);
     return ~crc32_iscsi((unsigned char *)q, (int)n, crc);
 }
+
+/* One byte at a time, without a table: the eight steps of the division, joined. */
+uint16_t crc16(const void *p, size_t n) {
+    const uint8_t *q = p;
+    uint16_t crc = 0;
+
+    while (n--) {
+        uint16_t t = (uint16_t)((crc >> 8) ^ *q++);
+
+        t ^= (uint16_t)(t >> 4);
+        crc = (uint16_t)((crc << 8) ^ (t << 12) ^ (t << 5) ^ t);
+    }
+    return crc;
+}

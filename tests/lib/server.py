@@ -69,6 +69,7 @@ class Server:
         self.args, self.env, self.seconds = args, env, seconds
         self.log_path = os.path.join(self.dir, "server.log")
         self.proc = self.port = None
+        self.ports = []  # of all emulated nodes of a cluster
         self.fixed_port = None  # that it gets from its next start on
         self.conf = []  # [a configuration file], which comes before the arguments
         if start:
@@ -121,7 +122,8 @@ class Server:
                 return "exited"
             if self.port is None and os.path.exists(port_file):
                 text = open(port_file).read()
-                self.port = int(text) if text.endswith("\n") or text.isdigit() else None
+                self.ports = [int(line) for line in text.split()] if text.endswith("\n") else []
+                self.port = self.ports[0] if self.ports else None
             return "ready" if self.port and self._answers() else None
         return wait_for(state, "server ready", self.seconds) == "ready"
 

@@ -12,6 +12,8 @@
 Test(crc, the_check_values_of_both_polynomials_come_out) {
     cr_expect_eq(crc64(0, "123456789", 9), UINT64_C(0xe9c6d914c4b8d9ca)); /* as redis/src/crc64.c */
     cr_expect_eq(crc32c(0, "123456789", 9), 0xe3069283u);                 /* RFC 3720's */
+    cr_expect_eq(crc16("123456789", 9), 0x31c3);                          /* as redis/src/crc16.c */
+    cr_expect_eq(crc16("", 0), 0);
     cr_expect_eq(crc64(0, "", 0), 0);
     cr_expect_eq(crc32c(0, "", 0), 0);
 }

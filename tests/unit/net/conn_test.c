@@ -22,7 +22,7 @@ static void connect_client(void) {
     int fds[2];
 
     cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
-    net_accept(&net, fds[0], NET_UNIX);
+    net_accept(&net, fds[0], NET_UNIX, 0);
     peer = fds[1];
 }
 

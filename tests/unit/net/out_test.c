@@ -162,7 +162,7 @@ Test(out, it_is_no_client_for_maxclients) {
 
     open_link(&fd);
     cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
-    net_accept(&net, fds[0], NET_UNIX);
+    net_accept(&net, fds[0], NET_UNIX, 0);
     cr_expect_eq(engine.stats.rejected_connections, 0);
     close(fds[1]);
     close(fd);

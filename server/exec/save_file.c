@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "server/admin/save_file.h"
+#include "server/exec/save_file.h"
 
 #include "server/exec/blocking.h"
 #include "server/exec/file_queue.h"

@@ -2,8 +2,8 @@
  *
  * save_file - commands that write a file of the operator's: the client waits for the job's end.
  */
-#ifndef STET_ADMIN_SAVE_FILE_H
-#define STET_ADMIN_SAVE_FILE_H
+#ifndef STET_EXEC_SAVE_FILE_H
+#define STET_EXEC_SAVE_FILE_H
 
 #include "server/exec/call.h"
 
