@@ -15,6 +15,7 @@
 #include "server/host.h"
 #include "server/process.h"
 #include "server/scripting/scripting.h"
+#include "server/spaces.h"
 #include "server/unloaded.h"
 #include "server/unsupported.h"
 #include "server/version.h"
@@ -290,11 +291,13 @@ static int load_snapshot(struct app *a) {
 static void on_blocked_deadline(void *arg) {
     struct app *a = arg;
 
-    blocked_check_time(&a->engine, clock_mono_us());
+    engine_each(e, &a->engine) blocked_check_time(e, clock_mono_us());
 }
 
 static void watch_blocked(struct app *a) {
     uint64_t next = engine_next_deadline(&a->engine);
+
+    if (__builtin_expect(spaces_are_there(a), 0)) next = app_spaces_next_deadline(a);
 
     if (next == a->blocked.node.due && a->blocked.node.at) return;
     if (next)
@@ -315,6 +318,7 @@ static void before_wait_of_many(struct app *a) {
 
 static void before_wait(void *arg) {
     struct app *a = arg;
+    bool ms_passed;
 
     a->engine.stats.loop_cycles++;
     if (a->stop_signal) obey_stop_signal(a);
@@ -323,12 +327,14 @@ static void before_wait(void *arg) {
         net_flush(&a->net);
         return;
     }
-    if (clock_cached_ms() != a->last_expire_ms) {
+    ms_passed = clock_cached_ms() != a->last_expire_ms;
+    if (ms_passed) {
         a->last_expire_ms = clock_cached_ms();
         if (expire_some(&a->engine, 500)) loop_hurry(&a->loop);
     }
     access_tick(&a->engine);
     if (evict_more(&a->engine)) loop_hurry(&a->loop);
+    if (__builtin_expect(spaces_are_there(a), 0)) app_spaces_before_wait(a, ms_passed);
     a->engine.batch_open = net_keeps_open(&a->net);
     if (__builtin_expect(!replication_is_idle(a->replication), 0)) {
         before_wait_of_many(a);
@@ -341,16 +347,16 @@ static void before_wait(void *arg) {
 
 /* While a script or a long command runs: see engine_serve_within and breathe.h. What was appended
  * before it began goes to the AOF, but nothing may look at the data set as a whole. */
-static void serve_within(void *arg) {
+static void serve_within(void *arg, struct engine *e) {
     struct app *a = arg;
 
     aof_push_out(a->aof);
     loop_look(&a->loop);
-    net_serve_within(&a->net);
+    net_serve_within(&a->net, e);
     watchdog_wind();
     /* A signal to stop ends a script; otherwise it is obeyed when the command is over. */
-    if (a->reloading || !a->engine.busy) return;
-    if (a->stop_signal && !scripting_end(&a->engine) && !a->told_to_wait) {
+    if (a->reloading || !e->busy) return;
+    if (a->stop_signal && !scripting_end(e) && !a->told_to_wait) {
         log_warning("Shutdown delayed: a running script has already written.");
         a->told_to_wait = true;
     }
@@ -366,6 +372,7 @@ static void on_wake(void *arg) {
     struct app *a = arg;
 
     engine_on_log_progress(&a->engine);
+    if (spaces_are_there(a)) app_spaces_on_progress(a);
 }
 
 enum { SLICE_NS = 5 * 1000 * 1000 };
@@ -531,7 +538,7 @@ int app_finish(struct app *a) {
     if (!ok) log_warning("Not everything could be made durable before the exit");
     process_stopping(a->v);
 #ifdef STET_DCHECK
-    if (a->engine.busy) { /* a script is in the middle of it */
+    if (spaces_busy(a)) { /* a script is in the middle of it */
         snapshot_forget(&a->engine);
         return ok ? 0 : 1;
     }

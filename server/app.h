@@ -74,6 +74,9 @@ void app_cron_start(struct app *a);
 /* wire.c: hooks and appliers of CONFIG SET */
 void app_wire(struct app *a);
 
+/* All commands, in the same order for each engine. */
+void app_register_commands(const struct app *a, struct command_registry *r);
+
 /* What listens where, for INFO and the process title. */
 void app_describe_listeners(struct app *a);
 /* AOF parameters that were set while data was loaded take effect now. */

@@ -211,7 +211,7 @@ static void after_feed(struct conn *c) {
     if (waits_unread(&c->s)) conn_stop_reading(c);
     if (c->in.n > c->n->max_in) c->n->max_in = c->in.n;
     if (c->in.n > c->n->v->client_query_buffer_limit && !conn_is_link(c)) {
-        c->n->e->stats.query_limit_closes++;
+        c->s.e->stats.query_limit_closes++;
         log_warning("Closing client that reached max query buffer length: id=%llu, %zu bytes",
                     (unsigned long long)c->s.id, c->in.n);
         conn_shut(c);
@@ -225,7 +225,7 @@ static size_t feed(struct conn *c, char *in, size_t n) {
 
     c->feeding = true;
     used = c->s.source ? c->s.source->input(&c->s, in, n, &c->need)
-                       : engine_feed(c->n->e, &c->s, in, n, &c->need);
+                       : engine_feed(c->s.e, &c->s, in, n, &c->need);
     c->feeding = false;
     return used;
 }
@@ -278,7 +278,7 @@ static void read_some(struct conn *c) {
     char *to = kept ? conn_in_room(c, room) : c->n->rbuf;
     ssize_t got = c->tls ? tls_read(c->tls, to, room) : recv(c->fd, to, room, 0);
 
-    c->n->e->stats.reads++;
+    c->s.e->stats.reads++;
     if (got <= 0) {
         if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
             if (c->tls && c->tls->read_waits == TLS_WAIT_WRITE) conn_await_writable(c);
@@ -289,8 +289,8 @@ static void read_some(struct conn *c) {
         return;
     }
     c->s.bytes_in += (uint64_t)got;
-    c->n->e->stats.net_in += (uint64_t)got;
-    if (__builtin_expect(c->s.flags & SESSION_MASTER, 0)) c->n->e->stats.repl_in += (uint64_t)got;
+    c->s.e->stats.net_in += (uint64_t)got;
+    if (__builtin_expect(c->s.flags & SESSION_MASTER, 0)) c->s.e->stats.repl_in += (uint64_t)got;
     if (!kept) {
         feed_fresh(c, (size_t)got);
         return;
@@ -319,8 +319,9 @@ static void serve_first(struct list *ready) {
 
     list_remove(&c->ready);
     if (c->feeding) return; /* it will be reported as readable again */
-    if (c->n->within && c->s.source) {
-        go_on_next_turn(c); /* what another server sends may change data */
+    /* What another server sends may change data; and one engine at a time is inside a command. */
+    if (c->n->inside && (c->s.source || c->s.e != c->n->inside)) {
+        go_on_next_turn(c);
         return;
     }
     if (is_held_up(c))
@@ -335,13 +336,17 @@ static void serve(struct list *ready) {
     while (!list_empty(ready)) serve_first(ready);
 }
 
+static void begin_turn(struct net *n) {
+    engine_each(e, n->e) e->turn_began_ns = 0;
+}
+
 /* Clients that have had their part of an earlier turn have one slice of this turn in all: however
  * many they are, others do not wait longer. Those that were not served are first next time. */
 static void serve_on(struct net *n) {
     uint64_t began_ns = clock_real_ns();
     size_t now = 0;
 
-    n->e->turn_began_ns = 0;
+    begin_turn(n);
     list_each (it, &n->read_on) now++;
     /* They stay in the list, so that they are served within one of them that takes long. */
     for (; now > 0 && !list_empty(&n->read_on); now--) {
@@ -355,7 +360,7 @@ static void serve_on(struct net *n) {
  * replies earlier. */
 void net_serve(struct net *n) {
     if (!list_empty(&n->readable) || !list_empty(&n->read_on)) n->served_ms = clock_cached_ms();
-    n->e->turn_began_ns = 0;
+    begin_turn(n);
     serve(&n->readable);
     if (!list_empty(&n->read_on)) {
         conn_flush_ready(n);
@@ -368,15 +373,15 @@ void net_serve(struct net *n) {
     conn_greet(n);
 }
 
-void net_serve_within(struct net *n) {
+void net_serve_within(struct net *n, struct engine *inside) {
     char *outer = n->rbuf;
 
     if (!n->rbuf_within) n->rbuf_within = mem_alloc(NET_READ_BYTES);
     n->rbuf = n->rbuf_within;
-    n->within = true;
+    n->inside = inside;
     net_serve(n);
     net_flush(n);
-    n->within = false;
+    n->inside = NULL;
     n->rbuf = outer;
 }
 
@@ -421,10 +426,32 @@ static void conn_cron(struct conn *c) {
         conn_in_shrink(c);
 }
 
+size_t net_sessions(const struct net *n) {
+    size_t all = 0;
+
+    engine_each(e, n->e) all += e->nsessions;
+    return all;
+}
+
+void net_session_moves(struct net *n, const struct session *s) {
+    if (n->cron_at == s) n->cron_at = NULL;
+}
+
+/* Of an engine that clients have moved to; all of them at once. */
+static void guest_cron(struct engine *e) {
+    list_each_safe (it, next, &e->sessions) {
+        struct session *s = list_entry(it, struct session, link);
+
+        if (conn_is(s)) conn_cron(conn_of(s));
+    }
+}
+
 /* Checks a part of the clients each time, so that all are checked within about a second. */
 void net_cron(struct net *n) {
     size_t share = n->e->nsessions / 10 + CRON_CLIENTS;
     struct list *head = &n->e->sessions, *it = n->cron_at ? &n->cron_at->link : head->next;
+
+    engine_each(e, n->e) if (e != n->e) guest_cron(e);
 
     for (; share > 0 && it != head; share--) {
         struct list *next = it->next;
@@ -450,6 +477,14 @@ void conn_free_dead(struct net *n) {
     }
 }
 
+static void shut_all(struct engine *e) {
+    list_each_safe (it, next, &e->sessions) {
+        struct session *s = list_entry(it, struct session, link);
+
+        if (conn_is(s)) conn_shut(conn_of(s));
+    }
+}
+
 void net_close_all(struct net *n, int deadline_ms) {
     uint64_t until = clock_real_ns() / 1000000 + (uint64_t)deadline_ms;
 
@@ -460,10 +495,6 @@ void net_close_all(struct net *n, int deadline_ms) {
         n->seen_written = UINT64_MAX;
         net_flush(n);
     }
-    list_each_safe (it, next, &n->e->sessions) {
-        struct session *s = list_entry(it, struct session, link);
-
-        if (conn_is(s)) conn_shut(conn_of(s));
-    }
+    engine_each(e, n->e) shut_all(e);
     conn_free_dead(n);
 }
