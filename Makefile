@@ -59,7 +59,7 @@ ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(OPT) $(HARD) -I. $(LZF_CFLAGS) $
 LINK     = $(CC) $(OPT) $(HARD_LINK_$(FLAVOUR)) -pie -rdynamic -pthread $(LDFLAGS)
 
 # Layers, lowest first. Each is a static library; a unit test links its own and the lower ones.
-LIB_ORDER := base ds storage protocol conf persistence exec commands scripting replication admin net sandbox
+LIB_ORDER := base ds storage protocol conf persistence exec commands scripting replication admin double net sandbox
 DIR_base := storage/base
 DIR_ds := storage/ds
 DIR_storage := storage
@@ -71,6 +71,7 @@ DIR_commands := server/commands
 DIR_scripting := server/scripting
 DIR_replication := server/replication
 DIR_admin := server/admin
+DIR_double := server/double
 DIR_net := server/net
 DIR_sandbox := server/sandbox
 

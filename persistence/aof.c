@@ -243,6 +243,19 @@ uint64_t aof_backlog(const struct aof *a) {
     return a->phase == AOF_OFF ? 0 : a->appended - aof_writer_written(a->w);
 }
 
+bool aof_unsynced_tail(const struct aof *a, struct aof_tail *t) {
+    const struct aof_file *f = aof_manifest_last_incr(&a->manifest);
+    struct aof_writer_state st;
+
+    if (a->phase == AOF_OFF || !f) return false;
+    aof_writer_get_state(a->w, &st);
+    snprintf(t->path, sizeof t->path, "%s/%s", a->path, f->name);
+    t->unsynced = st.written - st.synced;
+    if (t->unsynced > st.file_bytes) t->unsynced = st.file_bytes;
+    t->synced = st.file_bytes - t->unsynced;
+    return true;
+}
+
 void aof_want_sync(struct aof *a) {
     aof_writer_want_sync(a->w, a->appended);
 }

@@ -219,6 +219,14 @@ enum aof_level aof_current_level(const struct aof *a);
 /* Asks for everything appended so far to be synced soon (WAITAOF, CONFIG SET appendfsync). */
 void aof_want_sync(struct aof *a);
 
+/* Of the file that is written: what a power cut would leave of it, and how many bytes it would
+ * take. False: nothing is written. */
+struct aof_tail {
+    char path[8192];
+    uint64_t synced, unsynced;
+};
+bool aof_unsynced_tail(const struct aof *a, struct aof_tail *t);
+
 /* Bytes that are appended but not written. */
 uint64_t aof_backlog(const struct aof *a);
 

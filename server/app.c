@@ -4,6 +4,8 @@
 #include "conf/conf.h"
 #include "persistence/aof_backup.h"
 #include "server/admin/admin.h"
+#include "server/again.h"
+#include "server/doubled.h"
 #include "server/exec/access.h"
 #include "server/exec/acl_file.h"
 #include "server/exec/blocking.h"
@@ -34,11 +36,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+/* A test double has the same hash function every time, so that the order of SCAN repeats. */
 static void seed(struct app *a) {
-    uint8_t key[16];
+    uint8_t key[16] = "stet test double";
     uint64_t s;
 
-    rng_system(key, sizeof key);
+    if (a->v->enable_test_commands == CONF_ACCESS_NO) rng_system(key, sizeof key);
     rng_system(&s, sizeof s);
     hash_set_key(key);
     rng_seed(s);
@@ -380,6 +383,8 @@ enum { SLICE_NS = 5 * 1000 * 1000 };
 static void build(struct app *a) {
     CHECK(loop_init(&a->loop) == 0);
     app_wire(a);
+    net_init(&a->net, &a->loop, &a->engine);
+    doubled_build(a); /* its step comes first, so that what it answers leaves in the same turn */
     loop_before_wait(&a->loop, before_wait, a);
     loop_after_wait(&a->loop, after_wait, a);
     a->engine.hooks.serve_within = serve_within;
@@ -387,7 +392,6 @@ static void build(struct app *a) {
     loop_on_wake(&a->loop, on_wake, a);
     a->blocked.fn = on_blocked_deadline;
     a->blocked.arg = a;
-    net_init(&a->net, &a->loop, &a->engine);
     a->admin.startup_memory = mem_used();
 }
 
@@ -430,7 +434,7 @@ static int listen_first(struct app *a) {
         log_warning("Failed to configure TLS. Check logs for more info.");
         return -1;
     }
-    if (net_listen(&a->net, &e) < 0) return fail_listening(a, &e);
+    if (net_listen(&a->net, again_inherited(), &e) < 0) return fail_listening(a, &e);
     if (a->net.nlisteners > 0) return 0;
     log_warning("Configured to not listen anywhere, exiting.");
     return -1;
@@ -506,6 +510,7 @@ int app_start(struct app *a, struct conf *conf, int argc, char **argv) {
         return -1;
     }
     replication_start(a->replication);
+    doubled_started(a);
     tell_ready(a);
     return 0;
 }
@@ -542,6 +547,7 @@ int app_finish(struct app *a) {
         snapshot_forget(&a->engine);
         return ok ? 0 : 1;
     }
+    doubled_release(a);
     scripting_stop(&a->engine);
     replication_free(a->replication);
     engine_release(&a->engine); /* so that what a leak checker reports is a leak */

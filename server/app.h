@@ -25,6 +25,7 @@ struct app {
     struct replication *replication;
     struct loop_timer cron,
         blocked; /* `blocked`: the next time-out of a waiting client, the end of a pause */
+    struct loop_timer doubled; /* of a test double: when a fault has to be looked at */
     struct event *signals[3];
     struct admin_app admin;
     struct containment containment;

@@ -252,6 +252,11 @@ static int find_user(struct containment *c, const struct conf_values *v, struct 
     return err_set(e, why.code, "run-as-user: %s", why.text);
 }
 
+/* TEST CRASH starts the program anew, which the sandbox forbids. */
+static bool is_wanted(const struct conf_values *v) {
+    return v->sandbox && v->enable_test_commands == CONF_ACCESS_NO;
+}
+
 int contain_files(struct containment *c, struct conf *conf, struct err *e) {
     const struct conf_values *v = conf_values(conf);
     uid_t uid;
@@ -260,7 +265,7 @@ int contain_files(struct containment *c, struct conf *conf, struct err *e) {
     watch_tls_files(c, conf);
     if (find_user(c, v, e) < 0) return -1;
     uid = c->user.name ? c->user.uid : geteuid();
-    if (!v->sandbox || !SANDBOX_IS_BUILT) return 0;
+    if (!is_wanted(v) || !SANDBOX_IS_BUILT) return 0;
     if (sandbox_no_new_privileges(&c->why_not_files) == 0)
         c->files = enter_files(c, conf, uid, &c->why_not_files) == 0;
     sandbox_keep_capabilities(needed_capabilities(v), &c->why_capabilities);
@@ -318,8 +323,8 @@ void contain_calls(struct containment *c, const struct conf_values *v) {
     struct err why;
     bool calls;
 
-    if (!v->sandbox || !SANDBOX_IS_BUILT) {
-        log_notice("Sandbox: %s", v->sandbox ? "not in a build with sanitizers." : "off.");
+    if (!is_wanted(v) || !SANDBOX_IS_BUILT) {
+        log_notice("Sandbox: %s", is_wanted(v) ? "not in a build with sanitizers." : "off.");
         return;
     }
     calls = sandbox_calls_enter(&allow_calls, &why) == 0;

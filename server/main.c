@@ -3,6 +3,7 @@
  * main - the command line of stet-server: `stet-server [FILE] [--name value ...]`, as redis-server.
  */
 #include "conf/conf.h"
+#include "server/again.h"
 #include "server/app.h"
 #include "server/process.h"
 #include "server/version.h"
@@ -84,7 +85,7 @@ int main(int argc, char **argv) {
     process_init(argc, argv);
     conf = conf_new();
     if (conf_load_args(conf, argc, argv, &e) < 0) return fail_configuration(conf);
-    if (apply_fault_spec() < 0 || open_log(conf_values(conf)) < 0) return 1;
+    if (again_cut_off() < 0 || apply_fault_spec() < 0 || open_log(conf_values(conf)) < 0) return 1;
     if (process_set_collation(conf_values(conf)->locale_collate, &e) < 0 &&
         conf_values(conf)->locale_collate[0]) {
         log_warning("%s", e.text); /* only for a name of the configuration, not the environment's */

@@ -4,6 +4,7 @@
  */
 #include "conf/conf.h"
 #include "server/app.h"
+#include "server/doubled.h"
 #include "server/exec/latency.h"
 #include "server/exec/pubsub.h"
 #include "server/exec/turn.h"
@@ -392,11 +393,11 @@ static void fill_admin(struct app *a) {
 }
 
 void app_register_commands(const struct app *a, struct command_registry *r) {
-    (void)a;
     commands_register(r);
     scripting_register(r);
     replication_register(r);
     admin_register(r);
+    doubled_register(a, r);
 }
 
 void app_wire(struct app *a) {

@@ -251,13 +251,15 @@ uint64_t blocked_next_deadline(const struct engine *e) {
     return first ? first->due : 0;
 }
 
-void blocked_check_time(struct engine *e, uint64_t now_us) {
+size_t blocked_check_time(struct engine *e, uint64_t now_us) {
     struct heap_node *first;
+    size_t n = 0;
 
     session_end_closing(e);
     while ((first = heap_first(&e->block_deadlines)) && first->due <= now_us) {
         struct blocked *b = heap_entry(first, struct blocked, deadline);
 
+        n++;
         if (!b->runs_when_due) {
             unblock(b, NULL);
             continue;
@@ -265,6 +267,7 @@ void blocked_check_time(struct engine *e, uint64_t now_us) {
         heap_remove(&e->block_deadlines, &b->deadline);
         if (b->s->state == SESSION_BLOCKED && call_again(b)) end(e, b);
     }
+    return n;
 }
 
 /* Answers those that are ready, up to the first whose command runs again: it may end the waiting of

@@ -114,8 +114,8 @@ void blocking_serve(struct engine *e);
 /* When the next waiting client's time is up (monotonic microseconds), 0: never. */
 uint64_t blocked_next_deadline(const struct engine *e);
 
-/* Answers clients whose time is up. */
-void blocked_check_time(struct engine *e, uint64_t now_us);
+/* Answers clients whose time is up; returns how many there were. */
+size_t blocked_check_time(struct engine *e, uint64_t now_us);
 
 /* Calls `ready` of all clients that wait for progress. */
 void blocked_check_progress(struct engine *e);

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 struct call;
+struct session;
 
 /* Bits of engine.odd. */
 enum engine_odd {
@@ -34,15 +35,23 @@ struct guard {
 
 enum { GUARDS_MAX = 4 };
 
+enum detour_way {
+    DETOUR_NONE,  /* the command runs */
+    DETOUR_DONE,  /* it is dealt with: answered, or its client is closed */
+    DETOUR_LATER, /* it is not executed now: the detour has made its session PARKED, and the command
+                   * comes again once it is ACTIVE and was resumed */
+};
+
 /* Around each command that a client sends, admitted or not; not around its retries while it is
- * blocked, and not while the server is busy. */
+ * blocked, and not while the server is busy. Sessions that are PARKED may be resumed by others too:
+ * the detour is asked again then. */
 struct detour {
-    /* False: the detour has dealt with the command. It has answered, has blocked the client
-     * (x->waits) or has closed it. x->cmd is NULL for an unknown command. */
-    bool (*before)(void *arg, struct call *x);
+    enum detour_way (*before)(void *arg, struct call *x); /* x->cmd is NULL if it is unknown */
     /* The command has run or was refused; its reply begins at stream offset `from`, or is still to
      * come (x->waits). */
     void (*after)(void *arg, struct call *x, uint64_t from);
+    /* The session ends: frees session.detoured. */
+    void (*end)(void *arg, struct session *s);
     void *arg;
 };
 

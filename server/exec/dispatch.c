@@ -163,29 +163,18 @@ static void run_plainly(struct call *x, bool unknown_sub, uint64_t *clock_ns) {
     }
 }
 
-static void run_by_detour(struct call *x, bool unknown_sub, uint64_t *clock_ns) {
-    const struct detour *d = &x->e->detours.detour;
-    uint64_t from = x->s->out.end;
-
-    if (d->before(d->arg, x)) {
-        run_plainly(x, unknown_sub, clock_ns);
-        d->after(d->arg, x, from);
-    } else {
-        *clock_ns = clock_real_ns();
-    }
-}
-
+/* `way`: what a detour wants, if there is one. */
 static inline __attribute__((always_inline)) void run_whole(struct call *x, bool unknown_sub,
-                                                            uint64_t *clock_ns, bool detour) {
+                                                            uint64_t *clock_ns,
+                                                            const struct detour *detour,
+                                                            enum detour_way way) {
     struct engine *e = x->e;
     uint64_t from = x->s->out.end;
     bool to_replica = x->s->flags & SESSION_REPLICA;
 
     push_run(e->pushes, x->s);
-    if (detour)
-        run_by_detour(x, unknown_sub, clock_ns);
-    else
-        run_plainly(x, unknown_sub, clock_ns);
+    if (way == DETOUR_NONE) run_plainly(x, unknown_sub, clock_ns);
+    if (detour) detour->after(detour->arg, x, from);
     if (x->from != FROM_RETRY) count_run(x);
     apply_reply_mode(x, from);
     if (__builtin_expect(to_replica, 0) && x->s->out.end != from) refuse_to_reply(x);
@@ -194,19 +183,20 @@ static inline __attribute__((always_inline)) void run_whole(struct call *x, bool
     if (x->s->tracker && !multi_is_open(x->s)) tracking_after(x);
 }
 
-static __attribute__((noinline)) void run_oddly(struct call *x, bool unknown_sub,
+/* A command of a client while the server is busy, or takes detours. False: it comes again. */
+static __attribute__((noinline)) bool run_oddly(struct call *x, bool unknown_sub,
                                                 uint64_t *clock_ns) {
-    if (x->e->busy)
-        run_within(x, unknown_sub);
-    else
-        run_whole(x, unknown_sub, clock_ns, x->from == FROM_CLIENT);
-}
+    const struct detour *d = &x->e->detours.detour;
+    enum detour_way way;
 
-static void run(struct call *x, bool unknown_sub, uint64_t *clock_ns) {
-    if (__builtin_expect(x->e->odd & (ODD_BUSY | ODD_DETOUR), 0))
-        run_oddly(x, unknown_sub, clock_ns);
-    else
-        run_whole(x, unknown_sub, clock_ns, false);
+    if (x->e->busy) {
+        run_within(x, unknown_sub);
+        return true;
+    }
+    way = d->before(d->arg, x);
+    if (way == DETOUR_LATER) return false;
+    run_whole(x, unknown_sub, clock_ns, d, way);
+    return true;
 }
 
 bool call_again(struct blocked *b) {
@@ -215,7 +205,7 @@ bool call_again(struct blocked *b) {
 
     call_init(&x, b->s, FROM_RETRY, b->cmd, b->argc, b->argv);
     x.db = &x.e->ks.dbs[b->db];
-    run(&x, false, &clock_ns);
+    run_whole(&x, false, &clock_ns, NULL, DETOUR_NONE);
     b->need = x.need;
     return !x.waits;
 }
@@ -257,7 +247,11 @@ static size_t run_group(struct engine *e, struct session *s, char *in, struct gr
             cut_off_cross_protocol(&x);
             return p->offset + p->req.bytes;
         }
-        run(&x, p->unknown_sub, clock_ns);
+        if (__builtin_expect(e->odd & (ODD_BUSY | ODD_DETOUR), 0)) {
+            if (!run_oddly(&x, p->unknown_sub, clock_ns)) return p->offset;
+        } else {
+            run_whole(&x, p->unknown_sub, clock_ns, NULL, DETOUR_NONE);
+        }
         session_look_at_output(s);
         if (e->busy) continue;
         blocking_serve(e);

@@ -134,6 +134,7 @@ struct engine {
 
     struct scripting *scripting;     /* see server/scripting */
     struct replication *replication; /* see server/replication; NULL: none */
+    struct test_double *test_double; /* see server/double; NULL: it is none */
     struct script_figures scripts;
     struct library_hooks libraries; /* what compiles those of ks.libraries; set there */
 

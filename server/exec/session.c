@@ -116,6 +116,17 @@ void session_silence(struct session *s, uint64_t from) {
     s->flags &= (uint16_t)~SESSION_REPLY_SKIP;
 }
 
+/* No position of the AOF: such a gate never opens by itself. */
+#define HELD_BACK UINT64_MAX
+
+static void push_gate(struct session *s, struct session_gate g) {
+    if (s->ngates == s->gates_cap) {
+        s->gates_cap = s->gates_cap ? s->gates_cap * 2 : 2;
+        s->gates = mem_realloc(s->gates, s->gates_cap * sizeof *s->gates);
+    }
+    s->gates[s->ngates++] = g;
+}
+
 void session_add_gate(struct session *s, uint64_t from, uint64_t position, enum aof_level level) {
     struct session_gate *last = s->ngates ? &s->gates[s->ngates - 1] : NULL;
 
@@ -127,11 +138,7 @@ void session_add_gate(struct session *s, uint64_t from, uint64_t position, enum 
     }
     /* Output after a closed gate waits for it in any case. */
     if (last && last->level == level && last->position >= position) return;
-    if (s->ngates == s->gates_cap) {
-        s->gates_cap = s->gates_cap ? s->gates_cap * 2 : 2;
-        s->gates = mem_realloc(s->gates, s->gates_cap * sizeof *s->gates);
-    }
-    s->gates[s->ngates++] = (struct session_gate){from, position, level};
+    push_gate(s, (struct session_gate){from, position, level});
 }
 
 void session_hold_unsafe(struct session *s, uint64_t from, uint64_t position) {
@@ -141,8 +148,30 @@ void session_hold_unsafe(struct session *s, uint64_t from, uint64_t position) {
     if (!gate_is_safe(g, position)) session_add_gate(s, from, position, g->level);
 }
 
+void session_hold_back(struct session *s, uint64_t from) {
+    push_gate(s, (struct session_gate){from, HELD_BACK, AOF_LEVEL_WRITTEN});
+}
+
+/* Gates that came later may have been left out because of it: what it held waits for everything
+ * that was appended until now. */
+void session_hold_until(struct session *s, uint64_t from) {
+    const struct gate *g = &s->e->gate;
+    uint32_t at = 0;
+
+    while (at < s->ngates && s->gates[at].position != HELD_BACK) at++;
+    if (at == s->ngates) return;
+    if (from != UINT64_MAX) {
+        s->gates[at].from = from;
+    } else {
+        s->gates[at].position = gate_is_on(g) ? gate_end(g) : 0;
+        s->gates[at].level = g->level;
+    }
+    s->ops->wake(s);
+}
+
 void session_gates_anew(struct session *s, uint64_t position) {
-    for (uint32_t i = 0; i < s->ngates; i++) s->gates[i].position = position;
+    for (uint32_t i = 0; i < s->ngates; i++)
+        if (s->gates[i].position != HELD_BACK) s->gates[i].position = position;
 }
 
 struct blob *session_take(struct session *s, struct slice value) {

@@ -51,6 +51,7 @@ struct command_slot;
 
 struct session_wire;
 struct acl_user;
+struct detoured;
 struct multi;
 struct replica;
 struct subscriber;
@@ -67,6 +68,8 @@ struct session_ops {
     void (*describe)(const struct session *s, struct session_wire *out);
     /* Its small packets may be joined (TCP_NODELAY off). NULL: it has none. */
     void (*join_packets)(struct session *s);
+    /* End it at once, so that the peer sees a reset connection. NULL: as close. */
+    void (*reset)(struct session *s);
 };
 
 /* Takes the input of a session that is no client: a link to another server. Returns the bytes used
@@ -129,6 +132,7 @@ struct session {
     struct subscriber *subscriber;       /* NULL: subscribed to nothing */
     struct tracker *tracker;             /* NULL: keeps no copies */
     struct replica *replica;             /* NULL: no other server is at its end */
+    struct detoured *detoured;           /* what a detour keeps for it: see detour.h */
     uint64_t wrote;                      /* offset of the replication stream after its last write */
     const struct session_source *source; /* NULL: input is commands of a client */
     void *source_arg;                    /* the source's own */
@@ -146,7 +150,7 @@ struct session_part {
     size_t (*memory)(const struct session *s); /* bytes held for it */
 };
 
-enum { SESSION_PARTS = 8 };
+enum { SESSION_PARTS = 9 };
 extern const struct session_part session_parts[SESSION_PARTS]; /* session_parts.c */
 
 void session_init(struct session *s, struct engine *e, const struct session_ops *ops);
@@ -178,6 +182,11 @@ void session_hold_unsafe(struct session *s, uint64_t from, uint64_t position);
 static inline void session_hold(struct session *s, uint64_t from, uint64_t position) {
     if (position) session_hold_unsafe(s, from, position);
 }
+
+/* Output from stream offset `from` on is not sent, until session_hold_until() moves that offset
+ * forward (it then holds what comes after it), or ends it: `from` is UINT64_MAX. One at a time. */
+void session_hold_back(struct session *s, uint64_t from);
+void session_hold_until(struct session *s, uint64_t from);
 
 /* Everything that waits now waits for this position: its own were counted in other units. */
 void session_gates_anew(struct session *s, uint64_t position);

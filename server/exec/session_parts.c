@@ -16,6 +16,12 @@ static void end_replica(struct session *s) {
     if (s->replica && s->e->hooks.replica_end) s->e->hooks.replica_end(s);
 }
 
+static void end_detour(struct session *s) {
+    const struct detour *d = &s->e->detours.detour;
+
+    if (s->detoured) d->end(d->arg, s);
+}
+
 const struct session_part session_parts[SESSION_PARTS] = {
     {.end = blocked_forget},
     {.end = multi_reset, .reset = multi_reset, .memory = multi_mem},
@@ -24,5 +30,6 @@ const struct session_part session_parts[SESSION_PARTS] = {
     {.end = tracking_forget, .reset = tracking_end},
     {.end = push_forget},
     {.end = end_replica},
+    {.end = end_detour},
     {.begin = acl_begin_session},
 };

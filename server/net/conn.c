@@ -125,7 +125,8 @@ static void wake(struct session *s) {
 
     conn_enforce_output_limit(c);
     if (c->fd >= 0) conn_count_memory(c);
-    if (c->state == CONN_IDLE) conn_enter(c, CONN_TO_FLUSH);
+    if (c->state == CONN_IDLE || (c->state == CONN_GATED && session_sendable(s) > 0))
+        conn_enter(c, CONN_TO_FLUSH);
 }
 
 static void close_session(struct session *s, bool after_reply) {
@@ -189,7 +190,19 @@ static void join_packets(struct session *s) {
     setsockopt(conn_of(s)->fd, IPPROTO_TCP, TCP_NODELAY, &off, sizeof off);
 }
 
-static const struct session_ops conn_ops = {wake, resume, close_session, describe, join_packets};
+static void reset(struct session *s) {
+    struct linger none = {.l_onoff = 1, .l_linger = 0};
+
+    setsockopt(conn_of(s)->fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+    conn_shut(conn_of(s));
+}
+
+static const struct session_ops conn_ops = {.wake = wake,
+                                            .resume = resume,
+                                            .close = close_session,
+                                            .reset = reset,
+                                            .describe = describe,
+                                            .join_packets = join_packets};
 
 bool conn_is(const struct session *s) {
     return s->ops == &conn_ops;

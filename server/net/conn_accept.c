@@ -107,10 +107,12 @@ void net_accept(struct net *n, int fd, enum net_kind kind) {
     c = conn_new(n, fd);
     if (local) c->s.flags |= SESSION_LOCAL;
     if (kind == NET_UNIX) c->s.flags |= SESSION_UNIX;
-    if (tls)
-        conn_begin_handshake(c, tls);
-    else
-        n->e->stats.connections++;
+    if (tls) conn_begin_handshake(c, tls);
+    if (n->may_stay && !n->may_stay(n->may_stay_arg, &c->s)) {
+        c->s.ops->reset(&c->s);
+        return;
+    }
+    if (!tls) n->e->stats.connections++;
 }
 
 /* ---------------------------------------------------------------- handshakes */

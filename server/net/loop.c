@@ -31,20 +31,22 @@ static void run_due_timers(struct loop *l) {
     }
 }
 
-/* Sets libevent's timer to the nearest deadline. Under a virtual clock only what is due counts. */
+/* Sets libevent's timer to the nearest deadline, if time goes on. */
 static void arm(struct loop *l) {
-    uint64_t now, nearest = l->timers.n ? heap_first(&l->timers)->due : 0;
-    struct timeval tv = {0, 0};
+    uint64_t left, nearest = l->timers.n ? heap_first(&l->timers)->due : 0;
+    struct timeval tv;
 
     if (!nearest || nearest == l->armed_us) return;
-    now = clock_mono_us();
-    if (nearest > now && clock_is_virtual()) return;
-    if (nearest > now) {
-        tv.tv_sec = (time_t)((nearest - now) / 1000000);
-        tv.tv_usec = (suseconds_t)((nearest - now) % 1000000);
-    }
+    left = clock_real_us_until(nearest);
+    if (left == UINT64_MAX) return;
+    tv.tv_sec = (time_t)(left / 1000000);
+    tv.tv_usec = (suseconds_t)(left % 1000000);
     l->armed_us = nearest;
     evtimer_add(l->tick, &tv);
+}
+
+void loop_clock_changed(struct loop *l) {
+    l->armed_us = 0;
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *arg) {

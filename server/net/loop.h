@@ -58,6 +58,9 @@ void loop_wake(struct loop *l);
 void loop_timer_set(struct loop *l, struct loop_timer *t, uint64_t deadline_us);
 void loop_timer_clear(struct loop *l, struct loop_timer *t);
 
+/* The clock was set, or has another pace. */
+void loop_clock_changed(struct loop *l);
+
 /* The next wait does not wait: there is work left. */
 void loop_hurry(struct loop *l);
 

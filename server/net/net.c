@@ -198,7 +198,30 @@ static int listen_unix(struct net *n, struct err *e) {
     return 0;
 }
 
-int net_listen(struct net *n, struct err *e) {
+/* The descriptors are ours alone from now on. */
+static int take_over(struct net *n, const char *inherited, struct err *e) {
+    const char *at = inherited;
+    int kind, fd, used;
+
+    while (sscanf(at, "%d:%d%n", &kind, &fd, &used) == 2) {
+        if (kind < NET_TCP || kind > NET_TLS || n->nlisteners == NET_LISTENERS_MAX ||
+            fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+            return err_set(e, EBADF, "the listening sockets '%s' cannot be taken over", inherited);
+        add_listener(n, fd, (enum net_kind)kind);
+        if (kind == NET_TCP) n->port = bound_port(fd);
+        if (kind == NET_TLS) n->tls_port = bound_port(fd);
+        if (kind == NET_UNIX) snprintf(n->unix_path, sizeof n->unix_path, "%s", n->v->unixsocket);
+        at += used;
+    }
+    return 0;
+}
+
+bool net_has_input(const struct net *n) {
+    return !list_empty(&n->readable) || !list_empty(&n->patient) || !list_empty(&n->read_on);
+}
+
+int net_listen(struct net *n, const char *inherited, struct err *e) {
+    if (inherited) return take_over(n, inherited, e);
     if (listen_ports(n, NET_TCP, e) == 0 && listen_ports(n, NET_TLS, e) == 0 &&
         listen_unix(n, e) == 0)
         return 0;

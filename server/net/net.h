@@ -67,12 +67,19 @@ struct net {
     size_t nbegun;            /* sessions of connections that this server began */
     uint64_t max_in, max_out; /* largest seen recently, for INFO clients */
     char unix_path[108];
+    /* Asked for each client that has connected; false: it is refused. NULL: all may stay. */
+    bool (*may_stay)(void *arg, struct session *s);
+    void *may_stay_arg;
 };
 
 void net_init(struct net *n, struct loop *loop, struct engine *e);
 
-/* Opens what `bind`, `port`, `tls-port` and `unixsocket` ask for. */
-int net_listen(struct net *n, struct err *e);
+/* Opens what `bind`, `port`, `tls-port` and `unixsocket` ask for. `inherited` ("KIND:FD KIND:FD",
+ * NULL: nothing): sockets that listen already take their place. */
+int net_listen(struct net *n, const char *inherited, struct err *e);
+
+/* Some connection has input that no command was made of yet. */
+bool net_has_input(const struct net *n);
 
 /* CONFIG SET port, tls-port, bind: the listeners of these kinds (1u << NET_TCP...; not NET_UNIX) as
  * the configuration is now. -1: logged, and all are where they were. */

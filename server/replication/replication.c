@@ -8,6 +8,7 @@
 #include "storage/base/log.h"
 #include "storage/base/mem.h"
 #include "storage/base/num.h"
+#include "storage/base/rng.h"
 
 /* ---------------------------------------------------------------- the sink */
 
@@ -117,6 +118,16 @@ static void resume_from_log(struct replication *r) {
     /* A new id begins with a SELECT; what the older ones had selected is not in every file. */
     r->stream.data_db = now.data_db < 0 && n > 0 ? STREAM_DB_UNKNOWN : now.data_db;
     while (n-- > 0) repl_stream_add_past(&r->stream, past[n].id, past[n].end);
+}
+
+void replication_begin_anew(struct replication *r) {
+    char id[STREAM_ID_CHARS + 1] = "";
+
+    if (!r->stream.active) return;
+    replicas_drop_all(r);
+    rng_hex(id, STREAM_ID_CHARS);
+    repl_stream_adopt(&r->stream, id, r->stream.offset, -1);
+    replication_tell_log(r);
 }
 
 void replication_start(struct replication *r) {

@@ -88,6 +88,10 @@ void replication_free(struct replication *r);
 void replication_begin_stream(struct replication *r);
 void replication_end_stream(struct replication *r);
 
+/* Of a master: its data set was replaced by another one. Replicas need that as a whole: they are
+ * disconnected, and the stream has another id. */
+void replication_begin_anew(struct replication *r);
+
 /* Tells the AOF where the stream is: when id or offset have changed otherwise than by bytes, and
  * when the AOF was switched on. */
 void replication_tell_log(struct replication *r);

@@ -3,9 +3,10 @@
  * clock - the only caller of clock_gettime.
  *
  * Two clocks: wall time (what TTLs, TIME and stream ids mean) and monotonic time (what durations
- * and timers mean). Both can be replaced by a virtual clock that only moves when told to; TTLs,
- * idle times, blocking timeouts and cron then follow it. Reading is safe from any thread;
- * switching the clock is for the main thread.
+ * and timers mean). Both can be replaced by a virtual clock: it stands until it is told to move, or
+ * goes at a pace of its own. TTLs, idle times, blocking timeouts and cron then follow it. Reading
+ * is safe from any thread; switching the clock is for the main thread. Monotonic time never goes
+ * back, but for clock_set_real().
  *
  * The cached wall time is what one command sees as "now": the main thread refreshes it once a loop
  * iteration and before a batch of commands.
@@ -32,8 +33,25 @@ void clock_refresh(void);
 
 /* Virtual time: starts at `wall_ms` and stands still until advanced. */
 void clock_set_virtual(int64_t wall_ms);
+
+/* Both clocks of a virtual time jump. */
 void clock_advance_ms(int64_t ms);
+
+/* From the time that it is now, virtual time goes on `pace` times as fast as real time; 0: it
+ * stands. */
+void clock_set_pace(double pace);
+
+/* Virtual time at the same pace, with this wall time; the monotonic time does not notice. */
+void clock_set_wall_ms(int64_t ms);
+
+/* Virtual time that is the system's, at pace 1. */
+void clock_follow_system(void);
+
 void clock_set_real(void);
 bool clock_is_virtual(void);
+double clock_pace(void); /* 1 for real time */
+
+/* Real microseconds until monotonic time has reached `mono_us`; UINT64_MAX: it stands. */
+uint64_t clock_real_us_until(uint64_t mono_us);
 
 #endif

@@ -144,6 +144,34 @@ Test(clock, a_virtual_one_moves_only_when_told) {
     cr_expect_gt(clock_wall_ms(), INT64_C(1600000000000));
 }
 
+Test(clock, one_with_a_pace_goes_on_from_where_it_was) {
+    uint64_t mono, real;
+    int64_t wall;
+
+    clock_set_virtual(1000000);
+    mono = clock_mono_us();
+    clock_set_pace(1000);
+    real = clock_real_ns();
+    while (clock_real_ns() - real < 3000000) continue;
+    cr_expect_geq(clock_wall_ms(), 1000000 + 3000);
+    cr_expect_geq(clock_mono_us(), mono + 3000000);
+    clock_set_wall_ms(7);
+    cr_expect_geq(clock_mono_us(), mono + 3000000, "only the wall clock was set");
+    cr_expect_lt(clock_wall_ms(), 1000000);
+    clock_set_pace(0);
+    mono = clock_mono_us();
+    wall = clock_wall_us();
+    cr_expect_eq(clock_real_us_until(mono + 1), UINT64_MAX, "it stands");
+    cr_expect_eq(clock_wall_us(), wall);
+    clock_set_pace(0.5);
+    cr_expect_leq(clock_real_us_until(mono + 1000000), 2000000);
+    cr_expect_gt(clock_real_us_until(mono + 3600000000), 7000000000);
+    clock_follow_system();
+    cr_expect_geq(clock_mono_us(), mono, "monotonic time never goes back");
+    cr_expect_gt(clock_wall_ms(), INT64_C(1600000000000));
+    clock_set_real();
+}
+
 Test(clock, the_cached_time_stands_until_refreshed) {
     int64_t cached;
     uint64_t began = clock_real_ns();

@@ -43,7 +43,7 @@ Test(net, a_unix_socket_has_its_rights_from_the_beginning) {
     cr_assert_eq(loop_init(&loop), 0);
     net_init(&n, &loop, &e);
     umask(0);
-    cr_assert_eq(net_listen(&n, &err), 0);
+    cr_assert_eq(net_listen(&n, NULL, &err), 0);
     cr_assert_eq(seen, 0700, "%o", seen);
     cr_assert_eq(stat("s.sock", &st), 0);
     cr_assert_eq(st.st_mode & 0777, 0700);

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/doubled.h"
+
+#include "conf/conf.h"
+#include "server/again.h"
+#include "server/app.h"
+#include "server/double/double.h"
+#include "storage/base/log.h"
+#include "storage/lazyfree.h"
+
+static bool is_double(const struct app *a) {
+    return a->v->enable_test_commands != CONF_ACCESS_NO;
+}
+
+/* ---------------------------------------------------------------- what it asks for */
+
+static void set_timer(void *arg, uint64_t due_us) {
+    struct app *a = arg;
+
+    if (due_us == a->doubled.node.due && a->doubled.node.at) return;
+    if (due_us)
+        loop_timer_set(&a->loop, &a->doubled, due_us);
+    else
+        loop_timer_clear(&a->loop, &a->doubled);
+}
+
+static void clock_changed(void *arg) {
+    struct app *a = arg;
+
+    loop_clock_changed(&a->loop);
+}
+
+static void hurry(void *arg) {
+    struct app *a = arg;
+
+    loop_hurry(&a->loop);
+}
+
+/* A power cut takes what was not synced of the file that is written; `bytes` of it are left. */
+static int crash(void *arg, enum double_crash how, uint64_t bytes, struct err *e) {
+    const struct app *a = arg;
+    struct aof_tail tail;
+    struct again_cut cut;
+
+    log_warning("TEST CRASH: this process forgets everything, and begins anew.");
+    if (how == CRASH_WRITTEN || !aof_unsynced_tail(a->aof, &tail)) return again(a, NULL, e);
+    cut.path = tail.path;
+    cut.size = tail.synced;
+    if (how == CRASH_BYTES) cut.size += bytes < tail.unsynced ? bytes : tail.unsynced;
+    return again(a, &cut, e);
+}
+
+/* Replicas get the new data set by a full sync. */
+static void replaced(void *arg) {
+    struct app *a = arg;
+
+    if (a->v->appendonly) {
+        if (aof_phase(a->aof) != AOF_OFF) aof_disable(a->aof);
+        aof_enable(a->aof);
+    }
+    replication_begin_anew(a->replication);
+}
+
+static bool is_quiet(const struct session *s) {
+    struct session_wire wire = {.fd = -1};
+
+    s->ops->describe(s, &wire);
+    return wire.query_bytes == 0 && out_pending(&s->out) == 0 && s->state != SESSION_PARKED;
+}
+
+static bool is_idle(void *arg, const struct session *but) {
+    struct app *a = arg;
+
+    if (lazyfree_pending() || aof_child(a->aof) || aof_backlog(a->aof)) return false;
+    if (rdb_saver_running(&a->engine.saver) || net_has_input(&a->net)) return false;
+    list_each (it, &but->e->sessions) {
+        const struct session *s = list_entry(it, struct session, link);
+
+        if (s != but && !is_quiet(s)) return false;
+    }
+    return true;
+}
+
+/* ---------------------------------------------------------------- the loop */
+
+static void before_wait(void *arg) {
+    struct app *a = arg;
+
+    if (!a->engine.loading) double_before_wait(a->engine.test_double);
+}
+
+static void on_time(void *arg) {
+    (void)arg; /* the turn that begins does the work */
+}
+
+static bool may_stay(void *arg, struct session *s) {
+    const struct app *a = arg;
+
+    return double_accepts(a->engine.test_double, s);
+}
+
+/* ---------------------------------------------------------------- start and end */
+
+void doubled_register(const struct app *a, struct command_registry *r) {
+    if (is_double(a)) double_register(r);
+}
+
+void doubled_build(struct app *a) {
+    struct double_app app = {.set_timer = set_timer,
+                             .clock_changed = clock_changed,
+                             .hurry = hurry,
+                             .crash = crash,
+                             .replaced = replaced,
+                             .is_idle = is_idle,
+                             .arg = a};
+
+    if (!is_double(a)) return;
+    log_warning("This server is a TEST DOUBLE (enable-test-commands): clients can stop its clock, "
+                "make it fail and forget its data. It has no sandbox.");
+    double_new(&a->engine, &app);
+    a->doubled.fn = on_time;
+    a->net.may_stay = may_stay;
+    a->net.may_stay_arg = a;
+    loop_before_wait(&a->loop, before_wait, a);
+}
+
+void doubled_started(struct app *a) {
+    if (a->engine.test_double) double_started(a->engine.test_double);
+}
+
+void doubled_release(struct app *a) {
+    double_free(a->engine.test_double);
+}
