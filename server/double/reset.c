@@ -185,6 +185,10 @@ int test_reset(struct call *x) {
     effect_none(x); /* what the commands below propagate is all there is */
     mode_end(d);
     faults_clear(d);
+    journal_stop(&d->journal);
+    journal_clear(&d->journal);
+    d->strict.on = false;
+    d->profile.version = NULL;
     reset_data(x);
     end_subscriptions(x->e);
     reset_debug(x->e);
