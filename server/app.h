@@ -15,6 +15,8 @@
 
 enum { RUN_ID_CHARS = 40 };
 
+struct spaces;
+
 struct app {
     struct conf *conf;
     const struct conf_values *v;
@@ -26,6 +28,8 @@ struct app {
     struct loop_timer cron,
         blocked; /* `blocked`: the next time-out of a waiting client, the end of a pause */
     struct loop_timer doubled; /* of a test double: when a fault has to be looked at */
+    struct spaces *spaces;     /* of a test double; NULL: it is none */
+    struct aof *aof_off;       /* of all engines of spaces: an AOF has threads; NULL: none yet */
     struct event *signals[3];
     struct admin_app admin;
     struct containment containment;

@@ -2,7 +2,8 @@
 #include "server/spaces.h"
 
 #include "conf/conf.h"
-#include "server/commands/commands.h"
+#include "server/double/double.h"
+#include "server/doubled.h"
 #include "server/exec/access.h"
 #include "server/exec/blocking.h"
 #include "server/exec/evict.h"
@@ -40,8 +41,8 @@ enum { OTHERS = sizeof others / sizeof *others, OTHER_ROWS = 32 };
 struct guest {
     struct engine e; /* first: an engine is its guest */
     struct app *a;
-    struct aof *aof;
     struct admin_app admin;
+    struct loop_timer doubled;       /* as in struct app */
     struct command rows[OTHER_ROWS]; /* those of `others` and of their subcommands */
     const struct command *debug;     /* the row that DEBUG has elsewhere */
     unsigned nrows;
@@ -57,6 +58,10 @@ static int debug_in_space(struct call *x) {
     for (size_t i = 0; x->argc > 1 && i < sizeof words / sizeof *words; i++)
         if (arg_is(x, 1, words[i])) return refuse_file(x);
     return guest_of(x->e)->debug->fn(x);
+}
+
+struct loop_timer *app_space_timer(struct engine *e) {
+    return &guest_of(e)->doubled;
 }
 
 static void replace_row(struct guest *g, struct command_slot *c, int (*fn)(struct call *x)) {
@@ -97,11 +102,12 @@ static bool never_forks(void *arg) {
     return false;
 }
 
-static struct aof *aof_that_is_off(struct guest *g) {
-    struct aof_options o = app_aof_options(g->a->v);
-    struct aof_hooks h = {.wake = g->a->engine.hooks.wake, .may_fork = never_forks, .arg = g->a};
+static struct aof *aof_that_is_off(struct app *a) {
+    struct aof_options o = app_aof_options(a->v);
+    struct aof_hooks h = {.wake = a->engine.hooks.wake, .may_fork = never_forks, .arg = a};
 
-    return aof_new(&g->e.ks, &o, &h);
+    if (!a->aof_off) a->aof_off = aof_new(&a->engine.ks, &o, &h);
+    return a->aof_off;
 }
 
 static void fill_admin(struct guest *g) {
@@ -122,29 +128,35 @@ struct engine *app_space_make(void *app) {
     keyspace_init(&e->ks, (int)a->v->databases);
     app_register_commands(a, &e->commands);
     rename_commands(g);
-    g->aof = aof_that_is_off(g);
-    engine_init_guest(e, &a->engine, g->aof);
+    engine_init_guest(e, &a->engine, aof_that_is_off(a));
     replace_rows(g);
     e->hooks = a->engine.hooks;
     e->slice_ns = a->engine.slice_ns;
     scripting_start(e);
     fill_admin(g);
+    doubled_add(a, e, &g->doubled);
     notify_take_flags(e, a->v->notify_keyspace_events.flags);
     access_tick(e);
     return e;
 }
 
-enum { STOP_MS = 1000 }; /* there is nothing to write */
-
 void app_space_release(void *app, struct engine *e) {
     struct guest *g = guest_of(e);
+    struct app *a = app;
 
-    (void)app;
+    loop_timer_clear(&a->loop, &g->doubled);
+    double_free(e->test_double);
     for (int i = 0; i < e->ks.ndbs; i++) db_clear(&e->ks.dbs[i], true);
     scripting_stop(e);
     engine_release(e);
-    aof_stop(g->aof, STOP_MS);
     mem_free(g);
+}
+
+enum { STOP_MS = 1000 }; /* there is nothing to write */
+
+void app_spaces_end(struct app *a) {
+    if (a->aof_off) aof_stop(a->aof_off, STOP_MS);
+    a->aof_off = NULL;
 }
 
 void app_space_moves(void *app, const struct session *s) {

@@ -27,8 +27,12 @@ void app_spaces_on_progress(struct app *a);
 /* The nearest one of all engines. */
 uint64_t app_spaces_next_deadline(struct app *a);
 
+/* After the last space has gone. */
+void app_spaces_end(struct app *a);
+
 /* For server/double. `app` is a struct app. */
 struct engine *app_space_make(void *app);
+struct loop_timer *app_space_timer(struct engine *e);
 void app_space_release(void *app, struct engine *e);
 void app_space_moves(void *app, const struct session *s);
 

@@ -44,6 +44,10 @@ static int cmd_help(struct call *x) {
         "JOURNAL START | STOP | CLEAR | INFO | GET [filter] | COUNT [filter]",
         "    What clients sent. A filter: [COMMAND pattern] [KEY pattern] [CLIENT pattern] [REPLY "
         "pattern] [LIMIT n].",
+        "SPACE [name [USER username | DROP]]",
+        "    This connection lives in a server of its own, or all of a user do; \"\" is the first.",
+        "SPACES",
+        "    The names that there are.",
         "STRICT [yes|no]",
         "    Refuses what production would not forgive.",
         "PROFILE [redis-6.2|redis-7.0|redis-7.2|valkey-8|none]",
@@ -84,6 +88,36 @@ int test_profile(struct call *x) {
     return rc;
 }
 
+static bool is_bound(const struct test_double *d) {
+    return d->app.spaces && spaces_bind(d->app.spaces);
+}
+
+/* With users bound to spaces, their clients are looked at in all of them. */
+static int look_at_all(struct call *x, int rc) {
+    engine_each(e, x->e) if (e->test_double) double_look(e->test_double);
+    return rc;
+}
+
+#define ERR_NO_SPACES "ERR this server has no spaces"
+
+int test_space(struct call *x) {
+    struct spaces *all = x->e->test_double->app.spaces;
+
+    return all ? look_at_all(x, space_command(all, x)) : reply_err(x, ERR_NO_SPACES);
+}
+
+int test_spaces(struct call *x) {
+    struct spaces *all = x->e->test_double->app.spaces;
+
+    return all ? spaces_command(all, x) : reply_err(x, ERR_NO_SPACES);
+}
+
+void double_authenticated(struct session *s) {
+    const struct test_double *d = s->e->test_double;
+
+    if (is_bound(d)) spaces_authenticated(d->app.spaces, s);
+}
+
 #define T                                                                                          \
     (CMD_ADMIN | CMD_NOSCRIPT | CMD_NO_MULTI | CMD_LOADING | CMD_STALE | CMD_SKIP_MONITOR |        \
      CMD_SKIP_SLOWLOG)
@@ -116,6 +150,10 @@ static const struct command test_subcommands[] = {
      "Makes what is random repeat.", .grammar = "seed:int"},
     {"snapshot", 3, T, double_group, {0, 0, 0}, test_snapshot, "7.2.0",
      "Keeps the data set under a name.", .grammar = "name"},
+    {"space", -2, T, double_group, {0, 0, 0}, test_space, "7.2.0",
+     "Gives connections a server of their own.", .grammar = "[name] [arg+]"},
+    {"spaces", 2, T, double_group, {0, 0, 0}, test_spaces, "7.2.0",
+     "Lists the spaces."},
     {"strict", -2, T, double_group, {0, 0, 0}, test_strict, "7.2.0",
      "Refuses what production would not forgive.", .grammar = "[strict(YES|NO)]"},
     {"wait", -3, T, double_group, {0, 0, 0}, test_wait, "7.2.0",
@@ -150,10 +188,15 @@ static const char *refusal(void *arg, struct call *x) {
            "you can run it from a local connection only.";
 }
 
+static bool has_to_move(struct test_double *d, struct session *s) {
+    return is_bound(d) && spaces_hold(d->app.spaces, s);
+}
+
 static enum detour_way before(void *arg, struct call *x, uint64_t *from) {
     struct test_double *d = arg;
     enum detour_way way;
 
+    if (has_to_move(d, x->s)) return DETOUR_LATER;
     if (is_test_command(x)) return DETOUR_NONE;
     way = effect_before(d, x, from);
     if (way == DETOUR_LATER) return way;
@@ -186,8 +229,8 @@ void double_look(struct test_double *d) {
     uint64_t next = effects_next(d);
 
     detour_want(d->e, faults_are_there(d) || !list_empty(&d->troubled) || d->journal.on ||
-                          d->profile.version);
-    if (d->app.set_timer) d->app.set_timer(d->app.arg, next);
+                          d->profile.version || is_bound(d));
+    if (d->app.set_timer) d->app.set_timer(d->app.arg, d->e, next);
 }
 
 struct test_double *double_new(struct engine *e, const struct double_app *app) {

@@ -8,6 +8,7 @@
 #include "server/double/double.h"
 #include "server/double/journal.h"
 #include "server/double/profile.h"
+#include "server/double/space.h"
 #include "server/double/strict.h"
 #include "server/exec/blocking.h"
 #include "server/exec/call.h"
@@ -173,5 +174,7 @@ int test_disk(struct call *x);
 int test_journal(struct call *x);
 int test_strict(struct call *x);
 int test_profile(struct call *x);
+int test_space(struct call *x);
+int test_spaces(struct call *x);
 
 #endif

@@ -446,6 +446,17 @@ size_t net_sessions(const struct net *n) {
     return all;
 }
 
+static bool holds_one_of(const struct list *ready, const struct engine *e) {
+    list_each (it, ready)
+        if (list_entry(it, struct conn, ready)->s.e == e) return true;
+    return false;
+}
+
+bool net_has_input(const struct net *n, const struct engine *e) {
+    return holds_one_of(&n->readable, e) || holds_one_of(&n->patient, e) ||
+           holds_one_of(&n->read_on, e);
+}
+
 void net_session_moves(struct net *n, const struct session *s) {
     if (n->cron_at == s) n->cron_at = NULL;
 }

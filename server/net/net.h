@@ -78,8 +78,8 @@ void net_init(struct net *n, struct loop *loop, struct engine *e);
  * NULL: nothing): sockets that listen already take their place. */
 int net_listen(struct net *n, const char *inherited, struct err *e);
 
-/* Some connection has input that no command was made of yet. */
-bool net_has_input(const struct net *n);
+/* Some connection of the engine has input that no command was made of yet. */
+bool net_has_input(const struct net *n, const struct engine *e);
 
 /* CONFIG SET port, tls-port, bind: the listeners of these kinds (1u << NET_TCP...; not NET_UNIX) as
  * the configuration is now. -1: logged, and all are where they were. */
