@@ -81,10 +81,6 @@ libs_for = $(patsubst %,$(O)/lib%.a,$(call reverse,$(call below,$(1),$(LIB_ORDER
 ALL_LIBS := $(patsubst %,$(O)/lib%.a,$(call reverse,$(LIB_ORDER)))
 
 SYS_LIBS := -levent_core -lisal -llzf $(LUA_LIB) -lm -ldl $(LIBS_$(FLAVOUR))
-ifeq ($(shell pkg-config --exists libsystemd 2>/dev/null && echo yes),yes)
-SYS_LIBS += -lsystemd
-ALL_CFLAGS += -DSTET_SYSTEMD
-endif
 
 say = $(if $(V),,@printf '  %-4s %s\n' $(1) $(2);)
 

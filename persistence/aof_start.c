@@ -360,6 +360,18 @@ int aof_start(struct aof *a, const struct aof_load_options *options, struct err 
     return 0;
 }
 
+/* A thread that publishes the files of a rewrite removes the old ones. It is only waited for; what
+ * follows it is the main thread's, so nothing changes until the files are read. */
+static bool wait_for_job(const struct aof *a) {
+    uint64_t until = clock_real_ns() + READ_AGAIN_MS * UINT64_C(1000000);
+
+    while (a->job.active && !atomic_load(&a->job.done)) {
+        if (clock_real_ns() > until) return false;
+        usleep(1000);
+    }
+    return true;
+}
+
 int aof_read_again(struct aof *a, const struct aof_load_options *l, struct err *e) {
     struct aof_load_options whole = *l;
     struct aof_loaded loaded;
@@ -371,6 +383,8 @@ int aof_read_again(struct aof *a, const struct aof_load_options *l, struct err *
     if (a->phase == AOF_ON) aof_close_batch(a);
     if (a->phase == AOF_ON && !aof_writer_wait_synced(a->w, a->appended, READ_AGAIN_MS))
         return err_set(e, EIO, "the append only file cannot be written");
+    if (!wait_for_job(a))
+        return err_set(e, EBUSY, "a rewrite of the append only file does not end");
     rc = aof_load(a->dirfd, &whole, &loaded, e);
     if (rc == 0) aof_loaded_release(&loaded);
     return rc;

@@ -75,7 +75,10 @@ static bool is_quiet(const struct session *s) {
 static bool is_idle(void *arg, const struct session *but) {
     struct app *a = arg;
 
-    if (lazyfree_pending() || aof_child(a->aof) || aof_backlog(a->aof)) return false;
+    struct aof_info info;
+
+    aof_get_info(a->aof, &info);
+    if (lazyfree_pending() || info.rewrite_in_progress || aof_backlog(a->aof)) return false;
     if (rdb_saver_running(&a->engine.saver) || net_has_input(&a->net, but->e)) return false;
     list_each (it, &but->e->sessions) {
         const struct session *s = list_entry(it, struct session, link);

@@ -3,6 +3,7 @@
 
 #include "conf/conf.h"
 #include "server/number_file.h"
+#include "server/supervisor.h"
 #include "server/version.h"
 #include "storage/base/check.h"
 #include "storage/base/log.h"
@@ -22,9 +23,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
-#ifdef STET_SYSTEMD
-#include <systemd/sd-daemon.h>
-#endif
 
 extern char **environ;
 
@@ -291,6 +289,7 @@ void process_prepare(const struct conf_values *v) {
     number_file_prepare(&pid_file, process_pid_path(v));
     number_file_prepare(&port_file, v->port_file && v->port_file[0] ? v->port_file : NULL);
     keep_oom_score();
+    supervisor_find(v);
 }
 
 void process_write_pid(void) {
@@ -307,10 +306,7 @@ int process_give_files(uid_t uid, gid_t gid) {
 
 int process_ready(const struct conf_values *v, int port, struct err *e) {
     if (number_file_publish(&port_file, port, e) < 0) return -1;
-#ifdef STET_SYSTEMD
-    if (v->supervised == CONF_SUPERVISED_SYSTEMD || v->supervised == CONF_SUPERVISED_AUTO)
-        sd_notify(0, "READY=1\nSTATUS=Ready to accept connections");
-#endif
+    supervisor_tell("READY=1\nSTATUS=Ready to accept connections");
     if (v->supervised == CONF_SUPERVISED_UPSTART ||
         (v->supervised == CONF_SUPERVISED_AUTO && getenv("UPSTART_JOB")))
         raise(SIGSTOP);
@@ -323,10 +319,7 @@ void process_abandon(void) {
 }
 
 void process_stopping(const struct conf_values *v) {
-#ifdef STET_SYSTEMD
-    if (v->supervised == CONF_SUPERVISED_SYSTEMD || v->supervised == CONF_SUPERVISED_AUTO)
-        sd_notify(0, "STOPPING=1");
-#endif
+    supervisor_tell("STOPPING=1");
     if (process_pid_path(v)) log_notice("Removing the pid file.");
     process_abandon();
 }

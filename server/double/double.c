@@ -64,6 +64,7 @@ int test_seed(struct call *x) {
 
     if (!arg_int(x, 2, &seed)) return -1;
     rng_seed((uint64_t)seed);
+    if (x->e->hooks.seed_scripts) x->e->hooks.seed_scripts(x->e, (uint64_t)seed);
     reply_ok(&x->r);
     return 0;
 }

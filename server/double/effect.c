@@ -8,6 +8,7 @@
  * waits for. Times are the server's, so a clock that stands holds them.
  */
 #include "server/double/impl.h"
+#include "server/exec/multi.h"
 #include "storage/base/clock.h"
 #include "storage/base/mem.h"
 #include "storage/base/rng.h"
@@ -33,7 +34,7 @@ void effect_end(struct test_double *d, struct session *s) {
 
     if (!t) return;
     s->detoured = NULL;
-    is_held = t->state == TROUBLE_AWAITS || t->state == TROUBLE_PACED;
+    is_held = t->held;
     heap_remove(&d->dues, &t->due);
     list_remove(&t->link);
     mem_free(t);
@@ -77,6 +78,7 @@ static enum detour_way hang(struct call *x) {
 
 static enum detour_way fail(struct call *x, const char *text) {
     reply_err(x, text);
+    multi_fail(x->s);
     return DETOUR_DONE;
 }
 
@@ -151,13 +153,17 @@ static void begin_parts(struct test_double *d, struct session *s, uint64_t from,
     set_due(d, t, 0);
 }
 
-/* The reply is in the output, from `from` on; `held` back or not. */
-static void act_on_reply(struct test_double *d, struct session *s, uint64_t from, uint64_t need,
-                         bool held) {
+static void hold(struct detoured *t, uint64_t from) {
+    if (!t->held) session_hold_back(t->s, from);
+    t->held = true;
+}
+
+/* The reply is in the output, from `from` on. */
+static void act_on_reply(struct test_double *d, struct session *s, uint64_t from, uint64_t need) {
     struct effect how = s->detoured->effect;
 
     if (how.kind == EFFECT_SLICE || how.kind == EFFECT_RATE) {
-        if (!held) session_hold_back(s, from);
+        hold(s->detoured, from);
         begin_parts(d, s, from, need);
         return;
     }
@@ -174,20 +180,19 @@ void effect_after(struct test_double *d, struct call *x, uint64_t from) {
 
     if (!t || t->state != TROUBLE_ARMED) return;
     if (!x->waits) {
-        act_on_reply(d, x->s, from, x->need, false);
+        act_on_reply(d, x->s, from, x->need);
         return;
     }
     t->state = TROUBLE_AWAITS;
     t->from = x->s->out.end;
-    session_hold_back(x->s, t->from);
+    hold(t, t->from);
 }
 
 static void finish_awaited(struct test_double *d, struct session *s) {
     struct detoured *t = s->detoured;
 
     if (s->state == SESSION_BLOCKED) return;
-    t->state = TROUBLE_ARMED; /* what is held stays held */
-    act_on_reply(d, s, t->from, gate_is_on(&s->e->gate) ? gate_end(&s->e->gate) : 0, true);
+    act_on_reply(d, s, t->from, gate_is_on(&s->e->gate) ? gate_end(&s->e->gate) : 0);
 }
 
 static void send_part(struct test_double *d, struct detoured *t) {

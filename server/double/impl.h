@@ -65,6 +65,7 @@ struct detoured {
     struct heap_node due; /* monotonic microseconds; in test_double.dues */
     enum trouble_state state;
     struct effect effect;
+    bool held;                /* output is held back */
     uint64_t from, end, need; /* offsets of its output; a position of the AOF */
 };
 

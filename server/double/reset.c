@@ -79,7 +79,7 @@ static void set_back(struct engine *e, const struct setting *to) {
     struct slice pair[2] = {slice_str(to->name), slice_of(to->value, to->n)};
     struct err err;
 
-    if (conf_set(e->conf, pair, 2, true, &err) < 0)
+    if (conf_set(e->conf, pair, 1, true, &err) < 0)
         log_warning("TEST RESET: %s cannot be what it was: %s", to->name, err.text);
 }
 

@@ -90,6 +90,8 @@ struct engine_hooks {
     void (*replica_end)(struct session *s);
     /* A client has become a user by its password; its command is not over. */
     void (*authenticated)(struct session *s);
+    /* math.random() of scripts begins anew with this seed. */
+    void (*seed_scripts)(struct engine *e, uint64_t seed);
     void *arg;
 };
 

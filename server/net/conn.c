@@ -120,12 +120,17 @@ static void go_on_next_turn(struct conn *c) {
 
 /* ---------------------------------------------------------------- what sessions ask for */
 
+/* What was held back is let go, or was taken back. */
+static bool may_leave(struct session *s) {
+    return session_sendable(s) > 0 || out_pending(&s->out) == 0;
+}
+
 static void wake(struct session *s) {
     struct conn *c = conn_of(s);
 
     conn_enforce_output_limit(c);
     if (c->fd >= 0) conn_count_memory(c);
-    if (c->state == CONN_IDLE || (c->state == CONN_GATED && session_sendable(s) > 0))
+    if (c->state == CONN_IDLE || (c->state == CONN_GATED && may_leave(s)))
         conn_enter(c, CONN_TO_FLUSH);
 }
 

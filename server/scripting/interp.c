@@ -405,12 +405,18 @@ static int on_panic(lua_State *L) {
     abort();
 }
 
+static void seed_scripts(struct engine *e, uint64_t seed) {
+    srand48_r((long)seed, &e->scripting->random);
+    e->scripting->seeded = false;
+}
+
 void scripting_start(struct engine *e) {
     struct scripting *sc = mem_calloc(sizeof *sc);
     lua_State *L;
 
     sc->e = e;
     e->scripting = sc;
+    e->hooks.seed_scripts = seed_scripts;
     sc->collect_above = MUCH;
     srand48_r(RANDOM_START, &sc->random);
     list_init(&sc->aged);

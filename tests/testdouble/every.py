@@ -16,9 +16,10 @@ import random
 import re
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from cases import Cases, check, equal, run  # noqa: E402
-from double import ask, call, double, text  # noqa: E402
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from doubles import Cases, check, double, equal  # noqa: E402
+from cases import run  # noqa: E402
+from words import ask, call, text  # noqa: E402
 from resp import encode  # noqa: E402
 
 CASES = Cases()

@@ -7,9 +7,9 @@
 import os
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from cases import Cases, check, equal, run_words  # noqa: E402
-from double import ask, call, double, text  # noqa: E402
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from doubles import Cases, check, double, equal, run_words  # noqa: E402
+from words import ask, call, text  # noqa: E402
 from resp import Closed, encode, value  # noqa: E402
 from server import wait_for  # noqa: E402
 

@@ -410,6 +410,37 @@ Test(aof, reading_again_delivers_the_same) {
     stop();
 }
 
+static bool is_slow; /* the first command is read once the increment after it is gone, or in vain */
+
+static int replay_slowly(void *arg, size_t argc, const struct slice *argv, struct err *e) {
+    for (int i = 0; is_slow && i < 300 && access("adir/log.2.incr.aof", F_OK) == 0; i++)
+        usleep(1000);
+    is_slow = false;
+    return replay(arg, argc, argv, e);
+}
+
+/* A rewrite's thread publishes its files and removes the old ones meanwhile. */
+Test(aof, reading_again_while_a_rewrite_ends_finds_all_files) {
+    struct aof_load_options slow = loading;
+    struct err e = {0};
+
+    slow.command = replay_slowly;
+    start();
+    set("a", "1");
+    rewrite();
+    set("b", "2");
+    io_fault_set(IO_RENAME, (struct io_fault){.delay_ms = 20});
+    cr_assert_eq(aof_bgrewrite(aof), AOF_BGREWRITE_STARTED);
+    while (aof_child(aof) == 0) turn();
+    while (aof_child(aof) != 0) turn(); /* its base is published by a thread now */
+    is_slow = true;
+    db_clear(&ks.dbs[0], false);
+    cr_assert_eq(aof_read_again(aof, &slow, &e), 0, "%s", e.text);
+    cr_assert_str_eq(get_in(0, "a"), "1");
+    cr_assert_str_eq(get_in(0, "b"), "2");
+    stop();
+}
+
 /* ---------------------------------------------------------------- rewriting */
 
 Test(aof, a_rewrite_keeps_the_data_and_leaves_only_the_new_files) {

@@ -1,15 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""double - what the programs of this folder share: servers that are test doubles, replies as text."""
-import os
-import sys
-
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from resp import ReplyError  # noqa: E402
-from server import Server  # noqa: E402
-
-
-def double(*args):
-    return Server("--enable-test-commands", "local", *args)
+"""words - commands whose replies are text instead of bytes."""
+from doubles import ReplyError
 
 
 def text(v):
