@@ -294,13 +294,11 @@ static int load_snapshot(struct app *a) {
 static void on_blocked_deadline(void *arg) {
     struct app *a = arg;
 
-    engine_each(e, &a->engine) blocked_check_time(e, clock_mono_us());
+    blocked_check_time(&a->engine, clock_mono_us());
 }
 
 static void watch_blocked(struct app *a) {
     uint64_t next = engine_next_deadline(&a->engine);
-
-    if (__builtin_expect(spaces_are_there(a), 0)) next = app_spaces_next_deadline(a);
 
     if (next == a->blocked.node.due && a->blocked.node.at) return;
     if (next)
@@ -321,7 +319,6 @@ static void before_wait_of_many(struct app *a) {
 
 static void before_wait(void *arg) {
     struct app *a = arg;
-    bool ms_passed;
 
     a->engine.stats.loop_cycles++;
     if (a->stop_signal) obey_stop_signal(a);
@@ -330,14 +327,12 @@ static void before_wait(void *arg) {
         net_flush(&a->net);
         return;
     }
-    ms_passed = clock_cached_ms() != a->last_expire_ms;
-    if (ms_passed) {
+    if (clock_cached_ms() != a->last_expire_ms) {
         a->last_expire_ms = clock_cached_ms();
         if (expire_some(&a->engine, 500)) loop_hurry(&a->loop);
     }
     access_tick(&a->engine);
     if (evict_more(&a->engine)) loop_hurry(&a->loop);
-    if (__builtin_expect(spaces_are_there(a), 0)) app_spaces_before_wait(a, ms_passed);
     a->engine.batch_open = net_keeps_open(&a->net);
     if (__builtin_expect(!replication_is_idle(a->replication), 0)) {
         before_wait_of_many(a);
@@ -375,7 +370,6 @@ static void on_wake(void *arg) {
     struct app *a = arg;
 
     engine_on_log_progress(&a->engine);
-    if (spaces_are_there(a)) app_spaces_on_progress(a);
 }
 
 enum { SLICE_NS = 5 * 1000 * 1000 };

@@ -29,7 +29,11 @@ struct app {
         blocked; /* `blocked`: the next time-out of a waiting client, the end of a pause */
     struct loop_timer doubled; /* of a test double: when a fault has to be looked at */
     struct spaces *spaces;     /* of a test double; NULL: it is none */
-    struct aof *aof_off;       /* of all engines of spaces: an AOF has threads; NULL: none yet */
+    struct {                   /* what the engines of spaces have in common */
+        struct aof *aof;       /* is off (an AOF has threads); NULL: there was no space yet */
+        struct loop_timer due; /* the next time-out of a client in any of them */
+        int64_t last_expire_ms;
+    } guests;
     struct event *signals[3];
     struct admin_app admin;
     struct containment containment;

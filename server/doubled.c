@@ -94,8 +94,9 @@ static void before_wait(void *arg) {
     struct app *a = arg;
 
     if (a->engine.loading) return;
-    engine_each(e, &a->engine) double_before_wait(e->test_double);
+    engine_each (e, &a->engine) double_before_wait(e->test_double);
     spaces_before_wait(a->spaces);
+    if (spaces_are_there(a)) app_spaces_before_wait(a);
 }
 
 static void on_time(void *arg) {

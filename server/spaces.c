@@ -16,11 +16,15 @@
 
 /* ---------------------------------------------------------------- what a space cannot do */
 
-static int refuse_file(struct call *x) {
+static int refuse(struct call *x, const char *name) {
     return reply_errf(x,
                       "ERR '%s' is not available in a space (TEST SPACE): its data is neither "
                       "saved nor replicated",
-                      x->cmd->name);
+                      name);
+}
+
+static int refuse_file(struct call *x) {
+    return refuse(x, x->cmd->name);
 }
 
 static int debug_in_space(struct call *x);
@@ -53,10 +57,11 @@ static struct guest *guest_of(struct engine *e) {
 }
 
 static int debug_in_space(struct call *x) {
-    static const char *const words[] = {"reload", "loadaof", "change-repl-id", "replicate"};
+    static const char *const words[] = {"debug reload", "debug loadaof", "debug change-repl-id",
+                                        "debug replicate"};
 
     for (size_t i = 0; x->argc > 1 && i < sizeof words / sizeof *words; i++)
-        if (arg_is(x, 1, words[i])) return refuse_file(x);
+        if (arg_is(x, 1, words[i] + strlen("debug "))) return refuse(x, words[i]);
     return guest_of(x->e)->debug->fn(x);
 }
 
@@ -106,8 +111,8 @@ static struct aof *aof_that_is_off(struct app *a) {
     struct aof_options o = app_aof_options(a->v);
     struct aof_hooks h = {.wake = a->engine.hooks.wake, .may_fork = never_forks, .arg = a};
 
-    if (!a->aof_off) a->aof_off = aof_new(&a->engine.ks, &o, &h);
-    return a->aof_off;
+    if (!a->guests.aof) a->guests.aof = aof_new(&a->engine.ks, &o, &h);
+    return a->guests.aof;
 }
 
 static void fill_admin(struct guest *g) {
@@ -155,8 +160,9 @@ void app_space_release(void *app, struct engine *e) {
 enum { STOP_MS = 1000 }; /* there is nothing to write */
 
 void app_spaces_end(struct app *a) {
-    if (a->aof_off) aof_stop(a->aof_off, STOP_MS);
-    a->aof_off = NULL;
+    if (a->guests.aof) aof_stop(a->guests.aof, STOP_MS);
+    a->guests.aof = NULL;
+    loop_timer_clear(&a->loop, &a->guests.due);
 }
 
 void app_space_moves(void *app, const struct session *s) {
@@ -167,33 +173,54 @@ void app_space_moves(void *app, const struct session *s) {
 
 /* ---------------------------------------------------------------- the turns */
 
-#define each_guest(e, a) engine_each(e, &(a)->engine) if (e != &(a)->engine)
+#define each_guest(e, a)                                                                           \
+    engine_each (e, &(a)->engine)                                                                  \
+        if (e != &(a)->engine)
 
+/* Threads that clients wait for have woken the loop. */
 static void before_wait(struct app *a, struct engine *e, bool ms_passed) {
     e->stats.loop_cycles++;
+    e->turn_began_ns = 0;
     if (ms_passed && expire_some(e, 500)) loop_hurry(&a->loop);
     access_tick(e);
     if (evict_more(e)) loop_hurry(&a->loop);
+    if (e->nblocked) blocked_check_progress(e);
+    blocked_check_time(e, clock_mono_us());
     engine_before_wait(e);
 }
 
-void app_spaces_before_wait(struct app *a, bool ms_passed) {
-    each_guest(e, a) before_wait(a, e, ms_passed);
-}
-
-void app_spaces_on_progress(struct app *a) {
-    each_guest(e, a) engine_on_log_progress(e);
-}
-
-uint64_t app_spaces_next_deadline(struct app *a) {
+static uint64_t next_deadline(struct app *a) {
     uint64_t nearest = 0;
 
-    engine_each(e, &a->engine) {
+    each_guest (e, a) {
         uint64_t next = engine_next_deadline(e);
 
         if (next && (nearest == 0 || next < nearest)) nearest = next;
     }
     return nearest;
+}
+
+static void on_due(void *arg) {
+    (void)arg; /* the turn that begins does the work */
+}
+
+static void watch_deadlines(struct app *a) {
+    struct loop_timer *t = &a->guests.due;
+    uint64_t next = next_deadline(a);
+
+    t->fn = on_due;
+    if (next)
+        loop_timer_set(&a->loop, t, next);
+    else
+        loop_timer_clear(&a->loop, t);
+}
+
+void app_spaces_before_wait(struct app *a) {
+    bool ms_passed = clock_cached_ms() != a->guests.last_expire_ms;
+
+    a->guests.last_expire_ms = clock_cached_ms();
+    each_guest (e, a) before_wait(a, e, ms_passed);
+    watch_deadlines(a);
 }
 
 static void cron(struct app *a, struct engine *e) {
@@ -206,10 +233,11 @@ static void cron(struct app *a, struct engine *e) {
 }
 
 void app_spaces_cron(struct app *a) {
-    each_guest(e, a) cron(a, e);
+    each_guest (e, a) cron(a, e);
 }
 
 bool spaces_busy(struct app *a) {
-    engine_each(e, &a->engine) if (e->busy) return true;
+    engine_each (e, &a->engine)
+        if (e->busy) return true;
     return false;
 }

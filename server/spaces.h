@@ -18,14 +18,10 @@ static inline bool spaces_are_there(const struct app *a) {
 /* Some engine is inside of a script that takes long. */
 bool spaces_busy(struct app *a);
 
-/* What the first engine has in a turn of the loop, in cron and after progress of threads, for the
- * others. */
-void app_spaces_before_wait(struct app *a, bool ms_passed); /* a millisecond since the last turn */
+/* What the first engine has in a turn of the loop and in cron, for the others. It comes before the
+ * first engine's turn, which sends what all have to say. */
+void app_spaces_before_wait(struct app *a);
 void app_spaces_cron(struct app *a);
-void app_spaces_on_progress(struct app *a);
-
-/* The nearest one of all engines. */
-uint64_t app_spaces_next_deadline(struct app *a);
 
 /* After the last space has gone. */
 void app_spaces_end(struct app *a);

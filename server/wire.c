@@ -127,7 +127,7 @@ static int apply_events(void *arg, const struct conf_values *v, struct err *e) {
     struct app *a = arg;
 
     (void)e;
-    engine_each(one, &a->engine) notify_take_flags(one, v->notify_keyspace_events.flags);
+    engine_each (one, &a->engine) notify_take_flags(one, v->notify_keyspace_events.flags);
     return 0;
 }
 

@@ -48,7 +48,7 @@ static int64_t until_next(struct test_double *d, int64_t most) {
     int64_t now = clock_wall_ms(), ms = most;
     uint64_t mono = clock_mono_us();
 
-    engine_each(e, d->e) note_due(&due, e);
+    engine_each (e, d->e) note_due(&due, e);
     if (due.wall_ms != INT64_MAX && due.wall_ms - now < ms) ms = due.wall_ms - now;
     if (due.mono_us != UINT64_MAX) {
         uint64_t wait = due.mono_us > mono ? (due.mono_us - mono + 999) / 1000 : 0;
@@ -72,7 +72,7 @@ static void happen_in(struct engine *e, struct advanced *a) {
 }
 
 static void happen(struct test_double *d, struct advanced *a) {
-    engine_each(e, d->e) happen_in(e, a);
+    engine_each (e, d->e) happen_in(e, a);
 }
 
 /* One step after the other to where something is due. Where that changes nothing, the rest is one

@@ -95,7 +95,8 @@ static bool is_bound(const struct test_double *d) {
 
 /* With users bound to spaces, their clients are looked at in all of them. */
 static int look_at_all(struct call *x, int rc) {
-    engine_each(e, x->e) if (e->test_double) double_look(e->test_double);
+    engine_each (e, x->e)
+        if (e->test_double) double_look(e->test_double);
     return rc;
 }
 

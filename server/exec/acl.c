@@ -185,7 +185,7 @@ static void close_subscribers_of(struct engine *e, struct acl_user *u) {
 }
 
 static void close_subscribers(struct engine *e, struct acl_user *u) {
-    engine_each(one, e) close_subscribers_of(one, u);
+    engine_each (one, e) close_subscribers_of(one, u);
 }
 
 static void close_sessions_of(struct engine *e, const struct acl_user *u) {
@@ -201,7 +201,7 @@ static void close_sessions_of(struct engine *e, const struct acl_user *u) {
 
 /* Nothing points to the user any more. */
 static void close_sessions(struct engine *e, const struct acl_user *u) {
-    engine_each(one, e) close_sessions_of(one, u);
+    engine_each (one, e) close_sessions_of(one, u);
 }
 
 /* ---------------------------------------------------------------- changing users */

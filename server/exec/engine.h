@@ -197,6 +197,9 @@ struct engine {
 /* Whether it has the users of another engine. */
 bool engine_is_guest(const struct engine *e);
 
+/* The one that is no guest. */
+struct engine *engine_first(struct engine *e);
+
 void guard_add(struct engine *e, const struct guard *g);
 
 /* The one detour of an engine. detour_want() says whether it is asked; at first it is not. */

@@ -104,6 +104,11 @@ bool engine_is_guest(const struct engine *e) {
     return e->acl != &e->parts->acl;
 }
 
+struct engine *engine_first(struct engine *e) {
+    while (engine_is_guest(e)) e = list_entry(e->kin.next, struct engine, kin);
+    return e;
+}
+
 void engine_release(struct engine *e) {
     CHECK(list_empty(&e->sessions));
     list_remove(&e->kin);

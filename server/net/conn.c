@@ -354,17 +354,13 @@ static void serve(struct list *ready) {
     while (!list_empty(ready)) serve_first(ready);
 }
 
-static void begin_turn(struct net *n) {
-    engine_each(e, n->e) e->turn_began_ns = 0;
-}
-
 /* Clients that have had their part of an earlier turn have one slice of this turn in all: however
  * many they are, others do not wait longer. Those that were not served are first next time. */
 static void serve_on(struct net *n) {
     uint64_t began_ns = clock_real_ns();
     size_t now = 0;
 
-    begin_turn(n);
+    n->e->turn_began_ns = 0;
     list_each (it, &n->read_on) now++;
     /* They stay in the list, so that they are served within one of them that takes long. */
     for (; now > 0 && !list_empty(&n->read_on); now--) {
@@ -378,7 +374,7 @@ static void serve_on(struct net *n) {
  * replies earlier. */
 void net_serve(struct net *n) {
     if (!list_empty(&n->readable) || !list_empty(&n->read_on)) n->served_ms = clock_cached_ms();
-    begin_turn(n);
+    n->e->turn_began_ns = 0;
     serve(&n->readable);
     if (!list_empty(&n->read_on)) {
         conn_flush_ready(n);
@@ -447,7 +443,7 @@ static void conn_cron(struct conn *c) {
 size_t net_sessions(const struct net *n) {
     size_t all = 0;
 
-    engine_each(e, n->e) all += e->nsessions;
+    engine_each (e, n->e) all += e->nsessions;
     return all;
 }
 
@@ -480,7 +476,8 @@ void net_cron(struct net *n) {
     size_t share = n->e->nsessions / 10 + CRON_CLIENTS;
     struct list *head = &n->e->sessions, *it = n->cron_at ? &n->cron_at->link : head->next;
 
-    engine_each(e, n->e) if (e != n->e) guest_cron(e);
+    engine_each (e, n->e)
+        if (e != n->e) guest_cron(e);
 
     for (; share > 0 && it != head; share--) {
         struct list *next = it->next;
@@ -524,6 +521,6 @@ void net_close_all(struct net *n, int deadline_ms) {
         n->seen_written = UINT64_MAX;
         net_flush(n);
     }
-    engine_each(e, n->e) shut_all(e);
+    engine_each (e, n->e) shut_all(e);
     conn_free_dead(n);
 }

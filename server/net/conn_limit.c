@@ -72,7 +72,7 @@ static void count_conns(struct engine *e) {
 /* Counts all connections anew, because they were not counted before. */
 static void count_all(struct net *n) {
     n->clients_bytes = 0;
-    engine_each(e, n->e) count_conns(e);
+    engine_each (e, n->e) count_conns(e);
 }
 
 /* The larger one of `most` and the engine's connections that may be closed. */
@@ -90,7 +90,7 @@ static struct conn *larger(struct engine *e, struct conn *most) {
 static struct conn *largest(struct net *n) {
     struct conn *most = NULL;
 
-    engine_each(e, n->e) most = larger(e, most);
+    engine_each (e, n->e) most = larger(e, most);
     return most;
 }
 

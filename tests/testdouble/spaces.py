@@ -192,6 +192,54 @@ def time_faults_and_fixtures():
 
 
 @CASES.case
+def commands_about_clients_reach_those_of_the_space_only():
+    with double() as s:
+        a, b, first = space(s, "a"), space(s, "b", proto=3), s.conn()
+        waits = space(s, "b")
+        waits.send(encode(["BLPOP", "q", "0"]))
+        call(b, "TEST", "WAIT", "BLOCKED", "q")
+        ids = [call(c, "CLIENT", "ID") for c in (a, b, first)]
+        check(len(set(ids)) == 3, "numbers are of the process: %r" % ids)
+        equal("kill all but this one", call(a, "CLIENT", "KILL", "TYPE", "normal"), 0)
+        equal("kill by number", call(a, "CLIENT", "KILL", "ID", ids[1]), 0)
+        equal("unblock", [call(a, "CLIENT", "UNBLOCK", i) for i in range(1, 10)], [0] * 9)
+        check("ERR" in ask(a, "CLIENT", "TRACKING", "ON", "REDIRECT", ids[1]), "redirection")
+        equal("list", len(call(b, "CLIENT", "LIST").strip().split("\n")), 2)
+        call(a, "CLIENT", "PAUSE", "100000", "ALL")
+        equal("a pause holds one space", (call(b, "SET", "k", "1"), call(first, "PING")), ("OK", "PONG"))
+        call(first, "LPUSH", "q", "x")
+        equal("a list of another space", waits.unread(), b"")
+        call(b, "LPUSH", "q", "y")
+        equal("the one of its own", text(value(waits.read())), ["q", "y"])
+        call(b, "CLIENT", "PAUSE", "100000", "WRITE")
+        waits.send(encode(["SET", "k", "2"]))
+        call(b, "CLIENT", "UNPAUSE")
+        equal("after the pause", waits.read(), ["+", "OK"])
+
+
+@CASES.case
+def many_spaces_come_and_go():
+    with double() as s:
+        first = s.conn()
+        used = []
+        for _ in range(3):
+            conns = [space(s, str(i)) for i in range(150)]
+            for i, c in enumerate(conns):
+                call(c, "SET", "k", str(i))
+                call(c, "EVAL", "return redis.call('get', 'k')", "0")
+            equal("listed", len(call(first, "TEST", "SPACES")), 150)
+            used.append(int(fields(first, "memory")["used_memory"]))
+            for i, c in enumerate(conns):
+                call(first, "TEST", "SPACE", str(i), "DROP")
+                c.close()
+            call(first, "TEST", "WAIT", "CLIENTS", "1")
+        check(used[2] < used[0] * 1.5, "memory grows: %r" % used)
+        threads = os.listdir("/proc/%d/task" % s.proc.pid)
+        check(len(threads) < 20, "threads: %d" % len(threads))
+        return "%d KB a space" % ((used[0] - 1000000) // 150 // 1024)
+
+
+@CASES.case
 def configuration_is_common():
     with double() as s:
         a, b = space(s, "a"), space(s, "b", proto=3)

@@ -141,6 +141,33 @@ def what_an_older_version_lacks_is_unknown():
         check("Unknown profile" in ask(c, "TEST", "PROFILE", "redis-5"), "an unknown name")
 
 
+# Options of commands that are as old as 6.2, which COMMAND DOCS says are newer. profile.c knows each of them.
+NEWER_OPTIONS = {
+    ("bitcount", "unit"), ("bitpos", "unit"), ("expire", "condition"), ("expireat", "condition"),
+    ("pexpire", "condition"), ("pexpireat", "condition"), ("shutdown", "now"), ("shutdown", "force"),
+    ("shutdown", "abort"), ("xsetid", "entries-added"), ("xsetid", "max-deleted-id"), ("client|kill", "maxage")}
+
+
+@CASES.case
+def the_options_that_are_newer_are_those_of_profile():
+    def version(text):
+        return tuple(map(int, text.split(".")[:2]))
+
+    def options(name, arguments):
+        for a in arguments:
+            if "since" in a and version(a["since"]) > (6, 2):
+                yield name, a["name"]
+            yield from options(name, a.get("arguments", []))
+
+    with double() as s:
+        found = set()
+        for name, doc in call(s.conn(proto=3), "COMMAND", "DOCS").items():
+            for n, d in {name: doc, **doc.get("subcommands", {})}.items():
+                if version(d["since"]) <= (6, 2):
+                    found |= set(options(n, d.get("arguments", [])))
+        equal("newer options", found, NEWER_OPTIONS)
+
+
 @CASES.case
 def a_newer_command_aborts_a_transaction():
     with double() as s:

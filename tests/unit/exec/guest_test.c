@@ -31,10 +31,10 @@ TestSuite(guest, .init = begin, .fini = end);
 Test(guest, engines_of_a_process_are_all_met_from_each_of_them) {
     unsigned n = 0;
 
-    engine_each(e, &engine) n += e == &engine ? 1 : 10;
+    engine_each (e, &engine) n += e == &engine ? 1 : 10;
     cr_expect_eq(n, 11);
     n = 0;
-    engine_each(e, guest) n += e == &engine ? 1 : 10;
+    engine_each (e, guest) n += e == &engine ? 1 : 10;
     cr_expect_eq(n, 11);
     cr_expect(engine_is_guest(guest));
     cr_expect_not(engine_is_guest(&engine));
