@@ -17,6 +17,7 @@
 #include "server/host.h"
 #include "server/process.h"
 #include "server/scripting/scripting.h"
+#include "server/spaces.h"
 #include "server/unloaded.h"
 #include "server/unsupported.h"
 #include "server/version.h"
@@ -367,16 +368,16 @@ static void before_wait(void *arg) {
 
 /* While a script or a long command runs: see engine_serve_within and breathe.h. What was appended
  * before it began goes to the AOF, but nothing may look at the data set as a whole. */
-static void serve_within(void *arg) {
+static void serve_within(void *arg, struct engine *e) {
     struct app *a = arg;
 
     aof_push_out(a->aof);
     loop_look(&a->loop);
-    net_serve_within(&a->net);
+    net_serve_within(&a->net, e);
     watchdog_wind();
     /* A signal to stop ends a script; otherwise it is obeyed when the command is over. */
-    if (a->reloading || !a->engine.busy) return;
-    if (a->stop_signal && !scripting_end(&a->engine) && !a->told_to_wait) {
+    if (a->reloading || !e->busy) return;
+    if (a->stop_signal && !scripting_end(e) && !a->told_to_wait) {
         log_warning("Shutdown delayed: a running script has already written.");
         a->told_to_wait = true;
     }
@@ -570,7 +571,7 @@ int app_finish(struct app *a) {
     if (!ok) log_warning("Not everything could be made durable before the exit");
     process_stopping(a->v);
 #ifdef STET_DCHECK
-    if (a->engine.busy) { /* a script is in the middle of it */
+    if (spaces_busy(a)) { /* a script is in the middle of it */
         snapshot_forget(&a->engine);
         return ok ? 0 : 1;
     }

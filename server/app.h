@@ -16,6 +16,8 @@
 
 enum { RUN_ID_CHARS = 40 };
 
+struct spaces;
+
 struct app {
     struct conf *conf;
     const struct conf_values *v;
@@ -28,6 +30,12 @@ struct app {
     struct loop_timer cron,
         blocked; /* `blocked`: the next time-out of a waiting client, the end of a pause */
     struct loop_timer doubled; /* of a test double: when a fault has to be looked at */
+    struct spaces *spaces;     /* of a test double; NULL: it is none */
+    struct {                   /* what the engines of spaces have in common */
+        struct aof *aof;       /* is off (an AOF has threads); NULL: there was no space yet */
+        struct loop_timer due; /* the next time-out of a client in any of them */
+        int64_t last_expire_ms;
+    } guests;
     struct event *signals[3], *parent_watch;
     pid_t parent; /* at the start */
     struct admin_app admin;
@@ -77,6 +85,9 @@ void app_cron_start(struct app *a);
 
 /* wire.c: hooks and appliers of CONFIG SET */
 void app_wire(struct app *a);
+
+/* All commands, in the same order for each engine. */
+void app_register_commands(const struct app *a, struct command_registry *r);
 
 /* What listens where, for INFO and the process title. */
 void app_describe_listeners(struct app *a);

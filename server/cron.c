@@ -9,6 +9,7 @@
 #include "server/exec/access.h"
 #include "server/exec/blocking.h"
 #include "server/exec/call.h"
+#include "server/spaces.h"
 #include "server/watchdog.h"
 #include "storage/base/clock.h"
 #include "storage/base/log.h"
@@ -51,6 +52,7 @@ static void run(void *arg) {
     if (expire_some(e, 1000)) loop_hurry(&a->loop);
     aof_cron(a->aof);
     if (e->nblocked) blocked_check_progress(e);
+    if (spaces_are_there(a)) app_spaces_cron(a);
     save_if_due(a);
     net_cron(&a->net);
     replication_cron(a->replication);

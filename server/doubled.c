@@ -5,7 +5,10 @@
 #include "server/again.h"
 #include "server/app.h"
 #include "server/double/double.h"
+#include "server/double/space.h"
+#include "server/spaces.h"
 #include "storage/base/log.h"
+#include "storage/base/mem.h"
 #include "storage/lazyfree.h"
 
 static bool is_double(const struct app *a) {
@@ -14,14 +17,15 @@ static bool is_double(const struct app *a) {
 
 /* ---------------------------------------------------------------- what it asks for */
 
-static void set_timer(void *arg, uint64_t due_us) {
+static void set_timer(void *arg, struct engine *e, uint64_t due_us) {
     struct app *a = arg;
+    struct loop_timer *t = e == &a->engine ? &a->doubled : app_space_timer(e);
 
-    if (due_us == a->doubled.node.due && a->doubled.node.at) return;
+    if (due_us == t->node.due && t->node.at) return;
     if (due_us)
-        loop_timer_set(&a->loop, &a->doubled, due_us);
+        loop_timer_set(&a->loop, t, due_us);
     else
-        loop_timer_clear(&a->loop, &a->doubled);
+        loop_timer_clear(&a->loop, t);
 }
 
 static void clock_changed(void *arg) {
@@ -75,7 +79,7 @@ static bool is_idle(void *arg, const struct session *but) {
 
     aof_get_info(a->aof, &info);
     if (lazyfree_pending() || info.rewrite_in_progress || aof_backlog(a->aof)) return false;
-    if (rdb_saver_running(&a->engine.saver) || net_has_input(&a->net)) return false;
+    if (rdb_saver_running(&a->engine.saver) || net_has_input(&a->net, but->e)) return false;
     list_each (it, &but->e->sessions) {
         const struct session *s = list_entry(it, struct session, link);
 
@@ -89,7 +93,10 @@ static bool is_idle(void *arg, const struct session *but) {
 static void before_wait(void *arg) {
     struct app *a = arg;
 
-    if (!a->engine.loading) double_before_wait(a->engine.test_double);
+    if (a->engine.loading) return;
+    engine_each (e, &a->engine) double_before_wait(e->test_double);
+    spaces_before_wait(a->spaces);
+    if (spaces_are_there(a)) app_spaces_before_wait(a);
 }
 
 static void on_time(void *arg) {
@@ -104,24 +111,38 @@ static bool may_stay(void *arg, struct session *s) {
 
 /* ---------------------------------------------------------------- start and end */
 
-void doubled_register(struct app *a) {
-    if (is_double(a)) double_register(&a->engine.commands);
+void doubled_register(const struct app *a, struct command_registry *r) {
+    if (is_double(a)) double_register(r);
 }
 
-void doubled_build(struct app *a) {
+void doubled_add(struct app *a, struct engine *e, struct loop_timer *timer) {
     struct double_app app = {.set_timer = set_timer,
                              .clock_changed = clock_changed,
                              .hurry = hurry,
                              .crash = crash,
-                             .replaced = replaced,
                              .is_idle = is_idle,
-                             .arg = a};
+                             .arg = a,
+                             .spaces = a->spaces};
+
+    if (!engine_is_guest(e)) app.replaced = replaced;
+    timer->fn = on_time;
+    e->hooks.authenticated = double_authenticated;
+    double_new(e, &app);
+}
+
+void doubled_build(struct app *a) {
+    struct space_app app = {.make = app_space_make,
+                            .release = app_space_release,
+                            .moves = app_space_moves,
+                            .hurry = hurry,
+                            .arg = a};
 
     if (!is_double(a)) return;
+    a->spaces = mem_alloc(sizeof *a->spaces);
+    spaces_init(a->spaces, &a->engine, &app);
     log_warning("This server is a TEST DOUBLE (enable-test-commands): clients can stop its clock, "
                 "make it fail and forget its data. It has no sandbox.");
-    double_new(&a->engine, &app);
-    a->doubled.fn = on_time;
+    doubled_add(a, &a->engine, &a->doubled);
     a->net.may_stay = may_stay;
     a->net.may_stay_arg = a;
     loop_before_wait(&a->loop, before_wait, a);
@@ -132,5 +153,9 @@ void doubled_started(struct app *a) {
 }
 
 void doubled_release(struct app *a) {
+    if (!a->spaces) return;
+    spaces_release(a->spaces);
+    app_spaces_end(a);
+    mem_free(a->spaces);
     double_free(a->engine.test_double);
 }

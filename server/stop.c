@@ -12,6 +12,7 @@
 #include "server/app.h"
 #include "server/exec/blocking.h"
 #include "server/exec/turn.h"
+#include "server/spaces.h"
 #include "storage/base/clock.h"
 #include "storage/base/log.h"
 
@@ -47,7 +48,7 @@ static bool stop_now(struct app *a, unsigned flags) {
     }
     if (!save_before_exit(a, flags)) return false;
     a->stopping = true;
-    if (a->engine.busy)
+    if (spaces_busy(a))
         exit(app_finish(a)); /* effects of the script are not in the AOF, and are dropped */
     loop_stop(&a->loop);
     return true;

@@ -127,7 +127,7 @@ static int apply_events(void *arg, const struct conf_values *v, struct err *e) {
     struct app *a = arg;
 
     (void)e;
-    notify_take_flags(&a->engine, v->notify_keyspace_events.flags);
+    engine_each (one, &a->engine) notify_take_flags(one, v->notify_keyspace_events.flags);
     return 0;
 }
 
@@ -413,6 +413,15 @@ static void fill_admin(struct app *a) {
     a->engine.app = &a->admin;
 }
 
+void app_register_commands(const struct app *a, struct command_registry *r) {
+    commands_register(r);
+    scripting_register(r);
+    replication_register(r);
+    admin_register(r);
+    cluster_register(r);
+    doubled_register(a, r);
+}
+
 void app_wire(struct app *a) {
     struct aof_options o = app_aof_options(a->v);
     struct aof_hooks h = {.wake = aof_wake,
@@ -429,12 +438,7 @@ void app_wire(struct app *a) {
                                 .arg = a};
 
     keyspace_init(&a->engine.ks, (int)a->v->databases);
-    commands_register(&a->engine.commands);
-    scripting_register(&a->engine.commands);
-    replication_register(&a->engine.commands);
-    admin_register(&a->engine.commands);
-    cluster_register(&a->engine.commands);
-    doubled_register(a);
+    app_register_commands(a, &a->engine.commands);
     a->aof = aof_new(&a->engine.ks, &o, &h);
     engine_init(&a->engine, a->conf, a->aof);
     rdb_saver_init(&a->engine.saver, &a->engine.ks, &s);

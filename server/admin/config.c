@@ -61,14 +61,14 @@ static bool turns_on_aof(const struct call *x) {
 }
 
 static bool is_opened(const struct blocked *b) {
-    return !aof_is_opening(b->s->e->aof);
+    return !aof_is_opening(engine_first(b->s->e)->aof);
 }
 
 /* The AOF's directory is opened and locked by a thread; the client waits for that, and the command
  * runs once more then. True: it waits, or the error was answered. */
 static bool awaits_directory(struct call *x) {
     struct blocked b = {.cmd = x->cmd, .argc = x->argc, .db = x->db->id, .ready = is_opened};
-    struct aof *a = x->e->aof;
+    struct aof *a = engine_first(x->e)->aof;
 
     if (!turns_on_aof(x) || aof_is_open(a) || !call_may_wait(x)) return false;
     if (x->from == FROM_RETRY) {

@@ -29,9 +29,7 @@ static void note_mono(struct due *due, uint64_t at_us) {
     if (at_us && at_us < due->mono_us) due->mono_us = at_us;
 }
 
-static void note_due(void *arg, struct engine *e) {
-    struct due *due = arg;
-
+static void note_due(struct due *due, struct engine *e) {
     if (e->active_expire && expire_removes(e))
         for (int i = 0; i < e->ks.ndbs; i++) {
             int64_t keys = expiry_next(&e->ks.dbs[i].expires);
@@ -44,20 +42,13 @@ static void note_due(void *arg, struct engine *e) {
     if (e->test_double) note_mono(due, effects_next(e->test_double));
 }
 
-static void each_engine(struct test_double *d, void (*fn)(void *arg, struct engine *e), void *arg) {
-    if (d->app.each_engine)
-        d->app.each_engine(d->app.arg, fn, arg);
-    else
-        fn(arg, d->e);
-}
-
 /* Milliseconds from now until the next thing is due, `most` if nothing is before. */
 static int64_t until_next(struct test_double *d, int64_t most) {
     struct due due = {INT64_MAX, UINT64_MAX};
     int64_t now = clock_wall_ms(), ms = most;
     uint64_t mono = clock_mono_us();
 
-    each_engine(d, note_due, &due);
+    engine_each (e, d->e) note_due(&due, e);
     if (due.wall_ms != INT64_MAX && due.wall_ms - now < ms) ms = due.wall_ms - now;
     if (due.mono_us != UINT64_MAX) {
         uint64_t wait = due.mono_us > mono ? (due.mono_us - mono + 999) / 1000 : 0;
@@ -69,8 +60,7 @@ static int64_t until_next(struct test_double *d, int64_t most) {
 
 /* ---------------------------------------------------------------- letting it happen */
 
-static void happen(void *arg, struct engine *e) {
-    struct advanced *a = arg;
+static void happen_in(struct engine *e, struct advanced *a) {
     uint64_t expired = e->stats.expired, fields = e->stats.expired_fields;
 
     while (expire_some(e, 100000)) continue;
@@ -81,6 +71,10 @@ static void happen(void *arg, struct engine *e) {
     engine_before_wait(e);
 }
 
+static void happen(struct test_double *d, struct advanced *a) {
+    engine_each (e, d->e) happen_in(e, a);
+}
+
 /* One step after the other to where something is due. Where that changes nothing, the rest is one
  * step. */
 static void advance(struct test_double *d, int64_t ms, struct advanced *a) {
@@ -88,14 +82,14 @@ static void advance(struct test_double *d, int64_t ms, struct advanced *a) {
         int64_t step = until_next(d, ms);
 
         if (step == 0) {
-            each_engine(d, happen, a);
+            happen(d, a);
             step = until_next(d, ms);
             if (step == 0) step = ms;
         }
         clock_advance_ms(step);
         ms -= step;
         if (ms > 0 && until_next(d, 1) > 0) continue;
-        each_engine(d, happen, a);
+        happen(d, a);
     }
 }
 

@@ -45,6 +45,17 @@ static int cmd_help(struct call *x) {
         "    Forgets what a kill or a power cut would, and starts again.",
         "DISK FULL|SLOW ms|EIO|TORN|NORMAL",
         "    What writing to files does.",
+        "JOURNAL START | STOP | CLEAR | INFO | GET [filter] | COUNT [filter]",
+        "    What clients sent. A filter: [COMMAND pattern] [KEY pattern] [CLIENT pattern] [REPLY "
+        "pattern] [LIMIT n].",
+        "SPACE [name [USER username | DROP]]",
+        "    This connection lives in a server of its own, or all of a user do; \"\" is the first.",
+        "SPACES",
+        "    The names that there are.",
+        "STRICT [yes|no]",
+        "    Refuses what production would not forgive.",
+        "PROFILE [redis-6.2|redis-7.0|redis-7.2|valkey-8|none]",
+        "    What is newer is unknown.",
         NULL,
     };
 
@@ -60,6 +71,57 @@ int test_seed(struct call *x) {
     if (x->e->hooks.seed_scripts) x->e->hooks.seed_scripts(x->e, (uint64_t)seed);
     reply_ok(&x->r);
     return 0;
+}
+
+int test_journal(struct call *x) {
+    struct test_double *d = x->e->test_double;
+    int rc = journal_command(&d->journal, x);
+
+    double_look(d);
+    return rc;
+}
+
+int test_strict(struct call *x) {
+    return strict_command(&x->e->test_double->strict, x);
+}
+
+int test_profile(struct call *x) {
+    struct test_double *d = x->e->test_double;
+    int rc = profile_command(&d->profile, x);
+
+    double_look(d);
+    return rc;
+}
+
+static bool is_bound(const struct test_double *d) {
+    return d->app.spaces && spaces_bind(d->app.spaces);
+}
+
+/* With users bound to spaces, their clients are looked at in all of them. */
+static int look_at_all(struct call *x, int rc) {
+    engine_each (e, x->e)
+        if (e->test_double) double_look(e->test_double);
+    return rc;
+}
+
+#define ERR_NO_SPACES "ERR this server has no spaces"
+
+int test_space(struct call *x) {
+    struct spaces *all = x->e->test_double->app.spaces;
+
+    return all ? look_at_all(x, space_command(all, x)) : reply_err(x, ERR_NO_SPACES);
+}
+
+int test_spaces(struct call *x) {
+    struct spaces *all = x->e->test_double->app.spaces;
+
+    return all ? spaces_command(all, x) : reply_err(x, ERR_NO_SPACES);
+}
+
+void double_authenticated(struct session *s) {
+    const struct test_double *d = s->e->test_double;
+
+    if (is_bound(d)) spaces_authenticated(d->app.spaces, s);
 }
 
 #define T                                                                                          \
@@ -82,8 +144,12 @@ static const struct command test_subcommands[] = {
      "Makes commands or connections fail.", .grammar = "arg+"},
     {"help", 2, CMD_LOADING | CMD_STALE, double_group, {0, 0, 0}, cmd_help, "7.2.0",
      "Lists the subcommands."},
+    {"journal", -3, T, double_group, {0, 0, 0}, test_journal, "7.2.0",
+     "Tells what clients sent.", .grammar = "arg+"},
     {"mode", -2, T, double_group, {0, 0, 0}, test_mode, "7.2.0",
      "Refuses commands as a server in some state does.", .grammar = "[mode]"},
+    {"profile", -2, T, double_group, {0, 0, 0}, test_profile, "7.2.0",
+     "Passes for an older version.", .grammar = "[name]"},
     {"reset", 2, T, double_group, {0, 0, 0}, test_reset, "7.2.0",
      "Everything is as after the start."},
     {"restore", 3, T, double_group, {0, 0, 0}, test_restore, "7.2.0",
@@ -92,6 +158,12 @@ static const struct command test_subcommands[] = {
      "Makes what is random repeat.", .grammar = "seed:int"},
     {"snapshot", 3, T, double_group, {0, 0, 0}, test_snapshot, "7.2.0",
      "Keeps the data set under a name.", .grammar = "name"},
+    {"space", -2, T, double_group, {0, 0, 0}, test_space, "7.2.0",
+     "Gives connections a server of their own.", .grammar = "[name] [arg+]"},
+    {"spaces", 2, T, double_group, {0, 0, 0}, test_spaces, "7.2.0",
+     "Lists the spaces."},
+    {"strict", -2, T, double_group, {0, 0, 0}, test_strict, "7.2.0",
+     "Refuses what production would not forgive.", .grammar = "[strict(YES|NO)]"},
     {"wait", -3, T, double_group, {0, 0, 0}, test_wait, "7.2.0",
      "Answers once something is so.", .grammar = "arg+"},
     {0},
@@ -110,22 +182,51 @@ void double_register(struct command_registry *r) {
 
 /* ---------------------------------------------------------------- guard and detour */
 
-static const char *refusal(void *arg, struct call *x) {
-    const struct test_double *d = arg;
+static const char *refusal_of_others(struct test_double *d, struct call *x) {
+    const char *why = mode_refusal(d, x);
 
-    if (!is_test_command(x)) return mode_refusal(d, x);
+    return why || !d->strict.on ? why : strict_refusal(&d->strict, x);
+}
+
+static const char *refusal(void *arg, struct call *x) {
+    if (!is_test_command(x)) return refusal_of_others(arg, x);
     if (x->e->v->enable_test_commands == CONF_ACCESS_YES || x->s->flags & SESSION_LOCAL)
         return NULL;
     return "ERR TEST command not allowed. If the enable-test-commands option is set to \"local\", "
            "you can run it from a local connection only.";
 }
 
-static enum detour_way before(void *arg, struct call *x) {
-    return is_test_command(x) ? DETOUR_NONE : effect_before(arg, x);
+static bool has_to_move(struct test_double *d, struct session *s) {
+    return is_bound(d) && spaces_hold(d->app.spaces, s);
 }
 
+static enum detour_way before(void *arg, struct call *x, uint64_t *from) {
+    struct test_double *d = arg;
+    enum detour_way way;
+
+    if (has_to_move(d, x->s)) return DETOUR_LATER;
+    if (is_test_command(x)) return DETOUR_NONE;
+    way = effect_before(d, x, from);
+    if (way == DETOUR_LATER) return way;
+    if (d->journal.on) journal_before(&d->journal);
+    if (way == DETOUR_NONE && d->profile.version && profile_refuses(&d->profile, x))
+        return DETOUR_DONE;
+    return way;
+}
+
+/* The journal comes first: it sees the reply before an effect cuts it. */
 static void after(void *arg, struct call *x, uint64_t from) {
-    if (!is_test_command(x)) effect_after(arg, x, from);
+    struct test_double *d = arg;
+
+    if (is_test_command(x)) return;
+    if (d->journal.on) journal_after(&d->journal, x, from);
+    effect_after(d, x, from);
+}
+
+static void answered(void *arg, struct session *s, uint64_t from) {
+    struct test_double *d = arg;
+
+    journal_answered(&d->journal, s, from);
 }
 
 static void end(void *arg, struct session *s) {
@@ -135,8 +236,9 @@ static void end(void *arg, struct session *s) {
 void double_look(struct test_double *d) {
     uint64_t next = effects_next(d);
 
-    detour_want(d->e, faults_are_there(d) || !list_empty(&d->troubled));
-    if (d->app.set_timer) d->app.set_timer(d->app.arg, next);
+    detour_want(d->e, faults_are_there(d) || !list_empty(&d->troubled) || d->journal.on ||
+                          d->profile.version || is_bound(d));
+    if (d->app.set_timer) d->app.set_timer(d->app.arg, d->e, next);
 }
 
 struct test_double *double_new(struct engine *e, const struct double_app *app) {
@@ -146,9 +248,10 @@ struct test_double *double_new(struct engine *e, const struct double_app *app) {
     d->app = *app;
     list_init(&d->faults);
     list_init(&d->troubled);
+    journal_init(&d->journal);
     e->test_double = d;
     guard_add(e, &(struct guard){refusal, d});
-    detour_set(e, &(struct detour){before, after, end, d});
+    detour_set(e, &(struct detour){before, after, answered, end, d});
     return d;
 }
 
@@ -160,6 +263,7 @@ void double_free(struct test_double *d) {
     if (!d) return;
     faults_clear(d);
     fixtures_free(d);
+    journal_clear(&d->journal);
     start_free(d->start);
     heap_release(&d->dues);
     mem_free(d);

@@ -11,6 +11,7 @@
 
 #include "server/exec/engine.h"
 
+struct spaces;
 struct test_double;
 
 enum double_crash {
@@ -22,7 +23,7 @@ enum double_crash {
 /* What the application does for it. Each may be NULL. */
 struct double_app {
     /* double_on_time() is to be called at this monotonic time; 0: not at all. */
-    void (*set_timer)(void *arg, uint64_t due_us);
+    void (*set_timer)(void *arg, struct engine *e, uint64_t due_us);
     void (*clock_changed)(void *arg);
     void (*hurry)(void *arg);
     /* The process begins anew. Returns only if it cannot. */
@@ -32,9 +33,8 @@ struct double_app {
     /* No client but `but` has input, output or a command under way, and no work is left in the
      * background. */
     bool (*is_idle)(void *arg, const struct session *but);
-    /* Calls fn for the engine of each space. */
-    void (*each_engine)(void *arg, void (*fn)(void *fn_arg, struct engine *e), void *fn_arg);
     void *arg;
+    struct spaces *spaces; /* of the process; NULL: there can be none */
 };
 
 /* Before double_new(); the registry is sealed afterwards. */
@@ -53,5 +53,8 @@ void double_on_time(struct test_double *d);
 
 /* A client has connected: false: it is to be refused. */
 bool double_accepts(struct test_double *d, struct session *s);
+
+/* engine_hooks.authenticated */
+void double_authenticated(struct session *s);
 
 #endif

@@ -117,7 +117,7 @@ static enum detour_way act(struct test_double *d, struct call *x, const struct f
     return DETOUR_NONE;
 }
 
-enum detour_way effect_before(struct test_double *d, struct call *x) {
+enum detour_way effect_before(struct test_double *d, struct call *x, uint64_t *from) {
     struct detoured *t = x->s->detoured;
     const struct fault *f;
 
@@ -130,6 +130,7 @@ enum detour_way effect_before(struct test_double *d, struct call *x) {
         return DETOUR_LATER;
     }
     if (t && t->state == TROUBLE_AWAITS) finish_awaited(d, x->s);
+    *from = x->s->out.end;
     if (x->s->state != SESSION_ACTIVE) return DETOUR_DONE;
     if (x->s->detoured && x->s->detoured->state == TROUBLE_PASSED) {
         effect_end(d, x->s);

@@ -6,6 +6,10 @@
 #define STET_DOUBLE_IMPL_H
 
 #include "server/double/double.h"
+#include "server/double/journal.h"
+#include "server/double/profile.h"
+#include "server/double/space.h"
+#include "server/double/strict.h"
 #include "server/exec/blocking.h"
 #include "server/exec/call.h"
 #include "storage/base/heap.h"
@@ -72,7 +76,7 @@ const struct fault *fault_for(struct test_double *d, struct call *x);
 const struct fault *fault_for_connection(struct test_double *d, const struct session *s);
 void faults_clear(struct test_double *d);
 
-enum detour_way effect_before(struct test_double *d, struct call *x);
+enum detour_way effect_before(struct test_double *d, struct call *x, uint64_t *from);
 void effect_after(struct test_double *d, struct call *x, uint64_t from);
 void effect_end(struct test_double *d, struct session *s);
 void effect_delay(struct test_double *d, struct session *s, const struct effect *how);
@@ -120,6 +124,9 @@ struct test_double {
     struct heap dues;
     int mode;
     struct fixture *fixtures;
+    struct journal journal;
+    struct strict strict;
+    struct profile profile;
     struct start *start;
     bool crashes; /* as soon as the answer is sent */
     unsigned crash_turns;
@@ -166,5 +173,10 @@ int test_wait(struct call *x);
 int test_crash(struct call *x);
 int test_disk(struct call *x);
 int test_cluster(struct call *x);
+int test_journal(struct call *x);
+int test_strict(struct call *x);
+int test_profile(struct call *x);
+int test_space(struct call *x);
+int test_spaces(struct call *x);
 
 #endif

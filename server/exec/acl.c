@@ -175,7 +175,7 @@ static bool still_allowed(void *user, enum pubsub_kind kind, struct slice name) 
 }
 
 /* Disconnects sessions that have subscribed to channels which their user may no longer use. */
-static void close_subscribers(struct engine *e, struct acl_user *u) {
+static void close_subscribers_of(struct engine *e, struct acl_user *u) {
     list_each_safe (it, next, &e->sessions) {
         struct session *s = list_entry(it, struct session, link);
 
@@ -184,8 +184,11 @@ static void close_subscribers(struct engine *e, struct acl_user *u) {
     }
 }
 
-/* Nothing points to the user any more. */
-static void close_sessions(struct engine *e, const struct acl_user *u) {
+static void close_subscribers(struct engine *e, struct acl_user *u) {
+    engine_each (one, e) close_subscribers_of(one, u);
+}
+
+static void close_sessions_of(struct engine *e, const struct acl_user *u) {
     list_each_safe (it, next, &e->sessions) {
         struct session *s = list_entry(it, struct session, link);
 
@@ -194,6 +197,11 @@ static void close_sessions(struct engine *e, const struct acl_user *u) {
         s->flags &= (uint16_t)~SESSION_AUTHENTICATED;
         if (s->state != SESSION_CLOSING) close_session(s);
     }
+}
+
+/* Nothing points to the user any more. */
+static void close_sessions(struct engine *e, const struct acl_user *u) {
+    engine_each (one, e) close_sessions_of(one, u);
 }
 
 /* ---------------------------------------------------------------- changing users */
@@ -307,6 +315,7 @@ bool acl_authenticate(struct call *x, struct slice name, struct slice password) 
     if (knows(x->e, u, password)) {
         x->s->user = u;
         x->s->flags |= SESSION_AUTHENTICATED;
+        if (x->e->hooks.authenticated) x->e->hooks.authenticated(x->s);
         return true;
     }
     d = (struct acl_denial){ACL_NO_AUTH, call_is_inner(x) ? ACL_IN_MULTI : ACL_AT_TOP, name,

@@ -162,11 +162,19 @@ static void drop(struct engine *e, struct blocked *b) {
     mem_free(b);
 }
 
-/* The client has its answer. Its input is looked at later: see blocked_resume. It may be in that
- * list already, as it can be served, wait again and be served in one turn. */
-static void end(struct engine *e, struct blocked *b) {
+static void tell_detour(struct engine *e, struct session *s, uint64_t from) {
+    const struct detour *d = &e->detours.detour;
+
+    if (d->answered) d->answered(d->arg, s, from);
+}
+
+/* The client has its answer, from stream offset `from` on. Its input is looked at later: see
+ * blocked_resume. It may be in that list already, as it can be served, wait again and be served in
+ * one turn. */
+static void end(struct engine *e, struct blocked *b, uint64_t from) {
     struct session *s = b->s;
 
+    if (__builtin_expect(e->odd & ODD_DETOUR, 0)) tell_detour(e, s, from);
     drop(e, b);
     if (s->state == SESSION_CLOSING) return;
     session_enter(s, SESSION_ACTIVE);
@@ -192,7 +200,7 @@ void unblock(struct blocked *b, const char *error) {
     if (b->cmd) b->cmd->calls++;
     if (b->cmd && error) b->cmd->failed++;
     session_hold(s, from, b->need);
-    end(e, b);
+    end(e, b, from);
 }
 
 void blocked_forget(struct session *s) {
@@ -221,12 +229,18 @@ static bool concerns(const struct engine *e, const struct interest *k, const str
     return found && found->type == b->type;
 }
 
+static void try_again(struct engine *e, struct blocked *b) {
+    uint64_t from = b->s->out.end;
+
+    if (call_again(b)) end(e, b, from);
+}
+
 static void serve_key(struct engine *e, struct interest *k) {
     k->pinned = e->serving = true;
     list_each_safe (it, next, &k->waits) {
         struct blocked *b = list_entry(it, struct key_wait, link)->b;
 
-        if (concerns(e, k, b) && call_again(b)) end(e, b);
+        if (concerns(e, k, b)) try_again(e, b);
     }
     k->pinned = e->serving = false;
     interest_drop(&e->interests, k);
@@ -265,7 +279,7 @@ size_t blocked_check_time(struct engine *e, uint64_t now_us) {
             continue;
         }
         heap_remove(&e->block_deadlines, &b->deadline);
-        if (b->s->state == SESSION_BLOCKED && call_again(b)) end(e, b);
+        if (b->s->state == SESSION_BLOCKED) try_again(e, b);
     }
     return n;
 }
@@ -286,6 +300,5 @@ static struct blocked *answer_ready(struct engine *e) {
 void blocked_check_progress(struct engine *e) {
     struct blocked *b;
 
-    while ((b = answer_ready(e)))
-        if (call_again(b)) end(e, b);
+    while ((b = answer_ready(e))) try_again(e, b);
 }

@@ -33,7 +33,7 @@ static void serve_others(struct call *x) {
     e->args = (struct request_args){0};
     e->breath = (struct engine_breath){.limit = breath.limit};
     e->pause.mode = PAUSE_BREATH;
-    e->hooks.serve_within(e->hooks.arg);
+    e->hooks.serve_within(e->hooks.arg, e);
     blocked_resume(e);
     DCHECK(e->propagation.ncommands == 0 && e->dirty == x->dirty_before);
     e->pause = pause;

@@ -47,10 +47,14 @@ enum detour_way {
  * blocked, and not while the server is busy. Sessions that are PARKED may be resumed by others too:
  * the detour is asked again then. */
 struct detour {
-    enum detour_way (*before)(void *arg, struct call *x); /* x->cmd is NULL if it is unknown */
+    /* x->cmd is NULL if it is unknown. A reply begins at *from, which is to be set anew if earlier
+     * output is taken back. */
+    enum detour_way (*before)(void *arg, struct call *x, uint64_t *from);
     /* The command has run or was refused; its reply begins at stream offset `from`, or is still to
      * come (x->waits). */
     void (*after)(void *arg, struct call *x, uint64_t from);
+    /* The client that was blocked has its answer, from stream offset `from` on. May be NULL. */
+    void (*answered)(void *arg, struct session *s, uint64_t from);
     /* The session ends: frees session.detoured. */
     void (*end)(void *arg, struct session *s);
     void *arg;

@@ -163,13 +163,12 @@ static void run_plainly(struct call *x, bool unknown_sub, uint64_t *clock_ns) {
     }
 }
 
-/* `way`: what a detour wants, if there is one. */
+/* `way`: what a detour wants, if there is one. The reply begins at stream offset `from`. */
 static inline __attribute__((always_inline)) void run_whole(struct call *x, bool unknown_sub,
                                                             uint64_t *clock_ns,
                                                             const struct detour *detour,
-                                                            enum detour_way way) {
+                                                            enum detour_way way, uint64_t from) {
     struct engine *e = x->e;
-    uint64_t from = x->s->out.end;
     bool to_replica = x->s->flags & SESSION_REPLICA;
 
     push_run(e->pushes, x->s);
@@ -188,14 +187,15 @@ static __attribute__((noinline)) bool run_oddly(struct call *x, bool unknown_sub
                                                 uint64_t *clock_ns) {
     const struct detour *d = &x->e->detours.detour;
     enum detour_way way;
+    uint64_t from = x->s->out.end;
 
     if (x->e->busy) {
         run_within(x, unknown_sub);
         return true;
     }
-    way = d->before(d->arg, x);
+    way = d->before(d->arg, x, &from);
     if (way == DETOUR_LATER) return false;
-    run_whole(x, unknown_sub, clock_ns, d, way);
+    run_whole(x, unknown_sub, clock_ns, d, way, from);
     return true;
 }
 
@@ -205,7 +205,7 @@ bool call_again(struct blocked *b) {
 
     call_init(&x, b->s, FROM_RETRY, b->cmd, b->argc, b->argv);
     x.db = &x.e->ks.dbs[b->db];
-    run_whole(&x, false, &clock_ns, NULL, DETOUR_NONE);
+    run_whole(&x, false, &clock_ns, NULL, DETOUR_NONE, b->s->out.end);
     b->need = x.need;
     return !x.waits;
 }
@@ -250,7 +250,7 @@ static size_t run_group(struct engine *e, struct session *s, char *in, struct gr
         if (__builtin_expect(e->odd & (ODD_BUSY | ODD_DETOUR), 0)) {
             if (!run_oddly(&x, p->unknown_sub, clock_ns)) return p->offset;
         } else {
-            run_whole(&x, p->unknown_sub, clock_ns, NULL, DETOUR_NONE);
+            run_whole(&x, p->unknown_sub, clock_ns, NULL, DETOUR_NONE, s->out.end);
         }
         session_look_at_output(s);
         if (e->busy) continue;

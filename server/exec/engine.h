@@ -83,12 +83,14 @@ struct library_hooks {
 /* Up-calls, set by server/app.c. Each may be NULL. */
 struct engine_hooks {
     void (*shutdown)(void *arg, unsigned flags, struct session *by);
-    void (*serve_within)(void *arg); /* see engine_serve_within */
+    void (*serve_within)(void *arg, struct engine *e); /* see engine_serve_within */
     void (*wake)(void *arg); /* from any thread: engine_on_log_progress is to be called soon */
     /* The line of CLIENT LIST for the call's client, without its line end. */
     void (*describe)(const struct call *x, struct bytes *out);
     /* A session with `replica` ends. */
     void (*replica_end)(struct session *s);
+    /* A client has become a user by its password; its command is not over. */
+    void (*authenticated)(struct session *s);
     /* math.random() of scripts begins anew with this seed. */
     void (*seed_scripts)(struct engine *e, uint64_t seed);
     void *arg;
@@ -103,6 +105,7 @@ struct engine_breath {
 };
 
 struct engine {
+    struct list kin; /* ring of all engines of the process: see engine_each */
     struct conf *conf;
     const struct conf_values *v;
     struct keyspace ks;
@@ -185,6 +188,19 @@ struct engine {
     int64_t loading_began_ms;
     int64_t started_ms;
 };
+
+/* All engines of the process, `e` first. A process has more than one where a test double has
+ * spaces; they have the configuration, the users and the file queue in common, and the first one
+ * has all that concerns files and replicas. */
+#define engine_each(it, e)                                                                         \
+    for (struct engine *it = (e), *it##_first = NULL; it != it##_first;                            \
+         it##_first = (e), it = list_entry(it->kin.next, struct engine, kin))
+
+/* Whether it has the users of another engine. */
+bool engine_is_guest(const struct engine *e);
+
+/* The one that is no guest. */
+struct engine *engine_first(struct engine *e);
 
 void guard_add(struct engine *e, const struct guard *g);
 

@@ -72,6 +72,20 @@ void session_init(struct session *s, struct engine *e, const struct session_ops 
     e->nsessions++;
 }
 
+void session_move(struct session *s, struct engine *to) {
+    CHECK(s->ngates == 0 && s->state != SESSION_CLOSING && s->state != SESSION_PARKED);
+    end_parts(s);
+    if (s->state == SESSION_BLOCKED) session_enter(s, SESSION_ACTIVE);
+    list_remove(&s->link);
+    s->e->nsessions--;
+    s->e = to;
+    list_append(&to->sessions, &s->link);
+    to->nsessions++;
+    s->db = 0;
+    s->last_cmd = NULL;
+    s->wrote = 0;
+}
+
 void session_release(struct session *s) {
     end_parts(s);
     list_remove(&s->closing);

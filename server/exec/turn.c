@@ -54,10 +54,12 @@ static void on_file_end(void *arg) {
     if (e->hooks.wake) e->hooks.wake(e->hooks.arg);
 }
 
-void engine_init(struct engine *e, struct conf *conf, struct aof *aof) {
+/* All but the users and the file queue. */
+static void begin(struct engine *e, struct conf *conf, struct aof *aof) {
     struct sink to_aof;
 
     hold_parts(e);
+    list_init(&e->kin);
     e->conf = conf;
     e->v = conf_values(conf);
     e->aof = aof;
@@ -80,17 +82,43 @@ void engine_init(struct engine *e, struct conf *conf, struct aof *aof) {
     propagate_to(&e->propagation, &to_aof);
     rdb_saver_init(&e->saver, &e->ks, &(struct rdb_saver_hooks){0});
     command_registry_seal(&e->commands);
+}
+
+void engine_init(struct engine *e, struct conf *conf, struct aof *aof) {
+    begin(e, conf, aof);
     acl_init(e);
     e->files = file_queue_new(on_file_end, e);
 }
 
+void engine_init_guest(struct engine *e, struct engine *first, struct aof *aof) {
+    begin(e, first->conf, aof);
+    CHECK(e->commands.last_id == first->commands.last_id); /* users know commands by their ids */
+    e->acl = first->acl;
+    e->audit = first->audit;
+    e->auth_delay = first->auth_delay;
+    e->files = first->files;
+    list_append(&first->kin, &e->kin);
+}
+
+bool engine_is_guest(const struct engine *e) {
+    return e->acl != &e->parts->acl;
+}
+
+struct engine *engine_first(struct engine *e) {
+    while (engine_is_guest(e)) e = list_entry(e->kin.next, struct engine, kin);
+    return e;
+}
+
 void engine_release(struct engine *e) {
     CHECK(list_empty(&e->sessions));
-    engine_finish_files(e, 0);
+    list_remove(&e->kin);
+    if (!engine_is_guest(e)) {
+        engine_finish_files(e, 0);
+        acl_release(e);
+    }
     blocking_release(e);
     interests_release(&e->interests);
     links_release(&e->links);
-    acl_release(e);
     pubsub_release(e->pubsub);
     push_release(e);
     tracking_release(e);
@@ -144,7 +172,7 @@ static void end_pause(struct engine *e) {
  * takes long may be the first of those that go on. */
 void engine_serve_within(struct engine *e, enum engine_busy why) {
     engine_set_busy(e, why);
-    if (e->hooks.serve_within) e->hooks.serve_within(e->hooks.arg);
+    if (e->hooks.serve_within) e->hooks.serve_within(e->hooks.arg, e);
     end_pause(e);
     resume_parked(e);
     blocked_resume(e);

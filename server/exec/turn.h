@@ -13,6 +13,10 @@
 void engine_init(struct engine *e, struct conf *conf, struct aof *aof);
 void engine_release(struct engine *e);
 
+/* A further engine of the process of `first`, whose configuration, users and file queue it uses.
+ * `aof` is off and stays so. The commands are registered in the same order as those of `first`. */
+void engine_init_guest(struct engine *e, struct engine *first, struct aof *aof);
+
 /* What CONFIG REWRITE and ACL SAVE have begun is written, within deadline_ms. No more is begun. */
 void engine_finish_files(struct engine *e, int deadline_ms);
 

@@ -229,7 +229,7 @@ static void after_feed(struct conn *c) {
     if (waits_unread(&c->s)) conn_stop_reading(c);
     if (c->in.n > c->n->max_in) c->n->max_in = c->in.n;
     if (c->in.n > c->n->v->client_query_buffer_limit && !conn_is_link(c)) {
-        c->n->e->stats.query_limit_closes++;
+        c->s.e->stats.query_limit_closes++;
         log_warning("Closing client that reached max query buffer length: id=%llu, %zu bytes",
                     (unsigned long long)c->s.id, c->in.n);
         conn_shut(c);
@@ -243,7 +243,7 @@ static size_t feed(struct conn *c, char *in, size_t n) {
 
     c->feeding = true;
     used = c->s.source ? c->s.source->input(&c->s, in, n, &c->need)
-                       : engine_feed(c->n->e, &c->s, in, n, &c->need);
+                       : engine_feed(c->s.e, &c->s, in, n, &c->need);
     c->feeding = false;
     return used;
 }
@@ -296,7 +296,7 @@ static void read_some(struct conn *c) {
     char *to = kept ? conn_in_room(c, room) : c->n->rbuf;
     ssize_t got = c->tls ? tls_read(c->tls, to, room) : recv(c->fd, to, room, 0);
 
-    c->n->e->stats.reads++;
+    c->s.e->stats.reads++;
     if (got <= 0) {
         if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
             if (c->tls && c->tls->read_waits == TLS_WAIT_WRITE) conn_await_writable(c);
@@ -307,8 +307,8 @@ static void read_some(struct conn *c) {
         return;
     }
     c->s.bytes_in += (uint64_t)got;
-    c->n->e->stats.net_in += (uint64_t)got;
-    if (__builtin_expect(c->s.flags & SESSION_MASTER, 0)) c->n->e->stats.repl_in += (uint64_t)got;
+    c->s.e->stats.net_in += (uint64_t)got;
+    if (__builtin_expect(c->s.flags & SESSION_MASTER, 0)) c->s.e->stats.repl_in += (uint64_t)got;
     if (!kept) {
         feed_fresh(c, (size_t)got);
         return;
@@ -337,8 +337,9 @@ static void serve_first(struct list *ready) {
 
     list_remove(&c->ready);
     if (c->feeding) return; /* it will be reported as readable again */
-    if (c->n->within && c->s.source) {
-        go_on_next_turn(c); /* what another server sends may change data */
+    /* What another server sends may change data; and one engine at a time is inside a command. */
+    if (c->n->inside && (c->s.source || c->s.e != c->n->inside)) {
+        go_on_next_turn(c);
         return;
     }
     if (is_held_up(c))
@@ -386,15 +387,15 @@ void net_serve(struct net *n) {
     conn_greet(n);
 }
 
-void net_serve_within(struct net *n) {
+void net_serve_within(struct net *n, struct engine *inside) {
     char *outer = n->rbuf;
 
     if (!n->rbuf_within) n->rbuf_within = mem_alloc(NET_READ_BYTES);
     n->rbuf = n->rbuf_within;
-    n->within = true;
+    n->inside = inside;
     net_serve(n);
     net_flush(n);
-    n->within = false;
+    n->inside = NULL;
     n->rbuf = outer;
 }
 
@@ -439,10 +440,44 @@ static void conn_cron(struct conn *c) {
         conn_in_shrink(c);
 }
 
+size_t net_sessions(const struct net *n) {
+    size_t all = 0;
+
+    engine_each (e, n->e) all += e->nsessions;
+    return all;
+}
+
+static bool holds_one_of(const struct list *ready, const struct engine *e) {
+    list_each (it, ready)
+        if (list_entry(it, struct conn, ready)->s.e == e) return true;
+    return false;
+}
+
+bool net_has_input(const struct net *n, const struct engine *e) {
+    return holds_one_of(&n->readable, e) || holds_one_of(&n->patient, e) ||
+           holds_one_of(&n->read_on, e);
+}
+
+void net_session_moves(struct net *n, const struct session *s) {
+    if (n->cron_at == s) n->cron_at = NULL;
+}
+
+/* Of an engine that clients have moved to; all of them at once. */
+static void guest_cron(struct engine *e) {
+    list_each_safe (it, next, &e->sessions) {
+        struct session *s = list_entry(it, struct session, link);
+
+        if (conn_is(s)) conn_cron(conn_of(s));
+    }
+}
+
 /* Checks a part of the clients each time, so that all are checked within about a second. */
 void net_cron(struct net *n) {
     size_t share = n->e->nsessions / 10 + CRON_CLIENTS;
     struct list *head = &n->e->sessions, *it = n->cron_at ? &n->cron_at->link : head->next;
+
+    engine_each (e, n->e)
+        if (e != n->e) guest_cron(e);
 
     for (; share > 0 && it != head; share--) {
         struct list *next = it->next;
@@ -468,6 +503,14 @@ void conn_free_dead(struct net *n) {
     }
 }
 
+static void shut_all(struct engine *e) {
+    list_each_safe (it, next, &e->sessions) {
+        struct session *s = list_entry(it, struct session, link);
+
+        if (conn_is(s)) conn_shut(conn_of(s));
+    }
+}
+
 void net_close_all(struct net *n, int deadline_ms) {
     uint64_t until = clock_real_ns() / 1000000 + (uint64_t)deadline_ms;
 
@@ -478,10 +521,6 @@ void net_close_all(struct net *n, int deadline_ms) {
         n->seen_written = UINT64_MAX;
         net_flush(n);
     }
-    list_each_safe (it, next, &n->e->sessions) {
-        struct session *s = list_entry(it, struct session, link);
-
-        if (conn_is(s)) conn_shut(conn_of(s));
-    }
+    engine_each (e, n->e) shut_all(e);
     conn_free_dead(n);
 }

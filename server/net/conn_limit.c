@@ -34,7 +34,7 @@ static bool over_output_limit(struct conn *c) {
 void conn_enforce_output_limit(struct conn *c) {
     /* A replica is looked after by server/replication. */
     if (c->fd < 0 || conn_is_link(c) || !over_output_limit(c)) return;
-    c->n->e->stats.output_limit_closes++;
+    c->s.e->stats.output_limit_closes++;
     log_warning("Client id=%llu scheduled to be closed ASAP for overcoming of output buffer "
                 "limits.",
                 (unsigned long long)c->s.id);
@@ -52,35 +52,45 @@ void conn_recount(struct conn *c) {
     c->counted = mem;
 }
 
-static struct conn *next_conn(struct net *n, struct list **it) {
-    while ((*it = (*it)->next) != &n->e->sessions) {
-        struct session *s = list_entry(*it, struct session, link);
+/* The open connection of a session, NULL: it has none. */
+static struct conn *open_conn(struct list *it) {
+    struct session *s = list_entry(it, struct session, link);
 
-        if (conn_is(s) && conn_of(s)->fd >= 0) return conn_of(s);
-    }
-    return NULL;
+    return conn_is(s) && conn_of(s)->fd >= 0 ? conn_of(s) : NULL;
 }
 
-/* Counts all connections anew, because they were not counted before. */
-static void count_all(struct net *n) {
-    struct list *it = &n->e->sessions;
-    struct conn *c;
+static void count_conns(struct engine *e) {
+    list_each (it, &e->sessions) {
+        struct conn *c = open_conn(it);
 
-    n->clients_bytes = 0;
-    while ((c = next_conn(n, &it))) {
+        if (!c) continue;
         c->counted = 0;
         conn_recount(c);
     }
 }
 
-static struct conn *largest(struct net *n) {
-    struct list *it = &n->e->sessions;
-    struct conn *c, *most = NULL;
+/* Counts all connections anew, because they were not counted before. */
+static void count_all(struct net *n) {
+    n->clients_bytes = 0;
+    engine_each (e, n->e) count_conns(e);
+}
 
-    while ((c = next_conn(n, &it)))
-        if (!(c->s.flags & SESSION_NO_EVICT) && !conn_is_link(c) &&
+/* The larger one of `most` and the engine's connections that may be closed. */
+static struct conn *larger(struct engine *e, struct conn *most) {
+    list_each (it, &e->sessions) {
+        struct conn *c = open_conn(it);
+
+        if (c && !(c->s.flags & SESSION_NO_EVICT) && !conn_is_link(c) &&
             (!most || c->counted > most->counted))
             most = c;
+    }
+    return most;
+}
+
+static struct conn *largest(struct net *n) {
+    struct conn *most = NULL;
+
+    engine_each (e, n->e) most = larger(e, most);
     return most;
 }
 
@@ -102,7 +112,7 @@ void conn_enforce_clients_limit(struct net *n) {
     }
     if (!n->clients_limit) return;
     while (n->clients_bytes > clients_limit(n->v) && (c = largest(n))) {
-        n->e->stats.evicted_clients++;
+        c->s.e->stats.evicted_clients++;
         log_notice("Evicting client id=%llu, which holds %zu bytes (maxmemory-clients)",
                    (unsigned long long)c->s.id, c->counted);
         conn_shut(c);

@@ -56,13 +56,13 @@ static ssize_t send_some(struct conn *c, size_t limit) {
         sent = send(c->fd, iov[0].iov_base, iov[0].iov_len, MSG_NOSIGNAL);
     else
         sent = writev(c->fd, iov, n);
-    c->n->e->stats.writes++;
+    c->s.e->stats.writes++;
     if (sent >= 0) {
         out_consume(&c->s.out, (size_t)sent);
         c->s.bytes_out += (uint64_t)sent;
-        c->n->e->stats.net_out += (uint64_t)sent;
+        c->s.e->stats.net_out += (uint64_t)sent;
         if (__builtin_expect(c->s.flags & SESSION_REPLICA, 0))
-            c->n->e->stats.repl_out += (uint64_t)sent;
+            c->s.e->stats.repl_out += (uint64_t)sent;
         return sent;
     }
     if (errno == EAGAIN && c->tls && c->tls->write_waits == TLS_WAIT_READ)
@@ -88,7 +88,7 @@ static void note_gate_opened(struct conn *c) {
 /* Within a command: its connection may hold half a reply, and its pushes to others have no gate
  * yet. */
 static bool must_keep_still(const struct conn *c) {
-    return c->n->within && (c->feeding || !list_empty(&c->s.told));
+    return c->n->inside && (c->feeding || !list_empty(&c->s.told));
 }
 
 /* Writes what may leave, then sets the connection's state. */
@@ -173,7 +173,7 @@ static void release_gated(struct net *n) {
 }
 
 void net_flush(struct net *n) {
-    if (!n->within) conn_enforce_clients_limit(n);
+    if (!n->inside) conn_enforce_clients_limit(n);
     conn_flush_ready(n);
     release_gated(n);
     if (!list_empty(&n->to_flush)) loop_hurry(n->loop);

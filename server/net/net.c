@@ -254,10 +254,6 @@ static int take_over(struct net *n, const char *inherited, struct err *e) {
     return 0;
 }
 
-bool net_has_input(const struct net *n) {
-    return !list_empty(&n->readable) || !list_empty(&n->patient) || !list_empty(&n->read_on);
-}
-
 int net_listen(struct net *n, const char *inherited, struct err *e) {
     if (inherited) return take_over(n, inherited, e);
     if (listen_ports(n, NET_TCP, e) == 0 && listen_ports(n, NET_TLS, e) == 0 &&

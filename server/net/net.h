@@ -9,6 +9,9 @@
  *
  * A script that takes long lets the others have a word: net_serve_within(), from inside the command
  * of one connection. That one is left alone meanwhile.
+ *
+ * A connection begins as a session of the first engine, `e`. The process may have more of them, to
+ * which sessions move (engine_each).
  */
 #ifndef STET_NET_NET_H
 #define STET_NET_NET_H
@@ -47,11 +50,11 @@ struct net {
     int64_t maxclients;       /* what the configuration and the limit of open files allow */
     int spare_fd;             /* closed for a moment to refuse a client when descriptors run out */
     char *rbuf, *rbuf_within; /* the second while the first is in use: net_serve_within */
-    bool within;
-    struct list readable; /* have input to read */
-    struct list patient;  /* clients that waited for the AOF last time */
-    int64_t served_ms;    /* when a client was served last that did not wait for the AOF */
-    struct list read_on;  /* have some that the descriptor does not tell of: for the next turn */
+    struct engine *inside;    /* the engine whose command lets others be served; NULL: none */
+    struct list readable;     /* have input to read */
+    struct list patient;      /* clients that waited for the AOF last time */
+    int64_t served_ms;        /* when a client was served last that did not wait for the AOF */
+    struct list read_on; /* have some that the descriptor does not tell of: for the next turn */
     struct list handshaking, greeting; /* in order of arrival; those of them that can go on, and
                                         * those that are connected now */
     struct list to_flush;              /* have output to look at */
@@ -78,8 +81,8 @@ void net_init(struct net *n, struct loop *loop, struct engine *e);
  * KIND:FD:NODE", NULL: nothing): sockets that listen already take their place. */
 int net_listen(struct net *n, const char *inherited, struct err *e);
 
-/* Some connection has input that no command was made of yet. */
-bool net_has_input(const struct net *n);
+/* Some connection of the engine has input that no command was made of yet. */
+bool net_has_input(const struct net *n, const struct engine *e);
 
 /* CONFIG SET port, tls-port, bind: the listeners of these kinds (1u << NET_TCP...; not NET_UNIX) as
  * the configuration is now. -1: logged, and all are where they were. */
@@ -100,14 +103,21 @@ bool net_keeps_open(struct net *n);
 /* Every turn, after the wait: reads what has come and executes it. */
 void net_serve(struct net *n);
 
-/* The same, and net_flush, while a command is being executed. */
-void net_serve_within(struct net *n);
+/* The same, and net_flush, while a command of this engine is being executed. Clients of other
+ * engines are served when it is over. */
+void net_serve_within(struct net *n, struct engine *inside);
 
 /* Every turn, last: writes what may leave. */
 void net_flush(struct net *n);
 
 /* Ten times a second: idle clients, buffers that have grown too large for too long. */
 void net_cron(struct net *n);
+
+/* Of all engines. */
+size_t net_sessions(const struct net *n);
+
+/* A session is about to leave its engine's list. */
+void net_session_moves(struct net *n, const struct session *s);
 
 /* Tries for at most deadline_ms to send what is left, then closes everything. */
 void net_close_all(struct net *n, int deadline_ms);

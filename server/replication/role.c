@@ -160,10 +160,19 @@ static void reply_replica(struct call *x, const struct replica *p) {
     reply_bulk(&x->r, text, (size_t)n);
 }
 
+static int role_without_replication(struct call *x) {
+    reply_array(&x->r, 3);
+    reply_bulk_str(&x->r, "master");
+    reply_int(&x->r, 0);
+    reply_array(&x->r, 0);
+    return 0;
+}
+
 static int role_of_master(struct call *x) {
     const struct replication *r = x->e->replication;
     size_t n = 0;
 
+    if (!r) return role_without_replication(x);
     list_each (it, &r->replicas.all) n += is_shown(list_entry(it, struct replica, link));
     reply_array(&x->r, 3);
     reply_bulk_str(&x->r, "master");

@@ -12,7 +12,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 from programs import run_programs  # noqa: E402
 
-PROGRAMS = [["clock.py"], ["fault.py"], ["fixture.py"], ["disk.py"]]
+PROGRAMS = [["every.py"], ["clock.py"], ["fault.py"], ["fixture.py"], ["disk.py"], ["journal.py"], ["strict.py"],
+            ["spaces.py"]]
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ static struct client *client_of(struct session *s) {
 }
 
 static void feed(struct client *c);
-static void serve_within(void *arg);
+static void serve_within(void *arg, struct engine *e);
 
 static void wake(struct session *s) {
     struct client *c = client_of(s);
@@ -238,9 +238,10 @@ static void serve_next(struct world *w) {
 }
 
 /* From inside a command that takes long: one of those that would come after it in this turn. */
-static void serve_within(void *arg) {
+static void serve_within(void *arg, struct engine *e) {
     struct world *w = arg;
 
+    (void)e;
     if (!w->e.busy && turn_goes_on(w) && w->order->block[w->at].actor != THE_CLOCK) serve_next(w);
 }
 

@@ -79,8 +79,9 @@ static void add_more(struct command_registry *r) {
     command_registry_add(r, more);
 }
 
-static void serve_within(void *arg) {
+static void serve_within(void *arg, struct engine *e) {
     (void)arg;
+    (void)e;
     if (within++ > 0) return;
     engine.slice_ns = 0; /* for the pipeline of session two */
     if (during) taken = feed(&two, during);

@@ -47,13 +47,14 @@ Test(detour, what_a_guard_refuses_aborts_the_transaction) {
 
 static struct {
     enum detour_way way;
-    unsigned before, after;
+    unsigned before, after, answered;
     bool knew, waited;
-    uint64_t from;
+    uint64_t from, answer_from;
 } seen;
 
-static enum detour_way before(void *arg, struct call *x) {
+static enum detour_way before(void *arg, struct call *x, uint64_t *from) {
     (void)arg;
+    (void)from;
     seen.before++;
     seen.knew = x->cmd != NULL;
     if (seen.way == DETOUR_DONE) reply_err(x, "ERR detoured");
@@ -68,11 +69,19 @@ static void after(void *arg, struct call *x, uint64_t from) {
     seen.waited = x->waits;
 }
 
+static void answered(void *arg, struct session *s, uint64_t from) {
+    (void)arg;
+    (void)s;
+    seen.answered++;
+    seen.answer_from = from;
+}
+
 static void take_detour(enum detour_way way) {
     seen.way = way;
-    seen.before = seen.after = 0;
+    seen.before = seen.after = seen.answered = 0;
     if (!engine.detours.detour.before)
-        detour_set(&engine, &(struct detour){.before = before, .after = after});
+        detour_set(&engine,
+                   &(struct detour){.before = before, .after = after, .answered = answered});
     detour_want(&engine, true);
 }
 
@@ -123,6 +132,37 @@ Test(detour, the_retries_of_a_blocked_command_are_its_own) {
     engine_before_wait(&engine);
     cr_assert_str_eq(output(&one), "$1\r\nv\r\n");
     cr_assert_eq(seen.before, 2);
+}
+
+Test(detour, a_reply_of_its_own_begins_where_it_is_told) {
+    uint64_t end = one.out.end;
+
+    take_detour(DETOUR_DONE);
+    say("PING");
+    cr_assert_eq(seen.from, end);
+    cr_assert_gt(one.out.end, end);
+}
+
+Test(detour, a_reply_of_its_own_is_not_sent_to_a_silent_client) {
+    take_detour(DETOUR_DONE);
+    one.flags |= SESSION_REPLY_OFF;
+    cr_assert_str_eq(say("PING"), "");
+}
+
+Test(detour, it_hears_of_the_answers_of_blocked_clients) {
+    uint64_t end;
+
+    take_detour(DETOUR_NONE);
+    feed(&one, "TAKE k 0\r\n");
+    end = one.out.end;
+    cr_assert_eq(seen.answered, 0);
+    feed(&two, "SET k v\r\n");
+    engine_before_wait(&engine);
+    cr_assert_eq(seen.answered, 1);
+    cr_assert_eq(seen.answer_from, end);
+    feed(&one, "TAKE k 0\r\n");
+    unblock(one.blocked, NULL);
+    cr_assert_eq(seen.answered, 2);
 }
 
 Test(detour, a_busy_server_takes_none) {

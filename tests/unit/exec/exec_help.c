@@ -233,6 +233,12 @@ static bool may_fork(void *arg) {
 
 static void (*more_commands)(struct command_registry *r);
 
+static void add_commands(struct command_registry *r) {
+    command_registry_add(r, rows);
+    command_registry_add(r, multi_commands);
+    if (more_commands) more_commands(r);
+}
+
 static void begin(bool logged) {
     struct aof_options o = {.names = {".", "adir", "log", "dump.rdb"},
                             .policy = AOF_FSYNC_ALWAYS,
@@ -246,9 +252,7 @@ static void begin(bool logged) {
     conf = conf_new();
     engine = (struct engine){0};
     keyspace_init(&engine.ks, 16);
-    command_registry_add(&engine.commands, rows);
-    command_registry_add(&engine.commands, multi_commands);
-    if (more_commands) more_commands(&engine.commands);
+    add_commands(&engine.commands);
     engine_init(&engine, conf, aof_new(&engine.ks, &o, &hooks));
     if (logged) {
         struct aof_load_options l = {.names = o.names, .command = engine_replay, .arg = &engine};
@@ -281,6 +285,25 @@ void exec_begin_logged(void) {
 void exec_begin_logged_with(void (*more)(struct command_registry *r)) {
     more_commands = more;
     begin(true);
+}
+
+struct engine *exec_guest(void) {
+    struct aof_options o = {.names = {".", "adir", "log", "dump.rdb"}};
+    struct aof_hooks hooks = {.wake = no_wake, .may_fork = may_fork};
+    struct engine *e = mem_calloc(sizeof *e);
+
+    keyspace_init(&e->ks, 16);
+    add_commands(&e->commands);
+    engine_init_guest(e, &engine, aof_new(&e->ks, &o, &hooks));
+    return e;
+}
+
+void exec_guest_end(struct engine *e) {
+    struct aof *aof = e->aof;
+
+    engine_release(e);
+    aof_stop(aof, 5000);
+    mem_free(e);
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at) {
@@ -327,7 +350,7 @@ size_t feed(struct session *s, const char *text) {
     size_t n = strlen(text), need, used;
     char *copy = mem_dup(text, n);
 
-    used = engine_feed(&engine, s, copy, n, &need);
+    used = engine_feed(s->e, s, copy, n, &need);
     mem_free(copy);
     return used;
 }

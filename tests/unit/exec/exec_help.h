@@ -30,6 +30,10 @@ void exec_begin_logged(void); /* with one, in a directory of its own; policy alw
 void exec_begin_logged_with(void (*more)(struct command_registry *r));
 void exec_end(void);
 
+/* Another engine of the process, with the same commands. It ends before exec_end(). */
+struct engine *exec_guest(void);
+void exec_guest_end(struct engine *e);
+
 /* The log takes no write (or sync) until exec_go_on; the second lets and waits for all. */
 void exec_stop_writes(void);
 void exec_stop_syncs(void);

@@ -162,10 +162,10 @@ Test(scripting, sizes_are_bounded_by_an_error) {
 
 static unsigned served;
 
-static void kill_script(void *arg) {
+static void kill_script(void *arg, struct engine *e) {
     (void)arg;
     served++;
-    scripting_end(&engine);
+    scripting_end(e);
 }
 
 /* Others are served from inside of one call of the string library, and can end it. */
