@@ -168,6 +168,7 @@ UNIT_HELP_net := $(O)/tests/unit/exec/exec_help.o
 UNIT_HELP_scripting := $(UNIT_HELP_net)
 UNIT_HELP_replication := $(UNIT_HELP_net)
 UNIT_HELP_cluster := $(UNIT_HELP_net)
+UNIT_HELP_double := $(O)/tests/unit/admin/admin_help.o
 
 define UNIT_RULE
 $(O)/tests/unit-$(1): $(call objs,tests/unit/$(1)) $(UNIT_HELP_$(1)) $(call libs_for,$(1))

@@ -269,10 +269,6 @@ void double_free(struct test_double *d) {
     mem_free(d);
 }
 
-void double_on_time(struct test_double *d) {
-    (void)d; /* the turn that has begun comes to double_before_wait() */
-}
-
 /* ---------------------------------------------------------------- clients that wait */
 
 static void free_errand(void *job) {

@@ -22,7 +22,7 @@ enum double_crash {
 
 /* What the application does for it. Each may be NULL. */
 struct double_app {
-    /* double_on_time() is to be called at this monotonic time; 0: not at all. */
+    /* A turn is to come at this monotonic time, even if nothing else happens; 0: no longer. */
     void (*set_timer)(void *arg, struct engine *e, uint64_t due_us);
     void (*clock_changed)(void *arg);
     void (*hurry)(void *arg);
@@ -49,7 +49,6 @@ void double_free(struct test_double *d);
 
 /* A turn's step before the loop waits, between commands. */
 void double_before_wait(struct test_double *d);
-void double_on_time(struct test_double *d);
 
 /* A client has connected: false: it is to be refused. */
 bool double_accepts(struct test_double *d, struct session *s);
