@@ -23,8 +23,7 @@ struct fixture {
     char *name;
     struct keyspace kept; /* read by the thread; written before it begins */
     struct keyspace ready;
-    struct slice *code; /* of the libraries of functions, in one allocation */
-    int ncode;
+    struct snapshot_code code;
     pthread_t thread;
     bool running;     /* the thread was started, and is not collected yet */
     atomic_bool done; /* it has filled `ready` */
@@ -89,7 +88,7 @@ static void drop(struct fixture **at) {
     collect(f);
     release_keyspace(&f->kept);
     release_keyspace(&f->ready);
-    mem_free(f->code);
+    mem_free(f->code.v);
     mem_free(f->name);
     mem_free(f);
 }
@@ -106,17 +105,6 @@ bool fixtures_are_idle(const struct test_double *d) {
 
 /* ---------------------------------------------------------------- the commands */
 
-static void copy_code(struct fixture *f, const struct library *first) {
-    struct slice *code;
-
-    for (const struct library *l = first; l; l = l->next) f->ncode++;
-    code = mem_alloc(((size_t)f->ncode + 1) * sizeof *code);
-    f->ncode = 0;
-    for (const struct library *l = first; l; l = l->next) code[f->ncode++] = l->code;
-    f->code = args_copy(f->ncode, code);
-    mem_free(code);
-}
-
 int test_snapshot(struct call *x) {
     struct test_double *d = x->e->test_double;
     struct fixture **at = place_of(d, x->argv[2]), *f;
@@ -131,7 +119,7 @@ int test_snapshot(struct call *x) {
     f->name[x->argv[2].n] = '\0';
     keyspace_init(&f->kept, x->e->ks.ndbs);
     copy_keyspace(&f->kept, &x->e->ks);
-    copy_code(f, x->e->ks.libraries);
+    f->code = snapshot_take_code(x->e);
     f->next = d->fixtures;
     d->fixtures = f;
     begin_copy(f);
@@ -152,12 +140,6 @@ static bool is_ready(const struct blocked *b) {
     return !f || atomic_load(&f->done);
 }
 
-static void load_libraries(struct engine *e, const struct fixture *f) {
-    struct err err;
-
-    for (int i = 0; i < f->ncode; i++) (void)e->libraries.load(e, f->code[i], false, &err);
-}
-
 /* What was there is freed on another thread. Other clients see every key as changed. */
 static void restore(struct test_double *d, struct blocked *b) {
     struct engine *e = d->e;
@@ -170,7 +152,7 @@ static void restore(struct test_double *d, struct blocked *b) {
     keyspace_exchange(&e->ks, &f->ready);
     keyspace_release(&f->ready);
     snapshot_end_aside(e, &old, true);
-    load_libraries(e, f);
+    snapshot_compile(e, &f->code);
     gate_all_changed(&e->gate);
     all_touched(e);
     tracking_all_changed(e);

@@ -18,45 +18,46 @@ void snapshot_forget(struct engine *e) {
 
 /* ---------------------------------------------------------------- aside */
 
-static void copy_libraries(const struct engine *e, struct snapshot_aside *a) {
-    struct slice *code;
+struct snapshot_code snapshot_take_code(const struct engine *e) {
+    struct snapshot_code code = {0};
+    struct slice *v;
 
-    for (const struct library *l = e->ks.libraries; l; l = l->next) a->ncode++;
-    code = mem_alloc(((size_t)a->ncode + 1) * sizeof *code);
-    a->ncode = 0;
-    for (const struct library *l = e->ks.libraries; l; l = l->next) code[a->ncode++] = l->code;
-    a->code = args_copy(a->ncode, code);
-    mem_free(code);
+    for (const struct library *l = e->ks.libraries; l; l = l->next) code.n++;
+    v = mem_alloc(((size_t)code.n + 1) * sizeof *v);
+    code.n = 0;
+    for (const struct library *l = e->ks.libraries; l; l = l->next) v[code.n++] = l->code;
+    code.v = args_copy(code.n, v);
+    mem_free(v);
+    return code;
+}
+
+void snapshot_compile(struct engine *e, const struct snapshot_code *code) {
+    struct err err;
+
+    for (int i = 0; i < code->n; i++)
+        if (e->libraries.load(e, code->v[i], false, &err) < 0)
+            log_warning("A library of functions cannot be compiled again: %s", err.text);
 }
 
 void snapshot_set_aside(struct engine *e, struct snapshot_aside *a) {
     *a = (struct snapshot_aside){0};
     keyspace_init(&a->ks, e->ks.ndbs);
     keyspace_exchange(&e->ks, &a->ks);
-    copy_libraries(e, a);
+    a->code = snapshot_take_code(e);
     if (e->libraries.clear) e->libraries.clear(e);
     all_touched(e);
     tracking_all_changed(e);
-}
-
-/* They were compiled before, so they can be compiled again. */
-static void take_back_libraries(struct engine *e, const struct snapshot_aside *a) {
-    struct err err;
-
-    for (int i = 0; i < a->ncode; i++)
-        if (e->libraries.load(e, a->code[i], false, &err) < 0)
-            log_warning("A library of functions cannot be compiled again: %s", err.text);
 }
 
 void snapshot_end_aside(struct engine *e, struct snapshot_aside *a, bool keep_loaded) {
     if (!keep_loaded) {
         keyspace_exchange(&e->ks, &a->ks);
         if (e->libraries.clear) e->libraries.clear(e);
-        take_back_libraries(e, a);
+        snapshot_compile(e, &a->code);
     }
     for (int i = 0; i < a->ks.ndbs; i++) db_clear(&a->ks.dbs[i], true);
     keyspace_release(&a->ks);
-    mem_free(a->code);
+    mem_free(a->code.v);
 }
 
 /* ---------------------------------------------------------------- rules */

@@ -12,12 +12,22 @@
 /* Empties the data set without notifying clients. */
 void snapshot_forget(struct engine *e);
 
+/* The code of the libraries of functions, in one allocation: see args_copy. */
+struct snapshot_code {
+    struct slice *v;
+    int n;
+};
+
+struct snapshot_code snapshot_take_code(const struct engine *e);
+
+/* Compiles all of it: libraries that were there before, so that none is refused. */
+void snapshot_compile(struct engine *e, const struct snapshot_code *code);
+
 /* A data set that is put aside while another one is loaded in its place, so that it can be restored
  * if the load fails. Libraries of functions are kept as their code. */
 struct snapshot_aside {
     struct keyspace ks; /* `libraries` is not used */
-    struct slice *code; /* in one allocation, see args_copy */
-    int ncode;
+    struct snapshot_code code;
 };
 
 /* Empties the data set and keeps it in `a`. WATCH, blocked clients and tracking see every key as
