@@ -4,6 +4,7 @@
 
   clock.py [WORD...]: only the cases with one of the words in their names
 """
+import signal
 import sys
 
 from doubles import Cases, Server, ask, check, double, equal, error_of, heard_by, pairs, run_words, wait_for
@@ -201,6 +202,20 @@ def many_keys_expire_one_by_one():
         equal("all", advance(c, n * 10)[b"expired"], n)
         got = [int(heard_by(heard)[2][1:]) for _ in range(n)]
         equal("in order", [(i * 7919) % n for i in got], list(range(n)))
+
+
+@case
+def a_stop_does_not_wait_for_a_clock_that_stands():
+    """It waits for replicas, for shutdown-timeout."""
+    with double("--shutdown-timeout", "1") as s, Server() as r:
+        c, rc = frozen(s.conn()), r.conn()
+        rc.call("REPLICAOF", "127.0.0.1", s.port)
+        wait_for(lambda: rc.info("replication").get("master_link_status") == "up", "the link")
+        r.proc.send_signal(signal.SIGSTOP)
+        c.call("SET", "k", 1)
+        s.proc.send_signal(signal.SIGTERM)
+        s.wait_exit()
+        r.proc.send_signal(signal.SIGCONT)
 
 
 @case
