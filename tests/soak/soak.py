@@ -147,7 +147,7 @@ class Soak:
         self.writers = [Writer(server, "w%d" % i, random.Random(seed + i + 1)) for i in range(WRITERS)]
         for w in self.writers:
             w.start()
-        self.worst = self.held = self.own = self.rounds = self.kills = self.faults = 0
+        self.worst = self.held = self.own = self.get = self.rounds = self.kills = self.faults = 0
         self.most, self.asks, self.slow = None, [], []
         self.heal()
         self.settled()
@@ -221,7 +221,7 @@ class Soak:
         by_loop = self.s.disk.by_loop(self.since)
         check(not by_loop, "the loop itself called: %s" % ", ".join(by_loop))
         self.worst, self.held = max(self.worst, pings.worst_ms), max(self.held, pings.held_ms)
-        self.own = max(self.own, pings.own_ms)
+        self.own, self.get = max(self.own, pings.own_ms), max(self.get, pings.get_ms)
         if pings.held_ms >= pings.own_ms + LIMIT_MS:
             self.slow.append("round %d: the loop slept for %.1f ms with a PING due, the machine's own pauses %.1f ms"
                              % (self.rounds, pings.held_ms, pings.own_ms))
@@ -267,9 +267,9 @@ def main():
             failed = 1
             print("FAIL seed %d, round %d: %s\n%s" % (a.seed, soak.rounds, e, s.log()[-3000:]))
         done, refused = (sum(getattr(w, x) for w in soak.writers) for x in ("done", "refused"))
-        print("worst PING %.1f ms (the loop slept %.1f, the machine's own pauses %.1f); %d faults, %d kills, %d writes "
+        print("worst PING %.1f ms (the loop slept %.1f, the machine's own pauses %.1f), worst GET %.1f; %d faults, %d kills, %d writes "
               "acknowledged, %d refused; descriptors and threads %s, at most %s"
-              % (soak.worst, soak.held, soak.own, soak.faults, soak.kills, done, refused,
+              % (soak.worst, soak.held, soak.own, soak.get, soak.faults, soak.kills, done, refused,
                  s.running() and counts(s.proc.pid), soak.most))
     return summary("soak", soak.rounds, failed, " (seed %d)" % a.seed)
 
