@@ -25,6 +25,8 @@
 
 enum conf_fsync { CONF_FSYNC_EVERYSEC, CONF_FSYNC_ALWAYS, CONF_FSYNC_NO };
 enum conf_access { CONF_ACCESS_NO, CONF_ACCESS_YES, CONF_ACCESS_LOCAL };
+enum conf_log_format { CONF_LOG_LEGACY, CONF_LOG_LOGFMT, CONF_LOG_JSON };
+enum conf_log_time { CONF_TIME_LEGACY, CONF_TIME_ISO, CONF_TIME_MS };
 enum conf_log {
     CONF_LOG_DEBUG,
     CONF_LOG_VERBOSE,

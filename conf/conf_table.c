@@ -17,6 +17,10 @@ static const struct conf_word conf_access_words[] = {
 static const struct conf_word conf_loglevel_words[] = {
     {"debug", CONF_LOG_DEBUG},     {"verbose", CONF_LOG_VERBOSE}, {"notice", CONF_LOG_NOTICE},
     {"warning", CONF_LOG_WARNING}, {"nothing", CONF_LOG_NONE},    {0}};
+static const struct conf_word conf_log_format_words[] = {
+    {"legacy", CONF_LOG_LEGACY}, {"logfmt", CONF_LOG_LOGFMT}, {"json", CONF_LOG_JSON}, {0}};
+static const struct conf_word conf_log_time_words[] = {
+    {"legacy", CONF_TIME_LEGACY}, {"iso8601", CONF_TIME_ISO}, {"milliseconds", CONF_TIME_MS}, {0}};
 static const struct conf_word conf_supervised_words[] = {{"upstart", CONF_SUPERVISED_UPSTART},
                                                          {"systemd", CONF_SUPERVISED_SYSTEMD},
                                                          {"auto", CONF_SUPERVISED_AUTO},

@@ -55,7 +55,10 @@ static int fail_configuration(struct conf *c) {
 }
 
 static int open_log(const struct conf_values *v) {
-    struct log_options o = {.level = (enum log_level)v->loglevel, .file = v->logfile};
+    struct log_options o = {.level = (enum log_level)v->loglevel,
+                            .file = v->logfile,
+                            .format = (enum log_format)v->log_format,
+                            .time = (enum log_time)v->log_timestamp_format};
     struct err e;
 
     if (v->syslog_enabled) {

@@ -148,6 +148,7 @@ static int apply_log(void *arg, const struct conf_values *v, struct err *e) {
     (void)arg;
     (void)e;
     log_set_level((enum log_level)v->loglevel);
+    log_set_form((enum log_format)v->log_format, (enum log_time)v->log_timestamp_format);
     return 0;
 }
 
@@ -259,6 +260,8 @@ static void register_appliers(struct app *a) {
     conf_on_apply(a->conf, "watchdog-period", apply_watchdog, a);
     conf_on_apply(a->conf, "use-exit-on-panic", apply_panic, a);
     conf_on_apply(a->conf, "loglevel", apply_log, a);
+    conf_on_apply(a->conf, "log-format", apply_log, a);
+    conf_on_apply(a->conf, "log-timestamp-format", apply_log, a);
     conf_on_apply(a->conf, "maxclients", apply_process, a);
     conf_on_apply(a->conf, "maxmemory", apply_maxmemory, a);
     conf_on_apply(a->conf, "min-replicas-to-write", apply_replicas, a);

@@ -340,6 +340,57 @@ Test(log, what_a_message_repeats_begins_no_line) {
     cr_expect_not_null(strstr(text, "it said 'a??1:M forged?[0m?'\n"), "%s", text);
 }
 
+/* The one line that this message makes, without the beginning "pid=N " or "{"pid":N,". */
+static const char *logged(enum log_format format, enum log_time time, const char *message) {
+    static char text[4096];
+    char name[] = "/tmp/stet-log-XXXXXX";
+    int fd = mkstemp(name);
+    struct log_options o = {.level = LOG_AT_NOTICE, .file = name, .format = format, .time = time};
+
+    close(fd);
+    setenv("TZ", "IST-5:30", 1);
+    clock_set_virtual(INT64_C(1000000000123));
+    cr_assert_eq(log_open(&o, NULL), 0);
+    log_warning("%s", message);
+    read_log(name, text, sizeof text);
+    return text + strcspn(text, " ,") + 1;
+}
+
+Test(log, a_line_in_logfmt_quotes_its_message) {
+    cr_expect_str_eq(logged(LOG_AS_LOGFMT, LOG_TIME_ISO, "a \"b\" \\ \n"),
+                     "role=primary timestamp=\"2001-09-09T07:16:40.123+05:30\" level=warning "
+                     "message=\"a \\\"b\\\" \\\\ ?\"\n");
+    cr_expect_str_eq(logged(LOG_AS_LOGFMT, LOG_TIME_MS, "m"),
+                     "role=primary timestamp=\"1000000000123\" level=warning message=\"m\"\n");
+}
+
+Test(log, a_line_of_json_is_valid_utf8) {
+    const char *begin = "\"role\":\"primary\",\"timestamp\":\"09 Sep 2001 07:16:40.123\","
+                        "\"level\":\"warning\",\"message\":\"";
+    char want[200];
+
+    snprintf(want, sizeof want, "%sgr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80\"}\n", begin);
+    cr_expect_str_eq(
+        logged(LOG_AS_JSON, LOG_TIME_TEXT, "gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80"),
+        want);
+    /* a continuation alone, a long form, half of a pair, beyond the last character, cut short */
+    snprintf(want, sizeof want, "%s? ?? ??? ???? ?\"}\n", begin);
+    cr_expect_str_eq(
+        logged(LOG_AS_JSON, LOG_TIME_TEXT, "\x80 \xc0\xaf \xed\xa0\x80 \xf4\x90\x80\x80 \xc3"),
+        want);
+}
+
+Test(log, a_long_message_leaves_a_whole_line) {
+    char message[4000];
+    const char *line;
+
+    memset(message, '"', sizeof message - 1);
+    message[sizeof message - 1] = '\0';
+    line = logged(LOG_AS_JSON, LOG_TIME_MS, message);
+    cr_expect_lt(strlen(line), 2048);
+    cr_expect_str_eq(line + strlen(line) - 5, "\\\"\"}\n");
+}
+
 Test(log, a_line_too_long_is_cut_and_still_ends) {
     char name[] = "/tmp/stet-log-XXXXXX", text[16384], *long_text = mem_alloc(10001);
     int fd = mkstemp(name);
