@@ -186,7 +186,7 @@ help:
 	@echo 'make unit-LAYER builds and runs the unit tests of one layer: $(UNIT_LAYERS)'
 	@echo 'make FLAVOUR=dev ... builds quickly (-O1) and checks more; V=1 shows the commands'
 	@echo 'make compile_commands.json   for editors; make lint-all forgets which files were clean'
-	@echo 'make unit | system | lint | asan | ubsan | tsan | crash ROUNDS=n | powercut SEEDS=n | chaos SECONDS=n SEED=s | turns PROGRAMS=n | fuse SECONDS=n | differential SECONDS=n SEED=s | fuzz TARGET=x SECONDS=n | fuzz-coverage | clients | bench | reference | packages | packages-test | install | clean'
+	@echo 'make unit | system | lint | asan | ubsan | tsan | crash ROUNDS=n | powercut SEEDS=n | chaos SECONDS=n SEED=s | turns PROGRAMS=n | fuse SECONDS=n | differential SECONDS=n SEED=s | fuzz TARGET=x SECONDS=n | fuzz-coverage | clients | bench | reference | packages | packages-test | install | uninstall | clean'
 
 setup:
 	@tools/setup
@@ -219,10 +219,13 @@ bench: all
 reference: all
 	@tools/reference
 
+# SYSCONFDIR and LOCALSTATEDIR are /etc and /var, or below a PREFIX of one's own.
+INSTALL := PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' SYSCONFDIR='$(SYSCONFDIR)' LOCALSTATEDIR='$(LOCALSTATEDIR)' \
+    BIN='$(abspath $(BIN))' packages/system/install.sh
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/stet
-	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
-	install -m 644 redis-compat.conf $(DESTDIR)$(PREFIX)/share/stet
+	@$(INSTALL) install
+uninstall:
+	@$(INSTALL) uninstall
 
 # The portable programs in a tarball, and a package for each language, in $(BUILD)/packages.
 packages:
@@ -233,4 +236,4 @@ clean:
 	rm -rf $(BUILD)
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
-.PHONY: all packages compile_commands.json help setup setup-test setup-clients run lint lint-all asan ubsan tsan bench reference install clean
+.PHONY: all packages compile_commands.json help setup setup-test setup-clients run lint lint-all asan ubsan tsan bench reference install uninstall clean

@@ -125,6 +125,7 @@ void app_on_load_progress(void *arg, uint64_t done, uint64_t total) {
     a->engine.loading_total = total;
     if (now - a->last_poll_ns < POLL_EVERY_NS) return;
     a->last_poll_ns = now;
+    load_progress_tell(&a->progress, done, total, now / 1000);
     if (a->reloading)
         engine_serve_within(&a->engine, BUSY_LOADING);
     else
@@ -535,6 +536,7 @@ int app_start(struct app *a, struct conf *conf, int argc, char **argv) {
         process_set_cpus(a->v->server_cpulist, "server-cpulist");
     else if (a->v->bio_cpulist)
         process_set_cpus(NULL, "server-cpulist");
+    a->progress.started = true;
     app_cron_start(a);
     if (publish_ports(a, &e) < 0) return fail_with(&e);
     replication_start(a->replication);

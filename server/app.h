@@ -10,6 +10,7 @@
 #include "server/cluster/cluster.h"
 #include "server/contain.h"
 #include "server/exec/engine.h"
+#include "server/load_progress.h"
 #include "server/net/loop.h"
 #include "server/net/net.h"
 #include "server/replication/replication.h"
@@ -51,6 +52,7 @@ struct app {
     bool told_to_wait;
     int64_t last_expire_ms;
     uint64_t last_poll_ns;           /* while loading */
+    struct load_progress progress;   /* of the start */
     struct rdb_stream loaded_stream; /* what the RDB that was read last says */
     int argc;
     char **argv;
