@@ -51,7 +51,7 @@ enum rdb_restored rdb_restore(struct slice payload, struct slice key, int64_t ex
     rdb_in_memory(&in, slice_of(payload.p, payload.n - RDB_FOOTER_BYTES), NULL);
     if (rdb_in_byte(&in, &type)) e = rdb_take_value(&in, type, key, expire_ms, rules);
     if (e && rdb_in_left(&in) > 0) {
-        entry_free(e);
+        entry_discard(e, false);
         e = NULL;
     }
     empty = in.empty;

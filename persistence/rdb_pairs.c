@@ -97,7 +97,7 @@ static struct hash_rules rules_of(const struct rdb_want *w) {
 /* Frees it if something failed, or if it is empty. */
 static struct entry *hash_done(struct rdb_in *in, struct entry *e) {
     if (!in->failed && hash_len(e) > 0) return e;
-    entry_free(e);
+    entry_discard(e, false);
     return rdb_in_empty(in);
 }
 

@@ -4,6 +4,7 @@
 #include "storage/base/check.h"
 #include "storage/base/mem.h"
 #include "storage/base/num.h"
+#include "storage/lazyfree.h"
 
 enum {
     SHORT_KEY_MAX = 255,
@@ -100,6 +101,28 @@ bool entry_overwrite(struct entry *e, struct slice value, unsigned flags) {
 void entry_free(struct entry *e) {
     if (!(e->flags & ENTRY_EMBEDDED)) type_ops_of(e->type)->release(e);
     mem_free(e);
+}
+
+size_t entry_effort(const struct entry *e) {
+    return e->flags & ENTRY_EMBEDDED ? 1 : type_ops_of(e->type)->effort(e);
+}
+
+/* 65,536 allocations are freed in about 3 ms. */
+size_t entry_lazy_effort(bool lazy) {
+    enum { WORTH_A_THREAD = 64, FELT_BY_OTHERS = 65536 };
+
+    return lazy ? WORTH_A_THREAD : FELT_BY_OTHERS;
+}
+
+static void free_job(void *entry) {
+    entry_free(entry);
+}
+
+void entry_discard(struct entry *e, bool lazy) {
+    if (!(e->flags & ENTRY_EMBEDDED) && entry_effort(e) > entry_lazy_effort(lazy))
+        lazyfree_submit(free_job, e, 1);
+    else
+        entry_free(e);
 }
 
 /* ---------------------------------------------------------------- strings as a type */

@@ -138,6 +138,16 @@ size_t entry_size(const struct entry *e);
 /* The entry and all that hangs on its value. */
 void entry_free(struct entry *e);
 
+/* The same, but the lazy-free thread does it if that takes long: without `lazy` only if it takes so
+ * long that other clients would notice. No other thread may refer to the entry. */
+void entry_discard(struct entry *e, bool lazy);
+
+/* How many allocations the lazy-free thread frees in place of the caller. */
+size_t entry_lazy_effort(bool lazy);
+
+/* How many allocations the entry consists of, roughly. */
+size_t entry_effort(const struct entry *e);
+
 extern const struct type_ops string_type_ops;
 
 #endif

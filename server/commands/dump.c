@@ -136,7 +136,7 @@ static int cmd_restore(struct call *x) {
         return reply_err(x, "BUSYKEY Target key name already exists.");
     if (!parse_when(x, &o) || !read_payload(x, &o, &e, &version)) return -1;
     if (o.when_ms != ENTRY_NO_EXPIRE && o.when_ms <= x->now_ms && !call_obeys(x)) {
-        entry_free(e);
+        entry_discard(e, x->e->v->lazyfree_lazy_expire);
         if (r.e) delete_overdue(x, &r);
     } else {
         store(x, &r, &o, e);
