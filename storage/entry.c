@@ -74,13 +74,15 @@ struct entry *entry_rekey(const struct entry *e, struct slice key, int64_t expir
     return to;
 }
 
-struct entry *entry_copy(const struct entry *e, struct slice key, int64_t expire_ms) {
+struct entry *entry_copy(const struct entry *e, struct slice key, int64_t expire_ms,
+                         const struct pace *pace) {
     struct entry *to;
 
     if (e->flags & ENTRY_EMBEDDED)
         to = entry_new_string(key, entry_string(e), expire_ms, e->flags);
     else
-        to = entry_new_object(key, e->type, type_ops_of(e->type)->copy(e), expire_ms, e->flags);
+        to = entry_new_object(key, e->type, type_ops_of(e->type)->copy(e, pace), expire_ms,
+                              e->flags);
     entry_take_access(to, e);
     return to;
 }
@@ -131,9 +133,10 @@ static void string_release(struct entry *e) {
     if (!(e->flags & ENTRY_EMBEDDED)) blob_unref(*entry_word(e));
 }
 
-static void *string_copy(const struct entry *e) {
+static void *string_copy(const struct entry *e, const struct pace *pace) {
     struct slice s = entry_string(e);
 
+    (void)pace;
     return blob_new(s.p, s.n);
 }
 
@@ -151,10 +154,11 @@ static size_t string_effort(const struct entry *e) {
     return e->flags & ENTRY_EMBEDDED ? 1 : 1 + (entry_string(e).n >> 16);
 }
 
-static size_t string_mem(const struct entry *e, size_t samples) {
+static size_t string_mem(const struct entry *e, size_t samples, const struct pace *pace) {
     const struct blob *b = entry_blob(e);
 
     (void)samples;
+    (void)pace;
     return b ? sizeof *b + b->cap : 0;
 }
 

@@ -124,7 +124,8 @@ struct entry *entry_new_object(struct slice key, enum type_id type, void *object
 struct entry *entry_rekey(const struct entry *e, struct slice key, int64_t expire_ms);
 
 /* An independent copy under another key. */
-struct entry *entry_copy(const struct entry *e, struct slice key, int64_t expire_ms);
+struct entry *entry_copy(const struct entry *e, struct slice key, int64_t expire_ms,
+                         const struct pace *pace);
 
 /* Writes the new time over the old one; only with EXPIRES. */
 void entry_put_expire(struct entry *e, int64_t when_ms);
