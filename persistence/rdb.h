@@ -77,6 +77,7 @@ int rdb_publish(const struct rdb_save *o, int dirfd, const char *name, const cha
  * those of the parameters named so. */
 struct rdb_rules {
     bool skip_sum;          /* of a payload of DUMP: it is not compared */
+    struct pace pace;       /* of reading a payload of DUMP */
     struct hash_rules hash; /* now_ms means nothing */
     struct set_rules set;
     struct zset_rules zset;
@@ -210,7 +211,7 @@ int rdb_load(int fd, const struct rdb_load *o, struct rdb_loaded *out, struct er
 /* ---------------------------------------------------------------- single values */
 
 /* Appends the value of an entry as DUMP tells it: type, value, version, checksum. */
-void rdb_dump(struct bytes *out, const struct entry *e, bool compress);
+void rdb_dump(struct bytes *out, const struct entry *e, bool compress, const struct pace *pace);
 
 /* The lowest version that can express the value. */
 int rdb_oldest_version(const struct entry *e);

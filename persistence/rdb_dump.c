@@ -8,14 +8,28 @@
 
 #include <errno.h>
 
+enum { SUM_PIECE = 64 * 1024 };
+
+static uint64_t sum_of(struct slice s, const struct pace *pace) {
+    uint64_t sum = 0;
+
+    for (size_t at = 0; at < s.n; at += SUM_PIECE) {
+        size_t n = s.n - at < SUM_PIECE ? s.n - at : SUM_PIECE;
+
+        sum = crc64(sum, s.p + at, n);
+        pace_step(pace, n / PACE_BYTES);
+    }
+    return sum;
+}
+
 static void put_footer(struct rdb_out *o, int version) {
     rdb_out_byte(o, (uint8_t)version);
     rdb_out_byte(o, (uint8_t)(version >> 8));
-    rdb_out_u64(o, crc64(0, o->buf.p, o->buf.n));
+    rdb_out_u64(o, sum_of(bytes_slice(&o->buf), &o->pace));
 }
 
-void rdb_dump(struct bytes *out, const struct entry *e, bool compress) {
-    struct rdb_out o = {.fd = -1, .compress = compress};
+void rdb_dump(struct bytes *out, const struct entry *e, bool compress, const struct pace *pace) {
+    struct rdb_out o = {.fd = -1, .compress = compress, .pace = *pace};
 
     rdb_out_byte(&o, (uint8_t)rdb_type_of(e));
     rdb_put_value(&o, e);
@@ -25,7 +39,7 @@ void rdb_dump(struct bytes *out, const struct entry *e, bool compress) {
 }
 
 /* The version of a payload whose checksum holds; 0: it is none. */
-static int payload_version(struct slice payload, bool skip_sum) {
+static int payload_version(struct slice payload, bool skip_sum, const struct pace *pace) {
     const uint8_t *end = (const uint8_t *)payload.p + payload.n;
     uint64_t sum;
     int version;
@@ -34,7 +48,7 @@ static int payload_version(struct slice payload, bool skip_sum) {
     version = end[-RDB_FOOTER_BYTES] | end[1 - RDB_FOOTER_BYTES] << 8;
     memcpy(&sum, end - sizeof sum, sizeof sum);
     if (version > RDB_VERSION_MAX) return 0;
-    if (!skip_sum && sum != crc64(0, payload.p, payload.n - sizeof sum)) return 0;
+    if (!skip_sum && sum != sum_of(slice_of(payload.p, payload.n - sizeof sum), pace)) return 0;
     return version ? version : 1;
 }
 
@@ -46,12 +60,13 @@ enum rdb_restored rdb_restore(struct slice payload, struct slice key, int64_t ex
     bool empty;
 
     *out = NULL;
-    *version = payload_version(payload, rules->skip_sum);
+    *version = payload_version(payload, rules->skip_sum, &rules->pace);
     if (*version == 0) return RDB_BAD_SUM;
     rdb_in_memory(&in, slice_of(payload.p, payload.n - RDB_FOOTER_BYTES), NULL);
+    in.pace = rules->pace;
     if (rdb_in_byte(&in, &type)) e = rdb_take_value(&in, type, key, expire_ms, rules);
     if (e && rdb_in_left(&in) > 0) {
-        entry_free(e);
+        entry_discard(e, false);
         e = NULL;
     }
     empty = in.empty;
@@ -97,7 +112,7 @@ int rdb_restore_libraries(struct slice payload,
     struct rdb_in in;
     int rc = 0;
 
-    if (payload_version(payload, false) == 0)
+    if (payload_version(payload, false, PACE_NONE) == 0)
         return err_set(e, EINVAL, "DUMP payload version or checksum are wrong");
     rdb_in_memory(&in, slice_of(payload.p, payload.n - RDB_FOOTER_BYTES), NULL);
     while (rc == 0 && rdb_in_left(&in) > 0) rc = take_library(&in, each, arg, e);

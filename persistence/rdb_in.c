@@ -250,6 +250,7 @@ bool rdb_in_string(struct rdb_in *in, struct slice *s) {
     bool coded;
 
     if (in->unpacked.cap > KEEP_UNPACKED) bytes_release(&in->unpacked);
+    pace_step(&in->pace, 1);
     if (!take_len(in, &n, &coded)) return false;
     if (coded && n <= RDB_INT32) return take_int(in, n, s);
     if (coded && n == RDB_LZF) return take_compressed(in, s);

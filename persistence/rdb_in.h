@@ -14,6 +14,7 @@
 #include "storage/base/bytes.h"
 #include "storage/base/err.h"
 #include "storage/base/num.h"
+#include "storage/base/pace.h"
 
 #include <stdint.h>
 
@@ -28,6 +29,7 @@ struct rdb_in {
     uint64_t crc;
     struct bytes unpacked; /* a string that was compressed */
     char text[NUM_I64_MAX];
+    struct pace pace; /* of values */
     struct err *e;
     bool failed;
     bool empty; /* a value without elements: that is the error */

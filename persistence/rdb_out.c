@@ -130,6 +130,7 @@ static bool put_compressed(struct rdb_out *o, struct slice s) {
 void rdb_out_string(struct rdb_out *o, struct slice s) {
     int64_t v;
 
+    pace_step(&o->pace, 1 + s.n / PACE_BYTES);
     if (s.n <= INT_TEXT_MAX && num_parse_i64(s.p, s.n, &v) && put_small(o, v)) return;
     if (o->compress && s.n >= COMPRESS_MIN && put_compressed(o, s)) return;
     rdb_out_len(o, s.n);

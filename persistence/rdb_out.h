@@ -10,6 +10,7 @@
 #define STET_PERSISTENCE_RDB_OUT_H
 
 #include "storage/base/err.h"
+#include "storage/base/pace.h"
 #include "storage/ds/listpack.h"
 
 #include <stdint.h>
@@ -23,6 +24,7 @@ struct rdb_out {
     bool sum, compress, incremental_fsync;
     bool failed;
     struct err *e;
+    struct pace pace;         /* of values */
     void (*wrote)(void *arg); /* after each piece that went to the file; may be NULL */
     void *arg;
 };

@@ -97,7 +97,7 @@ static struct hash_rules rules_of(const struct rdb_want *w) {
 /* Frees it if something failed, or if it is empty. */
 static struct entry *hash_done(struct rdb_in *in, struct entry *e) {
     if (!in->failed && hash_len(e) > 0) return e;
-    entry_free(e);
+    entry_discard(e, false);
     return rdb_in_empty(in);
 }
 
@@ -297,6 +297,7 @@ struct entry *rdb_take_zset(struct rdb_in *in, const struct rdb_want *w) {
     if (!rdb_in_count(in, 2, &n)) return NULL;
     if (n == 0) return rdb_in_empty(in);
     zset_build_init(&b, n);
+    b.pace = in->pace;
     while (n > 0 && take_member(in, w, &b, &keep)) n--;
     if (in->failed)
         zset_build_release(&b);

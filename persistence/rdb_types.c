@@ -100,7 +100,7 @@ static struct entry *list_done(struct rdb_in *in, struct entry *e, const struct 
         if (settle) listval_settle(e, &w->rules->list);
         return e;
     }
-    entry_free(e);
+    entry_discard(e, false);
     return rdb_in_empty(in);
 }
 
@@ -206,7 +206,7 @@ static bool add_member(struct rdb_in *in, struct entry **e, const struct rdb_wan
 /* Frees it if something failed. */
 static struct entry *set_done(struct rdb_in *in, struct entry *e) {
     if (!in->failed) return e ? e : rdb_in_empty(in);
-    if (e) entry_free(e);
+    if (e) entry_discard(e, false);
     return NULL;
 }
 

@@ -124,7 +124,8 @@ struct entry *entry_new_object(struct slice key, enum type_id type, void *object
 struct entry *entry_rekey(const struct entry *e, struct slice key, int64_t expire_ms);
 
 /* An independent copy under another key. */
-struct entry *entry_copy(const struct entry *e, struct slice key, int64_t expire_ms);
+struct entry *entry_copy(const struct entry *e, struct slice key, int64_t expire_ms,
+                         const struct pace *pace);
 
 /* Writes the new time over the old one; only with EXPIRES. */
 void entry_put_expire(struct entry *e, int64_t when_ms);
@@ -137,6 +138,16 @@ size_t entry_size(const struct entry *e);
 
 /* The entry and all that hangs on its value. */
 void entry_free(struct entry *e);
+
+/* The same, but the lazy-free thread does it if that takes long: without `lazy` only if it takes so
+ * long that other clients would notice. No other thread may refer to the entry. */
+void entry_discard(struct entry *e, bool lazy);
+
+/* How many allocations the lazy-free thread frees in place of the caller. */
+size_t entry_lazy_effort(bool lazy);
+
+/* How many allocations the entry consists of, roughly. */
+size_t entry_effort(const struct entry *e);
 
 extern const struct type_ops string_type_ops;
 

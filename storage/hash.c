@@ -351,8 +351,8 @@ static void release(struct entry *e) {
         pack_free(entry_object(e));
 }
 
-static void *copy(const struct entry *e) {
-    if (is_table(e)) return htable_copy(entry_object(e));
+static void *copy(const struct entry *e, const struct pace *pace) {
+    if (is_table(e)) return htable_copy(entry_object(e), pace);
     return pack_copy(entry_object(e));
 }
 
@@ -366,8 +366,8 @@ static size_t effort(const struct entry *e) {
     return is_table(e) ? hash_len(e) : 1;
 }
 
-static size_t mem(const struct entry *e, size_t samples) {
-    return is_table(e) ? htable_mem(entry_object(e), samples) : pack_mem(entry_object(e));
+static size_t mem(const struct entry *e, size_t samples, const struct pace *pace) {
+    return is_table(e) ? htable_mem(entry_object(e), samples, pace) : pack_mem(entry_object(e));
 }
 
 const struct type_ops hash_type_ops = {

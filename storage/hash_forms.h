@@ -46,8 +46,8 @@ struct hash_table {
 
 struct hash_table *htable_new(size_t expected);
 void htable_free(struct hash_table *h);
-struct hash_table *htable_copy(const struct hash_table *h);
-size_t htable_mem(const struct hash_table *h, size_t samples);
+struct hash_table *htable_copy(const struct hash_table *h, const struct pace *pace);
+size_t htable_mem(const struct hash_table *h, size_t samples, const struct pace *pace);
 
 /* The field's item, NULL: none. */
 void *htable_find(const struct hash_table *h, struct slice field, uint64_t hash);

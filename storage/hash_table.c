@@ -154,19 +154,26 @@ static void note_due(struct hash_table *h, void *item) {
     expiry_add(h->due, item);
 }
 
+struct copying {
+    struct hash_table *to;
+    const struct pace *pace;
+};
+
 static void copy_visited(void *item, void *arg) {
     struct hash_item i = htable_read(item);
     struct slice field = slice_of(i.field.p, i.field.n);
+    const struct copying *c = arg;
 
-    htable_add(arg, field, hash_bytes(field.p, field.n), slice_of(i.value.p, i.value.n),
+    htable_add(c->to, field, hash_bytes(field.p, field.n), slice_of(i.value.p, i.value.n),
                i.expire_ms);
+    pace_step(c->pace, 1);
 }
 
-struct hash_table *htable_copy(const struct hash_table *h) {
-    struct hash_table *to = htable_new(h->t.count);
+struct hash_table *htable_copy(const struct hash_table *h, const struct pace *pace) {
+    struct copying c = {htable_new(h->t.count), pace};
 
-    table_each(&h->t, copy_visited, to);
-    return to;
+    table_each(&h->t, copy_visited, &c);
+    return c.to;
 }
 
 /* ---------------------------------------------------------------- items */
@@ -266,12 +273,13 @@ static void measure_visited(void *item, void *arg) {
     if (p.flags & BLOB) m->bytes += sizeof(struct blob) + blob_of(&p)->cap;
 }
 
-size_t htable_mem(const struct hash_table *h, size_t samples) {
+size_t htable_mem(const struct hash_table *h, size_t samples, const struct pace *pace) {
     struct measure m = {0};
     uint64_t cursor = 0;
 
     do {
         cursor = table_scan(&h->t, cursor, measure_visited, &m);
+        pace_step(pace, 1);
     } while (cursor && (samples == 0 || m.seen < samples));
     if (m.seen) m.bytes = (size_t)((double)m.bytes / (double)m.seen * (double)h->t.count);
     m.bytes += sizeof *h + h->t.mem_bytes;

@@ -5,8 +5,6 @@
 #include "storage/base/mem.h"
 #include "storage/lazyfree.h"
 
-enum { LAZY_EFFORT = 64 }; /* from this many allocations on another thread does the freeing */
-
 static struct slice key_of(const void *entry) {
     return entry_key(entry);
 }
@@ -94,10 +92,23 @@ static void db_free_detached(void *arg) {
     mem_free(arg);
 }
 
+static void add_effort(void *entry, void *arg) {
+    *(size_t *)arg += entry_effort(entry);
+}
+
+/* Whether the lazy-free thread is to free the contents. The keys are few if each is looked at. */
+static bool is_thread_work(const struct db *db, bool lazy) {
+    size_t limit = entry_lazy_effort(lazy), effort = 0;
+
+    if (db->keys.count > limit) return true;
+    table_each(&db->keys, add_effort, &effort);
+    return effort > limit;
+}
+
 size_t db_clear(struct db *db, bool lazy) {
     size_t n = db->keys.count;
 
-    if (lazy && n > LAZY_EFFORT) {
+    if (is_thread_work(db, lazy)) {
         struct db *old = mem_dup(db, sizeof *db);
 
         lazyfree_submit(db_free_detached, old, n);
@@ -148,7 +159,7 @@ static struct entry *replace_string(struct db *db, uint64_t hash, struct entry *
     entry_take_access(e, old);
     forget_parts(db, old);
     put_instead(db, old, e, hash);
-    entry_free(old);
+    entry_discard(old, false);
     return e;
 }
 
@@ -232,10 +243,6 @@ void db_detach(struct db *db, struct entry *e, uint64_t hash) {
     table_remove(&db->keys, e, hash);
 }
 
-static void free_entry_job(void *entry) {
-    entry_free(entry);
-}
-
 void db_delete(struct db *db, struct entry *e, uint64_t hash, bool lazy) {
     if (e->flags & ENTRY_EXPIRES) expiry_remove(&db->expires, e);
     db_delete_due(db, e, hash, lazy);
@@ -244,10 +251,7 @@ void db_delete(struct db *db, struct entry *e, uint64_t hash, bool lazy) {
 void db_delete_due(struct db *db, struct entry *e, uint64_t hash, bool lazy) {
     forget_parts(db, e);
     table_remove(&db->keys, e, hash);
-    if (lazy && !(e->flags & ENTRY_EMBEDDED) && type_ops_of(e->type)->effort(e) > LAZY_EFFORT)
-        lazyfree_submit(free_entry_job, e, 1);
-    else
-        entry_free(e);
+    entry_discard(e, lazy);
 }
 
 size_t db_overhead(const struct db *db) {

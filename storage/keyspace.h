@@ -48,8 +48,8 @@ void keyspace_swap(struct keyspace *ks, int a, int b);
  * points to a database goes on pointing to that number. */
 void keyspace_exchange(struct keyspace *a, struct keyspace *b);
 
-/* Empties a database; returns how many keys went. With `lazy` the lazy-free thread does the work.
- */
+/* Empties a database; returns how many keys went. The lazy-free thread frees what was in it, as
+ * with entry_discard(). */
 size_t db_clear(struct db *db, bool lazy);
 
 static inline struct entry *db_find(const struct db *db, struct slice key, uint64_t hash) {
@@ -84,7 +84,7 @@ void db_parts_changed(struct db *db, struct entry *e, int64_t before_ms);
 /* Takes the entry out and gives it to the caller. */
 void db_detach(struct db *db, struct entry *e, uint64_t hash);
 
-/* Takes the entry out and frees it; on the lazy-free thread if `lazy` and worth it. */
+/* Takes the entry out and frees it with entry_discard(). */
 void db_delete(struct db *db, struct entry *e, uint64_t hash, bool lazy);
 
 /* The same for an entry that expiry_take_due() has taken out of the index. */

@@ -3,7 +3,7 @@
  * lazyfree - one thread that gives large things back to the allocator, off the event loop.
  *
  * A caller that hands an object over must hold no further reference to it. The thread starts with
- * the first job. Main thread only, but for what `fn` does.
+ * the first job. Any thread may hand over.
  */
 #ifndef STET_STORAGE_LAZYFREE_H
 #define STET_STORAGE_LAZYFREE_H

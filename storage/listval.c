@@ -187,12 +187,12 @@ static void list_release(struct entry *e) {
     mem_free(entry_object(e));
 }
 
-static void *list_copy(const struct entry *e) {
+static void *list_copy(const struct entry *e, const struct pace *pace) {
     struct quicklist *q;
 
     if (!is_quick(e)) return lp_copy(entry_object(e));
     q = mem_alloc(sizeof *q);
-    ql_copy(q, entry_object(e));
+    ql_copy(q, entry_object(e), pace);
     return q;
 }
 
@@ -204,8 +204,9 @@ static size_t list_effort(const struct entry *e) {
     return is_quick(e) ? ((struct quicklist *)entry_object(e))->n + 2 : 1;
 }
 
-static size_t list_mem(const struct entry *e, size_t samples) {
+static size_t list_mem(const struct entry *e, size_t samples, const struct pace *pace) {
     (void)samples;
+    (void)pace; /* a node holds thousands of elements: there are few */
     if (is_quick(e)) return sizeof(struct quicklist) + ql_mem(entry_object(e));
     return lp_mem(entry_object(e));
 }

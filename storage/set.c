@@ -303,14 +303,26 @@ struct entry *set_from_listpack(struct slice key, const struct listpack *lp,
 
 /* ---------------------------------------------------------------- as a type */
 
-static void *copy(const struct entry *e) {
-    struct table *t;
+struct copying {
+    struct table *to;
+    const struct pace *pace;
+};
+
+static void copy_visited(struct lp_value member, void *arg) {
+    const struct copying *c = arg;
+
+    add_visited(member, c->to);
+    pace_step(c->pace, 1);
+}
+
+static void *copy(const struct entry *e, const struct pace *pace) {
+    struct copying c = {.pace = pace};
 
     if (entry_form(e) == SET_INTSET) return intset_copy(entry_object(e));
     if (entry_form(e) == SET_PACK) return pack_copy(entry_object(e));
-    t = table_new(set_len(e));
-    set_each(e, add_visited, t);
-    return t;
+    c.to = table_new(set_len(e));
+    set_each(e, copy_visited, &c);
+    return c.to;
 }
 
 static const char *encoding(const struct entry *e) {
@@ -334,7 +346,7 @@ static void measure_visited(void *item, void *arg) {
     m->bytes += item_bytes(set_member_of(item).n);
 }
 
-static size_t mem(const struct entry *e, size_t samples) {
+static size_t mem(const struct entry *e, size_t samples, const struct pace *pace) {
     const struct table *t = entry_object(e);
     struct measure m = {0};
     uint64_t cursor = 0;
@@ -343,6 +355,7 @@ static size_t mem(const struct entry *e, size_t samples) {
     if (entry_form(e) == SET_PACK) return pack_mem(entry_object(e));
     do {
         cursor = table_scan(t, cursor, measure_visited, &m);
+        pace_step(pace, 1);
     } while (cursor && (samples == 0 || m.seen < samples));
     if (m.seen) m.bytes = (size_t)((double)m.bytes / (double)m.seen * (double)t->count);
     return m.bytes + sizeof *t + t->mem_bytes;

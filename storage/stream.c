@@ -294,7 +294,7 @@ static void stream_release(struct entry *e) {
     stream_free(stream_of(e));
 }
 
-static void *stream_copy(const struct entry *e) {
+static void *stream_copy(const struct entry *e, const struct pace *pace) {
     const struct stream *from = stream_of(e);
     struct stream *s = stream_new();
     struct table groups = s->groups;
@@ -306,8 +306,9 @@ static void *stream_copy(const struct entry *e) {
         bool is_new;
 
         *idtree_put(&s->nodes, idtree_at(p)->key, &is_new) = lp_copy(idtree_at(p)->value);
+        pace_step(pace, 1 + lp_bytes(idtree_at(p)->value) / PACE_BYTES);
     }
-    stream_groups_copy(s, from);
+    stream_groups_copy(s, from, pace);
     return s;
 }
 
@@ -322,13 +323,14 @@ static size_t stream_effort(const struct entry *e) {
     return 1 + s->nodes.count + stream_groups_effort(s);
 }
 
-static size_t stream_mem(const struct entry *e, size_t samples) {
+static size_t stream_mem(const struct entry *e, size_t samples, const struct pace *pace) {
     const struct stream *s = stream_of(e);
     size_t bytes = 0, n = 0;
 
     for (struct idtree_place p = idtree_first(&s->nodes); p.leaf && (!samples || n < samples);
          n++) {
         bytes += lp_mem(idtree_at(p)->value);
+        pace_step(pace, 1);
         p = idtree_next(p);
     }
     if (n) bytes = (size_t)((double)bytes / (double)n * (double)s->nodes.count);

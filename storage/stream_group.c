@@ -231,10 +231,16 @@ static void copy_consumer(void *consumer, void *arg) {
     c->active_ms = from->active_ms;
 }
 
+struct copying {
+    struct stream *to;
+    const struct pace *pace;
+};
+
 static void copy_group(void *group, void *arg) {
     const struct stream_group *from = group;
+    const struct copying *copying = arg;
     struct stream_group *g =
-        stream_group_add(arg, stream_group_name(from), from->last_id, from->entries_read);
+        stream_group_add(copying->to, stream_group_name(from), from->last_id, from->entries_read);
 
     table_each(&from->consumers, copy_consumer, g);
     for (struct idtree_place p = idtree_first(&from->pending); p.leaf; p = idtree_next(p)) {
@@ -244,11 +250,12 @@ static void copy_group(void *group, void *arg) {
 
         new->delivered_ms = old->delivered_ms;
         new->deliveries = old->deliveries;
+        pace_step(copying->pace, 1);
     }
 }
 
-void stream_groups_copy(struct stream *to, const struct stream *from) {
-    table_each(&from->groups, copy_group, to);
+void stream_groups_copy(struct stream *to, const struct stream *from, const struct pace *pace) {
+    table_each(&from->groups, copy_group, &(struct copying){to, pace});
 }
 
 /* ---------------------------------------------------------------- sizes */

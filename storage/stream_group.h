@@ -95,7 +95,7 @@ bool stream_pending_drop(struct stream_group *g, struct stream_id id);
 
 void stream_groups_init(struct stream *s);
 void stream_groups_release(struct stream *s);
-void stream_groups_copy(struct stream *to, const struct stream *from);
+void stream_groups_copy(struct stream *to, const struct stream *from, const struct pace *pace);
 size_t stream_groups_effort(const struct stream *s);
 size_t stream_groups_mem(const struct stream *s);
 

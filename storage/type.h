@@ -10,6 +10,7 @@
 #define STET_STORAGE_TYPE_H
 
 #include "storage/base/bytes.h"
+#include "storage/base/pace.h"
 
 #include <stdint.h>
 
@@ -32,13 +33,13 @@ struct type_ops {
     /* Frees what the value word points to. May run on the lazy-free thread. */
     void (*release)(struct entry *e);
     /* A copy of what the value word points to (never called for embedded strings). */
-    void *(*copy)(const struct entry *e);
+    void *(*copy)(const struct entry *e, const struct pace *pace);
     /* What OBJECT ENCODING answers. */
     const char *(*encoding)(const struct entry *e);
     /* Allocations that a release would free: whether that is worth another thread. */
     size_t (*effort)(const struct entry *e);
     /* Bytes beyond the entry's own allocation. `samples` elements are looked at, 0: all. */
-    size_t (*mem)(const struct entry *e, size_t samples);
+    size_t (*mem)(const struct entry *e, size_t samples, const struct pace *pace);
     /* The earliest expiry of a part of the value (ms); ENTRY_NO_EXPIRE: no part has one. NULL:
      * parts of this type have no times to live. */
     int64_t (*next_due)(const struct entry *e);

@@ -82,7 +82,7 @@ static void become_tree(struct entry *e) {
         items[i] = scored_new(member, zset_packed_score(p, at));
         table_insert(&z->members, items[i], hash_of(member));
     }
-    scoretree_build(&z->order, items, n);
+    scoretree_build(&z->order, items, n, PACE_NONE);
     mem_free(items);
     pack_free(p);
     entry_set_object(e, z, ZSET_TREE);
@@ -348,7 +348,7 @@ static void type_release(struct entry *e) {
     mem_free(z);
 }
 
-static void *type_copy(const struct entry *e) {
+static void *type_copy(const struct entry *e, const struct pace *pace) {
     size_t n = zset_count(e), i = 0;
     struct scored **items;
     struct zset_iter it;
@@ -362,8 +362,9 @@ static void *type_copy(const struct entry *e) {
     for (; zset_iter_next(&it); i++) {
         items[i] = scored_new(it.member, zset_iter_score(&it));
         table_insert(&z->members, items[i], hash_of(it.member));
+        pace_at(pace, i);
     }
-    scoretree_build(&z->order, items, n);
+    scoretree_build(&z->order, items, n, pace);
     mem_free(items);
     return z;
 }
@@ -376,7 +377,7 @@ static size_t type_effort(const struct entry *e) {
     return is_packed(e) ? 1 : zset_count(e);
 }
 
-static size_t type_mem(const struct entry *e, size_t samples) {
+static size_t type_mem(const struct entry *e, size_t samples, const struct pace *pace) {
     const struct zset *z = entry_object(e);
     size_t bytes = 0, n = 0;
     struct zset_iter it;
@@ -385,7 +386,7 @@ static size_t type_mem(const struct entry *e, size_t samples) {
     zset_iter_init(&it, e, 0, false);
     while ((samples == 0 || n < samples) && zset_iter_next(&it)) {
         bytes += scored_mem(it.item);
-        n++;
+        pace_at(pace, n++);
     }
     if (n) bytes = (size_t)((double)bytes / (double)n * (double)zset_count(e));
     return bytes + sizeof *z + z->members.mem_bytes + z->order.mem_bytes;

@@ -242,7 +242,7 @@ static struct zset *plant(struct zset_build *b) {
         memcpy(&items[i], &item, sizeof item);
         pace_at(&b->pace, i);
     }
-    scoretree_build(&z->order, items, b->n);
+    scoretree_build(&z->order, items, b->n, &b->pace);
     b->n = 0;
     return z;
 }

@@ -90,7 +90,8 @@ int debug_object(struct call *x) {
     snprintf(text, sizeof text,
              "Value at:%p refcount:1 encoding:%s serializedlength:%zu lru:%u lru_seconds_idle:%u",
              (void *)ref.e, ops->encoding(ref.e),
-             ref.e->type == TYPE_STRING ? saved_length(entry_string(ref.e)) : ops->mem(ref.e, 0),
+             ref.e->type == TYPE_STRING ? saved_length(entry_string(ref.e))
+                                        : ops->mem(ref.e, 0, PACE_NONE),
              lru, (x->e->lru_clock - lru) & 0xffffff);
     reply_simple(&x->r, text);
     return 0;
@@ -105,7 +106,7 @@ int debug_listpack(struct call *x) {
     ops = type_ops_of(ref.e->type);
     if (strncmp(ops->encoding(ref.e), "listpack", 8) != 0)
         return reply_err(x, "ERR Not a listpack encoded object.");
-    log_notice("listpack: a %s of %zu bytes", ops->name, ops->mem(ref.e, 0));
+    log_notice("listpack: a %s of %zu bytes", ops->name, ops->mem(ref.e, 0, PACE_NONE));
     reply_simple(&x->r, "Listpack structure printed on stdout");
     return 0;
 }

@@ -4,6 +4,7 @@
  */
 #include "server/admin/info.h"
 #include "server/admin/rows.h"
+#include "server/exec/breathe.h"
 #include "server/exec/keys.h"
 #include "storage/base/mem.h"
 
@@ -18,6 +19,7 @@ enum { DEFAULT_SAMPLES = 5, TABLE_SLOT_BYTES = 10 };
 static int cmd_memory_usage(struct call *x) {
     int64_t samples = DEFAULT_SAMPLES;
     const struct type_ops *ops;
+    struct pace pace = call_pace(x);
     struct ref r;
 
     for (int i = 3; i < x->argc; i += 2) {
@@ -32,7 +34,7 @@ static int cmd_memory_usage(struct call *x) {
     }
     ops = type_ops_of(r.e->type);
     reply_int(&x->r, (int64_t)(mem_usable(r.e) + TABLE_SLOT_BYTES +
-                               (ops->mem ? ops->mem(r.e, (size_t)samples) : 0)));
+                               (ops->mem ? ops->mem(r.e, (size_t)samples, &pace) : 0)));
     return 0;
 }
 

@@ -9,19 +9,21 @@
 #include "server/commands/commands.h"
 #include "server/commands/support.h"
 #include "server/exec/access.h"
+#include "server/exec/breathe.h"
 #include "server/exec/snapshot.h"
 #include "storage/base/log.h"
 #include "storage/base/num.h"
 
 static int cmd_dump(struct call *x) {
     struct ref r = lookup_read(x, 1);
+    struct pace pace = call_pace(x);
     struct bytes payload = {0};
 
     if (!r.e) {
         reply_null(&x->r);
         return 0;
     }
-    rdb_dump(&payload, r.e, x->e->v->rdbcompression);
+    rdb_dump(&payload, r.e, x->e->v->rdbcompression, &pace);
     reply_bulk(&x->r, payload.p, payload.n);
     bytes_release(&payload);
     return 0;
@@ -83,6 +85,7 @@ static bool read_payload(struct call *x, const struct restore *o, struct entry *
     struct rdb_rules rules = snapshot_rules(x->e->v);
 
     rules.skip_sum = x->e->skip_sums;
+    rules.pace = call_pace(x);
     switch (rdb_restore(x->argv[3], x->argv[1], o->when_ms, &rules, e, version)) {
     case RDB_RESTORED: return true;
     case RDB_BAD_SUM: reply_err(x, "ERR DUMP payload version or checksum are wrong"); return false;
@@ -94,26 +97,30 @@ static bool read_payload(struct call *x, const struct restore *o, struct entry *
     }
 }
 
-/* As received, but with an absolute time, and with a payload that older servers read too. */
-static void log_restore(struct call *x, const struct restore *o, const struct entry *e,
-                        int version) {
-    bool relative = o->when_ms != ENTRY_NO_EXPIRE && !o->absolute;
-    bool anew = version > rdb_oldest_version(e) || x->e->skip_sums;
-    struct word_edit edits[2];
+/* What is logged in place of a payload that older servers cannot read; empty: the payload itself.
+ * To be made before anything is changed, as others are served meanwhile. */
+static struct bytes logged_payload(struct call *x, const struct entry *e, int version) {
+    struct pace pace = call_pace(x);
     struct bytes payload = {0};
+
+    if (version > rdb_oldest_version(e) || x->e->skip_sums)
+        rdb_dump(&payload, e, x->e->v->rdbcompression, &pace);
+    return payload;
+}
+
+/* As received, but with an absolute time, and with `payload` if there is one. */
+static void log_restore(struct call *x, const struct restore *o, const struct bytes *payload) {
+    bool relative = o->when_ms != ENTRY_NO_EXPIRE && !o->absolute;
+    struct word_edit edits[2];
     char when[NUM_I64_MAX];
     int n = 0;
 
-    if (!relative && !anew) return;
+    if (!relative && payload->n == 0) return;
     if (relative)
         edits[n++] =
             (struct word_edit){2, slice_of(when, (size_t)num_format_i64(when, o->when_ms))};
-    if (anew) {
-        rdb_dump(&payload, e, x->e->v->rdbcompression);
-        edits[n++] = (struct word_edit){3, bytes_slice(&payload)};
-    }
+    if (payload->n) edits[n++] = (struct word_edit){3, bytes_slice(payload)};
     effect_edited(x, edits, n, relative ? SLICE("ABSTTL") : (struct slice){0});
-    bytes_release(&payload);
 }
 
 static void store(struct call *x, struct ref *r, const struct restore *o, struct entry *e) {
@@ -125,6 +132,7 @@ static void store(struct call *x, struct ref *r, const struct restore *o, struct
 }
 
 static int cmd_restore(struct call *x) {
+    struct bytes payload;
     struct restore o;
     struct entry *e;
     struct ref r;
@@ -136,11 +144,13 @@ static int cmd_restore(struct call *x) {
         return reply_err(x, "BUSYKEY Target key name already exists.");
     if (!parse_when(x, &o) || !read_payload(x, &o, &e, &version)) return -1;
     if (o.when_ms != ENTRY_NO_EXPIRE && o.when_ms <= x->now_ms && !call_obeys(x)) {
-        entry_free(e);
+        entry_discard(e, x->e->v->lazyfree_lazy_expire);
         if (r.e) delete_overdue(x, &r);
     } else {
+        payload = logged_payload(x, e, version);
         store(x, &r, &o, e);
-        log_restore(x, &o, e, version);
+        log_restore(x, &o, &payload);
+        bytes_release(&payload);
         key_changed(x, &r, EVENT_GENERIC, "restore");
     }
     reply_ok(&x->r);

@@ -6,6 +6,7 @@
 #include "conf/conf.h"
 #include "server/commands/commands.h"
 #include "server/commands/support.h"
+#include "server/exec/breathe.h"
 #include "storage/base/mem.h"
 
 /* ---------------------------------------------------------------- deleting and asking */
@@ -185,6 +186,7 @@ static bool parse_copy(struct call *x, struct db **db, bool *replace) {
 static int cmd_copy(struct call *x) {
     struct db *db = x->db;
     bool replace = false;
+    struct pace pace = call_pace(x);
     struct ref from, to;
     struct entry *e;
 
@@ -203,7 +205,7 @@ static int cmd_copy(struct call *x) {
         reply_int(&x->r, 0);
         return 0;
     }
-    e = entry_copy(from.e, to.key, entry_expire(from.e));
+    e = entry_copy(from.e, to.key, entry_expire(from.e), &pace);
     if (to.e) key_delete(x, &to, x->e->v->lazyfree_lazy_server_del);
     db_add(to.db, e, to.hash);
     to.e = e;

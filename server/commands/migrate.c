@@ -103,7 +103,7 @@ static void append_restore(struct call *x, struct bytes *out, const struct ref *
     int argc = 4;
 
     if (at != ENTRY_NO_EXPIRE) ttl = at > x->now_ms ? at - x->now_ms : 1;
-    rdb_dump(&payload, r->e, x->e->v->rdbcompression);
+    rdb_dump(&payload, r->e, x->e->v->rdbcompression, PACE_NONE);
     argv[2] = slice_of(ttl_text, (size_t)num_format_i64(ttl_text, ttl));
     argv[3] = bytes_slice(&payload);
     if (replace) argv[argc++] = SLICE("REPLACE");

@@ -93,7 +93,7 @@ static int store_result(struct call *x, struct entry *e, const char *event) {
         store_entry(x, &to, e);
         key_changed(x, &to, EVENT_SET, event);
     } else {
-        if (e) entry_free(e);
+        if (e) entry_discard(e, lazy);
         if (to.e) {
             key_delete(x, &to, lazy);
             key_changed(x, &to, EVENT_GENERIC, "del");
@@ -325,7 +325,7 @@ static int reply_made(struct call *x, struct entry *made) {
 
     set_each(made, gather_visit, &m);
     reply_members(x, &m);
-    entry_free(made);
+    entry_discard(made, false);
     return 0;
 }
 

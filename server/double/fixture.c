@@ -35,7 +35,7 @@ static void copy_entry(void *entry, void *arg) {
     const struct entry *e = entry;
     struct slice key = entry_key(e);
 
-    db_add(arg, entry_copy(e, key, entry_expire(e)), hash_bytes(key.p, key.n));
+    db_add(arg, entry_copy(e, key, entry_expire(e), PACE_NONE), hash_bytes(key.p, key.n));
 }
 
 static void copy_keyspace(struct keyspace *to, const struct keyspace *from) {

@@ -16,7 +16,12 @@ struct pace {
     void *arg;
 };
 
-enum { PACE_EVERY = 64 };
+#define PACE_NONE (&(const struct pace){0})
+
+enum {
+    PACE_EVERY = 64,
+    PACE_BYTES = 256, /* that are copied or written: one step */
+};
 
 static inline void pace_step(const struct pace *p, size_t n) {
     if (p->step) p->step(p->arg, n);

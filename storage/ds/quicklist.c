@@ -175,7 +175,7 @@ void ql_release(struct quicklist *q) {
     *q = (struct quicklist){0};
 }
 
-void ql_copy(struct quicklist *to, const struct quicklist *from) {
+void ql_copy(struct quicklist *to, const struct quicklist *from, const struct pace *pace) {
     *to = (struct quicklist){.n = from->n, .cap = from->n, .count = from->count};
     to->v = mem_alloc((from->n ? from->n : 1) * sizeof *to->v);
     for (uint32_t i = 0; i < from->n; i++) {
@@ -184,6 +184,7 @@ void ql_copy(struct quicklist *to, const struct quicklist *from) {
 
         to->v[i] = *node;
         to->v[i].p = node->packed ? mem_dup(packed, sizeof *packed + packed->n) : lp_copy(node->p);
+        pace_step(pace, 1 + node_bytes(node) / PACE_BYTES);
     }
 }
 

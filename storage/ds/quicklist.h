@@ -12,6 +12,7 @@
 #ifndef STET_DS_QUICKLIST_H
 #define STET_DS_QUICKLIST_H
 
+#include "storage/base/pace.h"
 #include "storage/ds/listpack.h"
 
 #include <stdbool.h>
@@ -47,7 +48,7 @@ size_t ql_node_delete_equal(struct ql_node *node, const struct lp_key *key, size
 
 /* All-zero is an empty list. */
 void ql_release(struct quicklist *q);
-void ql_copy(struct quicklist *to, const struct quicklist *from);
+void ql_copy(struct quicklist *to, const struct quicklist *from, const struct pace *pace);
 
 /* Appends a node made of a listpack that is not empty; takes it over. */
 void ql_append_node(struct quicklist *q, const struct ql_limits *lim, struct listpack *lp);

@@ -20,6 +20,7 @@
 #define STET_DS_SCORETREE_H
 
 #include "storage/base/bytes.h"
+#include "storage/base/pace.h"
 #include "storage/base/varint.h"
 
 #include <stdint.h>
@@ -71,7 +72,8 @@ struct scoretree {
 void scoretree_release(struct scoretree *t);
 
 /* Fills an empty tree with n items that are in order already. */
-void scoretree_build(struct scoretree *t, struct scored *const *items, size_t n);
+void scoretree_build(struct scoretree *t, struct scored *const *items, size_t n,
+                     const struct pace *pace);
 
 void scoretree_insert(struct scoretree *t, struct scored *item);
 void scoretree_remove(struct scoretree *t, const struct scored *item);

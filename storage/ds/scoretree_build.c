@@ -35,7 +35,8 @@ static size_t build_level(struct scoretree *t, struct child *nodes, size_t n) {
     return parents;
 }
 
-void scoretree_build(struct scoretree *t, struct scored *const *items, size_t n) {
+void scoretree_build(struct scoretree *t, struct scored *const *items, size_t n,
+                     const struct pace *pace) {
     size_t leaves = (n + LEAF_MAX - 1) / LEAF_MAX, from = 0;
     struct child *nodes;
 
@@ -50,6 +51,7 @@ void scoretree_build(struct scoretree *t, struct scored *const *items, size_t n)
         for (; from < to; from++) l->slot[l->n++] = (uint64_t)(uintptr_t)items[from];
         set_scale(l);
         leaf_link(t, t->last, l);
+        pace_step(pace, l->n);
     }
     for (; leaves > 1; t->height++) leaves = build_level(t, nodes, leaves);
     t->root = nodes[0].node;

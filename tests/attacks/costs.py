@@ -354,6 +354,38 @@ def commands_that_take_long():
     return "9 commands, %.1f s of CPU; the last: %s" % (own, o)
 
 
+FILL = """local n = tonumber(ARGV[2])
+for i = tonumber(ARGV[1]), ARGV[1] + n - 1 do
+    local m = 'member:' .. i
+    redis.call('ZADD', 'z', i * 7919 % 1000003, m) redis.call('SADD', 's', m) redis.call('HSET', 'h', m, i)
+    redis.call('RPUSH', 'l', m)
+end"""
+
+
+def values_that_take_long():
+    """Copies, dumps and measurements of values of 1.2 million elements; others are served from within. What
+    is replaced or deleted is freed by another thread."""
+    n, own = 1200000, 0
+    with Target() as s:
+        c = s.conn()
+        for i in range(0, n, 50000):
+            c.call("EVAL", FILL, 0, i, 50000)
+        for key in "zshl":
+            payload = c.call("DUMP", key)
+            for words in (["COPY", key, "d"], ["COPY", key, "d", "REPLACE"], ["DUMP", key], ["RESTORE", "r", 0, payload],
+                          ["RESTORE", "r", 0, payload, "REPLACE"], ["MEMORY", "USAGE", key, "SAMPLES", 0],
+                          ["SET", "d", "x"], ["DEL", "r"]):
+                try:
+                    with Others(s, 120) as o:
+                        at = s.cpu_s()
+                        c.call(*words)
+                        own += s.cpu_s() - at
+                except Failed as e:
+                    raise Failed("%s %s: %s" % (words[0], key, e)) from e
+        check(own > 1, "they took %.2f s only" % own)
+    return "4 values, 8 commands each, %.1f s of CPU; the last: %s" % (own, o)
+
+
 def values_named_often():
     """One request that names a value of 100,000 members, or of 16 MB, thousands of times."""
     with Target() as s, Others(s, 2000) as o:
@@ -377,6 +409,7 @@ def values_named_often():
 
 CASES = {
     "commands that take long": commands_that_take_long,
+    "values that take long": values_that_take_long,
     "values named often": values_named_often,
     "pipelines that take long": pipelines_that_take_long,
     "many pipelines that take long": many_pipelines_that_take_long,

@@ -14,7 +14,8 @@ from resp import Closed, Conn  # noqa: E402
 
 READS = [["GET"], ["STRLEN"], ["HGETALL"], ["SMEMBERS"], ["LRANGE", 0, -1], ["ZRANGE", 0, -1, "WITHSCORES"],
          ["XRANGE", "-", "+"], ["SORT_RO", "ALPHA"], ["TYPE"], ["TTL"], ["HKEYS"], ["SUNION"], ["BITCOUNT"],
-         ["ZCARD"], ["EXISTS"], ["WATCH"], ["HRANDFIELD", 2], ["SRANDMEMBER", -3], ["LPOS", "x"]]
+         ["ZCARD"], ["EXISTS"], ["WATCH"], ["HRANDFIELD", 2], ["SRANDMEMBER", -3], ["LPOS", "x"],
+         ["DUMP"]]
 OTHERS = [["PING"], ["DBSIZE"], ["UNWATCH"], ["CLIENT", "ID"], ["KEYS", "*"], ["MULTI"], ["DISCARD"], ["TIME"],
           ["RANDOMKEY"], ["INFO", "memory"]]
 SLICE_NS, STEPS = 1, 1

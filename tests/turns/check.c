@@ -264,7 +264,7 @@ static uint64_t value_sum(const struct entry *e) {
     uint64_t sum;
 
     if (e->type == TYPE_STREAM) return stream_of(e)->length + 1;
-    rdb_dump(&dump, e, true);
+    rdb_dump(&dump, e, true, PACE_NONE);
     sum = hash_bytes(dump.p, dump.n);
     bytes_release(&dump);
     return sum;

@@ -136,7 +136,7 @@ static void check_value(const struct entry *e) {
     struct entry *back;
     int version;
 
-    rdb_dump(&dump, e, true);
+    rdb_dump(&dump, e, true, PACE_NONE);
     CHECK(rdb_restore(bytes_slice(&dump), entry_key(e), ENTRY_NO_EXPIRE, &rules, &back, &version) ==
           RDB_RESTORED);
     CHECK(back->type == e->type);

@@ -152,7 +152,7 @@ static void check_entry(void *entry, void *arg) {
     struct bytes dump = {0};
 
     (void)arg;
-    rdb_dump(&dump, entry, true);
+    rdb_dump(&dump, entry, true, PACE_NONE);
     bytes_release(&dump);
 }
 

@@ -62,7 +62,7 @@ static struct entry *again(const struct entry *e, const struct rdb_rules *rules,
     struct entry *back;
     int version;
 
-    rdb_dump(&dump, e, compress);
+    rdb_dump(&dump, e, compress, PACE_NONE);
     CHECK(rdb_restore(bytes_slice(&dump), SLICE("key"), ENTRY_NO_EXPIRE, rules, &back, &version) ==
           RDB_RESTORED);
     CHECK(back->type == e->type && length_of(back) == length_of(e));
@@ -75,8 +75,8 @@ static void check_round(const struct entry *e, const struct rdb_rules *rules) {
     struct entry *once = again(e, rules, false), *twice = again(once, rules, true);
     struct bytes first = {0}, second = {0};
 
-    rdb_dump(&first, once, false);
-    rdb_dump(&second, twice, false);
+    rdb_dump(&first, once, false, PACE_NONE);
+    rdb_dump(&second, twice, false, PACE_NONE);
     if (first.n != second.n || sum_of(&first) != sum_of(&second)) say(&first, &second);
     CHECK(first.n == second.n && sum_of(&first) == sum_of(&second));
     bytes_release(&first);
@@ -87,12 +87,12 @@ static void check_round(const struct entry *e, const struct rdb_rules *rules) {
 
 static void use(struct entry *e, const struct rdb_rules *rules) {
     const struct type_ops *ops = type_ops_of(e->type);
-    struct entry *copy = entry_copy(e, SLICE("copy"), ENTRY_NO_EXPIRE);
+    struct entry *copy = entry_copy(e, SLICE("copy"), ENTRY_NO_EXPIRE, PACE_NONE);
 
     ops->encoding(e);
     ops->effort(e);
-    ops->mem(e, 0);
-    ops->mem(e, 5);
+    ops->mem(e, 0, PACE_NONE);
+    ops->mem(e, 5, PACE_NONE);
     if (ops->next_due) ops->next_due(e);
     check_round(e, rules);
     check_round(copy, rules);

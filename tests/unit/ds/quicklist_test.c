@@ -167,7 +167,7 @@ Test(quicklist, the_middle_is_compressed_and_a_copy_is_independent) {
     ql_release(&q);
     for (unsigned i = 0; i < 1000; i++) ql_insert(&q, &lim, i, text_of(2, buf));
     cr_assert_lt(ql_mem(&q), plain / 3);
-    ql_copy(&copy, &q);
+    ql_copy(&copy, &q, PACE_NONE);
     ql_release(&q);
     cr_assert_eq(copy.count, 1000);
     ql_iter_begin(&it, &copy, 500, false);

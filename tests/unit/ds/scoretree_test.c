@@ -215,7 +215,7 @@ Test(scoretree, is_built_from_items_in_order) {
 
             model_put(item);
         }
-        scoretree_build(&tree, model, count);
+        scoretree_build(&tree, model, count, PACE_NONE);
         compare();
         if (k % 2) put(any_score()), take(rng_below(count));
         compare();

@@ -235,7 +235,7 @@ Test(rdb_values, a_payload_is_taken_only_with_its_checksum_and_a_version_that_is
     uint64_t sum;
     int version;
 
-    rdb_dump(&payload, e, true);
+    rdb_dump(&payload, e, true, PACE_NONE);
     entry_free(e);
     cr_assert_eq(rdb_restore(bytes_slice(&payload), SLICE("n"), 77, &rules, &got, &version),
                  RDB_RESTORED);

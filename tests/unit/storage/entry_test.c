@@ -113,7 +113,7 @@ Test(entry, a_copy_is_independent) {
     for (size_t v = 0; v < LENGTHS; v++) {
         struct slice value = pattern(value_buf, lengths[v], 2);
         struct entry *e = entry_new_string(SLICE("a"), value, 5, 0);
-        struct entry *to = entry_copy(e, SLICE("b"), 6);
+        struct entry *to = entry_copy(e, SLICE("b"), 6, PACE_NONE);
 
         cr_assert(!entry_blob(e) || entry_blob(e) != entry_blob(to));
         entry_free(e);

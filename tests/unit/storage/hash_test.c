@@ -335,7 +335,7 @@ static void run_model(uint64_t max_entries) {
         for (int k = 0; k < 5; k++) step(now);
         check_model(now);
         if (now % 1000 == 0) {
-            copy = entry_copy(h, SLICE("copy"), ENTRY_NO_EXPIRE);
+            copy = entry_copy(h, SLICE("copy"), ENTRY_NO_EXPIRE, PACE_NONE);
             entry_free(h);
             h = copy;
             check_model(now);
@@ -384,7 +384,9 @@ Test(hash, its_memory_is_counted) {
     rules.max_entries = 0;
     fill(2000, 1000);
     used = mem_used() - before;
-    cr_assert_lt(abs((int)used - (int)hash_type_ops.mem(h, 0)), exact ? 4096 : (int)used / 2);
-    cr_assert_lt(abs((int)used - (int)hash_type_ops.mem(h, 100)), exact ? 20000 : (int)used / 2);
+    cr_assert_lt(abs((int)used - (int)hash_type_ops.mem(h, 0, PACE_NONE)),
+                 exact ? 4096 : (int)used / 2);
+    cr_assert_lt(abs((int)used - (int)hash_type_ops.mem(h, 100, PACE_NONE)),
+                 exact ? 20000 : (int)used / 2);
     cr_assert_eq(hash_type_ops.effort(h), 2000);
 }

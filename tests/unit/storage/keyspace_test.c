@@ -4,6 +4,7 @@
 #include "storage/base/rng.h"
 #include "storage/keyspace.h"
 #include "storage/lazyfree.h"
+#include "storage/set.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -235,6 +236,50 @@ Test(lazyfree, a_large_value_goes_the_same_way) {
     set("k", SLICE("v"), ENTRY_NO_EXPIRE);
     db_delete(db, find("k"), hash_of("k"), true);
     cr_assert_eq(lazyfree_pending() + lazyfree_freed(), 1, "a small one is freed on the spot");
+}
+
+enum { HUGE_MEMBERS = 70000 };
+
+/* A set of so many members, in `db` under this key. */
+static struct entry *add_huge_set(const char *key) {
+    static const struct set_rules rules = {.max_intset = 512, .max_listpack = 128, .max_value = 64};
+    struct entry *e = set_new_empty(slice_str(key));
+    char member[16];
+
+    for (int i = 0; i < HUGE_MEMBERS; i++) {
+        int n = snprintf(member, sizeof member, "m%d", i);
+
+        set_add(e, slice_of(member, (size_t)n), &rules);
+    }
+    db_add(db, e, hash_of(key));
+    return e;
+}
+
+/* How many objects went to the thread since the figures were reset. */
+static size_t handed_over(void) {
+    lazyfree_drain();
+    return lazyfree_freed();
+}
+
+Test(lazyfree, a_huge_value_goes_there_unasked) {
+    lazyfree_reset_stats();
+    db_delete(db, add_huge_set("k"), hash_of("k"), false);
+    cr_assert_eq(handed_over(), 1);
+    add_huge_set("k");
+    set("k", SLICE("v"), ENTRY_NO_EXPIRE);
+    cr_assert_eq(handed_over(), 2, "one that is overwritten");
+    add_huge_set("other");
+    cr_assert_eq(db_clear(db, false), 2);
+    cr_assert_eq(handed_over(), 4, "a small database with one in it");
+    add_huge_set("k");
+    cr_assert_eq(db_clear(db, true), 1);
+    cr_assert_eq(handed_over(), 5);
+    fill(HUGE_MEMBERS);
+    cr_assert_eq(db_clear(db, false), HUGE_MEMBERS);
+    cr_assert_eq(handed_over(), 5 + HUGE_MEMBERS, "a database of many keys");
+    fill(1000);
+    cr_assert_eq(db_clear(db, false), 1000);
+    cr_assert_eq(handed_over(), 5 + HUGE_MEMBERS, "not one of few");
 }
 
 /* ---------------------------------------------------------------- against a reference */

@@ -331,7 +331,7 @@ static void run_model(int rounds, int members) {
         }
         cr_assert_eq(set_len(s), n);
         if (round % 1000) continue;
-        copy = entry_copy(s, SLICE("copy"), ENTRY_NO_EXPIRE);
+        copy = entry_copy(s, SLICE("copy"), ENTRY_NO_EXPIRE, PACE_NONE);
         entry_free(s);
         s = copy;
     }
@@ -368,6 +368,7 @@ Test(set, its_memory_is_counted) {
 
     for (int i = 0; i < 3000; i++) add_int(i);
     used = mem_used() - before;
-    cr_assert_lt(abs((int)used - (int)set_type_ops.mem(s, 0)), exact ? 1024 : (int)used / 2);
+    cr_assert_lt(abs((int)used - (int)set_type_ops.mem(s, 0, PACE_NONE)),
+                 exact ? 1024 : (int)used / 2);
     cr_assert_eq(set_type_ops.effort(s), 3000);
 }

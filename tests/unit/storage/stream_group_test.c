@@ -122,7 +122,7 @@ Test(stream_group, what_is_pending_stands_with_its_group_and_one_consumer) {
         if (i % 200 == 0) check_pending();
     }
     e = entry_new_object(SLICE("k"), TYPE_STREAM, s, ENTRY_NO_EXPIRE, 0);
-    s = stream_type_ops.copy(e);
+    s = stream_type_ops.copy(e, PACE_NONE);
     entry_free(e);
     group = stream_group_find(s, SLICE("g"));
     check_pending();

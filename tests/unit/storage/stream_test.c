@@ -225,8 +225,8 @@ static void check_all(void) {
 static void copy_stream(void) {
     struct entry *e = entry_new_object(SLICE("k"), TYPE_STREAM, s, ENTRY_NO_EXPIRE, 0);
 
-    s = stream_type_ops.copy(e);
-    cr_assert_gt(stream_type_ops.mem(e, 0), sizeof *s);
+    s = stream_type_ops.copy(e, PACE_NONE);
+    cr_assert_gt(stream_type_ops.mem(e, 0, PACE_NONE), sizeof *s);
     entry_free(e);
 }
 

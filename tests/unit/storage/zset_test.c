@@ -242,10 +242,10 @@ Test(zset, copies_are_independent) {
         make(form ? &tree_rules : &packed_rules);
         for (int i = 0; i < NAMES; i++) put(&names[i], form ? &tree_rules : &packed_rules);
         sort_names();
-        copy = entry_copy(z, SLICE("other"), ENTRY_NO_EXPIRE);
+        copy = entry_copy(z, SLICE("other"), ENTRY_NO_EXPIRE, PACE_NONE);
         while (zset_count(z) > 0) zset_remove_span(z, (struct zset_span){0, 1});
         compare_walk(copy, 0, false);
-        cr_expect_gt(zset_type_ops.mem(copy, 0), 1000);
+        cr_expect_gt(zset_type_ops.mem(copy, 0, PACE_NONE), 1000);
         entry_free(z);
         z = copy;
         compare();
