@@ -76,6 +76,20 @@ void conf_set_bound_port(struct conf *c, int port) {
     c->values.port = port;
 }
 
+bool conf_is_changed(const struct conf *c, const char *name) {
+    const struct conf_row *r = conf_find(slice_str(name), NULL);
+
+    CHECK(r != NULL);
+    return c->seen[r - conf_rows] && !conf_same(r, &c->values, &c->defaults);
+}
+
+void conf_show(const struct conf *c, const char *name, struct bytes *out) {
+    const struct conf_row *r = conf_find(slice_str(name), NULL);
+
+    CHECK(r != NULL);
+    conf_format(r, &c->values, out);
+}
+
 const struct conf_directive *conf_directives(const struct conf *c, size_t *count) {
     *count = c->directive_count;
     return c->directives;

@@ -193,6 +193,27 @@ int conf_load_args(struct conf *c, int argc, char **argv, struct err *e);
 /* The same for a text in the form of a configuration file. */
 int conf_load_text(struct conf *c, struct slice text, struct err *e);
 
+/* One setting of a file that is checked. */
+struct conf_checked {
+    const char *path;
+    size_t line;
+    const char *name; /* as the table spells it, or the first word of an unknown line */
+    bool is_known;
+    const char *error; /* why a start would refuse it, or NULL */
+};
+typedef void (*conf_checked_fn)(void *arg, const struct conf_checked *s);
+
+/* Reads the file as conf_load_args() would, but goes on after a wrong line: `fn` gets every
+ * setting, in the order of reading. Opens no log file. -1: a start would refuse the file, or cannot
+ * read it; `e` has the last reason. */
+int conf_check_file(struct conf *c, const char *path, conf_checked_fn fn, void *arg, struct err *e);
+
+/* Whether a file or the command line gave the parameter a value other than the default. */
+bool conf_is_changed(const struct conf *c, const char *name);
+
+/* The value as CONFIG GET shows it, appended to `out`. The name must exist. */
+void conf_show(const struct conf *c, const char *name, struct bytes *out);
+
 /* Prints the failure in Redis' words. CONF_ERR_LINE: the "FATAL CONFIG FILE ERROR" block, meant for
  * standard error. CONF_ERR_OPEN: one line, which callers may prefer to log. */
 void conf_report_error(const struct conf *c, FILE *out);

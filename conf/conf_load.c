@@ -20,6 +20,10 @@ struct load {
     struct conf *c;
     struct err *e;
     int depth;
+    const char *path;        /* of the text that is read; only for conf_check_file() */
+    conf_checked_fn checked; /* NULL: the first wrong line ends the load */
+    void *arg;
+    size_t refused;
 };
 
 struct line {
@@ -100,9 +104,12 @@ int conf_read_file(struct conf *c, const char *path, struct bytes *out, struct e
 
 static int include_one(struct load *l, const char *path) {
     struct bytes text = {0};
+    const char *outer = l->path;
     int rc = conf_read_file(l->c, path, &text, l->e);
 
+    l->path = path;
     if (rc == 0) rc = load_text(l, bytes_slice(&text));
+    l->path = outer;
     bytes_release(&text);
     return rc;
 }
@@ -166,6 +173,12 @@ static int load_directive(struct load *l, const struct conf_argv *words, struct 
     return fail_line(l, at, "Bad directive or wrong number of arguments");
 }
 
+static bool is_directive(const struct conf_argv *words) {
+    for (size_t i = 0; words->n && i < sizeof directives / sizeof *directives; i++)
+        if (slice_is(words->v[0], directives[i].name)) return true;
+    return false;
+}
+
 /* A parameter of several words may also come as one word with blanks. */
 static int assign_row(struct load *l, const struct conf_row *r, const struct conf_argv *words,
                       struct line at) {
@@ -196,6 +209,22 @@ static int assign_row(struct load *l, const struct conf_row *r, const struct con
     return 0;
 }
 
+/* conf_check_file(): reports the line and goes on. */
+static int report_line(struct load *l, struct line at, const struct conf_argv *words, int rc) {
+    const struct conf_row *r = words->n ? conf_find(words->v[0], NULL) : NULL;
+    struct conf_checked s = {.path = l->path,
+                             .line = at.number,
+                             .name = r          ? r->name
+                                     : words->n ? words->v[0].p
+                                                : "",
+                             .is_known = r || rc == 0 || is_directive(words),
+                             .error = rc < 0 ? l->c->failed_reason : NULL};
+
+    l->refused += rc < 0;
+    l->checked(l->arg, &s);
+    return 0;
+}
+
 static int load_line(struct load *l, struct line at) {
     struct conf_argv words = {0};
     const struct conf_row *r;
@@ -207,6 +236,7 @@ static int load_line(struct load *l, struct line at) {
         r = conf_find(words.v[0], NULL);
         rc = r ? assign_row(l, r, &words, at) : load_directive(l, &words, at);
     }
+    if (l->checked) rc = report_line(l, at, &words, rc);
     conf_argv_release(&words);
     return rc;
 }
@@ -272,4 +302,12 @@ int conf_load_text(struct conf *c, struct slice text, struct err *e) {
 
     if (load_text(&l, text) < 0) return -1;
     return check_whole(c, e);
+}
+
+int conf_check_file(struct conf *c, const char *path, conf_checked_fn fn, void *arg,
+                    struct err *e) {
+    struct load l = {.c = c, .e = e, .checked = fn, .arg = arg};
+
+    if (include_one(&l, path) < 0 || check_cluster(c, e) < 0) return -1;
+    return l.refused ? -1 : 0;
 }

@@ -6,6 +6,7 @@
 #include "server/admin/admin.h"
 #include "server/again.h"
 #include "server/doubled.h"
+#include "server/effects.h"
 #include "server/exec/access.h"
 #include "server/exec/acl_file.h"
 #include "server/exec/blocking.h"
@@ -521,7 +522,7 @@ int app_start(struct app *a, struct conf *conf, int argc, char **argv) {
     unloaded_warn(a->v);
     unloaded_warn_of_cut_rewrite(conf_path(conf));
     unloaded_warn_of_cut_rewrite(a->v->aclfile);
-    unsupported_warn(a->v);
+    effects_warn(a->conf);
     clock_refresh();
     access_tick(&a->engine); /* loaded keys get their access time from it */
     if (a->cluster && cluster_start(a->cluster, &e) < 0) return fail_with(&e);

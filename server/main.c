@@ -5,6 +5,7 @@
 #include "conf/conf.h"
 #include "server/again.h"
 #include "server/app.h"
+#include "server/effects.h"
 #include "server/process.h"
 #include "server/version.h"
 #include "storage/base/io.h"
@@ -22,6 +23,7 @@ static void print_version(void) {
 static void print_usage(FILE *out) {
     fputs(
         "Usage: stet-server [FILE] [--name value ...] [-]\n"
+        "       stet-server --check-config FILE\n"
         "       stet-server -v | --version\n"
         "       stet-server -h | --help\n"
         "\n"
@@ -85,6 +87,7 @@ int main(int argc, char **argv) {
         print_usage(stderr);
         return 1; /* as redis-server does */
     }
+    if (argc == 3 && !strcmp(argv[1], "--check-config")) return effects_check_file(argv[2]);
     process_init(argc, argv);
     conf = conf_new();
     if (conf_load_args(conf, argc, argv, &e) < 0) return fail_configuration(conf);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/unsupported.h"
 
-#include "storage/base/bytes.h"
 #include "storage/base/log.h"
 
 #include <string.h>
@@ -38,23 +37,4 @@ int unsupported_refuse(const struct conf *conf) {
         rc = -1;
     }
     return rc;
-}
-
-void unsupported_warn(const struct conf_values *v) {
-    const struct {
-        bool is_set;
-        const char *name;
-    } settings[] = {
-        {v->io_threads > 1, "io-threads"},
-        {v->io_threads_do_reads, "io-threads-do-reads"},
-        {v->activedefrag, "activedefrag"},
-        {v->tls_cluster, "tls-cluster"},
-    };
-    struct bytes names = {0};
-
-    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
-        if (settings[i].is_set)
-            bytes_printf(&names, "%s'%s'", names.n ? ", " : "", settings[i].name);
-    if (names.n) log_warning("These settings have no effect: %s.", bytes_cstr(&names));
-    bytes_release(&names);
 }
