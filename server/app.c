@@ -19,6 +19,7 @@
 #include "server/process.h"
 #include "server/scripting/scripting.h"
 #include "server/spaces.h"
+#include "server/start_log.h"
 #include "server/unloaded.h"
 #include "server/unsupported.h"
 #include "server/version.h"
@@ -542,6 +543,7 @@ int app_start(struct app *a, struct conf *conf, int argc, char **argv) {
     if (publish_ports(a, &e) < 0) return fail_with(&e);
     replication_start(a->replication);
     doubled_started(a);
+    start_log_tell(a);
     tell_ready(a);
     return 0;
 }

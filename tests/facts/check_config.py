@@ -166,5 +166,20 @@ def the_log_names_them():
         check("have no effect" not in s.log(), s.log())
 
 
+@CASES.case
+def a_start_says_where_and_how():
+    """Addresses, port and socket, the policy, and memory beyond maxmemory; a backlog that the kernel cuts."""
+    with Server("--bind", "127.0.0.1", "--unixsocket", "s.sock", "--appendonly", "yes", "--appendfsync", "always",
+                "--tcp-backlog", "1000000", "--maxmemory", "100000") as s:
+        log = s.log()
+        check("Configured to listen on: tcp 127.0.0.1 port %d, unix socket 's.sock'." % s.port in log, log)
+        check("Durability: AOF on, appendfsync always. Memory in use: " in log, log)
+        check("maxmemory (100000 bytes) is below the memory in use" in log, log)
+        check(re.search(r"tcp-backlog is 1000000, but the kernel queues at most \d+ connections", log), log)
+        check(log.index("Configured to listen") < log.index("Ready to accept connections tcp"), log)
+    with Server("--maxmemory", "1gb") as s:
+        check("is below the memory" not in s.log() and "tcp-backlog" not in s.log(), s.log())
+
+
 if __name__ == "__main__":
     sys.exit(run_words("check_config", CASES))
