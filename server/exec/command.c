@@ -102,14 +102,31 @@ int command_registry_rename(struct command_registry *r, const char *from, const 
     return 0;
 }
 
-struct command_slot *command_resolve(const struct command_registry *r, int argc,
-                                     const struct slice *argv, bool *unknown_sub) {
-    struct command_slot *s = command_lookup(r, argv[0]);
+static struct command_slot *slot_of_row(const struct command_registry *r, struct slice name) {
+    for (unsigned i = 0; i < r->n; i++)
+        if (slice_is(name, r->slots[i].row->name)) return &r->slots[i];
+    return NULL;
+}
 
+/* `s` may be NULL. */
+static struct command_slot *subcommand(struct command_slot *s, int argc, const struct slice *argv,
+                                       bool *unknown_sub) {
     *unknown_sub = false;
     if (!s || !s->sub || argc < 2) return s;
     for (unsigned i = 0; i < s->nsub; i++)
         if (slice_is(argv[1], s->sub[i].row->name)) return &s->sub[i];
     *unknown_sub = true;
     return s;
+}
+
+struct command_slot *command_resolve(const struct command_registry *r, int argc,
+                                     const struct slice *argv, bool *unknown_sub) {
+    return subcommand(command_lookup(r, argv[0]), argc, argv, unknown_sub);
+}
+
+struct command_slot *command_resolve_logged(const struct command_registry *r, int argc,
+                                            const struct slice *argv, bool *unknown_sub) {
+    struct command_slot *s = command_lookup(r, argv[0]);
+
+    return subcommand(s ? s : slot_of_row(r, argv[0]), argc, argv, unknown_sub);
 }

@@ -102,6 +102,11 @@ struct command_slot *command_lookup(const struct command_registry *r, struct sli
 struct command_slot *command_resolve(const struct command_registry *r, int argc,
                                      const struct slice *argv, bool *unknown_sub);
 
+/* The same for what this server or another one has logged: where no command is called like that,
+ * the one whose row is (rename-command: what a server logs by itself has the names of the rows). */
+struct command_slot *command_resolve_logged(const struct command_registry *r, int argc,
+                                            const struct slice *argv, bool *unknown_sub);
+
 static inline bool command_arity_ok(const struct command *c, int argc) {
     return c->arity > 0 ? argc == c->arity : argc >= -c->arity;
 }

@@ -49,7 +49,7 @@ static void take_error(const struct out *reply, struct bytes *error) {
 void engine_obey_prepare(struct session *s, struct order *o) {
     int first;
 
-    o->cmd = command_resolve(&s->e->commands, o->argc, o->argv, &o->unknown_sub);
+    o->cmd = command_resolve_logged(&s->e->commands, o->argc, o->argv, &o->unknown_sub);
     first = o->cmd ? o->cmd->row->keys.first : 0;
     o->has_hash = first > 0 && first < o->argc;
     if (!o->has_hash) return;

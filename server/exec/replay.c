@@ -38,7 +38,7 @@ void engine_replay_end(struct engine *e) {
 int engine_replay(void *engine, size_t argc, const struct slice *argv, struct err *err) {
     struct engine *e = engine;
     bool unknown_sub;
-    struct command_slot *cmd = command_resolve(&e->commands, (int)argc, argv, &unknown_sub);
+    struct command_slot *cmd = command_resolve_logged(&e->commands, (int)argc, argv, &unknown_sub);
     struct call x;
 
     if (!cmd || unknown_sub)

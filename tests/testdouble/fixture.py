@@ -149,6 +149,26 @@ def reset_is_as_after_the_start():
 
 
 @case
+def reset_needs_no_names_of_commands():
+    with double("--rename-command", "FLUSHALL", "", "--rename-command", "SCRIPT", "other") as s:
+        c = s.conn()
+        fill(c)
+        sha = c.call("OTHER", "LOAD", "return 1")
+        c.call("TEST", "RESET")
+        equal("data", c.call("DBSIZE"), 0)
+        equal("scripts", c.call("OTHER", "EXISTS", sha), [0])
+    renamed = ("--rename-command", "FLUSHALL", "", "--appendonly", "yes", "--enable-test-commands", "yes")
+    with double(*renamed) as s:
+        c = s.conn()
+        fill(c)
+        c.call("TEST", "RESET")
+        c.call("SET", "after", 1)
+        s.kill()
+        s.start(*renamed)
+        equal("after a kill", s.conn().call("KEYS", "*"), [b"after"])
+
+
+@case
 def reset_is_in_the_aof():
     with double("--appendonly", "yes", "--appendfsync", "always") as s:
         c = s.conn()

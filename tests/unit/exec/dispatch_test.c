@@ -318,6 +318,19 @@ Test(dispatch, a_pipeline_that_takes_long_goes_on_in_the_next_turn) {
     cr_assert_gt(need, 0, "what is left is part of a command");
 }
 
+Test(dispatch, the_log_is_replayed_whatever_commands_are_called_now) {
+    command_registry_rename(&engine.commands, "set", "put");
+    command_registry_rename(&engine.commands, "incr", "");
+    command_registry_seal(&engine.commands);
+    engine_replay_begin(&engine);
+    cr_assert_eq(replay("SET", "k", "5"), 0, "what the server logs by itself has the old names");
+    cr_assert_eq(replay("Put", "k", "6"), 0, "what a client sent has the new ones");
+    cr_assert_eq(replay("incr", "k", NULL), 0);
+    engine_replay_end(&engine);
+    cr_assert_str_eq(say("GET k"), "$1\r\n7\r\n");
+    cr_assert(strstr(say("SET k 1"), "unknown command"), "clients know the new names only");
+}
+
 Test(dispatch, the_log_is_replayed_through_the_same_handlers) {
     engine_replay_begin(&engine);
     cr_assert_eq(replay("SET", "k", "5"), 0);
