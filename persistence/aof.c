@@ -243,11 +243,15 @@ uint64_t aof_backlog(const struct aof *a) {
     return a->phase == AOF_OFF ? 0 : a->appended - aof_writer_written(a->w);
 }
 
+bool aof_is_settled(const struct aof *a) {
+    return a->rw == RW_IDLE && !a->job.active && !aof_writer_is_switching(a->w);
+}
+
 bool aof_unsynced_tail(const struct aof *a, struct aof_tail *t) {
     const struct aof_file *f = aof_manifest_last_incr(&a->manifest);
     struct aof_writer_state st;
 
-    if (a->phase == AOF_OFF || !f) return false;
+    if (a->phase == AOF_OFF || !f || !aof_is_settled(a)) return false;
     aof_writer_get_state(a->w, &st);
     snprintf(t->path, sizeof t->path, "%s/%s", a->path, f->name);
     t->unsynced = st.written - st.synced;

@@ -219,8 +219,11 @@ enum aof_level aof_current_level(const struct aof *a);
 /* Asks for everything appended so far to be synced soon (WAITAOF, CONFIG SET appendfsync). */
 void aof_want_sync(struct aof *a);
 
+/* No rewrite is under way, and no step of one: the last increment is the file that is written. */
+bool aof_is_settled(const struct aof *a);
+
 /* Of the file that is written: what a power cut would leave of it, and how many bytes it would
- * take. False: nothing is written. */
+ * take. False: nothing is written, or !aof_is_settled(). */
 struct aof_tail {
     char path[8192];
     uint64_t synced, unsynced;

@@ -8,9 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char listeners_name[] = "STET_AGAIN_LISTENERS", cut_name[] = "STET_AGAIN_CUT";
+static const char program[] = "/proc/self/exe";
+static int start_dir = -1;
 
 /* "KIND:FD:NODE KIND:FD:NODE ..." */
 static void pass_on_listeners(const struct net *n) {
@@ -34,23 +37,38 @@ static void pass_on_cut(const struct again_cut *cut) {
     bytes_release(&b);
 }
 
-int again(const struct app *a, const struct again_cut *cut, struct err *e) {
-    pass_on_listeners(&a->net);
-    pass_on_cut(cut);
-    execv(a->executable, a->argv);
-    unsetenv(listeners_name);
-    unsetenv(cut_name);
-    return err_set(e, errno, "%s: %s", a->executable, strerror(errno));
+void again_note_start(void) {
+    start_dir = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
-int again_cut_off(void) {
-    const char *text = getenv(cut_name), *path = text ? strchr(text, ' ') : NULL;
+/* `dir` has changed the directory since, and the command line is relative to the one before. */
+int again(const struct app *a, const struct again_cut *cut, struct err *e) {
+    if (fchdir(start_dir) < 0)
+        return err_set(e, errno, "the directory of the start: %s", strerror(errno));
+    pass_on_listeners(&a->net);
+    pass_on_cut(cut);
+    execv(program, a->argv);
+    unsetenv(listeners_name);
+    unsetenv(cut_name);
+    return err_set(e, errno, "%s: %s", program, strerror(errno));
+}
+
+/* Nothing is made longer. */
+static int cut_file(const char *path, uint64_t size) {
+    struct stat st;
+
+    if (stat(path, &st) < 0) return -1;
+    return (uint64_t)st.st_size <= size ? 0 : truncate(path, (off_t)size);
+}
+
+int again_begin(bool is_double) {
+    const char *text = is_double ? getenv(cut_name) : NULL, *path = text ? strchr(text, ' ') : NULL;
     uint64_t size;
     int rc = 0;
 
-    if (!text) return 0;
-    if (!path || !num_parse_u64(text, (size_t)(path - text), &size) ||
-        truncate(path + 1, (off_t)size) < 0) {
+    if (!is_double) unsetenv(listeners_name);
+    if (text && (!path || !num_parse_u64(text, (size_t)(path - text), &size) ||
+                 cut_file(path + 1, size) < 0)) {
         fprintf(stderr, "%s: '%s' cannot be cut: %s\n", cut_name, text, strerror(errno));
         rc = -1;
     }

@@ -11,16 +11,21 @@
 
 #include "server/app.h"
 
-/* Does not return unless it fails: -1. `cut` (may be NULL): only so much of that file is left. */
+/* First of all: names are relative to the directory of now when the process begins anew. */
+void again_note_start(void);
+
+/* Does not return unless it fails: -1. `cut` (may be NULL): no more than so much of that file is
+ * left. */
 struct again_cut {
     const char *path;
     uint64_t size;
 };
 int again(const struct app *a, const struct again_cut *cut, struct err *e);
 
-/* At the start of the program: cuts off what is to be cut off. 0, or -1 and it is on standard
+/* At the start, before any data is read: cuts off what is to be cut off. A server that is no test
+ * double was not begun anew: it forgets what the environment says. 0, or -1 and it is on standard
  * error. */
-int again_cut_off(void);
+int again_begin(bool is_double);
 
 /* What net_listen() takes over instead of opening sockets; NULL: nothing. */
 const char *again_inherited(void);

@@ -40,6 +40,12 @@ static void hurry(void *arg) {
     loop_hurry(&a->loop);
 }
 
+static bool is_settled(void *arg) {
+    const struct app *a = arg;
+
+    return aof_phase(a->aof) == AOF_OFF || aof_is_settled(a->aof);
+}
+
 /* A power cut takes what was not synced of the file that is written; `bytes` of it are left. */
 static int crash(void *arg, enum double_crash how, uint64_t bytes, struct err *e) {
     const struct app *a = arg;
@@ -119,6 +125,7 @@ void doubled_add(struct app *a, struct engine *e, struct loop_timer *timer) {
     struct double_app app = {.set_timer = set_timer,
                              .clock_changed = clock_changed,
                              .hurry = hurry,
+                             .is_settled = is_settled,
                              .crash = crash,
                              .is_idle = is_idle,
                              .arg = a,

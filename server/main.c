@@ -89,9 +89,12 @@ int main(int argc, char **argv) {
     }
     if (argc == 3 && !strcmp(argv[1], "--check-config")) return effects_check_file(argv[2]);
     process_init(argc, argv);
+    again_note_start();
     conf = conf_new();
     if (conf_load_args(conf, argc, argv, &e) < 0) return fail_configuration(conf);
-    if (again_cut_off() < 0 || apply_fault_spec() < 0 || open_log(conf_values(conf)) < 0) return 1;
+    if (again_begin(conf_values(conf)->enable_test_commands != CONF_ACCESS_NO) < 0 ||
+        apply_fault_spec() < 0 || open_log(conf_values(conf)) < 0)
+        return 1;
     if (process_set_collation(conf_values(conf)->locale_collate, &e) < 0 &&
         conf_values(conf)->locale_collate[0]) {
         log_warning("%s", e.text); /* only for a name of the configuration, not the environment's */

@@ -43,7 +43,7 @@ static int wait_blocked(struct call *x) {
     key->db = x->db->id;
     key->n = name.n;
     memcpy(key->bytes, name.p, name.n);
-    errand(x, &(struct errand){.is_so = is_blocked, .job = key}, answer_blocked, n);
+    errand(x, &(struct errand){.is_so = is_blocked, .job = key}, answer_blocked, n, 0);
     return 0;
 }
 
@@ -59,7 +59,7 @@ static int wait_clients(struct call *x) {
     int64_t n;
 
     if (!arg_int_range(x, 3, 0, INT32_MAX, &n, ERR_NOT_INT)) return -1;
-    errand(x, &(struct errand){.is_so = are_connected}, answer_clients, n);
+    errand(x, &(struct errand){.is_so = are_connected}, answer_clients, n, 0);
     return 0;
 }
 
@@ -72,15 +72,10 @@ static bool is_idle(const struct blocked *b) {
     return idle;
 }
 
-static void answer_ok(struct blocked *b, struct reply *r) {
-    (void)b;
-    reply_ok(r);
-}
-
 int test_wait(struct call *x) {
     if (arg_is(x, 2, "blocked") && (x->argc == 4 || x->argc == 5)) return wait_blocked(x);
     if (arg_is(x, 2, "clients") && x->argc == 4) return wait_clients(x);
     if (!arg_is(x, 2, "idle") || x->argc != 3) return reply_err(x, ERR_SYNTAX);
-    errand(x, &(struct errand){.is_so = is_idle}, answer_ok, 0);
+    errand(x, &(struct errand){.is_so = is_idle}, answer_ok, 0, 0);
     return 0;
 }

@@ -159,7 +159,7 @@ static int go(struct call *x) {
     if (ms > WALL_MAX - clock_wall_ms())
         return reply_err(x, "ERR the time must be between 0 and 2^53 ms");
     errand(x, &(struct errand){.run = run_advance, .job = mem_calloc(sizeof(struct advanced))},
-           answer_advance, ms);
+           answer_advance, ms, 0);
     return 0;
 }
 

@@ -50,34 +50,41 @@ int test_disk(struct call *x) {
 
 /* ---------------------------------------------------------------- the crash */
 
-enum { TURNS_TO_ANSWER = 2 }; /* that of the command, in which the answer is sent, is the first */
+/* A kill leaves what was written, at any time. */
+static bool may_crash(const struct blocked *b) {
+    const struct test_double *d = b->s->e->test_double;
+
+    return b->args[0] == CRASH_WRITTEN || !d->app.is_settled || d->app.is_settled(d->app.arg);
+}
+
+static void arm(struct test_double *d, struct blocked *b) {
+    d->crash = (enum double_crash)b->args[0];
+    d->crash_bytes = (uint64_t)b->args[1];
+    d->crashes = true; /* in the next turn: the answer is sent at the end of this one */
+    if (d->app.hurry) d->app.hurry(d->app.arg);
+}
 
 int test_crash(struct call *x) {
     struct test_double *d = x->e->test_double;
+    enum double_crash how = CRASH_WRITTEN;
     int64_t bytes = 0;
 
     if (!d->app.crash) return reply_err(x, "ERR this server cannot begin anew");
-    if (x->argc == 2 || (x->argc == 3 && arg_is(x, 2, "written")))
-        d->crash = CRASH_WRITTEN;
-    else if (x->argc == 3 && arg_is(x, 2, "synced"))
-        d->crash = CRASH_SYNCED;
+    if (x->argc == 3 && arg_is(x, 2, "synced"))
+        how = CRASH_SYNCED;
     else if (x->argc == 4 && arg_is(x, 2, "bytes"))
-        d->crash = CRASH_BYTES;
-    else
+        how = CRASH_BYTES;
+    else if (x->argc > 3 || (x->argc == 3 && !arg_is(x, 2, "written")))
         return reply_err(x, ERR_SYNTAX);
     if (x->argc == 4 && !arg_int_range(x, 3, 0, INT64_C(1) << 40, &bytes, ERR_NOT_INT)) return -1;
-    d->crash_bytes = (uint64_t)bytes;
-    d->crashes = true;
-    d->crash_turns = 0;
-    if (d->app.hurry) d->app.hurry(d->app.arg);
-    reply_ok(&x->r);
+    errand(x, &(struct errand){.is_so = may_crash, .run = arm}, answer_ok, how, bytes);
     return 0;
 }
 
 void crash_if_asked(struct test_double *d) {
     struct err e;
 
-    if (!d->crashes || ++d->crash_turns < TURNS_TO_ANSWER) return;
+    if (!d->crashes) return;
     d->crashes = false;
     if (d->app.crash(d->app.arg, d->crash, d->crash_bytes, &e) < 0)
         log_warning("TEST CRASH: the process cannot begin anew: %s", e.text);

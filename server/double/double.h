@@ -26,6 +26,8 @@ struct double_app {
     void (*set_timer)(void *arg, struct engine *e, uint64_t due_us);
     void (*clock_changed)(void *arg);
     void (*hurry)(void *arg);
+    /* It is known what a power cut would leave. */
+    bool (*is_settled)(void *arg);
     /* The process begins anew. Returns only if it cannot. */
     int (*crash)(void *arg, enum double_crash how, uint64_t bytes, struct err *e);
     /* The data set was replaced by another one: the AOF and the replicas need it as a whole. */

@@ -174,7 +174,8 @@ int test_restore(struct call *x) {
 
     if (!f) return reply_err(x, "ERR no such snapshot");
     if (x->e->role.is_replica) return reply_err(x, "ERR the data set of a replica is its master's");
-    errand(x, &(struct errand){is_ready, restore, mem_strdup(f->name), false}, answer_restore, 0);
+    errand(x, &(struct errand){is_ready, restore, mem_strdup(f->name), false}, answer_restore, 0,
+           0);
     return 0;
 }
 

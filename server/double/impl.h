@@ -128,8 +128,7 @@ struct test_double {
     struct strict strict;
     struct profile profile;
     struct start *start;
-    bool crashes; /* as soon as the answer is sent */
-    unsigned crash_turns;
+    bool crashes; /* in the next turn */
     enum double_crash crash;
     uint64_t crash_bytes;
 };
@@ -153,9 +152,11 @@ struct errand {
     bool done;
 };
 
-/* The client of `x` waits; then `answer` answers it. `arg` becomes blocked.args[0]. */
+/* The client of `x` waits; then `answer` answers it. `a` and `b` become blocked.args. */
 void errand(struct call *x, const struct errand *what,
-            void (*answer)(struct blocked *b, struct reply *r), int64_t arg);
+            void (*answer)(struct blocked *b, struct reply *r), int64_t a, int64_t b);
+
+void answer_ok(struct blocked *b, struct reply *r);
 
 /* The job of the errand that it waits for. */
 void *errand_job(const struct blocked *b);

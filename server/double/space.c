@@ -167,7 +167,7 @@ static struct engine *goal_of(const struct spaces *all, const struct session *s)
     return w ? w->to : b ? b->to : s->e;
 }
 
-/* The first one that has no output behind a gate. */
+/* The first one all of whose output may be sent: none of it waits for a gate. */
 static struct session *next_to_move(const struct spaces *all) {
     list_each (it, &all->moves) {
         struct session *s = list_entry(it, struct session, resuming);

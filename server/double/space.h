@@ -9,8 +9,8 @@
  *
  * A connection moves between commands. TEST SPACE blocks its client until then. With a user bound
  * to a space (TEST SPACE name USER user) every client that authenticates as this user moves too,
- * before its next command. A client that is to move and has output behind a closed gate moves when
- * the gate is open.
+ * before its next command. A client some of whose output waits for a gate moves once the gate is
+ * open.
  *
  * Invariant: sessions that are to move are in spaces.moves by session.resuming, which is their only
  * list then. So the end of a session takes it out, as with sessions that are to be resumed.

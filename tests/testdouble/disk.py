@@ -4,9 +4,15 @@
 
   disk.py [WORD...]: only the cases with one of the words in their names
 """
+import os
+import shutil
+import subprocess
 import sys
+import tempfile
 
-from doubles import Cases, ask, check, closed, double, equal, heard_by, run_words, wait_for
+from doubles import Cases, Closed, Server, ask, check, closed, double, equal, heard_by, run_words, wait_for
+from resp import Conn
+from server import SERVER
 
 CASES = Cases()
 case = CASES.case
@@ -75,6 +81,70 @@ def a_kill_takes_nothing_that_was_written():
             c.call("SET", "k", i)
         wait_for(lambda: c.info("persistence")["aof_buffer_length"] == "0", "it is written")
         equal("k", crash(s, c).call("GET", "k"), b"99")
+
+
+@case
+def names_relative_to_where_it_was_started_hold():
+    """The server is in `dir` by then, and its configuration and its `dir` are named from elsewhere."""
+    root = tempfile.mkdtemp(prefix="stet-crash-")
+    os.makedirs(os.path.join(root, "data"))
+    with open(os.path.join(root, "my.conf"), "w") as f:
+        f.write("port 0\nport auto\nport-file %s/port\nsave ''\ndir data\nappendonly yes\nenable-test-commands yes\n"
+                % root)
+    proc = subprocess.Popen([SERVER, "my.conf"], cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: os.path.exists(os.path.join(root, "port")), "the port file")
+        with open(os.path.join(root, "port")) as f:
+            port = int(f.read())
+        for i in range(3):
+            c = Conn(port)
+            equal("before", ask(c, "GET", "k"), b"%d" % (i - 1) if i else None)
+            c.call("SET", "k", i)
+            c.call("WAITAOF", 1, 0, 0)
+            equal("answer", c.call("TEST", "CRASH", "SYNCED"), b"OK")
+            wait_for(lambda: proc.poll() is not None or answers(port), "the server")
+            equal("it lives", proc.poll(), None)
+    finally:
+        proc.kill()
+        proc.wait()
+        shutil.rmtree(root)
+
+
+def answers(port):
+    try:
+        return ask(Conn(port), "DBSIZE") == 1
+    except (Closed, OSError):
+        return False
+
+
+@case
+def a_crash_while_the_log_is_rewritten():
+    with double("--appendonly", "yes", "--appendfsync", "always") as s:
+        c = s.conn()
+        for i in range(15):
+            c.call("SET", "k", i)
+            c.call("BGREWRITEAOF")
+            c = crash(s, c, "SYNCED")
+            equal("k", c.call("GET", "k"), b"%d" % i)
+
+
+@case
+def the_environment_cuts_no_file_of_another_server():
+    """What a crash tells the process that follows is for test doubles only."""
+    with Server(start=False) as s:
+        path = os.path.join(s.dir, "precious")
+        with open(path, "w") as f:
+            f.write("x" * 100)
+        s.env = {"STET_AGAIN_CUT": "10 " + path, "STET_AGAIN_LISTENERS": "0:99:0"}
+        s.start()
+        equal("size", os.path.getsize(path), 100)
+    with double(start=False) as s:
+        path = os.path.join(s.dir, "short")
+        with open(path, "w") as f:
+            f.write("x" * 5)
+        s.env = {"STET_AGAIN_CUT": "10 " + path}
+        s.start()
+        equal("nothing is made longer", os.path.getsize(path), 5)
 
 
 @case

@@ -231,8 +231,7 @@ Test(double_, waiting_for_a_blocked_client_ends_when_there_is_one) {
 }
 
 Test(double_, a_crash_comes_once_its_answer_is_out) {
-    cr_assert_str_eq(ask("TEST CRASH SYNCED"), "+OK|");
-    turn();
+    cr_assert_str_eq(ask_and_turn("TEST CRASH SYNCED"), "+OK|");
     cr_assert_eq(crashes, 0);
     turn();
     cr_assert_eq(crashes, 1);
