@@ -3,7 +3,7 @@
  * detour - what a command passes only in some servers: guards before it may run (the slots of a
  * cluster, modes of a test double), and a detour around the whole of it (faults, a journal).
  *
- * A server without them pays nothing: run() and admit() look at engine.odd, one byte, which also
+ * A server without them pays nothing: dispatch and admit() look at engine.odd, one byte, which also
  * says whether the server is busy or a replica. Main thread only. What is registered stays for the
  * life of the engine, and so must `arg`. The functions stand in engine.h.
  */

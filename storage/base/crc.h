@@ -12,8 +12,9 @@
 #include <stdint.h>
 
 uint64_t crc64(uint64_t crc, const void *p, size_t n);
+uint32_t crc32c(uint32_t crc, const void *p, size_t n);
+
 /* CRC-16/XMODEM (polynomial 0x1021, initial value 0): the slot of a key. */
 uint16_t crc16(const void *p, size_t n);
-uint32_t crc32c(uint32_t crc, const void *p, size_t n);
 
 #endif
