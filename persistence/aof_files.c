@@ -19,9 +19,8 @@
 #include <unistd.h>
 
 enum {
-    CHILD_SILENCE_US = 120 * 1000000, /* a child that reports nothing for so long is killed */
-    RETRY_FIRST_US = 1000000,         /* doubled at every failure in a row ... */
-    RETRY_MAX_US = 3600 * 1000000L,   /* ... up to an hour, or to these */
+    RETRY_FIRST_US = 1000000,       /* doubled at every failure in a row ... */
+    RETRY_MAX_US = 3600 * 1000000L, /* ... up to an hour, or to these */
     RETRY_ENABLE_MAX_US = 60 * 1000000,
     RETRY_RECOVERY_MAX_US = 5 * 1000000,
     JOIN_ERROR_US = 1000000, /* a base waits so long for a disk that takes no writes */
@@ -378,9 +377,9 @@ static void watch_child(struct aof *a) {
         child_ended(a, status);
         return;
     }
-    if (clock_real_ns() / 1000 - a->child.heard_us > CHILD_SILENCE_US) {
+    if (child_is_silent(&a->child)) {
         log_warning("The AOF rewrite child %d has said nothing for %d s: killed", a->child.pid,
-                    CHILD_SILENCE_US / 1000000);
+                    CHILD_SILENCE_S);
         child_kill(&a->child, SIGKILL);
     }
 }

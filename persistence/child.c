@@ -86,6 +86,10 @@ void child_kill(struct child *c, int sig) {
     if (c->pid) kill(c->pid, sig);
 }
 
+bool child_is_silent(const struct child *c) {
+    return clock_real_ns() / 1000 - c->heard_us > CHILD_SILENCE_S * 1000000ull;
+}
+
 void child_report(int fd, const struct child_progress *p) {
     struct message m = {.kind = MSG_PROGRESS, .progress = *p};
 

@@ -22,7 +22,7 @@ struct child_progress {
 struct child {
     pid_t pid; /* 0: none */
     int pipe;
-    uint64_t started_us, heard_us; /* monotonic; when it began, when it last reported */
+    uint64_t started_us, heard_us; /* real monotonic time: when it began, when it last reported */
     uint64_t fork_us;              /* how long fork(2) took */
     struct child_progress progress;
     struct err error; /* what it failed with, if it said so */
@@ -38,6 +38,10 @@ void child_poll(struct child *c);
 int child_reap(struct child *c, int *status);
 
 void child_kill(struct child *c, int sig);
+
+/* It has reported nothing for CHILD_SILENCE_S of real time, whatever time the server is told it is. */
+enum { CHILD_SILENCE_S = 120 };
+bool child_is_silent(const struct child *c);
 
 /* In the child. */
 void child_report(int fd, const struct child_progress *p);

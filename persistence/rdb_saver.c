@@ -14,8 +14,7 @@
 #include <unistd.h>
 
 enum {
-    SILENCE_US = 120 * 1000000, /* a child that reports nothing for so long is killed */
-    CANCEL_US = 5 * 1000000,    /* a killed child that hangs at the disk is waited for so long */
+    CANCEL_US = 5 * 1000000, /* a killed child that hangs at the disk is waited for so long */
     DISPOSE_MS = 1000,
 };
 
@@ -204,9 +203,9 @@ static void watch_child(struct rdb_saver *s) {
     child_poll(&s->child);
     if (child_reap(&s->child, &status)) {
         child_ended(s, pid, status);
-    } else if (clock_real_ns() / 1000 - s->child.heard_us > SILENCE_US) {
+    } else if (child_is_silent(&s->child)) {
         log_warning("The child %d that saves has said nothing for %d s: killed", (int)pid,
-                    SILENCE_US / 1000000);
+                    CHILD_SILENCE_S);
         child_kill(&s->child, SIGKILL);
     }
 }

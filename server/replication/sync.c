@@ -19,7 +19,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SILENCE_US = 120 * 1000000 }; /* a child that reports nothing for so long is killed */
 
 /* ---------------------------------------------------------------- a snapshot */
 
@@ -384,7 +383,7 @@ static void watch_child(struct replication *r) {
         log_notice("Killing the child of a full sync: no replica waits for it any more");
         y->given_up = true;
         child_kill(&y->child, SIGKILL);
-    } else if (clock_mono_us() - y->child.heard_us > SILENCE_US) {
+    } else if (child_is_silent(&y->child)) {
         child_kill(&y->child, SIGKILL);
     }
 }

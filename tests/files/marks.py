@@ -45,7 +45,7 @@ class Log:
             s.stop() if end == "stop" else s.kill()
         with open(os.path.join(self.dir, INCR), "rb") as f:
             self.data = f.read()
-        self.copied_at = self.data.index(copied, len(copied) // 2)
+        self.copied_at = self.data.index(copied, 1)  # the file itself is at 0, unless padding followed it
 
     @staticmethod
     def value(rng):

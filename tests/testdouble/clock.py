@@ -219,6 +219,24 @@ def a_stop_does_not_wait_for_a_clock_that_stands():
 
 
 @case
+def a_full_sync_goes_on_while_the_clock_stands_or_jumps():
+    """Whether the child that writes the snapshot has hung is a matter of real time."""
+    with double("--repl-diskless-sync-delay", "0") as s, Server() as r:
+        c, rc = frozen(s.conn()), r.conn()
+        c.pipeline([("SET", "k%d" % i, "v" * 100) for i in range(20000)])
+        for jump in (0, 3600000):
+            rc.call("REPLICAOF", "127.0.0.1", s.port)
+            wait_for(lambda: c.info("replication").get("slave0"), "the replica is known")
+            c.call("TEST", "CLOCK", "ADVANCE", jump)
+            wait_for(lambda: rc.info("replication").get("master_link_status") == "up", "the link")
+            equal("keys", rc.call("DBSIZE"), 20000)
+            rc.call("REPLICAOF", "NO", "ONE")
+            c.call("SET", "k0", jump)
+            wait_for(lambda: "slave0" not in c.info("replication"), "the replica is gone")
+        check("killed" not in s.log() and "terminated by signal" not in s.log(), "a child was killed")
+
+
+@case
 def what_cannot_be_is_refused():
     with double() as s:
         c = s.conn()
