@@ -39,7 +39,7 @@ int child_reap(struct child *c, int *status);
 
 void child_kill(struct child *c, int sig);
 
-/* It has reported nothing for CHILD_SILENCE_S of real time, whatever time the server is told it is. */
+/* It has reported nothing for CHILD_SILENCE_S of real time, whatever a test makes of the clock. */
 enum { CHILD_SILENCE_S = 120 };
 bool child_is_silent(const struct child *c);
 

@@ -2,7 +2,6 @@
 #include "server/app.h"
 
 #include "conf/conf.h"
-#include "persistence/aof_backup.h"
 #include "server/admin/admin.h"
 #include "server/again.h"
 #include "server/doubled.h"
@@ -12,12 +11,13 @@
 #include "server/exec/blocking.h"
 #include "server/exec/evict.h"
 #include "server/exec/expire.h"
-#include "server/exec/replay.h"
 #include "server/exec/snapshot.h"
 #include "server/exec/turn.h"
 #include "server/host.h"
+#include "server/load.h"
 #include "server/process.h"
 #include "server/scripting/scripting.h"
+#include "server/signals.h"
 #include "server/spaces.h"
 #include "server/start_log.h"
 #include "server/unloaded.h"
@@ -27,13 +27,10 @@
 #include "storage/base/check.h"
 #include "storage/base/clock.h"
 #include "storage/base/hash.h"
-#include "storage/base/io.h"
 #include "storage/base/log.h"
 #include "storage/base/mem.h"
 #include "storage/base/rng.h"
 
-#include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -48,271 +45,6 @@ static void seed(struct app *a) {
     hash_set_key(key);
     rng_seed(s);
     rng_hex(a->run_id, RUN_ID_CHARS);
-}
-
-/* ---------------------------------------------------------------- signals */
-
-static void on_stop_signal(evutil_socket_t sig, short what, void *arg) {
-    struct app *a = arg;
-
-    (void)what;
-    if (a->stopping || a->stop_signal) {
-        log_warning("You insist... exiting now.");
-        _exit(1);
-    }
-    log_warning("Received %s scheduling shutdown...", sig == SIGINT ? "SIGINT" : "SIGTERM");
-    a->stop_signal = sig;
-}
-
-static void obey_stop_signal(struct app *a) {
-    unsigned how = a->stop_signal == SIGINT ? a->v->shutdown_on_sigint : a->v->shutdown_on_sigterm;
-
-    a->stop_signal = 0;
-    app_shutdown(a, how);
-}
-
-static void on_child_signal(evutil_socket_t sig, short what, void *arg) {
-    struct app *a = arg;
-
-    (void)sig;
-    (void)what;
-    loop_wake(&a->loop); /* for the AOF's child: its end may change what replies wait for */
-    rdb_saver_poll(&a->engine.saver, a->engine.dirty);
-}
-
-static void watch_signals(struct app *a) {
-    a->signals[0] = evsignal_new(a->loop.base, SIGTERM, on_stop_signal, a);
-    a->signals[1] = evsignal_new(a->loop.base, SIGINT, on_stop_signal, a);
-    a->signals[2] = evsignal_new(a->loop.base, SIGCHLD, on_child_signal, a);
-    for (int i = 0; i < 3; i++) event_add(a->signals[i], NULL);
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGHUP, SIG_IGN);
-}
-
-/* ---------------------------------------------------------------- exit-with-parent */
-
-/* A process whose parent has ended gets another one. Neither PR_SET_PDEATHSIG, which is about the
- * thread that called fork(), nor the loop's own timers, which follow the clock of a test, can tell.
- * A parent that ends before app_start() is not noticed. */
-static void look_at_parent(evutil_socket_t fd, short what, void *arg) {
-    struct app *a = arg;
-
-    (void)fd;
-    (void)what;
-    if (getppid() == a->parent || a->stopping || a->stop_signal) return;
-    log_warning("The parent process has ended (exit-with-parent), scheduling shutdown...");
-    a->stop_signal = SIGTERM; /* once more after the next look, if the shutdown is refused */
-}
-
-static void watch_parent(struct app *a) {
-    const struct timeval every = {0, 100000};
-
-    if (!a->v->exit_with_parent) return;
-    a->parent_watch = event_new(a->loop.base, -1, EV_PERSIST, look_at_parent, a);
-    event_add(a->parent_watch, &every);
-}
-
-/* ---------------------------------------------------------------- loading */
-
-enum { POLL_EVERY_NS = 2 * 1000 * 1000 };
-
-/* While a start reads the AOF, clients get LOADING, and PING and INFO are answered. When a command
- * of a client loads, others are served as from within a script: the command's state is not touched,
- * and no parameter is set. */
-void app_on_load_progress(void *arg, uint64_t done, uint64_t total) {
-    struct app *a = arg;
-    uint64_t now = clock_real_ns();
-
-    a->engine.loading_done = done;
-    a->engine.loading_total = total;
-    if (now - a->last_poll_ns < POLL_EVERY_NS) return;
-    a->last_poll_ns = now;
-    load_progress_tell(&a->progress, done, total, now / 1000);
-    if (a->reloading)
-        engine_serve_within(&a->engine, BUSY_LOADING);
-    else
-        loop_poll(&a->loop);
-}
-
-static int on_load_command(void *arg, size_t argc, const struct slice *argv, struct err *e) {
-    struct app *a = arg;
-
-    return engine_replay(&a->engine, argc, argv, e);
-}
-
-/* An imported snapshot drops expired keys; the base of an AOF keeps them. */
-static int on_load_rdb(void *arg, int fd, bool log_follows, uint64_t *end, struct err *e) {
-    struct app *a = arg;
-    struct rdb_load o = snapshot_load(&a->engine, !log_follows);
-    struct rdb_loaded got;
-
-    o.progress = app_on_load_progress;
-    o.arg = a;
-    if (rdb_load(fd, &o, &got, e) < 0) return -1;
-    a->engine.loaded_keys = got.keys;
-    a->engine.loaded_due = got.due;
-    log_notice("Done loading RDB, keys loaded: %llu, keys expired: %llu.",
-               (unsigned long long)got.keys, (unsigned long long)got.due);
-    *end = got.report.at;
-    a->loaded_stream = got.report.stream;
-    return 0;
-}
-
-static char *copy_of(const char *name) {
-    return name ? mem_strdup(name) : NULL;
-}
-
-/* The names are copies, as a client may set others meanwhile. Ends with release_options(). */
-static struct aof_load_options load_options(struct app *a) {
-    struct aof_options o = app_aof_options(a->v);
-    struct aof_load_options l = {.load_truncated = o.load_truncated,
-                                 .command = on_load_command,
-                                 .rdb = on_load_rdb,
-                                 .progress = app_on_load_progress,
-                                 .arg = a};
-
-    l.names.dir = copy_of(o.names.dir);
-    l.names.dirname = copy_of(o.names.dirname);
-    l.names.filename = copy_of(o.names.filename);
-    l.names.dbfilename = copy_of(o.names.dbfilename);
-    return l;
-}
-
-static void release_options(struct aof_load_options *l) {
-    mem_free((char *)l->names.dir);
-    mem_free((char *)l->names.dirname);
-    mem_free((char *)l->names.filename);
-    mem_free((char *)l->names.dbfilename);
-}
-
-static void begin_loading(struct app *a) {
-    a->engine.loading = true;
-    a->engine.loading_began_ms = clock_wall_ms();
-    clock_refresh();
-    engine_replay_begin(&a->engine);
-}
-
-/* AOF parameters that were set while data was loaded take effect now. */
-void app_take_aof_options(struct app *a) {
-    struct aof_options o = app_aof_options(a->v);
-
-    aof_set_options(a->aof, &o);
-}
-
-static void end_loading(struct app *a) {
-    engine_replay_end(&a->engine);
-    a->engine.loading = false;
-    app_take_aof_options(a);
-}
-
-/* --recover-to: only what was logged up to then is loaded. */
-static int set_moment(const struct app *a, struct aof_load_options *l) {
-    const char *to = a->v->recover_to;
-    struct err e;
-
-    if (!to || aof_moment_parse(to, &l->until, &e) == 0) return 0;
-    log_warning("recover-to: %s", e.text);
-    return -1;
-}
-
-/* --restore-from: makes the AOF's directory from a backup. */
-static int restore(struct app *a) {
-    struct aof_options o = app_aof_options(a->v);
-    struct err e;
-
-    if (!a->v->restore_from) return 0;
-    if (!a->v->appendonly)
-        err_set(&e, EINVAL,
-                "'restore-from' restores the append-only file: it needs 'appendonly "
-                "yes'");
-    else if (aof_backup_restore(a->v->restore_from, &o.names, &e) == 0)
-        return 0;
-    log_warning("%s", e.text);
-    return -1;
-}
-
-/* Every refusal because of damaged files names the command that repairs them. (A command that is
- * not accepted, at some offset, is no damage.) */
-static void name_repair(const char *dirname, const char *filename, const struct err *e) {
-    bool is_damage = e->code == EILSEQ || e->code == EINVAL || e->code == ENOENT ||
-                     strstr(e->text, "its RDB part");
-
-    if (!is_damage || strstr(e->text, "stet-check-aof") || strstr(e->text, "', offset ")) return;
-    log_warning("To repair the append only file, make a backup of its directory, then run: "
-                "stet-check-aof --fix %s/%s.manifest",
-                dirname, filename);
-}
-
-static int load(struct app *a) {
-    struct aof_load_options l = load_options(a);
-    struct err e;
-    int rc;
-
-    rc = set_moment(a, &l);
-    if (rc == 0) {
-        begin_loading(a);
-        rc = aof_start(a->aof, &l, &e);
-        end_loading(a);
-        a->engine.dirty = 0;
-        if (rc < 0) log_warning("%s", e.text);
-        if (rc < 0) name_repair(l.names.dirname, l.names.filename, &e);
-    }
-    release_options(&l);
-    return rc;
-}
-
-int app_reload_log(struct app *a, struct err *e) {
-    struct aof_load_options l = load_options(a);
-    struct snapshot_aside aside;
-    int rc;
-
-    snapshot_set_aside(&a->engine, &aside);
-    a->reloading = true;
-    begin_loading(a);
-    rc = aof_read_again(a->aof, &l, e);
-    end_loading(a);
-    a->reloading = false;
-    engine_set_busy(&a->engine, BUSY_NOT);
-    snapshot_end_aside(&a->engine, &aside, rc == 0);
-    release_options(&l);
-    return rc;
-}
-
-/* The snapshot, if there is one. */
-static int load_snapshot(struct app *a) {
-    uint64_t began_us = clock_mono_us(), end;
-    struct err e;
-    int dirfd, fd, rc;
-
-    if (!a->v->dbfilename) return 0;
-    dirfd = io_open_dir(".", false, &e);
-    fd = dirfd < 0 ? -1 : io_open_read(dirfd, a->v->dbfilename, &e);
-    if (dirfd >= 0) close(dirfd);
-    if (fd < 0 && e.code == ENOENT) return 0;
-    if (fd < 0) {
-        log_warning("Fatal error: can't open the RDB file for reading: %s", e.text);
-        return -1;
-    }
-    a->engine.loading = true;
-    a->engine.loading_began_ms = clock_wall_ms();
-    rc = on_load_rdb(a, fd, false, &end, &e);
-    a->engine.loading = false;
-    app_take_aof_options(a);
-    close(fd);
-    if (rc < 0) {
-        log_warning("%s", e.text);
-        log_warning("'stet-check-rdb %s' says more; with --salvage OUT it writes what is readable "
-                    "into a new file",
-                    a->v->dbfilename);
-        log_warning("Terminating server after rdb file reading failure.");
-        log_warning("Fatal error loading the DB, check server logs. Exiting.");
-        return -1;
-    }
-    if (a->loaded_stream.id[0])
-        replication_resume(a->replication, a->loaded_stream.id, a->loaded_stream.offset,
-                           a->loaded_stream.db);
-    log_notice("DB loaded from disk: %.3f seconds", (double)(clock_mono_us() - began_us) / 1e6);
-    return 0;
 }
 
 /* ---------------------------------------------------------------- start */
@@ -347,7 +79,7 @@ static void before_wait(void *arg) {
     struct app *a = arg;
 
     a->engine.stats.loop_cycles++;
-    if (a->stop_signal) obey_stop_signal(a);
+    if (a->stop_signal) signals_obey(a);
     if (a->stop_until_us) app_go_on_stopping(a);
     if (a->engine.loading) {
         net_flush(&a->net);
@@ -510,12 +242,12 @@ int app_start(struct app *a, struct conf *conf, int argc, char **argv) {
     if (process_oom_score(a->v) < 0) log_warning("The server keeps the score it was given.");
     process_set_thp(a->v->disable_thp);
     a->net.maxclients = process_allow_clients(a->v->maxclients);
-    watch_parent(a);
+    signals_watch_parent(a);
     if (unsupported_refuse(a->conf) < 0 || listen_first(a) < 0) return -1;
     if (a->v->port_auto) conf_set_bound_port(conf, a->net.port);
     process_write_pid();
     if (contain_user(&a->containment, a->v, &e) < 0) return fail_with(&e);
-    watch_signals(a);
+    signals_watch(a);
     app_describe_listeners(a);
     log_notice("Server initialized");
     contain_calls(&a->containment, a->v);
@@ -527,12 +259,7 @@ int app_start(struct app *a, struct conf *conf, int argc, char **argv) {
     clock_refresh();
     access_tick(&a->engine); /* loaded keys get their access time from it */
     if (a->cluster && cluster_start(a->cluster, &e) < 0) return fail_with(&e);
-    if (restore(a) < 0) return -1;
-    if (a->v->recover_to && !a->v->appendonly) {
-        log_warning("'recover-to' is about the append-only file: it needs 'appendonly yes'");
-        return -1;
-    }
-    if (a->v->appendonly ? load(a) < 0 : load_snapshot(a) < 0) return -1;
+    if (load_data(a) < 0) return -1;
     if (a->cluster && cluster_check_data(a->cluster, &e) < 0) return fail_with(&e);
     if (a->v->server_cpulist)
         process_set_cpus(a->v->server_cpulist, "server-cpulist");
@@ -586,8 +313,7 @@ int app_finish(struct app *a) {
     replication_free(a->replication);
     engine_release(&a->engine); /* so that what a leak checker reports is a leak */
     net_release(&a->net);
-    for (int i = 0; i < 3; i++) event_free(a->signals[i]);
-    if (a->parent_watch) event_free(a->parent_watch);
+    signals_release(a);
     loop_release(&a->loop);
 #endif
     log_warning("Redis is now ready to exit, bye bye...");

@@ -73,12 +73,6 @@ void app_go_on_stopping(struct app *a);
 /* SHUTDOWN ABORT: false if no shutdown is waiting. */
 bool app_shutdown_abort(struct app *a);
 
-/* While a data set is loaded (rdb_load.progress): others are served now and then. */
-void app_on_load_progress(void *arg, uint64_t done, uint64_t total);
-
-/* Replays the AOF (DEBUG LOADAOF). */
-int app_reload_log(struct app *a, struct err *e);
-
 /* After the loop: makes durable what must be, closes, frees. The exit status. */
 int app_finish(struct app *a);
 
@@ -93,8 +87,6 @@ void app_register_commands(const struct app *a, struct command_registry *r);
 
 /* What listens where, for INFO and the process title. */
 void app_describe_listeners(struct app *a);
-/* AOF parameters that were set while data was loaded take effect now. */
-void app_take_aof_options(struct app *a);
 struct aof_options app_aof_options(const struct conf_values *v);
 
 #endif

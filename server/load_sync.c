@@ -6,6 +6,7 @@
 #include "server/exec/keys.h"
 #include "server/exec/snapshot.h"
 #include "server/exec/tracking.h"
+#include "server/load.h"
 #include "storage/base/clock.h"
 #include "storage/base/log.h"
 #include "storage/base/mem.h"

@@ -8,6 +8,7 @@
 #include "server/exec/latency.h"
 #include "server/exec/pubsub.h"
 #include "server/exec/turn.h"
+#include "server/load.h"
 #include "server/load_sync.h"
 
 #include "server/commands/commands.h"

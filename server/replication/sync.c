@@ -19,7 +19,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-
 /* ---------------------------------------------------------------- a snapshot */
 
 void snapshot_drop(struct snapshot *s) {

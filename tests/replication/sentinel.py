@@ -61,6 +61,10 @@ class Sentinel:
     def master_port(self):
         return int(self.conn.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", GROUP)[1])
 
+    def whole_log(self):
+        with open(self.log.name, errors="replace") as f:
+            return f.read()
+
     def close(self):
         self.proc.kill()
         self.proc.wait()
@@ -119,6 +123,11 @@ class Watched:
                     i["master_link_status"] == "up"
             wait_for(follows, "port %d follows port %d" % (s.port, master.port), 60, 0.05)
 
+    def tell(self):
+        """Why it failed is in the logs."""
+        for x in self.sentinels + self.servers:
+            print("----- port %d\n%s" % (x.port, x.whole_log()[-3000:]))
+
     def close(self):
         for s in self.sentinels:
             s.close()
@@ -132,6 +141,8 @@ class Watched:
         if exc[0] is None:
             for s in self.servers:
                 s.check_sanitizers()
+        else:
+            self.tell()
         self.close()
 
 
