@@ -144,10 +144,12 @@ static int64_t kill_all(struct call *x, const struct client_filter *f) {
 
         if (s->state == SESSION_CLOSING || !client_filter_matches(x, f, s)) continue;
         killed++;
-        if (s == x->s)
+        if (s == x->s) {
             me = true;
-        else
-            s->ops->close(s, false);
+            continue;
+        }
+        s->ops->close(s, false);
+        pubsub_forget(s); /* a PUBLISH that follows in the same turn does not count it */
     }
     if (me) x->s->ops->close(x->s, true);
     return killed;

@@ -46,6 +46,19 @@ Test(pubsub, a_connection_that_ends_is_no_subscriber) {
     EXPECT(c, "[]", "PUBSUB CHANNELS");
 }
 
+Test(pubsub, a_client_that_was_killed_is_not_counted_by_what_follows_in_the_transaction) {
+    struct server *s = server_run("--save", "", NULL);
+    redisContext *c = ask_open(s), *sub = ask_open(s);
+
+    EXPECT(sub, "[$subscribe $ch :1]", "SUBSCRIBE ch");
+    EXPECT(sub, "[$psubscribe $c* :2]", "PSUBSCRIBE c*");
+    EXPECT(c, "+OK", "MULTI");
+    EXPECT(c, "+QUEUED", "CLIENT KILL TYPE pubsub");
+    EXPECT(c, "+QUEUED", "PUBLISH ch m");
+    EXPECT(c, "+QUEUED", "PUBSUB NUMSUB ch");
+    EXPECT(c, "[:1 :0 [$ch :0]]", "EXEC");
+}
+
 /* Its output is bounded, and the others go on. */
 Test(pubsub, a_subscriber_that_never_reads_is_cut_off) {
     struct server *s =
