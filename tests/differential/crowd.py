@@ -3,6 +3,9 @@
 """crowd - several clients at once on stet and on redis-server: what each of them hears, compared.
 
   crowd.py --seconds 10 --seed 1             crowd.py --seed 7 --world 12    only that world
+  crowd.py --seed 7 --world 12 --shrink      the fewest steps after which the two still differ
+
+STET_ORACLE names another oracle than redis-server: newer ones serve waiting clients as 7.2 does.
 
 Transactions and WATCH across connections, blocking commands and what wakes them, CLIENT UNBLOCK and
 KILL, channels, keyspace events, tracking. A step is one command of one client. After it both
@@ -229,6 +232,9 @@ class World:
         words = self.words()
         if words[0] == "XADD":
             words[2] = "%d-1" % (len(self.history) + 1)
+        self.say(who, words)
+
+    def say(self, who, words):
         self.history.append((who, words))
         for side in (0, 1):
             sent = [w if isinstance(w, str) else str(self.clients[w[1]].ids[side]) for w in words]
@@ -277,13 +283,13 @@ class World:
 
 
 def without_version(node):
-    """HELLO tells a version, and an id that differs."""
+    """HELLO tells a version, what comes with it, and an id that differs."""
     if isinstance(node, list):
         if node[:1] == ["%"] and any(k == ["$", "server"] for k, _ in node[1]):
             return ["HELLO", [[k, v] for k, v in node[1]
-                              if k not in (["$", "version"], ["$", "id"])]]
+                              if k not in (["$", "version"], ["$", "id"], ["$", "modules"])]]
         if node[:1] == ["*"] and node[1] and node[1][:1] == [["$", "server"]]:
-            return ["HELLO", node[1][4:6] + node[1][8:]]
+            return ["HELLO", node[1][4:6] + node[1][8:12]]
         return [without_version(x) for x in node]
     return node
 
@@ -385,6 +391,38 @@ class Report:
         sys.stdout.flush()
 
 
+def repeat(world, history):
+    """Says the same in a new world; whether something differs."""
+    try:
+        for who, words in history:
+            world.say(who, words)
+    except (Failed, TimeoutError):
+        pass
+    world.close()
+    return world.report.n > 0
+
+
+def shrink(history, differs):
+    """Leaves out pieces, ever smaller ones, as long as something still differs."""
+    size = max(1, len(history) // 2)
+    while size:
+        at = 0
+        while at < len(history):
+            fewer = history[:at] + history[at + size:]
+            if differs(fewer):
+                history = fewer
+            else:
+                at += size
+        size //= 2
+    return history
+
+
+def tell_shrunk(servers, number, seed, history):
+    def world(show=0):
+        return World(number, seed, servers, Report(show))
+    repeat(world(1), shrink(history, lambda fewer: repeat(world(), fewer)))
+
+
 def main():
     need("redis-server")
     p = argparse.ArgumentParser(description=__doc__,
@@ -394,6 +432,7 @@ def main():
     p.add_argument("--worlds", type=int, default=1 << 30)
     p.add_argument("--world", type=int, help="only this one")
     p.add_argument("--show", type=int, default=10)
+    p.add_argument("--shrink", action="store_true")
     o = p.parse_args()
     report, steps, number = Report(o.show), 0, o.world or 0
     end = time.monotonic() + o.seconds
@@ -410,6 +449,9 @@ def main():
                 pass
             steps += len(world.history)
             world.close()
+            if o.shrink and report.n:
+                tell_shrunk((oracle, stet), number, o.seed, world.history)
+                break
             number += 1
             if o.world is not None:
                 break
