@@ -6,6 +6,7 @@
 #include "conf/conf_impl.h"
 
 #include "storage/base/mem.h"
+#include "storage/base/num.h"
 
 #include <ctype.h>
 
@@ -35,19 +36,13 @@ struct slice conf_trim(struct slice s) {
     return s;
 }
 
-static int hex_digit(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    c = (char)tolower((unsigned char)c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* An escape in double quotes; s begins after the backslash. Returns how much of s it took. */
 static size_t unescape(struct slice s, struct bytes *out) {
     static const char names[] = "nrtba", meanings[] = "\n\r\t\b\a";
     const char *at;
 
-    if (s.n >= 3 && s.p[0] == 'x' && hex_digit(s.p[1]) >= 0 && hex_digit(s.p[2]) >= 0) {
-        bytes_append_char(out, (char)(hex_digit(s.p[1]) * 16 + hex_digit(s.p[2])));
+    if (s.n >= 3 && s.p[0] == 'x' && num_hex_digit(s.p[1]) >= 0 && num_hex_digit(s.p[2]) >= 0) {
+        bytes_append_char(out, (char)(num_hex_digit(s.p[1]) * 16 + num_hex_digit(s.p[2])));
         return 3;
     }
     at = memchr(names, s.p[0], 5);

@@ -215,6 +215,14 @@ void rdb_saver_poll(struct rdb_saver *s, uint64_t changes) {
     if (s->phase == RDB_SAVER_SCHEDULED && s->h.may_fork(s->h.arg)) rdb_saver_start(s, changes);
 }
 
+enum rdb_saver_phase rdb_saver_abort(struct rdb_saver *s) {
+    enum rdb_saver_phase was = s->phase;
+
+    if (was == RDB_SAVER_SCHEDULED) enter(s, RDB_SAVER_IDLE);
+    if (was == RDB_SAVER_CHILD) child_kill(&s->child, SIGUSR1);
+    return was;
+}
+
 void rdb_saver_cancel(struct rdb_saver *s) {
     uint64_t until = clock_real_ns() / 1000 + CANCEL_US;
     pid_t pid = s->child.pid;

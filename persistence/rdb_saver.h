@@ -59,6 +59,10 @@ void rdb_saver_schedule(struct rdb_saver *s);
 /* Whenever a child may have ended, and now and then. */
 void rdb_saver_poll(struct rdb_saver *s, uint64_t changes);
 
+/* BGSAVE CANCEL: ends the child that is at work, or forgets what is scheduled; returns the phase
+ * that it was in. The child is gone, and its file removed, at a later rdb_saver_poll(). */
+enum rdb_saver_phase rdb_saver_abort(struct rdb_saver *s);
+
 /* Ends a child that is at work, and forgets what is scheduled. Waits for the child's end, some
  * seconds at the most: before an exit only. */
 void rdb_saver_cancel(struct rdb_saver *s);

@@ -29,18 +29,12 @@ void request_partial_free(struct request_partial **partial) {
 
 /* ---------------------------------------------------------------- inline commands */
 
-static int hex_digit(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    c = (char)tolower((unsigned char)c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* One escape after a backslash at s[*i] in double quotes; moves *i past it. */
 static char unescape(const char *s, size_t n, size_t *i) {
     char c = s[*i];
 
-    if (c == 'x' && *i + 2 < n && hex_digit(s[*i + 1]) >= 0 && hex_digit(s[*i + 2]) >= 0) {
-        c = (char)(hex_digit(s[*i + 1]) * 16 + hex_digit(s[*i + 2]));
+    if (c == 'x' && *i + 2 < n && num_hex_digit(s[*i + 1]) >= 0 && num_hex_digit(s[*i + 2]) >= 0) {
+        c = (char)(num_hex_digit(s[*i + 1]) * 16 + num_hex_digit(s[*i + 2]));
         *i += 3;
         return c;
     }

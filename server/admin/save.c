@@ -15,10 +15,20 @@ static int cmd_save(struct call *x) {
     return 0;
 }
 
+static int cancel_bgsave(struct call *x) {
+    switch (rdb_saver_abort(&x->e->saver)) {
+    case RDB_SAVER_SCHEDULED: reply_simple(&x->r, "Scheduled background saving cancelled"); break;
+    case RDB_SAVER_CHILD: reply_simple(&x->r, "Background saving cancelled"); break;
+    default: return reply_err(x, "ERR Background saving is currently not in progress or scheduled");
+    }
+    return 0;
+}
+
 static int cmd_bgsave(struct call *x) {
     struct rdb_saver *s = &x->e->saver;
     bool may_wait = call_is_inner(x); /* a transaction's later commands do not wait for the child */
 
+    if (x->argc == 2 && arg_is(x, 1, "cancel")) return cancel_bgsave(x);
     if (x->argc > 1) {
         if (x->argc > 2 || !arg_is(x, 1, "schedule")) return reply_err(x, ERR_SYNTAX);
         may_wait = true;

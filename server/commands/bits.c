@@ -237,9 +237,25 @@ static int cmd_bitpos(struct call *x) {
 
 /* ---------------------------------------------------------------- BITOP */
 
-enum bitop { BITOP_AND, BITOP_OR, BITOP_XOR, BITOP_NOT, BITOP_COUNT };
+/* The last four are of Redis 8.2. With X the first source and Y all others: */
+enum bitop {
+    BITOP_AND,
+    BITOP_OR,
+    BITOP_XOR,
+    BITOP_NOT,
+    BITOP_DIFF,  /* in X and in no Y */
+    BITOP_DIFF1, /* in a Y and not in X */
+    BITOP_ANDOR, /* in X and in a Y */
+    BITOP_ONE,   /* in exactly one source */
+    BITOP_COUNT
+};
 
-static const char *const bitop_names[BITOP_COUNT] = {"and", "or", "xor", "not"};
+static const char *const bitop_names[BITOP_COUNT] = {"and",  "or",    "xor",   "not",
+                                                     "diff", "diff1", "andor", "one"};
+
+static bool has_first(enum bitop op) {
+    return op == BITOP_DIFF || op == BITOP_DIFF1 || op == BITOP_ANDOR;
+}
 
 static void combine(enum bitop op, uint8_t *restrict d, const uint8_t *restrict s, size_t n) {
     switch (op) {
@@ -263,11 +279,64 @@ static struct slice part_of(struct slice s, size_t at, size_t n) {
     return slice_of(s.p + at, s.n - at < n ? s.n - at : n);
 }
 
+/* What DIFF and its like make of X and the union of all Y, in place of the union. */
+static void join_first(enum bitop op, uint8_t *restrict d, struct slice first, size_t n) {
+    const uint8_t *s = (const uint8_t *)first.p;
+
+    for (size_t i = 0; i < n; i++) {
+        uint8_t x = i < first.n ? s[i] : 0;
+
+        d[i] = (uint8_t)(op == BITOP_DIFF ? x & ~d[i] : op == BITOP_DIFF1 ? d[i] & ~x : x & d[i]);
+    }
+}
+
+/* Keeps what was in one source so far and not in this one, or the reverse; `more` says what was in
+ * two. */
+static void count_to_two(uint8_t *restrict d, uint8_t *restrict more, struct slice from) {
+    const uint8_t *s = (const uint8_t *)from.p;
+
+    for (size_t i = 0; i < from.n; i++) {
+        more[i] |= d[i] & s[i];
+        d[i] ^= s[i];
+    }
+}
+
+enum { PART = 64 * 1024 };
+
+/* `one` of the sources has it: what an odd number has, without what two of them have. */
+static void combine_one(uint8_t *out, const struct slice *src, int nsrc, size_t at, size_t n) {
+    uint8_t more[PART];
+
+    memset(out, 0, n);
+    memset(more, 0, n);
+    for (int i = 0; i < nsrc; i++) count_to_two(out, more, part_of(src[i], at, n));
+    for (size_t i = 0; i < n; i++) out[i] &= (uint8_t)~more[i];
+}
+
+static void combine_first(enum bitop op, uint8_t *out, const struct slice *src, int nsrc, size_t at,
+                          size_t n) {
+    memset(out, 0, n);
+    for (int i = 1; i < nsrc; i++) {
+        struct slice s = part_of(src[i], at, n);
+
+        combine(BITOP_OR, out, (const uint8_t *)s.p, s.n);
+    }
+    join_first(op, out, part_of(src[0], at, n), n);
+}
+
 /* Bytes [at, at + n) of the result. */
 static void combine_part(enum bitop op, uint8_t *out, const struct slice *src, int nsrc, size_t at,
                          size_t n) {
     struct slice s = part_of(src[0], at, n);
 
+    if (op == BITOP_ONE) {
+        combine_one(out, src, nsrc, at, n);
+        return;
+    }
+    if (has_first(op)) {
+        combine_first(op, out, src, nsrc, at, n);
+        return;
+    }
     if (s.n) memcpy(out, s.p, s.n);
     memset(out + s.n, 0, n - s.n);
     if (op == BITOP_NOT) combine(op, out, (const uint8_t *)s.p, s.n);
@@ -281,7 +350,7 @@ static void combine_part(enum bitop op, uint8_t *out, const struct slice *src, i
 /* The result over all sources, in parts that stay in the cache. */
 static struct blob *combine_all(struct call *x, enum bitop op, const struct slice *src, int nsrc,
                                 size_t n) {
-    enum { PART = 64 * 1024, STEPS = BREATHE_STEPS / 8 };
+    enum { STEPS = BREATHE_STEPS / 8 };
     struct blob *out = blob_new(NULL, n);
 
     for (size_t at = 0; at < n; at += PART) {
@@ -297,17 +366,20 @@ static int by_place(const void *a, const void *b) {
     return (x->p > y->p) - (x->p < y->p);
 }
 
-/* Each source once; for XOR, two that are the same cancel each other. Returns how many are left, at
+/* Each source once, those of ONE at most twice; for XOR, two that are the same cancel each other.
+ * DIFF and its like keep the first one where it is. Returns how many are left, at
  * least one. The order of sources is of no account. */
 static int drop_repeats(enum bitop op, struct slice *src, int nsrc) {
     int n = 0, next;
 
     if (nsrc < REPEATS_MIN) return nsrc;
+    if (has_first(op)) return 1 + drop_repeats(BITOP_OR, src + 1, nsrc - 1);
     qsort(src, (size_t)nsrc, sizeof *src, by_place);
     for (int i = 0; i < nsrc; i = next) {
         for (next = i + 1; next < nsrc && src[next].p == src[i].p; next++) {
         }
         if (op != BITOP_XOR || (next - i) % 2) src[n++] = src[i];
+        if (op == BITOP_ONE && next - i > 1) src[n++] = src[next - 1];
     }
     if (n == 0) src[n++] = SLICE("");
     return n;
@@ -352,6 +424,9 @@ static int cmd_bitop(struct call *x) {
     if (op == BITOP_COUNT) return reply_err(x, ERR_SYNTAX);
     if (op == BITOP_NOT && nsrc != 1)
         return reply_err(x, "ERR BITOP NOT must be called with a single source key.");
+    if (has_first((enum bitop)op) && nsrc < 2)
+        return reply_err(x, "ERR BITOP DIFF, DIFF1 and ANDOR must be called with at least two "
+                            "source keys.");
     src = mem_alloc((size_t)nsrc * sizeof *src);
     if (!find_sources(x, src, nsrc, &n)) goto out;
     nsrc = drop_repeats((enum bitop)op, src, nsrc);

@@ -27,7 +27,13 @@ struct members {
     struct call *x;
     struct lp_value *v;
     size_t n, cap;
+    bool counted; /* only `n` is wanted */
+    size_t limit; /* more than so many are not looked for; 0: all */
 };
+
+static bool has_enough(const struct members *m) {
+    return m->limit && m->n >= m->limit;
+}
 
 /* The sets at arguments [first, first + n). False: one is of another type, answered. */
 static bool open_sources(struct call *x, int first, size_t n, struct sources *s) {
@@ -58,6 +64,10 @@ static void drop_repeats(struct sources *s, size_t from) {
 }
 
 static void add_member(struct members *m, struct lp_value v) {
+    if (m->counted) {
+        m->n++;
+        return;
+    }
     if (m->n == m->cap) {
         m->cap = m->cap ? m->cap * 2 : 64;
         m->v = mem_realloc(m->v, m->cap * sizeof *m->v);
@@ -79,6 +89,11 @@ static int reply_members(struct call *x, struct members *m) {
         call_breathe(x);
     }
     mem_free(m->v);
+    return 0;
+}
+
+static int reply_count(struct call *x, size_t n, size_t limit) {
+    reply_int(&x->r, (int64_t)(limit && n > limit ? limit : n));
     return 0;
 }
 
@@ -208,25 +223,36 @@ static int cmd_sinterstore(struct call *x) {
     return store_result(x, result, "sinterstore");
 }
 
-static int cmd_sintercard(struct call *x) {
-    int64_t nkeys, limit = 0;
-    struct sources s;
-    size_t n;
+/* numkeys key... [LIMIT n], and [APPROX] where it is known: the answer is exact all the same. */
+static bool open_counted(struct call *x, bool may_guess, struct sources *s, size_t *limit) {
+    int64_t nkeys, most = 0;
 
     if (!arg_int_range(x, 1, 1, INT64_MAX, &nkeys, "ERR numkeys should be greater than 0"))
-        return -1;
-    if (nkeys > x->argc - 2)
-        return reply_err(x, "ERR Number of keys can't be greater than number of args");
-    for (int i = 2 + (int)nkeys; i < x->argc; i += 2) {
-        if (!arg_is(x, i, "limit") || i + 1 == x->argc) return reply_err(x, ERR_SYNTAX);
-        if (!arg_int_range(x, i + 1, 0, INT64_MAX, &limit, "ERR LIMIT can't be negative"))
-            return -1;
+        return false;
+    if (nkeys > x->argc - 2) {
+        reply_err(x, "ERR Number of keys can't be greater than number of args");
+        return false;
     }
-    if (!open_sources(x, 2, (size_t)nkeys, &s)) return -1;
-    n = intersect(&s, (size_t)limit, NULL);
+    for (int i = 2 + (int)nkeys; i < x->argc; i++) {
+        if (may_guess && arg_is(x, i, "approx")) continue;
+        if (!arg_is(x, i, "limit") || ++i == x->argc) {
+            reply_err(x, ERR_SYNTAX);
+            return false;
+        }
+        if (!arg_int_range(x, i, 0, INT64_MAX, &most, "ERR LIMIT can't be negative")) return false;
+    }
+    *limit = (size_t)most;
+    return open_sources(x, 2, (size_t)nkeys, s);
+}
+
+static int cmd_sintercard(struct call *x) {
+    struct sources s;
+    size_t limit, n;
+
+    if (!open_counted(x, false, &s, &limit)) return -1;
+    n = intersect(&s, limit, NULL);
     mem_free(s.v);
-    reply_int(&x->r, (int64_t)n);
-    return 0;
+    return reply_count(x, n, 0);
 }
 
 /* ---------------------------------------------------------------- unions and differences */
@@ -257,7 +283,7 @@ static void gather_rest(const struct entry *e, struct entry *const *sets, size_t
     struct set_probe probe;
     struct finders f = make_finders(sets, n, e);
 
-    while (set_next(&it, &batch)) {
+    while (!has_enough(out) && set_next(&it, &batch)) {
         for (size_t i = 0; i < batch.n; i++) {
             set_probe_next(&probe, &batch, i);
             if (!found_in(&f, &probe, false)) add_member(out, batch.v[i]);
@@ -274,8 +300,9 @@ static int by_number(const void *a, const void *b, void *call) {
     return x->v < y->v ? -1 : x->v > y->v;
 }
 
+/* In order if all are integers, as they are in a set of integers. */
 static void gather_union(const struct sources *s, struct members *out) {
-    bool all_ints = true;
+    bool all_ints = !out->counted;
 
     for (size_t i = 0; i < s->n; i++) {
         bool again = false;
@@ -361,6 +388,23 @@ static int cmd_sunionstore(struct call *x) {
     return store_result(x, made, "sunionstore");
 }
 
+static int cmd_sunioncard(struct call *x) {
+    struct members m = {.x = x, .counted = true};
+    struct sources s;
+
+    if (!open_counted(x, true, &s, &m.limit)) return -1;
+    if (s.n - s.missing > LOOK_SETS) {
+        struct entry *made = make_union(x, &s);
+
+        m.n = set_len(made);
+        entry_discard(made, false);
+    } else {
+        gather_union(&s, &m);
+    }
+    mem_free(s.v);
+    return reply_count(x, m.n, m.limit);
+}
+
 /* Whether to look for each member of the first set in all the others, or to take the others'
  * members out of a copy of the first. As Redis decides, since it shows in the form of what is
  * stored. */
@@ -417,6 +461,16 @@ static int cmd_sdiff(struct call *x) {
     return reply_members(x, &m);
 }
 
+static int cmd_sdiffcard(struct call *x) {
+    struct members m = {.x = x, .counted = true};
+    struct sources s;
+
+    if (!open_counted(x, false, &s, &m.limit)) return -1;
+    look_for_difference(&s, &m);
+    mem_free(s.v);
+    return reply_count(x, m.n, m.limit);
+}
+
 static int cmd_sdiffstore(struct call *x) {
     struct entry *made;
     struct sources s;
@@ -438,6 +492,10 @@ const struct command set_algebra_commands[] = {
      "Gives the members of a set that other sets do not have.",
      .grammar = "key@0+",
      .tips = "nondeterministic_output_order"},
+    {"sdiffcard", -3, R | CMD_MOVABLE_KEYS, "set", {0, 0, 0}, cmd_sdiffcard, "8.10.0",
+     "Counts the members of a set that other sets do not have.",
+     .grammar = "numkeys:int key@0+ [LIMIT=limit:int]",
+     .key_specs = "@1#0+1 RO access"},
     {"sdiffstore", -3, W, "set", {1, -1, 1}, cmd_sdiffstore, "1.0.0",
      "Stores the members of a set that other sets do not have.",
      .grammar = "destination@0 key@1+",
@@ -458,6 +516,10 @@ const struct command set_algebra_commands[] = {
      "Gives the members that at least one of the sets has.",
      .grammar = "key@0+",
      .tips = "nondeterministic_output_order"},
+    {"sunioncard", -3, R | CMD_MOVABLE_KEYS, "set", {0, 0, 0}, cmd_sunioncard, "8.10.0",
+     "Counts the members that at least one of the sets has.",
+     .grammar = "numkeys:int key@0+ [APPROX] [LIMIT=limit:int]",
+     .key_specs = "@1#0+1 RO access"},
     {"sunionstore", -3, W, "set", {1, -1, 1}, cmd_sunionstore, "1.0.0",
      "Stores the members that at least one of the sets has.",
      .grammar = "destination@0 key@1+",

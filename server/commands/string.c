@@ -7,85 +7,13 @@
  */
 #include "conf/conf.h"
 #include "server/commands/commands.h"
-#include "server/commands/support.h"
+#include "server/commands/string_options.h"
 #include "server/exec/breathe.h"
 #include "storage/base/mem.h"
 #include "storage/base/num.h"
+#include "storage/base/xxh3.h"
 
-/* ---------------------------------------------------------------- options of SET and its like */
-
-enum {
-    OPT_NX = 1 << 0,
-    OPT_XX = 1 << 1,
-    OPT_GET = 1 << 2,
-    OPT_KEEPTTL = 1 << 3,
-    OPT_PERSIST = 1 << 4,
-    OPT_EX = 1 << 5,
-    OPT_PX = 1 << 6,
-    OPT_EXAT = 1 << 7,
-    OPT_PXAT = 1 << 8,
-    OPT_IFEQ = 1 << 9,
-    OPT_IFNE = 1 << 10,
-    OPT_COMPARE = OPT_IFEQ | OPT_IFNE,
-    OPT_TIME = OPT_EX | OPT_PX | OPT_EXAT | OPT_PXAT,
-    OPT_OF_MSETEX = OPT_NX | OPT_XX | OPT_KEEPTTL | OPT_TIME,
-    OPT_OF_SET = OPT_OF_MSETEX | OPT_GET | OPT_COMPARE,
-    OPT_OF_GETEX = OPT_PERSIST | OPT_TIME,
-};
-
-static const struct option {
-    const char *word;
-    unsigned bit, excludes;
-} options[] = {
-    {"nx", OPT_NX, OPT_XX | OPT_COMPARE},
-    {"xx", OPT_XX, OPT_NX | OPT_COMPARE},
-    {"ifeq", OPT_IFEQ, OPT_NX | OPT_XX | OPT_COMPARE},
-    {"ifne", OPT_IFNE, OPT_NX | OPT_XX | OPT_COMPARE},
-    {"get", OPT_GET, 0},
-    {"keepttl", OPT_KEEPTTL, OPT_TIME | OPT_PERSIST},
-    {"persist", OPT_PERSIST, OPT_TIME | OPT_KEEPTTL},
-    {"ex", OPT_EX, (OPT_TIME & ~OPT_EX) | OPT_KEEPTTL | OPT_PERSIST},
-    {"px", OPT_PX, (OPT_TIME & ~OPT_PX) | OPT_KEEPTTL | OPT_PERSIST},
-    {"exat", OPT_EXAT, (OPT_TIME & ~OPT_EXAT) | OPT_KEEPTTL | OPT_PERSIST},
-    {"pxat", OPT_PXAT, (OPT_TIME & ~OPT_PXAT) | OPT_KEEPTTL | OPT_PERSIST},
-};
-
-struct string_options {
-    unsigned set;
-    int time_arg;    /* with one of OPT_TIME */
-    int compare_arg; /* with one of OPT_COMPARE */
-};
-
-static const struct option *option_of(struct slice word, unsigned allowed) {
-    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
-        if (options[i].bit & allowed && slice_is(word, options[i].word)) return &options[i];
-    return NULL;
-}
-
-/* Reads the options from argument `i` on. False: answered with an error. */
-static bool parse_options(struct call *x, int i, unsigned allowed, struct string_options *o) {
-    *o = (struct string_options){0};
-    for (; i < x->argc; i++) {
-        const struct option *opt = option_of(x->argv[i], allowed);
-
-        if (!opt || opt->excludes & o->set ||
-            (opt->bit & (OPT_TIME | OPT_COMPARE) && i + 1 == x->argc)) {
-            reply_err(x, ERR_SYNTAX);
-            return false;
-        }
-        o->set |= opt->bit;
-        if (opt->bit & OPT_TIME) o->time_arg = ++i;
-        if (opt->bit & OPT_COMPARE) o->compare_arg = ++i;
-    }
-    return true;
-}
-
-/* The time that the options give; untouched if they give none. */
-static bool parse_time(struct call *x, const struct string_options *o, int64_t *when_ms) {
-    if (!(o->set & OPT_TIME)) return true;
-    return arg_deadline(x, o->time_arg, o->set & (OPT_EX | OPT_EXAT), o->set & (OPT_EX | OPT_PX),
-                        when_ms);
-}
+#include <stdio.h>
 
 /* ---------------------------------------------------------------- SET */
 
@@ -100,17 +28,26 @@ static void set_until(struct call *x, struct ref *r, struct slice value, int64_t
            slice_of(text, (size_t)num_format_i64(text, when_ms)));
 }
 
-/* Whether the key is as NX, XX, IFEQ or IFNE want it: a string, if it is to be compared. A key that
- * is missing is different from every value. */
-static bool condition_holds(const struct call *x, const struct string_options *o,
-                            const struct ref *r) {
+static uint64_t digest_of(struct call *x, const struct entry *e) {
+    struct pace pace = call_pace(x);
+    struct slice s = entry_string(e);
+
+    return xxh3(s.p, s.n, &pace);
+}
+
+/* Whether the key is as NX, XX, IFEQ and their like want it: a string, if it is to be compared. A
+ * key that is missing is different from every value. */
+static bool condition_holds(struct call *x, const struct string_options *o, const struct ref *r) {
     bool same;
 
     if (o->set & OPT_NX) return !r->e;
     if (o->set & OPT_XX) return r->e;
     if (!(o->set & OPT_COMPARE)) return true;
-    same = r->e && slice_eq(entry_string(r->e), x->argv[o->compare_arg]);
-    return same == !!(o->set & OPT_IFEQ);
+    if (o->set & OPT_DIGEST)
+        same = r->e && digest_of(x, r->e) == o->digest;
+    else
+        same = r->e && slice_eq(entry_string(r->e), x->argv[o->compare_arg]);
+    return same == !!(o->set & (OPT_IFEQ | OPT_IFDEQ));
 }
 
 /* SET key value with options that decided whether it is done, or what is answered, is logged
@@ -135,7 +72,7 @@ static int set_with_options(struct call *x) {
     int64_t when_ms = ENTRY_NO_EXPIRE;
     struct ref r;
 
-    if (!parse_options(x, 3, OPT_OF_SET, &o) || !parse_time(x, &o, &when_ms)) return -1;
+    if (!string_options(x, 3, OPT_OF_SET, &o) || !string_options_time(x, &o, &when_ms)) return -1;
     if (o.set & OPT_GET) {
         r = lookup_read(x, 1);
         if (!check_type(x, &r, TYPE_STRING)) return -1;
@@ -254,13 +191,13 @@ static int cmd_getex(struct call *x) {
     int64_t when_ms = ENTRY_NO_EXPIRE;
     struct ref r;
 
-    if (!parse_options(x, 2, OPT_OF_GETEX, &o)) return -1;
+    if (!string_options(x, 2, OPT_OF_GETEX, &o)) return -1;
     r = lookup_read(x, 1);
     if (!r.e) {
         reply_null(&x->r);
         return 0;
     }
-    if (!check_type(x, &r, TYPE_STRING) || !parse_time(x, &o, &when_ms)) return -1;
+    if (!check_type(x, &r, TYPE_STRING) || !string_options_time(x, &o, &when_ms)) return -1;
     reply_string(x, r.e);
     if (o.set & (OPT_EXAT | OPT_PXAT) && when_ms <= x->now_ms && !call_obeys(x)) {
         delete_overdue(x, &r);
@@ -375,7 +312,7 @@ static int cmd_msetex(struct call *x) {
     int end = msetex_end(x);
     bool holds = true;
 
-    if (!end || !parse_options(x, end, OPT_OF_MSETEX, &o) || !parse_time(x, &o, &when_ms))
+    if (!end || !string_options(x, end, OPT_OF_MSETEX, &o) || !string_options_time(x, &o, &when_ms))
         return -1;
     for (int i = 2; i < end && holds && o.set & (OPT_NX | OPT_XX); i += 2) {
         struct ref r = lookup_write(x, i);
@@ -387,7 +324,21 @@ static int cmd_msetex(struct call *x) {
     return 0;
 }
 
-/* ---------------------------------------------------------------- DELEX, DELIFEQ */
+/* ---------------------------------------------------------------- DIGEST, DELEX, DELIFEQ */
+
+static int cmd_digest(struct call *x) {
+    struct ref r = lookup_read(x, 1);
+    char hex[XXH3_HEX + 1];
+
+    if (!check_type(x, &r, TYPE_STRING)) return -1;
+    if (!r.e) {
+        reply_null(&x->r);
+        return 0;
+    }
+    snprintf(hex, sizeof hex, "%016llx", (unsigned long long)digest_of(x, r.e));
+    reply_bulk(&x->r, hex, XXH3_HEX);
+    return 0;
+}
 
 /* Deletes the key if it is there and as the options say. */
 static int delete_if(struct call *x, const struct string_options *o) {
@@ -410,7 +361,7 @@ static int cmd_delex(struct call *x) {
 
     if (x->argc != 2 && x->argc != 4)
         return reply_errf(x, "ERR wrong number of arguments for '%s' command", x->cmd->name);
-    return parse_options(x, 2, OPT_COMPARE, &o) ? delete_if(x, &o) : -1;
+    return string_options(x, 2, OPT_COMPARE, &o) ? delete_if(x, &o) : -1;
 }
 
 static int cmd_delifeq(struct call *x) {
@@ -426,13 +377,16 @@ static int cmd_delifeq(struct call *x) {
 /* clang-format off */
 const struct command string_commands[] = {
     {"delex", -2, CMD_WRITE | F, "string", {1, 1, 1}, cmd_delex, "8.4.0",
-     "Deletes a key, optionally only if its value equals a given one, or does not.",
-     .grammar = "key@0 [condition(IFEQ=value|IFNE=value)]",
+     "Deletes a key, optionally only if its value or the value's digest is a given one, or is not.",
+     .grammar = "key@0 [condition(IFEQ=value|IFNE=value|IFDEQ=digest|IFDNE=digest)]",
      .key_specs = "RM access delete variable_flags (without access if there is no condition)"},
     {"delifeq", 3, CMD_WRITE | F, "string", {1, 1, 1}, cmd_delifeq, "9.0.0",
      "Deletes a key if it holds a certain string.",
      .grammar = "key@0 value",
      .key_specs = "RM access delete"},
+    {"digest", 2, R, "string", {1, 1, 1}, cmd_digest, "8.4.0",
+     "Gives the XXH3 digest of a string, as 16 hexadecimal digits.",
+     .grammar = "key@0"},
     {"get", 2, R | F, "string", {1, 1, 1}, cmd_get, "1.0.0", "Gives the string stored at a key.",
      .grammar = "key@0"},
     {"getdel", 2, CMD_WRITE | F, "string", {1, 1, 1}, cmd_getdel, "6.2.0",

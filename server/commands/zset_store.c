@@ -17,7 +17,7 @@
 
 enum operation { UNION, INTERSECTION, DIFFERENCE };
 
-enum aggregate { SUM, MIN, MAX };
+enum aggregate { SUM, MIN, MAX, COUNT }; /* COUNT: the sum of the weights */
 
 /* What a command's name says already. */
 enum { STORING = 1 << 0, COUNTING = 1 << 1 };
@@ -61,6 +61,8 @@ static bool parse_aggregate(struct call *x, int i, struct combination *c) {
         c->aggregate = MIN;
     else if (arg_is(x, i, "max"))
         c->aggregate = MAX;
+    else if (arg_is(x, i, "count"))
+        c->aggregate = COUNT;
     else
         return bad_syntax(x);
     return true;
@@ -118,14 +120,15 @@ static int by_count(const void *a, const void *b) {
 }
 
 /* What is no number counts as 0: infinity x 0, the sum of both infinities. */
-static double weigh(const struct zset_source *s, double score) {
-    score *= s->weight;
+static double weigh(const struct combination *c, const struct zset_source *s, double score) {
+    score = c->aggregate == COUNT ? s->weight : score * s->weight;
     return isnan(score) ? 0 : score;
 }
 
 static double join(enum aggregate how, double a, double b) {
     switch (how) {
-    case SUM: a += b; return isnan(a) ? 0 : a;
+    case SUM:
+    case COUNT: a += b; return isnan(a) ? 0 : a;
     case MIN: return b < a ? b : a;
     default: return b > a ? b : a;
     }
@@ -142,7 +145,7 @@ static void unite(struct slice member, double score, void *arg) {
     double *sum;
 
     call_breathe(c->x);
-    score = weigh(&c->v[w->at], score);
+    score = weigh(c, &c->v[w->at], score);
     sum = zset_build_slot(&c->result, member, score);
     if (sum) *sum = join(c->aggregate, *sum, score);
 }
@@ -151,7 +154,7 @@ static void copy_weighed(struct slice member, double score, void *arg) {
     struct walk *w = arg;
 
     call_breathe(w->c->x);
-    zset_build_add(&w->c->result, member, weigh(&w->c->v[w->at], score));
+    zset_build_add(&w->c->result, member, weigh(w->c, &w->c->v[w->at], score));
 }
 
 static void unite_all(struct combination *c) {
@@ -171,13 +174,14 @@ static void intersect(struct slice member, double score, void *arg) {
 
     if (c->limit && c->counted >= (uint64_t)c->limit) return;
     call_breathe_by(c->x, (size_t)c->n);
-    score = weigh(&c->v[0], score);
+    score = weigh(c, &c->v[0], score);
     for (int i = 1; i < c->n; i++) {
         double other;
 
         if (!zset_source_find(&c->v[i], member, &other)) return;
         /* As Redis: only the first weighed score that is no number becomes 0 by itself. */
-        score = join(c->aggregate, score, other * c->v[i].weight);
+        score = join(c->aggregate, score,
+                     c->aggregate == COUNT ? c->v[i].weight : other * c->v[i].weight);
     }
     if (c->how & COUNTING)
         c->counted++;
@@ -198,7 +202,7 @@ static void subtract(struct slice member, double score, void *arg) {
  * scores that are no numbers. */
 static bool may_drop(const struct combination *c) {
     if (c->op == DIFFERENCE || c->how & COUNTING) return true;
-    if (c->aggregate == SUM) return false;
+    if (c->aggregate == SUM || c->aggregate == COUNT) return false;
     for (int i = 0; i < c->n; i++)
         if (c->v[i].weight != 1) return false;
     return true;

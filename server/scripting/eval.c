@@ -117,6 +117,14 @@ static int cmd_script_exists(struct call *x) {
     return 0;
 }
 
+static int cmd_script_show(struct call *x) {
+    const struct script *s = script_find_hex(x->e->scripting, x->argv[2]);
+
+    if (!s) return reply_err(x, "NOSCRIPT No matching script.");
+    reply_bulk(&x->r, s->body, s->n);
+    return 0;
+}
+
 static int cmd_script_flush(struct call *x) {
     if (x->argc > 3 || (x->argc == 3 && !arg_is(x, 2, "sync") && !arg_is(x, 2, "async")))
         return reply_err(x, "ERR SCRIPT FLUSH only support SYNC|ASYNC option");
@@ -151,6 +159,8 @@ static int cmd_script_help(struct call *x) {
         "    End the script that runs.",
         "LOAD <script>",
         "    Cache a script without running it.",
+        "SHOW <sha1>",
+        "    Show a cached script.",
         NULL,
     };
 
@@ -186,6 +196,9 @@ static const struct command script_subcommands[] = {
      "Caches a script.",
      .grammar = "script",
      .tips = "request_policy:all_nodes response_policy:all_succeeded"},
+    {"show", 3, CMD_NOSCRIPT | CMD_STALE, "scripting", {0, 0, 0}, cmd_script_show, "8.0.0",
+     "Gives the text of a cached script.",
+     .grammar = "sha1"},
     {0},
 };
 

@@ -3,6 +3,7 @@
  * The text comes from Lua and ends in a NUL, so looking one byte ahead is always allowed.
  */
 #include "server/scripting/cjson.h"
+#include "storage/base/num.h"
 
 #include <stdlib.h>
 
@@ -41,18 +42,12 @@ static enum token wrong(struct parser *j, const char *at, const char *why) {
 
 /* ---------------------------------------------------------------- strings */
 
-static int hex_digit(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f') return (c | 0x20) - 'a' + 10;
-    return -1;
-}
-
 /* The four digits at p, or -1. */
 static int32_t hex_unit(const char *p) {
     int32_t v = 0;
 
     for (int i = 0; i < 4; i++) {
-        int d = hex_digit(p[i]);
+        int d = num_hex_digit(p[i]);
 
         if (d < 0) return -1;
         v = v << 4 | d;

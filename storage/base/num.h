@@ -27,6 +27,13 @@ bool num_parse_u64(const char *p, size_t n, uint64_t *out);
 bool num_parse_double(const char *p, size_t n, double *out);
 bool num_parse_ldouble(const char *p, size_t n, long double *out);
 
+/* 0 to 15; -1: no hexadecimal digit. */
+static inline int num_hex_digit(char c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f') return (c | 0x20) - 'a' + 10;
+    return -1;
+}
+
 /* A size with an optional unit: b, k, kb, m, mb, g, gb (k = 1000, kb = 1024), any case. */
 bool num_parse_size(const char *p, size_t n, uint64_t *out);
 

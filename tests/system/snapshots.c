@@ -38,6 +38,26 @@ Test(snapshots, a_stop_saves_where_save_points_are) {
     EXPECT(ask_open(s), "$v", "GET k");
 }
 
+Test(snapshots, one_that_is_written_or_waits_is_cancelled) {
+    struct server *s = server_run("--save", "", NULL);
+    redisContext *c = ask_open(s);
+    const char *none = "-ERR Background saving is currently not in progress or scheduled";
+
+    EXPECT(c, none, "BGSAVE CANCEL");
+    EXPECT(c, "+OK", "SET k v");
+    EXPECT(c, "+OK", "CONFIG SET rdb-key-save-delay 10000000");
+    EXPECT(c, "+Background saving started", "BGSAVE");
+    EXPECT(c, "+Background saving cancelled", "BGSAVE CANCEL");
+    ask_wait_info(c, "rdb_bgsave_in_progress", "0");
+    cr_assert_str_eq(ask_info(c, "rdb_last_bgsave_status"), "ok");
+    EXPECT(c, none, "BGSAVE CANCEL");
+    EXPECT(c, "+OK", "MULTI");
+    EXPECT(c, "+QUEUED", "BGSAVE SCHEDULE");
+    EXPECT(c, "+QUEUED", "BGSAVE CANCEL");
+    EXPECT(c, "[+Background saving scheduled +Scheduled background saving cancelled]", "EXEC");
+    EXPECT(c, none, "BGSAVE CANCEL");
+}
+
 /* They came out as the low 24 bits of the unix time: weeks. */
 Test(snapshots, what_is_loaded_has_not_been_idle_for_days) {
     struct server *s = server_run("--maxmemory-policy", "allkeys-lru", NULL);

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Commands and options of Redis after 8.0, for which there is no server to compare with: against
+ * what they are said to do, and against other commands that give the same.
+ */
+#include "engine_help.h"
+
+#include "storage/base/rng.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+TestSuite(newer, .init = engine_begin, .fini = engine_end);
+
+static void says(const char *line, const char *want) {
+    cr_assert_str_eq(engine_say(line), want, "%s", line);
+}
+
+Test(newer, digest_is_xxh3_and_decides_what_set_and_delex_do) {
+    says("DIGEST none", "$-1\r\n");
+    says("SET k hello", "+OK\r\n");
+    says("DIGEST k", "$16\r\n9555e8555c62dcfd\r\n");
+    says("SET k v IFDEQ 9555e8555c62dcfe", "$-1\r\n");
+    says("SET k hello2 IFDEQ 9555E8555C62DCFD", "+OK\r\n");
+    says("SET k v IFDNE 9555e8555c62dcfd GET", "$6\r\nhello2\r\n");
+    says("SET none v IFDEQ 9555e8555c62dcfd", "$-1\r\n");
+    says("SET k hello", "+OK\r\n");
+    says("DELEX k IFDNE 9555e8555c62dcfd", ":0\r\n");
+    says("DELEX k IFDEQ 9555e8555c62dcfd", ":1\r\n");
+    says("DELEX k IFDEQ 9555e8555c62dcf", "-ERR a digest is 16 hexadecimal digits\r\n");
+    says("DELEX k IFDEQ 9555e8555c62dcfg", "-ERR a digest is 16 hexadecimal digits\r\n");
+    says("SET k v IFDEQ 9555e8555c62dcfd IFEQ v", "-ERR syntax error\r\n");
+    engine_say("LPUSH l a");
+    cr_assert(strstr(engine_say("DIGEST l"), "-WRONGTYPE"));
+    cr_assert(strstr(engine_say("SET l v IFDEQ 9555e8555c62dcfd"), "-WRONGTYPE"));
+}
+
+/* ---------------------------------------------------------------- BITOP */
+
+enum { SOURCES = 5, BYTES = 90 };
+
+struct bits {
+    char name[8];
+    uint8_t v[BYTES];
+    size_t n;
+};
+
+static void set_bits(struct bits *b, int i) {
+    char line[64 + 2 * BYTES];
+    size_t n = 0;
+
+    snprintf(b->name, sizeof b->name, "s%d", i);
+    b->n = rng_below(3) ? rng_below(BYTES) : 0;
+    memset(b->v, 0, BYTES);
+    n += (size_t)snprintf(line, sizeof line, "*3\r\n$3\r\nSET\r\n$2\r\n%s\r\n$%zu\r\n", b->name,
+                          b->n);
+    for (size_t k = 0; k < b->n; k++) line[n++] = (char)(b->v[k] = (uint8_t)rng_below(256));
+    memcpy(line + n, "\r\n", 2);
+    engine_send(line, n + 2);
+}
+
+static uint8_t expected(const char *op, const uint8_t *all, int n) {
+    uint8_t first = all[0], others = 0, one = 0, more = 0;
+
+    for (int i = 0; i < n; i++) {
+        if (i) others |= all[i];
+        more |= one & all[i];
+        one |= all[i];
+    }
+    if (strcmp(op, "DIFF") == 0) return first & (uint8_t)~others;
+    if (strcmp(op, "DIFF1") == 0) return others & (uint8_t)~first;
+    return strcmp(op, "ANDOR") == 0 ? first & others : one & (uint8_t)~more;
+}
+
+static void try_bitop(const char *op, const struct bits *b, int n) {
+    char line[400];
+    size_t at = (size_t)snprintf(line, sizeof line, "BITOP %s d", op), longest = 0;
+    int which[40];
+    struct slice got;
+
+    for (int i = 0; i < n; i++) {
+        which[i] = (int)rng_below(SOURCES);
+        at += (size_t)snprintf(line + at, sizeof line - at, " %s", b[which[i]].name);
+        if (b[which[i]].n > longest) longest = b[which[i]].n;
+    }
+    got = slice_of(engine_say(line), 1);
+    cr_assert_eq(got.p[0], ':', "%s", line);
+    cr_assert_eq(strtoul(got.p + 1, NULL, 10), longest, "%s", line);
+    got = engine_send("GET d\r\n", 7);
+    if (longest == 0) return;
+    got.p = memchr(got.p, '\n', got.n) + (size_t)1;
+    for (size_t k = 0; k < longest; k++) {
+        uint8_t all[40] = {0};
+
+        for (int i = 0; i < n; i++) all[i] = b[which[i]].v[k];
+        cr_assert_eq((uint8_t)got.p[k], expected(op, all, n), "%s, byte %zu", line, k);
+    }
+}
+
+Test(newer, bitop_of_several_sources_is_what_it_is_for_each_bit) {
+    static const char *const ops[] = {"DIFF", "DIFF1", "ANDOR", "ONE"};
+    struct bits b[SOURCES];
+
+    for (int round = 0; round < 300; round++) {
+        for (int i = 0; i < SOURCES; i++) set_bits(&b[i], i);
+        try_bitop(ops[round % 4], b, 2 + (int)rng_below(round % 3 ? 4 : 38));
+    }
+    cr_assert(strstr(engine_say("BITOP DIFF d a"), "-ERR BITOP DIFF, DIFF1"));
+}
+
+/* ---------------------------------------------------------------- sets and sorted sets */
+
+static void add_some(const char *key) {
+    char line[64];
+
+    for (uint64_t n = rng_below(4) ? rng_below(700) : 0; n > 0; n--) {
+        snprintf(line, sizeof line, "SADD %s %s%d", key, rng_below(2) ? "" : "m",
+                 (int)rng_below(500));
+        engine_say(line);
+    }
+}
+
+static void same_count(const char *card, const char *store, const char *keys, int n) {
+    char line[200], want[32];
+
+    snprintf(line, sizeof line, "%s d%s", store, keys);
+    snprintf(want, sizeof want, "%s", engine_say(line));
+    snprintf(line, sizeof line, "%s %d%s", card, n, keys);
+    says(line, want);
+    snprintf(line, sizeof line, "%s %d%s LIMIT 3", card, n, keys);
+    says(line, atoi(want + 1) > 3 ? ":3\r\n" : want);
+}
+
+Test(newer, cardinalities_are_those_of_what_is_stored) {
+    static const char *const names[] = {"a", "b", "c", "e", "f", "g"};
+
+    for (int round = 0; round < 30; round++) {
+        char keys[64] = "";
+        int n = 1 + (int)rng_below(9);
+
+        engine_say("FLUSHALL");
+        for (int i = 0; i < 6; i++) add_some(names[i]);
+        for (int i = 0; i < n; i++) {
+            strcat(keys, " ");
+            strcat(keys, names[rng_below(6)]);
+        }
+        same_count("SUNIONCARD", "SUNIONSTORE", keys, n);
+        same_count("SDIFFCARD", "SDIFFSTORE", keys, n);
+    }
+    says("SUNIONCARD 1 a APPROX LIMIT", "-ERR syntax error\r\n");
+    says("SDIFFCARD 1 a APPROX", "-ERR syntax error\r\n");
+}
+
+Test(newer, aggregate_count_adds_the_weights_up) {
+    engine_say("ZADD a 5 m 6 n");
+    engine_say("ZADD b 1 m 3 o");
+    engine_say("SADD s m o");
+    engine_say("ZUNIONSTORE d 4 a b s s WEIGHTS 2 3 10 100 AGGREGATE COUNT");
+    says("ZRANGE d 0 -1 WITHSCORES",
+         "*6\r\n$1\r\nn\r\n$1\r\n2\r\n$1\r\no\r\n$3\r\n113\r\n$1\r\nm\r\n$3\r\n115\r\n");
+    says("ZINTER 2 a b AGGREGATE COUNT WITHSCORES", "*2\r\n$1\r\nm\r\n$1\r\n2\r\n");
+}
+
+/* ---------------------------------------------------------------- INCREX */
+
+Test(newer, increx_stays_within_its_bounds) {
+    static const struct {
+        const char *line, *want;
+    } steps[] = {
+        {"INCREX n", "*2\r\n:1\r\n:1\r\n"},
+        {"INCREX n BYINT 5 EX 100", "*2\r\n:6\r\n:5\r\n"},
+        {"INCREX n BYINT 7 UBOUND 8 PERSIST", "*2\r\n:6\r\n:0\r\n"}, /* nothing changes */
+        {"TTL n", ":100\r\n"},
+        {"INCREX n BYINT 7 UBOUND 8 SATURATE EX 200 ENX", "*2\r\n:8\r\n:2\r\n"},
+        {"TTL n", ":100\r\n"},
+        {"INCREX n BYINT -100 LBOUND -3 SATURATE PERSIST", "*2\r\n:-3\r\n:-11\r\n"},
+        {"TTL n", ":-1\r\n"},
+        {"INCREX n EX 200 ENX", "*2\r\n:-2\r\n:1\r\n"},
+        {"TTL n", ":200\r\n"},
+        {"INCREX n BYFLOAT 2.5", "*2\r\n$3\r\n0.5\r\n$3\r\n2.5\r\n"},
+        {"INCREX n BYFLOAT 2.5 UBOUND 2", "*2\r\n$3\r\n0.5\r\n$1\r\n0\r\n"},
+        {"INCREX n BYFLOAT 2.5 UBOUND 2 SATURATE", "*2\r\n$1\r\n2\r\n$3\r\n1.5\r\n"},
+        {"SET n 9223372036854775806", "+OK\r\n"},
+        {"INCREX n BYINT 2", "*2\r\n:9223372036854775806\r\n:0\r\n"},
+        {"INCREX n BYINT 2 SATURATE", "*2\r\n:9223372036854775807\r\n:1\r\n"},
+        {"INCREX n LBOUND 5 UBOUND 3", "-ERR LBOUND is greater than UBOUND\r\n"},
+        {"INCREX n BYINT 1 BYFLOAT 2", "-ERR syntax error\r\n"},
+        {"INCREX n ENX", "-ERR syntax error\r\n"},
+        {"INCREX n BYFLOAT inf", "-ERR increment would produce NaN or Infinity\r\n"},
+    };
+
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) says(steps[i].line, steps[i].want);
+}
