@@ -62,7 +62,13 @@ static void reply_text(struct reply *r, const struct acl_selector *s,
     bytes_release(&b);
 }
 
-/* commands, keys, channels */
+/* Commands, keys, channels; databases where they are limited, since Redis has no such field. */
+enum { SELECTOR_FIELDS = 3 };
+
+static size_t fields_of(const struct acl_selector *s) {
+    return SELECTOR_FIELDS + !s->dbs.all;
+}
+
 static void reply_selector(struct reply *r, const struct acl_selector *s) {
     reply_bulk_str(r, "commands");
     reply_text(r, s, acl_selector_commands);
@@ -70,6 +76,9 @@ static void reply_selector(struct reply *r, const struct acl_selector *s) {
     reply_text(r, s, acl_selector_keys);
     reply_bulk_str(r, "channels");
     reply_text(r, s, acl_selector_channels);
+    if (s->dbs.all) return;
+    reply_bulk_str(r, "databases");
+    reply_text(r, s, acl_selector_dbs);
 }
 
 static int cmd_acl_getuser(struct call *x) {
@@ -83,7 +92,7 @@ static int cmd_acl_getuser(struct call *x) {
         return 0;
     }
     nflags = acl_user_flags(u, flags);
-    reply_map(&x->r, 6);
+    reply_map(&x->r, 3 + fields_of(u->selectors[0]));
     reply_bulk_str(&x->r, "flags");
     reply_set(&x->r, (size_t)nflags);
     for (int i = 0; i < nflags; i++) reply_bulk_str(&x->r, flags[i]);
@@ -94,7 +103,7 @@ static int cmd_acl_getuser(struct call *x) {
     reply_bulk_str(&x->r, "selectors");
     reply_array(&x->r, u->nselectors - 1);
     for (size_t i = 1; i < u->nselectors; i++) {
-        reply_map(&x->r, 3);
+        reply_map(&x->r, fields_of(u->selectors[i]));
         reply_selector(&x->r, u->selectors[i]);
     }
     return 0;
@@ -230,7 +239,7 @@ static int cmd_acl_dryrun(struct call *x) {
         return reply_errf(x, "ERR Command '%.*s' not found", (int)argv[0].n, argv[0].p);
     if (!command_arity_ok(cmd->row, argc))
         return reply_errf(x, "ERR wrong number of arguments for '%s' command", cmd->name);
-    v = acl_check(u, cmd, argc, argv, &at);
+    v = acl_check(u, acl_place_of(x), cmd, argc, argv, &at);
     if (v == ACL_OK) {
         reply_ok(&x->r);
         return 0;
@@ -249,7 +258,7 @@ static void reply_pair(struct reply *r, const char *name, const char *value) {
 }
 
 static void reply_entry(struct reply *r, const struct acl_entry *e, int64_t now_ms) {
-    static const char *const reasons[] = {"", "command", "key", "auth", "channel"};
+    static const char *const reasons[] = {"", "command", "database", "key", "auth", "channel"};
     static const char *const scenes[] = {"toplevel", "multi", "lua"};
 
     reply_map(r, 10);

@@ -11,7 +11,7 @@
 #include "server/commands/commands.h"
 #include "server/commands/hash.h"
 #include "server/commands/support.h"
-#include "server/exec/acl_check.h"
+#include "server/exec/acl.h"
 #include "server/exec/breathe.h"
 #include "storage/base/mem.h"
 #include "storage/listval.h"
@@ -59,7 +59,7 @@ static bool may_look_up(struct call *x, struct slice pattern, const char *option
         reply_errf(x, "ERR %s option of SORT denied in Cluster mode.", option);
         return false;
     }
-    if (acl_reads_everything(x->s->user, x->cmd, x->argc, x->argv)) return true;
+    if (acl_reads_everything(x->s->user, acl_place_of(x), x->cmd, x->argc, x->argv)) return true;
     reply_errf(x, "ERR %s option of SORT denied due to insufficient ACL permissions.", option);
     return false;
 }

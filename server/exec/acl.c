@@ -337,16 +337,21 @@ static void note_refusal(struct call *x, const struct command_slot *cmd, enum ac
 
     if (why == ACL_NO_COMMAND) d.object = bytes_slice(&name);
     if (why == ACL_NO_COMMAND) stats->command_denied++;
+    if (why == ACL_NO_DB) stats->db_denied++;
     if (why == ACL_NO_KEY) stats->key_denied++;
     if (why == ACL_NO_CHANNEL) stats->channel_denied++;
     note(x, &d);
     bytes_release(&name);
 }
 
+struct acl_place acl_place_of(const struct call *x) {
+    return (struct acl_place){x->db->id, x->e->ks.ndbs};
+}
+
 enum acl_verdict acl_judge(struct call *x, const struct command_slot *cmd, int argc,
                            const struct slice *argv, enum acl_scene scene, struct bytes *out) {
     int at;
-    enum acl_verdict v = acl_check(x->s->user, cmd, argc, argv, &at);
+    enum acl_verdict v = acl_check(x->s->user, acl_place_of(x), cmd, argc, argv, &at);
 
     if (v == ACL_OK) return v;
     note_refusal(x, cmd, v, scene, argv[at]);

@@ -83,6 +83,9 @@ bool acl_is_served(const struct session *s);
 
 /* ---------------------------------------------------------------- the check of one call */
 
+/* Where a command of the call runs. */
+struct acl_place acl_place_of(const struct call *x);
+
 /* Whether the call's client may run `cmd`. ACL LOG and the counters note a refusal; `out` (may be
  * NULL) gets the error text without its code. Only for users without all rights: test `user->total`
  * first. */

@@ -11,6 +11,7 @@ struct touched {
     const struct command_slot *cmd;
     int argc;
     const struct slice *argv;
+    struct acl_place where;
     struct key_use few[16], *keys;
     int nkeys; /* -1: not looked at yet */
 };
@@ -127,15 +128,17 @@ static bool check_command(const struct acl_selector *s, const struct touched *t)
 
 static enum acl_verdict check_selector(const struct acl_selector *s, struct touched *t, int *at) {
     *at = 0;
+    if (!acl_dbs_allow(&s->dbs, t->where, t->cmd, t->argc, t->argv, at)) return ACL_NO_DB;
     if (!check_command(s, t)) return ACL_NO_COMMAND;
     if (!check_keys(s, t, at)) return ACL_NO_KEY;
     if (!check_channels(s, t, at)) return ACL_NO_CHANNEL;
     return ACL_OK;
 }
 
-enum acl_verdict acl_check(const struct acl_user *u, const struct command_slot *cmd, int argc,
-                           const struct slice *argv, int *at) {
-    struct touched t = {.cmd = cmd, .argc = argc, .argv = argv, .nkeys = -1};
+enum acl_verdict acl_check(const struct acl_user *u, struct acl_place where,
+                           const struct command_slot *cmd, int argc, const struct slice *argv,
+                           int *at) {
+    struct touched t = {.cmd = cmd, .argc = argc, .argv = argv, .where = where, .nkeys = -1};
     enum acl_verdict worst = ACL_NO_COMMAND;
     int worst_at = 0;
 
@@ -165,9 +168,9 @@ static bool reads_all_keys(const struct acl_selector *s) {
     return false;
 }
 
-bool acl_reads_everything(const struct acl_user *u, const struct command_slot *cmd, int argc,
-                          const struct slice *argv) {
-    struct touched t = {.cmd = cmd, .argc = argc, .argv = argv, .nkeys = -1};
+bool acl_reads_everything(const struct acl_user *u, struct acl_place where,
+                          const struct command_slot *cmd, int argc, const struct slice *argv) {
+    struct touched t = {.cmd = cmd, .argc = argc, .argv = argv, .where = where, .nkeys = -1};
     bool found = u->total;
 
     for (size_t i = 0; i < u->nselectors && !found; i++) {
@@ -189,6 +192,11 @@ void acl_refusal(enum acl_verdict why, const struct acl_user *u, const struct co
 
         bytes_printf(out, "User %s has no permissions to run the '%s' command", u->name, name.p);
         bytes_release(&name);
+    } else if (why == ACL_NO_DB && full) {
+        bytes_printf(out, "User %s has no permissions to access database ", u->name);
+        bytes_append(out, arg.p, arg.n);
+    } else if (why == ACL_NO_DB) {
+        bytes_append_str(out, "No permissions to access database");
     } else if (full) {
         bytes_printf(out, "User %s has no permissions to access the '", u->name);
         bytes_append(out, arg.p, arg.n);

@@ -80,6 +80,7 @@ struct acl_selector *acl_selector_new(const struct acl_terms *terms) {
     struct acl_selector *s = mem_calloc(sizeof *s);
 
     s->channels.all = terms->all_channels;
+    s->dbs.all = true;
     return s;
 }
 
@@ -103,6 +104,7 @@ struct acl_selector *acl_selector_copy(const struct acl_selector *from) {
             (struct acl_first_arg){from->first_args[i].id, mem_strdup(from->first_args[i].word)};
     copy_patterns(&s->keys, &from->keys);
     copy_patterns(&s->channels, &from->channels);
+    acl_dbs_copy(&s->dbs, &from->dbs);
     return s;
 }
 
@@ -111,6 +113,7 @@ void acl_selector_free(struct acl_selector *s) {
     clear_commands(s);
     clear_patterns(&s->keys);
     clear_patterns(&s->channels);
+    acl_dbs_set_all(&s->dbs, false);
     mem_free(s);
 }
 
@@ -329,6 +332,10 @@ static bool apply_word(struct acl_selector *s, struct slice rule) {
         set_all(&s->channels, true);
     else if (slice_is(rule, "resetchannels"))
         set_all(&s->channels, false);
+    else if (slice_is(rule, "alldbs"))
+        acl_dbs_set_all(&s->dbs, true);
+    else if (slice_is(rule, "resetdbs"))
+        acl_dbs_set_all(&s->dbs, false);
     else if (slice_is(rule, "allcommands"))
         allow_all(s, true);
     else if (slice_is(rule, "nocommands"))
@@ -349,8 +356,11 @@ const char *acl_selector_apply(struct acl_selector *s, const struct acl_terms *t
     case '&': return apply_channel(s, rest);
     case '+':
     case '-': return apply_command(s, terms, rest, rule.p[0] == '+');
-    default: return ACL_ERR_SYNTAX;
+    default: break;
     }
+    if (rule.n >= 3 && slice_is(slice_of(rule.p, 3), "db="))
+        return acl_dbs_set(&s->dbs, slice_of(rule.p + 3, rule.n - 3));
+    return ACL_ERR_SYNTAX;
 }
 
 /* ---------------------------------------------------------------- as text */
@@ -383,6 +393,10 @@ void acl_selector_channels(const struct acl_selector *s, struct bytes *out) {
         bytes_printf(out, "%s&%s", i ? " " : "", s->channels.v[i].glob);
 }
 
+void acl_selector_dbs(const struct acl_selector *s, struct bytes *out) {
+    acl_dbs_describe(&s->dbs, out);
+}
+
 void acl_selector_describe(const struct acl_selector *s, enum acl_form form, struct bytes *out) {
     if (s->keys.all || s->keys.n) {
         put_keys(s, form, out);
@@ -391,6 +405,11 @@ void acl_selector_describe(const struct acl_selector *s, enum acl_form form, str
     if (!s->channels.all) bytes_append_str(out, "resetchannels ");
     if (s->channels.all || s->channels.n) {
         acl_selector_channels(s, out);
+        bytes_append_char(out, ' ');
+    }
+    if (!s->dbs.all) {
+        if (s->dbs.n == 0) bytes_append_str(out, "resetdbs");
+        acl_dbs_describe(&s->dbs, out);
         bytes_append_char(out, ' ');
     }
     acl_selector_commands(s, out);

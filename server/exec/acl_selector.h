@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * acl_selector - one set of rights: the commands, keys and channels that belong together.
+ * acl_selector - one set of rights: the commands, keys, channels and databases that belong
+ * together.
  *
  * A user has a root selector and may have more; one of them must allow the whole command. Commands
  * are a bitmap over command_slot.id; beside it stand the rules in the order given, which is how
@@ -9,6 +10,7 @@
 #ifndef STET_EXEC_ACL_SELECTOR_H
 #define STET_EXEC_ACL_SELECTOR_H
 
+#include "server/exec/acl_dbs.h"
 #include "server/exec/command.h"
 
 enum { ACL_COMMANDS_MAX = 1024 };
@@ -41,6 +43,7 @@ struct acl_selector {
     struct acl_first_arg *first_args;
     size_t nfirst_args;
     struct acl_patterns keys, channels;
+    struct acl_dbs dbs;
 };
 
 /* What rules are about, and how a selector begins. */
@@ -53,7 +56,7 @@ struct acl_terms {
 #define ACL_ERR_UNKNOWN "Unknown command or category name in ACL"
 #define ACL_ERR_SYNTAX  "Syntax error"
 
-/* No commands, no keys; channels as the terms say. */
+/* No commands, no keys; all databases; channels as the terms say. */
 struct acl_selector *acl_selector_new(const struct acl_terms *terms);
 struct acl_selector *acl_selector_copy(const struct acl_selector *from);
 void acl_selector_free(struct acl_selector *s);
@@ -68,8 +71,10 @@ void acl_selector_commands(const struct acl_selector *s, struct bytes *out);
 /* "~*", "%R~a ~b"; "&*", "&a &b" */
 void acl_selector_keys(const struct acl_selector *s, struct bytes *out);
 void acl_selector_channels(const struct acl_selector *s, struct bytes *out);
+/* See acl_dbs_describe(). */
+void acl_selector_dbs(const struct acl_selector *s, struct bytes *out);
 
-/* All three, as rules that lead to this selector. As it is shown, a pattern "*" for reading and
+/* All of them, as rules that lead to this selector. As it is shown, a pattern "*" for reading and
  * writing looks like allkeys, and the rules after it could not be read back: files have the form
  * ACL_WRITTEN. */
 enum acl_form { ACL_SHOWN, ACL_WRITTEN };
@@ -77,7 +82,7 @@ void acl_selector_describe(const struct acl_selector *s, enum acl_form form, str
 
 /* Nothing is forbidden, whatever commands may come to exist. */
 static inline bool acl_selector_is_total(const struct acl_selector *s) {
-    return s->from_all && s->nrules == 0 && s->keys.all && s->channels.all;
+    return s->from_all && s->nrules == 0 && s->keys.all && s->channels.all && s->dbs.all;
 }
 
 static inline bool acl_selector_has(const struct acl_selector *s, unsigned id) {

@@ -148,6 +148,7 @@ static bool may_still_run(struct call *x, const struct queued *q) {
                "NOPERM ACLs rules changed between the moment the transaction was accumulated and "
                "the EXEC call. This command is no longer allowed for the following reason: %s",
                v == ACL_NO_COMMAND ? "no permission to execute the command or subcommand"
+               : v == ACL_NO_DB    ? "no permission to access the database"
                : v == ACL_NO_KEY   ? "no permission to touch the specified keys"
                                    : "no permission to access one of the channels used as "
                                      "arguments to the command");

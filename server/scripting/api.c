@@ -316,7 +316,7 @@ static int api_acl_check(lua_State *L) {
     if (!x) return api_raise(L, "redis.acl_check_cmd can only be called inside a script");
     cmd = command_resolve(&sc->e->commands, argc, sc->argv, &unknown_sub);
     if (!cmd || unknown_sub) return api_raise(L, "Invalid command passed to redis.acl_check_cmd()");
-    lua_pushboolean(L, acl_check(x->s->user, cmd, argc, sc->argv, NULL) == ACL_OK);
+    lua_pushboolean(L, acl_check(x->s->user, acl_place_of(x), cmd, argc, sc->argv, NULL) == ACL_OK);
     return 1;
 }
 

@@ -496,3 +496,40 @@ Test(acl, what_matters_to_security_has_a_line_in_the_log) {
     server_wait_log(s, "# Audit: CONFIG SET changed requirepass, save.");
     cr_assert(kit_wait(has_left_out_lines, (void *[]){s, c}, 60));
 }
+
+/* As Valkey 9.1 answers. */
+Test(acl, commands_that_name_databases_need_them) {
+    static const struct {
+        const char *line, *object; /* NULL: allowed */
+    } rows[] = {
+        {"SELECT 1", NULL},       {"SELECT 0", "0"},      {"SELECT x", NULL},
+        {"SWAPDB 1 2", "2"},      {"SWAPDB 1 1", NULL},   {"MOVE k 2", "2"},
+        {"MOVE k 1", "MOVE"},     {"COPY a b", "COPY"},   {"COPY a b REPLACE DB 2", "2"},
+        {"FLUSHALL", "FLUSHALL"}, {"DBSIZE", "DBSIZE"},   {"SCAN 0", "SCAN"},
+        {"EVAL x 0", "EVAL"},     {"WATCH k", "WATCH"},   {"FUNCTION FLUSH", "FUNCTION"},
+        {"PUBLISH c m", NULL},    {"SPUBLISH c m", NULL}, {"INFO", NULL},
+        {"MULTI", NULL},          {"CLIENT LIST", NULL},
+    };
+    struct server *s = server_run(NULL, NULL);
+    redisContext *c = ask_open(s), *u = ask_open(s);
+
+    EXPECT(c, "+OK", "ACL SETUSER u on nopass allkeys allchannels +@all db=1");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char line[100], want[100] = "+OK";
+
+        if (rows[i].object)
+            snprintf(want, sizeof want, "$User u has no permissions to access database %s",
+                     rows[i].object);
+        snprintf(line, sizeof line, "ACL DRYRUN u %s", rows[i].line);
+        cr_expect_str_eq(ask(c, line), want, "%s", line);
+    }
+    EXPECT(u, "+OK", "AUTH u x");
+    EXPECT(u, "-NOPERM No permissions to access database", "GET k");
+    EXPECT(u, "+OK", "SELECT 1");
+    EXPECT(u, "+OK", "SET k v");
+    EXPECT(u, "-NOPERM No permissions to access database", "MOVE k 0");
+    EXPECT(u, "+OK", "FLUSHDB");
+    cr_assert_eq(ask_info_int(c, "acl_access_denied_db"), 2);
+    EXPECT(c, "+OK", "ACL SETUSER u db=0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15");
+    EXPECT(u, "+OK", "FLUSHALL");
+}

@@ -34,12 +34,14 @@ static void register_all(void) {
 
 enum { KEYS_MAX = 64 };
 
+static const struct acl_place place = {0, 16};
+
 /* What is refused is said in words. Any argument may be a channel. */
 static void check_refusal(const struct acl_user *u, const struct command_slot *cmd, int argc,
                           const struct slice *argv) {
     struct bytes text = {0};
     int at = 0;
-    enum acl_verdict why = acl_check(u, cmd, argc, argv, &at);
+    enum acl_verdict why = acl_check(u, place, cmd, argc, argv, &at);
 
     for (int full = 0; full < 2 && why != ACL_OK; full++) {
         bytes_clear(&text);
@@ -69,10 +71,10 @@ static void check_command(const struct acl_users *a, const struct acl_users *b, 
         for (size_t i = 0; i < a->n && i < b->n; i++) {
             int at = 0, at_b = 0;
 
-            CHECK(acl_check(a->v[i], cmd, argc, args.v, &at) ==
-                  acl_check(b->v[i], cmd, argc, args.v, &at_b));
+            CHECK(acl_check(a->v[i], place, cmd, argc, args.v, &at) ==
+                  acl_check(b->v[i], place, cmd, argc, args.v, &at_b));
             CHECK(at == at_b && at < argc);
-            acl_reads_everything(a->v[i], cmd, argc, args.v);
+            acl_reads_everything(a->v[i], place, cmd, argc, args.v);
             check_refusal(a->v[i], cmd, argc, args.v);
         }
     }

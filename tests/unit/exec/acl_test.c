@@ -204,6 +204,8 @@ Test(acl, what_is_written_makes_the_same_user) {
 
 /* ---------------------------------------------------------------- the check */
 
+static const struct acl_place place = {0, 16};
+
 /* The verdict for user "u", and in *at what was refused. */
 static enum acl_verdict check(const char *line, int *at) {
     size_t n = split(line);
@@ -211,7 +213,7 @@ static enum acl_verdict check(const char *line, int *at) {
     struct command_slot *cmd = command_resolve(&engine.commands, (int)n, rules, &unknown_sub);
 
     cr_assert(cmd && !unknown_sub);
-    return acl_check(acl_find(&engine, SLICE("u")), cmd, (int)n, rules, at);
+    return acl_check(acl_find(&engine, SLICE("u")), place, cmd, (int)n, rules, at);
 }
 
 static void verdict(const char *line, enum acl_verdict want) {
@@ -269,6 +271,44 @@ Test(acl, one_selector_allows_all_of_it_or_none_does) {
     verdict("incr a", ACL_OK);
     set("u", "(+@all ~* &*) clearselectors");
     cr_expect_not(acl_find(&engine, SLICE("u"))->total);
+}
+
+Test(acl, databases_are_a_sorted_list_in_place_of_the_one_before) {
+    static const struct {
+        const char *rules, *text;
+    } rows[] = {
+        {"db=3,1,3", "db=1,3 "},   {"db=2", "db=2 "},      {"DB=007", "db=7 "},
+        {"resetdbs", "resetdbs "}, {"db=0,15 alldbs", ""}, {"db=2147483647", "db=2147483647 "},
+    };
+    static const char *const syntax[] = {"db=", "db=x", "db=1,,2", "db=1,", "db=-", "dbs=1", "db"};
+    char want[100];
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        cr_expect_str_eq(set("u", rows[i].rules), "OK");
+        snprintf(want, sizeof want, "resetchannels %s-@all", rows[i].text);
+        cr_expect(strstr(text_of("u", ACL_WRITTEN), want), "%s", text_of("u", ACL_WRITTEN));
+    }
+    for (size_t i = 0; i < sizeof syntax / sizeof *syntax; i++)
+        cr_expect(strstr(set("u", syntax[i]), ACL_ERR_SYNTAX), "%s", syntax[i]);
+    cr_expect(strstr(set("u", "db=-1"), "out of range"));
+    cr_expect(strstr(set("u", "db=2147483648"), "out of range"));
+    cr_expect(strstr(text_of("u", ACL_WRITTEN), "db=2147483647 "), "a wrong rule changes nothing");
+}
+
+Test(acl, what_works_on_keys_needs_the_selected_database) {
+    set("u", "~* +@all db=1,2");
+    verdict("get k", ACL_NO_DB);
+    verdict("set k v", ACL_NO_DB);
+    verdict("ping", ACL_OK);
+    set("u", "db=0");
+    verdict("get k", ACL_OK);
+    set("u", "db=1 -get (+get ~a db=0)");
+    verdict("get a", ACL_OK);
+    verdict("get b", ACL_NO_KEY);
+    set("u", "clearselectors resetdbs ~* &* +@all");
+    cr_expect_not(acl_find(&engine, SLICE("u"))->total);
+    set("u", "alldbs");
+    cr_expect(acl_find(&engine, SLICE("u"))->total);
 }
 
 /* ---------------------------------------------------------------- sessions */
