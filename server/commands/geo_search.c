@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * geo_search - the places within a circle or a box: GEOSEARCH, and the older GEORADIUS.
+ * geo_search - the places within a circle, a box or a polygon: GEOSEARCH, and the older GEORADIUS.
  *
  * At most nine cells of the geohash hold all of them, and each cell is a range of scores; what is
  * found there is measured.
@@ -39,11 +39,12 @@ struct search {
     struct geo_shape shape;
     double unit;                   /* metres */
     bool has_center, has_location; /* the center given by a member; by coordinates */
-    bool has_radius, has_box;
+    bool has_radius, has_box, has_polygon;
     unsigned with;
     enum order order;
     int64_t count; /* 0: all */
     bool any;
+    struct geo_point *corners;
     int store_at; /* argument; 0: to the client */
     bool store_distance;
 
@@ -87,6 +88,22 @@ static bool parse_box(struct call *x, int i, struct search *s) {
     return true;
 }
 
+/* Returns how many arguments the corners and their number are; -1: answered with an error. */
+static int parse_polygon(struct call *x, int i, struct search *s) {
+    int64_t n;
+
+    if (!arg_int_range(x, i, INT64_MIN, INT64_MAX, &n, "ERR invalid number of vertices")) return -1;
+    if (n < 3 || n > (x->argc - i - 1) / 2) {
+        reply_err(x, "ERR GEOSEARCH BYPOLYGON must have at least 3 vertices");
+        return -1;
+    }
+    s->corners = mem_alloc((size_t)n * sizeof *s->corners);
+    for (int k = 0; k < n; k++)
+        if (!geo_arg_point(x, i + 1 + 2 * k, &s->corners[k])) return -1;
+    geo_set_polygon(&s->shape, s->corners, (size_t)n);
+    return 1 + 2 * (int)n;
+}
+
 /* Without the key there is nothing to look for, but the other arguments are checked. */
 static bool parse_member(struct call *x, int i, struct search *s) {
     struct zset_hit hit;
@@ -98,11 +115,24 @@ static bool parse_member(struct call *x, int i, struct search *s) {
     return true;
 }
 
+static int parse_store_option(struct call *x, int i, struct search *s) {
+    if (!(s->kind & STORING) || !arg_is(x, i, "storedist")) return 0;
+    s->store_distance = true;
+    return 1;
+}
+
 /* The option at argument i that only GEOSEARCH has. Returns how many arguments it takes, 0 if
  * there is no such option, -1 if an error was answered. */
 static int parse_search_option(struct call *x, int i, struct search *s) {
-    int more = x->argc - i - 1;
+    bool centered = s->has_location || s->has_center, shaped = s->has_radius || s->has_box;
+    int more = x->argc - i - 1, took;
 
+    if (more >= 1 && !centered && !shaped && !s->has_polygon && arg_is(x, i, "bypolygon")) {
+        s->has_polygon = true;
+        took = parse_polygon(x, i + 1, s);
+        return took < 0 ? -1 : 1 + took;
+    }
+    if (s->has_polygon) return parse_store_option(x, i, s);
     if (more >= 1 && !s->has_location && arg_is(x, i, "frommember")) {
         s->has_center = true;
         return parse_member(x, i + 1, s) ? 2 : -1;
@@ -119,11 +149,7 @@ static int parse_search_option(struct call *x, int i, struct search *s) {
         s->has_box = true;
         return parse_box(x, i + 1, s) ? 4 : -1;
     }
-    if (s->kind & STORING && arg_is(x, i, "storedist")) {
-        s->store_distance = true;
-        return 1;
-    }
-    return 0;
+    return parse_store_option(x, i, s);
 }
 
 /* The same for options that only GEORADIUS has. */
@@ -171,12 +197,12 @@ static bool check_options(struct call *x, const struct search *s) {
                    s->kind & SEARCH ? "GEOSEARCHSTORE" : "STORE option in GEORADIUS");
         return false;
     }
-    if (s->kind & SEARCH && !s->has_center && !s->has_location) {
+    if (s->kind & SEARCH && !s->has_polygon && !s->has_center && !s->has_location) {
         reply_errf(x, "ERR exactly one of FROMMEMBER or FROMLONLAT can be specified for %.*s",
                    (int)name.n, name.p);
         return false;
     }
-    if (s->kind & SEARCH && !s->has_radius && !s->has_box) {
+    if (s->kind & SEARCH && !s->has_polygon && !s->has_radius && !s->has_box) {
         reply_errf(x, "ERR exactly one of BYRADIUS and BYBOX can be specified for %.*s",
                    (int)name.n, name.p);
         return false;
@@ -236,7 +262,7 @@ static void search_cell(struct search *s, struct geo_cell c) {
     for (; span.from < span.to && !enough(s) && zset_iter_next(&it); span.from++) {
         struct found *f = found_room(s);
 
-        call_breathe(s->x);
+        call_breathe_by(s->x, 1 + s->shape.ncorners / 16);
         f->score = zset_iter_score(&it);
         f->place = geo_place(f->score);
         if (!geo_within(&s->shape, f->place, &f->distance)) continue;
@@ -341,15 +367,19 @@ static void store_found(struct call *x, const struct search *s) {
 static int search_and_answer(struct call *x, unsigned kind) {
     struct search s = {.x = x, .kind = kind, .unit = 1};
 
-    if (!parse(x, &s)) return -1;
-    search(&s);
-    if (s.store_at)
-        store_found(x, &s);
-    else
-        reply_found(x, &s);
+    bool ok = parse(x, &s);
+
+    if (ok) {
+        search(&s);
+        if (s.store_at)
+            store_found(x, &s);
+        else
+            reply_found(x, &s);
+    }
     mem_free(s.found);
     mem_free(s.answer);
-    return 0;
+    mem_free(s.corners);
+    return ok ? 0 : -1;
 }
 
 static int cmd_geosearch(struct call *x) {
@@ -414,10 +444,10 @@ const struct command geo_search_commands[] = {
      .grammar = "!6.2.0 `GEOSEARCH` with the `BYRADIUS` and `FROMMEMBER` arguments; key@0 member "
                 "radius:double " UNIT " " WITH " [count-block{COUNT=count:int [ANY]}] " ORDER},
     {"geosearch", -7, R, "geo", {1, 1, 1}, cmd_geosearch, "6.2.0",
-     "Gives the places within a circle or a box.",
+     "Gives the places within a circle, a box or a polygon.",
      .grammar = "key@0 " SHAPE " " WITH},
     {"geosearchstore", -8, W, "geo", {1, 2, 1}, cmd_geosearchstore, "6.2.0",
-     "Stores the places within a circle or a box.",
+     "Stores the places within a circle, a box or a polygon.",
      .grammar = "destination@0 source@1 " SHAPE " [STOREDIST]",
      .key_specs = "@1..0 OW update; @2..0 RO access"},
     {0},

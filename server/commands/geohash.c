@@ -139,7 +139,52 @@ static bool is_box(const struct geo_shape *s) {
     return s->radius < 0;
 }
 
+void geo_set_polygon(struct geo_shape *s, struct geo_point *corners, size_t n) {
+    struct geo_box b = {corners[0], corners[0]};
+    double x = 0, y = 0, z = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        double lon = RADIANS(corners[i].lon), lat = RADIANS(corners[i].lat);
+
+        x += cos(lat) * cos(lon);
+        y += cos(lat) * sin(lon);
+        z += sin(lat);
+        b.min.lon = fmin(b.min.lon, corners[i].lon);
+        b.min.lat = fmin(b.min.lat, corners[i].lat);
+        b.max.lon = fmax(b.max.lon, corners[i].lon);
+        b.max.lat = fmax(b.max.lat, corners[i].lat);
+    }
+    x /= (double)n;
+    y /= (double)n;
+    z /= (double)n;
+    s->center = (struct geo_point){DEGREES(atan2(y, x)), DEGREES(atan2(z, sqrt(x * x + y * y)))};
+    s->corners = corners;
+    s->ncorners = n;
+    s->around = b;
+}
+
+/* A line from the place to the east crosses the sides an odd number of times. */
+static bool in_polygon(const struct geo_shape *s, struct geo_point p) {
+    struct geo_point from = s->corners[s->ncorners - 1];
+    bool in = false;
+
+    for (size_t i = 0; i < s->ncorners; i++) {
+        struct geo_point to = s->corners[i];
+
+        if ((to.lat > p.lat) != (from.lat > p.lat) &&
+            p.lon < (from.lon - to.lon) * (p.lat - to.lat) / (from.lat - to.lat) + to.lon)
+            in = !in;
+        from = to;
+    }
+    return in;
+}
+
 bool geo_within(const struct geo_shape *s, struct geo_point p, double *distance) {
+    if (s->corners) {
+        if (!in_polygon(s, p)) return false;
+        *distance = geo_distance(s->center, p);
+        return true;
+    }
     if (is_box(s)) {
         struct geo_point side = {s->center.lon, p.lat};
 
@@ -161,6 +206,7 @@ static struct geo_box bounding_box(const struct geo_shape *s) {
     double polar = lat < 0 ? lat - lat_delta : lat + lat_delta;
     double lon_delta = DEGREES(width / EARTH_RADIUS / cos(RADIANS(polar)));
 
+    if (s->corners) return s->around;
     return (struct geo_box){{s->center.lon - lon_delta, lat - lat_delta},
                             {s->center.lon + lon_delta, lat + lat_delta}};
 }
@@ -191,18 +237,40 @@ static bool is_needed(int east, int north, const struct geo_box *cell, const str
     return !(east > 0 && cell->max.lon > b->max.lon);
 }
 
+static bool in_box(const struct geo_box *b, struct geo_point p) {
+    return p.lon >= b->min.lon && p.lon <= b->max.lon && p.lat >= b->min.lat && p.lat <= b->max.lat;
+}
+
+/* Where the middle cell lies. The center of a polygon can be anywhere if that one is large. */
+static struct geo_point middle_of(const struct geo_shape *s) {
+    const struct geo_box *b = &s->around;
+
+    if (!s->corners || in_box(b, s->center)) return s->center;
+    return (struct geo_point){(b->min.lon + b->max.lon) / 2, (b->min.lat + b->max.lat) / 2};
+}
+
+/* Of a circle around the middle in which the shape lies. */
+static double radius_of(const struct geo_shape *s, struct geo_point middle) {
+    const struct geo_box *b = &s->around;
+    struct geo_point far[] = {b->min, b->max, {b->min.lon, b->max.lat}, {b->max.lon, b->min.lat}};
+    double radius = 0;
+
+    if (!s->corners && !is_box(s)) return s->radius;
+    if (!s->corners) return sqrt(s->width / 2 * (s->width / 2) + s->height / 2 * (s->height / 2));
+    for (int i = 0; i < 4; i++) radius = fmax(radius, geo_distance(middle, far[i]));
+    return radius;
+}
+
 int geo_cover(const struct geo_shape *s, struct geo_cell out[GEO_CELLS]) {
     static const int8_t moves[GEO_CELLS][2] = {{0, 0}, {0, 1},  {0, -1}, {1, 0},  {-1, 0},
                                                {1, 1}, {-1, 1}, {1, -1}, {-1, -1}};
     struct geo_box box = bounding_box(s), cell;
-    double radius = s->radius;
-    struct geo_cell c;
-    int steps, n = 0;
+    struct geo_point middle = middle_of(s);
+    int steps = steps_for(radius_of(s, middle), middle.lat), n = 0;
+    struct geo_cell c = geo_cell_of(middle, steps);
 
-    if (is_box(s)) radius = sqrt(s->width / 2 * (s->width / 2) + s->height / 2 * (s->height / 2));
-    steps = steps_for(radius, s->center.lat);
-    c = geo_cell_of(s->center, steps);
-    if (steps > 1 && !reaches(c, &box)) c = geo_cell_of(s->center, --steps);
+    if (steps > 1 && !reaches(c, &box)) c = geo_cell_of(middle, --steps);
+    while (s->corners && steps > 1 && !reaches(c, &box)) c = geo_cell_of(middle, --steps);
     cell = geo_cell_box(c);
     for (int i = 0; i < GEO_CELLS; i++) {
         struct geo_cell at = geo_cell_move(c, moves[i][0], moves[i][1]);

@@ -11,6 +11,7 @@
 #define STET_COMMANDS_GEOHASH_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum { GEO_STEPS = 26 };
@@ -55,11 +56,19 @@ double geo_distance(struct geo_point a, struct geo_point b);
 
 /* ---------------------------------------------------------------- areas */
 
-/* A circle, or a box if radius < 0; metres. */
+/* A circle, or a box if radius < 0; metres. Or a polygon, whose sides are straight on a map with
+ * longitude and latitude as coordinates; it does not go over the 180th meridian. */
 struct geo_shape {
     struct geo_point center;
     double radius, width, height;
+    struct geo_point *corners; /* NULL: no polygon */
+    size_t ncorners;
+    struct geo_box around; /* of a polygon */
 };
+
+/* Makes the shape a polygon; the center is the mean of its corners as directions
+ * from the middle of the earth. They stay the caller's. */
+void geo_set_polygon(struct geo_shape *s, struct geo_point *corners, size_t n);
 
 /* Whether the place is within; *distance from the center, if it is. */
 bool geo_within(const struct geo_shape *s, struct geo_point p, double *distance);

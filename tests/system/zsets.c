@@ -80,6 +80,10 @@ Test(zsets, places_are_found) {
     EXPECT(c, "[$c $p]", "GEORADIUSBYMEMBER_RO g c 300 km ASC");
     EXPECT(c, "[$c]", "GEOSEARCH g FROMMEMBER p BYBOX 400 400 km DESC COUNT 1");
     EXPECT(c, ":2", "GEOSEARCHSTORE d g FROMLONLAT 15 37 BYRADIUS 200 km STOREDIST");
+    EXPECT(c, "[[$p $24437.4086]]", "GEOSEARCH g BYPOLYGON 3 13 38 14 38 13 39 WITHDIST");
+    EXPECT(c, "-ERR GEOSEARCH BYPOLYGON must have at least 3 vertices",
+           "GEOSEARCH g BYPOLYGON 3 13 38 14 38");
+    EXPECT(c, "-ERR syntax error", "GEOSEARCH g FROMMEMBER p BYPOLYGON 3 13 38 14 38 13 39");
     EXPECT(c, "[$c $p]", "ZRANGE d 0 -1");
     EXPECT(c, "-ERR could not decode requested zset member",
            "GEOSEARCH g FROMMEMBER x BYRADIUS 1 m");

@@ -101,3 +101,51 @@ Test(geohash, cells_hold_all_of_a_shape) {
         }
     }
 }
+
+Test(geohash, a_polygon_has_what_a_line_to_the_east_says) {
+    struct geo_point l[] = {{0, 0}, {2, 0}, {2, 1}, {1, 1}, {1, 2}, {0, 2}};
+    static const struct {
+        double lon, lat;
+        bool in;
+    } rows[] = {{0.5, 0.5, true},  {1.5, 0.5, true},   {0.5, 1.5, true},
+                {1.5, 1.5, false}, {-0.1, 1, false},   {2.1, 0.5, false},
+                {0.5, 2.1, false}, {0.5, -0.1, false}, {1, 0.999, true}};
+    struct geo_shape s = {0};
+    double distance;
+
+    geo_set_polygon(&s, l, sizeof l / sizeof *l);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        cr_expect_eq(geo_within(&s, (struct geo_point){rows[i].lon, rows[i].lat}, &distance),
+                     rows[i].in, "row %zu", i);
+    geo_within(&s, (struct geo_point){0.5, 0.5}, &distance);
+    cr_expect_float_eq(distance, geo_distance(s.center, (struct geo_point){0.5, 0.5}), 1e-6);
+}
+
+Test(geohash, a_polygon_lies_within_its_cells) {
+    for (int i = 0; i < 3000; i++) {
+        struct geo_point corners[8], at = any_point();
+        struct geo_shape s = {0};
+        struct geo_cell cells[GEO_CELLS];
+        double size = pow(10, between(-5, 2.2));
+        size_t n = 3 + rng_below(6);
+        int ncells;
+
+        for (size_t k = 0; k < n; k++) {
+            double lon = at.lon + between(-size, size), lat = at.lat + between(-size, size);
+
+            corners[k].lon = fmax(-GEO_LON_MAX, fmin(GEO_LON_MAX - 1e-9, lon));
+            corners[k].lat = fmax(-GEO_LAT_MAX, fmin(GEO_LAT_MAX - 1e-9, lat));
+        }
+        geo_set_polygon(&s, corners, n);
+        ncells = geo_cover(&s, cells);
+        cr_assert(ncells > 0 && ncells <= GEO_CELLS);
+        for (int k = 0; k < 30; k++) {
+            struct geo_point p = {between(s.around.min.lon, s.around.max.lon),
+                                  between(s.around.min.lat, s.around.max.lat)};
+            double distance;
+
+            if (geo_within(&s, p, &distance))
+                cr_assert(covered(cells, ncells, p), "%f %f of %f", p.lon, p.lat, size);
+        }
+    }
+}
