@@ -12,6 +12,7 @@ extern const struct command list_commands[];
 extern const struct command list_pop_commands[];
 extern const struct command string_edit_commands[];
 extern const struct command string_increx_commands[];
+extern const struct command stream_remove_commands[];
 extern const struct command lcs_commands[];
 extern const struct command bit_commands[];
 extern const struct command bitfield_commands[];

@@ -7,7 +7,7 @@
  */
 #include "conf/conf.h"
 #include "server/commands/commands.h"
-#include "server/commands/streams.h"
+#include "server/commands/stream_remove.h"
 #include "storage/base/mem.h"
 
 enum {
@@ -23,6 +23,8 @@ struct trim_options {
     int64_t limit;
     bool limit_given;
     int arg; /* of the threshold */
+    enum stream_policy policy;
+    bool has_policy;
 };
 
 /* MAXLEN or MINID at argument *i; moves *i to its last word. False: answered with an error. */
@@ -68,6 +70,7 @@ static bool parse_trim_option(struct call *x, int *i, struct trim_options *o, bo
     if (more && arg_is(x, *i, "maxlen")) return parse_threshold(x, i, STREAM_TRIM_MAXLEN, o);
     if (more && arg_is(x, *i, "minid")) return parse_threshold(x, i, STREAM_TRIM_MINID, o);
     if (more && arg_is(x, *i, "limit")) return parse_limit(x, ++*i, o);
+    if (!o->has_policy && arg_stream_policy(x, *i, &o->policy)) return o->has_policy = true;
     *is_one = false;
     return true;
 }
@@ -207,6 +210,35 @@ static void log_add(struct call *x, const struct add_options *a, struct slice id
     if (n) effect_edited(x, edits, n, (struct slice){0});
 }
 
+/* Without the options: the rest is logged as what was trimmed. */
+static void log_bare_add(struct call *x, const struct add_options *a, struct slice id) {
+    int nfields = x->argc - a->id_arg - 1;
+    struct slice *argv = mem_alloc((size_t)(nfields + 3) * sizeof *argv);
+
+    argv[0] = SLICE("XADD");
+    argv[1] = x->argv[1];
+    argv[2] = id;
+    memcpy(argv + 3, x->argv + a->id_arg + 1, (size_t)nfields * sizeof *argv);
+    effect(x, nfields + 3, argv);
+    mem_free(argv);
+}
+
+/* Trims as the options of an XADD say, whose entry is there, and logs all of it. */
+static uint64_t trim_after_add(struct call *x, const struct add_options *a, const struct ref *r,
+                               struct stream *s) {
+    char text[STREAM_ID_TEXT];
+    struct slice id = id_text(text, a->id);
+    uint64_t gone;
+
+    if (a->o.has_policy) {
+        log_bare_add(x, a, id);
+        return stream_trim_by_policy(x, r, s, &a->o.trim, a->o.policy);
+    }
+    gone = stream_trim(s, &a->o.trim);
+    log_add(x, a, id, s);
+    return gone;
+}
+
 static struct stream_limits limits_of(const struct call *x) {
     return (struct stream_limits){(uint64_t)x->e->v->stream_node_max_bytes,
                                   (uint64_t)x->e->v->stream_node_max_entries};
@@ -215,8 +247,6 @@ static struct stream_limits limits_of(const struct call *x) {
 static int cmd_xadd(struct call *x) {
     struct add_options a = {0};
     struct stream_limits limits = limits_of(x);
-    char text[STREAM_ID_TEXT];
-    struct slice id;
     struct stream *s;
     struct ref r;
     uint64_t gone;
@@ -232,12 +262,10 @@ static int cmd_xadd(struct call *x) {
     if (check_add(x, s, &a) < 0) return -1;
     if (!s) s = make_stream(x, &r);
     stream_append(s, a.id, x->argv + a.id_arg + 1, (size_t)(x->argc - a.id_arg) / 2, &limits);
-    gone = stream_trim(s, &a.o.trim);
+    gone = trim_after_add(x, &a, &r, s);
     key_changed(x, &r, EVENT_STREAM, "xadd");
     if (gone) key_event(x, &r, EVENT_STREAM, "xtrim");
-    id = id_text(text, a.id);
-    reply_bulk(&x->r, id.p, id.n);
-    log_add(x, &a, id, s);
+    reply_stream_id(&x->r, a.id);
     return 0;
 }
 
@@ -249,7 +277,7 @@ static int cmd_xtrim(struct call *x) {
     char text[STREAM_ID_TEXT];
     struct stream *s;
     struct ref r;
-    uint64_t gone;
+    uint64_t gone = 0;
     int n;
 
     for (int i = 2; i < x->argc; i++) {
@@ -262,11 +290,14 @@ static int cmd_xtrim(struct call *x) {
         return reply_err(x, "ERR syntax error, XTRIM must be called with a trimming strategy");
     if (!settle_limit(x, &o)) return -1;
     if (!find_stream(x, 1, true, &r, &s)) return -1;
-    gone = s ? stream_trim(s, &o.trim) : 0;
+    if (s && o.has_policy)
+        gone = stream_trim_by_policy(x, &r, s, &o.trim, o.policy);
+    else if (s)
+        gone = stream_trim(s, &o.trim);
     if (gone) {
         key_changed(x, &r, EVENT_STREAM, "xtrim");
         x->e->dirty += gone - 1;
-        n = edit_trim(edits, &o, s, text);
+        n = o.has_policy ? 0 : edit_trim(edits, &o, s, text);
         if (n) effect_edited(x, edits, n, (struct slice){0});
     }
     reply_int(&x->r, (int64_t)gone);

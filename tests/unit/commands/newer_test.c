@@ -193,3 +193,76 @@ Test(newer, increx_stays_within_its_bounds) {
 
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) says(steps[i].line, steps[i].want);
 }
+
+/* ---------------------------------------------------------------- streams */
+
+/* Five entries, of which group g has read all and h the first three; g has acknowledged 1 and 2, h
+ * 1. */
+static void make_stream_with_groups(void) {
+    char line[60];
+
+    for (int i = 1; i <= 5; i++) {
+        snprintf(line, sizeof line, "XADD x %d-0 a %d", i, i);
+        engine_say(line);
+    }
+    engine_say("XGROUP CREATE x g 0");
+    engine_say("XGROUP CREATE x h 0");
+    engine_say("XREADGROUP GROUP g c STREAMS x >");
+    engine_say("XREADGROUP GROUP h c COUNT 3 STREAMS x >");
+    engine_say("XACK x g 1-0 2-0");
+    engine_say("XACK x h 1-0");
+}
+
+static void pending(const char *group, int n) {
+    char line[40], want[16];
+
+    snprintf(line, sizeof line, "XPENDING x %s", group);
+    snprintf(want, sizeof want, "*4\r\n:%d\r\n", n);
+    cr_expect_eq(strncmp(engine_say(line), want, strlen(want)), 0, "%s: %s", line,
+                 engine_say(line));
+}
+
+Test(newer, xdelex_minds_what_is_pending) {
+    make_stream_with_groups();
+    says("XDELEX x ACKED IDS 6 1-0 2-0 3-0 4-0 5-0 9-0",
+         "*6\r\n:1\r\n:2\r\n:2\r\n:2\r\n:2\r\n:-1\r\n");
+    pending("g", 3);
+    pending("h", 2);
+    says("XDELEX x DELREF IDS 1 3-0", "*1\r\n:1\r\n");
+    pending("g", 2);
+    pending("h", 1);
+    says("XDELEX x IDS 2 4-0 4-0", "*2\r\n:1\r\n:-1\r\n");
+    pending("g", 2);
+    says("XLEN x", ":2\r\n");
+    says("XDELEX none IDS 1 1-0", "*1\r\n:-1\r\n");
+    says("XDELEX x DELREF ACKED IDS 1 1-0", "-ERR syntax error\r\n");
+    says("XDELEX x IDS 0 1-0", "-ERR Number of IDs must be a positive integer\r\n");
+    says("XDELEX x IDS 2 1-0",
+         "-ERR The `numids` parameter must match the number of arguments\r\n");
+}
+
+Test(newer, xackdel_acknowledges_and_deletes) {
+    make_stream_with_groups();
+    says("XACKDEL x g ACKED IDS 3 1-0 3-0 9-0", "*3\r\n:-1\r\n:2\r\n:-1\r\n");
+    pending("g", 2);
+    says("XLEN x", ":5\r\n");
+    says("XACKDEL x h ACKED IDS 2 2-0 3-0", "*2\r\n:1\r\n:1\r\n");
+    says("XLEN x", ":3\r\n");
+    pending("h", 0);
+    says("XACKDEL x g DELREF IDS 1 4-0", "*1\r\n:1\r\n");
+    pending("g", 1);
+    says("XACKDEL x none IDS 1 5-0", "*1\r\n:-1\r\n");
+}
+
+Test(newer, trimming_minds_what_is_pending) {
+    make_stream_with_groups();
+    says("XTRIM x ACKED MAXLEN 1", ":1\r\n");
+    says("XLEN x", ":4\r\n");
+    says("XTRIM x MINID 4-0 DELREF", ":2\r\n");
+    pending("g", 2);
+    pending("h", 0);
+    says("XADD x KEEPREF MAXLEN 1 6-0 a 6", "$3\r\n6-0\r\n");
+    pending("g", 2);
+    says("XLEN x", ":1\r\n");
+    says("XTRIM x MAXLEN 1 ACKED DELREF", "-ERR syntax error\r\n");
+}
