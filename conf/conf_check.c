@@ -95,6 +95,16 @@ static int check_nodename(const struct conf_assign *a) {
     return 0;
 }
 
+/* It stands in a line of INFO. */
+static int check_zone(const struct conf_assign *a) {
+    struct slice s = a->argv[0];
+
+    for (size_t i = 0; i < s.n; i++)
+        if (iscntrl((unsigned char)s.p[i]))
+            return err_set(a->e, CONF_ERR_VALUE, "A zone has no control characters");
+    return 0;
+}
+
 /* A file that asks for it must not keep the server from starting; a request at run time, as test
  * suites do to see whether it is there, gets the truth. */
 static int check_defrag(const struct conf_assign *a) {
@@ -141,6 +151,7 @@ static const struct {
     {"appendfilename", check_basename_given},
     {"appenddirname", check_basename_given},
     {"proc-title-template", check_title},
+    {"availability-zone", check_zone},
     {"shutdown-on-sigint", check_shutdown},
     {"shutdown-on-sigterm", check_shutdown},
     {"cluster-announce-hostname", check_hostname},

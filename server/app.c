@@ -30,17 +30,28 @@
 #include "storage/base/log.h"
 #include "storage/base/mem.h"
 #include "storage/base/rng.h"
+#include "storage/base/sha256.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-/* A test double has the same hash function every time, so that the order of SCAN repeats. */
+/* A test double has the same hash function every time, so that the order of SCAN repeats; another
+ * server has it by hash-seed. */
 static void seed(struct app *a) {
     uint8_t key[16] = "stet test double";
     uint64_t s;
 
-    if (a->v->enable_test_commands == CONF_ACCESS_NO) rng_system(key, sizeof key);
+    const char *text = a->v->hash_seed;
+
+    if (text[0]) {
+        uint8_t digest[SHA256_BYTES];
+
+        sha256(text, strlen(text), digest);
+        memcpy(key, digest, sizeof key);
+    } else if (a->v->enable_test_commands == CONF_ACCESS_NO) {
+        rng_system(key, sizeof key);
+    }
     rng_system(&s, sizeof s);
     hash_set_key(key);
     rng_seed(s);

@@ -212,6 +212,7 @@ static uint64_t needed_capabilities(const struct conf_values *v) {
 
     for (size_t i = 0; i < sizeof always / sizeof *always; i++) keep |= 1ull << always[i];
     if (v->socket_mark_id) keep |= 1ull << CAP_NET_ADMIN;
+    if (is_set(v->unixsocketgroup)) keep |= 1ull << CAP_CHOWN;
     if (is_set(v->run_as_user)) keep |= 1ull << CAP_SETUID | 1ull << CAP_SETGID | 1ull << CAP_CHOWN;
     return keep;
 }

@@ -117,6 +117,7 @@ static const char *role_of(const struct call *x) {
 }
 
 static int cmd_hello(struct call *x) {
+    const char *zone = x->e->v->availability_zone;
     struct hello h = {0};
 
     secret_hide(x);
@@ -129,7 +130,7 @@ static int cmd_hello(struct call *x) {
         x->s->resp = (uint8_t)h.proto;
         x->r.resp = (int)h.proto;
     }
-    reply_map(&x->r, 7);
+    reply_map(&x->r, 7 + (zone[0] != '\0'));
     reply_bulk_str(&x->r, "server");
     reply_bulk_str(&x->r, "redis");
     reply_bulk_str(&x->r, "version");
@@ -144,6 +145,10 @@ static int cmd_hello(struct call *x) {
     reply_bulk_str(&x->r, role_of(x));
     reply_bulk_str(&x->r, "modules");
     reply_array(&x->r, 0);
+    if (zone[0]) {
+        reply_bulk_str(&x->r, "availability_zone");
+        reply_bulk_str(&x->r, zone);
+    }
     return 0;
 }
 

@@ -2,6 +2,7 @@
 #include "server/net/net.h"
 
 #include "conf/conf.h"
+#include "server/net/socket_group.h"
 #include "server/net/tls.h"
 #include "storage/base/log.h"
 #include "storage/base/mem.h"
@@ -225,6 +226,11 @@ static int listen_unix(struct net *n, struct err *e) {
 
         if (fd >= 0) close(fd);
         return err_set(e, code, "unixsocket '%s': %s", path, strerror(code));
+    }
+    if (n->v->unixsocketgroup[0] && socket_give_to_group(path, n->v->unixsocketgroup, e) < 0) {
+        close(fd);
+        unlink(path);
+        return -1;
     }
     if (n->v->unixsocketperm) chmod(path, (mode_t)n->v->unixsocketperm);
     add_listener(n, fd, NET_UNIX, 0);

@@ -192,6 +192,47 @@ Test(startup, the_unix_socket_has_its_permissions_and_goes_at_the_end) {
     cr_assert_not(server_has_file(s, "s.sock"));
 }
 
+/* A number is a group, too; root may give it any. */
+Test(startup, a_unix_socket_has_the_group_that_is_said) {
+    gid_t gid = geteuid() == 0 ? 12345 : getegid();
+    char number[16], path[400];
+    struct server *s;
+    struct stat st;
+
+    snprintf(number, sizeof number, "%u", (unsigned)gid);
+    s = server_run("--unixsocket", "s.sock", "--unixsocketgroup", number, NULL);
+    snprintf(path, sizeof path, "%s/s.sock", server_dir(s));
+    cr_assert_eq(stat(path, &st), 0);
+    cr_assert_eq(st.st_gid, gid);
+}
+
+static void scan_all(const char *seed, char *out, size_t n) {
+    redisContext *c = ask_open(server_run("--hash-seed", seed, NULL));
+
+    for (int i = 0; i < 50; i++) EXPECT(c, "+OK", "SET k%d v", i);
+    snprintf(out, n, "%s", ask(c, "SCAN 0 COUNT 1000"));
+}
+
+Test(startup, with_a_hash_seed_scan_repeats_its_order) {
+    char first[2000], again[2000], other[2000];
+
+    scan_all("seed", first, sizeof first);
+    scan_all("seed", again, sizeof again);
+    scan_all("seeds", other, sizeof other);
+    cr_assert_str_eq(first, again);
+    cr_assert_str_neq(first, other);
+}
+
+Test(startup, the_zone_is_told_where_there_is_one) {
+    redisContext *c = ask_open(server_run(NULL, NULL));
+
+    cr_assert_not(strstr(ask(c, "INFO server"), "availability_zone"));
+    cr_assert_not(strstr(ask(c, "HELLO 2"), "availability_zone"));
+    EXPECT(c, "+OK", "CONFIG SET availability-zone eu-1");
+    cr_assert(strstr(ask(c, "INFO server"), "availability_zone:eu-1"));
+    cr_assert(strstr(ask(c, "HELLO 2"), "availability_zone"));
+}
+
 Test(startup, port_0_means_no_tcp) {
     struct server *s = server_new();
 
