@@ -54,7 +54,8 @@ endif
 WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
             -Wno-missing-field-initializers
 VERSION  := $(shell cat VERSION)
-GITSHA   := $(shell git rev-parse --short=8 HEAD 2>/dev/null || echo 00000000)
+# A source tarball has the file .revision instead of .git (tools/dist).
+GITSHA   := $(shell cut -c1-8 .revision 2>/dev/null || git rev-parse --short=8 HEAD 2>/dev/null || echo 00000000)
 LZF_CFLAGS := $(shell pkg-config --cflags liblzf 2>/dev/null)
 LUA_CFLAGS := $(shell pkg-config --cflags lua5.1 2>/dev/null)
 # Linked into the program where it can be: a call of Lua's interface is then a call.
@@ -186,7 +187,7 @@ help:
 	@echo 'make unit-LAYER builds and runs the unit tests of one layer: $(UNIT_LAYERS)'
 	@echo 'make FLAVOUR=dev ... builds quickly (-O1) and checks more; V=1 shows the commands'
 	@echo 'make compile_commands.json   for editors; make lint-all forgets which files were clean'
-	@echo 'make unit | system | lint | asan | ubsan | tsan | crash ROUNDS=n | powercut SEEDS=n | chaos SECONDS=n SEED=s | turns PROGRAMS=n | fuse SECONDS=n | differential SECONDS=n SEED=s | fuzz TARGET=x SECONDS=n | fuzz-coverage | clients | bench | reference | packages | packages-test | install | uninstall | clean'
+	@echo 'make unit | system | lint | asan | ubsan | tsan | crash ROUNDS=n | powercut SEEDS=n | chaos SECONDS=n SEED=s | turns PROGRAMS=n | fuse SECONDS=n | differential SECONDS=n SEED=s | fuzz TARGET=x SECONDS=n | fuzz-coverage | clients | bench | reference | dist | packages | packages-test | install | uninstall | clean'
 
 setup:
 	@tools/setup
@@ -227,6 +228,10 @@ install: all
 uninstall:
 	@$(INSTALL) uninstall
 
+# The sources of the commit as a tarball, in $(BUILD)/dist.
+dist:
+	@tools/dist $(BUILD)/dist
+
 # The portable programs in a tarball, and a package for each language, in $(BUILD)/packages.
 packages:
 	@$(MAKE) --no-print-directory FLAVOUR=portable all
@@ -236,4 +241,4 @@ clean:
 	rm -rf $(BUILD)
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
-.PHONY: all packages compile_commands.json help setup setup-test setup-clients run lint lint-all asan ubsan tsan bench reference install uninstall clean
+.PHONY: all packages compile_commands.json help setup setup-test setup-clients run lint lint-all asan ubsan tsan bench reference dist install uninstall clean

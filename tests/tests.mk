@@ -121,7 +121,7 @@ clients: setup-clients
 	@$(RUN) 'clients=STET_JOBS=10000 tests/clients/clients.py' $(PACKAGE_SUITES)
 
 # Each package is installed and used. The examples of tests/double run with the installed packages.
-PACKAGE_SUITES := 'packages=tests/packages/packages.py' 'double-projects=tests/double/double.py'
+PACKAGE_SUITES := 'dist=tests/packages/dist.py' 'packages=tests/packages/packages.py' 'double-projects=tests/double/double.py'
 packages-test: setup-clients
 	@$(MAKE) --no-print-directory packages
 	@$(RUN) $(PACKAGE_SUITES)
