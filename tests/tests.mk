@@ -121,10 +121,13 @@ clients: setup-clients
 	@$(RUN) 'clients=STET_JOBS=10000 tests/clients/clients.py' $(PACKAGE_SUITES)
 
 # Each package is installed and used. The examples of tests/double run with the installed packages.
+# Needs root, and for the first run a network.
+DEB_SUITE := 'deb=tests/packages/deb.py'
 PACKAGE_SUITES := 'dist=tests/packages/dist.py' 'packages=tests/packages/packages.py' 'double-projects=tests/double/double.py'
 packages-test: setup-clients
+	@tools/setup --deb
 	@$(MAKE) --no-print-directory packages
-	@$(RUN) $(PACKAGE_SUITES)
+	@$(RUN) $(PACKAGE_SUITES) $(DEB_SUITE)
 
 differential: all
 	@$(RUN) 'differential=tests/differential/differential.py --seconds $(SECONDS) --seed $(SEED)' \
