@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""docs - what the pages say against what the sources say: each warning of the log is in docs/troubleshooting.md."""
+"""docs - what the pages say against what the sources say: each warning of the log is in docs/troubleshooting.md, and each
+link between pages leads to a page and a heading that are there."""
 import glob
 import os
 import re
@@ -12,6 +13,7 @@ from cases import Cases, check, run_words  # noqa: E402
 from server import ROOT  # noqa: E402
 
 CASES = Cases()
+PLANNED = {"docs/operations.md"}  # linked before it is written
 LITERAL = r'"(?:[^"\\]|\\.)*"'
 
 
@@ -49,6 +51,56 @@ def each_warning_is_explained():
     check(len(found) > 100, "only %d warnings were found: the pattern is wrong" % len(found))
     check(not missing, "docs/troubleshooting.md does not have\n" + "\n".join(missing))
     return "%d warnings" % len(found)
+
+
+def pages():
+    for where, dirs, names in os.walk(ROOT):
+        dirs[:] = sorted(d for d in dirs if where != ROOT or d not in ("build", "data", ".git"))
+        yield from (os.path.relpath(os.path.join(where, n), ROOT) for n in sorted(names) if n.endswith(".md"))
+
+
+def prose(page):
+    """A page without what stands in code."""
+    return re.sub(r"`[^`\n]*`", "", re.sub(r"^ *```.*?^ *```", "", text(page), flags=re.S | re.M))
+
+
+def anchors(page):
+    """What a link may have behind `#`: the headings, in the form that they get in HTML, and on code hosts."""
+    found, seen = set(), {}
+    for heading in re.findall(r"^#+ +(.*)$", re.sub(r"^ *```.*?^ *```", "", text(page), flags=re.S | re.M), re.M):
+        plain = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading)
+        slug = re.sub(r"[^\w\- ]", "", plain.lower()).replace(" ", "-")
+        seen[slug] = seen.get(slug, -1) + 1
+        found.add(slug if not seen[slug] else "%s-%d" % (slug, seen[slug]))
+    return found
+
+
+@CASES.case
+def links_lead_somewhere():
+    """Links between pages of the repository: the file is there, and the heading."""
+    wrong, n = [], 0
+    for page in pages():
+        for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+            if re.match(r"[a-z]+:", target):
+                continue
+            n += 1
+            path, _, anchor = target.partition("#")
+            to = os.path.normpath(os.path.join(os.path.dirname(page), path)) if path else page
+            if to not in PLANNED and not os.path.exists(os.path.join(ROOT, to)):
+                wrong.append("%s: there is no '%s'" % (page, target))
+            elif anchor and os.path.exists(os.path.join(ROOT, to)) and anchor not in anchors(to):
+                wrong.append("%s: '%s' has no heading '#%s'" % (page, to, anchor))
+    check(n > 50, "only %d links were found: the pattern is wrong" % n)
+    check(not wrong, "\n".join(wrong))
+    return "%d links" % n
+
+
+@CASES.case
+def readme_names_each_page():
+    """README.md has a row for each page of docs/."""
+    there = {"docs/" + os.path.basename(p) for p in glob.glob(os.path.join(ROOT, "docs", "*.md"))}
+    missing = sorted(there - set(re.findall(r"\]\((docs/[^)#]+)", text("README.md"))))
+    check(not missing, "README.md does not have " + ", ".join(missing))
 
 
 if __name__ == "__main__":
