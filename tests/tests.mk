@@ -126,7 +126,7 @@ DEB_SUITE := 'deb=tests/packages/deb.py'
 PACKAGE_SUITES := 'dist=tests/packages/dist.py' 'packages=tests/packages/packages.py' 'double-projects=tests/double/double.py'
 packages-test: setup-clients
 	@tools/setup --deb
-	@$(MAKE) --no-print-directory packages
+	@$(MAKE) --no-print-directory packages docs
 	@$(RUN) $(PACKAGE_SUITES) $(DEB_SUITE)
 
 differential: all
