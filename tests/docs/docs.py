@@ -65,7 +65,7 @@ def prose(page):
 
 
 def anchors(page):
-    """What a link may have behind `#`: the headings, in the form that they get in HTML, and on code hosts."""
+    """What a link may have after `#`: the headings, in the form that they get in HTML, and on code hosts."""
     found, seen = set(), {}
     for heading in re.findall(r"^#+ +(.*)$", re.sub(r"^ *```.*?^ *```", "", text(page), flags=re.S | re.M), re.M):
         plain = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading)

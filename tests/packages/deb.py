@@ -18,9 +18,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib"), os.path.join(HERE, "..", "docs")]
 from blocks import follow  # noqa: E402
 from cases import Cases, check, equal, run_words  # noqa: E402
-from debroot import DebRoot, enter_namespaces, make_base, run  # noqa: E402
-from resp import Conn  # noqa: E402
-from server import ROOT, Failed  # noqa: E402
+from debroot import BootedRoot, DebRoot, enter_namespaces, make_base, run  # noqa: E402
+from resp import Closed, Conn  # noqa: E402
+from server import ROOT, Failed, wait_for  # noqa: E402
 
 CASES = Cases()
 BUILT = os.path.join(ROOT, "build", "deb-test")
@@ -37,8 +37,8 @@ def build():
                 shutil.copy(f, to)
 
 
-def root():
-    return DebRoot(one=os.path.join(BUILT, "1"), two=os.path.join(BUILT, "2"))
+def root(kind=DebRoot):
+    return kind(one=os.path.join(BUILT, "1"), two=os.path.join(BUILT, "2"))
 
 
 def install(r, *names):
@@ -212,6 +212,60 @@ def first_hour():
     with root() as r:
         install(r, *STET)
         follow("first-hour.md", r.shell)
+
+
+def serves(port=6379):
+    """The process that answers, once one does."""
+    def pid():
+        try:
+            return Conn(port).info("server")["process_id"]
+        except (OSError, Closed):
+            return None
+    return wait_for(pid, "a server answers on port %d" % port)
+
+
+@CASES.case
+def under_systemd():
+    """With systemd as the first process: started, restarted after a kill and by an upgrade, instances too, stopped."""
+    with root(BootedRoot) as r:
+        install(r, *STET)
+        equal("state", r.do("systemctl is-active stet-server; systemctl is-enabled stet-server"), "active\nenabled\n")
+        check("Ready to accept connections" in r.do("systemctl status --no-pager stet-server"), "systemd was not told of readiness")
+        call("SET", "k", "v")
+        call("CONFIG", "SET", "maxclients", "77")
+        equal("CONFIG REWRITE", call("CONFIG", "REWRITE"), b"OK")
+        first = serves()
+        r.do("systemctl kill --signal=KILL stet-server")
+        wait_for(lambda: serves() != first, "it is restarted")
+        equal("GET", call("GET", "k"), b"v")
+        r.do("sed 's/^port .*/port 6380/' /etc/stet/stet.conf >/etc/stet/stet-two.conf && systemctl start stet-server@two")
+        before = serves(), serves(6380)
+        install(r, "./two/stet-server_*.deb", "./two/stet-tools_*.deb")
+        after = serves(), serves(6380)
+        check(before[0] != after[0] and before[1] != after[1], "an upgrade has not restarted both: %s %s" % (before, after))
+        equal("GET", call("GET", "k"), b"v")
+        r.do("apt-get remove -y stet-server")
+        equal("servers that are left", r.shell("cat /proc/[0-9]*/comm | grep -c stet-server")[1], "0\n")
+
+
+@CASES.case
+def under_systemd_beside_redis():
+    """While Redis has the port, stet is not started; in its place, the units' names of Redis lead to stet."""
+    with root(BootedRoot) as r:
+        install(r, *REDIS)
+        serves()
+        check("is not started" in install(r, *STET), "nothing is said of the port")
+        equal("server", server_name(), "redis")
+        check("migration.md" in install(r, "./one/stet-as-redis_*.deb"), "nothing is said of the data")
+        equal("state", r.shell("systemctl is-active stet-server")[1], "inactive\n")
+        r.do("systemctl start redis-server")
+        serves()
+        equal("server", server_name(), "stet")
+        equal("state", r.do("systemctl is-active stet-server redis redis-server"), "active\nactive\nactive\n")
+        r.do("systemctl stop redis")
+        install(r, "redis-server")
+        serves()
+        equal("server", server_name(), "redis")
 
 
 if __name__ == "__main__":
