@@ -239,11 +239,13 @@ def under_systemd():
         wait_for(lambda: serves() != first, "it is restarted")
         equal("GET", call("GET", "k"), b"v")
         r.do("sed 's/^port .*/port 6380/' /etc/stet/stet.conf >/etc/stet/stet-two.conf && systemctl start stet-server@two")
+        r.do("chmod 640 /etc/stet/stet.conf")
         before = serves(), serves(6380)
         install(r, "./two/stet-server_*.deb", "./two/stet-tools_*.deb")
         after = serves(), serves(6380)
         check(before[0] != after[0] and before[1] != after[1], "an upgrade has not restarted both: %s %s" % (before, after))
         equal("GET", call("GET", "k"), b"v")
+        equal("mode of the administrator", owned_by(r, "etc/stet/stet.conf")[1], "0o640")
         r.do("apt-get remove -y stet-server")
         equal("servers that are left", r.shell("cat /proc/[0-9]*/comm | grep -c stet-server")[1], "0\n")
 
