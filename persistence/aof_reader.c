@@ -2,6 +2,7 @@
 #include "persistence/aof_reader_internal.h"
 
 #include "persistence/aof_room.h"
+#include "persistence/rdb.h"
 #include "storage/base/check.h"
 #include "storage/base/crc.h"
 #include "storage/base/io.h"
@@ -585,8 +586,7 @@ void aof_read_file_after(int fd, const struct aof_stream_state *before,
         snprintf(out->why, sizeof out->why, "cannot be read");
         return;
     }
-    if (window_need(&rd, 5) && memcmp(rd.w.buf, "REDIS", 5) == 0 && take_preamble(&rd) < 0)
-        goto out;
+    if (rdb_is_one(fd, 0) && take_preamble(&rd) < 0) goto out;
     do {
         rc = take_unit(&rd);
         if (rc == OUT_UNIT) rc = deliver(&rd);

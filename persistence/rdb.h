@@ -178,7 +178,7 @@ int rdb_read(int fd, const struct rdb_read *o, const struct rdb_sink *sink, void
  * passed over; otherwise it is an error. */
 int rdb_check(int fd, bool modules, struct rdb_report *out, struct err *e);
 
-/* Whether a file begins as an RDB does at `start`. */
+/* Whether a file begins at `start` as an RDB of Redis or of Valkey does. */
 bool rdb_is_one(int fd, uint64_t start);
 
 /* ---------------------------------------------------------------- straight into a keyspace */

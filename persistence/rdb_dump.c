@@ -47,7 +47,7 @@ static int payload_version(struct slice payload, bool skip_sum, const struct pac
     if (payload.n < RDB_FOOTER_BYTES) return 0;
     version = end[-RDB_FOOTER_BYTES] | end[1 - RDB_FOOTER_BYTES] << 8;
     memcpy(&sum, end - sizeof sum, sizeof sum);
-    if (version > RDB_VERSION_MAX) return 0;
+    if (version > RDB_VERSION_MAX && version != RDB_VALKEY_VERSION) return 0;
     if (!skip_sum && sum != sum_of(slice_of(payload.p, payload.n - sizeof sum), pace)) return 0;
     return version ? version : 1;
 }
@@ -56,7 +56,7 @@ enum rdb_restored rdb_restore(struct slice payload, struct slice key, int64_t ex
                               const struct rdb_rules *rules, struct entry **out, int *version) {
     struct rdb_in in;
     struct entry *e = NULL;
-    uint8_t type;
+    uint8_t code;
     bool empty;
 
     *out = NULL;
@@ -64,7 +64,9 @@ enum rdb_restored rdb_restore(struct slice payload, struct slice key, int64_t ex
     if (*version == 0) return RDB_BAD_SUM;
     rdb_in_memory(&in, slice_of(payload.p, payload.n - RDB_FOOTER_BYTES), NULL);
     in.pace = rules->pace;
-    if (rdb_in_byte(&in, &type)) e = rdb_take_value(&in, type, key, expire_ms, rules);
+    if (rdb_in_byte(&in, &code))
+        e = rdb_take_value(&in, rdb_type_read(code, *version == RDB_VALKEY_VERSION), key, expire_ms,
+                           rules);
     if (e && rdb_in_left(&in) > 0) {
         entry_discard(e, false);
         e = NULL;

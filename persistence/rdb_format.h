@@ -53,7 +53,11 @@ enum rdb_type {
     RDB_HASH_LISTPACK_TIMED_EARLY,
     RDB_HASH_TIMED, /* times as the distance from the first one */
     RDB_HASH_LISTPACK_TIMED,
-    RDB_TYPES
+    RDB_TYPES,
+    /* Not in files: what Valkey 9 writes as 22, see rdb_type_read(). After each field and its value
+     * stands its time, 8 bytes, -1 for none. */
+    RDB_HASH_TIMED_VALKEY = RDB_TYPES,
+    RDB_READ_TYPES
 };
 
 enum rdb_opcode {

@@ -144,6 +144,36 @@ struct entry *rdb_take_hash_timed(struct rdb_in *in, const struct rdb_want *w) {
     return take_fields(in, w, true, first_ms - 1);
 }
 
+/* Valkey writes -1 where there is none. */
+static bool take_valkey_time(struct rdb_in *in, struct entry *e, struct slice field) {
+    uint64_t time;
+
+    if (!rdb_in_u64(in, &time)) return false;
+    if (time == UINT64_MAX) return true;
+    if (time > (uint64_t)FIELD_TIME_MAX) return rdb_in_fail(in, "a field with a time that is none");
+    hash_set_expire(e, field, time ? (int64_t)time : 1);
+    return true;
+}
+
+struct entry *rdb_take_hash_timed_valkey(struct rdb_in *in, const struct rdb_want *w) {
+    struct hash_rules rules = rules_of(w);
+    struct bytes field = {0};
+    struct slice value;
+    struct entry *e;
+    uint64_t n;
+
+    if (!rdb_in_count(in, 10, &n)) return NULL;
+    e = hash_new_for(w->key, n, &rules);
+    for (; n > 0; n--) {
+        if (!take_pair(in, &field, &value) ||
+            !add_field(in, e, &rules, bytes_slice(&field), value, 0) ||
+            !take_valkey_time(in, e, bytes_slice(&field)))
+            break;
+    }
+    bytes_release(&field);
+    return hash_done(in, e);
+}
+
 struct entry *rdb_take_hash_packed_timed(struct rdb_in *in, const struct rdb_want *w) {
     struct hash_rules rules = rules_of(w);
     struct listpack *lp;

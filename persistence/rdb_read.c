@@ -278,13 +278,14 @@ static bool take_value(struct read *r) {
     return true;
 }
 
-static bool take_key(struct read *r, unsigned type) {
+static bool take_key(struct read *r, unsigned code) {
+    unsigned type = rdb_type_read(code, r->valkey);
     struct slice key;
 
-    if (!rdb_reads_type(type) || (r->valkey && type > RDB_STREAM_3))
-        return rdb_in_fault(&r->in, ENOTSUP, "a value of the unknown type %u", type);
+    if (!rdb_reads_type(type))
+        return rdb_in_fault(&r->in, ENOTSUP, "a value of the unknown type %u", code);
     r->report->doing = RDB_DOING_KEY;
-    r->report->type = (int)type;
+    r->report->type = (int)code;
     if (!rdb_in_string(&r->in, &key)) return false;
     bytes_clear(&r->key);
     bytes_room(&r->key, key.n + 1); /* not NULL for an empty one */
@@ -294,7 +295,7 @@ static bool take_key(struct read *r, unsigned type) {
     r->in_value = true;
     r->content_at = rdb_in_at(&r->in);
     r->next.at = r->report->value_at;
-    r->next.type = (uint8_t)type;
+    r->next.type = (uint8_t)code;
     if (!take_value(r)) return false;
     r->in_value = false;
     r->report->type = -1;
@@ -406,8 +407,7 @@ int rdb_check(int fd, bool modules, struct rdb_report *out, struct err *e) {
 }
 
 bool rdb_is_one(int fd, uint64_t start) {
-    char head[5];
+    uint8_t head[6] = {0};
 
-    return io_read_at(fd, head, sizeof head, (off_t)start, NULL) == sizeof head &&
-           memcmp(head, "REDIS", sizeof head) == 0;
+    return io_read_at(fd, head, sizeof head, (off_t)start, NULL) > 0 && magic_of(head);
 }

@@ -29,7 +29,7 @@ bool rdb_salvage_behind(struct rdb_salvage *s, const struct rdb_damage *d, int v
     bool ok;
 
     if (rdb_in_file(&in, s->from, d->content_at, NULL) < 0) return false;
-    ok = rdb_skip_value(&in, d->key->type);
+    ok = rdb_skip_value(&in, rdb_type_read(d->key->type, version == RDB_VALKEY_VERSION));
     *next = rdb_in_at(&in);
     /* Once the rest had the structure of a file, later records are a part of it. */
     if (ok && !s->rest_holds) ok = s->rest_holds = rdb_skip_rest(&in, version);

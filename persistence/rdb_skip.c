@@ -60,6 +60,10 @@ static bool skip_timed(struct rdb_in *in) {
     return skip_lens(in, 1) && skip_pair(in);
 }
 
+static bool skip_valkey_timed(struct rdb_in *in) {
+    return skip_pair(in) && rdb_in_skip(in, 8);
+}
+
 static bool skip_node(struct rdb_in *in) {
     return skip_lens(in, 1) && rdb_in_skip_string(in);
 }
@@ -122,6 +126,7 @@ bool rdb_skip_value(struct rdb_in *in, unsigned type) {
         if (!rdb_in_skip(in, 8)) return false;
         return skip_many(in, 3, skip_timed);
     case RDB_HASH_TIMED_EARLY: return skip_many(in, 3, skip_timed);
+    case RDB_HASH_TIMED_VALKEY: return skip_many(in, 10, skip_valkey_timed);
     case RDB_HASH_LISTPACK_TIMED: return rdb_in_skip(in, 8) && rdb_in_skip_string(in);
     case RDB_STREAM:
     case RDB_STREAM_2:
@@ -135,7 +140,9 @@ bool rdb_skip_value(struct rdb_in *in, unsigned type) {
 /* ---------------------------------------------------------------- the rest of a file */
 
 /* Whatever stands where a key could. */
-static bool skip_record(struct rdb_in *in, unsigned code) {
+static bool skip_record(struct rdb_in *in, unsigned code, bool valkey) {
+    unsigned type = rdb_type_read(code, valkey);
+
     switch (code) {
     case RDB_AUX: return skip_pair(in);
     case RDB_RESIZE: return skip_lens(in, 2);
@@ -147,7 +154,7 @@ static bool skip_record(struct rdb_in *in, unsigned code) {
     case RDB_FREQ: return rdb_in_skip(in, 1);
     case RDB_FUNCTION: return rdb_in_skip_string(in);
     case RDB_MODULE_AUX: return skip_lens(in, 1) && rdb_skip_module(in);
-    default: return rdb_reads_type(code) && rdb_in_skip_string(in) && rdb_skip_value(in, code);
+    default: return rdb_reads_type(type) && rdb_in_skip_string(in) && rdb_skip_value(in, type);
     }
 }
 
@@ -158,7 +165,7 @@ bool rdb_skip_rest(struct rdb_in *in, int version) {
     for (;;) {
         if (!rdb_in_byte(in, &code)) return false;
         if (code == RDB_EOF) break;
-        if (!skip_record(in, code)) return false;
+        if (!skip_record(in, code, version == RDB_VALKEY_VERSION)) return false;
     }
     n = version < RDB_SUM_SINCE ? 0 : RDB_SUM_BYTES;
     return rdb_in_left(in) == n || rdb_in_left(in) == n + RDB_MARK_BYTES; /* a stream's */

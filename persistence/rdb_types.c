@@ -263,7 +263,8 @@ static const struct writer {
 
 TYPE_TABLE_IS_COMPLETE(writers)
 
-static struct entry *(*const readers[RDB_TYPES])(struct rdb_in *in, const struct rdb_want *w) = {
+static struct entry *(*const readers[RDB_READ_TYPES])(struct rdb_in *in,
+                                                      const struct rdb_want *w) = {
     [RDB_STRING] = take_string,
     [RDB_LIST] = take_list,
     [RDB_SET] = take_set,
@@ -287,6 +288,7 @@ static struct entry *(*const readers[RDB_TYPES])(struct rdb_in *in, const struct
     [RDB_HASH_LISTPACK_TIMED_EARLY] = rdb_take_hash_packed_timed,
     [RDB_HASH_TIMED] = rdb_take_hash_timed,
     [RDB_HASH_LISTPACK_TIMED] = rdb_take_hash_packed_timed,
+    [RDB_HASH_TIMED_VALKEY] = rdb_take_hash_timed_valkey,
 };
 
 enum rdb_type rdb_type_of(const struct entry *e) {
@@ -306,7 +308,15 @@ int rdb_oldest_version(const struct entry *e) {
 }
 
 bool rdb_reads_type(unsigned type) {
-    return type < RDB_TYPES && (readers[type] || type == RDB_MODULE || type == RDB_MODULE_2);
+    return type < RDB_READ_TYPES && (readers[type] || type == RDB_MODULE || type == RDB_MODULE_2);
+}
+
+unsigned rdb_type_read(unsigned code, bool valkey) {
+    enum { VALKEY_HASH_TIMED = 22 };
+
+    if (code >= RDB_TYPES) return RDB_READ_TYPES;
+    if (!valkey || code <= RDB_STREAM_3) return code;
+    return code == VALKEY_HASH_TIMED ? RDB_HASH_TIMED_VALKEY : RDB_READ_TYPES;
 }
 
 struct entry *rdb_take_value(struct rdb_in *in, unsigned type, struct slice key, int64_t expire_ms,
@@ -314,7 +324,7 @@ struct entry *rdb_take_value(struct rdb_in *in, unsigned type, struct slice key,
     struct rdb_want w = {type, key, expire_ms, rules};
     struct entry *e, *shell;
 
-    if (type >= RDB_TYPES || !readers[type]) {
+    if (type >= RDB_READ_TYPES || !readers[type]) {
         if (type == RDB_MODULE || type == RDB_MODULE_2)
             rdb_in_fail(in, "a value of a module's own type, and there are no modules here");
         else

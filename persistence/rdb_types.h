@@ -26,6 +26,10 @@ struct entry *rdb_take_value(struct rdb_in *in, unsigned type, struct slice key,
 /* Whether such a type byte can stand before a key. */
 bool rdb_reads_type(unsigned type);
 
+/* The type that a code of a file or payload stands for; one that is not read where it is unknown.
+ * Valkey gave codes other meanings after it had parted from Redis. */
+unsigned rdb_type_read(unsigned code, bool valkey);
+
 /* rdb_skip.c: passes over what follows without looking at more than lengths. */
 bool rdb_skip_value(struct rdb_in *in, unsigned type);
 bool rdb_skip_module(struct rdb_in *in);
@@ -61,6 +65,7 @@ void rdb_put_hash(struct rdb_out *o, const struct entry *e);
 struct entry *rdb_take_hash(struct rdb_in *in, const struct rdb_want *w);
 struct entry *rdb_take_hash_packed(struct rdb_in *in, const struct rdb_want *w);
 struct entry *rdb_take_hash_timed(struct rdb_in *in, const struct rdb_want *w);
+struct entry *rdb_take_hash_timed_valkey(struct rdb_in *in, const struct rdb_want *w);
 struct entry *rdb_take_hash_packed_timed(struct rdb_in *in, const struct rdb_want *w);
 enum rdb_type rdb_zset_type(const struct entry *e);
 void rdb_put_zset(struct rdb_out *o, const struct entry *e);

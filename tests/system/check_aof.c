@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "tests/kit/ask.h"
@@ -339,4 +340,32 @@ Test(check_aof, a_server_at_work_is_left_alone) {
     cr_assert_eq(check(s, "--fix --yes", MANIFEST, ""), 1, "%s", said);
     says("a server is using its directory");
     cr_assert_eq(check(s, "", MANIFEST, ""), 0, "%s", said);
+}
+
+static void put_file(struct server *s, const char *name, const void *p, size_t n) {
+    FILE *f = fopen(server_path(s, name), "w");
+
+    cr_assert(f && fwrite(p, 1, n, f) == n && fclose(f) == 0, "%s", name);
+}
+
+/* Valkey 9 writes other first bytes than Redis. */
+Test(check_aof, a_base_of_valkey_is_loaded_and_checked) {
+    static const char base[] = "VALKEY080\xfe\x00\x00\x01k\x01v\x16\x01h\x01\x01"
+                               "f\x01w\x00\x38\xd3\x60\xba\x01\x00\x00\xff\0\0\0\0\0\0\0";
+    static const char manifest[] = "file appendonly.aof.2.base.rdb seq 2 type b\n"
+                                   "file appendonly.aof.2.incr.aof seq 2 type i\n";
+    static const char more[] = "*3\r\n$3\r\nSET\r\n$1\r\nx\r\n$1\r\ny\r\n";
+    struct server *s = server_new();
+    redisContext *c;
+
+    cr_assert_eq(mkdir(server_path(s, "appendonlydir"), 0755), 0);
+    put_file(s, MANIFEST, manifest, sizeof manifest - 1);
+    put_file(s, "appendonlydir/appendonly.aof.2.base.rdb", base, sizeof base);
+    put_file(s, "appendonlydir/appendonly.aof.2.incr.aof", more, sizeof more - 1);
+    cr_assert_eq(check(s, "", MANIFEST, ""), 0, "%s", said);
+    server_start(s, AOF, NULL);
+    c = ask_open(s);
+    EXPECT(c, "$v", "GET k");
+    EXPECT(c, "$y", "GET x");
+    EXPECT(c, "[:1900000000]", "HEXPIRETIME h FIELDS 1 f");
 }

@@ -176,7 +176,7 @@ static struct entry *value(unsigned type, const void *p, size_t n) {
 Test(rdb_values, what_is_damaged_is_refused) {
     BAD(RDB_MODULE_2, "\x00");
     BAD(8, "\x00");
-    BAD(RDB_TYPES, "\x00");
+    BAD(RDB_READ_TYPES, "\x00");
     BAD(RDB_SET, "\x02\x01"
                  "a\x01"
                  "a");
@@ -255,6 +255,38 @@ Test(rdb_values, a_payload_is_taken_only_with_its_checksum_and_a_version_that_is
     cr_expect_eq(rdb_restore(bytes_slice(&payload), SLICE("n"), 77, &rules, &got, &version),
                  RDB_BAD_SUM);
     bytes_release(&payload);
+}
+
+/* As Valkey 9.1.2 dumps a hash of three fields, one of which has a time. */
+Test(rdb_values, a_payload_of_valkey_is_read_as_valkey_means_it) {
+    static const char bytes[] = "\x16\x03\x01"
+                                "f\x01v\xff\xff\xff\xff\xff\xff\xff\xff\x01"
+                                "g\x01w\x00\x38\xd3\x60\xba\x01\x00\x00\x01"
+                                "x\x01y\xff\xff\xff\xff\xff\xff\xff\xff\x50\x00sum-----";
+    struct rdb_rules unsummed = rules;
+    struct slice payload = {bytes, sizeof bytes - 1};
+    struct entry *got;
+    int version;
+
+    unsummed.skip_sum = true;
+    cr_assert_eq(rdb_restore(payload, SLICE("h"), ENTRY_NO_EXPIRE, &unsummed, &got, &version),
+                 RDB_RESTORED);
+    cr_expect_eq(version, 80);
+    cr_expect_eq(hash_len(got), 3);
+    cr_expect_eq(type_ops_of(TYPE_HASH)->next_due(got), INT64_C(1900000000000));
+    entry_free(got);
+    for (size_t i = 1; i < payload.n - RDB_FOOTER_BYTES; i++) {
+        struct bytes cut = {0};
+
+        bytes_append(&cut, bytes, i);
+        bytes_append(&cut, bytes + payload.n - RDB_FOOTER_BYTES, RDB_FOOTER_BYTES);
+        cr_expect_eq(
+            rdb_restore(bytes_slice(&cut), SLICE("h"), ENTRY_NO_EXPIRE, &unsummed, &got, &version),
+            RDB_BAD_DATA, "cut at %zu", i);
+        bytes_release(&cut);
+    }
+    cr_expect_eq(rdb_type_read(23, true), RDB_READ_TYPES);
+    cr_expect_eq(rdb_type_read(RDB_TYPES, false), RDB_READ_TYPES);
 }
 
 /* ---------------------------------------------------------------- files */
