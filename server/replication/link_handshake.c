@@ -95,6 +95,12 @@ static void say_capa(struct replication *r) {
              SLICE("capa"), SLICE("history"));
 }
 
+/* The Valkey whose files this server reads: Valkey sends no times of fields to an older replica,
+ * and breaks the sync off if there are some. */
+static void say_version(struct replication *r) {
+    LINK_SAY(r, SLICE("REPLCONF"), SLICE("version"), SLICE("9.0.0"));
+}
+
 /* What came does not hold, twice in a row: then nothing of this history is used. */
 static bool may_go_on(const struct replication *r) {
     return r->stream.active && r->link.damaged < 2;
@@ -135,6 +141,12 @@ static bool take_capa(struct replication *r, struct slice line) {
     return understood("capa", line);
 }
 
+/* Redis knows no such option. */
+static bool take_version(struct replication *r, struct slice line) {
+    (void)r, (void)line;
+    return true;
+}
+
 static bool take_history(struct replication *r, struct slice line) {
     (void)r;
     return understood("data-at", line);
@@ -146,9 +158,13 @@ static const struct step {
     bool (*take)(struct replication *r, struct slice line); /* false: the link ends */
     bool waits; /* for the answers to those before it; the others are said together */
 } steps[] = {
-    {always, say_ping, take_pong}, {has_auth, say_auth, take_auth},
-    {always, say_port, take_port}, {has_ip, say_ip, take_ip},
-    {always, say_capa, take_capa}, {has_history, say_history, take_history, .waits = true},
+    {always, say_ping, take_pong},
+    {has_auth, say_auth, take_auth},
+    {always, say_port, take_port},
+    {has_ip, say_ip, take_ip},
+    {always, say_version, take_version},
+    {always, say_capa, take_capa},
+    {has_history, say_history, take_history, .waits = true},
 };
 
 enum { STEPS = sizeof steps / sizeof *steps }; /* the step after them: PSYNC */

@@ -397,7 +397,7 @@ def keys_expire_by_the_master_alone():
         mc.call("SET", "k", "v", "PX", 50)
         mc.call("SET", "n", "5", "PX", 50)
         caught_up(mc, sc)
-        wait_for(lambda: sc.call("GET", "k") is None, "hidden")
+        wait_for(lambda: sc.call("GET", "k") is None and sc.call("GET", "n") is None, "hidden")
         equal("keys", sc.call("DBSIZE"), 2)
         equal("exists", sc.call("EXISTS", "k", "n"), 0)
         equal("scan", sc.call("SCAN", 0)[1], [])
@@ -481,8 +481,8 @@ def the_handshake_is_as_it_should_be():
             seen.append(("ACK", link.ack()))
     with Script(serve) as m, Server("--replica-announce-ip", "1.2.3.4") as s:
         sc = follow(s, m)
-        equal("words", seen[:5], [["PING"], ["REPLCONF", "listening-port", str(s.port)],
-                                  ["REPLCONF", "ip-address", "1.2.3.4"],
+        equal("words", seen[:6], [["PING"], ["REPLCONF", "listening-port", str(s.port)],
+                                  ["REPLCONF", "ip-address", "1.2.3.4"], ["REPLCONF", "version", "9.0.0"],
                                   ["REPLCONF", "capa", "eof", "capa", "psync2", "capa", "history"], ["PSYNC", "?", "-1"]])
         at = 1000 + len(SET_1)
         wait_for(lambda: ("ACK", at) in seen, "an ACK as of before GETACK")

@@ -147,7 +147,7 @@ static void follow(void) {
 /* Up to the answer of PSYNC. */
 static void greet(void) {
     follow();
-    tell("+PONG\r\n+OK\r\n+OK\r\n");
+    tell("+PONG\r\n+OK\r\n+OK\r\n+OK\r\n");
     said();
 }
 
@@ -177,9 +177,10 @@ Test(link, it_says_ping_first_and_waits_for_the_answer) {
     cr_expect_str_eq(said(), "");
     tell("NG\r\n");
     cr_expect_str_eq(said(), "*3\r\n$8\r\nREPLCONF\r\n$14\r\nlistening-port\r\n$4\r\n6379\r\n"
+                             "*3\r\n$8\r\nREPLCONF\r\n$7\r\nversion\r\n$5\r\n9.0.0\r\n"
                              "*7\r\n$8\r\nREPLCONF\r\n$4\r\ncapa\r\n$3\r\neof\r\n$4\r\ncapa\r\n"
                              "$6\r\npsync2\r\n$4\r\ncapa\r\n$7\r\nhistory\r\n");
-    tell("+OK\r\n");
+    tell("+OK\r\n-ERR unknown\r\n");
     cr_expect_str_eq(said(), "");
     tell("-ERR unknown\r\n"); /* no harm */
     cr_expect_str_eq(said(), "*3\r\n$5\r\nPSYNC\r\n$1\r\n?\r\n$2\r\n-1\r\n");
@@ -188,7 +189,7 @@ Test(link, it_says_ping_first_and_waits_for_the_answer) {
 Test(link, it_asks_for_what_follows_its_own_history) {
     repl_stream_adopt(&r->stream, ID, 100, 0);
     follow();
-    tell("+PONG\r\n+OK\r\n");
+    tell("+PONG\r\n+OK\r\n+OK\r\n");
     said();
     tell("+OK\r\n");
     cr_expect_str_eq(said(), "*3\r\n$5\r\nPSYNC\r\n$40\r\n" ID "\r\n$3\r\n101\r\n");
@@ -245,7 +246,7 @@ static void said_since(void) {
     repl_stream_append(&r->stream, SLICE("*1\r\n$6\r\nFILLED\r\n*"));
     cr_assert_eq(r->stream.offset, 117);
     follow();
-    tell("+PONG\r\n+OK\r\n");
+    tell("+PONG\r\n+OK\r\n+OK\r\n");
     said();
 }
 
@@ -307,7 +308,7 @@ Test(link, nor_under_what_is_no_id) {
 static void hears(const char *answer) {
     repl_stream_adopt(&r->stream, ID, 100, 3);
     follow();
-    tell("+PONG\r\n+OK\r\n+OK " NEW "," ID ":200," OLD ":50\r\n");
+    tell("+PONG\r\n+OK\r\n+OK\r\n+OK " NEW "," ID ":200," OLD ":50\r\n");
     tell(answer);
 }
 
