@@ -67,7 +67,7 @@ ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(OPT) $(HARD) -I. $(LZF_CFLAGS) $
 LINK     = $(CC) $(OPT) $(HARD_LINK_$(FLAVOUR)) $(LINK_$(FLAVOUR)) -pie -rdynamic -pthread $(LDFLAGS)
 
 # Layers, lowest first. Each is a static library; a unit test links its own and the lower ones.
-LIB_ORDER := base ds storage protocol conf persistence exec commands scripting replication admin cluster double net sandbox
+LIB_ORDER := base ds storage protocol conf persistence exec commands scripting replication admin cluster double http net sandbox
 DIR_base := storage/base
 DIR_ds := storage/ds
 DIR_storage := storage
@@ -81,6 +81,7 @@ DIR_replication := server/replication
 DIR_admin := server/admin
 DIR_cluster := server/cluster
 DIR_double := server/double
+DIR_http := server/http
 DIR_net := server/net
 DIR_sandbox := server/sandbox
 

@@ -24,6 +24,7 @@
 #include "server/unsupported.h"
 #include "server/version.h"
 #include "server/watchdog.h"
+#include "server/web.h"
 #include "storage/base/check.h"
 #include "storage/base/clock.h"
 #include "storage/base/hash.h"
@@ -120,6 +121,7 @@ static void serve_within(void *arg, struct engine *e) {
     aof_push_out(a->aof);
     loop_look(&a->loop);
     net_serve_within(&a->net, e);
+    http_serve(a->http);
     watchdog_wind();
     /* A signal to stop ends a script; otherwise it is obeyed when the command is over. */
     if (a->reloading || !e->busy) return;
@@ -151,6 +153,7 @@ static void build(struct app *a) {
     doubled_build(a); /* its step comes first, so that what it answers leaves in the same turn */
     loop_before_wait(&a->loop, before_wait, a);
     loop_after_wait(&a->loop, after_wait, a);
+    web_build(a);
     a->engine.hooks.serve_within = serve_within;
     a->engine.slice_ns = SLICE_NS;
     loop_on_wake(&a->loop, on_wake, a);
@@ -254,7 +257,7 @@ int app_start(struct app *a, struct conf *conf, int argc, char **argv) {
     process_set_thp(a->v->disable_thp);
     a->net.maxclients = process_allow_clients(a->v->maxclients);
     signals_watch_parent(a);
-    if (unsupported_refuse(a->conf) < 0 || listen_first(a) < 0) return -1;
+    if (unsupported_refuse(a->conf) < 0 || listen_first(a) < 0 || web_listen(a) < 0) return -1;
     if (a->v->port_auto) conf_set_bound_port(conf, a->net.port);
     process_write_pid();
     if (contain_user(&a->containment, a->v, &e) < 0) return fail_with(&e);
@@ -301,6 +304,7 @@ int app_finish(struct app *a) {
 
     log_warning("User requested shutdown...");
     net_stop_listening(&a->net);
+    http_stop_listening(a->http);
     a->engine.batch_open = false;
     if (a->engine.busy)
         aof_push_out(a->aof);
@@ -324,6 +328,7 @@ int app_finish(struct app *a) {
     replication_free(a->replication);
     engine_release(&a->engine); /* so that what a leak checker reports is a leak */
     net_release(&a->net);
+    http_free(a->http);
     signals_release(a);
     loop_release(&a->loop);
 #endif

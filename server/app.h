@@ -10,6 +10,7 @@
 #include "server/cluster/cluster.h"
 #include "server/contain.h"
 #include "server/exec/engine.h"
+#include "server/http/http.h"
 #include "server/load_progress.h"
 #include "server/net/loop.h"
 #include "server/net/net.h"
@@ -26,6 +27,7 @@ struct app {
     struct engine engine;
     struct loop loop;
     struct net net;
+    struct http *http;
     struct replication *replication;
     struct cluster *cluster; /* NULL: cluster-enabled is `no` */
     struct loop_timer cron,

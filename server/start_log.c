@@ -6,10 +6,10 @@
 #include "storage/base/log.h"
 #include "storage/base/mem.h"
 
-static void add_ports(struct bytes *out, const struct conf_values *v, const char *kind, int port) {
+static void add_ports(struct bytes *out, const struct conf_bind *to, const char *kind, int port) {
     if (port == 0) return;
-    for (size_t i = 0; i < v->bind.n; i++) {
-        const char *addr = v->bind.addr[i];
+    for (size_t i = 0; i < to->n; i++) {
+        const char *addr = to->addr[i];
 
         if (addr[0] == '-') addr++;
         bytes_printf(out, "%s%s %s port %d", out->n ? ", " : "", kind, addr, port);
@@ -27,8 +27,9 @@ void start_log_tell(const struct app *a) {
     const struct conf_values *v = a->v;
     struct bytes where = {0};
 
-    add_ports(&where, v, "tcp", a->net.port);
-    add_ports(&where, v, "tls", a->net.tls_port);
+    add_ports(&where, &v->bind, "tcp", a->net.port);
+    add_ports(&where, &v->bind, "tls", a->net.tls_port);
+    add_ports(&where, &v->http_bind, "http", http_port(a->http));
     if (v->unixsocket && v->unixsocket[0])
         bytes_printf(&where, "%sunix socket '%s'", where.n ? ", " : "", v->unixsocket);
     log_notice("Configured to listen on: %s.", bytes_cstr(&where));

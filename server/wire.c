@@ -71,6 +71,7 @@ static void in_child(void *arg) {
     struct app *a = arg;
 
     for (size_t i = 0; i < a->net.nlisteners; i++) close(a->net.listener[i].fd);
+    http_in_child(a->http);
 }
 
 static void in_rewriting_child(void *arg) {

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/http/http_impl.h"
+
+#include "conf/conf.h"
+#include "storage/base/clock.h"
+#include "storage/base/log.h"
+#include "storage/base/mem.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    ACCEPTS_A_TURN = 8,
+    BACKLOG = 128,
+    SERVE_NS = 500 * 1000, /* of the loop's time in a turn */
+};
+
+/* ---------------------------------------------------------------- accepting */
+
+/* The connection that has waited longest for a request has to make room, so that peers that send
+ * nothing do not keep others out. */
+static void welcome(struct http *h, int fd) {
+    int on = 1;
+
+    if (h->nconns >= HTTP_CONNS_MAX && !http_conn_make_room(h)) {
+        h->refused++;
+        close(fd);
+        return;
+    }
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    http_conn_new(h, fd);
+}
+
+static void on_accept(evutil_socket_t lfd, short what, void *arg) {
+    struct http *h = arg;
+
+    (void)what;
+    for (int i = 0; i < ACCEPTS_A_TURN; i++) {
+        int fd = accept4(lfd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+        if (fd >= 0)
+            welcome(h, fd);
+        else if ((errno != EMFILE && errno != ENFILE) || !http_conn_make_room(h))
+            return;
+    }
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg) {
+    struct http *h = arg;
+
+    (void)fd;
+    (void)what;
+    http_conn_sweep(h);
+}
+
+/* ---------------------------------------------------------------- listening */
+
+static int open_listener(const struct sockaddr *a, socklen_t len) {
+    int on = 1, code;
+    int fd = socket(a->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (fd < 0) return -1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (a->sa_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    if (bind(fd, a, len) == 0 && listen(fd, BACKLOG) == 0) return fd;
+    code = errno;
+    close(fd);
+    errno = code;
+    return -1;
+}
+
+/* As `bind`: * and ::* are all addresses, and one with a '-' before it may be missing. */
+static int listen_at(struct http *h, const char *addr, struct err *e) {
+    bool optional = addr[0] == '-';
+    const char *host = addr + optional;
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *list = NULL;
+    char service[8];
+    int fd, rc, code;
+
+    hints.ai_family = strchr(host, ':') ? AF_INET6 : strchr(host, '*') ? AF_INET : AF_UNSPEC;
+    snprintf(service, sizeof service, "%d", (int)h->v->http_port);
+    rc = getaddrinfo(strchr(host, '*') ? NULL : host, service, &hints, &list);
+    if (rc != 0) {
+        if (optional) return 0;
+        return err_set(e, EADDRNOTAVAIL, "http-bind '%s': %s", host, gai_strerror(rc));
+    }
+    fd = open_listener(list->ai_addr, list->ai_addrlen);
+    code = errno;
+    freeaddrinfo(list);
+    if (fd < 0 && (code == EAFNOSUPPORT || (optional && code == EADDRNOTAVAIL))) return 0;
+    if (fd < 0)
+        return err_set(e, code, "http-bind '%s', http-port %s: %s", host, service, strerror(code));
+    h->listener[h->nlisteners].fd = fd;
+    h->listener[h->nlisteners].event = event_new(h->base, fd, EV_READ | EV_PERSIST, on_accept, h);
+    event_add(h->listener[h->nlisteners++].event, NULL);
+    return 0;
+}
+
+static void warn_of_open_port(const struct http *h) {
+    if (h->v->http_password) return;
+    for (size_t i = 0; i < h->v->http_bind.n; i++) {
+        const char *addr = h->v->http_bind.addr[i];
+
+        if (addr[0] == '-') addr++;
+        if (strncmp(addr, "127.", 4) == 0 || strcmp(addr, "::1") == 0) continue;
+        log_warning("WARNING: the HTTP port listens on '%s' without a password: metrics and names "
+                    "of keys can be read from other machines. Set http-password.",
+                    addr);
+    }
+}
+
+int http_listen(struct http *h, struct err *e) {
+    if (h->v->http_port == 0) return 0;
+    for (size_t i = 0; i < h->v->http_bind.n && h->nlisteners < HTTP_LISTENERS_MAX; i++)
+        if (listen_at(h, h->v->http_bind.addr[i], e) < 0) return -1;
+    if (h->nlisteners == 0)
+        return err_set(e, EADDRNOTAVAIL, "http-port %d: no address of http-bind can be bound",
+                       (int)h->v->http_port);
+    h->port = (int)h->v->http_port;
+    warn_of_open_port(h);
+    return 0;
+}
+
+int http_port(const struct http *h) {
+    return h->port;
+}
+
+void http_stop_listening(struct http *h) {
+    for (unsigned i = 0; i < h->nlisteners; i++) {
+        event_free(h->listener[i].event);
+        close(h->listener[i].fd);
+    }
+    h->nlisteners = 0;
+}
+
+void http_in_child(const struct http *h) {
+    for (unsigned i = 0; i < h->nlisteners; i++) close(h->listener[i].fd);
+}
+
+/* ---------------------------------------------------------------- serving */
+
+static void serve_until(struct http *h, uint64_t end_ns) {
+    while (!list_empty(&h->asked)) {
+        struct http_conn *c = list_entry(h->asked.next, struct http_conn, asked);
+
+        while (!http_route(c))
+            if (clock_real_ns() > end_ns) return;
+        if (clock_real_ns() > end_ns) return;
+    }
+}
+
+void http_serve(struct http *h) {
+    uint64_t began_ns, took_ns;
+
+    if (h->nconns == 0 || list_empty(&h->asked)) return;
+    began_ns = clock_real_ns();
+    serve_until(h, began_ns + SERVE_NS);
+    if (!list_empty(&h->asked)) h->app.hurry(h->app.arg);
+    took_ns = clock_real_ns() - began_ns;
+    if (took_ns > h->longest_turn_ns) h->longest_turn_ns = took_ns;
+}
+
+/* ---------------------------------------------------------------- the object */
+
+struct http *http_new(struct event_base *base, struct engine *e, const struct http_app *app) {
+    struct http *h = mem_calloc(sizeof *h);
+
+    h->base = base;
+    h->e = e;
+    h->v = e->v;
+    h->app = *app;
+    h->tick = event_new(base, -1, EV_PERSIST, on_tick, h);
+    list_init(&h->conns);
+    list_init(&h->asked);
+    list_init(&h->streams);
+    return h;
+}
+
+void http_free(struct http *h) {
+    if (!h) return;
+    http_stop_listening(h);
+    list_each_safe (it, next, &h->conns) http_conn_free(list_entry(it, struct http_conn, link));
+    event_free(h->tick);
+    mem_free(h);
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * http - the HTTP port: metrics, health, and a page to look at. It only reads.
+ *
+ * The listeners and connections hang on the event loop of the clients. What libevent calls reads
+ * and writes bytes and notes which connections hold a whole request; http_serve() answers them,
+ * once a turn, for SERVE_NS at the most. An answer that takes longer is made in pieces, over
+ * several turns. No handler waits for anything.
+ *
+ * Every input is hostile: README.md lists the limits. Deadlines are of real time, because a peer
+ * that sends nothing does not follow the clock of a test. Main thread only.
+ */
+#ifndef STET_HTTP_HTTP_H
+#define STET_HTTP_HTTP_H
+
+#include "server/exec/engine.h"
+
+struct event_base;
+struct http;
+
+/* What the answers need of the application. */
+struct http_app {
+    /* Appends the text of INFO's `section` (CRLF lines). */
+    void (*info)(void *arg, const char *section, struct bytes *out);
+    bool (*is_stopping)(void *arg);
+    /* The next turn of the loop is not to wait. */
+    void (*hurry)(void *arg);
+    void *arg;
+};
+
+/* `e` is the first engine; `app` is copied. */
+struct http *http_new(struct event_base *base, struct engine *e, const struct http_app *app);
+
+/* Opens `http-port` on every address of `http-bind`; does nothing if the port is 0. -1: an address
+ * cannot be bound. */
+int http_listen(struct http *h, struct err *e);
+
+/* What it listens on, 0: nowhere. */
+int http_port(const struct http *h);
+
+/* Every turn, after the wait, and from within a long command. */
+void http_serve(struct http *h);
+
+/* No connection is accepted any more; those that are there stay. */
+void http_stop_listening(struct http *h);
+
+/* In a forked child: closes the listeners. */
+void http_in_child(const struct http *h);
+
+void http_free(struct http *h);
+
+#endif

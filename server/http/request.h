@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * request - reads the head of an HTTP/1 request. It knows no sockets and keeps no pointers.
+ *
+ * Only what the answers need is understood: the method, the path, and a few fields. A request with
+ * a body is refused, because no answer reads one. What RFC 9112 lets a server refuse is refused:
+ * control characters, blanks before a colon, folded lines, a Host that is missing or there twice.
+ */
+#ifndef STET_HTTP_REQUEST_H
+#define STET_HTTP_REQUEST_H
+
+#include "storage/base/bytes.h"
+
+enum { HTTP_HEADER_MAX = 8 * 1024, HTTP_PATH_MAX = 128, HTTP_PASSWORD_MAX = 512 };
+
+struct http_request {
+    bool is_head;                     /* HEAD: the answer has no body */
+    bool keep_alive;                  /* the connection stays open after the answer */
+    bool openmetrics;                 /* Accept prefers that form */
+    char path[HTTP_PATH_MAX];         /* without the query */
+    char password[HTTP_PASSWORD_MAX]; /* of Basic; the name does not count. "": none was sent */
+};
+
+/* 0: `in` holds no whole head yet. > 0: so many bytes were the head, and `r` is filled. < 0: minus
+ * the status of the refusal, after which the connection is of no use. */
+int http_request_read(struct http_request *r, struct slice in);
+
+/* Compares without telling by its time where they differ. */
+bool http_same_secret(const char *given, const char *wanted);
+
+#endif

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * route - which answer belongs to which path, who may have it, and the head of every answer.
+ */
+#include "conf/conf.h"
+#include "server/http/http_impl.h"
+
+#define TEXT "text/plain; charset=utf-8"
+
+/* A row's function goes on with the answer; true: it is whole. */
+static const struct route {
+    const char *path;
+    bool open; /* also without the password */
+    bool (*answer)(struct http_conn *c);
+} routes[] = {
+    {"/healthz", true, health_live},
+    {"/readyz", true, health_ready},
+};
+
+/* ---------------------------------------------------------------- heads */
+
+static const char *reason(int status) {
+    switch (status) {
+    case 200: return "OK";
+    case 400: return "Bad Request";
+    case 401: return "Unauthorized";
+    case 404: return "Not Found";
+    case 405: return "Method Not Allowed";
+    case 413: return "Content Too Large";
+    case 431: return "Request Header Fields Too Large";
+    case 505: return "HTTP Version Not Supported";
+    default: return "Service Unavailable";
+    }
+}
+
+/* A refusal ends the connection; 404 and 503 are answers like others. */
+static bool ends_connection(int status) {
+    return status >= 400 && status != 404 && status != 503;
+}
+
+void http_head(struct http_conn *c, int status, const char *type) {
+    if (ends_connection(status)) c->closing = true;
+    bytes_printf(&c->out,
+                 "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nCache-Control: no-store\r\n"
+                 "X-Content-Type-Options: nosniff\r\nConnection: %s\r\n",
+                 status, reason(status), type ? type : TEXT,
+                 c->closing || !c->request.keep_alive ? "close" : "keep-alive");
+    if (status == 401)
+        bytes_append_str(&c->out, "WWW-Authenticate: Basic realm=\"stet\", charset=\"UTF-8\"\r\n");
+    if (status == 405) bytes_append_str(&c->out, "Allow: GET, HEAD\r\n");
+}
+
+void http_body(struct http_conn *c, struct slice body) {
+    bytes_printf(&c->out, "Content-Length: %zu\r\n\r\n", body.n);
+    if (!c->request.is_head) bytes_append(&c->out, body.p, body.n);
+}
+
+void http_answer(struct http_conn *c, int status, const char *type, struct slice body) {
+    struct bytes text = {0};
+
+    if (!body.p) bytes_printf(&text, "%d %s\n", status, reason(status));
+    http_head(c, status, type);
+    http_body(c, body.p ? body : bytes_slice(&text));
+    bytes_release(&text);
+}
+
+/* ---------------------------------------------------------------- routes */
+
+bool http_may_see_all(const struct http_conn *c) {
+    const char *wanted = c->h->v->http_password;
+
+    return !wanted || http_same_secret(c->request.password, wanted);
+}
+
+static bool answer(struct http_conn *c) {
+    for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
+        const struct route *r = &routes[i];
+
+        if (strcmp(c->request.path, r->path) != 0) continue;
+        if (r->open || http_may_see_all(c)) return r->answer(c);
+        http_answer(c, 401, NULL, (struct slice){0});
+        return true;
+    }
+    http_answer(c, 404, NULL, (struct slice){0});
+    return true;
+}
+
+bool http_route(struct http_conn *c) {
+    if (!answer(c)) return false;
+    if (c->state == HTTP_ASKED) http_conn_send(c);
+    return true;
+}
