@@ -11,8 +11,6 @@
 #include "server/admin/rows.h"
 #include "server/exec/observe.h"
 
-#include <math.h>
-
 /* ---------------------------------------------------------------- sections of rows */
 
 static void each_slot(struct engine *e, struct bytes *out,
@@ -51,18 +49,6 @@ static void append_percentile_name(struct bytes *out, double p) {
     bytes_append(out, text, n);
 }
 
-/* The time that `percent` of the calls did not exceed: the end of the bucket, as with Redis. */
-static double time_at(const uint64_t *buckets, uint64_t total, double percent) {
-    double rank = ceil(percent / 100 * (double)total), below = 0;
-
-    if (rank < 1) rank = 1;
-    for (int i = 0; i < OBSERVE_BUCKETS; i++) {
-        below += (double)buckets[i];
-        if (below >= rank) return observe_bucket_us(i);
-    }
-    return 0;
-}
-
 static void latencystat(struct engine *e, const struct command_slot *s, struct bytes *out) {
     const struct conf_percentiles *ps = &e->v->latency_tracking_info_percentiles;
     uint64_t total = 0;
@@ -74,7 +60,7 @@ static void latencystat(struct engine *e, const struct command_slot *s, struct b
     for (size_t i = 0; i < ps->n; i++) {
         bytes_append_str(out, i ? ",p" : "p");
         append_percentile_name(out, ps->p[i]);
-        bytes_printf(out, "=%.3f", time_at(s->latency, total, ps->p[i]));
+        bytes_printf(out, "=%.3f", observe_time_at(s->latency, total, ps->p[i]));
     }
     bytes_append_str(out, "\r\n");
 }

@@ -202,11 +202,6 @@ static int cmd_latency_doctor(struct call *x) {
 
 /* ---------------------------------------------------------------- HISTOGRAM */
 
-/* The upper ends of octaves have the precision of two digits, as with Redis. */
-static int64_t octave_label(int i) {
-    return (int64_t)((UINT64_C(1024) << i) + (UINT64_C(8) << i) - 1) / 1000;
-}
-
 static void reply_histogram(struct call *x, const struct command_slot *c) {
     uint64_t counts[OBSERVE_OCTAVES] = {0}, total = 0;
     size_t n = 0;
@@ -222,7 +217,7 @@ static void reply_histogram(struct call *x, const struct command_slot *c) {
     for (int i = 0; i < OBSERVE_OCTAVES; i++) {
         if (counts[i] == 0) continue;
         total += counts[i];
-        reply_int(&x->r, octave_label(i));
+        reply_int(&x->r, observe_octave_us(i));
         reply_int(&x->r, (int64_t)total);
     }
 }

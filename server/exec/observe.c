@@ -7,6 +7,8 @@
 #include "server/exec/slowlog.h"
 #include "storage/base/mem.h"
 
+#include <math.h>
+
 /* The settings in nanoseconds; UINT64_MAX: nothing is slow. */
 static uint64_t slow_ns(int64_t us) {
     return us < 0 || us > INT64_MAX / 1000 ? UINT64_MAX : (uint64_t)us * 1000;
@@ -74,4 +76,15 @@ void observe(struct call *x, uint64_t ns, size_t reply_bytes, int rc) {
     note_large(x, reply_bytes);
     if (other < least) least = other;
     if (__builtin_expect(ns >= least, 0)) note_slow(x, ns);
+}
+
+double observe_time_at(const uint64_t *buckets, uint64_t total, double percent) {
+    double rank = ceil(percent / 100 * (double)total), below = 0;
+
+    if (rank < 1) rank = 1;
+    for (int i = 0; i < OBSERVE_BUCKETS; i++) {
+        below += (double)buckets[i];
+        if (below >= rank) return observe_bucket_us(i);
+    }
+    return 0;
 }

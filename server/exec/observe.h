@@ -31,6 +31,15 @@ static inline double observe_bucket_us(int i) {
     return (double)((OBSERVE_PARTS + part) << (octave - 1) << 7) / 1000;
 }
 
+/* The upper end of an octave in microseconds, with the precision of two digits, as with Redis. */
+static inline int64_t observe_octave_us(int i) {
+    return (int64_t)((UINT64_C(1024) << i) + (UINT64_C(8) << i) - 1) / 1000;
+}
+
+/* The time in microseconds that `percent` of the `total` calls did not exceed: the end of the
+ * bucket, as with Redis. */
+double observe_time_at(const uint64_t *buckets, uint64_t total, double percent);
+
 /* It took `ns` and answered with so many bytes; `rc` is what its handler returned. */
 void observe(struct call *x, uint64_t ns, size_t reply_bytes, int rc);
 

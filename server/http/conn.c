@@ -6,6 +6,7 @@
  * one answer. Memory for one connection: HTTP_HEADER_MAX and the answer.
  */
 #include "server/http/http_impl.h"
+#include "server/http/metrics.h"
 #include "storage/base/check.h"
 #include "storage/base/clock.h"
 #include "storage/base/mem.h"
@@ -54,6 +55,7 @@ void http_conn_free(struct http_conn *c) {
     event_free(c->readable);
     event_free(c->writable);
     close(c->fd);
+    scrape_free(c->scrape);
     bytes_release(&c->in);
     bytes_release(&c->out);
     mem_free(c);

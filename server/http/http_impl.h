@@ -36,6 +36,7 @@ enum { HEALTH_REASON_MAX = 512 };
 enum http_state { HTTP_READING, HTTP_ASKED, HTTP_WRITING, HTTP_STREAMING, HTTP_STATES };
 
 struct event;
+struct scrape;
 
 struct http_conn {
     struct list link;  /* in conns, the one that has been READING longest first */
@@ -48,7 +49,8 @@ struct http_conn {
     struct bytes in, out;
     size_t sent; /* of `out` */
     struct http_request request;
-    bool closing; /* after what is in `out` */
+    struct scrape *scrape; /* /metrics under way; NULL: none */
+    bool closing;          /* after what is in `out` */
 };
 
 struct http {
@@ -64,8 +66,9 @@ struct http {
     int port;
     struct event *tick; /* every second while there are connections */
     struct list conns, asked, streams;
-    uint64_t refused;         /* connections that found no place */
-    uint64_t longest_turn_ns; /* that http_serve() took of a turn */
+    uint64_t refused;              /* connections that found no place */
+    uint64_t scrapes, scraping_us; /* so many, and the loop's time for them */
+    uint64_t longest_turn_ns;      /* that http_serve() took of a turn */
 };
 
 /* ---- conn.c */

@@ -3,7 +3,7 @@
  * route - which answer belongs to which path, who may have it, and the head of every answer.
  */
 #include "conf/conf.h"
-#include "server/http/http_impl.h"
+#include "server/http/metrics.h"
 
 #define TEXT "text/plain; charset=utf-8"
 
@@ -15,6 +15,7 @@ static const struct route {
 } routes[] = {
     {"/healthz", true, health_live},
     {"/readyz", true, health_ready},
+    {"/metrics", false, metrics_answer},
 };
 
 /* ---------------------------------------------------------------- heads */

@@ -12,7 +12,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 from programs import run_programs  # noqa: E402
 
-PROGRAMS = [["port.py"]]
+PROGRAMS = [["port.py"], ["metrics.py"]]
 
 
 if __name__ == "__main__":

@@ -90,6 +90,22 @@ def while_it_loads():
 
 
 @case
+def the_password():
+    with serve("--http-password", "geheim") as (s, port):
+        c = s.conn()
+        status, head, _ = get(port, "/metrics")
+        equal("without one", status, 401)
+        check("basic" in head["www-authenticate"].lower(), head)
+        equal("a wrong one", get(port, "/metrics", password="gehein")[0], 401)
+        equal("the right one", get(port, "/metrics", password="geheim")[0], 200)
+        equal("health needs none", get(port, "/healthz")[0], 200)
+        c.call("CONFIG", "SET", "http-password", "anders")
+        equal("the old one", get(port, "/metrics", password="geheim")[0], 401)
+        equal("the new one", get(port, "/metrics", password="anders")[0], 200)
+        check("geheim" not in s.log() and "anders" not in s.log(), "the log shows the password")
+
+
+@case
 def a_connection_serves_many_requests():
     with serve() as (_, port), Web(port) as w:
         for _ in range(3):

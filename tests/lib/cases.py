@@ -13,7 +13,7 @@ from server import SERVER, Failed, is_stet
 PACKAGES = {"redis-server": "redis-server", "redis-cli": "redis-tools", "redis-benchmark": "redis-tools",
             "redis-sentinel": "redis-sentinel",
             "redis-check-aof": "redis-tools", "redis-check-rdb": "redis-tools", "openssl": "openssl",
-            "spin": "spin", "node": "nodejs"}
+            "prometheus-redis-exporter": "prometheus-redis-exporter", "spin": "spin", "node": "nodejs"}
 
 
 def need(*programs):
