@@ -29,6 +29,9 @@ static const struct piece {
     {NULL, metrics_command_refusals},
     {NULL, metrics_percentiles},
     {NULL, metrics_latencies},
+    {NULL, metrics_stet_server},
+    {NULL, metrics_stet_aof},
+    {NULL, metrics_stet_backup},
     {NULL, metrics_exporter},
 };
 

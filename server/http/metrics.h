@@ -48,6 +48,11 @@ void metrics_keyspace(struct scrape *s);
 void metrics_errors(struct scrape *s);
 void metrics_slowlog(struct scrape *s);
 
+/* ---- metrics_stet.c */
+void metrics_stet_server(struct scrape *s);
+void metrics_stet_aof(struct scrape *s);
+void metrics_stet_backup(struct scrape *s);
+
 /* ---- metrics_exporter.c */
 void metrics_exporter(struct scrape *s);
 

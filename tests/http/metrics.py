@@ -174,8 +174,67 @@ def promtool_finds_no_more_than_in_the_exporter():
             return set((done.stdout + done.stderr).decode().splitlines())
         more = said(get(http, "/metrics")[2]) - said(x.get().encode())
         # The unit is redis_exporter's.
+        check(not any(m.startswith("stet_") for m in more), more)
         more = {m for m in more if not m.startswith("redis_commands_latencies_usec ")}
         check(not more, more)
+
+
+NEW = """stet_build_info stet_ready stet_durability_info stet_at_risk_bytes stet_at_risk_seconds stet_unsafe_keys
+    stet_aof_unwritten_bytes stet_aof_unsynced_bytes stet_aof_oldest_unsynced_seconds stet_aof_fsyncs_total
+    stet_aof_write_seconds_bucket stet_aof_fsync_seconds_bucket stet_reply_wait_seconds_bucket stet_aof_rewrites_total
+    stet_forks_total stet_backup_last_timestamp_seconds stet_backup_last_age_seconds stet_backup_last_bytes
+    stet_history_keep_seconds stet_parked_clients""".split()
+
+
+@case
+def what_only_stet_has():
+    with serve("--appendonly", "yes", "--appendfsync", "always", "--aof-history-keep", "2d") as (s, http):
+        c = s.conn()
+        use(c)
+        c.call("BACKUP", "START")
+        c.call("BACKUP", "SEAL")
+        c.call("WAITAOF", "1", "0", "0")
+        got = scrape(http)
+        names = {name for name, _ in got.samples}
+        equal("missing", [n for n in NEW if n not in names], [])
+
+        def value(name, *labels):
+            return got.samples[name, labels]
+        info = c.info("persistence")
+        equal("at risk under always", value("stet_at_risk_bytes"), 0)
+        equal("unsynced", value("stet_aof_unsynced_bytes"), int(info["aof_unsynced_bytes"]))
+        equal("syncs", value("stet_aof_fsync_seconds_count"),
+              float(dict(x.split("=") for x in info["aof_sync_time_usec"].split(","))["count"]))
+        equal("level", value("stet_durability_info", ("aof", "on"), ("replies_wait_for", "synced")), 1)
+        equal("history", value("stet_history_keep_seconds"), 2 * 86400)
+        check(0 <= value("stet_backup_last_age_seconds") < 3600, "age of the backup")
+        equal("ready", value("stet_ready"), 1)
+        got.check_histograms()
+
+
+@case
+def at_risk_is_what_a_power_cut_takes():
+    """Between two syncs of `everysec` what is written is at risk; after one it is not."""
+    with serve("--appendonly", "yes") as (s, http):
+        c = s.conn()
+        at = ("stet_at_risk_bytes", ())
+        wait_for(lambda: c.call("INCR", "n") and scrape(http).samples[at] > 0, "bytes at risk")
+        wait_for(lambda: scrape(http).samples[at] == 0, "none at risk")
+        c.call("CONFIG", "SET", "appendonly", "no")
+        check(at not in scrape(http).samples, "at risk without an AOF")
+
+
+@case
+def documented():
+    """docs/metrics.md names every stet_ metric, and no other."""
+    with serve("--appendonly", "yes") as (s, http):
+        c = s.conn()
+        c.call("BACKUP", "START")
+        c.call("BACKUP", "SEAL")
+        got = scrape(http)
+        there = {f for f in got.types if f.startswith("stet_")} | {"stet_loading_ratio"}
+        text = open(os.path.join(HERE, "..", "..", "docs", "metrics.md")).read()
+        equal("names", set(re.findall(r"`(stet_[a-z_]+)", text)) ^ there, set())
 
 
 @case
