@@ -129,6 +129,9 @@ $(O)/%.o: %.c | $(CHECKED)
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
+# It takes these files in.
+$(O)/server/http/page.o: $(wildcard server/http/page/*)
+
 # The only files that know the version, and the one that knows the commit it was built from.
 VERSIONED := $(patsubst %,$(O)/%.o,server/version server/admin/info_fields tools/check_aof tools/check_rdb)
 $(VERSIONED): VERSION

@@ -257,8 +257,9 @@ int app_start(struct app *a, struct conf *conf, int argc, char **argv) {
     process_set_thp(a->v->disable_thp);
     a->net.maxclients = process_allow_clients(a->v->maxclients);
     signals_watch_parent(a);
-    if (unsupported_refuse(a->conf) < 0 || listen_first(a) < 0 || web_listen(a) < 0) return -1;
+    if (unsupported_refuse(a->conf) < 0 || listen_first(a) < 0) return -1;
     if (a->v->port_auto) conf_set_bound_port(conf, a->net.port);
+    if (web_listen(a) < 0) return -1;
     process_write_pid();
     if (contain_user(&a->containment, a->v, &e) < 0) return fail_with(&e);
     signals_watch(a);

@@ -29,6 +29,7 @@ static void serve(void *arg) {
     const struct app *a = arg;
 
     http_serve(a->http);
+    http_sample(a->http);
 }
 
 void web_build(struct app *a) {

@@ -118,7 +118,7 @@ chaos: all $(T)/faults.so
 
 clients: setup-clients
 	@$(MAKE) --no-print-directory all packages
-	@$(RUN) 'clients=STET_JOBS=10000 tests/clients/clients.py' $(PACKAGE_SUITES)
+	@$(RUN) 'clients=STET_JOBS=10000 tests/clients/clients.py' 'http=tests/http/all.py' $(PACKAGE_SUITES)
 
 # Each package is installed and used. The examples of tests/double run with the installed packages.
 # Needs root, and for the first run a network.

@@ -33,8 +33,10 @@ static void enter(struct http_conn *c, enum http_state to) {
     c->state = to;
     if (to == HTTP_ASKED) list_append(&c->h->asked, &c->asked);
     if (to == HTTP_STREAMING) {
+        const struct timeval often = {0, 20000};
+
         list_append(&c->h->streams, &c->asked);
-        c->h->nstreams++;
+        if (c->h->nstreams++ == 0) event_add(c->h->sampling, &often);
     }
     if (to == HTTP_READING) {
         list_remove(&c->link);
@@ -50,7 +52,7 @@ void http_conn_free(struct http_conn *c) {
     struct http *h = c->h;
 
     if (c->state == HTTP_ASKED || c->state == HTTP_STREAMING) list_remove(&c->asked);
-    h->nstreams -= c->state == HTTP_STREAMING;
+    if (c->state == HTTP_STREAMING && --h->nstreams == 0) event_del(h->sampling);
     list_remove(&c->link);
     event_free(c->readable);
     event_free(c->writable);

@@ -2,6 +2,7 @@
 #include "server/http/http_impl.h"
 
 #include "conf/conf.h"
+#include "server/http/events.h"
 #include "storage/base/clock.h"
 #include "storage/base/log.h"
 #include "storage/base/mem.h"
@@ -57,6 +58,15 @@ static void on_tick(evutil_socket_t fd, short what, void *arg) {
     (void)fd;
     (void)what;
     http_conn_sweep(h);
+    h->events_due = true;
+}
+
+static void on_sampling(evutil_socket_t fd, short what, void *arg) {
+    struct http *h = arg;
+
+    (void)fd;
+    (void)what;
+    h->sample_due = true;
 }
 
 /* ---------------------------------------------------------------- listening */
@@ -124,6 +134,7 @@ int http_listen(struct http *h, struct err *e) {
                        (int)h->v->http_port);
     h->port = (int)h->v->http_port;
     warn_of_open_port(h);
+    events_note_parameters(h);
     return 0;
 }
 
@@ -158,12 +169,20 @@ static void serve_until(struct http *h, uint64_t end_ns) {
 void http_serve(struct http *h) {
     uint64_t began_ns, took_ns;
 
-    if (h->nconns == 0 || list_empty(&h->asked)) return;
+    if (h->nconns == 0 || (list_empty(&h->asked) && !h->events_due)) return;
     began_ns = clock_real_ns();
+    if (h->events_due) events_send(h);
+    h->events_due = false;
     serve_until(h, began_ns + SERVE_NS);
     if (!list_empty(&h->asked)) h->app.hurry(h->app.arg);
     took_ns = clock_real_ns() - began_ns;
     if (took_ns > h->longest_turn_ns) h->longest_turn_ns = took_ns;
+}
+
+void http_sample(struct http *h) {
+    if (!h->sample_due || h->e->loading || h->e->async_loading) return;
+    h->sample_due = false;
+    sample_step(&h->sample, h->e);
 }
 
 /* ---------------------------------------------------------------- the object */
@@ -176,6 +195,7 @@ struct http *http_new(struct event_base *base, struct engine *e, const struct ht
     h->v = e->v;
     h->app = *app;
     h->tick = event_new(base, -1, EV_PERSIST, on_tick, h);
+    h->sampling = event_new(base, -1, EV_PERSIST, on_sampling, h);
     list_init(&h->conns);
     list_init(&h->asked);
     list_init(&h->streams);
@@ -187,5 +207,8 @@ void http_free(struct http *h) {
     http_stop_listening(h);
     list_each_safe (it, next, &h->conns) http_conn_free(list_entry(it, struct http_conn, link));
     event_free(h->tick);
+    event_free(h->sampling);
+    bytes_release(&h->parameters);
+    bytes_release(&h->changed);
     mem_free(h);
 }

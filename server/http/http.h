@@ -41,6 +41,9 @@ int http_port(const struct http *h);
 /* Every turn, after the wait, and from within a long command. */
 void http_serve(struct http *h);
 
+/* The same, only between commands: what looks at the keys themselves. */
+void http_sample(struct http *h);
+
 /* No connection is accepted any more; those that are there stay. */
 void http_stop_listening(struct http *h);
 

@@ -19,6 +19,7 @@
 
 #include "server/http/http.h"
 #include "server/http/request.h"
+#include "server/http/sample.h"
 #include "storage/base/list.h"
 
 enum {
@@ -66,6 +67,13 @@ struct http {
     int port;
     struct event *tick; /* every second while there are connections */
     struct list conns, asked, streams;
+    bool events_due;        /* a second is over */
+    struct event *sampling; /* 50 times a second while there are streams */
+    bool sample_due;        /* a step of `sample` is to be made */
+    struct sample sample;
+    struct bytes parameters;       /* name, NUL, value, NUL...: as they were at the start */
+    struct bytes changed;          /* those that differ, as JSON; made now and then */
+    unsigned parameters_age;       /* events since the start */
     uint64_t refused;              /* connections that found no place */
     uint64_t scrapes, scraping_us; /* so many, and the loop's time for them */
     uint64_t longest_turn_ns;      /* that http_serve() took of a turn */

@@ -3,7 +3,9 @@
  * route - which answer belongs to which path, who may have it, and the head of every answer.
  */
 #include "conf/conf.h"
+#include "server/http/events.h"
 #include "server/http/metrics.h"
+#include "server/http/page.h"
 
 #define TEXT "text/plain; charset=utf-8"
 
@@ -13,9 +15,10 @@ static const struct route {
     bool open; /* also without the password */
     bool (*answer)(struct http_conn *c);
 } routes[] = {
-    {"/healthz", true, health_live},
-    {"/readyz", true, health_ready},
-    {"/metrics", false, metrics_answer},
+    {"/healthz", true, health_live},        {"/readyz", true, health_ready},
+    {"/metrics", false, metrics_answer},    {"/", false, page_answer_html},
+    {"/page.css", false, page_answer_css},  {"/page.js", false, page_answer_js},
+    {"/icon.svg", false, page_answer_icon}, {"/events", false, events_answer},
 };
 
 /* ---------------------------------------------------------------- heads */

@@ -3,17 +3,22 @@
 """all - the programs of this folder side by side, as `make test` runs them.
 
   all.py            what `make test` runs
-  all.py --jobs n   so many at a time (3)
+  all.py --jobs n   so many at a time (4)
 """
 import os
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, "..", "lib"))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
+from browser import PROGRAM  # noqa: E402
 from programs import run_programs  # noqa: E402
 
-PROGRAMS = [["port.py"], ["metrics.py"]]
+PROGRAMS = [["port.py"], ["metrics.py"], ["events.py"]]
 
 
 if __name__ == "__main__":
-    sys.exit(run_programs("http", HERE, PROGRAMS, __doc__, 3))
+    if PROGRAM:
+        PROGRAMS.append(["page.py"])
+    else:
+        print("page.py: left out: no Chromium is installed (Debian: chromium; tools/setup --clients installs it)")
+    sys.exit(run_programs("http", HERE, PROGRAMS, __doc__, 4))

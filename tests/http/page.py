@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""page - the page in a headless Chromium: what it shows equals INFO, keyboard, contrast, widths, states.
+
+  page.py [WORD...]   only the cases with one of the words in their names; $STET_SHOTS: a directory for pictures
+"""
+import os
+import re
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
+from browser import PROGRAM, Browser  # noqa: E402
+from cases import Cases, check, equal, run_words  # noqa: E402
+from server import wait_for  # noqa: E402
+from web import serve  # noqa: E402
+
+cases = Cases()
+case = cases.case
+browser = None
+
+# Text whose contrast to what is behind it is below 4.5.
+CONTRAST = """(() => {
+  const rgb = c => c.match(/[\\d.]+/g).map(Number);
+  const light = c => { const [r, g, b] = rgb(c).map(v => (v /= 255) <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
+    return .2126 * r + .7152 * g + .0722 * b; };
+  const behind = e => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor;
+    if (rgb(c)[3] !== 0) return c; } return "rgb(255,255,255)"; };
+  const bad = [];
+  for (const e of document.querySelectorAll("body *")) {
+    if (![...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim()) || !e.getClientRects().length) continue;
+    const a = light(getComputedStyle(e).color), b = light(behind(e));
+    const ratio = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
+    if (ratio < 4.5) bad.push(e.textContent.slice(0, 30) + " " + ratio.toFixed(2));
+  }
+  return bad; })()"""
+
+
+def text(selector):
+    return browser.js("document.querySelector(%r).innerText" % selector).replace("\u00a0", " ")
+
+
+def entries(name):
+    """A definition list: {term: description}"""
+    pairs = browser.js("""[...document.querySelectorAll('#%s dt')].map(
+        t => [t.textContent, t.nextElementSibling.textContent])""" % name)
+    return {k: v.replace("\u00a0", " ") for k, v in pairs}
+
+
+def open_page(http, **kw):
+    browser.open("http://127.0.0.1:%d/" % http, **kw)
+    browser.wait("document.body && document.body.dataset.shown", "the page shows something")
+
+
+def shot(name):
+    if "STET_SHOTS" in os.environ:
+        browser.shot(os.path.join(os.environ["STET_SHOTS"], name + ".png"))
+
+
+def number(s):
+    return int(re.sub(r"\D", "", s))
+
+
+@case
+def shows_what_info_says():
+    with serve("--appendonly", "yes", "--maxmemory", "100mb", "--slowlog-log-slower-than", "0") as (s, http):
+        c = s.conn()
+        c.call("CLIENT", "SETNAME", "<i>someone</i>")
+        for i in range(50):
+            c.call("SET", "<img src=x onerror=alert(1)>%d" % i, "v", "EX", "1000")
+        c.ask("LPUSH", "none", "x")
+        c.ask("GET", "none")
+        c.call("CONFIG", "SET", "hz", "20")
+        open_page(http)
+        info = c.info()
+        browser.wait("last.info.total_commands_processed > %s && last.keys.seen === 51 && last.changed.length"
+                     % info["total_commands_processed"], "an event after the last command")
+        browser.wait("document.body.dataset.shown == last.now_ms", "it is shown")
+        safe, full = entries("safe-list"), entries("full-list")
+        check(safe["Append-only file"].startswith("on, "), safe)
+        equal("limit", full["Limit"], "100 MiB, " + info["maxmemory_policy"])
+        equal("keys", [number(n) for n in full["Keys, with a time to live"].split(", ")], [51, 50])
+        check(("port " + info["tcp_port"]) in text("#about"), text("#about"))
+        equal("title", text("#title"), "stet " + info["stet_version"])
+        rows = browser.js("[...document.querySelectorAll('#commands tbody tr')].map(r => [...r.cells].map(c => c.innerText))")
+        equal("calls of SET", [number(r[1]) for r in rows if r[0] == "set"], [50])
+        equal("error", text("#errors tbody td"), "WRONGTYPE")
+        check("<i>someone</i>" in text("#clients"), "names are shown as they are")
+        check("<img src=x" in text("#keys"), "keys are shown as they are")
+        check("hz" in text("#changed") and "20" in text("#changed"), text("#changed"))
+        equal("live", text("#live"), "live")
+        equal("complaints", browser.complaints(), [])
+        equal("verdict", text("#safe-answer")[0], "✓")
+
+
+@case
+def widths_themes_and_contrast():
+    with serve("--appendonly", "yes") as (s, http):
+        s.conn().call("SET", "k" * 80, "v")
+        for width, height in ((1280, 900), (390, 844)):
+            for dark in (False, True):
+                open_page(http, width=width, height=height, dark=dark)
+                browser.wait("document.querySelectorAll('#keys td').length > 1", "keys")
+                check(browser.js("document.documentElement.scrollWidth") <= width, "wider than %d" % width)
+                equal("contrast", browser.js(CONTRAST), [])
+                dark_now = browser.js("getComputedStyle(document.documentElement).backgroundColor") != "rgb(244, 245, 243)"
+                equal("dark", dark_now, dark)
+                shot("%d-%s" % (width, "dark" if dark else "light"))
+
+
+@case
+def keyboard():
+    with serve() as (s, http):
+        s.conn().call("SET", "k", "v")
+        open_page(http)
+        browser.wait("document.querySelectorAll('#commands button').length", "the table")
+        seen = []
+        for _ in range(12):
+            browser.key("Tab", 9)
+            seen.append(browser.js("document.activeElement.innerText.trim() || document.activeElement.id"))
+        check("Skip to the figures" in seen[0], seen)
+        check("Pause" in seen and "Calls" in seen and "99 %" in seen, seen)
+        browser.js("document.querySelector('#commands button[data-sort=calls]').focus()")
+        browser.key("Enter", 13)
+        equal("sorted by", browser.js("document.querySelector('[aria-sort]').innerText.trim()").split()[0], "Calls")
+        shown = browser.js("document.body.dataset.shown")
+        browser.wait("document.body.dataset.shown != %s" % shown, "another second")
+        equal("focus stays", browser.js("document.activeElement.dataset.sort"), "calls")
+        browser.js("document.querySelector('#pause').focus()")
+        browser.key("Enter", 13)
+        equal("paused", browser.js("document.querySelector('#pause').ariaPressed"), "true")
+        shown = browser.js("document.body.dataset.shown")
+        browser.wait("last.now_ms != %s" % shown, "another event")
+        equal("what is shown stands still", browser.js("document.body.dataset.shown"), shown)
+        named = browser.js("[...document.querySelectorAll('button, a, [tabindex=\"0\"]')].every(e => "
+                           "e.innerText.trim() || e.getAttribute('aria-labelledby'))")
+        check(named, "something that can be reached has no name")
+
+
+@case
+def states():
+    with serve("--save", "3600 1", "--dbfilename", "x.rdb", "--sandbox", "no") as (s, http):
+        c = s.conn()
+        os.mkdir(os.path.join(s.dir, "x.rdb"))
+        c.call("SET", "k", "v")
+        c.call("BGSAVE")
+        wait_for(lambda: c.info("persistence")["rdb_last_bgsave_status"] == "err", "a save that fails")
+        open_page(http)
+        browser.wait("!document.querySelector('#banner').hidden", "the banner")
+        check(text("#banner").startswith("MISCONF "), text("#banner"))
+        equal("verdict", text("#safe-answer"), "✗ Writes are refused: the disk.")
+        shot("misconf")
+        s.kill()
+        browser.wait("document.querySelector('#live').innerText === 'no answer'", "it says that the server is gone")
+        shot("gone")
+
+
+if __name__ == "__main__":
+    if not PROGRAM:
+        print("http-page: left out: no Chromium is installed (Debian: chromium)")
+        sys.exit(0)
+    with Browser() as browser:
+        sys.exit(run_words("http-page", cases))
