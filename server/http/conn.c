@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -168,12 +169,23 @@ void http_conn_event(struct http_conn *c, struct slice text) {
 
 /* ---------------------------------------------------------------- beginning and end */
 
+static bool came_by_loopback(int fd) {
+    struct sockaddr_storage ss = {0};
+    socklen_t n = sizeof ss;
+
+    if (getsockname(fd, (struct sockaddr *)&ss, &n) < 0) return false;
+    if (ss.ss_family == AF_INET6)
+        return IN6_IS_ADDR_LOOPBACK(&((struct sockaddr_in6 *)&ss)->sin6_addr);
+    return ntohl(((struct sockaddr_in *)&ss)->sin_addr.s_addr) >> 24 == 127;
+}
+
 void http_conn_new(struct http *h, int fd) {
     struct http_conn *c = mem_calloc(sizeof *c);
     const struct timeval second = {1, 0};
 
     c->h = h;
     c->fd = fd;
+    c->is_local = came_by_loopback(fd);
     c->readable = event_new(h->base, fd, EV_READ | EV_PERSIST, on_readable, c);
     c->writable = event_new(h->base, fd, EV_WRITE, on_writable, c);
     list_append(&h->conns, &c->link);

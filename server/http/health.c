@@ -48,7 +48,7 @@ bool health_ready(struct http_conn *c) {
         http_answer(c, 200, NULL, SLICE("ready\n"));
         return true;
     }
-    bytes_printf(&text, "%s\n", http_may_see_all(c) ? why : "not ready");
+    bytes_printf(&text, "%s\n", http_access(c) == 200 ? why : "not ready");
     http_answer(c, 503, NULL, bytes_slice(&text));
     bytes_release(&text);
     return true;

@@ -52,6 +52,7 @@ struct http_conn {
     struct http_request request;
     struct scrape *scrape; /* /metrics under way; NULL: none */
     bool closing;          /* after what is in `out` */
+    bool is_local;         /* it came by a loopback address */
 };
 
 struct http {
@@ -111,8 +112,8 @@ void http_answer(struct http_conn *c, int status, const char *type, struct slice
 void http_head(struct http_conn *c, int status, const char *type);
 void http_body(struct http_conn *c, struct slice body);
 
-/* The request has the password, or there is none. */
-bool http_may_see_all(const struct http_conn *c);
+/* 200: the request may see everything; else the status of the refusal. */
+int http_access(const struct http_conn *c);
 
 /* ---- health.c */
 bool health_live(struct http_conn *c);

@@ -124,9 +124,24 @@ static void take_accept(struct http_request *r, struct slice value) {
     r->openmetrics = open > 0 && open >= plain;
 }
 
+/* An address, or a name that no name server is asked for. */
+static bool is_local_name(struct slice host) {
+    if (host.n && host.p[0] == '[') return true;
+    host = take(&host, ':');
+    if (slice_is(host, "localhost")) return true;
+    for (size_t i = 0; i < host.n; i++)
+        if (!isdigit((unsigned char)host.p[i]) && host.p[i] != '.') return false;
+    return true;
+}
+
+static void take_host(struct http_request *r, struct heard *h, struct slice value) {
+    h->hosts++;
+    r->by_name = !is_local_name(value);
+}
+
 static void take_field(struct http_request *r, struct heard *h, struct slice name,
                        struct slice value) {
-    if (slice_is(name, "Host")) h->hosts++;
+    if (slice_is(name, "Host")) take_host(r, h, value);
     if (slice_is(name, "Connection")) {
         h->close |= has_word(value, "close");
         h->keep |= has_word(value, "keep-alive");

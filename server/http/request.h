@@ -14,10 +14,11 @@
 enum { HTTP_HEADER_MAX = 8 * 1024, HTTP_PATH_MAX = 128, HTTP_PASSWORD_MAX = 512 };
 
 struct http_request {
-    bool is_head;                     /* HEAD: the answer has no body */
-    bool keep_alive;                  /* the connection stays open after the answer */
-    bool openmetrics;                 /* Accept prefers that form */
-    char path[HTTP_PATH_MAX];         /* without the query */
+    bool is_head;             /* HEAD: the answer has no body */
+    bool keep_alive;          /* the connection stays open after the answer */
+    bool openmetrics;         /* Accept prefers that form */
+    bool by_name;             /* Host is a name of the network, neither an address nor localhost */
+    char path[HTTP_PATH_MAX]; /* without the query */
     char password[HTTP_PASSWORD_MAX]; /* of Basic; the name does not count. "": none was sent */
 };
 

@@ -28,6 +28,7 @@ static const char *reason(int status) {
     case 200: return "OK";
     case 400: return "Bad Request";
     case 401: return "Unauthorized";
+    case 403: return "Forbidden";
     case 404: return "Not Found";
     case 405: return "Method Not Allowed";
     case 413: return "Content Too Large";
@@ -70,19 +71,32 @@ void http_answer(struct http_conn *c, int status, const char *type, struct slice
 
 /* ---------------------------------------------------------------- routes */
 
-bool http_may_see_all(const struct http_conn *c) {
+/* Without a password, the loopback addresses are the protection. A page of another site can make a
+ * browser on this host ask here, under a name that leads to 127.0.0.1 (DNS rebinding), and read the
+ * answer; it cannot ask for an address. */
+int http_access(const struct http_conn *c) {
     const char *wanted = c->h->v->http_password;
 
-    return !wanted || http_same_secret(c->request.password, wanted);
+    if (wanted) return http_same_secret(c->request.password, wanted) ? 200 : 401;
+    return c->is_local && c->request.by_name ? 403 : 200;
+}
+
+static void refuse(struct http_conn *c, int status) {
+    static const char why[] = "Ask by address or as localhost, or set http-password: this port is "
+                              "open to this host only.\n";
+
+    http_answer(c, status, NULL, status == 403 ? slice_str(why) : (struct slice){0});
 }
 
 static bool answer(struct http_conn *c) {
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
         const struct route *r = &routes[i];
+        int status;
 
         if (strcmp(c->request.path, r->path) != 0) continue;
-        if (r->open || http_may_see_all(c)) return r->answer(c);
-        http_answer(c, 401, NULL, (struct slice){0});
+        status = r->open ? 200 : http_access(c);
+        if (status == 200) return r->answer(c);
+        refuse(c, status);
         return true;
     }
     http_answer(c, 404, NULL, (struct slice){0});

@@ -16,7 +16,7 @@ from web import Web, get, serve  # noqa: E402
 
 cases = Cases()
 case = cases.case
-ASK = b"GET /events HTTP/1.1\r\nHost: a\r\n\r\n"
+ASK = b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 class Events(Web):

@@ -96,6 +96,24 @@ Test(request, refuses_a_large_head_and_many_fields) {
     cr_assert_eq(http_request_read(&r, slice_of(text, HTTP_HEADER_MAX)), -431);
 }
 
+static bool by_name(const char *host) {
+    char text[256];
+
+    snprintf(text, sizeof text, "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", host);
+    cr_assert(read_text(text) > 0);
+    return r.by_name;
+}
+
+Test(request, knows_addresses_and_localhost_from_names) {
+    cr_assert_not(by_name("127.0.0.1:9121"));
+    cr_assert_not(by_name("[::1]:9121"));
+    cr_assert_not(by_name("localhost"));
+    cr_assert_not(by_name("LocalHost:80"));
+    cr_assert(by_name("localhost.example"));
+    cr_assert(by_name("127.0.0.1.example:80"));
+    cr_assert(by_name("redis"));
+}
+
 static const char *password_of(const char *authorization) {
     char text[2048];
 
