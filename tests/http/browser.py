@@ -87,9 +87,12 @@ class Browser:
     def open(self, url, width=1280, height=900, dark=False):
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1,
                   mobile=width < 600)
+        self.theme(dark)
+        self.call("Page.navigate", url=url)
+
+    def theme(self, dark):
         self.call("Emulation.setEmulatedMedia",
                   features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])
-        self.call("Page.navigate", url=url)
 
     def key(self, key, code=0):
         for kind in ("keyDown", "keyUp"):

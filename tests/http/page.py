@@ -4,6 +4,7 @@
 
   page.py [WORD...]   only the cases with one of the words in their names; $STET_SHOTS: a directory for pictures
 """
+import json
 import os
 import re
 import sys
@@ -98,9 +99,10 @@ def widths_themes_and_contrast():
     with serve("--appendonly", "yes") as (s, http):
         s.conn().call("SET", "k" * 80, "v")
         for width, height in ((1280, 900), (390, 844)):
+            open_page(http, width=width, height=height)
+            browser.wait("document.querySelectorAll('#keys td').length > 1", "keys")
             for dark in (False, True):
-                open_page(http, width=width, height=height, dark=dark)
-                browser.wait("document.querySelectorAll('#keys td').length > 1", "keys")
+                browser.theme(dark)
                 check(browser.js("document.documentElement.scrollWidth") <= width, "wider than %d" % width)
                 equal("contrast", browser.js(CONTRAST), [])
                 dark_now = browser.js("getComputedStyle(document.documentElement).backgroundColor") != "rgb(244, 245, 243)"
@@ -135,6 +137,35 @@ def keyboard():
         named = browser.js("[...document.querySelectorAll('button, a, [tabindex=\"0\"]')].every(e => "
                            "e.innerText.trim() || e.getAttribute('aria-labelledby'))")
         check(named, "something that can be reached has no name")
+
+
+@case
+def verdicts():
+    """Of states that do not last, or that a test does not reach: the figures of INFO are put in their place."""
+    with serve("--appendonly", "yes", "--maxmemory", "100mb") as (s, http):
+        s.conn().call("SET", "k", "v")
+        open_page(http)
+        browser.js("document.querySelector('#pause').click()")
+
+        def say(which, level=None, **info):
+            browser.js("""take({...last, level: %s, info: {...last.info, ...%s}}); show()""" %
+                       (json.dumps(level) if level else "last.level", json.dumps(info)))
+            return text("#%s-answer" % which)
+        equal("everysec", say("safe"), "✓ A crash loses nothing. A power cut: about a second.")
+        equal("always", say("safe", "synced"), "✓ Every acknowledged write is on disk.")
+        equal("at risk under always", entries("safe-list")["At risk in a power cut"], "0 B")
+        equal("loading", say("safe", loading="1", loading_loaded_perc="42.40", loading_eta_seconds="75"),
+              "! Loading: 42 %, about 1 min 15 s left.")
+        shot("loading")
+        equal("a failed sync", say("safe", loading="0", aof_state="recovering"),
+              "✗ A sync failed. Writes are refused until a new file is complete.")
+        equal("rewrite", say("safe", aof_state="on", aof_last_bgrewrite_status="err"), "! On disk, but the last rewrite failed.")
+        equal("nothing at all", say("safe", aof_state="off"), "✗ Nothing is on disk. A restart loses everything.")
+        equal("snapshots", say("safe", aof_state="off", rdb_saves="1", rdb_changes_since_last_save="1234"),
+              "! 1,234 changes since the last snapshot would be lost.")
+        equal("full", say("full", used_memory=str(104000000)), "✗ Full: writes are refused.")
+        equal("nearly", say("full", used_memory=str(96000000)), "! 92 % of maxmemory is used.")
+        shot("full")
 
 
 @case

@@ -146,8 +146,14 @@ function atRisk(d) {
   return Math.max(0, field(d, "aof_written_position") - field(d, "aof_synced_position"));
 }
 
+function loading(d) {
+  return "Loading: " + Number(d.info.loading_loaded_perc).toFixed(0) + NB + "%, about " +
+    duration(field(d, "loading_eta_seconds")) + " left.";
+}
+
 function judgeSafety(d) {
   const i = d.info, state = i.aof_state;
+  if (i.loading === "1") return ["warn", loading(d)];
   if (state === "recovering") return ["bad", "A sync failed. Writes are refused until a new file is complete."];
   if (/^MISCONF/.test(d.reason)) return ["bad", "Writes are refused: the disk."];
   if (state === "enabling") return ["warn", "The append-only file is being switched on."];
@@ -195,7 +201,7 @@ function showSafety(d) {
       (i.rdb_last_bgsave_status === "ok" ? "" : "failed; ") + ago(d.now_ms / 1000 - field(d, "rdb_last_save_time")) :
       i.rdb_last_bgsave_status === "ok" ? "none yet" : "failed"],
     ["Last backup", on ? lastBackup(d) : null],
-    ["One can go back", on ? (d.history_keep === "0" ? "not: aof-history-keep is 0" : "over " + d.history_keep) : null],
+    ["One can go back", on ? (d.history_keep === "0" ? "no (aof-history-keep 0)" : "over " + d.history_keep) : null],
   ]);
 }
 
@@ -216,7 +222,8 @@ function showSpeed(d, r) {
   const i = d.info, gate = parts(i.aof_gate_wait_usec);
   const busiest = d.commands.find(c => c.calls > 0);
   const cpu = r ? r.cpu : 0;
-  if (d.reason && /^(BUSY|LOADING)/.test(d.reason)) verdict("fast", "bad", d.reason.startsWith("BUSY") ? "A script holds up all clients." : "It is loading its data.");
+  if (i.loading === "1") verdict("fast", "warn", "Clients wait until the data is loaded.");
+  else if (/^BUSY/.test(d.reason)) verdict("fast", "bad", "A script holds up all clients.");
   else if (cpu > 0.9) verdict("fast", "warn", "The event loop is busy: " + percent(Math.min(1, cpu)) + " of a CPU.");
   else if (r) verdict("fast", "good", short(r.ops) + " commands a second, " + percent(Math.min(1, cpu)) + " of a CPU.");
   const total = field(d, "keyspace_hits") + field(d, "keyspace_misses");
