@@ -19,12 +19,6 @@ static bool is_stopping(void *arg) {
     return a->stop_until_us || a->stopping;
 }
 
-static void hurry(void *arg) {
-    struct app *a = arg;
-
-    loop_hurry(&a->loop);
-}
-
 static void serve(void *arg) {
     const struct app *a = arg;
 
@@ -33,7 +27,7 @@ static void serve(void *arg) {
 }
 
 void web_build(struct app *a) {
-    struct http_app app = {.info = info, .is_stopping = is_stopping, .hurry = hurry, .arg = a};
+    struct http_app app = {.info = info, .is_stopping = is_stopping, .arg = a};
 
     a->http = http_new(a->loop.base, &a->engine, &app);
     loop_after_wait(&a->loop, serve, a);

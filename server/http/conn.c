@@ -106,12 +106,21 @@ static void on_readable(evutil_socket_t fd, short what, void *arg) {
 
 /* ---------------------------------------------------------------- writing */
 
+/* Unread input would make the kernel reset the connection, and the peer might lose the answer. */
+static void end_softly(const struct http_conn *c) {
+    char thrown_away[4096];
+
+    shutdown(c->fd, SHUT_WR);
+    for (int i = 0; i < 16; i++)
+        if (recv(c->fd, thrown_away, sizeof thrown_away, MSG_DONTWAIT) <= 0) return;
+}
+
 static void go_on(struct http_conn *c) {
     bytes_release(&c->out);
     c->sent = 0;
     if (c->state == HTTP_STREAMING) return;
     if (c->closing) {
-        shutdown(c->fd, SHUT_WR);
+        end_softly(c);
         http_conn_free(c);
         return;
     }

@@ -306,6 +306,7 @@ static void settings(const struct http *h, struct bytes *out) {
     char why[HEALTH_REASON_MAX];
 
     json_int(out, "now_ms", clock_wall_ms());
+    json_int(out, "real_ms", (int64_t)(clock_real_ns() / 1000000));
     json_string(out, "reason", health_reason(h, why) ? slice_str(why) : SLICE(""));
     json_string(out, "level", slice_str(policies[aof_current_level(h->e->aof)]));
     json_string(out, "fsync", h->v->appendfsync == CONF_FSYNC_NO ? SLICE("no") : SLICE(""));

@@ -4,8 +4,9 @@
  *
  * The listeners and connections hang on the event loop of the clients. What libevent calls reads
  * and writes bytes and notes which connections hold a whole request; http_serve() answers them,
- * once a turn, for SERVE_NS at the most. An answer that takes longer is made in pieces, over
- * several turns. No handler waits for anything.
+ * once a turn, for SERVE_NS at the most, and then rests, so that HTTP has a fifth of the loop's
+ * time at the most. An answer that takes longer is made in pieces, over several turns. No handler
+ * waits for anything.
  *
  * Every input is hostile: README.md lists the limits. Deadlines are of real time, because a peer
  * that sends nothing does not follow the clock of a test. Main thread only.
@@ -23,8 +24,6 @@ struct http_app {
     /* Appends the text of INFO's `section` (CRLF lines). */
     void (*info)(void *arg, const char *section, struct bytes *out);
     bool (*is_stopping)(void *arg);
-    /* The next turn of the loop is not to wait. */
-    void (*hurry)(void *arg);
     void *arg;
 };
 

@@ -66,7 +66,10 @@ struct http {
     } listener[HTTP_LISTENERS_MAX];
     unsigned nlisteners, nconns, nstreams;
     int port;
-    struct event *tick; /* every second while there are connections */
+    int spare_fd;           /* to turn a peer away when descriptors run out */
+    struct event *tick;     /* every second while there are connections */
+    struct event *wake;     /* at the end of a rest */
+    uint64_t rest_until_ns; /* clock_real_ns; no answer is made before */
     struct list conns, asked, streams;
     bool events_due;        /* a second is over */
     struct event *sampling; /* 50 times a second while there are streams */

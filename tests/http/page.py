@@ -76,7 +76,7 @@ def shows_what_info_says():
         info = c.info()
         browser.wait("last.info.total_commands_processed > %s && last.keys.seen === 51 && last.changed.length"
                      % info["total_commands_processed"], "an event after the last command")
-        browser.wait("document.body.dataset.shown == last.now_ms", "it is shown")
+        browser.wait("document.body.dataset.shown == last.real_ms", "it is shown")
         safe, full = entries("safe-list"), entries("full-list")
         check(safe["Append-only file"].startswith("on, "), safe)
         equal("limit", full["Limit"], "100 MiB, " + info["maxmemory_policy"])
@@ -132,7 +132,7 @@ def keyboard():
         browser.key("Enter", 13)
         equal("paused", browser.js("document.querySelector('#pause').ariaPressed"), "true")
         shown = browser.js("document.body.dataset.shown")
-        browser.wait("last.now_ms != %s" % shown, "another event")
+        browser.wait("last.real_ms != %s" % shown, "another event")
         equal("what is shown stands still", browser.js("document.body.dataset.shown"), shown)
         named = browser.js("[...document.querySelectorAll('button, a, [tabindex=\"0\"]')].every(e => "
                            "e.innerText.trim() || e.getAttribute('aria-labelledby'))")

@@ -5,13 +5,17 @@
   port.py [WORD...]   only the cases with one of the words in their names
 """
 import os
+import re
+import resource
 import socket
 import sys
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
 from cases import Cases, check, equal, run_words  # noqa: E402
-from server import SERVER, Server, free_port, wait_for  # noqa: E402
+from resp import Closed  # noqa: E402
+from server import Server, free_port, wait_for  # noqa: E402
 from web import Web, get, serve  # noqa: E402
 
 cases = Cases()
@@ -25,7 +29,6 @@ def used_memory(s):
 
 def ended(sock):
     """The peer has closed or reset the connection."""
-    sock.settimeout(60)
     try:
         while sock.recv(65536):
             pass
@@ -205,6 +208,51 @@ def a_slow_request_is_ended():
             except ConnectionError:
                 return True
         wait_for(dripped, "the end of a request that takes for ever")
+
+
+@case
+def no_descriptor_is_left():
+    """A connection is turned away, instead of waiting while the loop spins."""
+    with serve() as (s, port):
+        c = s.conn()
+        c.call("PING")
+        open_ones = set(map(int, os.listdir("/proc/%d/fd" % s.proc.pid)))
+        soft, hard = resource.prlimit(s.proc.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(s.proc.pid, resource.RLIMIT_NOFILE, (max(open_ones) + 1, hard))
+        taken = []
+        try:
+            while True:  # the free numbers below
+                taken.append(s.conn())
+                taken[-1].call("PING")
+        except (Closed, OSError):
+            pass
+        with Web(port) as w:
+            w.sock.settimeout(20)
+            check(ended(w.sock), "it waits")
+        equal("a client", c.call("PING"), b"PONG")
+        resource.prlimit(s.proc.pid, resource.RLIMIT_NOFILE, (soft, hard))
+        wait_for(lambda: get(port, "/healthz", may_fail=True)[0] == 200, "it serves again")
+
+
+@case
+def many_scrapes_leave_the_loop_to_clients():
+    with serve() as (s, port):
+        c = s.conn()
+        for i in range(200):  # so that a scrape is worth something
+            c.ask("EVAL", "return redis.error_reply('E%d x')" % i, "0")
+        took = re.compile(rb"^redis_exporter_scrape_duration_seconds_sum (\S+)", re.M)
+        want = GET.replace(b"/healthz", b"/metrics")
+        floods = [Web(port) for _ in range(8)]
+        first, began = None, time.monotonic()
+        while time.monotonic() < began + 1:
+            for w in floods:
+                w.send(want)
+            for w in floods:
+                spent = float(took.search(w.answer()[2]).group(1))
+                first = (spent, time.monotonic()) if first is None else first
+        share = (spent - first[0]) / (time.monotonic() - first[1])
+        check(share < 0.3, "scrapes took %.0f %% of the loop" % (share * 100))
+        return "%.0f %% of the loop" % (share * 100)
 
 
 @case

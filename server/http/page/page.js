@@ -209,7 +209,7 @@ function showSafety(d) {
 
 function rates(d) {
   if (!previous) return null;
-  const s = Math.max(0.001, (d.now_ms - previous.now_ms) / 1000);
+  const s = Math.max(0.001, (d.real_ms - previous.real_ms) / 1000);
   const rate = name => Math.max(0, (field(d, name) - field(previous, name)) / s);
   const hits = rate("keyspace_hits"), misses = rate("keyspace_misses");
   return { ops: rate("total_commands_processed"), input: rate("total_net_input_bytes"), output: rate("total_net_output_bytes"),
@@ -328,7 +328,7 @@ function showCommands(d) {
   const rows = d.commands.slice().sort((a, b) => value(b) - value(a));
   const whole = rows.reduce((n, c) => n + c.usec, 0);
   const before = new Map((previous ? previous.commands : []).map(c => [c.name, c.calls]));
-  const s = previous ? Math.max(0.001, (d.now_ms - previous.now_ms) / 1000) : 1;
+  const s = previous ? Math.max(0.001, (d.real_ms - previous.real_ms) / 1000) : 1;
   table("commands", [
     { name: "Command", cell: c => code(c.name) },
     { name: "Calls", n: true, sort: "calls", cell: c => grouped(c.calls) },
@@ -458,7 +458,7 @@ function show() {
   showReplication(last);
   showTables(last);
   CHARTS.forEach(drawChart);
-  document.body.dataset.shown = last.now_ms;
+  document.body.dataset.shown = last.real_ms;
 }
 
 function state(text, level) {
