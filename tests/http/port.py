@@ -80,7 +80,7 @@ def a_replica_without_its_master_is_not_ready():
 def while_it_loads():
     with Server("--appendonly", "yes", "--enable-debug-command", "yes") as first:
         first.conn().call("DEBUG", "POPULATE", "1000000")
-        first.stop()
+        first.kill()
         port = free_port()
         with Server("--appendonly", "yes", "--http-port", str(port), dir=first.dir, start=False) as again:
             again.spawn()
@@ -253,6 +253,19 @@ def many_scrapes_leave_the_loop_to_clients():
         share = (spent - first[0]) / (time.monotonic() - first[1])
         check(share < 0.3, "scrapes took %.0f %% of the loop" % (share * 100))
         return "%.0f %% of the loop" % (share * 100)
+
+
+@case
+def a_stop_ends_connections():
+    with serve("--appendonly", "yes") as (s, port):
+        idle, half, stream = Web(port), Web(port), Web(port)
+        equal("idle", idle.ask(GET)[0], 200)
+        half.send(GET[:20])
+        stream.send(GET.replace(b"/healthz", b"/events"))
+        equal("stream", stream.head()[0], 200)
+        equal("exit status", s.stop(), 0)
+        for w in (idle, half, stream):
+            check(ended(w.sock), "a connection stays")
 
 
 @case
