@@ -160,8 +160,8 @@ int process_oom_score(const struct conf_values *v) {
 
 enum { FDS_BESIDE_CLIENTS = 32 };
 
-int64_t process_allow_clients(int64_t maxclients) {
-    rlim_t want = (rlim_t)maxclients + FDS_BESIDE_CLIENTS;
+int64_t process_allow_clients(int64_t maxclients, unsigned for_others) {
+    rlim_t want = (rlim_t)maxclients + FDS_BESIDE_CLIENTS + for_others;
     struct rlimit r;
 
     if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur >= want) return maxclients;
@@ -173,7 +173,7 @@ int64_t process_allow_clients(int64_t maxclients) {
     r.rlim_cur = r.rlim_max < want ? r.rlim_max : want;
     if (setrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur >= want) return maxclients;
     getrlimit(RLIMIT_NOFILE, &r);
-    maxclients = (int64_t)r.rlim_cur - FDS_BESIDE_CLIENTS;
+    maxclients = (int64_t)r.rlim_cur - FDS_BESIDE_CLIENTS - for_others;
     if (maxclients < 1) maxclients = 1;
     log_warning(
         "maxclients needs %llu open files, and the system allows %llu: at most %lld clients "

@@ -161,7 +161,7 @@ static int apply_process(void *arg, const struct conf_values *v, struct err *e) 
         return err_set(e, EACCES,
                        "Failed to apply new oom_score_adj configuration, check server "
                        "logs.");
-    a->net.maxclients = process_allow_clients(v->maxclients);
+    a->net.maxclients = process_allow_clients(v->maxclients, http_descriptors(v));
     process_set_thp(v->disable_thp);
     return 0;
 }

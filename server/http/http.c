@@ -161,6 +161,10 @@ int http_listen(struct http *h, struct err *e) {
     return 0;
 }
 
+unsigned http_descriptors(const struct conf_values *v) {
+    return v->http_port ? HTTP_CONNS_MAX + HTTP_LISTENERS_MAX + 1 : 0; /* and the spare one */
+}
+
 int http_port(const struct http *h) {
     return h->port;
 }

@@ -37,6 +37,9 @@ int http_listen(struct http *h, struct err *e);
 /* What it listens on, 0: nowhere. */
 int http_port(const struct http *h);
 
+/* How many descriptors it may have open at once. */
+unsigned http_descriptors(const struct conf_values *v);
+
 /* Every turn, after the wait, and from within a long command. */
 void http_serve(struct http *h);
 

@@ -234,6 +234,21 @@ def no_descriptor_is_left():
         wait_for(lambda: get(port, "/healthz", may_fail=True)[0] == 200, "it serves again")
 
 
+class FewFiles(Server):
+    def in_child(self):
+        super().in_child()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200))
+
+
+@case
+def its_connections_do_not_take_the_descriptors_of_the_aof():
+    """What is kept back beside clients is more by what HTTP may open."""
+    def clients_served(*args):
+        with FewFiles(*args) as s:
+            return int(re.search(r"at most (\d+) clients", s.log()).group(1))
+    equal("clients less", clients_served() - clients_served("--http-port", str(free_port())), 64 + 16 + 1)
+
+
 @case
 def many_scrapes_leave_the_loop_to_clients():
     with serve() as (s, port):
