@@ -32,6 +32,7 @@ struct conf *conf_new(void) {
     conf_values_default(&c->defaults);
     conf_values_copy(&c->values, &c->defaults);
     set_working_directory(&c->values); /* no default: a rewritten file always names it */
+    c->start_dir = mem_strdup(c->values.dir.path);
     c->seen = mem_calloc(conf_row_count * sizeof *c->seen);
     conf_on_apply(c, "dir", apply_dir, NULL);
     return c;
@@ -52,6 +53,8 @@ void conf_free(struct conf *c) {
     mem_free(c->appliers);
     mem_free(c->seen);
     mem_free(c->path);
+    mem_free(c->start_dir);
+    bytes_release(&c->options);
     mem_free(c->failed_text);
     mem_free(c->failed_reason);
     mem_free(c);

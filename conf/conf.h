@@ -285,6 +285,29 @@ bool conf_history_keep(const char *text, uint64_t *bytes, int64_t *ms);
 /* CONFIG SET of it is to be refused while the data set is being loaded. */
 bool conf_denied_while_loading(struct slice name);
 
+/* ---- CONFIG RELOAD */
+
+/* Reads file and command line again, as at the start, into a configuration of its own. NULL: there
+ * is no file, or it is wrong; `e` names file and line. Nothing has changed yet. */
+struct conf_reload;
+struct conf_reload *conf_reload_read(const struct conf *c, struct err *e);
+void conf_reload_free(struct conf_reload *r);
+
+const struct conf_values *conf_reload_values(const struct conf_reload *r);
+
+/* Sets every parameter that differs and that CONFIG SET may change: all or none, with its appliers.
+ * Those of files (certificates) are called even if nothing differs. `local`: as for conf_set(). */
+int conf_reload_apply(struct conf *c, struct conf_reload *r, bool local, struct err *e);
+
+/* After conf_reload_apply(): what differed. Secrets are not shown. */
+enum conf_reload_kind { CONF_RELOADED, CONF_NEEDS_RESTART };
+struct conf_difference {
+    enum conf_reload_kind kind;
+    const char *name;
+    const char *running, *file; /* before the reload */
+};
+const struct conf_difference *conf_reload_differences(const struct conf_reload *r, size_t *n);
+
 /* ---- CONFIG REWRITE */
 
 /* Emits the lines that stand for one directive now (without line ends). */

@@ -61,8 +61,7 @@ static char *absolute(const char *path) {
 }
 
 int conf_load_args(struct conf *c, int argc, char **argv, struct err *e) {
-    struct bytes text = {0}, options = {0};
-    bool from_stdin = false;
+    struct bytes text = {0};
     int first = 1, rc = -1;
 
     if (argc > first && argv[first][0] != '-') {
@@ -70,23 +69,22 @@ int conf_load_args(struct conf *c, int argc, char **argv, struct err *e) {
         first++;
     }
     if (argc > first && strcmp(argv[argc - 1], "-") == 0) {
-        from_stdin = true;
+        c->has_stdin = true;
         argc--;
     } else if (argc > first && strcmp(argv[first], "-") == 0) {
-        from_stdin = true;
+        c->has_stdin = true;
         first++;
     }
-    append_options(&options, argc - first, argv + first);
+    append_options(&c->options, argc - first, argv + first);
 
     if (c->path && conf_read_file(c, c->path, &text, e) < 0) goto out;
-    if (from_stdin && conf_read_file(c, "-", &text, e) < 0) goto out;
-    if (options.n) {
+    if (c->has_stdin && conf_read_file(c, "-", &text, e) < 0) goto out;
+    if (c->options.n) {
         bytes_append_char(&text, '\n');
-        bytes_append(&text, options.p, options.n);
+        bytes_append(&text, c->options.p, c->options.n);
     }
     rc = conf_load_text(c, bytes_slice(&text), e);
 out:
     bytes_release(&text);
-    bytes_release(&options);
     return rc;
 }

@@ -48,6 +48,8 @@ struct conf_assign {
     size_t argc;
     bool loading; /* from a file or the command line, not from CONFIG SET */
     bool again;   /* this load has set the row before */
+    const char
+        *base; /* what relative names of `dir` are relative to; NULL: the working directory */
     struct err *e;
 };
 
@@ -70,7 +72,7 @@ struct conf_row {
     const char *name, *alias;
     enum conf_kind kind;
     unsigned flags;
-    size_t offset;
+    size_t offset, size;
     int64_t min;
     uint64_t max;
     const struct conf_word *words; /* ENUM, BITS: ends with a NULL name */
@@ -101,6 +103,10 @@ static inline const void *conf_field_const(const struct conf_row *r, const struc
 void conf_values_default(struct conf_values *v);
 void conf_values_copy(struct conf_values *dst, const struct conf_values *src);
 void conf_values_release(struct conf_values *v);
+
+/* dst's field becomes a copy of src's. */
+void conf_value_copy(const struct conf_row *r, struct conf_values *dst,
+                     const struct conf_values *src);
 
 /* Parses and stores; conf_check() is called inside. The text of an error is the reason alone. */
 int conf_assign(const struct conf_assign *a);
@@ -157,8 +163,11 @@ enum { CONF_OWNERS_MAX = 8 };
 
 struct conf {
     struct conf_values values, defaults;
-    char *path; /* absolute, or NULL */
-    bool *seen; /* a flag a row: set by this load */
+    char *path;           /* absolute, or NULL */
+    char *start_dir;      /* the working directory before the load */
+    struct bytes options; /* of the command line, as lines */
+    bool has_stdin;       /* some of it came from standard input */
+    bool *seen;           /* a flag a row: set by this load */
 
     struct conf_directive *directives;
     size_t directive_count;
@@ -177,6 +186,17 @@ struct conf {
 /* Remembers the failure and fills `e`; returns -1. text may be NULL. */
 int conf_fail(struct conf *c, enum conf_err code, size_t line, const char *text, const char *reason,
               struct err *e);
+
+/* CONFIG SET of these rows to the values of `from`, whatever their flags: all or none. */
+int conf_set_rows(struct conf *c, const struct conf_row *const *rows, size_t n,
+                  const struct conf_values *from, struct err *e);
+
+/* Whether CONFIG SET may change it now. */
+bool conf_may_set(const struct conf *c, const struct conf_row *r, bool local);
+
+/* Loads file and options of `of`, with names relative to the directory of its start. The working
+ * directory and the log file are left alone. */
+int conf_load_again(struct conf *c, const struct conf *of, struct err *e);
 
 /* Appends the text of a file ("-" is standard input). */
 int conf_read_file(struct conf *c, const char *path, struct bytes *out, struct err *e);

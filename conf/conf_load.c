@@ -20,7 +20,8 @@ struct load {
     struct conf *c;
     struct err *e;
     int depth;
-    const char *path;        /* of the text that is read; only for conf_check_file() */
+    const char *path;        /* of the text that is read; for conf_check_file(), _load_again() */
+    const char *base;        /* conf_load_again(): relative names begin there */
     conf_checked_fn checked; /* NULL: the first wrong line ends the load */
     void *arg;
     size_t refused;
@@ -49,9 +50,19 @@ int conf_fail(struct conf *c, enum conf_err code, size_t line, const char *text,
     return err_set(e, code, "line %zu '%s': %s", line, t, r);
 }
 
+/* The line itself may hold a password; its first word does not. */
+static int fail_again(struct load *l, struct line at, const char *reason) {
+    size_t n = 0;
+
+    while (n < at.text.n && n < 64 && !strchr(" \t\"'=", at.text.p[n])) n++;
+    return err_set(l->e, CONF_ERR_LINE, "'%s', line %zu (%.*s): %s", l->path, at.number, (int)n,
+                   at.text.p, reason);
+}
+
 static int fail_line(struct load *l, struct line at, const char *reason) {
     struct bytes text = {0};
 
+    if (l->base) return fail_again(l, at, reason);
     bytes_append(&text, at.text.p, at.text.n);
     conf_fail(l->c, CONF_ERR_LINE, at.number, bytes_cstr(&text), reason, l->e);
     bytes_release(&text);
@@ -102,26 +113,38 @@ int conf_read_file(struct conf *c, const char *path, struct bytes *out, struct e
     return n < 0 ? -1 : 0;
 }
 
-static int include_one(struct load *l, const char *path) {
-    struct bytes text = {0};
-    const char *outer = l->path;
-    int rc = conf_read_file(l->c, path, &text, l->e);
+/* Only conf_load_again() has a base: the working directory may be another one by then. */
+static const char *from_base(const struct load *l, const char *path, struct bytes *room) {
+    if (!l->base || path[0] == '/') return path;
+    bytes_printf(room, "%s/%s", l->base, path);
+    return bytes_cstr(room);
+}
 
-    l->path = path;
+static int include_one(struct load *l, const char *path) {
+    struct bytes text = {0}, full = {0};
+    const char *outer = l->path;
+    int rc;
+
+    l->path = path = from_base(l, path, &full);
+    rc = conf_read_file(l->c, path, &text, l->e);
     if (rc == 0) rc = load_text(l, bytes_slice(&text));
     l->path = outer;
     bytes_release(&text);
+    bytes_release(&full);
     return rc;
 }
 
 /* A pattern that matches nothing is no error; a plain name is tried as it is. */
 static int include(struct load *l, struct line at, const char *pattern) {
+    struct bytes full = {0};
     glob_t found;
     int rc = 0;
 
     if (l->depth >= INCLUDE_DEPTH_MAX) return fail_line(l, at, "include is nested too deeply");
     if (!strpbrk(pattern, "*?[")) return include_one(l, pattern);
-    if (glob(pattern, 0, NULL, &found) != 0) return 0;
+    rc = glob(from_base(l, pattern, &full), 0, NULL, &found);
+    bytes_release(&full);
+    if (rc != 0) return 0;
     for (size_t i = 0; i < found.gl_pathc && rc == 0; i++) rc = include_one(l, found.gl_pathv[i]);
     globfree(&found);
     return rc;
@@ -190,6 +213,7 @@ static int assign_row(struct load *l, const struct conf_row *r, const struct con
                             .argc = words->n - 1,
                             .loading = true,
                             .again = l->c->seen[r - conf_rows],
+                            .base = l->base,
                             .e = &why};
     int rc;
 
@@ -204,7 +228,10 @@ static int assign_row(struct load *l, const struct conf_row *r, const struct con
     conf_argv_release(&split);
     if (rc < 0) return fail_line(l, at, why.text);
     l->c->seen[r - conf_rows] = true;
-    if (strcmp(r->name, "dir") == 0 && chdir(l->c->values.dir.path) < 0)
+    if (strcmp(r->name, "dir") != 0) return 0;
+    if (l->base)
+        l->base = l->c->values.dir.path;
+    else if (chdir(l->c->values.dir.path) < 0)
         return fail_line(l, at, strerror(errno));
     return 0;
 }
@@ -302,6 +329,22 @@ int conf_load_text(struct conf *c, struct slice text, struct err *e) {
 
     if (load_text(&l, text) < 0) return -1;
     return check_whole(c, e);
+}
+
+int conf_load_again(struct conf *c, const struct conf *of, struct err *e) {
+    static const char fatal[] = "Fatal error, ";
+    struct load l = {.c = c, .e = e, .base = of->start_dir};
+    size_t n = strlen(fatal);
+
+    mem_free((char *)c->values.dir.path);
+    c->values.dir.path = mem_strdup(of->start_dir);
+    if (include_one(&l, of->path) < 0) {
+        if (strncmp(e->text, fatal, n) == 0) memmove(e->text, e->text + n, strlen(e->text + n) + 1);
+        return -1;
+    }
+    l.path = "command line";
+    if (load_text(&l, bytes_slice(&of->options)) < 0) return -1;
+    return check_cluster(c, e);
 }
 
 int conf_check_file(struct conf *c, const char *path, conf_checked_fn fn, void *arg,

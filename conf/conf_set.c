@@ -74,12 +74,13 @@ struct set {
     struct conf *c;
     struct setting *s;
     size_t n;
+    const char *command;
     struct conf_values other; /* the new values, after the exchange the old ones */
     struct err *e;
 };
 
 static int fail_set(struct set *t, int code, struct slice name, const char *why) {
-    return err_set(t->e, code, "CONFIG SET failed (possibly related to argument '%.*s') - %s",
+    return err_set(t->e, code, "%s failed (possibly related to argument '%.*s') - %s", t->command,
                    (int)(name.n < 128 ? name.n : 128), name.p, why);
 }
 
@@ -187,7 +188,7 @@ static int apply(struct set *t) {
 }
 
 int conf_set(struct conf *c, const struct slice *pairs, size_t npairs, bool local, struct err *e) {
-    struct set t = {.c = c, .n = npairs, .e = e};
+    struct set t = {.c = c, .n = npairs, .command = "CONFIG SET", .e = e};
     int rc;
 
     t.s = mem_calloc((npairs + 1) * sizeof *t.s);
@@ -198,6 +199,29 @@ int conf_set(struct conf *c, const struct slice *pairs, size_t npairs, bool loca
         t.s[i].changed =
             (t.s[i].row->flags & CONF_RELOAD) || !conf_same(t.s[i].row, &c->values, &t.other);
     if (rc == 0) rc = apply(&t);
+    conf_values_release(&t.other);
+    mem_free(t.s);
+    return rc;
+}
+
+bool conf_may_set(const struct conf *c, const struct conf_row *r, bool local) {
+    if (r->flags & CONF_IMMUTABLE) return false;
+    return !(r->flags & CONF_PROTECTED) || may_set_protected(c, local);
+}
+
+int conf_set_rows(struct conf *c, const struct conf_row *const *rows, size_t n,
+                  const struct conf_values *from, struct err *e) {
+    struct set t = {.c = c, .n = n, .command = "CONFIG RELOAD", .e = e};
+    int rc;
+
+    t.s = mem_calloc((n + 1) * sizeof *t.s);
+    conf_values_copy(&t.other, &c->values);
+    for (size_t i = 0; i < n; i++) {
+        t.s[i] = (struct setting){.row = rows[i], .name = rows[i]->name, .changed = true};
+        conf_value_copy(rows[i], &t.other, from);
+        if (strcmp(rows[i]->name, "port") == 0) t.other.port_auto = from->port_auto;
+    }
+    rc = apply(&t);
     conf_values_release(&t.other);
     mem_free(t.s);
     return rc;

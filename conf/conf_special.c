@@ -116,6 +116,7 @@ static int dir_set(const struct conf_assign *a, void *field) {
     struct bytes inside = {0};
     char path[PATH_MAX], *found;
 
+    if (a->base && a->argv[0].n && a->argv[0].p[0] != '/') bytes_printf(&inside, "%s/", a->base);
     /* realpath("file/.") fails where "file" is no directory, as chdir does. */
     bytes_printf(&inside, "%s%s", a->argv[0].p, a->argv[0].n ? "/." : "");
     found = realpath(bytes_cstr(&inside), path);

@@ -78,7 +78,8 @@ static const struct conf_word conf_shutdown_words[] = {{"default", 0},
                                                        {0}};
 
 #define ROW(k, f, n, a, fl)                                                                        \
-    .name = n, .alias = a, .kind = k, .flags = fl, .offset = offsetof(struct conf_values, f)
+    .name = n, .alias = a, .kind = k, .flags = fl, .offset = offsetof(struct conf_values, f),      \
+    .size = sizeof((struct conf_values *)0)->f
 
 #define BOOL(f, n, a, fl, d) {ROW(KIND_BOOL, f, n, a, fl), .def.number = d},
 #define INT(f, n, a, fl, lo, hi, d)                                                                \

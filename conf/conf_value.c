@@ -300,6 +300,21 @@ void conf_values_copy(struct conf_values *dst, const struct conf_values *src) {
     }
 }
 
+void conf_value_copy(const struct conf_row *r, struct conf_values *dst,
+                     const struct conf_values *src) {
+    char **field = conf_field(r, dst);
+
+    if (r->kind == KIND_STRING)
+        mem_free(*field);
+    else if (r->kind == KIND_SPECIAL && r->ops->release)
+        r->ops->release(field);
+    memcpy(field, conf_field_const(r, src), r->size);
+    if (r->kind == KIND_STRING && *field)
+        *field = mem_strdup(*field);
+    else if (r->kind == KIND_SPECIAL && r->ops->own)
+        r->ops->own(field);
+}
+
 void conf_values_release(struct conf_values *v) {
     for (size_t i = 0; i < conf_row_count; i++) {
         const struct conf_row *r = &conf_rows[i];

@@ -97,6 +97,7 @@ static void before_wait(void *arg) {
         net_flush(&a->net);
         return;
     }
+    if (a->reload) a->reload = admin_reload_step(&a->engine, a->reload);
     if (clock_cached_ms() != a->last_expire_ms) {
         a->last_expire_ms = clock_cached_ms();
         if (expire_some(&a->engine, 500)) loop_hurry(&a->loop);

@@ -7,6 +7,7 @@
 #define STET_SERVER_APP_H
 
 #include "server/admin/admin.h"
+#include "server/admin/reload.h"
 #include "server/cluster/cluster.h"
 #include "server/contain.h"
 #include "server/exec/engine.h"
@@ -39,7 +40,7 @@ struct app {
         struct loop_timer due; /* the next time-out of a client in any of them */
         int64_t last_expire_ms;
     } guests;
-    struct event *signals[3], *parent_watch;
+    struct event *signals[4], *parent_watch;
     pid_t parent; /* at the start */
     struct admin_app admin;
     struct containment containment;
@@ -47,7 +48,8 @@ struct app {
     char executable[4096];
     char listeners[4096]; /* lines of INFO */
     bool stopping, cron_paused;
-    bool reloading;         /* a command reads the AOF again */
+    bool reloading; /* a command reads the AOF again */
+    enum admin_reload_state reload;
     int stop_signal;        /* came and is not dealt with yet */
     uint64_t stop_until_us; /* waits for replicas before it stops; 0: it does not */
     unsigned stop_flags;

@@ -34,13 +34,21 @@ static void on_child_signal(evutil_socket_t sig, short what, void *arg) {
     rdb_saver_poll(&a->engine.saver, a->engine.dirty);
 }
 
+static void on_reload_signal(evutil_socket_t sig, short what, void *arg) {
+    struct app *a = arg;
+
+    (void)sig;
+    (void)what;
+    a->reload = ADMIN_RELOAD_WANTED;
+}
+
 void signals_watch(struct app *a) {
     a->signals[0] = evsignal_new(a->loop.base, SIGTERM, on_stop_signal, a);
     a->signals[1] = evsignal_new(a->loop.base, SIGINT, on_stop_signal, a);
     a->signals[2] = evsignal_new(a->loop.base, SIGCHLD, on_child_signal, a);
-    for (int i = 0; i < 3; i++) event_add(a->signals[i], NULL);
+    a->signals[3] = evsignal_new(a->loop.base, SIGHUP, on_reload_signal, a);
+    for (int i = 0; i < 4; i++) event_add(a->signals[i], NULL);
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGHUP, SIG_IGN);
 }
 
 /* A process whose parent has ended gets another one. Neither PR_SET_PDEATHSIG, which is about the
@@ -65,6 +73,6 @@ void signals_watch_parent(struct app *a) {
 }
 
 void signals_release(struct app *a) {
-    for (int i = 0; i < 3; i++) event_free(a->signals[i]);
+    for (int i = 0; i < 4; i++) event_free(a->signals[i]);
     if (a->parent_watch) event_free(a->parent_watch);
 }

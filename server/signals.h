@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * signals - what stops the server from outside: signals, and the end of its parent. A handler runs
+ * signals - what stops the server from outside, or makes it read its configuration again: signals,
+ * and the end of its parent. A handler runs
  * in the loop and only notes what came; it is obeyed before the next wait. Main thread.
  */
 #ifndef STET_SERVER_SIGNALS_H

@@ -47,6 +47,9 @@ void client_flags(struct bytes *b, const struct session *s);
 /* NULL: no client has this id. */
 struct session *client_by_id(const struct engine *e, uint64_t id);
 
+/* reload.c */
+int cmd_config_reload(struct call *x);
+
 /* client_tracking.c, for the rows in client.c */
 int cmd_client_tracking(struct call *x);
 int cmd_client_trackinginfo(struct call *x);

@@ -186,7 +186,7 @@ Test(command, a_filtered_list_has_subcommands_too) {
     struct help *h = help_new(NULL);
 
     cr_expect_str_eq(help_ask(&h->a, "command list filterby pattern config|re*"),
-                     "*2|$16|config|resetstat|$14|config|rewrite|");
+                     "*3|$13|config|reload|$16|config|resetstat|$14|config|rewrite|");
     cr_expect_str_eq(help_ask(&h->a, "command list filterby module m"), "*0|");
     cr_expect_str_eq(help_ask(&h->a, "command list filterby aclcat nosuch"), "*0|");
     help_free(h);
