@@ -287,6 +287,7 @@ static void job_ended(struct aof *a) {
     }
     if (b->phase == BACKUP_LINKING) {
         snprintf(b->last_id, sizeof b->last_id, "%s", b->id);
+        snprintf(b->last_dir, sizeof b->last_dir, "%s", b->dir);
         b->last_position = b->position;
         b->last_bytes = job->base_bytes;
         b->last_ms = clock_wall_ms();

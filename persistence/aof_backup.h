@@ -46,6 +46,7 @@ struct aof_backup {
     char why[512];
     /* the last one that was sealed */
     char last_id[BACKUP_ID_MAX];
+    char last_dir[BACKUP_DIR_MAX];
     uint64_t last_position, last_bytes;
     int64_t last_ms;
 };
@@ -69,7 +70,8 @@ const struct aof_backup *aof_backup_state(const struct aof *a);
 struct aof_backup_entry {
     char id[BACKUP_ID_MAX];
     bool sealed;
-    int64_t when_ms; /* when it last changed */
+    int64_t when_ms;   /* sealed: when that was; else when it last changed */
+    uint64_t position; /* sealed: where it ends */
     uint64_t bytes, files;
 };
 
@@ -85,12 +87,32 @@ struct aof_backup_list {
 uint64_t aof_backup_list(struct aof *a, const char *dir);
 bool aof_backup_is_listed(const struct aof *a, uint64_t reading);
 
+/* The same at start, before other threads: calls `see` for each backup. */
+void aof_backup_survey(const char *dir, void (*see)(void *arg, const struct aof_backup_entry *b),
+                       void *arg);
+
+/* An earlier process has sealed it: from now on the last one, if there was no later one. */
+void aof_backup_note_last(struct aof *a, const char *dir, const struct aof_backup_entry *b);
+
+/* What AOF_SEAL says. -1: it is not there, or it is no seal. Any thread. */
+struct aof_seal {
+    uint64_t position;
+    int64_t ms;
+};
+int aof_seal_read(int dirfd, struct aof_seal *seal, struct err *e);
+
 /* What the last reading found: empty if there is no such directory. */
 const struct aof_backup_list *aof_backup_listed(const struct aof *a);
 
 /* At start, before the AOF is looked at: makes the AOF's directory from a backup. Every file is
  * read and checked first; refused where there are data files already. */
 int aof_backup_restore(const char *from, const struct aof_names *to, struct err *e);
+
+/* Reads and checks every file of the backup of the AOF named `stem`; `m` is its manifest, to be
+ * released in any case. -1: damaged or incomplete, `e` says which file and where. `progress` may be
+ * NULL; `done` bytes are read of all files. Any thread. */
+int aof_backup_check(int dirfd, const char *stem, struct aof_manifest *m,
+                     void (*progress)(void *arg, uint64_t done), void *arg, struct err *e);
 
 /* Makes AOF_RESTORED (aof_load.h), durably. */
 int aof_mark_restored(int dirfd, struct err *e);

@@ -11,6 +11,12 @@
 #include <errno.h>
 #include <stdio.h>
 
+struct checking {
+    void (*progress)(void *arg, uint64_t done);
+    void *arg;
+    uint64_t before; /* bytes of the files that are checked */
+};
+
 static int check_rdb(void *arg, int fd, uint64_t *end, struct err *e) {
     struct rdb_report r;
 
@@ -20,20 +26,29 @@ static int check_rdb(void *arg, int fd, uint64_t *end, struct err *e) {
     return 0;
 }
 
-static int check_file(int dirfd, const char *name, struct err *e) {
-    static const struct aof_reader_ops ops = {.preamble = check_rdb};
+static void on_progress(void *arg, uint64_t offset) {
+    const struct checking *c = arg;
+
+    if (c->progress) c->progress(c->arg, c->before + offset);
+}
+
+static int check_file(struct checking *c, int dirfd, const char *name, struct err *e) {
+    static const struct aof_reader_ops ops = {.preamble = check_rdb, .progress = on_progress};
     struct aof_report r;
     int fd = io_open_read(dirfd, name, e);
 
     if (fd < 0) return -1;
-    aof_read_file(fd, &ops, NULL, &r);
+    aof_read_file(fd, &ops, c, &r);
     io_close(fd);
+    c->before += r.raw_size;
     if (r.verdict == AOF_WHOLE) return 0;
     return err_set(e, EILSEQ, "'%s' is damaged: %s at offset %llu", name, r.why,
                    (unsigned long long)r.at);
 }
 
-static int check_backup(int dirfd, const char *stem, struct aof_manifest *m, struct err *e) {
+int aof_backup_check(int dirfd, const char *stem, struct aof_manifest *m,
+                     void (*progress)(void *arg, uint64_t done), void *arg, struct err *e) {
+    struct checking c = {.progress = progress, .arg = arg};
     char name[AOF_NAME_MAX + 16];
     int rc;
 
@@ -43,7 +58,7 @@ static int check_backup(int dirfd, const char *stem, struct aof_manifest *m, str
     if (rc < 0 || aof_manifest_check_gaps(dirfd, m, name, e) < 0) return -1;
     aof_manifest_drop_history(m);
     for (size_t i = 0; i < m->n; i++)
-        if (check_file(dirfd, m->files[i].name, e) < 0) return -1;
+        if (check_file(&c, dirfd, m->files[i].name, e) < 0) return -1;
     return 0;
 }
 
@@ -140,7 +155,8 @@ int aof_backup_restore(const char *from, const struct aof_names *to, struct err 
         return err_set(e, why.code, "cannot restore from '%s': %.400s", from, why.text);
     dirfd = io_open_dir(from, false, e);
     if (dirfd < 0) return -1;
-    if (check_backup(dirfd, to->filename, &m, &why) == 0) rc = make_directory(dirfd, to, &m, &why);
+    if (aof_backup_check(dirfd, to->filename, &m, NULL, NULL, &why) == 0)
+        rc = make_directory(dirfd, to, &m, &why);
     if (rc < 0) err_set(e, why.code, "cannot restore from '%s': %.400s", from, why.text);
     if (rc == 0) log_notice("Restored the append-only file from '%s'", from);
     aof_manifest_release(&m);

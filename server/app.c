@@ -269,6 +269,7 @@ int app_start(struct app *a, struct conf *conf, int argc, char **argv) {
     contain_calls(&a->containment, a->v);
     rdb_saver_remove_temps();
     unloaded_warn(a->v);
+    unloaded_look_at_backups(a->v, a->aof);
     unloaded_warn_of_cut_rewrite(conf_path(conf));
     unloaded_warn_of_cut_rewrite(a->v->aclfile);
     effects_warn(a->conf);

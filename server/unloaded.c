@@ -2,6 +2,7 @@
 #include "server/unloaded.h"
 
 #include "conf/conf.h"
+#include "persistence/aof_backup.h"
 #include "persistence/aof_survey.h"
 #include "storage/base/io.h"
 #include "storage/base/log.h"
@@ -67,4 +68,29 @@ void unloaded_warn_of_cut_rewrite(const char *path) {
                     "Its contents of before are in '%s': compare them, then delete that file",
                     path, copy.p);
     bytes_release(&copy);
+}
+
+struct backups {
+    const struct conf_values *v;
+    struct aof *a;
+};
+
+static void look_at_backup(void *arg, const struct aof_backup_entry *b) {
+    const struct backups *k = arg;
+    const char *dir = k->v->backup_dir;
+
+    if (b->sealed) {
+        aof_backup_note_last(k->a, dir, b);
+        return;
+    }
+    log_warning("Backup '%s%s%s/%s.partial' (%llu bytes) was never sealed and is of no use. To "
+                "remove it: BACKUP CLEANUP %s",
+                dir[0] == '/' ? "" : k->v->dir.path, dir[0] == '/' ? "" : "/", dir, b->id,
+                (unsigned long long)b->bytes, b->id);
+}
+
+void unloaded_look_at_backups(const struct conf_values *v, struct aof *a) {
+    struct backups k = {v, a};
+
+    if (v->backup_dir) aof_backup_survey(v->backup_dir, look_at_backup, &k);
 }

@@ -41,6 +41,27 @@ static int wait_for_step(struct call *x, int rc, const struct err *e,
     return 0;
 }
 
+/* ---------------------------------------------------------------- words of replies */
+
+/* An absolute path: 'backup-dir' may be relative to 'dir'. */
+static void put_path(struct reply *r, const struct engine *e, const char *name, const char *dir,
+                     const char *id, const char *end) {
+    struct bytes path = {0};
+
+    if (dir[0] && dir[0] != '/') bytes_printf(&path, "%s/", e->v->dir.path);
+    bytes_printf(&path, "%s%s%s%s", dir, id[0] ? "/" : "", id, id[0] ? end : "");
+    reply_bulk_str(r, name);
+    reply_bulk(r, path.p ? path.p : "", path.n);
+    bytes_release(&path);
+}
+
+/* Seconds since then; -1: there was none. */
+static int64_t age_s(int64_t ms) {
+    int64_t age = clock_cached_ms() - ms;
+
+    return !ms ? -1 : age > 0 ? age / 1000 : 0;
+}
+
 /* ---------------------------------------------------------------- START, SEAL, ABORT, CLEANUP */
 
 static void answer_start(struct blocked *b, struct reply *r) {
@@ -69,9 +90,10 @@ static void answer_seal(struct blocked *b, struct reply *r) {
     const struct aof_backup *k = aof_backup_state(b->s->e->aof);
 
     if (!went_well(b, r)) return;
-    reply_map(r, 4);
+    reply_map(r, 5);
     put_text(r, "id", k->last_id);
-    put_text(r, "directory", k->dir);
+    put_path(r, b->s->e, "directory", k->dir, "", "");
+    put_path(r, b->s->e, "path", k->dir, k->last_id, "");
     put_number(r, "position", (int64_t)k->last_position);
     put_number(r, "bytes", (int64_t)k->last_bytes);
 }
@@ -113,16 +135,20 @@ static int cmd_backup_status(struct call *x) {
     struct reply *r = &x->r;
     bool open = k->phase != BACKUP_IDLE;
 
-    reply_map(r, 9);
+    reply_map(r, 13);
     put_text(r, "state", aof_backup_phase_name[k->phase]);
     put_text(r, "id", open ? k->id : "");
-    put_text(r, "directory", k->dir);
+    put_path(r, x->e, "directory", k->dir, "", "");
+    put_path(r, x->e, "path", open ? k->dir : "", open ? k->id : "", ".partial");
     put_number(r, "started", open ? k->started_ms : 0);
     put_number(r, "ends", open ? k->ends_ms : 0);
     put_text(r, "last-error", k->failed ? k->why : "");
     put_text(r, "last-id", k->last_id);
     put_number(r, "last-position", (int64_t)k->last_position);
     put_number(r, "last-sealed", k->last_ms);
+    put_path(r, x->e, "last-path", k->last_dir, k->last_id, "");
+    put_number(r, "last-bytes", (int64_t)k->last_bytes);
+    put_number(r, "last-age", age_s(k->last_ms));
     return 0;
 }
 
@@ -141,12 +167,14 @@ static void answer_list(struct blocked *b, struct reply *r) {
     for (size_t i = 0; i < l->n; i++) {
         const struct aof_backup_entry *k = &l->entries[i];
 
-        reply_map(r, 5);
+        reply_map(r, 7);
         put_text(r, "id", k->id);
         put_text(r, "state", k->sealed ? "sealed" : "partial");
         put_number(r, "changed", k->when_ms);
         put_number(r, "files", (int64_t)k->files);
         put_number(r, "bytes", (int64_t)k->bytes);
+        put_path(r, b->s->e, "path", b->s->e->v->backup_dir, k->id, k->sealed ? "" : ".partial");
+        put_number(r, "age", age_s(k->when_ms));
     }
 }
 
@@ -161,15 +189,15 @@ static int cmd_backup_list(struct call *x) {
 static int cmd_backup_help(struct call *x) {
     static const char *const lines[] = {
         "START",
-        "    Begin a backup in the directory 'backup-dir': what no longer grows is linked there.",
+        "    Begin a backup: hard-links closed files into 'backup-dir'.",
         "SEAL",
         "    End it at this moment: it is complete, consistent and durable then.",
         "ABORT",
         "    Give it up.",
         "STATUS",
-        "    What is under way, and how the last one went.",
+        "    What is under way, and path, size and age (seconds) of the last one.",
         "LIST",
-        "    The backups of the directory.",
+        "    The backups of the directory, with path, size and age (seconds).",
         "CLEANUP [<id>]",
         "    Remove a backup, or all that were never sealed.",
         NULL,

@@ -5,6 +5,8 @@
  */
 #include "server/admin/info.h"
 
+#include "persistence/aof_backup.h"
+
 #include "storage/base/clock.h"
 
 typedef unsigned long long ull;
@@ -125,6 +127,19 @@ static void append_distance(const struct aof_info *a, const struct aof_histogram
     append_times(out, "aof_gate_wait_usec", gate_wait);
 }
 
+/* The last one may have been sealed by an earlier process. */
+static void append_backup(struct engine *e, struct bytes *out) {
+    const struct aof_backup *k = aof_backup_state(e->aof);
+    int64_t age_ms = clock_cached_ms() - k->last_ms;
+
+    bytes_printf(
+        out,
+        "backup_in_progress:%d\r\nbackup_last_status:%s\r\nbackup_last_id:%s\r\n"
+        "backup_last_time:%lld\r\nbackup_last_age_sec:%lld\r\nbackup_last_size:%llu\r\n",
+        k->phase != BACKUP_IDLE, k->failed ? "err" : "ok", k->last_id, (long long)k->last_ms / 1000,
+        !k->last_ms ? -1 : (long long)(age_ms > 0 ? age_ms / 1000 : 0), (ull)k->last_bytes);
+}
+
 void info_persistence(struct engine *e, struct bytes *out) {
     struct aof_info a;
 
@@ -133,4 +148,5 @@ void info_persistence(struct engine *e, struct bytes *out) {
     append_log(&a, out);
     if (e->loading || e->async_loading) append_loading(e, out);
     append_distance(&a, &e->gate_wait, out);
+    append_backup(e, out);
 }

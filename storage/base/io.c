@@ -432,6 +432,7 @@ static int stat_as(int dirfd, const char *name, struct io_stat *out) {
         .inode = st.st_ino,
         .changed_ms = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000,
         .is_dir = S_ISDIR(st.st_mode),
+        .is_file = S_ISREG(st.st_mode),
         .mode = st.st_mode & 07777,
         .owner = st.st_uid,
         .group = st.st_gid,

@@ -58,7 +58,7 @@ struct io_stat {
     uint64_t device, inode;
     int64_t changed_ms; /* unix time of the last change of the contents */
     unsigned mode, owner, group;
-    bool is_dir;
+    bool is_dir, is_file; /* is_file: a regular one */
 };
 
 /* Each returns a descriptor for io_close(), or -1. */

@@ -55,25 +55,52 @@ static void take_block(uint32_t h[WORDS], const uint8_t *p) {
     for (int i = 0; i < WORDS; i++) h[i] += v[i];
 }
 
-void sha256(const void *data, size_t n, uint8_t out[SHA256_BYTES]) {
-    uint32_t h[WORDS] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
-                         0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
-    const uint8_t *p = data;
-    uint8_t tail[2 * BLOCK] = {0};
-    uint64_t bits = __builtin_bswap64((uint64_t)n * 8);
-    size_t left = n, tail_bytes;
+void sha256_begin(struct sha256 *s) {
+    static const uint32_t start[WORDS] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+                                          0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
 
-    for (; left >= BLOCK; left -= BLOCK, p += BLOCK) take_block(h, p);
-    if (left) memcpy(tail, p, left);
-    tail[left] = 0x80;
-    tail_bytes = left + 1 + sizeof bits <= BLOCK ? BLOCK : 2 * BLOCK;
-    memcpy(tail + tail_bytes - sizeof bits, &bits, sizeof bits);
-    for (size_t at = 0; at < tail_bytes; at += BLOCK) take_block(h, tail + at);
+    memcpy(s->h, start, sizeof start);
+    s->bytes = 0;
+}
+
+void sha256_add(struct sha256 *s, const void *data, size_t n) {
+    size_t used = s->bytes % BLOCK;
+    const uint8_t *p = data;
+
+    s->bytes += n;
+    if (used) {
+        size_t part = n < BLOCK - used ? n : BLOCK - used;
+
+        memcpy(s->block + used, p, part);
+        if (used + part < BLOCK) return;
+        take_block(s->h, s->block);
+        p += part;
+        n -= part;
+    }
+    for (; n >= BLOCK; n -= BLOCK, p += BLOCK) take_block(s->h, p);
+    if (n) memcpy(s->block, p, n);
+}
+
+void sha256_end(struct sha256 *s, uint8_t out[SHA256_BYTES]) {
+    static const uint8_t padding[BLOCK] = {0x80};
+    uint64_t bits = __builtin_bswap64(s->bytes * 8);
+    size_t used = s->bytes % BLOCK, room = BLOCK - sizeof bits;
+
+    sha256_add(s, padding, used < room ? room - used : BLOCK + room - used);
+    sha256_add(s, &bits, sizeof bits);
     for (int i = 0; i < WORDS; i++) {
-        uint32_t v = __builtin_bswap32(h[i]);
+        uint32_t v = __builtin_bswap32(s->h[i]);
 
         memcpy(out + 4 * i, &v, sizeof v);
     }
+}
+
+void sha256(const void *data, size_t n, uint8_t out[SHA256_BYTES]) {
+    struct sha256 s;
+
+    sha256_begin(&s);
+    sha256_add(&s, data, n);
+    sha256_end(&s, out);
 }
 
 void sha256_hex(const uint8_t digest[SHA256_BYTES], char out[SHA256_HEX + 1]) {

@@ -34,6 +34,11 @@ def state(conn):
     return fields(conn.call("BACKUP", "STATUS"))
 
 
+def info(conn, field):
+    found = [line for line in conn.call("INFO", "persistence").decode().split("\r\n") if line.startswith(field + ":")]
+    return found[0].partition(":")[2] if found else None
+
+
 def restored(from_dir, program=SERVER, *args):
     """A server that was started from a backup."""
     if is_stet(program):
@@ -108,6 +113,34 @@ def under_load():
         s.stop()
         s.start()
         equal("goes on", int(s.conn().call("GET", "n")), w.n)
+
+
+def paths():
+    """Replies have absolute paths, sizes and ages; a start names what was never sealed."""
+    with Server(*LOG) as s:
+        c = s.conn()
+        c.call("SET", "a", "1")
+        equal("no age", state(c)["last-age"], -1)
+        equal("no last", info(c, "backup_last_age_sec"), "-1")
+        id = c.call("BACKUP", "START").decode()
+        equal("path", state(c)["path"], os.path.join(s.dir, "backups", id + ".partial"))
+        told = fields(c.call("BACKUP", "SEAL"))
+        path = os.path.join(s.dir, "backups", id)
+        equal("sealed", (told["directory"], told["path"]), (os.path.join(s.dir, "backups"), path))
+        now = state(c)
+        equal("last", (now["path"], now["last-path"], now["last-bytes"]), ("", path, told["bytes"]))
+        listed = fields(c.call("BACKUP", "LIST")[0])
+        equal("listed", (listed["path"], listed["state"]), (path, "sealed"))
+        if not 0 <= listed["age"] < 60 or not 0 <= now["last-age"] < 60:
+            raise Failed("ages: %r, %r" % (listed, now))
+        left = c.call("BACKUP", "START").decode()
+        s.kill()
+        s.start()
+        c = s.conn()
+        s.wait_log("'%s.partial' (" % os.path.join(s.dir, "backups", left))
+        s.wait_log("was never sealed and is of no use. To remove it: BACKUP CLEANUP " + left)
+        equal("after a restart", (info(c, "backup_last_id"), state(c)["last-path"]), (id, path))
+        equal("removed", c.call("BACKUP", "CLEANUP", left), b"OK")
 
 
 def errors():
@@ -469,7 +502,7 @@ def crash_points():
                 return
 
 
-CASES = {"under load": under_load, "errors": errors, "refused": refused, "listing": listing, "left overs": left_overs, "independence": independence,
+CASES = {"under load": under_load, "paths": paths, "errors": errors, "refused": refused, "listing": listing, "left overs": left_overs, "independence": independence,
          "live meanwhile": live_meanwhile, "sealed in place": sealed_in_place,
          "crash in place": crash_while_leaving_the_seal, "restored": restored_shares, "crash points": crash_points}
 

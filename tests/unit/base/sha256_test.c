@@ -26,3 +26,20 @@ Test(sha256, agrees_with_the_standard) {
     expect(a, 55, "9f4390f8d30c2dd92ec9f095b65e2b9ae9b0a925a5258e241c9f1e910f734318");
     expect(a, 64, "ffe054fe7ae0cb6dc65c3af9b61d5209f439851db43d0ba5997337df154668eb");
 }
+
+Test(sha256, pieces_of_any_size_give_the_same) {
+    uint8_t text[300], whole[SHA256_BYTES], pieces[SHA256_BYTES];
+    struct sha256 s;
+
+    for (size_t i = 0; i < sizeof text; i++) text[i] = (uint8_t)(i * 7);
+    for (size_t n = 0; n <= sizeof text; n++) {
+        sha256(text, n, whole);
+        for (size_t piece = 1; piece < 130; piece += 21) {
+            sha256_begin(&s);
+            for (size_t at = 0; at < n; at += piece)
+                sha256_add(&s, text + at, n - at < piece ? n - at : piece);
+            sha256_end(&s, pieces);
+            cr_assert_arr_eq(whole, pieces, SHA256_BYTES, "%zu bytes by %zu", n, piece);
+        }
+    }
+}
