@@ -99,7 +99,7 @@ endif
 say = $(if $(V),,@printf '  %-4s %s\n' $(1) $(2);)
 
 objs = $(patsubst %.c,$(O)/%.o,$(wildcard $(1)/*.c))
-PROGRAMS := $(BIN)/stet-server $(BIN)/stet-check-aof $(BIN)/stet-check-rdb
+PROGRAMS := $(BIN)/stet-server $(BIN)/stet-check-aof $(BIN)/stet-check-rdb $(BIN)/stet-backup
 
 all: $(PROGRAMS)
 
@@ -133,7 +133,7 @@ $(O)/%.o: %.c | $(CHECKED)
 $(O)/server/http/page.o: $(wildcard server/http/page/*)
 
 # The only files that know the version, and the one that knows the commit it was built from.
-VERSIONED := $(patsubst %,$(O)/%.o,server/version server/admin/info_fields tools/check_aof tools/check_rdb)
+VERSIONED := $(patsubst %,$(O)/%.o,server/version server/admin/info_fields tools/check_aof tools/check_rdb tools/backup)
 $(VERSIONED): VERSION
 $(VERSIONED): ALL_CFLAGS += -DSTET_VERSION='"$(VERSION)"'
 $(O)/server/version.o: ALL_CFLAGS += -DSTET_GITSHA='"$(GITSHA)"'
@@ -159,6 +159,9 @@ TOOL_MEM  := $(TOOL_MEM_$(FLAVOUR))
 TOOL_LIBS := $(or $(TOOL_LIBS_$(FLAVOUR)),$(SYS_LIBS))
 
 $(BIN)/stet-check-aof: $(patsubst %.c,$(O)/%.o,$(wildcard tools/check_aof*.c)) $(O)/tools/key_set.o $(TOOL_MEM) $(call libs_for,persistence)
+	$(call say,LINK,$@)$(LINK) -o $@ $^ $(TOOL_LIBS)
+
+$(BIN)/stet-backup: $(patsubst %.c,$(O)/%.o,$(wildcard tools/backup*.c)) $(O)/tools/progress.o $(TOOL_MEM) $(call libs_for,persistence)
 	$(call say,LINK,$@)$(LINK) -o $@ $^ $(TOOL_LIBS)
 
 $(BIN)/stet-check-rdb: $(O)/tools/check_rdb.o $(O)/tools/key_set.o $(TOOL_MEM) $(call libs_for,persistence)

@@ -305,6 +305,23 @@ static int refuse(const struct parts *all, const struct aof_moment *to, struct e
     return err_set(e, ERANGE, "the files do not say their %s", to->by_time ? "times" : "positions");
 }
 
+int64_t aof_history_begins(int dirfd, const struct aof_manifest *m) {
+    struct parts all;
+    int64_t ms = 0;
+
+    read_parts(dirfd, m, &all);
+    for (size_t i = 0; i < all.nbases && !ms; i++) {
+        struct aof_manifest ignored = {0};
+
+        if (all.bases[i].known && take_from(&all, &all.bases[i], &ignored, NULL) == 0)
+            ms = time_of(&all, &all.bases[i]);
+        aof_manifest_release(&ignored);
+    }
+    if (all.nbases == 0 && all.nincrs) ms = all.incrs[0].ms;
+    parts_release(&all);
+    return ms;
+}
+
 int aof_history_select(int dirfd, const struct aof_manifest *m, const struct aof_moment *to,
                        struct aof_manifest *out, struct err *e) {
     const struct part *base = NULL;

@@ -43,6 +43,10 @@ struct aof_moment {
  * refused: it would be a time of 1973, and is most likely one in seconds, or a position. */
 int aof_moment_parse(const char *text, struct aof_moment *to, struct err *e);
 
+/* The earliest moment that the files lead to (unix ms): when the oldest base was made from which
+ * all increments are there. 0: they do not say. */
+int64_t aof_history_begins(int dirfd, const struct aof_manifest *m);
+
 /* The base and the increments, in order, that lead to a moment. -1: there are none. */
 int aof_history_select(int dirfd, const struct aof_manifest *m, const struct aof_moment *to,
                        struct aof_manifest *out, struct err *e);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# Completion for stet-server, stet-check-aof and stet-check-rdb. The names of parameters are those
+# Completion for stet-server, stet-check-aof, stet-check-rdb and stet-backup. The names of parameters are those
 # of the installed redis-compat.conf.
 
 _stet_parameters() {
@@ -17,6 +17,13 @@ _stet() {
     case ${COMP_WORDS[0]##*/} in
         stet-check-aof) words='--fix --json --salvage= --truncate-to-timestamp= --yes --help --usage --version' ;;
         stet-check-rdb) words='--json --salvage= --help --usage --version' ;;
+        stet-backup)
+            words='--json --dir= --config= --to= --host= --port= --socket= --user= --copy-to= --keep= --help --usage --version'
+            [[ $COMP_CWORD != 1 || $word == -* ]] || {
+                mapfile -t COMPREPLY < <(compgen -W 'list verify copy restore take' -- "$word")
+                return
+            }
+            ;;
         *) [[ $word == -* ]] && words="--help --version --check-config $(_stet_parameters)" ;;
     esac
     if [[ $word == -* ]]; then
@@ -25,4 +32,4 @@ _stet() {
         mapfile -t COMPREPLY < <(compgen -f -- "$word")
     fi
 }
-complete -o filenames -F _stet stet-server stet-check-aof stet-check-rdb
+complete -o filenames -F _stet stet-server stet-check-aof stet-check-rdb stet-backup

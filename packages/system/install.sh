@@ -28,15 +28,17 @@ logdir=$LOCALSTATEDIR/log/stet
 
 # Mode, source and place of each file. A source that ends in .in has @WORDS@ to fill in.
 files() {
-    for p in stet-server stet-check-aof stet-check-rdb; do echo "755 $BIN/$p $bin/$p"; done
+    for p in stet-server stet-check-aof stet-check-rdb stet-backup; do echo "755 $BIN/$p $bin/$p"; done
     echo "644 ../../redis-compat.conf $share/stet/redis-compat.conf"
     echo "644 stet.conf $share/stet/stet.conf"
     echo "644 stet-server.service.in $PREFIX/lib/systemd/system/stet-server.service"
     echo "644 stet-server@.service.in $PREFIX/lib/systemd/system/stet-server@.service"
+    echo "644 stet-backup.service.in $PREFIX/lib/systemd/system/stet-backup.service"
+    echo "644 stet-backup.timer $PREFIX/lib/systemd/system/stet-backup.timer"
     echo "644 sysusers.conf.in $PREFIX/lib/sysusers.d/stet.conf"
     echo "644 tmpfiles.conf.in $PREFIX/lib/tmpfiles.d/stet.conf"
     echo "644 logrotate.in $SYSCONFDIR/logrotate.d/stet-server"
-    for p in stet-server stet-check-aof stet-check-rdb; do
+    for p in stet-server stet-check-aof stet-check-rdb stet-backup; do
         echo "644 completion.bash $share/bash-completion/completions/$p"
     done
     for page in man/*.[158]; do

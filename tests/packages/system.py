@@ -132,7 +132,8 @@ def files():
     with Root() as r:
         there = files_in(r.dir)
         for f in ("etc/stet/stet.conf", "etc/logrotate.d/stet-server", "usr/bin/stet-server", "usr/bin/stet-check-aof",
-                  "usr/bin/stet-check-rdb", "usr/lib/systemd/system/stet-server.service",
+                  "usr/bin/stet-check-rdb", "usr/bin/stet-backup", "usr/share/man/man1/stet-backup.1",
+                  "usr/lib/systemd/system/stet-backup.service", "usr/lib/systemd/system/stet-backup.timer", "usr/lib/systemd/system/stet-server.service",
                   "usr/lib/systemd/system/stet-server@.service", "usr/lib/sysusers.d/stet.conf",
                   "usr/lib/tmpfiles.d/stet.conf", "usr/share/man/man8/stet-server.8", "usr/share/man/man5/stet.conf.5",
                   "usr/share/man/man1/stet-check-aof.1", "usr/share/man/man1/stet-check-rdb.1",
