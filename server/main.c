@@ -5,6 +5,7 @@
 #include "conf/conf.h"
 #include "server/again.h"
 #include "server/app.h"
+#include "server/dry_run.h"
 #include "server/effects.h"
 #include "server/process.h"
 #include "server/version.h"
@@ -37,6 +38,8 @@ static void print_usage(FILE *out) {
         "  stet-server --port auto --port-file /tmp/port --save ''\n"
         "  stet-server --appendonly yes --restore-from backups/backup-1700000000000\n"
         "  stet-server --appendonly yes --recover-to 1700000000000   (ms, or position:N)\n"
+        "  stet-server --appendonly yes --recover-to 1700000000000 --dry-run   (explains, changes "
+        "nothing)\n"
         "  echo 'maxclients 100' | stet-server -\n",
         out);
 }
@@ -88,6 +91,7 @@ int main(int argc, char **argv) {
         return 1; /* as redis-server does */
     }
     if (argc == 3 && !strcmp(argv[1], "--check-config")) return effects_check_file(argv[2]);
+    if (dry_run_is_wanted(argc, argv)) return dry_run(argc, argv);
     process_init(argc, argv);
     again_note_start();
     conf = conf_new();

@@ -24,7 +24,7 @@ _stet() {
                 return
             }
             ;;
-        *) [[ $word == -* ]] && words="--help --version --check-config $(_stet_parameters)" ;;
+        *) [[ $word == -* ]] && words="--help --version --check-config --dry-run $(_stet_parameters)" ;;
     esac
     if [[ $word == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")

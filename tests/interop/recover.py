@@ -20,7 +20,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
 from cases import ask, equal, need, run_only  # noqa: E402
 from contents import strings  # noqa: E402
-from server import Failed, Server, rewrite_done  # noqa: E402
+from server import SERVER, Failed, Server, rewrite_done  # noqa: E402
 
 REDIS = "/usr/bin/redis-server"
 LOG = ["--appendonly", "yes", "--appendfsync", "always"]
@@ -219,7 +219,57 @@ def crash_points():
             return
 
 
-CASES = {"every moment": lambda: every_moment("yes"), "every moment, bases of commands":
+def state_of(dir):
+    """Every file with its bytes and its time."""
+    found = {}
+    for where, folders, files in os.walk(dir):
+        for name in files:
+            path = os.path.join(where, name)
+            with open(path, "rb") as f:
+                found[path] = (f.read(), os.stat(path).st_mtime_ns)
+        found[where] = (sorted(folders), os.stat(where).st_mtime_ns)
+    return found
+
+
+def dry_run():
+    """--dry-run says what a recovery loads, changes nothing, and refuses what a start refuses."""
+    def run(dir, to, *args):
+        done = subprocess.run([SERVER, *LOG, "--logfile", "log", "--dir", dir, "--recover-to", to, "--dry-run", *args],
+                              capture_output=True, text=True, timeout=60, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    for rdb in ("yes", "no"):
+        life = Life("1gb", rdb=rdb)
+        before = state_of(life.dir)
+        for i, (ms, pos, _) in enumerate(life.moments[1:-1:3]):
+            for to in (str(ms), "position:%d" % pos):
+                status, out, err = run(life.dir, to)
+                equal("status of %s" % to, (status, err), (0, ""))
+                left = int(re.search(r"leaves out (\d+) commands", out)[1])
+                with recovered(life, to) as s:
+                    found = re.findall(r"AOF '(\S+)': recovering up to offset (\d+)", s.whole_log())
+                    s.kill()
+                name, offset = found[0]
+                if "%s: none of" % name not in out and "up to offset %s of" % offset not in out:
+                    raise Failed("%s, offset %s: %s" % (name, offset, out))
+                if not left or ".manifest.before-TIME" not in out:
+                    raise Failed(out)
+                shutil.rmtree(s.dir)
+        for to, why in (("1700000000000", "go back to position"), (str(2 * 10**12), "ends at"), ("12", "too small"),
+                        ("position:%d" % 10**15, "ends at")):
+            status, out, err = run(life.dir, to)
+            if status != 1 or why not in err or out:
+                raise Failed("%s: %d, %s, %s" % (to, status, out, err))
+        equal("untouched", state_of(life.dir), before)
+    for args, why in ((["--appendonly", "no"], "needs 'appendonly yes'"), (["--restore-from", "x"], "stet-backup list")):
+        if why not in run(life.dir, "position:1", *args)[2]:
+            raise Failed("no error: %s" % args)
+    empty = fresh_dir()
+    if "No such file" not in run(empty, "position:1")[2] or os.listdir(empty):
+        raise Failed("an empty directory")
+
+
+CASES = {"dry run": dry_run, "every moment": lambda: every_moment("yes"), "every moment, bases of commands":
          lambda: every_moment("no"), "refusals": refusals, "history": history, "of redis": of_redis,
          "crash points": crash_points}
 
