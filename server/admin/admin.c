@@ -19,6 +19,7 @@ void admin_register(struct command_registry *r) {
     command_registry_add(r, slowlog_commands);
     command_registry_add(r, latency_commands);
     command_registry_add(r, memory_commands);
+    command_registry_add(r, doctor_commands);
     command_registry_add(r, lolwut_commands);
     command_registry_add(r, save_commands);
     command_registry_add(r, backup_commands);

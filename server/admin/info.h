@@ -25,4 +25,7 @@ struct info_usage {
 
 struct info_usage info_measure(struct engine *e);
 
+/* The upper bound of the bucket below which `percent` of the times lie. */
+uint64_t info_percentile_us(const struct aof_histogram *h, double percent);
+
 #endif

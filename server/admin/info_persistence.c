@@ -84,8 +84,7 @@ static void append_log(const struct aof_info *a, struct bytes *out) {
                  a->writer.sync_started_us != 0, (ull)a->delayed_fsync);
 }
 
-/* The upper bound of the bucket below which `percent` of the times lie. */
-static uint64_t percentile_us(const struct aof_histogram *h, double percent) {
+uint64_t info_percentile_us(const struct aof_histogram *h, double percent) {
     double rank = percent / 100 * (double)h->count;
     uint64_t below = 0;
 
@@ -103,8 +102,8 @@ static uint64_t percentile_us(const struct aof_histogram *h, double percent) {
 static void append_times(struct bytes *out, const char *name, const struct aof_histogram *h) {
     bytes_printf(out, "%s:count=%llu,avg=%llu,p50=%llu,p99=%llu,p99.9=%llu,max=%llu\r\n", name,
                  (ull)h->count, (ull)(h->count ? h->sum_us / h->count : 0),
-                 (ull)percentile_us(h, 50), (ull)percentile_us(h, 99), (ull)percentile_us(h, 99.9),
-                 (ull)h->max_us);
+                 (ull)info_percentile_us(h, 50), (ull)info_percentile_us(h, 99),
+                 (ull)info_percentile_us(h, 99.9), (ull)h->max_us);
 }
 
 static uint64_t distance(uint64_t far, uint64_t near) {

@@ -3,11 +3,9 @@
  * latency - LATENCY: what took longer than it should, and how long commands take.
  */
 #include "server/exec/latency.h"
-#include "conf/conf.h"
+#include "server/admin/doctor.h"
 #include "server/admin/rows.h"
 #include "server/exec/observe.h"
-
-#include <math.h>
 
 /* ---------------------------------------------------------------- events */
 
@@ -141,60 +139,10 @@ static int cmd_latency_graph(struct call *x) {
 
 /* ---------------------------------------------------------------- DOCTOR */
 
-static void diagnose(struct bytes *b, const struct latency_event *t, size_t number) {
-    int64_t first = latency_at(t, 0).at_s, last = latency_at(t, t->n - 1).at_s;
-    double sum = 0, mean, deviation = 0;
-
-    for (unsigned i = 0; i < t->n; i++) sum += latency_at(t, i).ms;
-    mean = sum / t->n;
-    for (unsigned i = 0; i < t->n; i++) deviation += fabs(latency_at(t, i).ms - mean);
-    bytes_printf(b,
-                 "%zu. %s: %u latency spikes (average %.0fms, mean deviation %.0fms, period %.2f "
-                 "sec). Worst all time event %ums.\n",
-                 number, t->name, t->n, mean, deviation / t->n,
-                 t->n > 1 ? (double)(last - first) / (t->n - 1) : 1.0, t->max_ms);
-}
-
-static void advise(const struct engine *e, struct bytes *b, const struct latency_event *t) {
-    int64_t slower = e->v->slowlog_log_slower_than;
-    bool is_aof = strncmp(t->name, "aof", 3) == 0;
-
-    if (strstr(t->name, "command") &&
-        (slower < 0 || slower > e->v->latency_monitor_threshold * 1000))
-        bytes_append_str(b, "- The slow log leaves out what is noted here. Lower "
-                            "slowlog-log-slower-than, and SLOWLOG GET names the commands.\n");
-    else if (strstr(t->name, "command"))
-        bytes_append_str(b, "- SLOWLOG GET names the commands that took long. Commands on large "
-                            "values or all keys delay all clients: walk them with SCAN and its "
-                            "relatives, delete them with UNLINK.\n");
-    if (strcmp(t->name, "fork") == 0)
-        bytes_append_str(b, "- A rewrite of the AOF begins with a fork, which takes the longer the "
-                            "more memory there is. Transparent huge pages and some virtual "
-                            "machines make it worse.\n");
-    if (is_aof)
-        bytes_append_str(b, "- The disk was slow. Clients that waited for it waited so long, all "
-                            "others did not: see aof_write_time_usec and aof_sync_time_usec in "
-                            "INFO persistence.\n");
-    if (strcmp(t->name, "expire-cycle") == 0)
-        bytes_append_str(b, "- Many keys, or very large ones, expire at the same moment. Spread "
-                            "their times, or set lazyfree-lazy-expire.\n");
-}
-
 static int cmd_latency_doctor(struct call *x) {
-    const struct latency *l = x->e->latency;
     struct bytes b = {0};
 
-    if (x->e->v->latency_monitor_threshold == 0 && l->n == 0) {
-        bytes_append_str(&b, "Nothing is being observed. Set latency-monitor-threshold to the "
-                             "milliseconds from which on you want to know of a delay.\n");
-    } else if (l->n == 0) {
-        bytes_append_str(&b, "Nothing took longer than latency-monitor-threshold so far.\n");
-    } else {
-        bytes_append_str(&b, "What took longer than latency-monitor-threshold:\n\n");
-        for (size_t i = 0; i < l->n; i++) diagnose(&b, l->events[i], i + 1);
-        bytes_append_str(&b, "\nWhat may help:\n\n");
-        for (size_t i = 0; i < l->n; i++) advise(x->e, &b, l->events[i]);
-    }
+    doctor_latency(x->e, &b);
     reply_verbatim(&x->r, "txt", b.p, b.n);
     bytes_release(&b);
     return 0;

@@ -2,6 +2,7 @@
  *
  * memory - MEMORY: where the memory is.
  */
+#include "server/admin/doctor.h"
 #include "server/admin/info.h"
 #include "server/admin/rows.h"
 #include "server/exec/breathe.h"
@@ -123,30 +124,10 @@ static int cmd_memory_stats(struct call *x) {
 
 /* ---------------------------------------------------------------- DOCTOR */
 
-enum { TOO_LITTLE = 5 * 1024 * 1024, CLIENT_MUCH = 200 * 1024 };
-
 static int cmd_memory_doctor(struct call *x) {
-    struct info_usage u = info_measure(x->e);
     struct bytes b = {0};
-    struct mem_stats m;
 
-    mem_stats_read(&m);
-    if (u.used < TOO_LITTLE) {
-        bytes_append_str(&b, "There is too little data to say anything about it.\n");
-    } else {
-        if (u.peak > u.used + u.used / 2)
-            bytes_append_str(&b, "- There was much more data once. What the process had then may "
-                                 "not have gone back to the system: MEMORY PURGE asks for it.\n");
-        if (m.active > m.allocated + m.allocated / 10)
-            bytes_append_str(&b,
-                             "- More than a tenth of the memory is lost between allocations.\n");
-        if (u.rss > u.used + u.used / 2)
-            bytes_append_str(&b, "- The process holds much more than it uses.\n");
-        if (x->e->nsessions && u.clients / x->e->nsessions > CLIENT_MUCH)
-            bytes_append_str(&b, "- Clients have large buffers: see CLIENT LIST, and "
-                                 "client-output-buffer-limit.\n");
-        if (b.n == 0) bytes_append_str(&b, "Nothing remarkable.\n");
-    }
+    doctor_memory(x->e, &b);
     reply_verbatim(&x->r, "txt", b.p, b.n);
     bytes_release(&b);
     return 0;

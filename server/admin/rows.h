@@ -22,6 +22,7 @@ extern const struct command server_commands[];
 extern const struct command slowlog_commands[];
 extern const struct command latency_commands[];
 extern const struct command memory_commands[];
+extern const struct command doctor_commands[];
 extern const struct command lolwut_commands[];
 extern const struct command save_commands[];
 extern const struct command backup_commands[];
