@@ -17,11 +17,17 @@ struct checking {
     uint64_t before; /* bytes of the files that are checked */
 };
 
+static void on_rdb_progress(void *arg, uint64_t done, uint64_t total) {
+    const struct checking *c = arg;
+
+    (void)total;
+    if (c->progress) c->progress(c->arg, c->before + done);
+}
+
 static int check_rdb(void *arg, int fd, uint64_t *end, struct err *e) {
     struct rdb_report r;
 
-    (void)arg;
-    if (rdb_check(fd, false, &r, e) < 0) return -1;
+    if (rdb_check_slowly(fd, false, on_rdb_progress, arg, &r, e) < 0) return -1;
     *end = r.at;
     return 0;
 }

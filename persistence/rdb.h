@@ -178,6 +178,11 @@ int rdb_read(int fd, const struct rdb_read *o, const struct rdb_sink *sink, void
  * passed over; otherwise it is an error. */
 int rdb_check(int fd, bool modules, struct rdb_report *out, struct err *e);
 
+/* The same, and calls `progress` now and then. */
+int rdb_check_slowly(int fd, bool modules,
+                     void (*progress)(void *arg, uint64_t done, uint64_t total), void *arg,
+                     struct rdb_report *out, struct err *e);
+
 /* Whether a file begins at `start` as an RDB of Redis or of Valkey does. */
 bool rdb_is_one(int fd, uint64_t start);
 

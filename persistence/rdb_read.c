@@ -397,13 +397,19 @@ int rdb_read(int fd, const struct rdb_read *o, const struct rdb_sink *sink, void
     return ok ? 0 : -1;
 }
 
-int rdb_check(int fd, bool modules, struct rdb_report *out, struct err *e) {
+int rdb_check_slowly(int fd, bool modules,
+                     void (*progress)(void *arg, uint64_t done, uint64_t total), void *arg,
+                     struct rdb_report *out, struct err *e) {
     struct rdb_read o = {.rules = {.hash = {.now_ms = HASH_ALL}, .list = {.fill = -2}},
                          .checksum = true,
                          .skip_modules = modules,
                          .ndbs = INT_MAX};
 
-    return rdb_read(fd, &o, &(struct rdb_sink){0}, NULL, out, e);
+    return rdb_read(fd, &o, &(struct rdb_sink){.progress = progress}, arg, out, e);
+}
+
+int rdb_check(int fd, bool modules, struct rdb_report *out, struct err *e) {
+    return rdb_check_slowly(fd, modules, NULL, NULL, out, e);
 }
 
 bool rdb_is_one(int fd, uint64_t start) {

@@ -16,6 +16,7 @@
 #define STET_TOOLS_CHECK_AOF_H
 
 #include "persistence/aof_load.h"
+#include "tools/progress.h"
 
 struct options {
     bool fix, yes, json, has_timestamp;
@@ -48,6 +49,7 @@ struct check {
     uint64_t lines; /* over all files, as redis-check-aof counts */
 
     /* the file under way */
+    struct progress progress;
     bool is_rdb;
     uint64_t timed_at; /* offset of the last unit that carried a time */
     int64_t timed_ms;

@@ -36,6 +36,17 @@ static int on_command(void *arg, size_t argc, const struct slice *argv, struct e
     return 0;
 }
 
+static void on_progress(void *arg, uint64_t offset) {
+    struct check *c = arg;
+
+    progress_at(&c->progress, offset);
+}
+
+static void on_rdb_progress(void *arg, uint64_t done, uint64_t total) {
+    (void)total;
+    on_progress(arg, done);
+}
+
 /* Everything in it is looked at as a server would, and forgotten. */
 static int on_preamble(void *arg, int fd, uint64_t *end, struct err *e) {
     struct check *c = arg;
@@ -46,7 +57,7 @@ static int on_preamble(void *arg, int fd, uint64_t *end, struct err *e) {
         SAYF(c, "The AOF appears to start with an RDB preamble.\n");
         SAYF(c, "Checking the RDB preamble to start:\n");
     }
-    if (rdb_check(fd, false, &r, e) < 0) {
+    if (rdb_check_slowly(fd, false, on_rdb_progress, c, &r, e) < 0) {
         if (say) SAYF(c, "%s\nRDB preamble of AOF file is not sane, aborting.\n", e->text);
         return -1;
     }
@@ -57,7 +68,7 @@ static int on_preamble(void *arg, int fd, uint64_t *end, struct err *e) {
 }
 
 static const struct aof_reader_ops ops = {
-    .command = on_command, .time = on_time, .preamble = on_preamble};
+    .command = on_command, .time = on_time, .progress = on_progress, .preamble = on_preamble};
 
 static bool is_rdb_base(const struct aof_file *f) {
     return f->type == AOF_BASE && strstr(f->name, ".base.rdb");
@@ -65,8 +76,11 @@ static bool is_rdb_base(const struct aof_file *f) {
 
 void check_look(struct check *c, const struct aof_file *f, struct part *out) {
     struct err e;
-    int fd = io_open_read(c->dirfd, f->name, &e);
+    struct io_stat st;
+    int fd;
 
+    progress_begin(&c->progress, f->name, io_stat(c->dirfd, f->name, &st) == 0 ? st.size : 0);
+    fd = io_open_read(c->dirfd, f->name, &e);
     *out = (struct part){.f = *f, .late_at = -1};
     if (fd < 0) {
         out->there = io_exists(c->dirfd, f->name);
@@ -79,6 +93,7 @@ void check_look(struct check *c, const struct aof_file *f, struct part *out) {
     c->timed_ms = 0;
     c->late_at = -1;
     aof_read_file(fd, &ops, c, &out->r);
+    progress_end(&c->progress);
     out->late_at = c->late_at;
     out->known = aof_file_position(fd, f, &out->position);
     out->header_only = f->type == AOF_INCR && aof_is_header_only(c->dirfd, f->name);

@@ -116,14 +116,25 @@ static int by_offset(const void *a, const void *b) {
     return x->offset < y->offset ? -1 : x->offset > y->offset;
 }
 
+static void on_progress(void *arg, uint64_t offset) {
+    const struct collecting *k = arg;
+
+    progress_at(&k->s->c->progress, offset);
+}
+
 static void collect(struct salvage *s, struct source *from) {
-    static const struct aof_reader_ops ops = {.wanted = on_unit, .preamble = pass_rdb};
+    static const struct aof_reader_ops ops = {
+        .wanted = on_unit, .progress = on_progress, .preamble = pass_rdb};
     struct collecting k = {s, from};
     bool has_epoch = false;
     struct aof_report r;
+    int64_t size;
 
     if (from->fd < 0) return;
+    size = io_size(from->fd, NULL);
+    progress_begin(&s->c->progress, from->p.f.name, size > 0 ? (uint64_t)size : 0);
     aof_read_file(from->fd, &ops, &k, &r);
+    progress_end(&s->c->progress);
     for (size_t i = 0; i < from->n; i++) check_unit_commands(from->fd, &from->units[i], note_db, s);
     check_scan(from->fd, 0, NULL, &has_epoch, on_batch, &k);
     if (from->n) qsort(from->units, from->n, sizeof *from->units, by_offset);

@@ -14,6 +14,7 @@
 #include "storage/base/io.h"
 #include "storage/base/mem.h"
 #include "tools/key_set.h"
+#include "tools/progress.h"
 
 #include <argp.h>
 #include <errno.h>
@@ -64,6 +65,7 @@ struct check {
     struct damage *damaged;
     size_t ndamaged;
     struct rdb_salvage salvage;
+    struct progress progress;
 };
 
 const char *argp_program_version = "stet-check-rdb " STET_VERSION;
@@ -420,7 +422,15 @@ static void json_report(const struct check *c, const struct err *e) {
 
 /* ---------------------------------------------------------------- the whole */
 
+static void on_progress(void *arg, uint64_t done, uint64_t total) {
+    struct check *c = arg;
+
+    (void)total;
+    progress_at(&c->progress, done);
+}
+
 static const struct rdb_sink sink = {.aux = on_aux,
+                                     .progress = on_progress,
                                      .key = on_key,
                                      .function = on_function,
                                      .select = on_select,
@@ -480,6 +490,8 @@ static int read_file(struct check *c) {
     bool failed = rdb_read(c->fd, &o, &sink, c, &c->report, &e) < 0;
     int rc = failed || c->ndamaged || c->report.sum == RDB_SUM_WRONG;
 
+    progress_end(&c->progress);
+
     if (c->o->json)
         json_report(c, failed ? &e : NULL);
     else
@@ -492,9 +504,11 @@ static int run(const struct options *o) {
     struct check c = {.o = o, .fd = -1, .now_ms = clock_wall_ms(), .salvage = {.dirfd = -1}};
     char *out = mem_strdup(o->salvage ? o->salvage : ""), *out_dir = mem_strdup(out);
     struct err e = {0};
+    struct io_stat st;
     int rc = 1;
 
     info(&c, "Checking RDB file %s", o->path);
+    progress_begin(&c.progress, "check", io_stat(AT_FDCWD, o->path, &st) == 0 ? st.size : 0);
     c.fd = io_open_read(AT_FDCWD, o->path, &e);
     if (c.fd < 0) goto out;
     if (o->salvage) {
@@ -543,8 +557,14 @@ int main(int argc, char **argv) {
         argp_options, parse_option, "FILE.rdb", "Checks the snapshots of stet and Redis.",
         NULL,         NULL,         NULL};
     struct options o = {0};
+    const char *faults = getenv("STET_IO_FAULT");
+    struct err e;
 
     mem_thread_init();
+    if (faults && io_fault_parse(faults, &e) < 0) {
+        fprintf(stderr, "STET_IO_FAULT: %s\n", e.text);
+        return 1;
+    }
     argp_err_exit_status = 1;
     argp_parse(&argp, argc, argv, 0, NULL, &o);
     return run(&o);

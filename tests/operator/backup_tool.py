@@ -224,6 +224,28 @@ def progress_is_shown_on_standard_error():
 
 
 @CASES.case
+def check_tools_show_theirs():
+    """stet-check-aof and stet-check-rdb: on standard error only, what is printed besides is as ever."""
+    folder = scratch()
+    with Server("--appendonly", "no", dir=folder) as s:
+        s.conn().call("SET", "a", "1")
+        s.conn().call("SAVE")
+    with open(os.path.join(folder, "old.aof"), "wb") as f:
+        f.write(b"*1\r\n$4\r\nPING\r\n" * 1000)
+    runs = []
+    for name, path in (("stet-check-aof", "old.aof"), ("stet-check-rdb", "dump.rdb")):
+        command = [os.path.join(BIN, name), os.path.join(folder, path)]
+        quick = subprocess.run(command, capture_output=True, text=True, check=True)
+        equal("quiet", quick.stderr, "")
+        runs.append((quick.stdout, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                                    env=dict(os.environ, STET_IO_FAULT="open:delay=1100"))))
+    for want, proc in runs:
+        out, err = proc.communicate(timeout=60)
+        equal("output", re.sub(r"[\d:.]+", "", out), re.sub(r"[\d:.]+", "", want))
+        check(re.search(r"^\S+: \d+ of \d+ bytes \(\d+ %\), \d+ s left$", err, re.M), err)
+
+
+@CASES.case
 def the_server_is_not_there():
     check("cannot connect to 127.0.0.1" in tool("take", "-p", "1", want=1), "refused")
     check("cannot connect to '/nowhere'" in tool("take", "-s", "/nowhere", want=1), "no socket")
