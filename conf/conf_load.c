@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { INCLUDE_DEPTH_MAX = 64 }; /* deeper than any file that does not include itself */
@@ -120,13 +121,23 @@ static const char *from_base(const struct load *l, const char *path, struct byte
     return bytes_cstr(room);
 }
 
+/* A pipe that the server was started with ("/dev/fd/63") is another descriptor of ours by now, and
+ * reading it could wait for ever. */
+static int expect_regular(const char *path, struct err *e) {
+    struct stat st;
+
+    if (stat(path, &st) < 0 || S_ISREG(st.st_mode)) return 0;
+    return err_set(e, CONF_ERR_OPEN, "'%s' is no regular file, and cannot be read again", path);
+}
+
 static int include_one(struct load *l, const char *path) {
     struct bytes text = {0}, full = {0};
     const char *outer = l->path;
     int rc;
 
     l->path = path = from_base(l, path, &full);
-    rc = conf_read_file(l->c, path, &text, l->e);
+    rc = l->base ? expect_regular(path, l->e) : 0;
+    if (rc == 0) rc = conf_read_file(l->c, path, &text, l->e);
     if (rc == 0) rc = load_text(l, bytes_slice(&text));
     l->path = outer;
     bytes_release(&text);

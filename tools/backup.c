@@ -87,7 +87,7 @@ struct listing {
 static bool note_name(void *arg, const char *name) {
     struct listing *l = arg;
 
-    if (strncmp(name, "backup-", 7) != 0) return true;
+    if (strncmp(name, "backup-", 7) != 0 || !backup_is_plain(name)) return true;
     l->names = mem_realloc(l->names, (l->n + 1) * sizeof *l->names);
     l->names[l->n++] = mem_strdup(name);
     return true;

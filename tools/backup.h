@@ -40,6 +40,9 @@ struct backup {
 int backup_open(struct backup *b, const char *path, struct err *e);
 void backup_close(struct backup *b);
 
+/* Printable ASCII only: names of a directory, or of a server, go to a terminal. */
+bool backup_is_plain(const char *text);
+
 /* Fills first_ms and last_ms: reads the last increment. */
 void backup_find_moments(struct backup *b);
 

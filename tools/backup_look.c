@@ -28,12 +28,18 @@ int backup_open_file(int dirfd, const char *name, struct err *e) {
     return err_set(e, EINVAL, "'%s' is no regular file", name);
 }
 
+bool backup_is_plain(const char *text) {
+    for (; *text; text++)
+        if (*text < ' ' || *text > '~') return false;
+    return true;
+}
+
 static bool find_manifest(void *arg, const char *name) {
     struct backup *b = arg;
     size_t n = strlen(name), tail = sizeof TAIL - 1;
 
     if (n <= tail || n - tail >= sizeof b->stem || strcmp(name + n - tail, TAIL) != 0) return true;
-    if (strncmp(name, "temp-", 5) == 0) return true;
+    if (strncmp(name, "temp-", 5) == 0 || !backup_is_plain(name)) return true;
     snprintf(b->stem, sizeof b->stem, "%.*s", (int)(n - tail), name);
     return false;
 }

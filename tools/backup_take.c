@@ -167,15 +167,20 @@ int backup_take(const struct backup_server *s, char path[4096], struct err *e) {
     struct words w = {0};
     struct connection c;
     const char *found;
+    bool is_open;
     int rc = enter(&c, s, e);
 
     if (rc == 0) rc = ASK(&c, &w, e, "BACKUP", "START");
+    is_open = rc == 0;
     if (rc == 0) rc = ASK(&c, &w, e, "BACKUP", "SEAL");
     if (rc == 0) {
+        is_open = false;
         found = value_of(&w, 0, "path");
-        if (!found || found[0] != '/' || strlen(found) >= 4096) rc = broken(e);
+        if (!found || found[0] != '/' || strlen(found) >= 4096 || !backup_is_plain(found))
+            rc = broken(e);
     }
     if (rc == 0) snprintf(path, 4096, "%s", found);
+    if (is_open) ASK(&c, &w, NULL, "BACKUP", "ABORT");
     words_release(&w);
     leave(&c);
     return rc;

@@ -103,7 +103,7 @@ static void tell_disk(const struct engine *e, struct bytes *out) {
     struct aof_info a;
     uint64_t p99;
 
-    aof_get_info(e->aof, &a);
+    aof_get_info(engine_first((struct engine *)e)->aof, &a);
     if (a.phase == AOF_OFF) return;
     p99 = info_percentile_us(&a.writer.sync_time, 99);
     bytes_printf(out,

@@ -109,6 +109,7 @@ static void tell_backup(const struct engine *e, const struct aof_info *a, struct
 void doctor_safety(struct engine *e, struct bytes *out) {
     struct aof_info a;
 
+    e = engine_first(e); /* which has the files */
     aof_get_info(e->aof, &a);
     if (a.phase == AOF_OFF) {
         tell_without_aof(e, out);

@@ -143,6 +143,8 @@ def hostile_directories():
     to = scratch()
     os.symlink("/tmp", os.path.join(to, os.path.basename(Source.get()) + ".partial"))
     check("is in the way" in tool("copy", Source.get(), to, want=1), "a link in the way")
+    os.mkdir(os.path.join(to, "backup-\x1b[2J"))
+    check("\x1b" not in tool("list", to), "a name for the terminal")
     check("holds no manifest" in tool("verify", scratch(), want=1), "an empty directory")
     check("No such file" in tool("verify", "/nowhere/at all", want=1), "no directory")
 

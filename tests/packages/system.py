@@ -181,6 +181,20 @@ def unit():
 
 
 @CASES.case
+def reload():
+    """The unit's ExecReload makes the server read its configuration again."""
+    with Root(own=True) as r:
+        with Manager(r, r.command("stet-server.service")) as m:
+            m.wait("READY=1")
+            with open(r.path("etc/stet/stet.conf"), "a", encoding="utf-8") as f:
+                f.write("\nhz 37\n")
+            words = re.search(r"^ExecReload=(.*)$", r.text(r.lib, "systemd/system/stet-server.service"), re.M)[1]
+            run(*words.replace("$MAINPID", str(m.proc.pid)).split())
+            wait_for(lambda: m.conn().call("CONFIG", "GET", "hz")[1] == b"37", "the new value")
+            m.stop()
+
+
+@CASES.case
 def progress():
     """While data is loaded, systemd is told how much, and given time."""
     with Root(own=True) as r:
@@ -208,6 +222,8 @@ def units_are_accepted():
         for name in ("sysinit", "basic", "shutdown", "network", "multi-user"):
             with open(r.path("etc/systemd/system/%s.target" % name), "w", encoding="utf-8") as f:
                 f.write("[Unit]\nDescription=%s\n" % name)
+        os.makedirs(r.path("bin"))
+        shutil.copy("/bin/kill", r.path("bin/kill"))
         for name in ("stet-server.service", "stet-server@one.service"):
             said = run("systemd-analyze", "verify", "--man=no", "--recursive-errors=no", "--root=" + r.dir, name, status=None)
             wrong = [l for l in said.splitlines() if "stet" in l and "Failed to create" not in l]
@@ -218,6 +234,10 @@ def units_are_accepted():
             for key, value in (("Type", "notify"), ("ProtectSystem", "strict"), ("MemoryDenyWriteExecute", "yes"),
                                ("NoNewPrivileges", "yes"), ("CapabilityBoundingSet", ""), ("User", "stet")):
                 equal(name + " " + key, keys["Service"].get(key), value)
+        for name in ("stet-backup.service", "stet-backup.timer"):
+            said = run("systemd-analyze", "verify", "--man=no", "--recursive-errors=no", "--root=" + r.dir, name, status=None)
+            wrong = [l for l in said.splitlines() if "stet-backup" in l and "Failed to create" not in l]
+            check(not wrong, said)
 
 
 @CASES.case

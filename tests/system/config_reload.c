@@ -162,3 +162,21 @@ Test(config_reload, the_aof_can_be_switched_on_and_the_promise_changed) {
     EXPECT(c, "+OK", "SET a 1");
     ask_wait_info(c, "aof_enabled", "1");
 }
+
+Test(config_reload, an_aof_that_cannot_be_opened_refuses_all) {
+    STET_ONLY();
+    struct server *s = run_with("appendonly no\nhz 20\n");
+    redisContext *c = ask_open(s);
+
+    server_write_file(s, "appendonlydir", "a file in the way");
+    server_write_file(s, "c.conf", "appendonly yes\nhz 30\n");
+    EXPECT_PREFIX(c, "-ERR Nothing was reloaded: appendonly: ", "CONFIG RELOAD");
+    EXPECT(c, "[$hz $20]", "CONFIG GET hz");
+    server_notify(s, SIGHUP);
+    server_wait_log(s, "SIGHUP: nothing was reloaded: appendonly: ");
+    EXPECT(c, "[$hz $20]", "CONFIG GET hz");
+    cr_assert_eq(remove(server_path(s, "appendonlydir")), 0);
+    server_notify(s, SIGHUP);
+    cr_assert(kit_wait(is_30, c, 10));
+    ask_wait_info(c, "aof_enabled", "1");
+}

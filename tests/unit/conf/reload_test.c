@@ -166,6 +166,10 @@ Test(conf_reload, errors_name_file_and_line_and_no_value) {
     text = reload(c, true);
     cr_assert_eq(strncmp(text, "can't open config file '/", 25), 0, "%s", text);
     unlink("c.conf");
+    cr_assert_eq(mkfifo("c.conf", 0600), 0);
+    text = reload(c, true);
+    cr_assert(strstr(text, "c.conf' is no regular file, and cannot be read again"), "%s", text);
+    unlink("c.conf");
     text = reload(c, true);
     cr_assert_eq(strncmp(text, "can't open config file '/", 25), 0, "%s", text);
     conf_free(c);
