@@ -65,13 +65,14 @@ Test(doctor, a_client_with_much_buffered_is_named) {
     STET_ONLY();
     struct server *s = server_run(NULL, NULL);
     redisContext *c = ask_open(s);
+    static const char head[] = "*2\r\n$3\r\nGET\r\n$20000000\r\n";
     static char part[12 << 20];
     struct resp_conn big;
 
     memset(part, 'x', sizeof part);
     cr_assert_eq(resp_open(&big, server_port(s), NULL), 0);
     cr_assert_str_eq(resp_ask(&big, "PING", NULL), "+PONG");
-    resp_send(&big, "*2\r\n$3\r\nGET\r\n$20000000\r\n", 29);
+    resp_send(&big, head, strlen(head));
     cr_assert_eq(resp_send(&big, part, sizeof part), 0);
     ask_wait_info_min(c, "client_recent_max_input_buffer", 11 << 20);
     has(c, "MEMORY DOCTOR", " in buffers, one of them ");
