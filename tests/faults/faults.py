@@ -246,6 +246,8 @@ def failed_recoveries_leave_nothing_open():
         s.disk.set(INCR, sync=(0, errno.EIO, 1, 0))
         late.send(encode(["SET", "late", "1"]))
         wait_info(conn, "aof_state", lambda v: v == "recovering")
+        check(b"- A sync has failed. Writes are refused until a new AOF is on the disk" in conn.call("DOCTOR", "SAFETY"),
+              "DOCTOR does not say it")
         s.disk.set(TEMP, write=(0, errno.ENOSPC, -1, 0))
 
         def fails_again(n):

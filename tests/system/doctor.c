@@ -79,3 +79,46 @@ Test(doctor, a_client_with_much_buffered_is_named) {
     has(c, "MEMORY DOCTOR", "client-output-buffer-limit and maxmemory-clients limit all.");
     resp_close(&big);
 }
+
+Test(doctor, states_of_the_aof_are_explained) {
+    STET_ONLY();
+    struct server *s = server_new();
+
+    setenv("STET_IO_FAULT", "rename:delay=1500", 1);
+    server_start(s, NULL);
+    unsetenv("STET_IO_FAULT");
+    redisContext *c = ask_open(s);
+    EXPECT(c, "+OK", "CONFIG SET appendonly yes");
+    has(c, "DOCTOR SAFETY", "- The AOF is being switched on: ");
+    ask_wait_info(c, "aof_state", "on");
+}
+
+Test(doctor, a_rewrite_that_failed_is_named) {
+    STET_ONLY();
+    struct server *s = server_run("--appendonly", "yes", "--enable-test-commands", "yes", NULL);
+    redisContext *c = ask_open(s);
+
+    EXPECT(c, "+OK", "TEST DISK FULL");
+    EXPECT_PREFIX(c, "+Background", "BGREWRITEAOF");
+    ask_wait_info(c, "aof_last_bgrewrite_status", "err");
+    has(c, "DOCTOR SAFETY", "- The last rewrite failed (1 in a row): the AOF grows, ");
+    EXPECT(c, "+OK", "TEST DISK NORMAL");
+}
+
+Test(doctor, a_disk_that_does_not_keep_up_is_seen_in_both_answers) {
+    STET_ONLY();
+    struct server *s = server_run("--appendonly", "yes", "--enable-test-commands", "yes", NULL);
+    redisContext *c = ask_open(s), *d = ask_open(s);
+    char *value = malloc(20 << 20);
+
+    memset(value, 'x', 20 << 20);
+    EXPECT(c, "+OK", "SET a 1");
+    EXPECT(c, "+OK", "TEST DISK SLOW 2500");
+    ask_send(d, "SET a %b", value, (size_t)(20 << 20));
+    ask_wait_info_min(c, "aof_buffer_length", 17 << 20);
+    has(c, "DOCTOR MEMORY", " wait to be written to the AOF: the disk is too slow.");
+    ask_wait_info_min(c, "aof_oldest_unsynced_ms", 2001);
+    has(c, "DOCTOR SAFETY", "- The oldest unsynced write is older than two seconds");
+    EXPECT(c, "+OK", "TEST DISK NORMAL");
+    free(value);
+}

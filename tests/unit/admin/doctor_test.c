@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "admin_help.h"
+#include "persistence/aof_backup.h"
 #include "server/exec/latency.h"
 #include "server/exec/slowlog.h"
 #include "storage/base/mem.h"
 
 #include <criterion/criterion.h>
+#include <sys/mman.h>
 
 static struct help *h;
 
@@ -63,6 +65,16 @@ Test(doctor, each_policy_says_what_it_loses) {
     has("DOCTOR SAFETY", "appendfsync is always: no acknowledged write can be lost");
 }
 
+Test(doctor, a_backup_of_last_week_is_old) {
+    struct aof_backup_entry week = {.id = "backup-1", .sealed = true, .bytes = 4711};
+
+    h = help_new("--appendonly yes");
+    week.when_ms = clock_wall_ms() - INT64_C(7) * 86400 * 1000;
+    aof_backup_note_last(h->aof, "backups", &week);
+    has("DOCTOR SAFETY", "The last backup is 'backup-1', of 604800 seconds ago, 4711 bytes.");
+    has("DOCTOR SAFETY", "- It is older than two days");
+}
+
 /* ---- memory */
 
 Test(doctor, memory_has_figures_and_nothing_remarkable) {
@@ -98,6 +110,34 @@ Test(doctor, scripts_that_take_much_are_named) {
     has("MEMORY DOCTOR", "SCRIPT FLUSH");
 }
 
+/* Pages that no allocation of the server's has. */
+Test(doctor, what_the_process_holds_beyond_its_use_is_named) {
+    size_t bytes = 256 << 20;
+    char *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    cr_assert_neq(p, MAP_FAILED);
+    memset(p, 1, bytes);
+    h = help_new(NULL);
+    has("MEMORY DOCTOR", "- The process holds 2");
+    has("MEMORY DOCTOR", " more than it uses.");
+    munmap(p, bytes);
+}
+
+#ifdef STET_JEMALLOC
+Test(doctor, holes_between_allocations_are_named) {
+    enum { N = 600000 };
+    void **p = mem_calloc(N * sizeof *p);
+
+    h = help_new(NULL);
+    for (int i = 0; i < N; i++) p[i] = mem_alloc(128);
+    for (int i = 0; i < N; i++)
+        if (i % 4) mem_free(p[i]);
+    has("MEMORY DOCTOR", "- Fragmentation: ");
+    for (int i = 0; i < N; i += 4) mem_free(p[i]);
+    mem_free(p);
+}
+#endif
+
 /* ---- writes */
 
 Test(doctor, the_commands_that_write_most_come_first) {
@@ -126,6 +166,17 @@ Test(doctor, clients_are_sorted_by_what_they_have_sent) {
 }
 
 /* ---- latency */
+
+Test(doctor, a_command_that_is_slow_each_time_is_named) {
+    struct command_slot *c;
+
+    h = help_new(NULL);
+    c = command_lookup(&h->e.commands, SLICE("save"));
+    c->calls = 2;
+    c->ns = UINT64_C(40000000);
+    has("LATENCY DOCTOR", "Most time goes into save: 2 calls of 20000 us on average, ");
+    has("LATENCY DOCTOR", "- A single save is slow: LATENCY HISTOGRAM save");
+}
 
 Test(doctor, latency_has_figures_without_a_monitor) {
     h = help_new("--slowlog-log-slower-than -1");
