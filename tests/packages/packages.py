@@ -89,7 +89,7 @@ def tarball_is_small_and_has_its_libraries():
     check(os.path.getsize(path) < LIMIT_BYTES, "%d bytes" % os.path.getsize(path))
     with temporary() as dir:
         top = install.tarball(dir)
-        for name in "stet-server", "stet-check-aof", "stet-check-rdb":
+        for name in "stet-server", "stet-check-aof", "stet-check-rdb", "stet-backup":
             for library, where in re.findall(r"(\S+) =>? ?(\S+)", run("ldd", os.path.join(top, "bin", name))):
                 check(library.startswith(OF_THE_SYSTEM) or os.path.realpath(where).startswith(os.path.realpath(top)),
                       "%s needs '%s'" % (name, library))
