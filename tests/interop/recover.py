@@ -7,6 +7,7 @@ crash at every step leaves the old log or the new one. Redis loads the directory
   recover.py [--only NAME]
 """
 import atexit
+import json
 import os
 import random
 import re
@@ -20,7 +21,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
 from cases import ask, equal, need, run_only  # noqa: E402
 from contents import strings  # noqa: E402
-from server import SERVER, Failed, Server, rewrite_done  # noqa: E402
+from server import BIN, SERVER, Failed, Server, rewrite_done  # noqa: E402
 
 REDIS = "/usr/bin/redis-server"
 LOG = ["--appendonly", "yes", "--appendfsync", "always"]
@@ -232,7 +233,8 @@ def state_of(dir):
 
 
 def dry_run():
-    """--dry-run says what a recovery loads, changes nothing, and refuses what a start refuses."""
+    """--dry-run says what a recovery loads, changes nothing, and refuses what a start refuses; stet-backup lists the
+    same moments."""
     def run(dir, to, *args):
         done = subprocess.run([SERVER, *LOG, "--logfile", "log", "--dir", dir, "--recover-to", to, "--dry-run", *args],
                               capture_output=True, text=True, timeout=60, check=False)
@@ -260,6 +262,10 @@ def dry_run():
             status, out, err = run(life.dir, to)
             if status != 1 or why not in err or out:
                 raise Failed("%s: %d, %s, %s" % (to, status, out, err))
+        listed = subprocess.run([os.path.join(BIN, "stet-backup"), "list", "--json", os.path.join(life.dir, "appendonlydir")],
+                                capture_output=True, text=True, check=True).stdout
+        first, last = json.loads(listed)[0]["first_ms"], json.loads(listed)[0]["last_ms"]
+        equal("window of %s" % listed, [run(life.dir, str(ms))[0] for ms in (first - 1, first, last, last + 1)], [1, 0, 0, 1])
         equal("untouched", state_of(life.dir), before)
     for args, why in ((["--appendonly", "no"], "needs 'appendonly yes'"), (["--restore-from", "x"], "stet-backup list")):
         if why not in run(life.dir, "position:1", *args)[2]:

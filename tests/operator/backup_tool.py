@@ -203,6 +203,9 @@ def restore_prints_what_restores():
     equal("then", keys_after(tool("restore", Source.get(), "--dir", data, "--to", str(Source.moment)), data), [b"a"])
     last = json.loads(tool("list", "--json", Source.get()))[0]["last_ms"]
     shutil.rmtree(os.path.join(data, "appendonlydir"))
+    first = json.loads(tool("list", "--json", Source.get()))[0]["first_ms"]
+    equal("at the beginning", keys_after(tool("restore", Source.get(), "--dir", data, "--to", str(first)), data), [])
+    shutil.rmtree(os.path.join(data, "appendonlydir"))
     equal("at the end", keys_after(tool("restore", Source.get(), "--dir", data, "--to", str(last)), data), [b"a", b"b"])
 
 
