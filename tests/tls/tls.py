@@ -8,6 +8,8 @@
 import os
 import random
 import select
+import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -487,6 +489,38 @@ def the_same_file_name_is_read_again():
             assert subject[0][0][1] == "third"
 
 
+def sighup_reads_renewed_certificates_or_changes_nothing():
+    with tempfile.TemporaryDirectory() as dir:
+        names = os.path.join(dir, "c"), os.path.join(dir, "k")
+
+        def put(pair):
+            for source, name in zip(pair, names):
+                shutil.copy(source, name)
+
+        def subject():
+            return connect(s.tls_port, context(CERTS)).getpeercert()["subject"][0][0][1]
+        put(PAIR)
+        conf = os.path.join(dir, "stet.conf")
+        with open(conf, "w", encoding="utf-8") as f:
+            f.write("hz 20\n")
+        with TlsServer(CERTS, names, *NO_AUTH, start=False) as s:
+            s.conf = [conf]
+            s.start()
+            put(CERTS.pair("renewed", "renewed"))
+            s.proc.send_signal(signal.SIGHUP)
+            wait_for(lambda: subject() == "renewed", "the new certificate")
+            with open(names[0], "w", encoding="utf-8") as f:
+                f.write("no certificate")
+            with open(conf, "w", encoding="utf-8") as f:
+                f.write("hz 30\n")
+            s.proc.send_signal(signal.SIGHUP)
+            s.wait_log("SIGHUP: nothing was reloaded: CONFIG RELOAD failed (possibly related to argument 'tls-cert-file')")
+            assert subject() == "renewed" and s.conn().call("CONFIG", "GET", "hz")[1] == b"20"
+            put(CERTS.pair("again", "again"))
+            assert s.conn().call("CONFIG", "RELOAD")[1] == [[b"hz", b"20", b"30"]]
+            assert subject() == "again"
+
+
 def the_port_is_opened_moved_and_closed():
     with Server() as s:
         plain = s.conn()
@@ -740,7 +774,7 @@ TESTS = {f.__name__: f for f in list(globals().values())
 ONLY_STET = {"a_session_is_no_way_around_a_certificate", "half_open_handshakes_end_by_themselves",
              "a_storm_of_handshakes_leaves_room_for_others", "a_revoked_certificate_is_refused",
              "the_list_of_revoked_certificates_may_be_replaced", "a_file_that_is_no_list_is_refused",
-             "a_list_must_be_of_the_authority_and_of_today"}
+             "a_list_must_be_of_the_authority_and_of_today", "sighup_reads_renewed_certificates_or_changes_nothing"}
 
 if __name__ == "__main__":
     need("openssl", "redis-cli", "redis-benchmark")
