@@ -158,13 +158,13 @@ TOOL_LIBS_portable := $(call static,lzf) $(call static,isal) -lm -ldl
 TOOL_MEM  := $(TOOL_MEM_$(FLAVOUR))
 TOOL_LIBS := $(or $(TOOL_LIBS_$(FLAVOUR)),$(SYS_LIBS))
 
-$(BIN)/stet-check-aof: $(patsubst %.c,$(O)/%.o,$(wildcard tools/check_aof*.c)) $(O)/tools/key_set.o $(O)/tools/progress.o $(TOOL_MEM) $(call libs_for,persistence)
+$(BIN)/stet-check-aof: $(patsubst %.c,$(O)/%.o,$(wildcard tools/check_aof*.c)) $(O)/tools/key_set.o $(TOOL_MEM) $(call libs_for,persistence)
 	$(call say,LINK,$@)$(LINK) -o $@ $^ $(TOOL_LIBS)
 
-$(BIN)/stet-backup: $(patsubst %.c,$(O)/%.o,$(wildcard tools/backup*.c)) $(O)/tools/progress.o $(TOOL_MEM) $(call libs_for,persistence)
+$(BIN)/stet-backup: $(patsubst %.c,$(O)/%.o,$(wildcard tools/backup*.c)) $(TOOL_MEM) $(call libs_for,persistence)
 	$(call say,LINK,$@)$(LINK) -o $@ $^ $(TOOL_LIBS)
 
-$(BIN)/stet-check-rdb: $(O)/tools/check_rdb.o $(O)/tools/key_set.o $(O)/tools/progress.o $(TOOL_MEM) $(call libs_for,persistence)
+$(BIN)/stet-check-rdb: $(O)/tools/check_rdb.o $(O)/tools/key_set.o $(TOOL_MEM) $(call libs_for,persistence)
 	$(call say,LINK,$@)$(LINK) -o $@ $^ $(TOOL_LIBS)
 
 # ---------------------------------------------------------------- tests

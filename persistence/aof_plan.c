@@ -22,6 +22,19 @@ static int ignore_command(void *arg, size_t argc, const struct slice *argv, stru
     return 0;
 }
 
+/* Every byte is read twice, see above. */
+struct trying {
+    const struct aof_plan_watch *watch;
+    uint64_t total; /* bytes of one reading */
+};
+
+static void on_load_progress(void *arg, uint64_t done, uint64_t total) {
+    struct trying *t = arg;
+
+    t->total = total;
+    t->watch->progress(t->watch->arg, done, 2 * total);
+}
+
 static int check_rdb(void *arg, int fd, bool log_follows, uint64_t *end, struct err *e) {
     struct rdb_report r;
 
@@ -32,10 +45,14 @@ static int check_rdb(void *arg, int fd, bool log_follows, uint64_t *end, struct 
     return 0;
 }
 
-static int try_to_load(int dirfd, const struct aof_names *names, const struct aof_moment *to,
-                       struct err *e) {
-    struct aof_load_options o = {
-        .names = *names, .until = *to, .command = ignore_command, .rdb = check_rdb};
+static int try_to_load(struct trying *t, int dirfd, const struct aof_names *names,
+                       const struct aof_moment *to, struct err *e) {
+    struct aof_load_options o = {.names = *names,
+                                 .until = *to,
+                                 .command = ignore_command,
+                                 .rdb = check_rdb,
+                                 .progress = on_load_progress,
+                                 .arg = t};
     struct aof_loaded loaded;
 
     if (aof_load(dirfd, &o, &loaded, e) < 0) return -1;
@@ -49,6 +66,8 @@ struct counting {
     struct aof_plan *plan;
     struct aof_plan_file *file;
     const struct aof_moment *to;
+    const struct trying *tried;
+    uint64_t before;  /* bytes of the files that were counted */
     bool has_stopped; /* in this file or an earlier one */
     uint64_t keys;
 };
@@ -88,8 +107,16 @@ static bool on_unit(void *arg, const struct aof_report *r, uint64_t end, int64_t
     return true;
 }
 
+static void on_progress(void *arg, uint64_t offset) {
+    const struct counting *c = arg;
+    const struct trying *t = c->tried;
+
+    t->watch->progress(t->watch->arg, t->total + c->before + offset, 2 * t->total);
+}
+
 static int count_file(struct counting *c, int dirfd, struct err *e) {
-    static const struct aof_reader_ops ops = {.preamble = on_preamble, .wanted = on_unit};
+    static const struct aof_reader_ops ops = {
+        .preamble = on_preamble, .wanted = on_unit, .progress = on_progress};
     struct aof_plan_file *f = c->file;
     bool had_stopped = c->has_stopped;
     struct aof_report r;
@@ -99,6 +126,7 @@ static int count_file(struct counting *c, int dirfd, struct err *e) {
     aof_read_file(fd, &ops, c, &r);
     io_close(fd);
     if (r.has_preamble) c->plan->base_is_rdb = true;
+    c->before += r.raw_size;
     f->bytes = r.size;
     f->commands = f->f.type == AOF_BASE && r.has_preamble ? c->keys : r.commands;
     if (had_stopped || c->has_stopped) return 0;
@@ -107,9 +135,10 @@ static int count_file(struct counting *c, int dirfd, struct err *e) {
     return 0;
 }
 
-static int count_files(struct aof_plan *plan, int dirfd, const struct aof_manifest *list,
-                       const struct aof_moment *to, struct err *e) {
-    struct counting c = {.plan = plan, .to = to};
+static int count_files(struct aof_plan *plan, const struct trying *tried, int dirfd,
+                       const struct aof_manifest *list, const struct aof_moment *to,
+                       struct err *e) {
+    struct counting c = {.plan = plan, .to = to, .tried = tried};
 
     plan->files = mem_calloc((list->n + 1) * sizeof *plan->files);
     for (size_t i = 0; i < list->n; i++) {
@@ -135,7 +164,8 @@ static int expect_plain(const struct aof_manifest *m, const struct aof_names *na
 }
 
 int aof_plan_recovery(const struct aof_names *names, const struct aof_moment *to,
-                      struct aof_plan *plan, struct err *e) {
+                      const struct aof_plan_watch *watch, struct aof_plan *plan, struct err *e) {
+    struct trying trying = {.watch = watch};
     struct aof_manifest m = {0}, list = {0};
     char name[AOF_NAME_MAX + 16];
     int dirfd = io_open_dir(names->dirname, false, e), rc;
@@ -145,9 +175,9 @@ int aof_plan_recovery(const struct aof_names *names, const struct aof_moment *to
     aof_manifest_name(names->filename, name);
     rc = aof_manifest_read(dirfd, name, &m, e);
     if (rc >= 0) rc = expect_plain(&m, names, rc, e);
-    if (rc == 0) rc = try_to_load(dirfd, names, to, e);
+    if (rc == 0) rc = try_to_load(&trying, dirfd, names, to, e);
     if (rc == 0) rc = aof_history_select(dirfd, &m, to, &list, e);
-    if (rc == 0) rc = count_files(plan, dirfd, &list, to, e);
+    if (rc == 0) rc = count_files(plan, &trying, dirfd, &list, to, e);
     aof_manifest_release(&list);
     aof_manifest_release(&m);
     io_close(dirfd);

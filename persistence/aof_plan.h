@@ -21,10 +21,16 @@ struct aof_plan {
     int64_t first_left_ms, last_left_ms; /* what is left out; 0: nothing, or it says no time */
 };
 
+/* `done` of `total` bytes are read. */
+struct aof_plan_watch {
+    void (*progress)(void *arg, uint64_t done, uint64_t total);
+    void *arg;
+};
+
 /* Decides as aof_load() does. The AOF has to have a manifest. -1: such a start would be refused,
  * `e` says why. To be released in any case. At start, or where no server uses the directory. */
 int aof_plan_recovery(const struct aof_names *names, const struct aof_moment *to,
-                      struct aof_plan *plan, struct err *e);
+                      const struct aof_plan_watch *watch, struct aof_plan *plan, struct err *e);
 void aof_plan_release(struct aof_plan *plan);
 
 #endif

@@ -6,6 +6,7 @@
 #include "server/app.h"
 #include "storage/base/log.h"
 #include "storage/base/mem.h"
+#include "storage/base/progress.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -84,8 +85,17 @@ static int fail(const char *text) {
     return 1;
 }
 
+static void on_progress(void *arg, uint64_t done, uint64_t total) {
+    struct progress *p = arg;
+
+    p->total = total;
+    progress_at(p, done);
+}
+
 static int plan(const struct conf_values *v) {
     struct aof_options o = app_aof_options(v);
+    struct progress progress;
+    struct aof_plan_watch watch = {on_progress, &progress};
     struct aof_moment to;
     struct aof_plan p;
     struct err e;
@@ -98,7 +108,9 @@ static int plan(const struct conf_values *v) {
     if (!v->appendonly)
         return fail("'recover-to' is about the append-only file: it needs 'appendonly yes'");
     if (aof_moment_parse(v->recover_to, &to, &e) < 0) return fail(e.text);
-    rc = aof_plan_recovery(&o.names, &to, &p, &e);
+    progress_begin(&progress, "read", 0);
+    rc = aof_plan_recovery(&o.names, &to, &watch, &p, &e);
+    progress_end(&progress);
     if (rc == 0) print_plan(v, &p);
     aof_plan_release(&p);
     if (rc == 0) return 0;

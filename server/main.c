@@ -91,7 +91,7 @@ int main(int argc, char **argv) {
         return 1; /* as redis-server does */
     }
     if (argc == 3 && !strcmp(argv[1], "--check-config")) return effects_check_file(argv[2]);
-    if (dry_run_is_wanted(argc, argv)) return dry_run(argc, argv);
+    if (dry_run_is_wanted(argc, argv)) return apply_fault_spec() < 0 ? 1 : dry_run(argc, argv);
     process_init(argc, argv);
     again_note_start();
     conf = conf_new();

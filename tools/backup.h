@@ -16,8 +16,8 @@
 #define STET_TOOLS_BACKUP_H
 
 #include "persistence/aof_backup.h"
+#include "storage/base/progress.h"
 #include "storage/base/sha256.h"
-#include "tools/progress.h"
 
 #define BACKUP_SUMS "SHA256SUMS"
 

@@ -16,7 +16,7 @@
 #define STET_TOOLS_CHECK_AOF_H
 
 #include "persistence/aof_load.h"
-#include "tools/progress.h"
+#include "storage/base/progress.h"
 
 struct options {
     bool fix, yes, json, has_timestamp;

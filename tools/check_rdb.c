@@ -13,8 +13,8 @@
 #include "storage/base/clock.h"
 #include "storage/base/io.h"
 #include "storage/base/mem.h"
+#include "storage/base/progress.h"
 #include "tools/key_set.h"
-#include "tools/progress.h"
 
 #include <argp.h>
 #include <errno.h>

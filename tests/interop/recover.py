@@ -267,6 +267,10 @@ def dry_run():
         first, last = json.loads(listed)[0]["first_ms"], json.loads(listed)[0]["last_ms"]
         equal("window of %s" % listed, [run(life.dir, str(ms))[0] for ms in (first - 1, first, last, last + 1)], [1, 0, 0, 1])
         equal("untouched", state_of(life.dir), before)
+    slow = subprocess.run([SERVER, *LOG, "--dir", life.dir, "--recover-to", str(life.moments[3][0]), "--dry-run"],
+                          capture_output=True, text=True, env={**os.environ, "STET_IO_FAULT": "open:delay=45"}, check=True)
+    if not re.search(r"^read: \d+ of \d+ bytes \(\d+ %\), \d+ s left$", slow.stderr, re.M) or " s left" in slow.stdout:
+        raise Failed("no progress: %s" % slow.stderr)
     for args, why in ((["--appendonly", "no"], "needs 'appendonly yes'"), (["--restore-from", "x"], "stet-backup list")):
         if why not in run(life.dir, "position:1", *args)[2]:
             raise Failed("no error: %s" % args)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "tools/progress.h"
+#include "storage/base/progress.h"
 
 #include "storage/base/clock.h"
 

@@ -5,8 +5,8 @@
  *
  * Nothing is printed in the first second. Standard output is never touched.
  */
-#ifndef STET_TOOLS_PROGRESS_H
-#define STET_TOOLS_PROGRESS_H
+#ifndef STET_BASE_PROGRESS_H
+#define STET_BASE_PROGRESS_H
 
 #include <stdbool.h>
 #include <stdint.h>
