@@ -45,10 +45,10 @@ LEFT_OUT = {
         "config|rewrite", "config|reload")},
     **{c: "connects to another server" for c in ("migrate",)},
 }
-# Replies that tell of time, memory or the process: only the tags in them are looked at.
+# Replies that tell of time, memory or the process, or that are made of the tag (DIGEST): only the tags in them are looked at.
 VARIES = {"randomkey", "scan", "zrandmember", "srandmember", "hrandfield", "acl|genpass", "time", "lolwut", "info", "lastsave", "role", "client|id", "client|info", "client|list", "client|getredir",
           "client|trackinginfo", "slowlog|get", "slowlog|len", "commandlog|get", "commandlog|len", "object|idletime",
-          "object|freq", "latency|latest", "latency|histogram", "latency|history", "latency|graph", "latency|doctor", "doctor",
+          "object|freq", "latency|latest", "latency|histogram", "latency|history", "latency|graph", "latency|doctor", "doctor", "digest",
           "command", "command|docs", "command|list", "command|info", "command|count", "xadd", "ttl", "pttl", "httl", "hpttl",
           "hexpiretime", "hpexpiretime",          "hello", "expiretime", "pexpiretime", "dump", "restore", "waitaof", "script|load", "config|get",
           "latency|reset", "slowlog|reset", "commandlog|reset"}
