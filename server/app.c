@@ -32,6 +32,7 @@
 #include "storage/base/mem.h"
 #include "storage/base/rng.h"
 #include "storage/base/sha256.h"
+#include "storage/lazyfree.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -330,6 +331,7 @@ int app_finish(struct app *a) {
     cluster_free(a->cluster);
     replication_free(a->replication);
     engine_release(&a->engine); /* so that what a leak checker reports is a leak */
+    lazyfree_drain();
     net_release(&a->net);
     http_free(a->http);
     signals_release(a);
