@@ -64,7 +64,7 @@ CRITERION := -j2 --timeout 120
 unit_suite = 'unit-$(1)=$(T)/unit-$(1) $(CRITERION)'
 UNIT_SUITES := $(foreach l,$(UNIT_LAYERS),$(call unit_suite,$(l))) 'unit-testkit=$(T)/kit-self $(CRITERION)'
 SYSTEM_SUITE := 'system=$(T)/system-tests $(CRITERION)'
-FILE_SUITES := 'golden=tests/golden/replay.py' 'facts=tests/facts/facts.py' 'check-config=tests/facts/check_config.py' 'rows=tests/rows.py' 'reference=tools/reference --check' 'docs=tests/docs/docs.py' 'first-hour=tests/docs/first_hour.py' 'system-install=tests/packages/system.py' \
+FILE_SUITES := 'instructions=tests/instructions/instructions.py' 'golden=tests/golden/replay.py' 'facts=tests/facts/facts.py' 'check-config=tests/facts/check_config.py' 'rows=tests/rows.py' 'reference=tools/reference --check' 'docs=tests/docs/docs.py' 'first-hour=tests/docs/first_hour.py' 'system-install=tests/packages/system.py' \
     'real-files=tests/files/load.py' 'rdb-files=tests/files/rdb.py' 'check-rdb=tests/files/check_rdb.py' 'damaged-files=tests/files/crash.py' \
     'damaged-marks=tests/files/marks.py' 'repairs=tests/files/repairs.py --rounds 1' 'crash-points=tests/steps/steps.py'
 OTHER_SUITES := 'cluster=tests/cluster/all.py' 'double=tests/testdouble/all.py' 'replication=tests/replication/all.py' 'interop=tests/interop/interop.py' 'migrate=tests/interop/migrate.py' 'backup=tests/interop/backup.py' 'backup-tool=tests/operator/backup_tool.py' 'recover=tests/interop/recover.py' 'redis-cli=tests/interop/clients.py' 'clients=tests/clients/clients.py' 'double-rivals=tests/double/rivals.py' 'double-examples=tests/double/examples.py' 'tls=tests/tls/tls.py' 'http=tests/http/all.py' 'sandbox=tests/sandbox/sandbox.py' \

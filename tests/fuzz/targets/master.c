@@ -136,7 +136,7 @@ static void follow(bool stream) {
     CHECK(r->link.state == LINK_CONNECT);
     upper.source->opened(&upper);
     if (!stream) return;
-    give("+PONG\r\n+OK\r\n+OK\r\n+OK\r\n+CONTINUE\r\n", 33);
+    give("+PONG\r\n+OK\r\n+OK\r\n+OK\r\n+OK\r\n+CONTINUE\r\n", 38);
     CHECK(r->link.state == LINK_STREAM);
 }
 
