@@ -42,14 +42,33 @@ void net_release(struct net *n) {
     n->rbuf = n->rbuf_within = NULL;
 }
 
+static void listen_again(evutil_socket_t fd, short what, void *arg) {
+    struct net *n = arg;
+
+    (void)fd, (void)what;
+    for (size_t i = 0; i < n->nlisteners; i++) event_add(n->listener[i].event, NULL);
+}
+
+/* What waits in the kernel would wake the loop again and again. */
+static void rest(struct net *n) {
+    const struct timeval pause = {0, 100000};
+
+    for (size_t i = 0; i < n->nlisteners; i++) event_del(n->listener[i].event);
+    event_base_once(n->loop->base, -1, EV_TIMEOUT, listen_again, n, &pause);
+}
+
 /* No descriptor is left: accepts the client with the spare one and closes it. So the client learns
- * of it, and its pending connection does not keep the loop busy. */
+ * of it, and its pending connection does not keep the loop busy. Not even that one helps where the
+ * system has none left, or the limit was lowered. */
 static void turn_away(struct net *n, int lfd) {
     int fd;
 
     if (n->spare_fd >= 0) close(n->spare_fd);
     fd = accept4(lfd, NULL, NULL, SOCK_CLOEXEC);
-    if (fd >= 0) close(fd);
+    if (fd >= 0)
+        close(fd);
+    else if (errno == EMFILE || errno == ENFILE)
+        rest(n);
     n->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     n->e->stats.rejected_connections++;
     log_warning("Error accepting a client connection: Too many open files");

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "tests/kit/ask.h"
 #include "tests/kit/resp3.h"
@@ -270,4 +271,25 @@ Test(connection, a_second_pause_does_not_shorten_the_first) {
     ask_wait_info(c, "blocked_clients", "1");
     EXPECT(c, "+OK", "CLIENT UNPAUSE");
     EXPECT_NEXT(writing, "+OK");
+}
+
+/* The limit is below what the server has open: a connection that waits must not keep it busy. */
+Test(connection, without_descriptors_the_server_rests) {
+    struct server *s = server_run(NULL, NULL);
+    redisContext *c = ask_open(s);
+    struct rlimit limit, low = {4, 4};
+    long long before;
+    struct resp_conn waits;
+
+    STET_ONLY();
+    cr_assert_eq(prlimit(server_pid(s), RLIMIT_NOFILE, NULL, &limit), 0);
+    low.rlim_max = limit.rlim_max;
+    cr_assert_eq(prlimit(server_pid(s), RLIMIT_NOFILE, &low, NULL), 0);
+    cr_assert_eq(resp_open(&waits, server_port(s), NULL), 0);
+    ask_wait_info_min(c, "rejected_connections", 1);
+    before = ask_info_int(c, "rejected_connections");
+    for (int i = 0; i < 300; i++) EXPECT(c, "+PONG", "PING");
+    cr_assert_lt(ask_info_int(c, "rejected_connections"), before + 100);
+    cr_assert_eq(prlimit(server_pid(s), RLIMIT_NOFILE, &limit, NULL), 0);
+    cr_assert_str_eq(resp_ask(&waits, "PING", NULL), "+PONG");
 }
