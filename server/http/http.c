@@ -6,11 +6,11 @@
 #include "storage/base/clock.h"
 #include "storage/base/log.h"
 #include "storage/base/mem.h"
+#include "storage/base/spare.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <event2/event.h>
-#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -40,16 +40,13 @@ static void welcome(struct http *h, int fd) {
     http_conn_new(h, fd);
 }
 
-/* No descriptor is left, and no connection can make room: accepts with the spare one and closes, so
- * that the peer learns of it, and what is pending does not keep the loop busy. */
-static void turn_away(struct http *h, int lfd) {
-    int fd;
-
-    if (h->spare_fd >= 0) close(h->spare_fd);
-    fd = accept4(lfd, NULL, NULL, SOCK_CLOEXEC);
-    if (fd >= 0) close(fd);
-    h->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+/* No descriptor is left, and no connection can make room. False: the listeners rest until the next
+ * tick. */
+static bool turn_away(struct http *h, int lfd) {
     h->refused++;
+    if (spare_turn_away(&h->spare_fd, lfd)) return true;
+    for (unsigned i = 0; i < h->nlisteners; i++) event_del(h->listener[i].event);
+    return false;
 }
 
 static void on_accept(evutil_socket_t lfd, short what, void *arg) {
@@ -64,7 +61,7 @@ static void on_accept(evutil_socket_t lfd, short what, void *arg) {
             continue;
         }
         if (errno != EMFILE && errno != ENFILE) return;
-        if (!http_conn_make_room(h)) turn_away(h, lfd);
+        if (!http_conn_make_room(h) && !turn_away(h, lfd)) return;
     }
 }
 
@@ -74,6 +71,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg) {
     (void)fd;
     (void)what;
     http_conn_sweep(h);
+    for (unsigned i = 0; i < h->nlisteners; i++) event_add(h->listener[i].event, NULL);
     h->events_due = true;
 }
 
@@ -233,7 +231,7 @@ struct http *http_new(struct event_base *base, struct engine *e, const struct ht
     h->tick = event_new(base, -1, EV_PERSIST, on_tick, h);
     h->sampling = event_new(base, -1, EV_PERSIST, on_sampling, h);
     h->wake = event_new(base, -1, 0, on_wake, h);
-    h->spare_fd = e->v->http_port ? open("/dev/null", O_RDONLY | O_CLOEXEC) : -1;
+    h->spare_fd = e->v->http_port ? spare_open() : -1;
     list_init(&h->conns);
     list_init(&h->asked);
     list_init(&h->streams);

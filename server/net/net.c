@@ -6,6 +6,7 @@
 #include "server/net/tls.h"
 #include "storage/base/log.h"
 #include "storage/base/mem.h"
+#include "storage/base/spare.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -21,7 +22,7 @@ void net_init(struct net *n, struct loop *loop, struct engine *e) {
     *n = (struct net){
         .loop = loop, .e = e, .v = e->v, .rbuf = mem_alloc(NET_READ_BYTES), .nnodes = 1};
     n->maxclients = e->v->maxclients;
-    n->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    n->spare_fd = spare_open();
     list_init(&n->readable);
     list_init(&n->patient);
     list_init(&n->read_on);
@@ -57,19 +58,8 @@ static void rest(struct net *n) {
     event_base_once(n->loop->base, -1, EV_TIMEOUT, listen_again, n, &pause);
 }
 
-/* No descriptor is left: accepts the client with the spare one and closes it. So the client learns
- * of it, and its pending connection does not keep the loop busy. Not even that one helps where the
- * system has none left, or the limit was lowered. */
 static void turn_away(struct net *n, int lfd) {
-    int fd;
-
-    if (n->spare_fd >= 0) close(n->spare_fd);
-    fd = accept4(lfd, NULL, NULL, SOCK_CLOEXEC);
-    if (fd >= 0)
-        close(fd);
-    else if (errno == EMFILE || errno == ENFILE)
-        rest(n);
-    n->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (!spare_turn_away(&n->spare_fd, lfd)) rest(n);
     n->e->stats.rejected_connections++;
     log_warning("Error accepting a client connection: Too many open files");
 }
