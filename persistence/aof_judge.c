@@ -192,22 +192,30 @@ out:
     return rc;
 }
 
+enum { END_OF_TAIL = 8 };
+
 /* After a cut a new epoch begins, with a position after all that were given out. Its header is
  * written over the tail and synced before the rest of the tail goes, so that there is no moment at
- * which the file ends at a position that is used again. */
+ * which the file ends at a position that is used again. If the rest does not go, because the cut
+ * fails or the power does, it must not look like what another server appended after the header: it
+ * begins with bytes that are no command. */
 static int end_with_header(struct load *l, int fd, struct aof_report *r, struct err *e) {
     struct aof_epoch h = {.position = aof_position_at(&r->epoch, r->size),
                           .offset = r->good,
                           .epoch = r->epoch.epoch + 1,
                           .ms = clock_wall_ms(),
                           .version = r->epoch.version};
-    char line[AOF_MARK_MAX];
-    size_t n;
+    char line[AOF_MARK_MAX + END_OF_TAIL];
+    size_t n, rest;
 
     if (h.epoch < l->out->next_epoch) h.epoch = l->out->next_epoch;
     rng_system(&h.id, sizeof h.id);
     n = aof_mark_header(line, &h, r->epoch.id);
-    if (io_write_at(fd, line, n, (off_t)h.offset, NULL, e) < 0 || io_sync(fd, e) < 0) return -1;
+    memset(line + n, 0, END_OF_TAIL);
+    rest = r->raw_size > h.offset + n ? (size_t)(r->raw_size - h.offset) - n : 0;
+    if (rest > END_OF_TAIL) rest = END_OF_TAIL;
+    if (io_write_at(fd, line, n + rest, (off_t)h.offset, NULL, e) < 0 || io_sync(fd, e) < 0)
+        return -1;
     r->epoch = h;
     r->good += n;
     r->unmarked = false;
