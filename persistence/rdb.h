@@ -43,6 +43,7 @@ struct rdb_save {
     bool incremental_fsync;    /* rdb-save-incremental-fsync: every 4 MB */
     bool aof_base;             /* what the aux field of that name says */
     uint64_t aof_position;     /* of a base: in the AOF; the aux field "aof-position" */
+    bool valkey;               /* as Valkey 9 reads it, if fields have times */
     bool lru, lfu;             /* write idle times, or frequencies (one of them at the most) */
     uint32_t lru_clock;        /* seconds, 24 bits; for idle times */
     uint16_t lfu_minutes;      /* the clock of LFU; for frequencies */

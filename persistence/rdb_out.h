@@ -22,6 +22,7 @@ struct rdb_out {
     uint64_t synced;  /* of these */
     uint64_t crc;     /* of these, if `sum` */
     bool sum, compress, incremental_fsync;
+    bool valkey; /* times of fields as Valkey has them */
     bool failed;
     struct err *e;
     struct pace pace;         /* of values */

@@ -42,6 +42,11 @@ static void put_timed(const struct hash_item *item, void *arg) {
     put_pair(item, t->o);
 }
 
+static void put_valkey_timed(const struct hash_item *item, void *arg) {
+    put_pair(item, arg);
+    rdb_out_u64(arg, item->expire_ms ? (uint64_t)item->expire_ms : UINT64_MAX);
+}
+
 static void keep_least(const struct hash_item *item, void *arg) {
     int64_t *least = arg;
 
@@ -51,7 +56,10 @@ static void keep_least(const struct hash_item *item, void *arg) {
 void rdb_put_hash(struct rdb_out *o, const struct entry *e) {
     struct timed_put t = {o, INT64_MAX};
 
-    if (is_timed(e)) {
+    if (is_timed(e) && o->valkey) {
+        rdb_out_len(o, hash_len(e));
+        hash_each(e, HASH_ALL, put_valkey_timed, o);
+    } else if (is_timed(e)) {
         hash_each(e, HASH_ALL, keep_least, &t.first_ms);
         rdb_out_u64(o, (uint64_t)t.first_ms);
         rdb_out_len(o, hash_len(e));

@@ -311,9 +311,13 @@ bool rdb_reads_type(unsigned type) {
     return type < RDB_READ_TYPES && (readers[type] || type == RDB_MODULE || type == RDB_MODULE_2);
 }
 
-unsigned rdb_type_read(unsigned code, bool valkey) {
-    enum { VALKEY_HASH_TIMED = 22 };
+enum { VALKEY_HASH_TIMED = 22 };
 
+uint8_t rdb_type_code(enum rdb_type type, bool valkey) {
+    return valkey && type == RDB_HASH_TIMED ? VALKEY_HASH_TIMED : (uint8_t)type;
+}
+
+unsigned rdb_type_read(unsigned code, bool valkey) {
     if (code >= RDB_TYPES) return RDB_READ_TYPES;
     if (!valkey || code <= RDB_STREAM_3) return code;
     return code == VALKEY_HASH_TIMED ? RDB_HASH_TIMED_VALKEY : RDB_READ_TYPES;

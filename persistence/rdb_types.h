@@ -30,6 +30,9 @@ bool rdb_reads_type(unsigned type);
  * Valkey gave codes other meanings after it had parted from Redis. */
 unsigned rdb_type_read(unsigned code, bool valkey);
 
+/* The code that is written for a type; the reverse. */
+uint8_t rdb_type_code(enum rdb_type type, bool valkey);
+
 /* rdb_skip.c: passes over what follows without looking at more than lengths. */
 bool rdb_skip_value(struct rdb_in *in, unsigned type);
 bool rdb_skip_module(struct rdb_in *in);

@@ -22,7 +22,7 @@ struct save {
 static void put_header(struct save *s, int version) {
     char text[RDB_HEADER_BYTES + 1];
 
-    snprintf(text, sizeof text, "REDIS%04d", version);
+    snprintf(text, sizeof text, s->out.valkey ? "VALKEY%03d" : "REDIS%04d", version);
     rdb_out_raw(&s->out, text, RDB_HEADER_BYTES);
 }
 
@@ -83,7 +83,7 @@ static void put_key(struct save *s, const struct entry *e) {
         rdb_out_byte(o, RDB_FREQ);
         rdb_out_byte(o, frequency_of(s, e));
     }
-    rdb_out_byte(o, (uint8_t)rdb_type_of(e));
+    rdb_out_byte(o, rdb_type_code(rdb_type_of(e), o->valkey));
     rdb_out_string(o, entry_key(e));
     rdb_put_value(o, e);
 }
@@ -145,8 +145,11 @@ static int lowest_version(const struct keyspace *ks) {
 int rdb_write(const struct rdb_save *o, int fd, struct rdb_saved *saved, struct err *e) {
     struct save s = {.o = o, .e = e};
     int version = lowest_version(o->ks);
+    bool valkey = o->valkey && version == RDB_TIMED_VERSION;
 
+    if (valkey) version = RDB_VALKEY_VERSION;
     s.out = (struct rdb_out){.fd = fd,
+                             .valkey = valkey,
                              .sum = o->checksum,
                              .compress = o->compress,
                              .incremental_fsync = o->incremental_fsync,

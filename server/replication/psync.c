@@ -80,8 +80,20 @@ static int set_filter(struct call *x, struct replica *p, int i) {
     return rc;
 }
 
-/* Valkey says its version, and both say of which connection a second one is part: they announce
- * what this server does not do, so nothing has to be kept. */
+/* Only Valkey says its version, and stet, which says that it reads what Valkey 9 writes. */
+static int set_version(struct call *x, struct replica *p, int i) {
+    enum { OTHER_FORM_SINCE = 9 };
+    struct slice said = x->argv[i];
+    int major = 0;
+
+    for (size_t k = 0; k < said.n && k < 4 && said.p[k] >= '0' && said.p[k] <= '9'; k++)
+        major = major * 10 + (said.p[k] - '0');
+    p->is_valkey = major >= OTHER_FORM_SINCE;
+    return 0;
+}
+
+/* Both say of which connection a second one is part: they announce what this server does not do, so
+ * nothing has to be kept. */
 static int set_nothing(struct call *x, struct replica *p, int i) {
     (void)x, (void)p, (void)i;
     return 0;
@@ -139,7 +151,7 @@ static const struct option options[] = {
     {"rdb-only", set_rdb_only},
     {"rdb-filter-only", set_filter},
     {"data-at", set_history},
-    {"version", set_nothing},
+    {"version", set_version},
     {"rdb-channel", set_nothing},
     {"main-ch-client-id", set_nothing},
 };

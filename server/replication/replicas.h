@@ -47,6 +47,7 @@ struct replica {
     char peer[64];          /* the other end of the connection */
     char ip[64];            /* "": the connection's */
     char *history;          /* as history.h; NULL: it did not say */
+    bool is_valkey;         /* reads what Valkey 9 writes, and no times of fields of Redis */
     bool rdb_only;          /* wants a data set and no stream (redis-cli --rdb) */
     bool functions_only;    /* rdb-filter-only "functions" */
     bool no_data;           /* rdb-filter-only "": not even functions */

@@ -69,6 +69,10 @@ static int report(void *arg, uint64_t keys_done, struct err *e) {
     return 0;
 }
 
+static bool has_data(enum snapshot_content c) {
+    return c == SNAPSHOT_ALL || c == SNAPSHOT_VALKEY;
+}
+
 static int run_child(void *arg, int report_fd) {
     struct work *w = arg;
     struct engine *e = w->r->e;
@@ -78,7 +82,8 @@ static int run_child(void *arg, int report_fd) {
 
     w->report_fd = report_fd;
     if (w->r->app.in_child) w->r->app.in_child(w->r->app.arg);
-    if (w->snapshot->content != SNAPSHOT_ALL) part.ndbs = 0;
+    if (!has_data(w->snapshot->content)) part.ndbs = 0;
+    o.valkey = w->snapshot->content == SNAPSHOT_VALKEY;
     if (w->snapshot->content == SNAPSHOT_NOTHING) part.libraries = NULL;
     o.ks = &part;
     o.incremental_fsync = false;
@@ -254,9 +259,19 @@ void sync_forget(struct replication *r, struct replica *p) {
 
 /* ---------------------------------------------------------------- which child, and when */
 
-static enum snapshot_content content_of(const struct replica *p) {
+static bool has_times(const struct keyspace *ks) {
+    for (int i = 0; i < ks->ndbs; i++)
+        if (ks->dbs[i].parts.count) return true;
+    return false;
+}
+
+/* A replica of stet reads both forms, and is sent the one that others share. */
+static enum snapshot_content content_of(const struct replication *r, const struct replica *p) {
     if (p->no_data) return SNAPSHOT_NOTHING;
-    return p->functions_only ? SNAPSHOT_FUNCTIONS : SNAPSHOT_ALL;
+    if (p->functions_only) return SNAPSHOT_FUNCTIONS;
+    return p->is_valkey && !(p->capa & REPLICA_CAPA_HISTORY) && has_times(&r->e->ks)
+               ? SNAPSHOT_VALKEY
+               : SNAPSHOT_ALL;
 }
 
 static bool is_waiting(const struct replica *p) {
@@ -277,7 +292,7 @@ static void serve_waiting(struct replication *r, struct snapshot *s) {
     list_each_safe (it, next, &r->replicas.all) {
         struct replica *p = list_entry(it, struct replica, link);
 
-        if (is_waiting(p) && content_of(p) == s->content) sync_begin_sending(r, p, s);
+        if (is_waiting(p) && content_of(r, p) == s->content) sync_begin_sending(r, p, s);
     }
 }
 
@@ -285,7 +300,7 @@ static void serve_by_base(struct replication *r) {
     list_each_safe (it, next, &r->replicas.all) {
         struct replica *p = list_entry(it, struct replica, link);
 
-        if (is_waiting(p) && content_of(p) == SNAPSHOT_ALL) sync_by_base(r, p);
+        if (is_waiting(p) && content_of(r, p) == SNAPSHOT_ALL) sync_by_base(r, p);
     }
 }
 
@@ -363,7 +378,7 @@ static void end_child(struct replication *r, int status) {
     else
         log_warning("Background transfer error: %s", y->child.error.text);
     atomic_store(ok ? &y->at_work->whole : &y->at_work->failed, true);
-    if (!ok && y->at_work->content == SNAPSHOT_ALL && !y->given_up) r->e->saver.last_ok = false;
+    if (!ok && has_data(y->at_work->content) && !y->given_up) r->e->saver.last_ok = false;
     y->given_up = false;
     snapshot_drop(y->at_work);
     y->at_work = NULL;
@@ -398,7 +413,7 @@ void sync_step(struct replication *r) {
     serve_by_base(r);
     p = first_waiting(r);
     if (!p || y->at_work || !r->app.may_fork || !r->app.may_fork(r->app.arg)) return;
-    start_child(r, content_of(p));
+    start_child(r, content_of(r, p));
 }
 
 void sync_wanted(struct replication *r, struct replica *p) {

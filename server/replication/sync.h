@@ -18,7 +18,8 @@
 
 enum { SNAPSHOT_MARK_CHARS = 40 };
 
-enum snapshot_content { SNAPSHOT_ALL, SNAPSHOT_FUNCTIONS, SNAPSHOT_NOTHING };
+/* SNAPSHOT_VALKEY: all, as Valkey reads it. */
+enum snapshot_content { SNAPSHOT_ALL, SNAPSHOT_VALKEY, SNAPSHOT_FUNCTIONS, SNAPSHOT_NOTHING };
 
 /* Shared by the replicas that are sent it, and by their threads. */
 struct snapshot {
