@@ -293,6 +293,8 @@ static void leave_failed_file(struct aof *a) {
     log_warning("fsync of the AOF failed while it was %s: %s", aof_phase_name[a->phase],
                 strerror(a->st.sync_error));
     aof_rewrite_abort(a, "a sync failed");
+    /* The writer without a file calls all that was appended written. */
+    aof_stream_map_clear(&a->stream.map);
     /* What is held for a new file is not written. */
     aof_writer_restart(a->w, -1, 0, a->replacing ? a->fork_position - 1 : a->appended, false);
     a->st.sync_error = a->st.write_error = 0;
