@@ -58,17 +58,29 @@ static int cmd_wait(struct call *x) {
 
 /* ---------------------------------------------------------------- WAITAOF */
 
+#define ERR_AOF_OFF "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled."
+
+/* The AOF went off: nothing more becomes durable. */
+static bool is_hopeless(const struct blocked *b) {
+    return b->args[ARG_LOCAL] > 0 && !aof_logs(aof_phase(b->s->e->aof));
+}
+
 static bool is_durable(const struct engine *e, uint64_t position) {
     return aof_phase(e->aof) == AOF_ON && aof_safe(e->aof, AOF_LEVEL_SYNCED) >= position;
 }
 
 static void answer_waitaof(struct blocked *b, struct reply *r) {
+    if (is_hopeless(b)) {
+        reply_error_text(r, ERR_AOF_OFF, sizeof ERR_AOF_OFF - 1);
+        return;
+    }
     reply_array(r, 2);
     reply_int(r, is_durable(b->s->e, b->position));
     reply_int(r, (int64_t)count_synced(b));
 }
 
 static bool waitaof_ready(const struct blocked *b) {
+    if (is_hopeless(b)) return true;
     return count_synced(b) >= (size_t)b->args[ARG_REPLICAS] &&
            (b->args[ARG_LOCAL] == 0 || is_durable(b->s->e, b->position));
 }
@@ -81,9 +93,7 @@ static int parse_waitaof(struct call *x, int64_t *args, int64_t *timeout_ms) {
     if (args[ARG_REPLICAS] < 0) return reply_err(x, "ERR value is out of range, must be positive");
     if (!arg_timeout_ms(x, 3, timeout_ms)) return -1;
     if (x->e->role.is_replica) return refuse_on_replica(x, "WAITAOF");
-    if (args[ARG_LOCAL] && !aof_logs(aof_phase(x->e->aof)))
-        return reply_err(x, "ERR WAITAOF cannot be used when numlocal is set but appendonly is "
-                            "disabled.");
+    if (args[ARG_LOCAL] && !aof_logs(aof_phase(x->e->aof))) return reply_err(x, ERR_AOF_OFF);
     return 0;
 }
 

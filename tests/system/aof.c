@@ -469,6 +469,19 @@ Test(aof, waitaof_answers_when_the_write_is_synced) {
            "WAITAOF 1 0 0");
 }
 
+Test(aof, waitaof_ends_with_an_error_when_the_aof_goes_off) {
+    STET_ONLY();
+    struct server *s = server_run(AOF, "--appendfsync", "no", NULL);
+    redisContext *c = ask_open(s), *other = ask_open(s), *third = ask_open(s);
+
+    ask_send(c, "WAITAOF 1 1 0");
+    ask_send(third, "WAITAOF 0 1 100");
+    ask_wait_info(other, "blocked_clients", "2");
+    EXPECT(other, "+OK", "CONFIG SET appendonly no");
+    EXPECT_NEXT(c, "-ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.");
+    EXPECT_NEXT(third, "[:0 :0]");
+}
+
 Test(aof, a_rewriting_child_that_is_killed_is_named_in_the_log) {
     STET_ONLY();
     struct server *s = server_run(AOF, NULL);
