@@ -5,6 +5,7 @@
 #include "server/commands/commands.h"
 #include "server/commands/hash.h"
 #include "server/commands/scan_options.h"
+#include "server/exec/breathe.h"
 #include "storage/base/mem.h"
 
 /* ---------------------------------------------------------------- HRANDFIELD */
@@ -22,6 +23,7 @@ static void answer_visit(const struct hash_item *item, void *arg) {
     if (a->values && r->resp > 2) reply_array(r, 2);
     reply_value(r, item->field);
     if (a->values) reply_value(r, item->value);
+    call_breathe(a->x);
 }
 
 static void pick_fields(size_t n, void *arg) {

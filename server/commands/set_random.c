@@ -5,22 +5,26 @@
 #include "conf/conf.h"
 #include "server/commands/commands.h"
 #include "server/commands/set.h"
+#include "server/exec/breathe.h"
 
-static void reply_visited(struct lp_value member, void *reply) {
-    reply_value(reply, member);
+static void reply_visited(struct lp_value member, void *call) {
+    struct call *x = call;
+
+    reply_value(&x->r, member);
+    call_breathe(x);
 }
 
 /* ---------------------------------------------------------------- SRANDMEMBER */
 
 struct picking {
-    struct reply *to;
+    struct call *x;
     const struct entry *e;
 };
 
 static void pick_members(size_t n, void *arg) {
     const struct picking *p = arg;
 
-    set_pick(p->e, n, reply_visited, p->to);
+    set_pick(p->e, n, reply_visited, p->x);
 }
 
 static int random_members(struct call *x) {
@@ -35,8 +39,8 @@ static int random_members(struct call *x) {
     if (len == 0 || (count > 0 && n > len)) n = len;
     reply_array(&x->r, n);
     if (n == 0) return 0;
-    if (count < 0) return reply_picks(x, from, n, pick_members, &(struct picking){&x->r, r.e});
-    set_sample(r.e, n, reply_visited, &x->r);
+    if (count < 0) return reply_picks(x, from, n, pick_members, &(struct picking){x, r.e});
+    set_sample(r.e, n, reply_visited, x);
     return 0;
 }
 
@@ -81,7 +85,7 @@ static void pop_all(struct call *x, struct ref *r) {
     size_t n = set_len(r->e);
 
     reply_set(&x->r, n);
-    set_each(r->e, reply_visited, &x->r);
+    set_each(r->e, reply_visited, x);
     key_delete(x, r, lazy);
     key_changed(x, r, EVENT_SET, "spop");
     x->e->dirty += n - 1;

@@ -9,6 +9,7 @@
  */
 #include "server/commands/commands.h"
 #include "server/commands/streams.h"
+#include "server/exec/breathe.h"
 #include "storage/base/mem.h"
 
 /* Ids that were claimed, or dropped, for the reply. */
@@ -346,9 +347,10 @@ static void reply_pending_summary(struct call *x, const struct stream_group *g) 
 }
 
 /* Moves to the first from `p` on that is asked for; false: none. */
-static bool next_asked_for(const struct call *x, const struct pending_options *o,
+static bool next_asked_for(struct call *x, const struct pending_options *o,
                            struct idtree_place *p) {
     for (; p->leaf; *p = idtree_next(*p)) {
+        call_breathe(x);
         if (idtree_cmp(idtree_at(*p)->key, stream_key(o->end)) > 0) return false;
         if (is_idle(idtree_at(*p)->value, x->now_ms, o->min_idle)) return true;
     }

@@ -4,6 +4,7 @@
  */
 #include "server/commands/commands.h"
 #include "server/commands/streams.h"
+#include "server/exec/breathe.h"
 #include "storage/base/mem.h"
 
 enum { FULL_COUNT = 10 }; /* entries and pending entries that FULL shows unless told otherwise */
@@ -64,8 +65,9 @@ static void reply_edge(struct reply *r, const struct stream *s, const char *name
 /* ---------------------------------------------------------------- STREAM FULL */
 
 /* [id, consumer, time, deliveries]; of a single consumer without its name. */
-static void reply_pending(struct reply *r, const struct idtree *t, uint64_t most, bool names) {
+static void reply_pending(struct call *x, const struct idtree *t, uint64_t most, bool names) {
     uint64_t n = t->count < most ? t->count : most;
+    struct reply *r = &x->r;
     struct idtree_place p = idtree_first(t);
 
     reply_array(r, n);
@@ -77,10 +79,13 @@ static void reply_pending(struct reply *r, const struct idtree *t, uint64_t most
         if (names) reply_bulk(r, e->owner->name, e->owner->name_len);
         reply_int(r, e->delivered_ms);
         reply_int(r, (int64_t)e->deliveries);
+        call_breathe(x);
     }
 }
 
-static void reply_full_consumer(struct reply *r, const struct stream_consumer *c, uint64_t most) {
+static void reply_full_consumer(struct call *x, const struct stream_consumer *c, uint64_t most) {
+    struct reply *r = &x->r;
+
     reply_map(r, 5);
     reply_field(r, "name");
     reply_bulk(r, c->name, c->name_len);
@@ -88,12 +93,14 @@ static void reply_full_consumer(struct reply *r, const struct stream_consumer *c
     reply_int_field(r, "active-time", (uint64_t)c->active_ms);
     reply_int_field(r, "pel-count", c->pending.count);
     reply_field(r, "pending");
-    reply_pending(r, &c->pending, most, false);
+    reply_pending(x, &c->pending, most, false);
+    call_breathe(x);
 }
 
-static void reply_full_group(struct reply *r, const struct stream *s, const struct stream_group *g,
+static void reply_full_group(struct call *x, const struct stream *s, const struct stream_group *g,
                              uint64_t most) {
     struct stream_consumer **v = stream_consumers_by_name(g);
+    struct reply *r = &x->r;
 
     reply_map(r, 7);
     reply_field(r, "name");
@@ -102,10 +109,10 @@ static void reply_full_group(struct reply *r, const struct stream *s, const stru
     reply_progress(r, s, g);
     reply_int_field(r, "pel-count", g->pending.count);
     reply_field(r, "pending");
-    reply_pending(r, &g->pending, most, true);
+    reply_pending(x, &g->pending, most, true);
     reply_field(r, "consumers");
     reply_array(r, g->consumers.count);
-    for (size_t i = 0; i < g->consumers.count; i++) reply_full_consumer(r, v[i], most);
+    for (size_t i = 0; i < g->consumers.count; i++) reply_full_consumer(x, v[i], most);
     mem_free(v);
 }
 
@@ -121,7 +128,7 @@ static void reply_full(struct call *x, const struct stream *s, uint64_t most) {
     reply_entries(x, &it, most);
     reply_field(r, "groups");
     reply_array(r, s->groups.count);
-    for (size_t i = 0; i < s->groups.count; i++) reply_full_group(r, s, v[i], most);
+    for (size_t i = 0; i < s->groups.count; i++) reply_full_group(x, s, v[i], most);
     mem_free(v);
 }
 

@@ -10,6 +10,7 @@
 #include "server/commands/commands.h"
 #include "server/commands/streams.h"
 #include "server/exec/blocking.h"
+#include "server/exec/breathe.h"
 #include "storage/base/mem.h"
 
 struct read_options {
@@ -19,6 +20,12 @@ struct read_options {
     uint64_t count; /* UINT64_MAX: no limit */
     bool no_ack, waits;
     uint64_t deadline_us; /* 0: none */
+};
+
+/* A pending entry of the consumer. */
+struct own {
+    struct stream_id id;
+    bool is_there; /* in the stream */
 };
 
 /* One of the streams. */
@@ -33,7 +40,7 @@ struct source {
     bool served;
     uint64_t n;            /* entries to be told */
     struct stream_iter it; /* at the first of them */
-    struct stream_id *own; /* or their ids, where the consumer's own are read; mem_free */
+    struct own *own;       /* or these, where the consumer's own are read; mem_free */
 };
 
 /* ---------------------------------------------------------------- options */
@@ -221,9 +228,20 @@ static void give_newer(struct call *x, const struct read_options *o, struct sour
     key_changed_quietly(x, &src->r);
 }
 
+/* Others are served meanwhile: nothing of this source has changed yet. */
+static void find_own(struct call *x, struct source *src, struct idtree_place p, uint64_t most) {
+    src->own = mem_alloc(most * sizeof *src->own);
+    for (; p.leaf && src->n < most; p = idtree_next(p)) {
+        struct stream_id id = stream_id_of(idtree_at(p)->key);
+
+        src->own[src->n++] = (struct own){id, stream_has(src->s, id)};
+        call_breathe(x);
+    }
+}
+
 /* What is pending for the consumer above src->after is delivered once more, if it is still there.
  */
-static void give_own(const struct call *x, const struct read_options *o, struct source *src) {
+static void give_own(struct call *x, const struct read_options *o, struct source *src) {
     struct stream_id from = src->after;
     uint64_t most = src->c->pending.count;
     struct idtree_place p = {0};
@@ -232,13 +250,11 @@ static void give_own(const struct call *x, const struct read_options *o, struct 
     if (most > o->count) most = o->count;
     if (most && stream_id_inc(&from)) p = idtree_seek(&src->c->pending, stream_key(from));
     if (!p.leaf) return;
-    src->own = mem_alloc(most * sizeof *src->own);
-    for (; p.leaf && src->n < most; p = idtree_next(p)) {
-        struct stream_id id = stream_id_of(idtree_at(p)->key);
+    find_own(x, src, p, most);
+    for (uint64_t i = 0; i < src->n; i++, p = idtree_next(p)) {
         struct stream_pending *e = idtree_at(p)->value;
 
-        src->own[src->n++] = id;
-        if (!stream_has(src->s, id)) continue;
+        if (!src->own[i].is_there) continue;
         e->delivered_ms = x->now_ms;
         e->deliveries++;
     }
@@ -267,26 +283,31 @@ static size_t serve(struct call *x, const struct read_options *o, struct source 
 
 /* ---------------------------------------------------------------- the reply */
 
-static void reply_newer(struct reply *r, struct source *src) {
-    reply_array(r, src->n);
+static void reply_newer(struct call *x, struct source *src) {
+    reply_array(&x->r, src->n);
     for (uint64_t left = src->n; left > 0; left--) {
-        reply_entry(r, &src->it);
+        reply_entry(&x->r, &src->it);
+        call_breathe(x);
         if (left > 1) stream_iter_next(&src->it);
     }
 }
 
 /* [id, nil] for what is no longer there. */
-static void reply_own(struct reply *r, const struct source *src) {
+static void reply_own(struct call *x, const struct source *src) {
+    struct reply *r = &x->r;
+
     reply_array(r, src->n);
     for (uint64_t i = 0; i < src->n; i++) {
+        struct stream_id id = src->own[i].id;
         struct stream_iter it;
 
-        stream_iter_init(&it, src->s, src->own[i], src->own[i], false);
-        if (stream_iter_next(&it)) {
+        call_breathe(x);
+        stream_iter_init(&it, src->s, id, id, false);
+        if (src->own[i].is_there && stream_iter_next(&it)) {
             reply_entry(r, &it);
         } else {
             reply_array(r, 2);
-            reply_stream_id(r, src->own[i]);
+            reply_stream_id(r, id);
             reply_null_array(r);
         }
     }
@@ -303,9 +324,9 @@ static void reply_sources(struct call *x, const struct read_options *o, struct s
         if (x->r.resp == 2) reply_array(&x->r, 2);
         reply_bulk(&x->r, src->r.key.p, src->r.key.n);
         if (src->g && !src->is_new)
-            reply_own(&x->r, src);
+            reply_own(x, src);
         else
-            reply_newer(&x->r, src);
+            reply_newer(x, src);
     }
 }
 

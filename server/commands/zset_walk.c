@@ -6,6 +6,7 @@
 #include "server/commands/commands.h"
 #include "server/commands/scan_options.h"
 #include "server/commands/zset.h"
+#include "server/exec/breathe.h"
 
 /* ---------------------------------------------------------------- ZRANDMEMBER */
 
@@ -19,6 +20,7 @@ static void answer_visit(struct slice member, double score, void *arg) {
     const struct answer *a = arg;
 
     zset_reply_member(a->x, member, score, a->scores);
+    call_breathe(a->x);
 }
 
 static void pick_members(size_t n, void *arg) {

@@ -14,7 +14,8 @@ static bool may_breathe(const struct call *x) {
     if (x->from != FROM_CLIENT || x->s->source || !e->hooks.serve_within) return false;
     if (e->busy || e->loading || e->serving) return false;
     if (e->pause.mode != PAUSE_NONE && e->pause.mode != PAUSE_WRITES) return false;
-    return e->dirty == x->dirty_before && !x->rewritten && !x->waits;
+    if (x->rewritten && e->propagation.ncommands > 0) return false;
+    return e->dirty == x->dirty_before && !x->waits;
 }
 
 /* What the look-ups so far have removed or told is complete in itself. */

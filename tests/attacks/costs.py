@@ -340,8 +340,13 @@ def commands_that_take_long():
             words = ["m%d" % k for k in range(i, i + 10000)]
             c.pipeline([["SADD", "s"] + words, ["ZADD", "z"] + [w for m in words for w in (hash(m) % n, m)],
                         ["SADD", "ints"] + [w for w in range(i * 3, i * 3 + 30000, 3)]])
+            if i < 60000:
+                c.pipeline([["XADD", "x", i + k + 1, "f", "v"] for k in range(10000)])
         c.call("SETRANGE", "a", 9000, "x")
-        for words in (["SORT", "s", "ALPHA"], ["SUNION", "s", "z2", "ints"], ["ZUNION", 2, "z", "s"], ["ZINTER", 2, "z", "s"],
+        c.call("XGROUP", "CREATE", "x", "g", 0)
+        c.call("XREADGROUP", "GROUP", "g", "u", "STREAMS", "x", ">")
+        for words in (["XREADGROUP", "GROUP", "g", "u", "STREAMS", "x", 0], ["SRANDMEMBER", "s", n // 4],
+                      ["SORT", "s", "ALPHA"], ["SUNION", "s", "z2", "ints"], ["ZUNION", 2, "z", "s"], ["ZINTER", 2, "z", "s"],
                       ["ZDIFF", 2, "z", "z2"], ["LCS", "a", "a"], ["SUNIONSTORE", "d", "s", "ints"],
                       ["SORT", "s", "ALPHA", "STORE", "d"], ["ZUNIONSTORE", "d", 2, "z", "s"]):
             with Others(s, 120) as o:
@@ -351,7 +356,7 @@ def commands_that_take_long():
                 c.read()
                 own += s.cpu_s() - at
         check(own > 1, "they took %.2f s only" % own)
-    return "9 commands, %.1f s of CPU; the last: %s" % (own, o)
+    return "11 commands, %.1f s of CPU; the last: %s" % (own, o)
 
 
 FILL = """local n = tonumber(ARGV[2])

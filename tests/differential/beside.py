@@ -15,7 +15,7 @@ from resp import Closed, Conn  # noqa: E402
 READS = [["GET"], ["STRLEN"], ["HGETALL"], ["SMEMBERS"], ["LRANGE", 0, -1], ["ZRANGE", 0, -1, "WITHSCORES"],
          ["XRANGE", "-", "+"], ["SORT_RO", "ALPHA"], ["TYPE"], ["TTL"], ["HKEYS"], ["SUNION"], ["BITCOUNT"],
          ["ZCARD"], ["EXISTS"], ["WATCH"], ["HRANDFIELD", 2], ["SRANDMEMBER", -3], ["LPOS", "x"],
-         ["DUMP"]]
+         ["DUMP"], ["XINFO", "STREAM"], ["XPENDING", "g"], ["ZRANDMEMBER", 2]]
 OTHERS = [["PING"], ["DBSIZE"], ["UNWATCH"], ["CLIENT", "ID"], ["KEYS", "*"], ["MULTI"], ["DISCARD"], ["TIME"],
           ["RANDOMKEY"], ["INFO", "memory"]]
 SLICE_NS, STEPS = 1, 1
@@ -42,7 +42,8 @@ def batch(rng, keys):
     for _ in range(30):
         if keys and rng.random() < 0.85:
             read = rng.choice(READS)
-            words.append([read[0], rng.choice(keys)] + read[1:])
+            at = 2 if read[0] == "XINFO" else 1
+            words.append(read[:at] + [rng.choice(keys)] + read[at:])
         else:
             words.append(rng.choice(OTHERS))
     return words + [["DISCARD"], ["SCAN", rng.randrange(1 << 16), "COUNT", 50]]
