@@ -130,6 +130,17 @@ const char *check_waits(struct world *w) {
     return NULL;
 }
 
+const char *check_progress(struct world *w) {
+    list_each (it, &w->e.blocked) {
+        const struct blocked *b = list_entry(it, struct blocked, link);
+
+        if (b->ready)
+            return bad("client %llu waits for the AOF, which is at rest",
+                       (unsigned long long)b->s->id);
+    }
+    return NULL;
+}
+
 /* ---------------------------------------------------------------- replies */
 
 static bool is_confirmation(const struct resp *r) {

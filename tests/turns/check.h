@@ -16,6 +16,9 @@ const char *check_lists(struct world *w);
 /* No client goes on waiting for a list or a sorted set that is there. */
 const char *check_waits(struct world *w);
 
+/* Once the AOF has come to rest: no client waits for it. */
+const char *check_progress(struct world *w);
+
 /* Each client has one reply for each command that it was to be answered, and no input that could
  * be executed. */
 const char *check_replies(struct world *w, const struct program *p);

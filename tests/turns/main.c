@@ -11,6 +11,7 @@
  * that does not end prints the program and the order, and ends the run.
  */
 #include "check.h"
+#include "disk.h"
 
 #include "storage/base/clock.h"
 #include "storage/base/mem.h"
@@ -78,7 +79,11 @@ static const char *settle(void) {
 
     world_wait(&world, 0);
     world_wait(&world, 10000);
+    if ((no = world_settle(&world))) return no;
+    world_wait(&world, 0);
     if ((no = check_lists(&world)) || (no = check_waits(&world))) return no;
+    if ((no = check_progress(&world))) return no;
+    if (world.disk && (no = disk_check(&world, &replica))) return no;
     return check_replies(&world, &program);
 }
 
@@ -90,6 +95,7 @@ static const char *run_order(const struct order *order, struct outcome *result) 
     tried++;
     world_enter(&world, &program);
     no = run_turns(order);
+    if (!no) no = world_settle(&world);
     result->data = data_sum(&world);
     if (!no) no = check_replay(&world, &replica);
     if (!no) no = settle();
@@ -200,8 +206,8 @@ int main(int argc, char **argv) {
     signal(SIGALRM, on_end);
     signal(SIGABRT, on_end);
     signal(SIGSEGV, on_end);
-    world_begin(&world);
-    world_begin(&replica);
+    world_begin(&world, LOG_NONE);
+    world_begin(&replica, LOG_NONE);
     for (uint64_t i = 0; i < o.programs; i++) {
         if (o.seconds && seconds_since(began_ns) >= o.seconds) break;
         seed_now = o.seed + i;

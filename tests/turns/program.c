@@ -105,10 +105,22 @@ static const char *const longs[] = {"RPUSH a 3 1 2",
                                     "BLPOP b 0",
                                     "WATCH a",
                                     NULL};
-static const char *const *const themes[] = {lists, transactions, pauses,  silences, told,
-                                            times, wholes,       scripts, others,   longs};
-enum { THEMES = sizeof themes / sizeof *themes };
-static const char *const clock_steps[] = {"25", "60"};
+/* Drawn only by programs with an AOF. Nothing whose reply depends on how fast the disk is. */
+static const char *const logs[] = {"CONFIG SET appendonly yes",
+                                   "CONFIG SET appendonly no",
+                                   "CONFIG SET appendfsync always",
+                                   "CONFIG SET appendfsync everysec",
+                                   "CONFIG SET appendfsync no",
+                                   "CONFIG SET appendonly yes appendfsync always",
+                                   "CONFIG SET appendfsync no appendonly no",
+                                   "WAITAOF 1 0 0",
+                                   "SET s 4",
+                                   "GET s",
+                                   NULL};
+static const char *const *const themes[] = {lists,  transactions, pauses, silences, told, times,
+                                            wholes, scripts,      others, longs,    logs};
+enum { LOGS = sizeof themes / sizeof *themes - 1, THEMES = LOGS };
+static const char *const clock_steps[] = {"25", "60", "disk"};
 
 /* ---------------------------------------------------------------- chance */
 
@@ -162,6 +174,10 @@ static void fill(struct program *p, uint64_t *state) {
 
     chosen[0] = 0;
     for (int i = 1; i < 3; i++) chosen[i] = below(state, THEMES);
+    if (p->log) { /* few orders: two clients, so that their programs are not cut too short */
+        chosen[0] = chosen[1] = LOGS;
+        clients = 2;
+    }
     for (int c = 0; c < clients; c++) {
         int n = 2 + below(state, STEPS_MAX - 1);
 
@@ -174,7 +190,7 @@ static void fill(struct program *p, uint64_t *state) {
     }
     p->n[THE_CLOCK] = below(state, 3);
     for (int i = 0; i < p->n[THE_CLOCK]; i++)
-        p->command[THE_CLOCK][i] = clock_steps[below(state, 2)];
+        p->command[THE_CLOCK][i] = clock_steps[below(state, p->log ? 3 : 2)];
 }
 
 /* The last command of the actor that has the most. */
@@ -190,6 +206,10 @@ void program_make(struct program *p, uint64_t seed, uint64_t most) {
     uint64_t state = seed * UINT64_C(0xd1342543de82ef95) + 1;
 
     *p = (struct program){0};
+    if (seed % LOG_EVERY == 0) {
+        p->log = below(&state, 2) ? LOG_ON : LOG_OFF;
+        most /= LOG_SHARE;
+    }
     fill(p, &state);
     while (orders_count(p, most) > most) shorten(p);
 }
@@ -197,6 +217,7 @@ void program_make(struct program *p, uint64_t seed, uint64_t most) {
 /* ---------------------------------------------------------------- what it says */
 
 void program_show(const struct program *p) {
+    if (p->log) printf("  an AOF, %s at the start\n", p->log == LOG_ON ? "on" : "off");
     for (int c = 0; c < ACTORS; c++) {
         if (p->n[c] == 0) continue;
         printf("  %c%s:", c == THE_CLOCK ? 'T' : 'A' + c,

@@ -12,13 +12,19 @@
 
 enum { CLIENTS_MAX = 4, STEPS_MAX = 5, ACTORS = CLIENTS_MAX + 1, THE_CLOCK = CLIENTS_MAX };
 
+/* Whether its world has an AOF, and whether that is on at the start. */
+enum program_log { LOG_NONE, LOG_OFF, LOG_ON };
+
 struct program {
     int n[ACTORS];                          /* commands of each client; steps of the clock */
     const char *command[ACTORS][STEPS_MAX]; /* words; '~' stands for a blank within a word */
+    enum program_log log;
     bool brittle[CLIENTS_MAX]; /* closed when it is told something, as for too much output */
 };
 
-/* By `seed`; so short that it has no more than `most` orders. */
+/* By `seed`; so short that it has no more than `most` orders. One in LOG_EVERY has an AOF, and a
+ * hundredth of the orders, as files take time. */
+enum { LOG_EVERY = 20, LOG_SHARE = 100 };
 void program_make(struct program *p, uint64_t seed, uint64_t most);
 
 void program_show(const struct program *p);

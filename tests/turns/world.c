@@ -2,6 +2,7 @@
 #include "world.h"
 
 #include "conf/conf.h"
+#include "disk.h"
 #include "server/exec/dispatch.h"
 #include "server/exec/expire.h"
 #include "server/exec/notify.h"
@@ -10,6 +11,7 @@
 #include "protocol/encode.h"
 #include "server/admin/rows.h"
 #include "server/commands/commands.h"
+#include "server/replication/rows.h"
 #include "server/scripting/scripting.h"
 #include "storage/base/hash.h"
 #include "storage/base/log.h"
@@ -87,12 +89,19 @@ static void register_commands(struct command_registry *r) {
     scripting_register(r);
     command_registry_add(r, connection_commands);
     command_registry_add(r, client_commands);
+    command_registry_add(r, config_commands);
+    command_registry_add(r, wait_commands);
 }
 
-void world_begin(struct world *w) {
-    static const uint8_t key[16] = "all turns";
+static struct aof *no_log(struct world *w) {
     struct aof_options o = {.names = {"/none", "none", "none", "none"}};
     struct aof_hooks hooks = {.wake = no_wake};
+
+    return aof_new(&w->e.ks, &o, &hooks);
+}
+
+void world_begin(struct world *w, enum program_log how) {
+    static const uint8_t key[16] = "all turns";
     struct sink sink = {&w->recording, record_unit, w};
 
     *w = (struct world){0};
@@ -101,10 +110,12 @@ void world_begin(struct world *w) {
     log_set_level(LOG_AT_NOTHING);
     clock_set_virtual(BEGINNING_MS);
     clock_refresh();
-    w->conf = conf_new();
+    if (how) w->disk = disk_new();
+    w->conf = how ? disk_conf(w->disk, how) : conf_new();
     keyspace_init(&w->e.ks, 2);
     register_commands(&w->e.commands);
-    engine_init(&w->e, w->conf, aof_new(&w->e.ks, &o, &hooks));
+    engine_init(&w->e, w->conf, how ? disk_open(w->disk, w) : no_log(w));
+    if (how) disk_start(w);
     scripting_start(&w->e);
     w->e.slice_ns = 1;
     w->e.breath.limit = 1;
@@ -126,6 +137,7 @@ void world_end(struct world *w) {
     engine_release(&w->e);
     aof_stop(aof, 1000);
     conf_free(w->conf);
+    disk_free(w->disk);
 }
 
 /* ---------------------------------------------------------------- clients */
@@ -144,6 +156,10 @@ static void connect_client(struct world *w, int i, const struct program *p) {
 }
 
 void world_enter(struct world *w, const struct program *p) {
+    if (p->log || w->disk) {
+        world_end(w);
+        world_begin(w, p->log);
+    }
     clock_set_virtual(BEGINNING_MS);
     clock_refresh();
     rng_seed(1);
@@ -196,11 +212,16 @@ static void deliver(struct world *w, const struct program *p, const struct block
 
 static void take_output(struct client *c) {
     struct iovec iov;
+    size_t may;
 
-    while (out_peek(&c->s.out, &iov, 1, SIZE_MAX) > 0) {
+    while ((may = session_sendable(&c->s)) > 0 && out_peek(&c->s.out, &iov, 1, may) > 0) {
         bytes_append(&c->got, iov.iov_base, iov.iov_len);
         out_consume(&c->s.out, iov.iov_len);
     }
+}
+
+static bool may_disconnect(const struct session *s) {
+    return s->state == SESSION_CLOSING && (s->flags & SESSION_GONE || out_pending(&s->out) == 0);
 }
 
 static void before_wait(struct world *w) {
@@ -214,7 +235,7 @@ static void before_wait(struct world *w) {
 
         if (!c->exists) continue;
         if (!(c->s.flags & SESSION_GONE)) take_output(c);
-        if (c->s.state == SESSION_CLOSING) disconnect(c);
+        if (may_disconnect(&c->s)) disconnect(c);
     }
 }
 
@@ -222,6 +243,13 @@ static void pass_time(struct world *w, int64_t ms) {
     clock_advance_ms(ms);
     clock_refresh();
     blocked_check_time(&w->e, clock_mono_us());
+}
+
+static void step_clock(struct world *w, const char *step) {
+    if (strcmp(step, "disk") == 0)
+        world_settle(w);
+    else
+        pass_time(w, atoi(step));
 }
 
 static bool turn_goes_on(const struct world *w) {
@@ -232,7 +260,7 @@ static void serve_next(struct world *w) {
     const struct block *b = &w->order->block[w->at++];
 
     if (b->actor == THE_CLOCK)
-        pass_time(w, atoi(w->program->command[THE_CLOCK][w->clock_steps++]));
+        step_clock(w, w->program->command[THE_CLOCK][w->clock_steps++]);
     else
         deliver(w, w->program, b);
 }
@@ -254,6 +282,10 @@ int world_turn(struct world *w, const struct program *p, const struct order *o, 
     w->order = NULL;
     before_wait(w);
     return w->at;
+}
+
+const char *world_settle(struct world *w) {
+    return w->disk ? disk_settle(w) : NULL;
 }
 
 void world_wait(struct world *w, int64_t ms) {
