@@ -11,6 +11,8 @@
 #ifndef STET_PERSISTENCE_RDB_FORMAT_H
 #define STET_PERSISTENCE_RDB_FORMAT_H
 
+#include <stdint.h>
+
 enum {
     RDB_HEADER_BYTES = 9, /* "REDIS", four digits */
     RDB_SUM_BYTES = 8,
@@ -76,6 +78,9 @@ enum rdb_opcode {
 };
 
 enum { RDB_NODE_PLAIN = 1, RDB_NODE_PACKED = 2 }; /* of a RDB_LIST_QUICKLIST_2 */
+
+/* The id of the module "vectorset" of Redis 8: nine letters of 6 bits and a version of 10. */
+#define RDB_VSET_MODULE UINT64_C(0xbde72da2bb1eb400)
 
 /* What stands in the data of a module. */
 enum {

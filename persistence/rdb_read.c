@@ -244,23 +244,28 @@ static bool take_end(struct read *r) {
 
 /* ---------------------------------------------------------------- keys */
 
-/* The value of a module, where these are passed over. */
+/* The value of a module that we do not know, where these are passed over. */
 static bool skip_module_value(struct read *r) {
-    uint64_t id;
-
     r->report->skipped_modules++;
     r->report->keys++;
-    if (!rdb_in_len(&r->in, &id) || !rdb_skip_module(&r->in)) return false;
+    if (!rdb_skip_module(&r->in)) return false;
     note_place(r);
     if (r->sink->passed) r->sink->passed(r->arg, &r->next, bytes_slice(&r->key));
     return true;
 }
 
 static bool take_value(struct read *r) {
+    struct slice key = bytes_slice(&r->key);
     struct entry *e;
+    uint64_t id;
 
-    if (r->type == RDB_MODULE_2 && r->o->skip_modules) return skip_module_value(r);
-    e = rdb_take_value(&r->in, r->type, bytes_slice(&r->key), r->next.expire_ms, &r->o->rules);
+    if (r->type == RDB_MODULE_2) {
+        if (!rdb_in_len(&r->in, &id)) return false;
+        if (id != RDB_VSET_MODULE && r->o->skip_modules) return skip_module_value(r);
+        e = rdb_take_module(&r->in, id, key, r->next.expire_ms, &r->o->rules);
+    } else {
+        e = rdb_take_value(&r->in, r->type, key, r->next.expire_ms, &r->o->rules);
+    }
     if (!e && !r->in.empty) return false;
     if (!e) {
         r->in.empty = r->in.failed = false; /* Redis had a time in which it wrote such ones */

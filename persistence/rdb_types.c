@@ -259,9 +259,24 @@ static const struct writer {
     [TYPE_ZSET] = {rdb_zset_type, rdb_put_zset},
     [TYPE_HASH] = {rdb_hash_type, rdb_put_hash},
     [TYPE_STREAM] = {rdb_stream_type, rdb_put_stream},
+    [TYPE_VSET] = {rdb_vset_type, rdb_put_vset},
 };
 
 TYPE_TABLE_IS_COMPLETE(writers)
+
+/* ---------------------------------------------------------------- values of modules */
+
+static struct entry *take_module_of(struct rdb_in *in, uint64_t id, const struct rdb_want *w) {
+    if (id == RDB_VSET_MODULE) return rdb_take_vset(in, w);
+    rdb_in_fail(in, "a value of a module's own type, and there are no modules here");
+    return NULL;
+}
+
+static struct entry *take_module(struct rdb_in *in, const struct rdb_want *w) {
+    uint64_t id;
+
+    return rdb_in_len(in, &id) ? take_module_of(in, id, w) : NULL;
+}
 
 static struct entry *(*const readers[RDB_READ_TYPES])(struct rdb_in *in,
                                                       const struct rdb_want *w) = {
@@ -271,6 +286,7 @@ static struct entry *(*const readers[RDB_READ_TYPES])(struct rdb_in *in,
     [RDB_ZSET] = rdb_take_zset,
     [RDB_HASH] = rdb_take_hash,
     [RDB_ZSET_2] = rdb_take_zset,
+    [RDB_MODULE_2] = take_module,
     [RDB_HASH_ZIPMAP] = rdb_take_hash_packed,
     [RDB_LIST_ZIPLIST] = take_list_ziplist,
     [RDB_SET_INTSET] = take_intset,
@@ -308,7 +324,7 @@ int rdb_oldest_version(const struct entry *e) {
 }
 
 bool rdb_reads_type(unsigned type) {
-    return type < RDB_READ_TYPES && (readers[type] || type == RDB_MODULE || type == RDB_MODULE_2);
+    return type < RDB_READ_TYPES && (readers[type] || type == RDB_MODULE);
 }
 
 enum { VALKEY_HASH_TIMED = 22 };
@@ -323,22 +339,36 @@ unsigned rdb_type_read(unsigned code, bool valkey) {
     return code == VALKEY_HASH_TIMED ? RDB_HASH_TIMED_VALKEY : RDB_READ_TYPES;
 }
 
+/* Not every reader minds the time. */
+static struct entry *with_expire(struct entry *e, struct slice key, int64_t expire_ms) {
+    struct entry *shell = e;
+
+    if (entry_expire(e) == expire_ms) return e;
+    e = entry_rekey(shell, key, expire_ms);
+    mem_free(shell);
+    return e;
+}
+
 struct entry *rdb_take_value(struct rdb_in *in, unsigned type, struct slice key, int64_t expire_ms,
                              const struct rdb_rules *rules) {
     struct rdb_want w = {type, key, expire_ms, rules};
-    struct entry *e, *shell;
+    struct entry *e;
 
     if (type >= RDB_READ_TYPES || !readers[type]) {
-        if (type == RDB_MODULE || type == RDB_MODULE_2)
+        if (type == RDB_MODULE)
             rdb_in_fail(in, "a value of a module's own type, and there are no modules here");
         else
             rdb_in_fail(in, "a value of the unknown type %u", type);
         return NULL;
     }
     e = readers[type](in, &w);
-    if (!e || entry_expire(e) == expire_ms) return e;
-    shell = e;
-    e = entry_rekey(shell, key, expire_ms);
-    mem_free(shell);
-    return e;
+    return e ? with_expire(e, key, expire_ms) : NULL;
+}
+
+struct entry *rdb_take_module(struct rdb_in *in, uint64_t id, struct slice key, int64_t expire_ms,
+                              const struct rdb_rules *rules) {
+    struct rdb_want w = {RDB_MODULE_2, key, expire_ms, rules};
+    struct entry *e = take_module_of(in, id, &w);
+
+    return e ? with_expire(e, key, expire_ms) : NULL;
 }

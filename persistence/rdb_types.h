@@ -23,6 +23,10 @@ void rdb_put_value(struct rdb_out *o, const struct entry *e);
 struct entry *rdb_take_value(struct rdb_in *in, unsigned type, struct slice key, int64_t expire_ms,
                              const struct rdb_rules *rules);
 
+/* The same for a module's value whose id was read. */
+struct entry *rdb_take_module(struct rdb_in *in, uint64_t id, struct slice key, int64_t expire_ms,
+                              const struct rdb_rules *rules);
+
 /* Whether such a type byte can stand before a key. */
 bool rdb_reads_type(unsigned type);
 
@@ -79,6 +83,11 @@ struct entry *rdb_take_zset_packed(struct rdb_in *in, const struct rdb_want *w);
 enum rdb_type rdb_stream_type(const struct entry *e);
 void rdb_put_stream(struct rdb_out *o, const struct entry *e);
 struct entry *rdb_take_stream(struct rdb_in *in, const struct rdb_want *w);
+
+/* rdb_vset.c */
+enum rdb_type rdb_vset_type(const struct entry *e);
+void rdb_put_vset(struct rdb_out *o, const struct entry *e);
+struct entry *rdb_take_vset(struct rdb_in *in, const struct rdb_want *w);
 
 /* rdb_old.c: a layout of old as a listpack with the same elements; NULL: it is none. */
 struct listpack *rdb_from_ziplist(struct slice s);

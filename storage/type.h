@@ -23,6 +23,7 @@ enum type_id {
     TYPE_HASH,
     TYPE_MODULE,
     TYPE_STREAM,
+    TYPE_VSET, /* a module's in Redis */
     TYPE_COUNT
 };
 

@@ -45,6 +45,8 @@ extern const struct command zset_range_commands[];
 extern const struct command zset_store_commands[];
 extern const struct command zset_walk_commands[];
 extern const struct command pubsub_commands[];
+extern const struct command vset_commands[];
+extern const struct command vset_sim_commands[];
 
 /* Adds every table above. */
 void commands_register(struct command_registry *r);

@@ -176,6 +176,7 @@ struct engine {
     size_t nerrors;
     unsigned events;      /* enum event_class of notify-keyspace-events: see notify.h */
     uint64_t dirty;       /* changes since the last save */
+    uint64_t vset_uids;   /* numbers that VINFO gave to vector sets */
     uint32_t lru_clock;   /* seconds, 24 bits */
     uint8_t lru_fine : 5; /* and 32nds */
     bool loading;

@@ -12,6 +12,7 @@
 #include "storage/base/mem.h"
 #include "storage/listval.h"
 #include "storage/stream.h"
+#include "storage/vset.h"
 
 #include <stdio.h>
 
@@ -37,6 +38,7 @@ static uint64_t length_of(const struct entry *e) {
     case TYPE_ZSET: return zset_count(e);
     case TYPE_HASH: return hash_len(e);
     case TYPE_STREAM: return stream_of(e)->length;
+    case TYPE_VSET: return vset_of(e)->n;
     default: CHECK(!"a type that there is");
     }
 }
