@@ -314,8 +314,7 @@ static bool take_projection(struct taking *t, struct vset_shape *shape, struct b
     struct slice s;
 
     if (!take_number(t->in, &n) || !take_text(t->in, &s)) return false;
-    if (n == 0 || n > VSET_DIM_MAX || n * shape->dim > VSET_PROJECTION_MAX ||
-        s.n != n * shape->dim * sizeof(float))
+    if (n == 0 || n > VSET_DIM_MAX || s.n != n * shape->dim * sizeof(float))
         return rdb_in_fail(t->in, "a projection that is damaged");
     shape->input_dim = (uint32_t)n;
     bytes_append(matrix, s.p, s.n);

@@ -38,7 +38,7 @@ enum {
     VSET_EF_ADD = 200, /* elements that an insertion looks among, if nothing is said */
     VSET_EF_MAX = 1000000,
     VSET_DIM_MAX = 1 << 20,
-    VSET_PROJECTION_MAX = 1 << 27, /* components: 512 MB */
+    VSET_PROJECTION_MAX = 1 << 24, /* components that a client asks for: 64 MB in DUMP */
 };
 
 struct vset_point {

@@ -358,6 +358,28 @@ static void pick_members(size_t n, void *arg) {
     }
 }
 
+static void reply_name(struct call *x, const struct vset *s, size_t at) {
+    struct slice name = vset_name(s, s->all[at]);
+
+    reply_bulk(&x->r, name.p, name.n);
+    call_breathe(x);
+}
+
+/* A few different elements: places are drawn until n different ones came. */
+static void reply_few(struct call *x, const struct vset *s, size_t n) {
+    uint64_t *seen = mem_calloc((s->n + 63) / 64 * sizeof *seen);
+
+    while (n > 0) {
+        uint64_t at = rng_below(s->n), bit = UINT64_C(1) << at % 64;
+
+        if (seen[at / 64] & bit) continue;
+        seen[at / 64] |= bit;
+        reply_name(x, s, at);
+        n--;
+    }
+    mem_free(seen);
+}
+
 /* n different elements: a partial shuffle of places. */
 static void reply_sample(struct call *x, const struct vset *s, size_t n) {
     uint32_t *at = mem_alloc(s->n * sizeof *at);
@@ -366,11 +388,9 @@ static void reply_sample(struct call *x, const struct vset *s, size_t n) {
     for (size_t i = 0; i < n; i++) {
         size_t k = i + rng_below(s->n - i);
         uint32_t taken = at[k];
-        struct slice name = vset_name(s, s->all[taken]);
 
         at[k] = at[i];
-        reply_bulk(&x->r, name.p, name.n);
-        call_breathe(x);
+        reply_name(x, s, taken);
     }
     mem_free(at);
 }
@@ -383,7 +403,10 @@ static int random_members(struct call *x, const struct vset *s, int64_t count) {
     reply_array(&x->r, n);
     if (n == 0) return 0;
     if (count < 0) return reply_picks(x, from, n, pick_members, &(struct picking){&x->r, s});
-    reply_sample(x, s, n);
+    if (n < s->n / 2)
+        reply_few(x, s, n);
+    else
+        reply_sample(x, s, n);
     return 0;
 }
 

@@ -208,6 +208,7 @@ Test(vset_commands, hostile_arguments_are_refused) {
     says("VADD v FP32 abc a", vector);
     says("VADD v REDUCE 99999999999 VALUES 2 1 2 a", vector);
     says("VADD v REDUCE 0 VALUES 2 1 2 a", vector);
+    says("VADD v REDUCE 1000000 VALUES 20 1 2 3 4 5 6 7 8 9 10 1 2 3 4 5 6 7 8 9 10 a", vector);
     says("EXISTS v", ":0\r\n");
     says("VADD v VALUES 2 1 2 a", ":1\r\n");
     says("VSIM v ELE a COUNT 9223372036854775807 EF 9223372036854775807", "*1\r\n$1\r\na\r\n");
@@ -215,4 +216,24 @@ Test(vset_commands, hostile_arguments_are_refused) {
     says("VRANDMEMBER v 9223372036854775807", "*1\r\n$1\r\na\r\n");
     cr_assert(strstr(engine_say("VRANDMEMBER v -9223372036854775808"), "-ERR"));
     says("VSIM v VALUES 3 1 2 3", "-ERR Vector dimension mismatch - got 3 but set has 2\r\n");
+}
+
+Test(vset_commands, random_members_are_different_ones) {
+    char line[64];
+
+    for (int i = 0; i < 9; i++) {
+        sprintf(line, "VADD v VALUES 2 1 %d e%d", i, i);
+        says(line, ":1\r\n");
+    }
+    for (int n = 1; n <= 10; n++) {
+        unsigned seen = 0;
+        const char *p;
+        int found = 0;
+
+        sprintf(line, "VRANDMEMBER v %d", n);
+        for (p = strchr(engine_say(line), 'e'); p; p = strchr(p + 1, 'e'), found++)
+            seen |= 1u << (p[1] - '0');
+        cr_assert_eq(found, n < 9 ? n : 9);
+        cr_assert_eq(__builtin_popcount(seen), found);
+    }
 }
