@@ -185,18 +185,17 @@ static void take_member(struct compiler *c) {
 static const struct word *take_word(struct compiler *c) {
     static const char signs[] = "+-*%/!()<>=|&";
     const struct word *best = NULL;
-    const char *to = c->p;
-    size_t best_n = 0;
+    size_t left = (size_t)(c->end - c->p), best_n = 0;
 
-    while (to < c->end && *to && (is_alpha(*to) || strchr(signs, *to))) to++;
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         size_t n = strlen(words[i].text);
 
-        if (n <= best_n || (size_t)(to - c->p) < n || memcmp(c->p, words[i].text, n) != 0) continue;
+        if (n <= best_n || left < n || memcmp(c->p, words[i].text, n) != 0) continue;
         best = &words[i];
         best_n = n;
     }
-    c->p = best ? c->p + best_n : to;
+    c->p += best_n;
+    while (!best && c->p < c->end && *c->p && (is_alpha(*c->p) || strchr(signs, *c->p))) c->p++;
     return best;
 }
 
