@@ -332,7 +332,7 @@ static double compute(const struct vset_filter *f, enum op op, struct value a, s
     }
 }
 
-bool vset_filter_matches(struct vset_filter *f, struct slice attr) {
+bool vset_filter_matches(struct vset_filter *f, struct slice attr, const struct pace *pace) {
     struct value *top = f->stack; /* the next free place */
 
     value_store_reset(&f->store, f->own_items);
@@ -342,6 +342,7 @@ bool vset_filter_matches(struct vset_filter *f, struct slice attr) {
         if (s->op == OP_VALUE) {
             *top++ = s->value;
         } else if (s->op == OP_MEMBER) {
+            pace_step(pace, 1 + attr.n / PACE_BYTES);
             *top = value_member(&f->store, attr, s->value.text);
             if (top++->kind == VALUE_NONE) return false;
         } else if (s->op == OP_NOT) {

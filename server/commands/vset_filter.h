@@ -15,6 +15,7 @@
 #define STET_COMMANDS_VSET_FILTER_H
 
 #include "storage/base/bytes.h"
+#include "storage/base/pace.h"
 
 struct vset_filter;
 
@@ -25,7 +26,8 @@ void vset_filter_free(struct vset_filter *f);
 /* What a run costs: the number of its instructions. */
 size_t vset_filter_cost(const struct vset_filter *f);
 
-/* Whether an element with this attribute matches. */
-bool vset_filter_matches(struct vset_filter *f, struct slice attr);
+/* Whether an element with this attribute matches. `pace` is told of the attribute's bytes each time
+ * that a member is looked for. */
+bool vset_filter_matches(struct vset_filter *f, struct slice attr, const struct pace *pace);
 
 #endif

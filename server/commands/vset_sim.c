@@ -146,10 +146,11 @@ static int take_target(struct asking *a) {
 /* An element without an attribute matches no expression, not even "1". */
 static bool passes(const struct vset_element *e, void *arg) {
     struct asking *a = arg;
+    struct pace pace = call_pace(a->x);
 
     if (!e->attr) return false;
     call_breathe_by(a->x, a->cost);
-    return vset_filter_matches(a->filter, vset_attr(e));
+    return vset_filter_matches(a->filter, vset_attr(e), &pace);
 }
 
 static void reply_attribute_of(struct call *x, const struct vset_element *e) {

@@ -107,7 +107,8 @@ Test(vset_filter, expressions_mean_what_they_mean_in_redis) {
 
         cr_assert_eq(!f, cases[i].want == BAD, "%s", cases[i].text);
         if (f)
-            cr_assert_eq(vset_filter_matches(f, slice_str(JSON)), cases[i].want, "%s", text.p);
+            cr_assert_eq(vset_filter_matches(f, slice_str(JSON), PACE_NONE), cases[i].want, "%s",
+                         text.p);
         else
             cr_assert_str_eq(text.p + bad, cases[i].near, "%s", text.p);
         vset_filter_free(f);
@@ -135,9 +136,9 @@ Test(vset_filter, attributes_that_are_no_json_do_not_match) {
     struct vset_filter *f = vset_filter_compile(SLICE(".n"), &at);
 
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        cr_assert_not(vset_filter_matches(f, slice_str(bad[i])), "%s", bad[i]);
+        cr_assert_not(vset_filter_matches(f, slice_str(bad[i]), PACE_NONE), "%s", bad[i]);
     for (size_t i = 0; i < sizeof good / sizeof *good; i++)
-        cr_assert(vset_filter_matches(f, slice_str(good[i])), "%s", good[i]);
+        cr_assert(vset_filter_matches(f, slice_str(good[i]), PACE_NONE), "%s", good[i]);
     vset_filter_free(f);
 }
 
@@ -162,7 +163,7 @@ Test(vset_filter, depth_and_length_cost_no_stack) {
         struct slice text = long_text(&buf, "", parts[i], 100000, "1");
         struct vset_filter *f = vset_filter_compile(text, &bad);
 
-        if (f) vset_filter_matches(f, SLICE("{\"n\":1}"));
+        if (f) vset_filter_matches(f, SLICE("{\"n\":1}"), PACE_NONE);
         vset_filter_free(f);
         free(buf);
     }
@@ -173,9 +174,9 @@ Test(vset_filter, deep_attributes_are_refused) {
     struct vset_filter *f = vset_filter_compile(SLICE(".n"), &at);
     char *buf;
 
-    cr_assert_not(vset_filter_matches(f, long_text(&buf, "{\"n\":", "[", 100000, "")));
+    cr_assert_not(vset_filter_matches(f, long_text(&buf, "{\"n\":", "[", 100000, ""), PACE_NONE));
     free(buf);
-    cr_assert(vset_filter_matches(f, long_text(&buf, "{\"a\":", "[", 100000, "")) == 0);
+    cr_assert(vset_filter_matches(f, long_text(&buf, "{\"a\":", "[", 100000, ""), PACE_NONE) == 0);
     free(buf);
     vset_filter_free(f);
 }
