@@ -499,8 +499,10 @@ def without_a_log_one_that_is_too_slow_is_cut_off():
 class Raw:
     """A replica that keeps the bytes of the stream."""
 
-    def __init__(self, server, id="?", at=-1, capa=("eof", "psync2")):
-        self.conn = server.conn(timeout=30)
+    def __init__(self, server, id="?", at=-1, capa=("eof", "psync2"), version=None):
+        self.conn, self.file = server.conn(timeout=30), b""
+        if version:
+            self.conn.call("REPLCONF", "version", version)
         for c in capa:
             self.conn.call("REPLCONF", "capa", c)
         self.conn.send(encode(["PSYNC", id, str(at)]))
@@ -524,11 +526,12 @@ class Raw:
     def _skip_file(self):
         head = self._line()
         if not head.startswith(b"$EOF:"):
-            self._take(int(head[1:]))
+            self.file = self._take(int(head[1:]))
             return
         mark, got = head[5:], b""
         while not got.endswith(mark):
             got += self._take(1)
+        self.file = got
 
     def _take(self, n):
         while len(self.conn.buf) - self.conn.pos < n:
@@ -562,6 +565,22 @@ def all_kinds(mc, m, seed):
         mc.call("SPUBLISH", "shard", "\r\n#\0")
         mc.call("EVAL", "redis.call('set','a','1') redis.call('publish','c','m') return redis.call('incr','a')", 0)
     mc.call("SELECT", 0)
+
+
+@case
+def a_replica_of_valkey_9_is_sent_what_it_reads():
+    """Times of fields have another form there. Others share one snapshot."""
+    with Server() as m:
+        mc = m.conn()
+        mc.call("HSET", "h", "f", "v")
+        for version, capa, plain, timed in (("9.1.2", ["eof", "psync2"], b"REDIS0010", b"VALKEY080"),
+                                            ("8.0.1", ["eof", "psync2"], b"REDIS0010", b"REDIS0012"),
+                                            ("9.1.2", ["eof", "psync2", "history"], b"REDIS0010", b"REDIS0012"),
+                                            (None, ["eof", "psync2"], b"REDIS0010", b"REDIS0012")):
+            mc.call("HPERSIST", "h", "FIELDS", 1, "f")
+            equal("without times, %s" % version, Raw(m, capa=capa, version=version).file[:9], plain)
+            mc.call("HEXPIRE", "h", 1000, "FIELDS", 1, "f")
+            equal("with times, %s" % version, Raw(m, capa=capa, version=version).file[:9], timed)
 
 
 @case

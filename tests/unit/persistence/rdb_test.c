@@ -345,6 +345,28 @@ Test(rdb_files, a_data_set_comes_back) {
                  1003);
 }
 
+Test(rdb_files, times_of_fields_stand_as_valkey_has_them_if_that_is_wanted) {
+    struct rdb_save o = save;
+    struct entry *h = hash_new(SLICE("h")), *e;
+    struct rdb_loaded loaded;
+    struct hash_item item;
+
+    o.valkey = true;
+    hash_set(h, SLICE("f"), SLICE("v"), false, &rules.hash);
+    add(&ks.dbs[0], h);
+    cr_assert_eq(publish(&o), 0);
+    cr_expect_eq(memcmp(help_read("d.rdb").p, "REDIS0010", 9), 0, "there are none");
+    hash_set_expire(h, SLICE("f"), 5000);
+    db_parts_changed(&ks.dbs[0], h, ENTRY_NO_EXPIRE);
+    cr_assert_eq(publish(&o), 0);
+    cr_expect_eq(memcmp(help_read("d.rdb").p, "VALKEY080", 9), 0);
+    cr_assert_eq(load(0, &loaded), 0, "%s", err.text);
+    cr_expect_eq(loaded.report.version, 80);
+    e = db_find(&back.dbs[0], SLICE("h"), hash_of(SLICE("h")));
+    cr_expect(hash_get(e, SLICE("f"), HASH_ALL, &item));
+    cr_expect_eq(item.expire_ms, 5000);
+}
+
 Test(rdb_files, times_of_fields_need_a_later_version) {
     struct entry *h = hash_new(SLICE("h")), *e;
     struct rdb_loaded loaded;
