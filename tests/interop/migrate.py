@@ -177,7 +177,7 @@ def deleted_meanwhile():
     away leaves its keys."""
     with Server() as a, Server() as b:
         ca, cb, d, pb = a.conn(), b.conn(), a.conn(), b.port
-        b.proc.send_signal(signal.SIGSTOP)
+        b.freeze()
         ca.call("SET", "k", 1)
         ca.send(encode(["MIGRATE", "127.0.0.1", pb, "k", 0, 5000]))
         wait_info(d, "blocked_clients", lambda v: v == "1", "clients")
@@ -187,7 +187,7 @@ def deleted_meanwhile():
         equal("move", ca.read(), ["+", "OK"])
         equal("gone", cb.call("EXISTS", "k"), 0)
         d.call("SET", "j", 1)
-        b.proc.send_signal(signal.SIGSTOP)
+        b.freeze()
         ca.send(encode(["MIGRATE", "127.0.0.1", pb, "j", 0, 5000]))
         wait_info(d, "blocked_clients", lambda v: v == "1", "clients")
         ca.close()

@@ -142,6 +142,15 @@ class Server:
     def conn(self, **kw):
         return Conn(self.port, **kw)
 
+    def freeze(self):
+        """Stops the process, until SIGCONT. A signal takes a moment to have its effect."""
+        self.proc.send_signal(signal.SIGSTOP)
+        wait_for(self._stands, "a process that stands")
+
+    def _stands(self):
+        with open("/proc/%d/stat" % self.proc.pid) as f:
+            return f.read().rsplit(")", 1)[1].split()[0] in "Tt"
+
     def log(self):
         """What this start has logged so far."""
         with open(self.log_path, "rb") as f:

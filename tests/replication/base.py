@@ -295,7 +295,7 @@ def what_a_partial_sync_cannot_read_is_not_asked_for_again():
         mc, sc = m.conn(), follow(s, m)
         write_some(mc, 1, 500)
         same(mc, sc)
-        s.proc.send_signal(signal.SIGSTOP)
+        s.freeze()
         mc.call("CLIENT", "KILL", "TYPE", "replica")
         write_some(mc, 2, 5000)
         damage(last_increment(m), os.path.getsize(last_increment(m)) // 2)

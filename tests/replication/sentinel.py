@@ -178,7 +178,7 @@ def the_master_is_killed(programs, **kw):
 def the_master_hangs(programs, **kw):
     with Watched(programs, **kw) as w:
         old = w.servers[0]
-        old.proc.send_signal(signal.SIGSTOP)
+        old.freeze()
         new = w.wait_new_master(old)
         new.conn().call("SET", "after", "2")
         old.proc.send_signal(signal.SIGCONT)

@@ -211,7 +211,7 @@ def a_stop_does_not_wait_for_a_clock_that_stands():
         c, rc = frozen(s.conn()), r.conn()
         rc.call("REPLICAOF", "127.0.0.1", s.port)
         wait_for(lambda: rc.info("replication").get("master_link_status") == "up", "the link")
-        r.proc.send_signal(signal.SIGSTOP)
+        r.freeze()
         c.call("SET", "k", 1)
         s.proc.send_signal(signal.SIGTERM)
         s.wait_exit()
