@@ -56,6 +56,13 @@ def _stream(conn, key):
     return [[i.decode(), [canonical(w) for w in words]] for i, words in entries]
 
 
+def _vectors(conn, key):
+    """Elements with their vectors as they are kept, and their attributes; the graph may differ."""
+    names = conn.call("VRANDMEMBER", key, conn.call("VCARD", key))
+    return sorted(([canonical(n), [canonical(x) for x in conn.call("VEMB", key, n, "RAW")],
+                    canonical(conn.call("VGETATTR", key, n) or b"")] for n in names), key=repr)
+
+
 def _value(conn, kind, key):
     if kind == "string":
         return canonical(conn.call("GET", key))
@@ -73,6 +80,8 @@ def _value(conn, kind, key):
                        for i in range(0, len(flat), 2)), key=repr)
     if kind == "stream":
         return _stream(conn, key)
+    if kind == "vectorset":
+        return _vectors(conn, key)
     raise ValueError("type %s" % kind)
 
 
