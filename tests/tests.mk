@@ -68,9 +68,9 @@ FILE_SUITES := 'instructions=tests/instructions/instructions.py' 'golden=tests/g
     'real-files=tests/files/load.py' 'rdb-files=tests/files/rdb.py' 'check-rdb=tests/files/check_rdb.py' 'damaged-files=tests/files/crash.py' \
     'damaged-marks=tests/files/marks.py' 'repairs=tests/files/repairs.py --rounds 1' 'crash-points=tests/steps/steps.py'
 OTHER_SUITES := 'cluster=tests/cluster/all.py' 'double=tests/testdouble/all.py' 'replication=tests/replication/all.py' 'interop=tests/interop/interop.py' 'migrate=tests/interop/migrate.py' 'backup=tests/interop/backup.py' 'backup-tool=tests/operator/backup_tool.py' 'recover=tests/interop/recover.py' 'redis-cli=tests/interop/clients.py' 'clients=tests/clients/clients.py' 'double-rivals=tests/double/rivals.py' 'double-examples=tests/double/examples.py' 'tls=tests/tls/tls.py' 'http=tests/http/all.py' 'sandbox=tests/sandbox/sandbox.py' \
-    'turns=$(T)/try-turns --programs 60' 'fuzz-targets=$(T)/fuzz-replay tests/fuzz/corpus' 'fuzz-restore=tests/fuzz/restore.py --rounds 40' 'fuzz-files=tests/fuzz/files.py --rounds 2000' 'fuzz-scripts=tests/fuzz/scripts.py --rounds 20' 'fuzz-patterns=tests/fuzz/patterns.py --rounds 2' 'fuzz-framing=tests/fuzz/framing.py --rounds 10' 'fuzz-clients=tests/fuzz/clients.py --seconds 12' \
+    'turns=$(T)/try-turns --programs 60' 'fuzz-targets=$(T)/fuzz-replay tests/fuzz/corpus' 'fuzz-restore=tests/fuzz/restore.py --rounds 40' 'fuzz-files=tests/fuzz/files.py --rounds 2000' 'fuzz-scripts=tests/fuzz/scripts.py --rounds 20' 'fuzz-patterns=tests/fuzz/patterns.py --rounds 2' 'fuzz-framing=tests/fuzz/framing.py --rounds 10' 'fuzz-clients=tests/fuzz/clients.py --seconds 8' \
     'differential=tests/differential/differential.py --worlds 12 --seconds 60' 'reload=tests/differential/reload.py' 'acl=tests/differential/acl.py' 'crowd=tests/differential/crowd.py --worlds 100 --seconds 30' 'watch=tests/differential/watch.py --seconds 8' 'vset=tests/differential/vset.py' \
-    'faults=tests/faults/faults.py' 'loop=tests/faults/loop.py' 'directory=tests/faults/directory.py' 'soak=tests/soak/soak.py --seconds 20' 'powercut=$(T)/powercut --jobs 2 --seeds 30000' 'powercut-sweep=$(T)/powercut --sweep --jobs 2 --seeds 12800' 'outage=$(T)/powercut --outage --jobs 2 --seeds 100' 'model=tests/model/model.py' 'attacks=tests/attacks/attacks.py' 'kill-9=tests/crash/crash.py --rounds 6'
+    'faults=tests/faults/faults.py' 'loop=tests/faults/loop_all.py' 'directory=tests/faults/directory.py' 'soak=tests/soak/soak.py --seconds 12' 'powercut=$(T)/powercut --jobs 2 --seeds 30000' 'powercut-sweep=$(T)/powercut --sweep --jobs 2 --seeds 12800' 'outage=$(T)/powercut --outage --jobs 2 --seeds 100' 'model=tests/model/model.py' 'attacks=tests/attacks/attacks.py' 'kill-9=tests/crash/crash.py --rounds 6'
 
 # The packages may have to be installed first, and what is installed decides how it is built.
 test: setup-test
@@ -78,6 +78,10 @@ test: setup-test
 
 test-all: all $(TEST_PROGRAMS)
 	@$(RUN) $(UNIT_SUITES) $(SYSTEM_SUITE) $(FILE_SUITES) $(OTHER_SUITES)
+
+test-programs: all $(TEST_PROGRAMS)
+
+unit-programs: $(UNIT_BINS) $(T)/kit-self
 
 unit: $(UNIT_BINS) $(T)/kit-self
 	@$(RUN) $(UNIT_SUITES)
@@ -148,4 +152,4 @@ test-tsan: all $(T)/crash-client
 fuse: all $(T)/disk_fuse
 	@$(RUN) 'fuse=tests/fuse/twice.py --seconds $(SECONDS) --seed $(SEED)'
 
-.PHONY: $(UNIT_TARGETS) fuse chaos turns test test-all unit system golden crash powercut model soak differential clients packages-test test-in-flavour test-tsan
+.PHONY: $(UNIT_TARGETS) test-programs unit-programs fuse chaos turns test test-all unit system golden crash powercut model soak differential clients packages-test test-in-flavour test-tsan

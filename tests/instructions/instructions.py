@@ -42,8 +42,8 @@ COMMANDS = {
     "MSET of 10": ([], lambda i: ["MSET"] + [w for k in range(10) for w in ("m%d" % ((i * 10 + k) % KEYS), VALUE)]),
     "MGET of 10": ([], lambda i: ["MGET"] + ["m%d" % ((i * 10 + k) % KEYS) for k in range(10)]),
     "EXISTS": ([], lambda i: ["EXISTS", "s%d" % (i % KEYS)]),
-    "EXPIRE": ([], lambda i: ["EXPIRE", "s%d" % (i % KEYS), "1000"]),
-    "TTL": ([], lambda i: ["TTL", "s%d" % (i % KEYS)]),
+    "EXPIRE": ([["SET", "t%d" % i, VALUE] for i in range(KEYS)], lambda i: ["EXPIRE", "t%d" % (i % KEYS), "1000"]),
+    "TTL": ([], lambda i: ["TTL", "t%d" % (i % KEYS)]),
     "DEL": ([["SET", "d%d" % i, VALUE] for i in range(3 * BATCH * BATCHES)], lambda i: ["DEL", "d%d" % i]),
     "HSET": ([], lambda i: ["HSET", "h%d" % (i % 100), "f%d" % (i % 10), VALUE]),
     "HGET": ([], lambda i: ["HGET", "h%d" % (i % 100), "f%d" % (i % 10)]),
@@ -112,15 +112,16 @@ def measure():
     c, per = Counted(), {}
     try:
         c.begin()
-        for name, (before, make) in COMMANDS.items():
+        n = BATCH * BATCHES - BATCH * BATCHES % 3  # whole transactions
+        for before, make in COMMANDS.values():
             c.say(before)
-            n = BATCH * BATCHES
-            if name.startswith("MULTI"):
-                n -= n % 3
             c.say([make(i) for i in range(n)])
-            from_ = c.total()
+        from_ = c.total()
+        for name, (_, make) in COMMANDS.items():
             c.say([make(n + i) for i in range(n)])
-            per[name] = round((c.total() - from_) / n, 1)
+            to = c.total()
+            per[name] = round((to - from_) / n, 1)
+            from_ = to
     finally:
         c.s.close()
     return per
