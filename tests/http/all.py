@@ -20,5 +20,5 @@ if __name__ == "__main__":
     if PROGRAM:
         PROGRAMS.append(["page.py"])
     else:
-        print("page.py: left out: no Chromium is installed (Debian: chromium; tools/setup --clients installs it)")
+        print("skipped: page.py: no Chromium is installed (Debian: chromium; tools/setup --clients installs it)")
     sys.exit(run_programs("http", HERE, PROGRAMS, __doc__, 4))

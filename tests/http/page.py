@@ -188,7 +188,7 @@ def states():
 
 if __name__ == "__main__":
     if not PROGRAM:
-        print("http-page: left out: no Chromium is installed (Debian: chromium)")
+        print("skipped: http-page: no Chromium is installed (Debian: chromium)")
         sys.exit(0)
     with Browser() as browser:
         sys.exit(run_words("http-page", cases))

@@ -33,6 +33,9 @@ def run_programs(suite, folder, programs, doc, jobs=6):
         for name, well, bad, text in pool.map(lambda words: _run(folder, words), programs):
             passed, failed = passed + well, failed + bad
             print("%s: %d passed, %d failed" % (name, well, bad), flush=True)
+            for line in text.splitlines():
+                if line.startswith(("skipped", "held ")):  # what tests/run shows
+                    print(line[:200], flush=True)
             if bad:
                 print(text[-6000:], flush=True)
     return summary(suite, passed, failed)
