@@ -43,7 +43,6 @@
 static void seed(struct app *a) {
     uint8_t key[16] = "stet test double";
     uint64_t s;
-
     const char *text = a->v->hash_seed;
 
     if (text[0]) {

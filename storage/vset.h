@@ -53,7 +53,7 @@ struct vset_links {
 };
 
 struct vset_element {
-    struct vset_point point; /* data: behind `links`, in the same allocation */
+    struct vset_point point; /* data: after `links`, in the same allocation */
     uint64_t id;             /* in order of insertion, from 1 */
     char *attr;              /* NULL: none */
     uint32_t attr_n, name_n, at;

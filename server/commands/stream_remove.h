@@ -13,7 +13,7 @@
 enum stream_policy {
     STREAM_KEEPREF, /* they stay pending */
     STREAM_DELREF,  /* they are pending no more, in no group */
-    STREAM_ACKED,   /* only those go that every group has read and nobody has to acknowledge */
+    STREAM_ACKED,   /* only those go that every group has read and acknowledged */
 };
 
 /* Argument i as a policy; false: it is none. */

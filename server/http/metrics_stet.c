@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * metrics_stet - what no other server of this kind has to say: how far the disk is behind, what is
- * at risk now, how long writes, syncs and gated replies took.
+ * metrics_stet - the metrics that only stet has: how many bytes wait for the disk, what is at risk
+ * now, how long writes, syncs and gated replies took.
  */
 #include "conf/conf.h"
 #include "persistence/aof_backup.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * route - which answer belongs to which path, who may have it, and the head of every answer.
+ * route - which answer belongs to which path, which need the password, and the head of every
+ * answer.
  */
 #include "conf/conf.h"
 #include "server/http/events.h"
