@@ -87,14 +87,10 @@ static int on_key(void *arg, const struct rdb_key *k, struct entry *e, struct er
 /* An RDB that a full sync has brought is followed by a header, see aof_replace.c. If it was the
  * base of the master's AOF, what it says itself is a position of that. */
 static void look_after_rdb(int fd, struct part *p) {
-    char tail[AOF_MARK_MAX];
-    size_t n = p->bytes < sizeof tail ? (size_t)p->bytes : sizeof tail, at;
     struct aof_epoch h;
+    uint64_t at;
 
-    if (n < 4 || io_read_at(fd, tail, n, (off_t)(p->bytes - n), NULL) != (ssize_t)n) return;
-    if (memcmp(tail + n - 2, "\r\n", 2) != 0) return;
-    for (at = n - 2; at > 0 && tail[at] != '#';) at--;
-    if (!aof_mark_parse_header(slice_of(tail + at, n - 2 - at), p->bytes - (n - at), 0, &h)) return;
+    if (!aof_read_last_header(fd, p->bytes, &h, &at)) return;
     p->known = true;
     p->position = h.position;
     p->ms = h.ms;

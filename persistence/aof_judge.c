@@ -272,8 +272,14 @@ static int refuse(const struct load *l, const struct aof_file *f, const struct a
                        f->name, r->why, (unsigned long long)r->at, (unsigned long long)r->good,
                        dirname, filename);
     case AOF_REFUSED:
-        return err_set(e, EILSEQ, "AOF '%s', offset %llu: %s", f->name, (unsigned long long)r->at,
+        return err_set(e, ENOEXEC, "AOF '%s', offset %llu: %s", f->name, (unsigned long long)r->at,
                        r->why);
+    case AOF_FOREIGN:
+        return err_set(e, ENOTSUP,
+                       "AOF '%s' %s. The file is not damaged: do "
+                       "not repair it, but start a server that reads it",
+                       f->name, r->why);
+    case AOF_BAD_RDB: return err_set(e, EILSEQ, "AOF '%s' %s", f->name, r->why);
     case AOF_UNREADABLE: return err_set(e, EIO, "AOF '%s' %s", f->name, r->why);
     default:
         return err_set(e, EILSEQ,
@@ -298,7 +304,7 @@ static bool rest_is_empty(const struct load *l, size_t i) {
 static bool lost_its_header(const struct load *l, const struct aof_file *f,
                             const struct aof_report *r) {
     return f->type == AOF_INCR && l->chain.ours && r->raw_size > 0 && r->raw_size <= AOF_MARK_MAX &&
-           !r->has_header && r->commands == 0 && r->verdict != AOF_UNREADABLE;
+           !r->has_header && r->commands == 0 && r->verdict <= AOF_REFUSED;
 }
 
 /* An old single file is base and increment in one: its tail may be torn like one. */

@@ -157,7 +157,8 @@ static int check_rdb_part(const struct aof_names *n, struct err *e) {
 
     if (fd < 0) return -1;
     if (rdb_is_one(fd, 0) && rdb_read(fd, &o, &(struct rdb_sink){0}, NULL, &r, &why) < 0)
-        rc = err_set(e, EILSEQ, "AOF '%s' its RDB part: %.300s", n->filename, why.text);
+        rc = err_set(e, why.code == EPROTONOSUPPORT ? ENOTSUP : EILSEQ,
+                     "AOF '%s' its RDB part: %.300s", n->filename, why.text);
     io_close(fd);
     return rc;
 }

@@ -9,6 +9,7 @@
 #include "storage/base/mem.h"
 #include "storage/base/num.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -534,6 +535,21 @@ static void unit_done(struct reader *rd) {
 
 /* ---------------------------------------------------------------- a whole file */
 
+/* What cannot be loaded though its checksum holds was written so: by a newer server, by modules, or
+ * with more databases. */
+static enum aof_verdict judge_rdb(int fd, const struct err *e) {
+    int64_t size = io_size(fd, NULL);
+    struct aof_epoch h;
+    enum rdb_sum sum;
+    uint64_t end;
+
+    if (e->code == EIO || size < 0) return AOF_UNREADABLE;
+    if (!aof_read_last_header(fd, (uint64_t)size, &h, &end)) end = (uint64_t)size;
+    sum = rdb_check_sum(fd, end);
+    if (sum == RDB_SUM_OFF && e->code == EPROTONOSUPPORT) return AOF_FOREIGN;
+    return sum == RDB_SUM_GOOD ? AOF_FOREIGN : AOF_BAD_RDB;
+}
+
 /* The window begins anew after the RDB. Its checksum may end in zeros, which are content. */
 static int take_preamble(struct reader *rd) {
     struct window *w = &rd->w;
@@ -543,10 +559,12 @@ static int take_preamble(struct reader *rd) {
 
     if (!rd->ops->preamble) {
         snprintf(r->why, sizeof r->why, "begins with an RDB preamble, which is not read here");
+        r->verdict = AOF_FOREIGN;
         return -1;
     }
     if (rd->ops->preamble(rd->arg, w->fd, &end, &e) < 0) {
         snprintf(r->why, sizeof r->why, "its RDB part: %.230s", e.text);
+        r->verdict = judge_rdb(w->fd, &e);
         return -1;
     }
     w->n = w->at = w->unit = 0;
@@ -564,6 +582,17 @@ bool aof_read_header(int fd, struct aof_epoch *h) {
 
     return nl && nl > head &&
            aof_mark_parse_header(slice_of(head, (size_t)(nl - head) - 1), 0, 0, h);
+}
+
+bool aof_read_last_header(int fd, uint64_t size, struct aof_epoch *h, uint64_t *at) {
+    char tail[AOF_MARK_MAX];
+    size_t n = size < sizeof tail ? (size_t)size : sizeof tail, from;
+
+    if (n < 4 || io_read_at(fd, tail, n, (off_t)(size - n), NULL) != (ssize_t)n) return false;
+    if (memcmp(tail + n - 2, "\r\n", 2) != 0) return false;
+    for (from = n - 2; from > 0 && tail[from] != '#';) from--;
+    *at = size - (n - from);
+    return aof_mark_parse_header(slice_of(tail + from, n - 2 - from), *at, 0, h);
 }
 
 void aof_read_file(int fd, const struct aof_reader_ops *ops, void *arg, struct aof_report *out) {

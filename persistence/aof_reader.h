@@ -21,7 +21,9 @@ enum aof_verdict {
     AOF_TORN,       /* good up to `good`; the rest is an un-synced or cut-off tail */
     AOF_CORRUPT,    /* good up to `good`; what follows was damaged after it was safe */
     AOF_REFUSED,    /* a command was not accepted by `command` (its text in `why`) */
-    AOF_UNREADABLE, /* the system refused to read; or not a file of commands */
+    AOF_FOREIGN,    /* undamaged, but of a format, or with contents, that are not read here */
+    AOF_BAD_RDB,    /* begins with an RDB that does not hold: no cut can mend it */
+    AOF_UNREADABLE, /* the system refused to read */
 };
 
 struct aof_report {
@@ -69,12 +71,15 @@ struct aof_reader_ops {
      * AOF_STREAM_INDEX_BYTES. May be NULL. */
     void (*place)(void *arg, const struct aof_stream_point *p);
     /* The file begins as an RDB does: reads that, and says in *end where the commands begin. -1
-     * ends with AOF_UNREADABLE, as NULL does: nothing of such a file can be kept. */
+     * ends with AOF_FOREIGN or AOF_BAD_RDB; NULL with AOF_FOREIGN. */
     int (*preamble)(void *arg, int fd, uint64_t *end, struct err *e);
 };
 
 /* The header that the file begins with; false if it does not begin with one that holds. */
 bool aof_read_header(int fd, struct aof_epoch *h);
+
+/* The header that the file, of `size` bytes, ends with, and where it begins. */
+bool aof_read_last_header(int fd, uint64_t size, struct aof_epoch *h, uint64_t *at);
 
 /* `before`: the replication stream at the end of the file before this one; NULL: there was none. */
 void aof_read_file_after(int fd, const struct aof_stream_state *before,

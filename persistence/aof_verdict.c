@@ -63,7 +63,7 @@ enum aof_verdict aof_reader_judge(struct reader *rd, enum outcome rc) {
         return AOF_UNREADABLE;
     }
     if (rc == OUT_STOP) return AOF_REFUSED;
-    if (rc == OUT_NEWER) return AOF_UNREADABLE;
+    if (rc == OUT_NEWER) return AOF_FOREIGN;
     if (rd->in_room) {
         leave_room(rd);
         if (rc == OUT_END && r->size == rd->w.base + rd->w.at) {

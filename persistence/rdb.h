@@ -185,6 +185,10 @@ int rdb_check_slowly(int fd, bool modules,
                      void (*progress)(void *arg, uint64_t done, uint64_t total), void *arg,
                      struct rdb_report *out, struct err *e);
 
+/* What the checksum says of an RDB that takes the first `size` bytes of a file, whatever its
+ * version and contents are. */
+enum rdb_sum rdb_check_sum(int fd, uint64_t size);
+
 /* Whether a file begins at `start` as an RDB of Redis or of Valkey does. */
 bool rdb_is_one(int fd, uint64_t start);
 

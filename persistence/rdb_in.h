@@ -51,8 +51,9 @@ static inline uint64_t rdb_in_left(const struct rdb_in *in) {
 /* Keeps the first error, with the offset; returns false. */
 __attribute__((format(printf, 2, 3))) bool rdb_in_fail(struct rdb_in *in, const char *fmt, ...);
 
-/* The same with another code than EINVAL: ENODATA where the source ends too soon, ENOTSUP for a
- * version or a type that is not known, EPROTO for no RDB at all, EBADMSG for the checksum. */
+/* The same with another code than EINVAL: ENODATA where the source ends too soon, EPROTONOSUPPORT
+ * for a version that is not known, ENOTSUP for a type, EPROTO for no RDB at all, EBADMSG for the
+ * checksum. */
 __attribute__((format(printf, 3, 4))) bool rdb_in_fault(struct rdb_in *in, int code,
                                                         const char *fmt, ...);
 

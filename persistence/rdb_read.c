@@ -4,9 +4,12 @@
  * key.
  */
 #include "persistence/rdb_types.h"
+#include "storage/base/crc.h"
 #include "storage/base/io.h"
+#include "storage/base/mem.h"
 #include "storage/base/num.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -16,6 +19,7 @@ enum {
     REPORT_KEYS = 1024,
     SUM_VERSION = 5, /* from which on there is a checksum */
     KEY_SHOWN = 128, /* bytes of a key in a message */
+    SUM_CHUNK = 1 << 20,
 };
 
 struct read {
@@ -90,13 +94,13 @@ static bool take_header(struct read *r) {
     r->valkey = from == 6;
     for (int i = from; i < RDB_HEADER_BYTES; i++) {
         if (p[i] < '0' || p[i] > '9')
-            return rdb_in_fault(&r->in, ENOTSUP, "a header without a version");
+            return rdb_in_fault(&r->in, EPROTONOSUPPORT, "a header without a version");
         version = version * 10 + (p[i] - '0');
     }
     r->report->version = version;
     if (is_read(r, version)) return true;
     return rdb_in_fault(
-        &r->in, ENOTSUP, "%s version %d, and this server reads 1 to %d, and %d of Valkey",
+        &r->in, EPROTONOSUPPORT, "%s version %d, and this server reads 1 to %d, and %d of Valkey",
         r->valkey ? "Valkey's RDB" : "RDB", version, RDB_VERSION_MAX, RDB_VALKEY_VERSION);
 }
 
@@ -421,4 +425,24 @@ bool rdb_is_one(int fd, uint64_t start) {
     uint8_t head[6] = {0};
 
     return io_read_at(fd, head, sizeof head, (off_t)start, NULL) > 0 && magic_of(head);
+}
+
+enum rdb_sum rdb_check_sum(int fd, uint64_t size) {
+    uint64_t at = 0, sum = 0, said = 0;
+    uint8_t *buf = mem_alloc(SUM_CHUNK);
+    ssize_t got = 1;
+
+    while (at + RDB_SUM_BYTES < size && got > 0) {
+        uint64_t left = size - RDB_SUM_BYTES - at;
+
+        got = io_read_at(fd, buf, left < SUM_CHUNK ? (size_t)left : SUM_CHUNK, (off_t)at, NULL);
+        if (got > 0) sum = crc64(sum, buf, (size_t)got);
+        at += got > 0 ? (uint64_t)got : 0;
+    }
+    mem_free(buf);
+    if (at + RDB_SUM_BYTES != size ||
+        io_read_at(fd, &said, RDB_SUM_BYTES, (off_t)at, NULL) != RDB_SUM_BYTES)
+        return RDB_SUM_NONE;
+    if (said == 0) return RDB_SUM_OFF;
+    return le64toh(said) == sum ? RDB_SUM_GOOD : RDB_SUM_WRONG;
 }

@@ -132,13 +132,12 @@ static int restore(struct app *a) {
     return -1;
 }
 
-/* Every refusal because of damaged files names the command that repairs them. (A command that is
- * not accepted, at some offset, is no damage.) */
+/* Every refusal because of damaged files names the command that repairs them. What is not accepted,
+ * or not read here, is no damage: it has other codes. */
 static void name_repair(const char *dirname, const char *filename, const struct err *e) {
-    bool is_damage = e->code == EILSEQ || e->code == EINVAL || e->code == ENOENT ||
-                     strstr(e->text, "its RDB part");
+    bool is_damage = e->code == EILSEQ || e->code == EINVAL || e->code == ENOENT;
 
-    if (!is_damage || strstr(e->text, "stet-check-aof") || strstr(e->text, "', offset ")) return;
+    if (!is_damage || strstr(e->text, "stet-check-aof")) return;
     log_warning("To repair the append only file, make a backup of its directory, then run: "
                 "stet-check-aof --fix %s/%s.manifest",
                 dirname, filename);

@@ -43,8 +43,8 @@ static void json_string(const char *s) {
 
 static void json_file(struct check *c, const char *name, const char *type,
                       const struct aof_report *r) {
-    static const char *const verdicts[] = {"valid", "truncated", "corrupt", "refused",
-                                           "unreadable"};
+    static const char *const verdicts[] = {"valid",   "truncated",  "corrupt",   "refused",
+                                           "unknown", "unreadable", "unreadable"};
 
     if (!c->o->json) return;
     printf("%s\n  {\"file\": ", c->first_json ? "" : ",");
@@ -91,7 +91,7 @@ void check_tell(struct check *c, const struct part *p, const char *type) {
         SAYF(c, "Cannot open file %s: %s\n", name, strerror(ENOENT));
         return;
     }
-    if (r->verdict == AOF_UNREADABLE) {
+    if (r->verdict > AOF_REFUSED) {
         SAYF(c, "AOF %s %s\n", name, r->why);
         return;
     }
@@ -117,8 +117,10 @@ static int check_manifest(struct check *c) {
     SAYF(c, "Start checking Multi Part AOF\n");
     check_log(c, &p);
     if (p.kind != PROBLEM_NONE && !c->o->fix) {
-        SAYF(c, "%s\nAOF %s is not valid. Use the --fix option to try fixing it.\n", p.text,
-             name_of(c, &p));
+        SAYF(c, "%s\n", p.text);
+        if (p.kind != PROBLEM_UNREADABLE)
+            SAYF(c, "AOF %s is not valid. Use the --fix option to try fixing it.\n",
+                 name_of(c, &p));
         rc = 1;
     } else if (p.kind != PROBLEM_NONE) {
         rc = check_fix(c, &p);
@@ -160,7 +162,7 @@ static int check_single(struct check *c) {
         SAYF(c, "AOF %s is valid\n", c->name);
         return 0;
     }
-    if (p.r.verdict == AOF_UNREADABLE) return 1;
+    if (p.r.verdict > AOF_REFUSED) return 1; /* no cut can mend it */
     if (!c->o->fix) {
         SAYF(c, "AOF %s is not valid. Use the --fix option to try fixing it.\n", c->name);
         return 1;

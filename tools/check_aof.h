@@ -71,7 +71,7 @@ enum problem_kind {
     PROBLEM_DROP,      /* the increment at `at` does not join what is before it, or is lost */
     PROBLEM_CUT,       /* the increment at `at` holds up to some offset only */
     PROBLEM_RETIRED,   /* the file at `at` is called history, but goes on where the AOF ends */
-    PROBLEM_UNREADABLE /* the system cannot read a file: no repair */
+    PROBLEM_UNREADABLE /* a file cannot be read, but nothing shows that it is damaged: no repair */
 };
 
 struct problem {

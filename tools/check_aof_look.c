@@ -150,8 +150,11 @@ static void list_files(struct check *c, struct found *out) {
     if (out->n) qsort(out->files, out->n, sizeof *out->files, by_seq);
 }
 
+/* A base that is not read here is the base all the same: an older one does not lead to what came
+ * after it. */
 static bool is_whole(struct check *c, const struct aof_file *f, struct part *out) {
     check_look(c, f, out);
+    if (out->r.verdict == AOF_FOREIGN) return true;
     return out->r.verdict == AOF_WHOLE && (out->r.size > 0 || f->seq == 1);
 }
 
@@ -268,10 +271,15 @@ __attribute__((format(printf, 4, 5))) static bool wrong(struct problem *p, enum 
     return true;
 }
 
-/* Or of a format that this program does not know: nothing of it is damaged. */
+/* Nothing of it is known to be damaged. */
 static bool is_read_error(const struct part *p) {
-    return p->there && p->r.verdict == AOF_UNREADABLE &&
-           (strncmp(p->r.why, "cannot be", 9) == 0 || strncmp(p->r.why, "is of a format", 14) == 0);
+    return p->there && (p->r.verdict == AOF_UNREADABLE || p->r.verdict == AOF_FOREIGN);
+}
+
+static bool wrong_read(struct problem *out, size_t i, const struct part *p) {
+    return wrong(out, PROBLEM_UNREADABLE, i, "AOF %s %s%s", p->f.name, p->r.why,
+                 p->r.verdict == AOF_FOREIGN ? ". It is not damaged: --fix leaves it as it is"
+                                             : "");
 }
 
 static bool increments_hold_data(const struct check *c) {
@@ -285,9 +293,9 @@ static bool base_is_wrong(const struct check *c, size_t i, struct problem *out) 
     const struct part *p = &c->parts[i];
     const char *name = p->f.name;
 
-    if (is_read_error(p)) return wrong(out, PROBLEM_UNREADABLE, i, "AOF %s %s", name, p->r.why);
+    if (is_read_error(p)) return wrong_read(out, i, p);
     if (!p->there) return wrong(out, PROBLEM_BASE, i, "The BASE AOF %s does not exist", name);
-    if (p->r.verdict == AOF_UNREADABLE)
+    if (p->r.verdict == AOF_BAD_RDB)
         return wrong(out, PROBLEM_BASE, i, "BASE AOF %s %s", name, p->r.why);
     if (p->r.verdict != AOF_WHOLE)
         return wrong(out, PROBLEM_BASE_CUT, i, "BASE AOF %s is damaged at offset %llu: %s", name,
@@ -356,7 +364,7 @@ static bool increment_is_wrong(const struct check *c, const struct chain *ch, si
     const struct part *p = &c->parts[i];
     const char *name = p->f.name;
 
-    if (is_read_error(p)) return wrong(out, PROBLEM_UNREADABLE, i, "AOF %s %s", name, p->r.why);
+    if (is_read_error(p)) return wrong_read(out, i, p);
     if (!p->there) return wrong(out, PROBLEM_DROP, i, "The INCR AOF %s does not exist", name);
     if (!joins(c, ch, i, out)) return true;
     if (p->r.verdict == AOF_WHOLE) return false;

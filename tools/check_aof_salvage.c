@@ -463,7 +463,9 @@ static void tell_source(const struct salvage *s, const struct source *from) {
     SAYF(s->c, "%s: %llu bytes, of which %llu hold in %llu batches with %llu commands\n",
          from->p.f.name, (unsigned long long)r->size, (unsigned long long)bytes,
          (unsigned long long)from->n, (unsigned long long)commands);
-    if (r->verdict != AOF_WHOLE && r->verdict != AOF_UNREADABLE)
+    if (r->verdict == AOF_FOREIGN)
+        SAYF(s->c, "%s: not damaged, but not read here: %s\n", from->p.f.name, r->why);
+    else if (r->verdict != AOF_WHOLE && r->verdict != AOF_UNREADABLE && r->verdict != AOF_BAD_RDB)
         SAYF(s->c, "%s: damaged at offset %llu: %s\n", from->p.f.name, (unsigned long long)r->at,
              r->why);
 }

@@ -305,7 +305,7 @@ static void say_error(const struct check *c, const struct err *e) {
         info(c, "RDB CRC error");
     else if (e->code == EPROTO)
         info(c, "Wrong signature trying to load DB from file");
-    else if (e->code == ENOTSUP && r->doing == RDB_DOING_START)
+    else if (e->code == EPROTONOSUPPORT)
         info(c, "Can't handle RDB format version %d", r->version);
     else if (e->code == ENOTSUP)
         info(c, "Invalid object type: %s", strrchr(e->text, ' ') + 1);

@@ -14,6 +14,7 @@
 
 #define AOF      "--appendonly", "yes", "--aof-use-rdb-preamble", "no"
 #define MANIFEST "appendonlydir/appendonly.aof.manifest"
+#define BASE     "appendonlydir/appendonly.aof.2.base.rdb"
 #define INCR     "appendonlydir/appendonly.aof.1.incr.aof"
 
 TestSuite(check_aof, .fini = kit_end);
@@ -348,24 +349,112 @@ static void put_file(struct server *s, const char *name, const void *p, size_t n
     cr_assert(f && fwrite(p, 1, n, f) == n && fclose(f) == 0, "%s", name);
 }
 
+static const char two_files[] = "file appendonly.aof.2.base.rdb seq 2 type b\n"
+                                "file appendonly.aof.2.incr.aof seq 2 type i\n";
+
+static struct server *with_base(const void *base, size_t n, const char *manifest) {
+    static const char more[] = "*3\r\n$3\r\nSET\r\n$1\r\nx\r\n$1\r\ny\r\n";
+    struct server *s = server_new();
+
+    cr_assert_eq(mkdir(server_path(s, "appendonlydir"), 0755), 0);
+    put_file(s, MANIFEST, manifest, strlen(manifest));
+    put_file(s, BASE, base, n);
+    put_file(s, "appendonlydir/appendonly.aof.2.incr.aof", more, sizeof more - 1);
+    return s;
+}
+
 /* Valkey 9 writes other first bytes than Redis. */
 Test(check_aof, a_base_of_valkey_is_loaded_and_checked) {
     static const char base[] = "VALKEY080\xfe\x00\x00\x01k\x01v\x16\x01h\x01\x01"
                                "f\x01w\x00\x38\xd3\x60\xba\x01\x00\x00\xff\0\0\0\0\0\0\0";
-    static const char manifest[] = "file appendonly.aof.2.base.rdb seq 2 type b\n"
-                                   "file appendonly.aof.2.incr.aof seq 2 type i\n";
-    static const char more[] = "*3\r\n$3\r\nSET\r\n$1\r\nx\r\n$1\r\ny\r\n";
-    struct server *s = server_new();
+    struct server *s = with_base(base, sizeof base, two_files);
     redisContext *c;
 
-    cr_assert_eq(mkdir(server_path(s, "appendonlydir"), 0755), 0);
-    put_file(s, MANIFEST, manifest, sizeof manifest - 1);
-    put_file(s, "appendonlydir/appendonly.aof.2.base.rdb", base, sizeof base);
-    put_file(s, "appendonlydir/appendonly.aof.2.incr.aof", more, sizeof more - 1);
     cr_assert_eq(check(s, "", MANIFEST, ""), 0, "%s", said);
     server_start(s, AOF, NULL);
     c = ask_open(s);
     EXPECT(c, "$v", "GET k");
     EXPECT(c, "$y", "GET x");
     EXPECT(c, "[:1900000000]", "HEXPIRETIME h FIELDS 1 f");
+}
+
+static void is_untouched(struct server *s, const void *base, size_t n) {
+    char now[256];
+    FILE *f = fopen(server_path(s, BASE), "r");
+
+    cr_assert_not_null(f);
+    cr_expect_eq(fread(now, 1, sizeof now, f), n);
+    cr_expect_eq(memcmp(now, base, n), 0);
+    fclose(f);
+}
+
+/* What was written by a newer server, or with more databases, is no damage. */
+static const struct {
+    const char *what, *bytes;
+    size_t n;
+} foreign[] = {
+#define BYTES(b) b, sizeof(b) - 1
+    {"version 13", BYTES("REDIS0013\xfe\x00\x00\x01k\x01v\xff"
+                         "\x55\xc9\x8a\x96\x62\x43\x10\xef")},
+    {"version 13, no checksum", BYTES("REDIS0013\xfe\x00\x00\x01k\x01v\xff\0\0\0\0\0\0\0\0")},
+    {"type 61", BYTES("REDIS0012\xfe\x00\x3d\x01k\x01v\xff"
+                      "\x89\x5d\x29\x9f\x9c\x15\xee\xd3")},
+    {"database 20", BYTES("REDIS0012\xfe\x14\x00\x01k\x01v\xff"
+                          "\x08\x85\xaf\x56\xe1\x3b\xd5\x80")},
+};
+
+static void start_is_refused(struct server *s, const char *part, const char *no_part) {
+    char *log;
+
+    server_launch(s, "--port", "0", "--unixsocket", "s.sock", AOF, NULL);
+    cr_expect_eq(server_wait_exit(s), 1);
+    log = server_log(s);
+    cr_expect(strstr(log, part), "no '%s' in:\n%s", part, log);
+    cr_expect(!no_part || !strstr(log, no_part), "'%s' in:\n%s", no_part, log);
+    free(log);
+}
+
+static void is_left_alone(size_t i) {
+    const char *base = foreign[i].bytes;
+    struct server *s = with_base(base, foreign[i].n, two_files);
+    bool is_read = strncmp(foreign[i].what, "database", 8) == 0; /* the tool has no limit */
+
+    cr_expect_eq(check(s, "--fix --yes", MANIFEST, ""), !is_read, "%s: %s", foreign[i].what, said);
+    if (!is_read) says("It is not damaged");
+    cr_expect_null(strstr(said, "salvage"), "%s: %s", foreign[i].what, said);
+    is_untouched(s, base, foreign[i].n);
+    start_is_refused(s, "The file is not damaged", "--fix");
+    is_untouched(s, base, foreign[i].n);
+}
+
+Test(check_aof, a_base_that_is_not_read_here_is_no_damage) {
+    STET_ONLY();
+    for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) is_left_alone(i);
+}
+
+/* The base stays the one of the manifest that is made anew, although an older one can be read. */
+Test(check_aof, a_manifest_made_anew_has_the_base_that_is_not_read_here) {
+    static const char older[] = "REDIS0012\xfe\x00\x00\x01k\x01v\xff\0\0\0\0\0\0\0";
+
+    STET_ONLY();
+    struct server *s = with_base(foreign[0].bytes, foreign[0].n, "file nothing\n");
+
+    put_file(s, "appendonlydir/appendonly.aof.1.base.rdb", older, sizeof older);
+    cr_expect_eq(check(s, "--fix --yes", MANIFEST, ""), 1, "%s", said);
+    says("appendonly.aof.2.base.rdb, number 2");
+    says("It is not damaged");
+    is_untouched(s, foreign[0].bytes, foreign[0].n);
+}
+
+/* The checksum tells a damaged type from an unknown one. */
+Test(check_aof, a_base_whose_checksum_fails_is_damaged) {
+    static const char base[] = "REDIS0012\xfe\x00\x3d\x01k\x01v\xff\1\2\3\4\5\6\7\1";
+
+    STET_ONLY();
+    struct server *s = with_base(base, sizeof base - 1, two_files);
+
+    cr_expect_eq(check(s, "--fix --yes", MANIFEST, ""), 1, "%s", said);
+    says("stet-check-aof --salvage");
+    is_untouched(s, base, sizeof base - 1);
+    start_is_refused(s, "stet-check-aof --fix", NULL);
 }

@@ -353,7 +353,7 @@ static const struct form forms[] = {
     {"*2147483648\r\n$1\r\nx\r\n", AOF_CORRUPT, "invalid multibulk length"},
     {"#note", AOF_TORN, "a '#' line without an end"},
     {"*1\r\n$6\r\nREFUSE\r\n", AOF_REFUSED, "not this one"},
-    {"REDIS0011\xfa", AOF_UNREADABLE, "RDB preamble"},
+    {"REDIS0011\xfa", AOF_FOREIGN, "RDB preamble"},
 };
 
 Test(reader, what_is_no_log_is_told_apart) {
