@@ -12,11 +12,13 @@ enum {
     UNAUTH_BULK_MAX = 16384,
 };
 
+static __attribute__((noinline)) void request_args_room(struct request_args *args, size_t more) {
+    while (args->cap - args->n < more) args->cap = args->cap ? args->cap * 2 : 16;
+    args->v = mem_realloc(args->v, args->cap * sizeof *args->v);
+}
+
 void request_args_push(struct request_args *args, const char *p, size_t n) {
-    if (args->n == args->cap) {
-        args->cap = args->cap ? args->cap * 2 : 16;
-        args->v = mem_realloc(args->v, args->cap * sizeof *args->v);
-    }
+    if (args->n == args->cap) request_args_room(args, 1);
     args->v[args->n++] = (struct slice){p, n};
 }
 
@@ -225,6 +227,58 @@ static enum request_result parse_bulks(struct array_parse *a, const struct reque
     return REQUEST_READY;
 }
 
+enum { PLAIN_ARGS = 9, PLAIN_DIGITS = 3 };
+
+/* "$N\r\n" with up to three digits at `p`: the bytes after it, NULL for anything else. `end` is so
+ * far away that none of this is after it. */
+static inline const char *plain_length(const char *p, size_t *n) {
+    unsigned d = (unsigned)(p[1] - '0'), v = d;
+
+    if (p[0] != '$' || d > 9) return NULL;
+    if (is_line_end(p + 2)) {
+        *n = v;
+        return p + 4;
+    }
+    if (d == 0) return NULL;
+    d = (unsigned)(p[2] - '0');
+    v = v * 10 + d;
+    if (d > 9) return NULL;
+    if (is_line_end(p + 3)) {
+        *n = v;
+        return p + 5;
+    }
+    d = (unsigned)(p[3] - '0');
+    if (d > 9 || !is_line_end(p + 4)) return NULL;
+    *n = v * 10 + d;
+    return p + 6;
+}
+
+/* The commonest requests: whole, of a few arguments with short lengths. The bytes that it takes; 0:
+ * it is another one, and nothing was done. */
+static inline size_t take_plain(const char *in, size_t n, struct request_args *args) {
+    enum { LINE_MAX = PLAIN_DIGITS + 3 };
+    const char *p = in + 4, *end = in + n;
+    unsigned argc;
+    struct slice *v;
+
+    if (n < 4 || in[0] != '*' || !is_line_end(in + 2)) return 0;
+    argc = (unsigned)(in[1] - '0');
+    if (argc - 1 >= PLAIN_ARGS) return 0;
+    if (args->cap - args->n < PLAIN_ARGS) request_args_room(args, PLAIN_ARGS);
+    v = args->v + args->n;
+    for (unsigned i = 0; i < argc; i++) {
+        size_t len;
+
+        if (end - p < LINE_MAX) return 0;
+        p = plain_length(p, &len);
+        if (!p || (size_t)(end - p) < len + 2 || !is_line_end(p + len)) return 0;
+        v[i] = (struct slice){p, len};
+        p += len + 2;
+    }
+    args->n += argc;
+    return (size_t)(p - in);
+}
+
 /* Keeps the place of an unfinished command; its arguments become offsets. */
 static void suspend(struct array_parse *a, struct request_partial **partial) {
     struct request_partial *p = *partial;
@@ -285,13 +339,25 @@ static enum request_result parse_array(char *in, size_t n, const struct request_
     return rc;
 }
 
-enum request_result request_parse(char *in, size_t n, const struct request_limits *limits,
-                                  struct request_partial **partial, struct request_args *args,
-                                  struct request *out, size_t *need, const char **error) {
+static __attribute__((noinline)) enum request_result
+parse_any(char *in, size_t n, const struct request_limits *limits, struct request_partial **partial,
+          struct request_args *args, struct request *out, size_t *need, const char **error) {
     if (n == 0) {
         *need = 1;
         return REQUEST_MORE;
     }
     if (in[0] == '*') return parse_array(in, n, limits, partial, args, out, need, error);
     return parse_inline(in, n, partial, args, out, need, error);
+}
+
+enum request_result request_parse(char *in, size_t n, const struct request_limits *limits,
+                                  struct request_partial **partial, struct request_args *args,
+                                  struct request *out, size_t *need, const char **error) {
+    size_t first = args->n, bytes = 0;
+
+    if (!*partial && limits->authenticated) bytes = take_plain(in, n, args);
+    if (__builtin_expect(bytes == 0, 0))
+        return parse_any(in, n, limits, partial, args, out, need, error);
+    *out = (struct request){first, args->n - first, bytes, false};
+    return REQUEST_READY;
 }

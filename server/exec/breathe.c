@@ -62,11 +62,11 @@ void breathe_now(struct call *x) {
 
     b->steps = 0;
     if (slice_ns == 0 || !may_breathe(x)) return;
-    began_ns = clock_real_ns();
+    began_ns = clock_work_ns();
     if (is_another(x)) b->at_ns = began_ns + slice_ns;
     if (began_ns < b->at_ns) return;
     serve_others(x);
-    served_ns = clock_real_ns() - began_ns;
+    served_ns = clock_work_ns() - began_ns;
     b->away_ns += served_ns;
     b->at_ns = began_ns + served_ns + (served_ns > slice_ns ? served_ns : slice_ns);
 }

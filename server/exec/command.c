@@ -7,11 +7,46 @@
 #include <ctype.h>
 #include <stdio.h>
 
-static unsigned hash_name(const char *p, size_t n) {
-    unsigned h = (unsigned)n * 0x9e3779b1u;
+#define SMALL UINT64_C(0x2020202020202020) /* makes capital letters small ones */
 
-    for (size_t i = 0; i < n; i++) h = (h ^ ((unsigned char)p[i] | 0x20u)) * 0x01000193u;
-    return h ^ h >> 15;
+static inline uint64_t load(const char *p, size_t n) {
+    uint64_t v = 0;
+
+    memcpy(&v, p, n);
+    return v;
+}
+
+/* Head, tail and length of a name. */
+static inline struct command_place fold(struct slice name) {
+    struct command_place k = {.len = (uint16_t)(name.n < UINT16_MAX ? name.n : UINT16_MAX)};
+
+    if (name.n >= 8) {
+        k.head = load(name.p, 8);
+        k.tail = load(name.p + name.n - 8, 8);
+    } else if (name.n >= 4) {
+        k.head = load(name.p, 4) | load(name.p + name.n - 4, 4) << 32;
+    } else if (name.n > 0) {
+        k.head = (uint64_t)(unsigned char)name.p[0] |
+                 (uint64_t)(unsigned char)name.p[name.n / 2] << 8 |
+                 (uint64_t)(unsigned char)name.p[name.n - 1] << 16;
+    }
+    k.head |= SMALL;
+    k.tail |= SMALL;
+    return k;
+}
+
+static inline unsigned hash_name(const struct command_place *k) {
+    uint64_t h = (k->head ^ (k->tail + k->len) * UINT64_C(0x9e3779b97f4a7c15)) *
+                 UINT64_C(0xd6e8feb86659fd93);
+
+    return (unsigned)(h >> 40);
+}
+
+/* Only of letters does the bit of SMALL make no others. */
+static bool is_all_letters(const char *name) {
+    for (; *name; name++)
+        if (!isalpha((unsigned char)*name)) return false;
+    return true;
 }
 
 static void slot_init(struct command_slot *s, const struct command *row,
@@ -57,14 +92,16 @@ void command_registry_seal(struct command_registry *r) {
     r->mask = size - 1;
     for (unsigned i = 0; i < r->n; i++) {
         struct command_slot *s = &r->slots[i];
-        unsigned at;
+        struct command_place k = fold(slice_str(s->name));
+        unsigned at = hash_name(&k) & r->mask;
 
         if (s->row->subcommands && !s->sub) add_subcommands(s);
         give_id(r, s);
         if (!s->name[0]) continue; /* renamed away */
-        at = hash_name(s->name, strlen(s->name)) & r->mask;
-        while (r->index[at]) at = (at + 1) & r->mask;
-        r->index[at] = (uint16_t)(i + 1);
+        k.slot = (uint16_t)(i + 1);
+        k.is_proof = k.len <= 16 && is_all_letters(s->name);
+        while (r->index[at].slot) at = (at + 1) & r->mask;
+        r->index[at] = k;
     }
 }
 
@@ -79,13 +116,29 @@ void command_registry_release(struct command_registry *r) {
     *r = (struct command_registry){0};
 }
 
+static inline bool is_same(const struct command_place *a, const struct command_place *b) {
+    return a->head == b->head && a->tail == b->tail && a->len == b->len;
+}
+
+/* From the place `at` on. */
+static __attribute__((noinline)) struct command_slot *
+lookup_letter_by_letter(const struct command_registry *r, struct slice name, unsigned at) {
+    for (; r->index[at].slot; at = (at + 1) & r->mask) {
+        struct command_slot *s = &r->slots[r->index[at].slot - 1];
+
+        if (slice_is(name, s->name)) return s;
+    }
+    return NULL;
+}
+
 struct command_slot *command_lookup(const struct command_registry *r, struct slice name) {
-    unsigned at = hash_name(name.p, name.n) & r->mask;
+    struct command_place k = fold(name);
+    unsigned at = hash_name(&k) & r->mask;
 
-    for (; r->index[at]; at = (at + 1) & r->mask) {
-        struct command_slot *s = &r->slots[r->index[at] - 1];
-
-        if (strncasecmp(s->name, name.p, name.n) == 0 && s->name[name.n] == '\0') return s;
+    for (; r->index[at].slot; at = (at + 1) & r->mask) {
+        if (!is_same(&r->index[at], &k)) continue;
+        if (!r->index[at].is_proof) return lookup_letter_by_letter(r, name, at);
+        return &r->slots[r->index[at].slot - 1];
     }
     return NULL;
 }
@@ -108,15 +161,20 @@ static struct command_slot *slot_of_row(const struct command_registry *r, struct
     return NULL;
 }
 
-/* `s` may be NULL. */
-static struct command_slot *subcommand(struct command_slot *s, int argc, const struct slice *argv,
-                                       bool *unknown_sub) {
-    *unknown_sub = false;
-    if (!s || !s->sub || argc < 2) return s;
+static __attribute__((noinline)) struct command_slot *
+find_subcommand(struct command_slot *s, const struct slice *argv, bool *unknown_sub) {
     for (unsigned i = 0; i < s->nsub; i++)
         if (slice_is(argv[1], s->sub[i].row->name)) return &s->sub[i];
     *unknown_sub = true;
     return s;
+}
+
+/* `s` may be NULL. */
+static inline struct command_slot *subcommand(struct command_slot *s, int argc,
+                                              const struct slice *argv, bool *unknown_sub) {
+    *unknown_sub = false;
+    if (!s || !s->sub || argc < 2) return s;
+    return find_subcommand(s, argv, unknown_sub);
 }
 
 struct command_slot *command_resolve(const struct command_registry *r, int argc,

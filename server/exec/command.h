@@ -78,11 +78,20 @@ struct command_slot {
     uint64_t *latency; /* histogram of its times (observe.h), NULL until its first call */
 };
 
+/* A place of the index: the first and the last bytes of a name, with the bit set that tells small
+ * letters from capital ones. They say all of a name of up to 16 letters. */
+struct command_place {
+    uint64_t head, tail;
+    uint16_t slot; /* one more than its number; 0: the place is free */
+    uint16_t len;
+    bool is_proof; /* these are all of the name */
+};
+
 struct command_registry {
     struct command_slot *slots; /* in the order of registration */
     unsigned n, cap;
     unsigned last_id;
-    uint16_t *index; /* open hash of names; rebuilt by command_registry_seal */
+    struct command_place *index; /* open hash of names; rebuilt by command_registry_seal */
     unsigned mask;
 };
 

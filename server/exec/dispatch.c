@@ -200,7 +200,7 @@ static __attribute__((noinline)) bool run_oddly(struct call *x, bool unknown_sub
 }
 
 bool call_again(struct blocked *b) {
-    uint64_t clock_ns = clock_real_ns();
+    uint64_t clock_ns = clock_work_ns();
     struct call x;
 
     call_init(&x, b->s, FROM_RETRY, b->cmd, b->argc, b->argv);
@@ -262,12 +262,14 @@ static size_t run_group(struct engine *e, struct session *s, char *in, struct gr
 
 size_t engine_feed(struct engine *e, struct session *s, char *in, size_t n, size_t *need) {
     struct group g;
-    uint64_t clock_ns = clock_real_ns(), until_ns = end_of_slice(e, clock_ns);
+    /* Clients before this one may have taken their time. While a command is under way, its "now"
+     * stays what it is. */
+    uint64_t clock_ns = e->busy ? clock_work_ns() : clock_refresh_old();
+    uint64_t until_ns = end_of_slice(e, clock_ns);
     size_t used = 0;
 
     *need = 1;
     if (!e->busy) {
-        clock_refresh(); /* the loop's own reading is from before it waited */
         if (__builtin_expect(!list_empty(&e->closing), 0)) session_end_closing(e);
     }
     s->active_ms = clock_cached_ms();

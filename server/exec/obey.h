@@ -42,7 +42,7 @@ void engine_obey_begin(struct engine *e, struct session *s);
 
 /* Carries it out, for the database that `s` has selected. `changes`: whether it may have changed
  * the data set. Not OBEYED: `error` has the text of the error. *clock_ns: when it begins
- * (clock_real_ns), and afterwards when it ended. */
+ * (clock_work_ns), and afterwards when it ended. */
 enum obeyed engine_obey(struct session *s, const struct order *o, bool *changes,
                         struct bytes *error, uint64_t *clock_ns);
 

@@ -18,7 +18,7 @@ int run_call(struct call *x, uint64_t *clock_ns) {
 
     if (__builtin_expect(e->nmonitors > 0, 0)) monitor_show_before(x);
     rc = x->cmd->row->fn(x);
-    now = clock_real_ns();
+    now = clock_work_ns();
     if (e->dirty != x->dirty_before || e->propagation.ncommands) {
         if (propagate_wanted(&e->propagation))
             propagate_call(x);
@@ -35,7 +35,7 @@ int run_call(struct call *x, uint64_t *clock_ns) {
 }
 
 static int run_inner(struct call *outer, struct call *x) {
-    uint64_t clock_ns = clock_real_ns();
+    uint64_t clock_ns = clock_work_ns();
     int rc = run_call(x, &clock_ns);
 
     if (x->need > outer->need) outer->need = x->need;

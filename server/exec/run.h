@@ -9,7 +9,7 @@
 
 #include "server/exec/call.h"
 
-/* Returns what the handler returned. *clock_ns: when the command began (clock_real_ns), and after
+/* Returns what the handler returned. *clock_ns: when the command began (clock_work_ns), and after
  * the call when it ended. */
 int run_call(struct call *x, uint64_t *clock_ns);
 

@@ -357,7 +357,7 @@ static void serve(struct list *ready) {
 /* Clients that have had their part of an earlier turn have one slice of this turn in all: however
  * many they are, others do not wait longer. Those that were not served are first next time. */
 static void serve_on(struct net *n) {
-    uint64_t began_ns = clock_real_ns();
+    uint64_t began_ns = clock_work_ns();
     size_t now = 0;
 
     n->e->turn_began_ns = 0;
@@ -365,7 +365,7 @@ static void serve_on(struct net *n) {
     /* They stay in the list, so that they are served within one of them that takes long. */
     for (; now > 0 && !list_empty(&n->read_on); now--) {
         serve_first(&n->read_on);
-        if (n->e->slice_ns && clock_real_ns() - began_ns >= n->e->slice_ns) break;
+        if (n->e->slice_ns && clock_work_ns() - began_ns >= n->e->slice_ns) break;
     }
     if (!list_empty(&n->read_on)) loop_hurry(n->loop);
 }

@@ -4,6 +4,10 @@
 #include <math.h>
 #include <stdatomic.h>
 #include <time.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <x86intrin.h>
+#endif
 
 int64_t clock_cached_ms_;
 
@@ -75,8 +79,104 @@ uint64_t clock_real_ns(void) {
     return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
+/* ---------------------------------------------------------------- the processor's counter */
+
+enum {
+    MEASURE_NS = 10000000,  /* before its rate is known, so much time has to pass */
+    READ_TICKS_MAX = 20000, /* the reading of both clocks was interrupted: it says nothing */
+    REFRESH_NS = 250000,
+    RATE_BITS = 32,
+};
+
+/* Main thread only. At the counter's `ticks` it was `ns`; `rate`: nanoseconds of a tick, 0: not
+ * known. The rate is measured from `first_*` on, ever more exactly. */
+static struct {
+    bool is_looked_at, ticks_evenly;
+    uint64_t first_ticks, first_ns, ticks, ns, rate, last_ns, refreshed_ns;
+} counter;
+
+#if defined(__x86_64__)
+static uint64_t read_counter(void) {
+    return __rdtsc();
+}
+
+/* Its rate is the same whatever the processor does, and on all of its cores. */
+static bool counter_is_even(void) {
+    unsigned a, b, c, d;
+
+    return __get_cpuid(0x80000007, &a, &b, &c, &d) && d >> 8 & 1;
+}
+#else
+static uint64_t read_counter(void) {
+    return 0;
+}
+
+static bool counter_is_even(void) {
+    return false;
+}
+#endif
+
+static uint64_t ticks_to_ns(uint64_t ticks) {
+    return (uint64_t)((unsigned __int128)ticks * counter.rate >> RATE_BITS);
+}
+
+static uint64_t count_ns(uint64_t ticks) {
+    return counter.ns + (ticks > counter.ticks ? ticks_to_ns(ticks - counter.ticks) : 0);
+}
+
+static void measure_anew(uint64_t ticks, uint64_t ns) {
+    counter.first_ticks = ticks;
+    counter.first_ns = ns;
+    counter.rate = 0;
+}
+
+/* A machine that was moved to another host has another rate: then the counter is off by more than
+ * a thousandth, and the measurement begins anew. */
+static bool is_off(uint64_t ticks, uint64_t ns) {
+    uint64_t by = count_ns(ticks) - ns, passed = ns - counter.ns;
+
+    if ((int64_t)by < 0) by = -by;
+    return by > 5000 + passed / 1000;
+}
+
+static void follow_counter(void) {
+    uint64_t before, ticks, ns;
+
+    if (!counter.is_looked_at) counter.ticks_evenly = counter_is_even();
+    counter.is_looked_at = true;
+    if (!counter.ticks_evenly) return;
+    before = read_counter();
+    ns = clock_real_ns();
+    ticks = read_counter();
+    if (ticks - before > READ_TICKS_MAX) return;
+    ticks = before + (ticks - before) / 2;
+    if (!counter.first_ns || (counter.rate && is_off(ticks, ns))) measure_anew(ticks, ns);
+    if (ns - counter.first_ns > MEASURE_NS && ticks > counter.first_ticks)
+        counter.rate = (uint64_t)(((unsigned __int128)(ns - counter.first_ns) << RATE_BITS) /
+                                  (ticks - counter.first_ticks));
+    counter.ticks = ticks;
+    counter.ns = ns;
+}
+
+uint64_t clock_work_ns(void) {
+    uint64_t ns = counter.rate ? count_ns(read_counter()) : clock_real_ns();
+
+    if (ns > counter.last_ns) counter.last_ns = ns;
+    return counter.last_ns;
+}
+
 void clock_refresh(void) {
+    follow_counter();
+    counter.refreshed_ns = clock_work_ns();
     clock_cached_ms_ = clock_wall_ms();
+}
+
+uint64_t clock_refresh_old(void) {
+    uint64_t now = clock_work_ns();
+
+    if (now - counter.refreshed_ns < REFRESH_NS && !clock_is_virtual()) return now;
+    clock_refresh();
+    return counter.refreshed_ns;
 }
 
 /* Virtual time goes on from `m` at this pace. */

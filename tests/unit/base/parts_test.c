@@ -122,6 +122,50 @@ Test(list, keeps_the_order_of_appending) {
 
 /* ---------------------------------------------------------------- clock */
 
+/* Both clocks before and after, so that it matters not when the machine does something else. */
+static void works_on(uint64_t for_ns) {
+    uint64_t began = clock_real_ns(), last = clock_work_ns();
+
+    while (clock_real_ns() - began < for_ns) {
+        uint64_t before = clock_real_ns(), work = clock_work_ns(), after = clock_real_ns();
+        uint64_t slack = 20000 + (after - began) / 100;
+
+        cr_assert_geq(work, last, "it went back");
+        cr_assert_geq(work + slack, before);
+        cr_assert_leq(work, after + slack);
+        last = work;
+    }
+}
+
+Test(clock, work_time_follows_real_time) {
+    for (int i = 0; i < 20; i++) {
+        clock_refresh();
+        works_on(3000000);
+    }
+    works_on(50000000); /* without a refresh */
+}
+
+Test(clock, an_old_wall_time_is_refreshed) {
+    int64_t before, last = 0;
+
+    clock_refresh();
+    for (int i = 0; i < 100; i++) {
+        uint64_t began = clock_real_ns();
+
+        while (clock_real_ns() - began < 300000) continue;
+        before = clock_wall_ms();
+        clock_refresh_old();
+        cr_assert_geq(clock_cached_ms(), before);
+        cr_assert_geq(clock_cached_ms(), last);
+        last = clock_cached_ms();
+    }
+    clock_set_virtual(77);
+    clock_set_wall_ms(78);
+    clock_refresh_old();
+    cr_assert_eq(clock_cached_ms(), 78);
+    clock_set_real();
+}
+
 Test(clock, a_virtual_one_moves_only_when_told) {
     uint64_t mono, real;
 

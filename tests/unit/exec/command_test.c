@@ -3,6 +3,7 @@
 #include "storage/base/mem.h"
 
 #include <criterion/criterion.h>
+#include <ctype.h>
 #include <stdio.h>
 
 static const struct command sub[] = {{"one", 2}, {"two", 3}, {0}};
@@ -42,6 +43,52 @@ Test(command, names_are_found_in_any_case_and_whole) {
     cr_assert_null(lookup("gets"));
     cr_assert_null(lookup(""));
     cr_assert_null(command_lookup(&reg, slice_of("get\0", 4)));
+}
+
+/* A bit tells small letters from capital ones; other bytes differ in it too. */
+Test(command, names_of_any_length_and_bytes_are_told_apart) {
+    static const char *const names[] = {"a",
+                                        "ab",
+                                        "abc",
+                                        "abcd",
+                                        "abcdefg",
+                                        "abcdefgh",
+                                        "abcdefghi",
+                                        "abcdefghijklmnop",
+                                        "abcdefghijklmnopq",
+                                        "abcdefghijklmnopqrstuvwxyz",
+                                        "a-b",
+                                        "a_b_c_d_e.f",
+                                        "bitfield_ro",
+                                        "x1",
+                                        NULL};
+    static struct command many[32];
+    size_t n = 0;
+
+    for (; names[n]; n++) many[n] = (struct command){.name = names[n], .arity = 1};
+    command_registry_add(&reg, many);
+    command_registry_seal(&reg);
+    for (size_t i = 0; i < n; i++) {
+        size_t len = strlen(names[i]);
+        char name[40];
+
+        strcpy(name, names[i]);
+        cr_expect_eq(lookup(name)->row, &many[i], "%s", name);
+        for (size_t k = 0; k < len; k++) {
+            for (int b = 1; b < 256; b++) {
+                struct command_slot *found;
+
+                name[k] = (char)b;
+                found = lookup(name);
+                cr_expect(!found || strcasecmp(found->name, name) == 0,
+                          "'%s' for %d at %zu in '%s'", found ? found->name : "", b, k, names[i]);
+                cr_expect(found || strcasecmp(names[i], name) != 0);
+            }
+            name[k] = names[i][k];
+        }
+        for (size_t k = 0; k < len; k++) name[k] = (char)toupper(name[k]);
+        cr_expect_eq(lookup(name)->row, &many[i], "%s", name);
+    }
 }
 
 Test(command, subcommands_are_resolved) {
