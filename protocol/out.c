@@ -33,23 +33,29 @@ void out_release(struct out *o) {
     o->head = o->end;
 }
 
-void out_pool_release(struct out_pool *p) {
-    while (p->spare) {
-        struct out_chunk *c = p->spare;
+static struct out_chunk *take_spare(struct out_pool *p) {
+    struct out_chunk *c = p->spare;
 
-        p->spare = c->next;
-        mem_free(c);
-    }
-    p->nspare = 0;
+    p->spare = c->next;
+    p->nspare--;
+    if (p->nspare < p->unused) p->unused = p->nspare;
+    return c;
+}
+
+void out_pool_release(struct out_pool *p) {
+    while (p->spare) mem_free(take_spare(p));
+}
+
+void out_pool_trim(struct out_pool *p) {
+    for (unsigned n = p->unused; n > 0; n--) mem_free(take_spare(p));
+    p->unused = p->nspare;
 }
 
 static struct out_chunk *chunk_add(struct out *o, size_t cap) {
     struct out_chunk *c;
 
     if (cap == OUT_CHUNK - sizeof *c && o->pool->spare) {
-        c = o->pool->spare;
-        o->pool->spare = c->next;
-        o->pool->nspare--;
+        c = take_spare(o->pool);
     } else {
         c = mem_alloc(sizeof *c + cap);
     }

@@ -4,7 +4,7 @@
  *
  * Appending fills the last chunk; large values are not copied but referred to (struct blob).
  * `head` and `end` are stream offsets: everything in [head, end) waits to be sent. Chunks come from
- * a pool that keeps a few, so an idle client holds none.
+ * a pool that keeps those that are needed again and again, so an idle client holds none.
  */
 #ifndef STET_PROTOCOL_OUT_H
 #define STET_PROTOCOL_OUT_H
@@ -34,6 +34,7 @@ struct out_chunk {
 struct out_pool {
     struct out_chunk *spare;
     unsigned nspare;
+    unsigned unused; /* the fewest spare ones since the last out_pool_trim() */
 };
 
 struct out {
@@ -46,6 +47,9 @@ struct out {
 void out_init(struct out *o, struct out_pool *pool);
 void out_release(struct out *o);
 void out_pool_release(struct out_pool *p);
+
+/* Frees the spare chunks that were not needed since the last call. */
+void out_pool_trim(struct out_pool *p);
 
 static inline size_t out_pending(const struct out *o) {
     return (size_t)(o->end - o->head);

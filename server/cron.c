@@ -58,6 +58,7 @@ static void run(void *arg) {
     replication_cron(a->replication);
     admin_cron(e);
     links_cron(&e->links, clock_mono_us());
+    out_pool_trim(&e->out_pool);
     log_follow_file();
 }
 

@@ -230,6 +230,7 @@ static void cron(struct app *a, struct engine *e) {
     if (e->nblocked) blocked_check_progress(e);
     admin_cron(e);
     links_cron(&e->links, clock_mono_us());
+    out_pool_trim(&e->out_pool);
 }
 
 void app_spaces_cron(struct app *a) {

@@ -16,7 +16,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { READ_LARGE_MAX = 1024 * 1024 /* at once, where a large argument is known to come */ };
+enum {
+    READ_LARGE_MAX = 1024 * 1024, /* at once, where a large argument is known to come */
+    FLUSH_EACH = 64,              /* clients */
+};
 
 static const unsigned next_states[CONN_STATES] = {
     [CONN_IDLE] =
@@ -350,8 +353,12 @@ static void serve_first(struct list *ready) {
         read_some(c);
 }
 
-static void serve(struct list *ready) {
-    while (!list_empty(ready)) serve_first(ready);
+/* Replies of thousands of clients do not wait in memory until the last one was served. */
+static void serve(struct net *n, struct list *ready) {
+    for (unsigned served = 1; !list_empty(ready); served++) {
+        serve_first(ready);
+        if (served % FLUSH_EACH == 0) conn_flush_ready(n);
+    }
 }
 
 /* Clients that have had their part of an earlier turn have one slice of this turn in all: however
@@ -375,14 +382,14 @@ static void serve_on(struct net *n) {
 void net_serve(struct net *n) {
     if (!list_empty(&n->readable) || !list_empty(&n->read_on)) n->served_ms = clock_cached_ms();
     n->e->turn_began_ns = 0;
-    serve(&n->readable);
+    serve(n, &n->readable);
     if (!list_empty(&n->read_on)) {
         conn_flush_ready(n);
         serve_on(n);
     }
     if (!list_empty(&n->patient)) {
         conn_flush_ready(n);
-        serve(&n->patient);
+        serve(n, &n->patient);
     }
     conn_greet(n);
 }

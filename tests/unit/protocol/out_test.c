@@ -168,3 +168,18 @@ Test(out, the_pool_keeps_a_few_chunks_only) {
     cr_assert_leq(pool.nspare, 64u);
     cr_assert_gt(pool.nspare, 0u);
 }
+
+Test(out, the_pool_loses_what_is_not_needed) {
+    for (int i = 0; i < 10; i++) add(16000, false);
+    consume(out_pending(&out));
+    cr_assert_eq(pool.nspare, 10u);
+    out_pool_trim(&pool); /* all were needed since the beginning */
+    cr_assert_eq(pool.nspare, 10u);
+    for (int i = 0; i < 3; i++) add(16000, false);
+    consume(out_pending(&out));
+    out_pool_trim(&pool);
+    cr_assert_eq(pool.nspare, 3u);
+    out_pool_trim(&pool);
+    cr_assert_eq(pool.nspare, 0u);
+    cr_assert_null(pool.spare);
+}
