@@ -10,6 +10,7 @@ enum {
     COUNT_LIMIT_BYTES = 8192, /* a node limited by its count does not grow beyond this either */
     PACK_MIN_BYTES = 48,      /* shorter nodes are not worth compressing */
     PACK_MIN_GAIN = 8,
+    FRONT_BYTES = 1024, /* of the short node at the front, at the most */
 };
 
 struct ql_packed {
@@ -242,11 +243,20 @@ static void split(struct quicklist *q, uint32_t i, size_t k) {
     add_listpack(q, i + 1, right);
 }
 
+/* The first node is the short one. It is not where the list may become a plain listpack. */
+static bool front_is_apart(const struct quicklist *q, const struct ql_limits *lim) {
+    size_t first = node_bytes(node_at(q, 0)), next = node_bytes(node_at(q, 1));
+
+    if (lim->depth || first > FRONT_BYTES || next <= FRONT_BYTES) return false;
+    return q->n > 2 || !ql_is_half(lim, first + next, q->count);
+}
+
 /* Joins node i and the next one if both together are small enough. */
 static bool join(struct quicklist *q, const struct ql_limits *lim, int64_t i) {
     struct ql_node *a, *b;
 
     if (i < 0 || i + 1 >= q->n) return false;
+    if (i == 0 && front_is_apart(q, lim)) return false;
     a = node_at(q, (uint32_t)i);
     b = a + 1;
     if (ql_exceeds(lim, node_bytes(a) + node_bytes(b), (size_t)a->count + b->count)) return false;
@@ -274,6 +284,29 @@ static void insert_splitting(struct quicklist *q, const struct ql_limits *lim, u
     join_around(q, lim, i);
 }
 
+static void insert_at_front(struct quicklist *q, const struct ql_limits *lim, struct slice s,
+                            size_t bytes) {
+    struct ql_node *first = node_at(q, 0);
+
+    q->count++;
+    if (node_bytes(first) > FRONT_BYTES || !fits(lim, first, bytes)) {
+        insert_alone(q, 0, s);
+        return;
+    }
+    insert_into(first, 0, s);
+    if (node_bytes(first) > FRONT_BYTES) join(q, lim, 0);
+}
+
+/* Before n elements at the front go: the short node has them, unless they are most of a node. */
+static void open_front(struct quicklist *q, const struct ql_limits *lim, size_t n) {
+    struct ql_node *first = node_at(q, 0);
+    size_t bytes = node_bytes(first), k;
+
+    if (lim->depth || bytes <= FRONT_BYTES) return;
+    k = first->count * (FRONT_BYTES / 2) / bytes;
+    if (n < k) split(q, 0, k);
+}
+
 void ql_insert(struct quicklist *q, const struct ql_limits *lim, size_t index, struct slice s) {
     size_t bytes = lp_element_bytes(s), k = index;
     uint32_t i;
@@ -281,6 +314,10 @@ void ql_insert(struct quicklist *q, const struct ql_limits *lim, size_t index, s
     if (q->n == 0) {
         insert_alone(q, 0, s);
         q->count = 1;
+        return;
+    }
+    if (index == 0 && lim->depth == 0 && bytes <= FRONT_BYTES / 8) {
+        insert_at_front(q, lim, s, bytes);
         return;
     }
     if (index == q->count) {
@@ -321,6 +358,7 @@ void ql_delete(struct quicklist *q, const struct ql_limits *lim, size_t index, s
     uint32_t i, gone_at = 0, gone = 0;
 
     if (n == 0) return;
+    if (index == 0) open_front(q, lim, n);
     i = locate(q, &k);
     q->count -= n;
     for (uint32_t at = i; left > 0; at++, k = 0) {

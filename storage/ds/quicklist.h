@@ -7,6 +7,10 @@
  * to follow. Nodes further than `depth` from either end are kept compressed (LZF) if that is asked
  * for and gains something; a change unpacks the node first.
  *
+ * A change at the front of a listpack moves all of it. So the front of a list grows and shrinks in
+ * a short node of its own: when that is long enough it joins the next one, and when it is used up,
+ * another one is cut off. Lists that are compressed do without.
+ *
  * Indexes are 0 .. count-1. Nodes are never empty.
  */
 #ifndef STET_DS_QUICKLIST_H

@@ -142,6 +142,66 @@ Test(quicklist, holds_what_an_array_would_hold_when_compressed) {
     run((struct ql_limits){-1, 2});
 }
 
+static size_t bytes_of_node(uint32_t i) {
+    return lp_bytes(q.v[q.first + i].p);
+}
+
+static size_t bytes_of_all(void) {
+    size_t bytes = 0;
+
+    for (uint32_t i = 0; i < q.n; i++) bytes += bytes_of_node(i);
+    return bytes;
+}
+
+/* Nodes are as full as without the short one at the front: at most one more, and a tenth. */
+static void expect_dense(size_t limit) {
+    size_t bytes = bytes_of_all();
+
+    cr_assert_leq(q.n, bytes * 11 / 10 / limit + 3, "%u nodes of %zu bytes", q.n, bytes);
+}
+
+static void push_front(const struct ql_limits *lim) {
+    char buf[9100];
+    unsigned id = (unsigned)rng_below(99) + 2; /* none of the large ones */
+
+    ql_insert(&q, lim, 0, text_of(id, buf));
+    model_insert(0, id);
+}
+
+/* A queue or a stack moves about as many bytes as a short node has, not as a full one has. */
+Test(quicklist, the_front_is_a_short_node) {
+    const struct ql_limits lim = {.fill = -2};
+    size_t moved = 0, changes = 0;
+
+    for (int i = 0; i < 2900; i++) {
+        push_front(&lim);
+        expect_dense(8192);
+        if (q.n > 1) moved += bytes_of_node(0), changes++;
+    }
+    cr_assert_leq(moved / changes, 1200);
+    compare(&lim);
+    cr_assert_gt(q.n, 5);
+    moved = changes = 0;
+    while (count > 600) {
+        size_t n = 1 + rng_below(3);
+
+        ql_delete(&q, &lim, 0, n);
+        model_delete(0, n);
+        moved += bytes_of_node(0), changes++;
+        if (rng_below(4) == 0) push_front(&lim);
+        if (count % 40 == 0) compare(&lim);
+        expect_dense(8192);
+    }
+    cr_assert_leq(moved / changes, 1200);
+    while (bytes_of_all() > 4096) {
+        ql_delete(&q, &lim, 0, 1);
+        model_delete(0, 1);
+    }
+    cr_assert_eq(q.n, 1, "a list that may become a plain listpack is one node");
+    compare(&lim);
+    ql_release(&q);
+}
+
 Test(quicklist, limits_are_those_of_the_parameter) {
     struct ql_limits kb8 = {-2, 0}, kb64 = {-7, 0}, five = {5, 0}, zero = {0, 0};
 
