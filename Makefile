@@ -19,8 +19,7 @@ O        := $(BUILD)/$(FLAVOUR)
 BIN      := $(if $(filter release,$(FLAVOUR)),$(BUILD),$(O))
 
 CFLAGS_release  := -O3 -g -DSTET_JEMALLOC
-# Linked statically, jemalloc costs a call less, and brings no C++ library into the process.
-LIBS_release     = $(call static,jemalloc_pic)
+LIBS_release    := -ljemalloc
 # For packages: runs on other machines, so libraries are linked statically where there is an archive;
 # tools/packages puts the remaining ones beside the programs, in lib/.
 CFLAGS_portable := -O3 -g -ffunction-sections -fdata-sections -DSTET_JEMALLOC
@@ -97,6 +96,10 @@ else
 SYS_LIBS := -levent_core -lisal -llzf $(LUA_LIB) -lm -ldl $(LIBS_$(FLAVOUR))
 endif
 
+# Linked into the programs, jemalloc costs a call less, and brings no C++ library into the process. Not
+# into tests: the simulation replaces the threads of what is linked into it.
+PROGRAM_LIBS := $(patsubst -ljemalloc,$(call static,jemalloc_pic),$(SYS_LIBS))
+
 say = $(if $(V),,@printf '  %-4s %s\n' $(1) $(2);)
 
 objs = $(patsubst %.c,$(O)/%.o,$(wildcard $(1)/*.c))
@@ -148,7 +151,7 @@ compile_commands.json:
 	done; printf '\n]\n'; } >$@
 
 $(BIN)/stet-server: $(call objs,server) $(ALL_LIBS)
-	$(call say,LINK,$@)$(LINK) -o $@ $^ $(SYS_LIBS)
+	$(call say,LINK,$@)$(LINK) -o $@ $^ $(PROGRAM_LIBS)
 
 # In packages the check tools use the C library's allocator: jemalloc in each of them is 0.4 MB more.
 $(O)/tools/mem_libc.o: storage/base/mem.c | $(CHECKED)
@@ -157,7 +160,7 @@ $(O)/tools/mem_libc.o: storage/base/mem.c | $(CHECKED)
 TOOL_MEM_portable  := $(O)/tools/mem_libc.o
 TOOL_LIBS_portable := $(call static,lzf) $(call static,isal) -lm -ldl
 TOOL_MEM  := $(TOOL_MEM_$(FLAVOUR))
-TOOL_LIBS := $(or $(TOOL_LIBS_$(FLAVOUR)),$(SYS_LIBS))
+TOOL_LIBS := $(or $(TOOL_LIBS_$(FLAVOUR)),$(PROGRAM_LIBS))
 
 $(BIN)/stet-check-aof: $(patsubst %.c,$(O)/%.o,$(wildcard tools/check_aof*.c)) $(O)/tools/key_set.o $(TOOL_MEM) $(call libs_for,persistence)
 	$(call say,LINK,$@)$(LINK) -o $@ $^ $(TOOL_LIBS)

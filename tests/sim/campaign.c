@@ -21,6 +21,8 @@ static struct {
     struct aof_options options;
     bool trace, with_faults, after_cut, cut_is_due;
     bool plain; /* aof-checksum no: files of Redis' format, which only process deaths spare */
+    bool mixed; /* some lives are plain */
+    bool bare;  /* no start has made durable yet what plain lives have written */
     int lives;
     const char *special;
     unsigned easy;
@@ -167,20 +169,21 @@ static bool live(struct life *life) {
         plan_outages(&c.plan, &c.dice);
     else if (life->faults && !life->given)
         plan_roll(&c.plan, &c.dice);
-    if (c.plain) plan_spare_power(&c.plan);
+    if (c.plain || c.bare) plan_spare_power(&c.plan);
     set_disk();
     show_life(life);
     end = server_live(life);
     if (c.trace) printf("LIFE %d ended: %s\n", c.lives, sched_end_name[end]);
-    if (server_started()) c.after_cut = false;
+    if (server_started()) c.after_cut = c.bare = false;
+    if (c.plain) c.bare = true;
     if (!judge_end(life, end)) return false;
-    if (end == END_CUT) c.cut_is_due = true;
+    if (end == END_CUT) c.cut_is_due = !c.bare;
     return true;
 }
 
 /* What happens before the next one starts. */
 static void between_lives(void) {
-    if (c.plain) return;
+    if (c.bare) return;
     if (c.cut_is_due || dice_one_in(&c.dice, 4))
         power_cut();
     else if (dice_one_in(&c.dice, 8))
@@ -283,26 +286,33 @@ static bool try_backups(void) {
 }
 
 static bool try_copies(void) {
-    if (c.plain) return true;
+    if (c.bare) return true;
     if (dice_one_in(&c.dice, 4) && !try_another_cut()) return false;
     between_lives();
-    return !dice_one_in(&c.dice, 8) || try_damage();
+    return c.mixed || !dice_one_in(&c.dice, 8) ||
+           try_damage(); /* plain files do not say their place */
 }
 
 static bool run(void) {
     int lives = 1 + (int)dice_below(&c.dice, 4);
 
     c.plain = dice_one_in(&c.dice, 12);
+    c.mixed = dice_one_in(&c.dice, 8); /* aof-checksum changes, or the files were Redis' */
 
     while (lives-- > 0) {
         struct life life;
 
+        if (c.mixed) c.plain = dice_one_in(&c.dice, 2);
         roll_options(&c.dice);
         life = roll_life(&c.dice);
         if (dice_one_in(&c.dice, life.rival || life.intruder_at ? 2 : 10)) damage_remove_lock();
         if (!live(&life)) return false;
         damage_watch();
         if (!try_copies()) return false;
+    }
+    if (c.mixed) {
+        c.plain = false;
+        c.options.checksum = true;
     }
     return live_well(END_CUT, 6) && live_well(END_STOPPED, 2) && try_backups() &&
            live_well(END_KILLED, 1);
@@ -386,7 +396,7 @@ static bool begin_seed(uint64_t seed, bool trace, unsigned easy, bool (*what)(vo
     c.seed = seed;
     c.trace = trace;
     c.easy = easy;
-    c.after_cut = c.cut_is_due = c.plain = false;
+    c.after_cut = c.cut_is_due = c.plain = c.mixed = c.bare = false;
     c.lives = 0;
     c.verdict[0] = '\0';
     c.sync_ns = dice_one_in(&c.dice, 3) ? 20000000 : 500000;
