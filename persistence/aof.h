@@ -259,6 +259,7 @@ struct aof_info {
     uint64_t last_cow_bytes, current_cow_bytes, current_keys, total_keys, last_fork_us;
     uint64_t appended, written, synced;
     uint64_t oldest_unsynced_ms;
+    int64_t recovery_begins_ms; /* the earliest moment that --recover-to reaches; 0: not known */
     enum aof_phase phase;
     struct aof_writer_state writer;
 };

@@ -124,6 +124,7 @@ static bool take_published(struct aof *a) {
         take_manifest(a, job);
         aof_manifest_release(&a->doubtful);
         a->info.base_size = job->base_bytes;
+        a->info.recovery_begins_ms = job->recovery_begins_ms;
         a->incr_bytes_before = 0;
         a->base_tmp[0] = '\0';
         aof_stream_map_keep(&a->stream.map, &a->manifest);

@@ -71,10 +71,11 @@ struct aof_job {
     struct aof_head head; /* PUBLISH: of the increment, where the writer has not got it yet */
     int dirfd, lock_fd;   /* PREPARE opens the directory if the AOF was off at the start */
     struct aof_keep keep;
-    struct aof_epoch epoch; /* of the increment after a base that was there already; if ... */
-    bool marks;             /* ... it has one */
-    uint64_t base_bytes;    /* of a backup: all of it */
-    uint64_t rdb_bytes;     /* of a base that is an RDB: less what follows it */
+    struct aof_epoch epoch;     /* of the increment after a base that was there already; if ... */
+    bool marks;                 /* ... it has one */
+    int64_t recovery_begins_ms; /* PUBLISH: the earliest moment that the files lead to */
+    uint64_t base_bytes;        /* of a backup: all of it */
+    uint64_t rdb_bytes;         /* of a base that is an RDB: less what follows it */
     char backup_dir[BACKUP_DIR_MAX], backup_id[BACKUP_ID_MAX];
     uint64_t backup_position;
 };

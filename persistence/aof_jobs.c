@@ -333,6 +333,7 @@ static int publish_base(struct aof_job *job) {
     if (publish_manifest(job) < 0) return -1;
     if (aof_creation_ends(job->dirfd, job->stem, &job->err) < 0) return -1;
     remove_history(job);
+    job->recovery_begins_ms = aof_history_begins(job->dirfd, &job->manifest);
     return 0;
 }
 

@@ -356,6 +356,7 @@ int aof_start(struct aof *a, const struct aof_load_options *options, struct err 
     if (rc == 0) rc = leave_restored(a, &loaded, e);
     aof_loaded_release(&loaded);
     if (rc < 0) return -1;
+    a->info.recovery_begins_ms = aof_history_begins(a->dirfd, &a->manifest);
     aof_enter(a, AOF_ON, "start");
     return 0;
 }

@@ -82,6 +82,7 @@ static void append_log(const struct aof_info *a, struct bytes *out) {
                  "aof_buffer_length:%llu\r\naof_pending_bio_fsync:%d\r\naof_delayed_fsync:%llu\r\n",
                  (ull)a->current_size, (ull)a->base_size, a->pending_rewrite, (ull)a->buffer_length,
                  a->writer.sync_started_us != 0, (ull)a->delayed_fsync);
+    bytes_printf(out, "aof_recovery_begins_ms:%lld\r\n", (long long)a->recovery_begins_ms);
 }
 
 uint64_t info_percentile_us(const struct aof_histogram *h, double percent) {

@@ -310,7 +310,6 @@ static void settings(const struct http *h, struct bytes *out) {
     json_string(out, "reason", health_reason(h, why) ? slice_str(why) : SLICE(""));
     json_string(out, "level", slice_str(policies[aof_current_level(h->e->aof)]));
     json_string(out, "fsync", h->v->appendfsync == CONF_FSYNC_NO ? SLICE("no") : SLICE(""));
-    json_string(out, "history_keep", slice_str(h->v->aof_history_keep));
     json_int(out, "save_points", (int64_t)h->v->save.n);
 }
 

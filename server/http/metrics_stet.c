@@ -123,12 +123,18 @@ void metrics_stet_backup(struct scrape *s) {
     const struct aof_backup *k = aof_backup_state(s->e->aof);
     int64_t age_ms = clock_wall_ms() - k->last_ms;
     struct aof_keep keep = {0};
+    struct aof_info a;
 
+    aof_get_info(s->e->aof, &a);
     conf_history_keep(s->e->v->aof_history_keep, &keep.bytes, &keep.ms);
     seconds(s, "stet_history_keep_seconds", M_GAUGE,
             "aof-history-keep as a time: how far back a recovery can go; 0: it is none.",
             (uint64_t)keep.ms * 1000);
     gauge(s, "stet_history_keep_bytes", "aof-history-keep as a size; 0: it is none.", keep.bytes);
+    if (a.recovery_begins_ms)
+        seconds(s, "stet_recovery_begins_timestamp_seconds", M_GAUGE,
+                "The earliest moment that --recover-to reaches.",
+                (uint64_t)a.recovery_begins_ms * 1000);
     gauge(s, "stet_backup_open", "Whether a backup is under way.", k->phase != BACKUP_IDLE);
     if (k->last_ms == 0) return;
     seconds(s, "stet_backup_last_timestamp_seconds", M_GAUGE,

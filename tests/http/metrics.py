@@ -183,7 +183,8 @@ NEW = """stet_build_info stet_ready stet_durability_info stet_at_risk_bytes stet
     stet_aof_unwritten_bytes stet_aof_unsynced_bytes stet_aof_oldest_unsynced_seconds stet_aof_fsyncs_total
     stet_aof_write_seconds_bucket stet_aof_fsync_seconds_bucket stet_reply_wait_seconds_bucket stet_aof_rewrites_total
     stet_forks_total stet_backup_last_timestamp_seconds stet_backup_last_age_seconds stet_backup_last_bytes
-    stet_history_keep_seconds stet_parked_clients""".split()
+    stet_history_keep_seconds stet_parked_clients
+    stet_recovery_begins_timestamp_seconds""".split()
 
 
 @case

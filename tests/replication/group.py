@@ -68,6 +68,18 @@ class Node(Server):
         lines = (text or b"").decode("latin-1").split("\r\n")
         return dict(x.split(":", 1) for x in lines if ":" in x and x[0] != "#")
 
+    def state(self):
+        """For the search of the reason: whether it runs, what it said last, where it stands if it is silent."""
+        text = "server %s: %s\n%s" % (self.name, "pid %d" % self.proc.pid if self.running() else
+                                      "ended with %s" % self.proc.returncode, self.log()[-3000:])
+        if self.running() and not self.info():
+            with open("/proc/%d/status" % self.proc.pid) as f:
+                text += "silent, %s" % next(line for line in f if line.startswith("State"))
+            if shutil.which("gdb"):
+                text += subprocess.run(["gdb", "-p", str(self.proc.pid), "-batch", "-ex", "thread apply all bt 25"],
+                                       capture_output=True, text=True, stdin=subprocess.DEVNULL).stdout[-9000:]
+        return text
+
     def new_log(self):
         """What it has logged since the last call."""
         with open(self.log_path, "rb") as f:
@@ -188,7 +200,7 @@ class Group:
         try:
             wait_for(look, "order", seconds, 0.1)
         except Failed:
-            raise Failed("no order after %d s: %s" % (seconds, said[0]))
+            raise Failed("\n".join(["no order after %d s: %s" % (seconds, said[0])] + [s.state() for s in self.servers]))
         return self.named()
 
     def close(self, keep=False):

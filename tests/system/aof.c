@@ -140,6 +140,38 @@ Test(aof, names_follow_the_configuration) {
     EXPECT(ask_open(s), "$v", "GET k");
 }
 
+static long long recovery_begins(struct server *s) {
+    return ask_info_int(ask_open(s), "aof_recovery_begins_ms");
+}
+
+/* Without history it is the last rewrite; with it, it stays; a restart finds it in the files. */
+Test(aof, the_moment_that_recovery_reaches_back_to_is_told) {
+    STET_ONLY();
+    struct server *s = server_run(AOF, NULL);
+    redisContext *c = ask_open(s);
+    long long first = recovery_begins(s), second;
+    char moment[32];
+
+    cr_assert_gt(first, 0);
+    EXPECT(c, "+OK", "SET k old");
+    EXPECT_PREFIX(c, "+Background append only file rewriting", "BGREWRITEAOF");
+    ask_wait_rewrite(c);
+    second = recovery_begins(s);
+    cr_expect_gt(second, first);
+    EXPECT(c, "+OK", "CONFIG SET aof-history-keep 1h");
+    EXPECT(c, "+OK", "SET k new");
+    EXPECT_PREFIX(c, "+Background append only file rewriting", "BGREWRITEAOF");
+    ask_wait_rewrite(c);
+    cr_expect_eq(recovery_begins(s), second);
+    server_kill(s);
+    server_start(s, AOF, "--aof-history-keep", "1h", NULL);
+    cr_expect_eq(recovery_begins(s), second);
+    server_kill(s);
+    snprintf(moment, sizeof moment, "%lld", second);
+    server_start(s, AOF, "--recover-to", moment, NULL);
+    EXPECT(ask_open(s), "$old", "GET k");
+}
+
 static bool history_is_gone(void *s) {
     return !server_has_file(s, INCR_1) && !server_has_file(s, BASE_1);
 }

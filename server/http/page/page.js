@@ -175,6 +175,12 @@ function lastBackup(d) {
   return ago((d.now_ms - d.backup.at_ms) / 1000) + ", " + bytes(d.backup.bytes);
 }
 
+// As far as the files lead, also where the history that is kept is not that long yet.
+function recoveryWindow(d) {
+  const from = field(d, "aof_recovery_begins_ms");
+  return from ? "to " + ago((d.now_ms - from) / 1000) : null;
+}
+
 function rewriteState(d) {
   const i = d.info;
   if (i.aof_rewrite_in_progress === "1")
@@ -201,7 +207,7 @@ function showSafety(d) {
       (i.rdb_last_bgsave_status === "ok" ? "" : "failed; ") + ago(d.now_ms / 1000 - field(d, "rdb_last_save_time")) :
       i.rdb_last_bgsave_status === "ok" ? "none yet" : "failed"],
     ["Last backup", on ? lastBackup(d) : null],
-    ["One can go back", on ? (d.history_keep === "0" ? "no (aof-history-keep 0)" : "over " + d.history_keep) : null],
+    ["One can go back", on ? recoveryWindow(d) : null],
   ]);
 }
 
