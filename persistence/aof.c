@@ -163,6 +163,7 @@ void aof_begin_epoch(struct aof *a, const char *name, struct aof_head *head) {
     uint64_t before = a->stream.state.now.offset;
 
     CHECK(a->buf.n == 0);
+    snprintf(a->epoch_file, sizeof a->epoch_file, "%s", name);
     a->checksum = a->o.checksum;
     a->db = -1;
     a->ts_sec = 0;

@@ -141,10 +141,12 @@ struct aof {
     struct child child;
     struct aof_job job;
     char base_tmp[AOF_NAME_MAX];
-    char current[AOF_NAME_MAX]; /* the increment that the writer has, or gets by a switch */
-    char incr[AOF_NAME_MAX];    /* made by PREPARE, and not published yet unless is_named_first() */
-    int incr_fd;                /* of it, for the switch */
-    struct aof_head head;       /* of it, where the writer gets it later */
+    char current[AOF_NAME_MAX];    /* the increment that the writer has, or gets by a switch */
+    char epoch_file[AOF_NAME_MAX]; /* the increment that the epoch is in: the writer may not have it
+                                    * yet; empty: it has no name yet */
+    char incr[AOF_NAME_MAX]; /* made by PREPARE, and not published yet unless is_named_first() */
+    int incr_fd;             /* of it, for the switch */
+    struct aof_head head;    /* of it, where the writer gets it later */
     uint64_t fork_position;
     uint64_t head_end; /* of it: position; 0: it is durable before the writer gets it, or empty */
     uint64_t join_began_us;

@@ -72,5 +72,6 @@ void aof_replace_go_on(struct aof *a) {
     a->head_end = a->checksum ? a->fork_position + a->head.n : 0;
     a->head.n = 0;
     a->replacing = a->stream.expected = false;
+    memcpy(a->epoch_file, a->current, sizeof a->epoch_file);
     aof_stream_map_name(&a->stream.map, a->current);
 }

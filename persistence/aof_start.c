@@ -287,6 +287,7 @@ static int go_on(struct aof *a, const struct aof_loaded *l, const struct aof_fil
     } else {
         a->checksum = a->o.checksum;
         a->epoch = l->last.epoch;
+        memcpy(a->epoch_file, f->name, sizeof a->epoch_file);
         aof_stream_map_go_on(&a->stream.map, &a->epoch);
     }
     return 0;

@@ -106,7 +106,7 @@ void aof_stream_begin(struct aof *a, const struct aof_stream *to) {
             put_place(a);
             if (!goes_on) aof_stream_map_clear(&s->map);
             if (!goes_on)
-                aof_stream_map_add_at(&s->map, a->dirfd, a->current, &a->epoch,
+                aof_stream_map_add_at(&s->map, a->dirfd, a->epoch_file, &a->epoch,
                                       a->batch_position - a->epoch.position, to->offset);
             if (a->replacing && a->batch_position == a->fork_position + a->head.n)
                 s->map.next_base = (struct aof_stream_base){.known = true, .offset = to->offset};

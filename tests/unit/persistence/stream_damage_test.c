@@ -86,6 +86,39 @@ Test(stream_damage, a_failed_sync_loses_the_way_back_but_not_the_place) {
     live_expect_loaded(&live_model);
 }
 
+static bool has_forked(void) {
+    struct aof_info i;
+
+    aof_get_info(live_aof, &i);
+    return i.last_fork_us > 0 && i.rewrite_in_progress;
+}
+
+/* The stream is that of the new increment from its header on, although the writer has it later. */
+Test(stream_damage, a_stream_that_begins_during_a_recovery_is_found_in_the_new_file) {
+    live_start();
+    live_options.policy = AOF_FSYNC_ALWAYS;
+    aof_set_options(live_aof, &live_options);
+    live_stream_begins(ID_A, 0, -1);
+    live_data(1, 1);
+    live_settle();
+    io_fault_set(IO_SYNC, (struct io_fault){.code = EIO, .count = 1});
+    live_data(1, 1);
+    while (aof_phase(live_aof) != AOF_RECOVERING) live_turn();
+    io_fault_reset();
+    io_fault_set(IO_RENAME, (struct io_fault){.delay_ms = 300});
+    while (!has_forked()) live_turn();
+    live_stream_begins(ID_B, 1000, -1);
+    live_data(1, 2);
+    io_fault_reset();
+    live_becomes_on();
+    live_data(1, 1);
+    live_settle();
+    cr_assert(aof_stream_covers(live_aof, ID_B, 1001));
+    live_expect_read(1001, 1000);
+    live_restart();
+    live_expect_loaded(&live_model);
+}
+
 /* A backup that is sealed, in place and restored; and a recovery to a moment. */
 Test(stream_damage, another_history_has_no_stream) {
     struct err e = {0};
