@@ -23,7 +23,9 @@ enum type_id {
     TYPE_HASH,
     TYPE_MODULE,
     TYPE_STREAM,
-    TYPE_VSET, /* a module's in Redis */
+    TYPE_VSET,   /* a module's in Redis */
+    TYPE_BLOOM,  /* likewise */
+    TYPE_CUCKOO, /* likewise */
     TYPE_COUNT
 };
 

@@ -4,9 +4,10 @@
 #define BIT(cat) (1u << CAT_##cat)
 
 const char *const category_names[CATEGORIES] = {
-    "keyspace", "read",   "write",       "set",       "sortedset",  "list",        "hash",
-    "string",   "bitmap", "hyperloglog", "geo",       "stream",     "pubsub",      "admin",
-    "fast",     "slow",   "blocking",    "dangerous", "connection", "transaction", "scripting",
+    "keyspace",   "read",        "write",     "set",         "sortedset", "list",
+    "hash",       "string",      "bitmap",    "hyperloglog", "geo",       "stream",
+    "pubsub",     "admin",       "fast",      "slow",        "blocking",  "dangerous",
+    "connection", "transaction", "scripting", "bloom",       "cuckoo",
 };
 
 static uint32_t of_flags(uint32_t flags) {
@@ -40,6 +41,8 @@ static uint32_t of_group(const char *group) {
         {"bitmap", BIT(BITMAP)},
         {"geo", BIT(GEO)},
         {"stream", BIT(STREAM)},
+        {"bf", BIT(BLOOM)},
+        {"cf", BIT(CUCKOO)},
     };
 
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)

@@ -30,6 +30,8 @@ enum category {
     CAT_CONNECTION,
     CAT_TRANSACTION,
     CAT_SCRIPTING,
+    CAT_BLOOM,
+    CAT_CUCKOO,
     CATEGORIES
 };
 

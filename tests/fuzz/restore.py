@@ -45,6 +45,10 @@ COMMANDS = {
     b"vectorset": ["VCARD %", "VINFO %", "VRANDMEMBER % 3", "VSIM % ELE a", "VSIM % ELE b TRUTH FILTER .a", "VREM % a",
                    "VADD % VALUES 3 1 2 3 new", "VADD % VALUES 3 1 2 3 a", "VEMB % b RAW", "VLINKS % c WITHSCORES",
                    "VSETATTR % b {}", "VGETATTR % a"],
+    b"MBbloom--": ["BF.ADD % new", "BF.MADD % a b c d e f", "BF.EXISTS % a", "BF.MEXISTS % a b new", "BF.INFO %", "BF.CARD %",
+                   "BF.INSERT % ITEMS x y z", "BF.SCANDUMP % 0", "BF.SCANDUMP % 1", "BF.SCANDUMP % 9", "BF.LOADCHUNK % 2 a"],
+    b"MBbloomCF": ["CF.ADD % new", "CF.INSERT % ITEMS a b c d e f a a a", "CF.ADDNX % new", "CF.COUNT % a", "CF.DEL % a",
+                   "CF.DEL % new", "CF.MEXISTS % a b", "CF.INFO %", "CF.SCANDUMP % 0", "CF.SCANDUMP % 1", "CF.LOADCHUNK % 2 a"],
     b"any": ["DUMP %", "TYPE %", "OBJECT ENCODING %", "COPY % copy REPLACE", "PEXPIRE % 100000",
              "DEBUG DIGEST-VALUE %", "MEMORY USAGE %", "DEBUG OBJECT %", "PERSIST %"],
 }
