@@ -45,7 +45,7 @@ void rewrite_set(struct bytes *b, const struct entry *e);
 void rewrite_stream(struct bytes *b, const struct entry *e);
 void rewrite_bloom(struct bytes *b, const struct entry *e);
 void rewrite_cuckoo(struct bytes *b, const struct entry *e);
-void rewrite_vset(struct bytes *b, const struct entry *e);
+void rewrite_payload(struct bytes *b, const struct entry *e);
 void rewrite_zset(struct bytes *b, const struct entry *e);
 
 #endif

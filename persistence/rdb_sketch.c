@@ -15,8 +15,9 @@ enum {
 };
 
 static const uint64_t ids[TYPE_COUNT] = {
-    [TYPE_BLOOM] = RDB_BLOOM_MODULE,
-    [TYPE_CUCKOO] = RDB_CUCKOO_MODULE,
+    [TYPE_BLOOM] = RDB_BLOOM_MODULE,       [TYPE_CUCKOO] = RDB_CUCKOO_MODULE,
+    [TYPE_COUNTMIN] = RDB_COUNTMIN_MODULE, [TYPE_TOPK] = RDB_TOPK_MODULE,
+    [TYPE_TDIGEST] = RDB_TDIGEST_MODULE,
 };
 
 enum rdb_type rdb_sketch_type(const struct entry *e) {

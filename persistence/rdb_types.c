@@ -262,6 +262,9 @@ static const struct writer {
     [TYPE_VSET] = {rdb_vset_type, rdb_put_vset},
     [TYPE_BLOOM] = {rdb_sketch_type, rdb_put_sketch},
     [TYPE_CUCKOO] = {rdb_sketch_type, rdb_put_sketch},
+    [TYPE_COUNTMIN] = {rdb_sketch_type, rdb_put_sketch},
+    [TYPE_TOPK] = {rdb_sketch_type, rdb_put_sketch},
+    [TYPE_TDIGEST] = {rdb_sketch_type, rdb_put_sketch},
 };
 
 TYPE_TABLE_IS_COMPLETE(writers)

@@ -168,7 +168,7 @@ enum bloom_added bloom_add(struct bloom *b, struct xxh3_wide hash, uint64_t limi
 
 /* ---------------------------------------------------------------- as a sketch */
 
-static void free_sketch(void *s) {
+static void drop(void *s) {
     bloom_free(s);
 }
 
@@ -251,4 +251,4 @@ static size_t effort(const void *s) {
     return 2 + ((const struct bloom *)s)->n;
 }
 
-const struct sketch_ops bloom_sketch = {free_sketch, put_head, make, body, at, mem, effort};
+const struct sketch_ops bloom_sketch = {drop, put_head, make, body, at, mem, effort};

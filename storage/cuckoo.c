@@ -207,7 +207,7 @@ bool cuckoo_add(struct cuckoo *c, uint64_t hash, struct cuckoo_means *means) {
 
 /* ---------------------------------------------------------------- as a sketch */
 
-static void free_sketch(void *s) {
+static void drop(void *s) {
     cuckoo_free(s);
 }
 
@@ -292,4 +292,4 @@ static size_t effort(const void *s) {
     return 1 + ((const struct cuckoo *)s)->n;
 }
 
-const struct sketch_ops cuckoo_sketch = {free_sketch, put_head, make, body, at, mem, effort};
+const struct sketch_ops cuckoo_sketch = {drop, put_head, make, body, at, mem, effort};

@@ -4,15 +4,19 @@
 #include "storage/base/check.h"
 #include "storage/base/mem.h"
 #include "storage/bloom.h"
+#include "storage/countmin.h"
 #include "storage/cuckoo.h"
+#include "storage/tdigest.h"
+#include "storage/topk.h"
 
 #include <endian.h>
 
 enum { COPY_BYTES = 64 * 1024 }; /* between looks at the clock */
 
 static const struct sketch_ops *const sketches[TYPE_COUNT] = {
-    [TYPE_BLOOM] = &bloom_sketch,
-    [TYPE_CUCKOO] = &cuckoo_sketch,
+    [TYPE_BLOOM] = &bloom_sketch,       [TYPE_CUCKOO] = &cuckoo_sketch,
+    [TYPE_COUNTMIN] = &countmin_sketch, [TYPE_TOPK] = &topk_sketch,
+    [TYPE_TDIGEST] = &tdigest_sketch,
 };
 
 const struct sketch_ops *sketch_ops_of(enum type_id id) {
@@ -120,3 +124,6 @@ static size_t mem(const struct entry *e, size_t samples, const struct pace *pace
 
 const struct type_ops bloom_type_ops = SKETCH_TYPE("MBbloom--");
 const struct type_ops cuckoo_type_ops = SKETCH_TYPE("MBbloomCF");
+const struct type_ops countmin_type_ops = SKETCH_TYPE("CMSk-TYPE");
+const struct type_ops topk_type_ops = SKETCH_TYPE("TopK-TYPE");
+const struct type_ops tdigest_type_ops = SKETCH_TYPE("TDIS-TYPE");

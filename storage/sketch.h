@@ -56,5 +56,8 @@ static inline bool sketch_head_done(const struct sketch_head *h) {
 
 extern const struct type_ops bloom_type_ops;
 extern const struct type_ops cuckoo_type_ops;
+extern const struct type_ops countmin_type_ops;
+extern const struct type_ops topk_type_ops;
+extern const struct type_ops tdigest_type_ops;
 
 #endif

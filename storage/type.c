@@ -17,7 +17,8 @@ static const struct type_ops *const types[TYPE_COUNT] = {
     [TYPE_SET] = &set_type_ops,       [TYPE_ZSET] = &zset_type_ops,
     [TYPE_HASH] = &hash_type_ops,     [TYPE_STREAM] = &stream_type_ops,
     [TYPE_VSET] = &vset_type_ops,     [TYPE_BLOOM] = &bloom_type_ops,
-    [TYPE_CUCKOO] = &cuckoo_type_ops,
+    [TYPE_CUCKOO] = &cuckoo_type_ops, [TYPE_COUNTMIN] = &countmin_type_ops,
+    [TYPE_TOPK] = &topk_type_ops,     [TYPE_TDIGEST] = &tdigest_type_ops,
 };
 
 const struct type_ops *type_ops_of(enum type_id id) {

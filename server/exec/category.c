@@ -4,10 +4,10 @@
 #define BIT(cat) (1u << CAT_##cat)
 
 const char *const category_names[CATEGORIES] = {
-    "keyspace",   "read",        "write",     "set",         "sortedset", "list",
-    "hash",       "string",      "bitmap",    "hyperloglog", "geo",       "stream",
-    "pubsub",     "admin",       "fast",      "slow",        "blocking",  "dangerous",
-    "connection", "transaction", "scripting", "bloom",       "cuckoo",
+    "keyspace", "read",   "write",       "set",       "sortedset",  "list",        "hash",
+    "string",   "bitmap", "hyperloglog", "geo",       "stream",     "pubsub",      "admin",
+    "fast",     "slow",   "blocking",    "dangerous", "connection", "transaction", "scripting",
+    "bloom",    "cuckoo", "cms",         "topk",      "tdigest",
 };
 
 static uint32_t of_flags(uint32_t flags) {
@@ -43,6 +43,9 @@ static uint32_t of_group(const char *group) {
         {"stream", BIT(STREAM)},
         {"bf", BIT(BLOOM)},
         {"cf", BIT(CUCKOO)},
+        {"cms", BIT(CMS)},
+        {"topk", BIT(TOPK)},
+        {"tdigest", BIT(TDIGEST)},
     };
 
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)

@@ -32,6 +32,9 @@ enum category {
     CAT_SCRIPTING,
     CAT_BLOOM,
     CAT_CUCKOO,
+    CAT_CMS,
+    CAT_TOPK,
+    CAT_TDIGEST,
     CATEGORIES
 };
 

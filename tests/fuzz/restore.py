@@ -49,6 +49,13 @@ COMMANDS = {
                    "BF.INSERT % ITEMS x y z", "BF.SCANDUMP % 0", "BF.SCANDUMP % 1", "BF.SCANDUMP % 9", "BF.LOADCHUNK % 2 a"],
     b"MBbloomCF": ["CF.ADD % new", "CF.INSERT % ITEMS a b c d e f a a a", "CF.ADDNX % new", "CF.COUNT % a", "CF.DEL % a",
                    "CF.DEL % new", "CF.MEXISTS % a b", "CF.INFO %", "CF.SCANDUMP % 0", "CF.SCANDUMP % 1", "CF.LOADCHUNK % 2 a"],
+    b"CMSk-TYPE": ["CMS.INFO %", "CMS.QUERY % a b c", "CMS.INCRBY % a 1 b 4000000000", "CMS.MERGE % 1 %",
+                   "CMS.MERGE % 2 % % WEIGHTS 1 -1"],
+    b"TopK-TYPE": ["TOPK.INFO %", "TOPK.ADD % a b c d e f g", "TOPK.INCRBY % a 1 b 100000 c 5", "TOPK.QUERY % a b new",
+                   "TOPK.COUNT % a b new", "TOPK.LIST %", "TOPK.LIST % WITHCOUNT"],
+    b"TDIS-TYPE": ["TDIGEST.INFO %", "TDIGEST.ADD % 1 2 3 4 5 6 7 8 9 1e300 -1e300", "TDIGEST.QUANTILE % 0 0.2 0.5 0.9 1",
+                   "TDIGEST.CDF % 1 2 3 inf", "TDIGEST.RANK % 1 5", "TDIGEST.REVRANK % 1 5", "TDIGEST.BYRANK % 0 3 100",
+                   "TDIGEST.MERGE % 2 % % COMPRESSION 5", "TDIGEST.TRIMMED_MEAN % 0.1 0.9", "TDIGEST.RESET %"],
     b"any": ["DUMP %", "TYPE %", "OBJECT ENCODING %", "COPY % copy REPLACE", "PEXPIRE % 100000",
              "DEBUG DIGEST-VALUE %", "MEMORY USAGE %", "DEBUG OBJECT %", "PERSIST %"],
 }

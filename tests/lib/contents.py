@@ -9,7 +9,7 @@ import hashlib
 from resp import ReplyError
 
 DBS = 16
-SKETCHES = "MBbloom--", "MBbloomCF"
+SKETCHES = "MBbloom--", "MBbloomCF", "CMSk-TYPE", "TopK-TYPE", "TDIS-TYPE"
 
 
 def keys_of(conn):

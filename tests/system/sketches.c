@@ -22,6 +22,16 @@ static void fill(redisContext *c) {
         EXPECT(c, ":1", "CF.ADD cuckoo x%d", i % 100);
     }
     for (int i = 0; i < 100; i++) EXPECT(c, ":1", "CF.DEL cuckoo x%d", i);
+    EXPECT(c, "+OK", "CMS.INITBYPROB counts 0.01 0.01");
+    EXPECT(c, "+OK", "TOPK.RESERVE top 3 500 3 0.9");
+    EXPECT(c, "+OK", "TDIGEST.CREATE digest COMPRESSION 20");
+    for (int i = 0; i < 300; i++) {
+        ask(c, "CMS.INCRBY counts x%d %d", i % 7, i);
+        ask(c, "TOPK.INCRBY top x%d %d", i % 50, i % 50 + 1);
+        EXPECT(c, "+OK", "TDIGEST.ADD digest %d", i * 7919 % 300);
+    }
+    EXPECT(c, "+OK", "TDIGEST.MERGE sum 2 digest digest");
+    EXPECT(c, "+OK", "CMS.MERGE counts 1 counts WEIGHTS 2");
     EXPECT(c, ":1", "PEXPIREAT bloom 4102444800000");
 }
 
@@ -32,6 +42,10 @@ static void check_filled(redisContext *c) {
         EXPECT(c, ":1", "CF.EXISTS cuckoo x%d", i % 100);
     }
     EXPECT(c, ":4102444800000", "PEXPIRETIME bloom");
+    EXPECT(c, "[$x49 $x48 $x47]", "TOPK.LIST top");
+    EXPECT(c, "[+width :200 +depth :7 +count :89700]", "CMS.INFO counts");
+    EXPECT(c, "[$0 $299]", "TDIGEST.QUANTILE digest 0 1");
+    EXPECT(c, "[:599]", "TDIGEST.RANK sum 299");
 }
 
 Test(sketches, filters_survive_restarts) {
@@ -71,6 +85,9 @@ Test(sketches, replicas_have_the_same_filters) {
         ask(master, "BF.ADD bloom z%d", i);
         ask(master, "CF.INSERTNX cuckoo ITEMS z%d z%d", i, i + 1);
         if (i % 3 == 0) ask(master, "CF.DEL cuckoo z%d", i);
+        ask(master, "CMS.INCRBY counts z%d 2", i);
+        ask(master, "TOPK.ADD top z%d z%d", i, i / 3);
+        ask(master, "TDIGEST.ADD digest %d 0.%d", i, i);
     }
     EXPECT(master, ":1", "WAIT 1 10000");
     snprintf(digest, sizeof digest, "%s", ask(master, "DEBUG DIGEST"));
@@ -96,6 +113,11 @@ Test(sketches, rights_go_by_categories) {
     EXPECT(c, "+OK", "ACL SETUSER u -@all +@cuckoo -@write");
     EXPECT(c, "+OK", "ACL DRYRUN u CF.EXISTS a b");
     EXPECT_PREFIX(c, "$User u has no permissions", "ACL DRYRUN u CF.ADD a b");
+    EXPECT(c, "+OK", "ACL SETUSER u -@all +@cms +@topk +@tdigest");
+    EXPECT(c, "+OK", "ACL DRYRUN u CMS.QUERY a b");
+    EXPECT(c, "+OK", "ACL DRYRUN u TOPK.ADD a b");
+    EXPECT(c, "+OK", "ACL DRYRUN u TDIGEST.MIN a");
+    EXPECT_PREFIX(c, "$User u has no permissions", "ACL DRYRUN u CF.EXISTS a b");
     EXPECT_PREFIX(c, "[$bf.add $bf.card $bf.exists", "ACL CAT bloom");
 }
 
@@ -118,6 +140,15 @@ Test(sketches, resp3_has_booleans_and_maps) {
                      "{+Size=:1664 +Number of buckets=:512 +Number of filters=:1 "
                      "+Number of items inserted=:0 +Number of items deleted=:1 +Bucket size=:2 "
                      "+Expansion rate=:1 +Max iterations=:20}");
+    cr_assert_str_eq(resp_ask(&c, "TOPK.RESERVE", "t", "3", NULL), "+OK");
+    cr_assert_str_eq(resp_ask(&c, "TOPK.ADD", "t", "x", NULL), "[_]");
+    cr_assert_str_eq(resp_ask(&c, "TOPK.QUERY", "t", "x", "y", NULL), "[#t #f]");
+    cr_assert_str_eq(resp_ask(&c, "TOPK.INFO", "t", NULL),
+                     "{+k=:3 +width=:8 +depth=:7 +decay=,0.9}");
+    cr_assert_str_eq(resp_ask(&c, "TDIGEST.CREATE", "d", NULL), "+OK");
+    cr_assert_str_eq(resp_ask(&c, "TDIGEST.MIN", "d", NULL), ",nan");
+    cr_assert_str_eq(resp_ask(&c, "TDIGEST.ADD", "d", "1", "2", NULL), "+OK");
+    cr_assert_str_eq(resp_ask(&c, "TDIGEST.BYRANK", "d", "1", "2", NULL), "[,2 ,inf]");
     resp_close(&c);
 }
 

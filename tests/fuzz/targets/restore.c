@@ -41,7 +41,10 @@ static uint64_t length_of(const struct entry *e) {
     case TYPE_STREAM: return stream_of(e)->length;
     case TYPE_VSET: return vset_of(e)->n;
     case TYPE_BLOOM:
-    case TYPE_CUCKOO: return sketch_ops_of(e->type)->body(entry_object(e));
+    case TYPE_CUCKOO:
+    case TYPE_COUNTMIN:
+    case TYPE_TOPK:
+    case TYPE_TDIGEST: return sketch_ops_of(e->type)->body(entry_object(e));
     default: CHECK(!"a type that there is");
     }
 }

@@ -7,7 +7,10 @@
 #include "persistence/rdb_types.h"
 #include "storage/base/mem.h"
 #include "storage/bloom.h"
+#include "storage/countmin.h"
 #include "storage/cuckoo.h"
+#include "storage/tdigest.h"
+#include "storage/topk.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -57,6 +60,53 @@ static void *sample_cuckoo(void) {
     return c;
 }
 
+static void *sample_countmin(void) {
+    struct countmin *c = countmin_new(5, 3);
+
+    for (int i = 0; i < 25; i++) countmin_add(c, countmin_hash(text_of(i)), 3);
+    return c;
+}
+
+static void *sample_topk(void) {
+    struct topk *t = topk_new(4, 3, 2, 0.9);
+    struct topk_item out;
+
+    for (int i = 0; i < 25; i++) {
+        topk_add(t, text_of(i), (uint32_t)i + 1, &out);
+        mem_free(out.name);
+    }
+    return t;
+}
+
+static void *sample_tdigest(void) {
+    struct tdigest *t = tdigest_new(1);
+
+    for (int i = 0; i < 19; i++) tdigest_add(t, i * 1.5, 1);
+    return t;
+}
+
+static void use_countmin(void *s) {
+    for (int i = 0; i < 50; i++) countmin_add(s, countmin_hash(text_of(i)), 1000000);
+}
+
+static void use_topk(void *s) {
+    struct topk_item out;
+
+    for (int i = 0; i < 50; i++) {
+        topk_add(s, text_of(i), 100, &out);
+        mem_free(out.name);
+    }
+}
+
+static void use_tdigest(void *s) {
+    struct tdigest_view v;
+
+    for (int i = 0; i < 50; i++) tdigest_add(s, i, 1);
+    tdigest_look(s, &v);
+    for (int i = 0; i < 50; i++) tdigest_below(&v, tdigest_at(&v, i));
+    tdigest_view_release(&v);
+}
+
 static void use_bloom(void *s) {
     for (int i = 0; i < 50; i++) bloom_add(s, bloom_hash(text_of(i)), 1 << 20);
 }
@@ -76,8 +126,9 @@ static const struct sample {
     void *(*make)(void);
     void (*use)(void *s);
 } samples[] = {
-    {TYPE_BLOOM, sample_bloom, use_bloom},
-    {TYPE_CUCKOO, sample_cuckoo, use_cuckoo},
+    {TYPE_BLOOM, sample_bloom, use_bloom},          {TYPE_CUCKOO, sample_cuckoo, use_cuckoo},
+    {TYPE_COUNTMIN, sample_countmin, use_countmin}, {TYPE_TOPK, sample_topk, use_topk},
+    {TYPE_TDIGEST, sample_tdigest, use_tdigest},
 };
 
 enum { SAMPLES = sizeof samples / sizeof *samples };
