@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "storage/topk.h"
 
+#include "storage/base/hash.h"
 #include "storage/base/mem.h"
 
 #include <endian.h>
@@ -8,7 +9,21 @@
 
 enum { FORMAT = 1, TRIAL_BITS = 17 /* 2^17 is more than TOPK_STEP_MAX */ };
 
-static struct topk *new_shaped(uint32_t k, uint64_t width, uint32_t depth, double decay) {
+static struct slice key_of(const void *item) {
+    return topk_name(item);
+}
+
+static bool matches(const void *item, struct slice key) {
+    return slice_eq(topk_name(item), key);
+}
+
+static const struct table_ops name_ops = {key_of, matches};
+
+static uint64_t hash_of(struct slice name) {
+    return hash_bytes(name.p, name.n);
+}
+
+struct topk *topk_new(uint32_t k, uint64_t width, uint32_t depth, double decay) {
     struct topk *t = mem_calloc(sizeof *t);
 
     t->k = k;
@@ -17,17 +32,15 @@ static struct topk *new_shaped(uint32_t k, uint64_t width, uint32_t depth, doubl
     t->decay = decay;
     t->buckets = mem_calloc(width * depth * sizeof *t->buckets);
     t->heap = mem_calloc(k * sizeof *t->heap);
+    table_init(&t->names, &name_ops);
     t->powers[0] = 1;
     for (int i = 1; i < TOPK_POWERS; i++) t->powers[i] = t->powers[i - 1] * decay;
     return t;
 }
 
-struct topk *topk_new(uint32_t k, uint64_t width, uint32_t depth, double decay) {
-    return new_shaped(k, width, depth, decay);
-}
-
 void topk_free(struct topk *t) {
-    for (uint32_t i = 0; i < t->n; i++) mem_free(t->heap[i].name);
+    for (uint32_t i = 0; i < t->n; i++) mem_free(t->heap[i]);
+    table_release(&t->names, NULL, NULL);
     mem_free(t->heap);
     mem_free(t->buckets);
     mem_free(t);
@@ -128,84 +141,95 @@ static uint32_t most_in_rows(const struct topk *t, struct xxh3_wide hash) {
 
 /* ---------------------------------------------------------------- the heap */
 
-static void swap_items(struct topk_item *a, struct topk_item *b) {
-    struct topk_item was = *a;
-
-    *a = *b;
-    *b = was;
+static void put_at(struct topk *t, uint32_t at, struct topk_item *it) {
+    t->heap[at] = it;
+    it->at = at;
 }
 
+/* The item at `at` has become larger, or is new there. */
 static void sift_down(struct topk *t, uint32_t at) {
+    struct topk_item *it = t->heap[at];
+
     for (uint32_t child; (child = 2 * at + 1) < t->n; at = child) {
-        if (child + 1 < t->n && t->heap[child + 1].count < t->heap[child].count) child++;
-        if (t->heap[at].count <= t->heap[child].count) return;
-        swap_items(&t->heap[at], &t->heap[child]);
+        if (child + 1 < t->n && t->heap[child + 1]->count < t->heap[child]->count) child++;
+        if (it->count <= t->heap[child]->count) break;
+        put_at(t, at, t->heap[child]);
     }
+    put_at(t, at, it);
 }
 
 static void sift_up(struct topk *t, uint32_t at) {
+    struct topk_item *it = t->heap[at];
+
     for (uint32_t above; at > 0; at = above) {
         above = (at - 1) / 2;
-        if (t->heap[above].count <= t->heap[at].count) return;
-        swap_items(&t->heap[at], &t->heap[above]);
+        if (t->heap[above]->count <= it->count) break;
+        put_at(t, at, t->heap[above]);
     }
+    put_at(t, at, it);
 }
 
-static struct topk_item *find_item(const struct topk *t, struct slice name, uint32_t print) {
-    for (uint32_t i = 0; i < t->n; i++) {
-        struct topk_item *it = &t->heap[i];
-
-        if (it->print == print && slice_eq(slice_of(it->name, it->name_n), name)) return it;
-    }
-    return NULL;
+static struct topk_item *find_item(const struct topk *t, struct slice name) {
+    return table_find(&t->names, name, hash_of(name));
 }
 
-static struct topk_item item_new(struct slice name, uint32_t print, uint32_t count) {
-    char *copy = mem_alloc(name.n + 1);
+static struct topk_item *item_new(struct topk *t, struct slice name, uint32_t count) {
+    struct topk_item *it = mem_alloc(sizeof *it + name.n);
 
-    if (name.n) memcpy(copy, name.p, name.n);
-    return (struct topk_item){copy, name.n, print, count};
+    it->count = count;
+    it->name_n = name.n;
+    if (name.n) memcpy(it->name, name.p, name.n);
+    t->item_bytes += mem_usable(it);
+    table_insert(&t->names, it, hash_of(name));
+    return it;
 }
 
-static void push_item(struct topk *t, struct topk_item item) {
-    t->name_bytes += item.name_n;
-    t->heap[t->n++] = item;
+/* The least one makes room for another. */
+static struct topk_item *replace_least(struct topk *t, struct slice name, uint32_t count) {
+    struct topk_item *out = t->heap[0];
+
+    table_remove(&t->names, out, hash_of(topk_name(out)));
+    t->item_bytes -= mem_usable(out);
+    put_at(t, 0, item_new(t, name, count));
+    sift_down(t, 0);
+    return out;
 }
 
-void topk_add(struct topk *t, struct slice item, uint32_t n, struct topk_item *out) {
+static void count_item(struct topk *t, struct topk_item *it, uint32_t count) {
+    if (count <= it->count) return;
+    it->count = count;
+    sift_down(t, it->at);
+}
+
+struct topk_item *topk_add(struct topk *t, struct slice item, uint32_t n) {
     struct xxh3_wide hash = xxh3_wide(item.p, item.n);
-    uint32_t print = print_of(hash), most = 0;
     struct topk_item *there;
+    uint32_t most = 0;
 
-    *out = (struct topk_item){0};
     for (uint32_t row = 0; row < t->depth; row++) {
         uint32_t count = count_in_row(t, hash, row, n);
 
         if (count > most) most = count;
     }
-    if (most == 0 || (t->n == t->k && most < t->heap[0].count)) return;
-    there = find_item(t, item, print);
+    if (most == 0 || (t->n == t->k && most < t->heap[0]->count)) return NULL;
+    there = find_item(t, item);
     if (there) {
-        if (most <= there->count) return;
-        there->count = most;
-        sift_down(t, (uint32_t)(there - t->heap));
-    } else if (t->n < t->k) {
-        push_item(t, item_new(item, print, most));
-        sift_up(t, t->n - 1);
+        count_item(t, there, most);
+    } else if (t->n == t->k) {
+        return replace_least(t, item, most);
     } else {
-        *out = t->heap[0];
-        t->name_bytes += item.n - out->name_n;
-        t->heap[0] = item_new(item, print, most);
-        sift_down(t, 0);
+        put_at(t, t->n++, item_new(t, item, most));
+        sift_up(t, t->n - 1);
     }
+    return NULL;
 }
 
 const struct topk_item *topk_find(const struct topk *t, struct slice item) {
-    return find_item(t, item, print_of(xxh3_wide(item.p, item.n)));
+    return find_item(t, item);
 }
 
 uint32_t topk_count(const struct topk *t, struct slice item) {
-    const struct topk_item *there = topk_find(t, item);
+    const struct topk_item *there = find_item(t, item);
 
     return there ? there->count : most_in_rows(t, xxh3_wide(item.p, item.n));
 }
@@ -215,11 +239,11 @@ static int by_count(const void *a, const void *b) {
                            *y = *(const struct topk_item *const *)b;
 
     if (x->count != y->count) return x->count < y->count ? 1 : -1;
-    return slice_cmp(slice_of(x->name, x->name_n), slice_of(y->name, y->name_n));
+    return slice_cmp(topk_name(x), topk_name(y));
 }
 
 void topk_sorted(const struct topk *t, const struct topk_item **out) {
-    for (uint32_t i = 0; i < t->n; i++) out[i] = &t->heap[i];
+    for (uint32_t i = 0; i < t->n; i++) out[i] = t->heap[i];
     if (t->n > 1) qsort(out, t->n, sizeof(*out), by_count);
 }
 
@@ -242,9 +266,9 @@ static void put_head(const void *s, struct bytes *out) {
     sketch_put(out, t->chance);
     sketch_put(out, t->n);
     for (uint32_t i = 0; i < t->n; i++) {
-        sketch_put(out, t->heap[i].count);
-        sketch_put(out, t->heap[i].name_n);
-        bytes_append(out, t->heap[i].name, t->heap[i].name_n);
+        sketch_put(out, t->heap[i]->count);
+        sketch_put(out, t->heap[i]->name_n);
+        bytes_append(out, t->heap[i]->name, t->heap[i]->name_n);
     }
 }
 
@@ -253,11 +277,13 @@ static bool take_item(struct sketch_head *h, struct topk *t) {
     struct slice name;
 
     if (h->bad || count == 0 || count > UINT32_MAX || n > h->left.n) return false;
-    if (t->n > 0 && t->heap[(t->n - 1) / 2].count > count) return false;
+    if (t->n > 0 && t->heap[(t->n - 1) / 2]->count > count) return false;
     name = slice_of(h->left.p, n);
+    if (find_item(t, name)) return false;
     h->left.p += n;
     h->left.n -= n;
-    push_item(t, item_new(name, print_of(xxh3_wide(name.p, name.n)), (uint32_t)count));
+    put_at(t, t->n, item_new(t, name, (uint32_t)count));
+    t->n++;
     return true;
 }
 
@@ -273,7 +299,7 @@ static void *make(struct slice head, uint64_t limit) {
         width > TOPK_WIDTH_MAX || depth == 0 || depth > TOPK_DEPTH_MAX || n > k ||
         !(decay > 0 && decay <= 1) || width * depth * sizeof(struct topk_bucket) > limit)
         return NULL;
-    t = new_shaped((uint32_t)k, width, (uint32_t)depth, decay);
+    t = topk_new((uint32_t)k, width, (uint32_t)depth, decay);
     t->chance = chance;
     while (n > 0 && take_item(&h, t)) n--;
     if (n == 0 && sketch_head_done(&h)) return t;
@@ -295,7 +321,7 @@ static size_t mem(const void *s) {
     const struct topk *t = s;
 
     return mem_good_size(sizeof *t) + mem_good_size(body(s)) +
-           mem_good_size(t->k * sizeof *t->heap) + t->name_bytes;
+           mem_good_size(t->k * sizeof *t->heap) + t->names.mem_bytes + t->item_bytes;
 }
 
 static size_t effort(const void *s) {

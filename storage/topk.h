@@ -11,17 +11,19 @@
  * Chance comes from a generator whose state is part of the value, and all arithmetic is exact or
  * rounded as IEEE 754 says, so every process that gets the same items does the same.
  *
- * Invariants: heap[i].count <= heap[2i+1].count and heap[2i+2].count.
+ * Invariants: heap[i]->count <= heap[2i+1]->count and heap[2i+2]->count; `names` has the
+ * items of the heap.
  * Not here: texts of errors.
  */
 #ifndef STET_STORAGE_TOPK_H
 #define STET_STORAGE_TOPK_H
 
 #include "storage/base/xxh3.h"
+#include "storage/ds/table.h"
 #include "storage/sketch.h"
 
 enum {
-    TOPK_K_MAX = 100000, /* an item may be looked for among all of them */
+    TOPK_K_MAX = 100000,
     TOPK_DEPTH_MAX = 64,
     TOPK_STEP_MAX = 100000, /* that one item is counted by at a time */
 };
@@ -33,9 +35,9 @@ struct topk_bucket {
 };
 
 struct topk_item {
-    char *name; /* name_n bytes, not NULL */
+    uint32_t count, at; /* heap[at] is the item */
     size_t name_n;
-    uint32_t print, count;
+    char name[];
 };
 
 enum { TOPK_POWERS = 256 };
@@ -46,9 +48,10 @@ struct topk {
     double decay;
     uint64_t chance; /* state of the generator */
     struct topk_bucket *buckets;
-    struct topk_item *heap; /* room for k */
+    struct topk_item **heap; /* room for k */
     uint32_t n;
-    size_t name_bytes;
+    struct table names;         /* finds the items of the heap */
+    size_t item_bytes;          /* of all items */
     double powers[TOPK_POWERS]; /* of decay */
 };
 
@@ -56,17 +59,21 @@ static inline struct topk *topk_of(const struct entry *e) {
     return entry_object(e);
 }
 
-/* Bytes of buckets and heap, names left out. */
+/* Bytes of buckets and heap, items left out. */
 static inline uint64_t topk_bytes(uint32_t k, uint64_t width, uint32_t depth) {
-    return width * depth * sizeof(struct topk_bucket) + k * sizeof(struct topk_item);
+    return width * depth * sizeof(struct topk_bucket) + k * sizeof(struct topk_item *);
 }
 
 struct topk *topk_new(uint32_t k, uint64_t width, uint32_t depth, double decay);
 void topk_free(struct topk *t);
 
-/* Counts an item `n` times, up to TOPK_STEP_MAX. If another one had to leave the heap for it, its
- * name is in *out, which the caller frees; otherwise out->name is NULL. */
-void topk_add(struct topk *t, struct slice item, uint32_t n, struct topk_item *out);
+static inline struct slice topk_name(const struct topk_item *it) {
+    return slice_of(it->name, it->name_n);
+}
+
+/* Counts an item `n` times, up to TOPK_STEP_MAX. An item that had to leave the heap for it, which
+ * the caller frees, or NULL. */
+struct topk_item *topk_add(struct topk *t, struct slice item, uint32_t n);
 
 /* The item if it is among the k. */
 const struct topk_item *topk_find(const struct topk *t, struct slice item);

@@ -54,14 +54,13 @@ static int cmd_reserve(struct call *x) {
 /* ---------------------------------------------------------------- counting */
 
 static void add_item(struct call *x, struct topk *t, struct slice item, uint32_t n) {
-    struct topk_item out;
+    struct topk_item *out = topk_add(t, item, n);
 
-    topk_add(t, item, n, &out);
-    if (out.name)
-        reply_bulk(&x->r, out.name, out.name_n);
+    if (out)
+        reply_bulk(&x->r, out->name, out->name_n);
     else
         reply_null(&x->r);
-    mem_free(out.name);
+    mem_free(out);
 }
 
 static int cmd_add(struct call *x) {
@@ -104,7 +103,7 @@ static int cmd_query(struct call *x) {
     reply_array(&x->r, (size_t)x->argc - 2);
     for (int i = 2; i < x->argc; i++) {
         reply_bool(&x->r, topk_find(t, x->argv[i]) != NULL);
-        call_breathe_by(x, 1 + t->n / PACE_BYTES);
+        call_breathe(x);
     }
     return 0;
 }
@@ -117,7 +116,7 @@ static int cmd_count(struct call *x) {
     reply_array(&x->r, (size_t)x->argc - 2);
     for (int i = 2; i < x->argc; i++) {
         reply_int(&x->r, topk_count(t, x->argv[i]));
-        call_breathe_by(x, 1 + t->n / PACE_BYTES);
+        call_breathe(x);
     }
     return 0;
 }

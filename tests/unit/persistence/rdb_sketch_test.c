@@ -69,12 +69,7 @@ static void *sample_countmin(void) {
 
 static void *sample_topk(void) {
     struct topk *t = topk_new(4, 3, 2, 0.9);
-    struct topk_item out;
-
-    for (int i = 0; i < 25; i++) {
-        topk_add(t, text_of(i), (uint32_t)i + 1, &out);
-        mem_free(out.name);
-    }
+    for (int i = 0; i < 25; i++) mem_free(topk_add(t, text_of(i), (uint32_t)i + 1));
     return t;
 }
 
@@ -90,12 +85,7 @@ static void use_countmin(void *s) {
 }
 
 static void use_topk(void *s) {
-    struct topk_item out;
-
-    for (int i = 0; i < 50; i++) {
-        topk_add(s, text_of(i), 100, &out);
-        mem_free(out.name);
-    }
+    for (int i = 0; i < 50; i++) mem_free(topk_add(s, text_of(i), 100));
 }
 
 static void use_tdigest(void *s) {

@@ -21,11 +21,9 @@ static void begin(void) {
 TestSuite(topk, .init = begin);
 
 static void add(struct topk *t, const char *kind, int i, uint32_t n) {
-    struct topk_item out;
     char text[32];
 
-    topk_add(t, slice_of(text, (size_t)sprintf(text, "%s%d", kind, i)), n, &out);
-    mem_free(out.name);
+    mem_free(topk_add(t, slice_of(text, (size_t)sprintf(text, "%s%d", kind, i)), n));
 }
 
 static const struct topk_item *find(const struct topk *t, const char *kind, int i) {
@@ -35,7 +33,8 @@ static const struct topk_item *find(const struct topk *t, const char *kind, int 
 }
 
 static void check_heap(const struct topk *t) {
-    for (uint32_t i = 1; i < t->n; i++) cr_assert_leq(t->heap[(i - 1) / 2].count, t->heap[i].count);
+    for (uint32_t i = 1; i < t->n; i++)
+        cr_assert_leq(t->heap[(i - 1) / 2]->count, t->heap[i]->count);
 }
 
 /* Heavy item i comes ROUNDS * (i + 1) times among as many light ones. */
