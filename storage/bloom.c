@@ -113,18 +113,17 @@ struct xxh3_wide bloom_hash(struct slice item) {
 
 /* The places of an item's bits, one after the other. */
 struct places {
-    uint64_t at, step, i, bits;
+    uint64_t at, step, bits;
 };
 
 static struct places places_of(const struct bloom_layer *l, struct xxh3_wide hash) {
-    return (struct places){hash.low, hash.high, 0, l->bits};
+    return (struct places){hash.low, hash.high, l->bits};
 }
 
 static uint64_t next_place(struct places *p) {
     uint64_t place = (uint64_t)((__uint128_t)p->at * p->bits >> 64);
 
     p->at += p->step;
-    p->step += ++p->i;
     return place;
 }
 

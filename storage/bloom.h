@@ -8,8 +8,9 @@
  * A filter that does not scale has one layer.
  *
  * A layer for n items with an error of e has n * -ln(e) / ln(2)^2 bits, and an item sets
- * ceil(-log2(e)) of them. Their places come from the two halves of a hash of 128 bits by enhanced
- * double hashing (P. C. Dillinger and P. Manolios, 2004). Errors below 2^-60 are taken for 2^-60.
+ * ceil(-log2(e)) of them. Their places come from the two halves of a hash of 128 bits, the second
+ * one added to the first again and again (A. Kirsch and M. Mitzenmacher, "Less Hashing, Same
+ * Performance: Building a Better Bloom Filter", 2006). Errors below 2^-60 are taken for 2^-60.
  *
  * Not here: texts of errors, and limits that a client sees.
  */

@@ -607,6 +607,7 @@ Test(sketches, filters_move_piece_by_piece) {
 }
 
 Test(sketches, pieces_that_do_not_fit_are_refused) {
+    const uint64_t bits = UINT64_C(1) << 33; /* of a layer: 1 GB */
     struct bytes head = {0};
 
     engine_say("BF.RESERVE a 0.01 100");
@@ -621,6 +622,8 @@ Test(sketches, pieces_that_do_not_fit_are_refused) {
         cr_expect_str_eq(say_data("BF.LOADCHUNK", "c", 1, bytes_slice(&head)), BAD_DATA, "%zu", i);
         memcpy(head.p + i, kept, sizeof kept);
     }
+    memcpy(head.p + 6 * sizeof bits, &bits, sizeof bits);
+    cr_expect_str_eq(say_data("BF.LOADCHUNK", "c", 1, bytes_slice(&head)), BAD_DATA);
     cr_expect_str_eq(engine_say("EXISTS c"), ":0\r\n");
     cr_expect_str_eq(say_data("BF.LOADCHUNK", "a", 0, SLICE("x")), BAD_DATA);
     cr_expect_str_eq(say_data("BF.LOADCHUNK", "a", 2, SLICE("xx")), BAD_DATA);

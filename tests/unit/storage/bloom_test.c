@@ -59,6 +59,19 @@ Test(bloom, a_full_layer_keeps_its_error_and_forgets_nothing) {
     }
 }
 
+Test(bloom, small_filters_keep_their_error_on_average) {
+    int found = 0;
+
+    for (int round = 0; round < 400; round++) {
+        struct bloom *b = bloom_new(&(struct bloom_shape){0.01, 100, 0});
+
+        for (int i = 0; i < 100; i++) bloom_add(b, hash_of("item", round * 100 + i), UINT64_MAX);
+        for (int i = 0; i < 500; i++) found += bloom_has(b, hash_of("stranger", round * 500 + i));
+        bloom_free(b);
+    }
+    cr_assert_lt(found / 200000.0, 0.01 * 1.1, "%d", found);
+}
+
 Test(bloom, an_error_is_no_better_than_it_must_be) {
     struct bloom *b = bloom_new(&(struct bloom_shape){0.05, 20000, 0});
     double found;

@@ -112,6 +112,17 @@ Test(cuckoo, deletions_beside_an_exact_count) {
     check_model(600, 255, 1);
 }
 
+/* With one bucket, both of an item's buckets are the same one. */
+Test(cuckoo, places_are_counted_once) {
+    struct cuckoo *c = make(4, 4, 0);
+
+    for (int i = 1; i <= 4; i++) {
+        cr_assert(cuckoo_add(c, hash_of("same", 0), &means));
+        cr_assert_eq(cuckoo_count(c, hash_of("same", 0)), i);
+    }
+    cuckoo_free(c);
+}
+
 Test(cuckoo, a_new_layer_comes_when_the_last_is_full) {
     struct cuckoo *c = make(64, 2, 4);
 
