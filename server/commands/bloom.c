@@ -134,7 +134,7 @@ static int cmd_reserve(struct call *x) {
     if (!options_fit(x, &o) || !find_sketch(x, TYPE_BLOOM, &r, &b)) return -1;
     if (b) return reply_err(x, ERR_ITEM_EXISTS);
     if (!check_shape(x, &o.shape)) return -1;
-    add_sketch(x, &r, TYPE_BLOOM, bloom_new(&o.shape));
+    put_sketch(x, &r, TYPE_BLOOM, bloom_new(&o.shape));
     sketch_changed(x, &r);
     reply_ok(&x->r);
     return 0;
@@ -151,7 +151,7 @@ static bool find_or_make(struct call *x, const struct options *o, struct ref *r,
     if (o->nocreate) return reply_err(x, ERR_NOT_FOUND) == 0;
     if (!check_shape(x, &o->shape)) return false;
     *b = bloom_new(&o->shape);
-    add_sketch(x, r, TYPE_BLOOM, *b);
+    put_sketch(x, r, TYPE_BLOOM, *b);
     return true;
 }
 

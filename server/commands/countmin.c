@@ -24,7 +24,7 @@ static int init(struct call *x, uint64_t width, uint32_t depth) {
     if (c) return reply_err(x, ERR_EXISTS);
     if (countmin_bytes(width, depth) > sketch_limit(x))
         return reply_err(x, "CMS: the sketch exceeds the memory limit (proto-max-bulk-len)");
-    add_sketch(x, &r, TYPE_COUNTMIN, countmin_new(width, depth));
+    put_sketch(x, &r, TYPE_COUNTMIN, countmin_new(width, depth));
     sketch_changed(x, &r);
     reply_ok(&x->r);
     return 0;
@@ -206,8 +206,7 @@ static int merge(struct call *x, struct source *from, int n) {
         return -1;
     sum = sum_of(x, from, n);
     if (!sum) return reply_err(x, "CMS: MERGE overflow");
-    countmin_free(to);
-    entry_set_object(r.e, sum, 0);
+    put_sketch(x, &r, TYPE_COUNTMIN, sum);
     sketch_changed(x, &r);
     reply_ok(&x->r);
     return 0;

@@ -93,7 +93,7 @@ static int cmd_reserve(struct call *x) {
     if (!find_sketch(x, TYPE_CUCKOO, &r, &c)) return -1;
     if (c) return reply_err(x, ERR_ITEM_EXISTS);
     if (!check_shape(x, &o.shape)) return -1;
-    add_sketch(x, &r, TYPE_CUCKOO, cuckoo_new(&o.shape));
+    put_sketch(x, &r, TYPE_CUCKOO, cuckoo_new(&o.shape));
     sketch_changed(x, &r);
     reply_ok(&x->r);
     return 0;
@@ -112,7 +112,7 @@ static bool find_or_make(struct call *x, const struct options *o, struct ref *r,
     if (o->nocreate) return reply_err(x, ERR_NOT_FOUND) == 0;
     if (!check_shape(x, &o->shape)) return false;
     *c = cuckoo_new(&o->shape);
-    add_sketch(x, r, TYPE_CUCKOO, *c);
+    put_sketch(x, r, TYPE_CUCKOO, *c);
     return true;
 }
 

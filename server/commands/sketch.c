@@ -26,10 +26,10 @@ bool need_sketch(struct call *x, enum type_id type, const char *missing, struct 
     return false;
 }
 
-void add_sketch(struct call *x, struct ref *r, enum type_id type, void *s) {
-    r->e = entry_new_object(r->key, type, s, ENTRY_NO_EXPIRE, 0);
-    db_add(r->db, r->e, r->hash);
-    key_added(x, r);
+void put_sketch(struct call *x, struct ref *r, enum type_id type, void *s) {
+    int64_t expire_ms = r->e ? entry_expire(r->e) : ENTRY_NO_EXPIRE;
+
+    store_entry(x, r, entry_new_object(r->key, type, s, expire_ms, 0));
 }
 
 void sketch_changed(struct call *x, const struct ref *r) {
@@ -81,18 +81,12 @@ int sketch_scandump(struct call *x, enum type_id type) {
     return 0;
 }
 
-/* A sketch that is there is replaced, its time to live stays. */
 static int load_head(struct call *x, struct ref *r, enum type_id type) {
     const struct sketch_ops *ops = sketch_ops_of(type);
     void *s = ops->make(x->argv[3], sketch_limit(x));
 
     if (!s) return reply_err(x, "ERR received bad data");
-    if (r->e) {
-        ops->drop(entry_object(r->e));
-        entry_set_object(r->e, s, 0);
-    } else {
-        add_sketch(x, r, type, s);
-    }
+    put_sketch(x, r, type, s);
     return 0;
 }
 

@@ -22,8 +22,9 @@ bool find_sketch(struct call *x, enum type_id type, struct ref *r, void *s);
 /* The same for a command that needs one: a missing key is an error too. */
 bool need_sketch(struct call *x, enum type_id type, const char *missing, struct ref *r, void *s);
 
-/* Makes the key of r hold the sketch, which it takes over. */
-void add_sketch(struct call *x, struct ref *r, enum type_id type, void *s);
+/* Makes the key of r hold the sketch, which it takes over, in place of one that is there; its time
+ * to live stays. */
+void put_sketch(struct call *x, struct ref *r, enum type_id type, void *s);
 void sketch_changed(struct call *x, const struct ref *r);
 
 /* Bytes that one sketch may have: proto-max-bulk-len, as for strings. */

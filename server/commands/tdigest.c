@@ -60,7 +60,7 @@ static int cmd_create(struct call *x) {
     if (x->argc == 4 && !arg_compression(x, 3, &compression)) return -1;
     if (!find_sketch(x, TYPE_TDIGEST, &r, &t)) return -1;
     if (t) return reply_err(x, "T-Digest: key already exists");
-    add_sketch(x, &r, TYPE_TDIGEST, tdigest_new((uint32_t)compression));
+    put_sketch(x, &r, TYPE_TDIGEST, tdigest_new((uint32_t)compression));
     sketch_changed(x, &r);
     reply_ok(&x->r);
     return 0;
@@ -160,17 +160,6 @@ static struct tdigest *sum_of(struct call *x, const struct tdigest *const *all, 
     return NULL;
 }
 
-static void store_sum(struct call *x, struct ref *r, struct tdigest *old, struct tdigest *sum) {
-    if (old) {
-        tdigest_free(old);
-        entry_set_object(r->e, sum, 0);
-    } else {
-        add_sketch(x, r, TYPE_TDIGEST, sum);
-    }
-    sketch_changed(x, r);
-    reply_ok(&x->r);
-}
-
 static int merge(struct call *x, const struct merging *m, const struct tdigest **all) {
     struct tdigest *to, *sum;
     struct ref r;
@@ -182,7 +171,9 @@ static int merge(struct call *x, const struct merging *m, const struct tdigest *
     sum =
         sum_of(x, all, n, m->compression ? (uint32_t)m->compression : largest_compression(all, n));
     if (!sum) return reply_err(x, ERR_LARGE);
-    store_sum(x, &r, to, sum);
+    put_sketch(x, &r, TYPE_TDIGEST, sum);
+    sketch_changed(x, &r);
+    reply_ok(&x->r);
     return 0;
 }
 

@@ -45,7 +45,7 @@ static int cmd_reserve(struct call *x) {
     if (t) return reply_err(x, "TopK: key already exists");
     if (topk_bytes((uint32_t)k, (uint64_t)width, (uint32_t)depth) > sketch_limit(x))
         return reply_err(x, "TopK: the list exceeds the memory limit (proto-max-bulk-len)");
-    add_sketch(x, &r, TYPE_TOPK, topk_new((uint32_t)k, (uint64_t)width, (uint32_t)depth, decay));
+    put_sketch(x, &r, TYPE_TOPK, topk_new((uint32_t)k, (uint64_t)width, (uint32_t)depth, decay));
     sketch_changed(x, &r);
     reply_ok(&x->r);
     return 0;

@@ -134,6 +134,19 @@ Test(bloom, the_places_of_an_item_are_fixed) {
     bloom_free(b);
 }
 
+Test(bloom, a_large_filter_is_worth_a_thread) {
+    struct entry *e =
+        entry_new_object(SLICE("k"), TYPE_BLOOM,
+                         bloom_new(&(struct bloom_shape){0.001, 20000000, 0}), ENTRY_NO_EXPIRE, 0);
+
+    cr_assert_gt(entry_effort(e), entry_lazy_effort(false));
+    entry_free(e);
+    e = entry_new_object(SLICE("k"), TYPE_BLOOM, bloom_new(&(struct bloom_shape){0.01, 100, 0}),
+                         ENTRY_NO_EXPIRE, 0);
+    cr_assert_lt(entry_effort(e), entry_lazy_effort(true));
+    entry_free(e);
+}
+
 Test(bloom, mad_shapes_are_known_before_anything_is_allocated) {
     cr_assert_eq(bloom_first_bytes(&(struct bloom_shape){1e-7, UINT64_C(1) << 62, 2}), UINT64_MAX);
     cr_assert_gt(bloom_first_bytes(&(struct bloom_shape){1e-300, UINT64_C(1) << 50, 2}), UINT64_C(8)
