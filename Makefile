@@ -63,7 +63,7 @@ static = $(if $(findstring /,$(shell $(CC) -print-file-name=lib$(1).a)),$(shell 
 LUA_LIB  := $(call static,lua5.1)
 # The simulation changes stacks by longjmp, which _FORTIFY_SOURCE takes for an attack.
 HARD     = $(if $(filter tests/sim/%,$<),-U_FORTIFY_SOURCE,$(if $(filter $(addsuffix /%,$(HOT_DIRS)),$<),$(HARD_HOT_$(FLAVOUR)),$(HARD_$(FLAVOUR))))
-ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(OPT) $(HARD) -I. $(LZF_CFLAGS) $(LUA_CFLAGS) -fPIE -pthread -MMD -MP $(CFLAGS)
+ALL_CFLAGS = -std=gnu11 -ffp-contract=off -D_GNU_SOURCE $(WARN) $(OPT) $(HARD) -I. $(LZF_CFLAGS) $(LUA_CFLAGS) -fPIE -pthread -MMD -MP $(CFLAGS)
 LINK     = $(CC) $(OPT) $(HARD_LINK_$(FLAVOUR)) $(LINK_$(FLAVOUR)) -pie -rdynamic -pthread $(LDFLAGS)
 
 # Layers, lowest first. Each is a static library; a unit test links its own and the lower ones.

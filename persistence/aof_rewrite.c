@@ -50,9 +50,12 @@ static void rewrite_string(struct bytes *b, const struct entry *e) {
 
 /* Appends the commands that make the entry, its time to live included. */
 static void (*const rewriters[TYPE_COUNT])(struct bytes *b, const struct entry *e) = {
-    [TYPE_STRING] = rewrite_string, [TYPE_LIST] = rewrite_list, [TYPE_ZSET] = rewrite_zset,
-    [TYPE_HASH] = rewrite_hash,     [TYPE_SET] = rewrite_set,   [TYPE_STREAM] = rewrite_stream,
-    [TYPE_VSET] = rewrite_vset,
+    [TYPE_STRING] = rewrite_string, [TYPE_LIST] = rewrite_list,
+    [TYPE_ZSET] = rewrite_zset,     [TYPE_HASH] = rewrite_hash,
+    [TYPE_SET] = rewrite_set,       [TYPE_STREAM] = rewrite_stream,
+    [TYPE_VSET] = rewrite_payload,  [TYPE_BLOOM] = rewrite_bloom,
+    [TYPE_CUCKOO] = rewrite_cuckoo, [TYPE_COUNTMIN] = rewrite_payload,
+    [TYPE_TOPK] = rewrite_payload,  [TYPE_TDIGEST] = rewrite_payload,
 };
 
 TYPE_TABLE_IS_COMPLETE(rewriters)

@@ -43,7 +43,9 @@ void rewrite_list(struct bytes *b, const struct entry *e);
 void rewrite_hash(struct bytes *b, const struct entry *e);
 void rewrite_set(struct bytes *b, const struct entry *e);
 void rewrite_stream(struct bytes *b, const struct entry *e);
-void rewrite_vset(struct bytes *b, const struct entry *e);
+void rewrite_bloom(struct bytes *b, const struct entry *e);
+void rewrite_cuckoo(struct bytes *b, const struct entry *e);
+void rewrite_payload(struct bytes *b, const struct entry *e);
 void rewrite_zset(struct bytes *b, const struct entry *e);
 
 #endif

@@ -82,6 +82,14 @@ enum { RDB_NODE_PLAIN = 1, RDB_NODE_PACKED = 2 }; /* of a RDB_LIST_QUICKLIST_2 *
 /* The id of the module "vectorset" of Redis 8: nine letters of 6 bits and a version of 10. */
 #define RDB_VSET_MODULE UINT64_C(0xbde72da2bb1eb400)
 
+/* "MBbloom--", "MBbloomCF", "CMSk-TYPE", "TopK-TYPE" and "TDIS-TYPE" with the version 1000: the
+ * contents are our own (rdb_sketch.c). */
+#define RDB_BLOOM_MODULE    UINT64_C(0x3016e5a289befbe8)
+#define RDB_CUCKOO_MODULE   UINT64_C(0x3016e5a2898217e8)
+#define RDB_COUNTMIN_MODULE UINT64_C(0x08c4a4f9360f13e8)
+#define RDB_TOPK_MODULE     UINT64_C(0x4e8a4af9360f13e8)
+#define RDB_TDIGEST_MODULE  UINT64_C(0x4c3212f9360f13e8)
+
 /* What stands in the data of a module. */
 enum {
     RDB_PART_EOF,

@@ -265,7 +265,7 @@ static bool take_value(struct read *r) {
 
     if (r->type == RDB_MODULE_2) {
         if (!rdb_in_len(&r->in, &id)) return false;
-        if (id != RDB_VSET_MODULE && r->o->skip_modules) return skip_module_value(r);
+        if (!rdb_knows_module(id) && r->o->skip_modules) return skip_module_value(r);
         e = rdb_take_module(&r->in, id, key, r->next.expire_ms, &r->o->rules);
     } else {
         e = rdb_take_value(&r->in, r->type, key, r->next.expire_ms, &r->o->rules);

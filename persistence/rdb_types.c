@@ -260,14 +260,24 @@ static const struct writer {
     [TYPE_HASH] = {rdb_hash_type, rdb_put_hash},
     [TYPE_STREAM] = {rdb_stream_type, rdb_put_stream},
     [TYPE_VSET] = {rdb_vset_type, rdb_put_vset},
+    [TYPE_BLOOM] = {rdb_sketch_type, rdb_put_sketch},
+    [TYPE_CUCKOO] = {rdb_sketch_type, rdb_put_sketch},
+    [TYPE_COUNTMIN] = {rdb_sketch_type, rdb_put_sketch},
+    [TYPE_TOPK] = {rdb_sketch_type, rdb_put_sketch},
+    [TYPE_TDIGEST] = {rdb_sketch_type, rdb_put_sketch},
 };
 
 TYPE_TABLE_IS_COMPLETE(writers)
 
 /* ---------------------------------------------------------------- values of modules */
 
+bool rdb_knows_module(uint64_t id) {
+    return id == RDB_VSET_MODULE || rdb_is_sketch(id);
+}
+
 static struct entry *take_module_of(struct rdb_in *in, uint64_t id, const struct rdb_want *w) {
     if (id == RDB_VSET_MODULE) return rdb_take_vset(in, w);
+    if (rdb_is_sketch(id)) return rdb_take_sketch(in, id, w);
     rdb_in_fail(in, "a value of a module's own type, and there are no modules here");
     return NULL;
 }

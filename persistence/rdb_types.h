@@ -89,6 +89,15 @@ enum rdb_type rdb_vset_type(const struct entry *e);
 void rdb_put_vset(struct rdb_out *o, const struct entry *e);
 struct entry *rdb_take_vset(struct rdb_in *in, const struct rdb_want *w);
 
+/* rdb_sketch.c; `id` is a module's, rdb_is_sketch() must have been asked. */
+enum rdb_type rdb_sketch_type(const struct entry *e);
+void rdb_put_sketch(struct rdb_out *o, const struct entry *e);
+bool rdb_is_sketch(uint64_t id);
+struct entry *rdb_take_sketch(struct rdb_in *in, uint64_t id, const struct rdb_want *w);
+
+/* Values of the module `id` are known here. */
+bool rdb_knows_module(uint64_t id);
+
 /* rdb_old.c: a layout of old as a listpack with the same elements; NULL: it is none. */
 struct listpack *rdb_from_ziplist(struct slice s);
 struct listpack *rdb_from_zipmap(struct slice s);

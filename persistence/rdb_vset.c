@@ -12,6 +12,7 @@
  * neighbours, the distance of the farthest one << 32 and its index | range << 32 and l2, as the
  * bits of floats.
  */
+#include "persistence/rdb_parts.h"
 #include "persistence/rdb_types.h"
 #include "storage/base/mem.h"
 #include "storage/vset.h"
@@ -27,16 +28,6 @@ enum { LEVEL_MASK = (1 << FORMAT_SHIFT) - 1, WORDS_ASIDE = 3, WORDS_A_LEVEL = 3,
 enum rdb_type rdb_vset_type(const struct entry *e) {
     (void)e;
     return RDB_MODULE_2;
-}
-
-static void put_number(struct rdb_out *o, uint64_t v) {
-    rdb_out_len(o, RDB_PART_UINT);
-    rdb_out_len(o, v);
-}
-
-static void put_text(struct rdb_out *o, struct slice s) {
-    rdb_out_len(o, RDB_PART_STRING);
-    rdb_out_string(o, s);
 }
 
 static uint64_t two_words(float high, uint32_t low) {
@@ -59,46 +50,46 @@ static void put_links(struct rdb_out *o, const struct vset *s, const struct vset
     uint32_t n = l ? l->n : 0, worst = 0;
     float farthest = 0;
 
-    put_number(o, n);
-    put_number(o, vset_links_max(s, level));
+    rdb_put_number(o, n);
+    rdb_put_number(o, vset_links_max(s, level));
     for (uint32_t i = 0; i < n; i++) {
         float d = vset_distance(s, &e->point, &l->to[i]->point);
 
-        put_number(o, l->to[i]->id);
+        rdb_put_number(o, l->to[i]->id);
         if (d <= farthest) continue;
         farthest = d;
         worst = i;
     }
-    put_number(o, two_words(farthest, worst));
+    rdb_put_number(o, two_words(farthest, worst));
 }
 
 static void put_element(struct rdb_out *o, const struct vset *s, const struct vset_element *e) {
     uint64_t words = WORDS_ASIDE;
 
-    put_text(o, vset_name(s, e));
-    if (s->attrs) put_text(o, vset_attr(e));
-    put_text(o, slice_of(e->point.data, vset_vector_bytes(s)));
+    rdb_put_text(o, vset_name(s, e));
+    if (s->attrs) rdb_put_text(o, vset_attr(e));
+    rdb_put_text(o, slice_of(e->point.data, vset_vector_bytes(s)));
     for (unsigned level = 0; level <= e->level; level++)
         words += WORDS_A_LEVEL + (e->links[level] ? e->links[level]->n : 0);
-    put_number(o, words);
-    put_number(o, e->id);
-    put_number(o, (uint64_t)FORMAT << FORMAT_SHIFT | e->level);
+    rdb_put_number(o, words);
+    rdb_put_number(o, e->id);
+    rdb_put_number(o, (uint64_t)FORMAT << FORMAT_SHIFT | e->level);
     for (unsigned level = 0; level <= e->level; level++) put_links(o, s, e, level);
-    put_number(o, two_words(e->point.range, bits_of(e->point.l2)));
+    rdb_put_number(o, two_words(e->point.range, bits_of(e->point.l2)));
 }
 
 static void put_projection(struct rdb_out *o, const struct vset *s) {
     size_t n = (size_t)s->dim * s->input_dim;
     float scale = 1 / sqrtf((float)s->input_dim), *usual = NULL;
 
-    put_number(o, s->input_dim);
+    rdb_put_number(o, s->input_dim);
     if (!s->projection) {
         usual = mem_alloc(n * sizeof *usual);
         for (size_t i = 0; i < n; i++)
             usual[i] = vset_projection_at((uint32_t)(i / s->input_dim),
                                           (uint32_t)(i % s->input_dim), scale);
     }
-    put_text(o, slice_of(s->projection ? s->projection : usual, n * sizeof(float)));
+    rdb_put_text(o, slice_of(s->projection ? s->projection : usual, n * sizeof(float)));
     mem_free(usual);
 }
 
@@ -106,13 +97,13 @@ void rdb_put_vset(struct rdb_out *o, const struct entry *e) {
     const struct vset *s = vset_of(e);
 
     rdb_out_len(o, RDB_VSET_MODULE);
-    put_number(o, s->dim);
-    put_number(o, s->n);
-    put_number(o, (uint64_t)s->m << M_SHIFT | s->quant);
-    put_number(o, (s->attrs ? ATTRIBUTES : 0) | (s->input_dim ? PROJECTED : 0));
+    rdb_put_number(o, s->dim);
+    rdb_put_number(o, s->n);
+    rdb_put_number(o, (uint64_t)s->m << M_SHIFT | s->quant);
+    rdb_put_number(o, (s->attrs ? ATTRIBUTES : 0) | (s->input_dim ? PROJECTED : 0));
     if (s->input_dim) put_projection(o, s);
     for (size_t i = 0; i < s->n; i++) put_element(o, s, s->all[i]);
-    rdb_out_len(o, RDB_PART_EOF);
+    rdb_put_end(o);
 }
 
 /* ---------------------------------------------------------------- in */
@@ -132,22 +123,6 @@ struct taking {
     size_t nlinks, cap;
 };
 
-static bool take_number(struct rdb_in *in, uint64_t *v) {
-    uint64_t part;
-
-    if (!rdb_in_len(in, &part)) return false;
-    if (part != RDB_PART_UINT) return rdb_in_fail(in, "a number of a vector set was expected");
-    return rdb_in_len(in, v);
-}
-
-static bool take_text(struct rdb_in *in, struct slice *s) {
-    uint64_t part;
-
-    if (!rdb_in_len(in, &part)) return false;
-    if (part != RDB_PART_STRING) return rdb_in_fail(in, "a text of a vector set was expected");
-    return rdb_in_string(in, s);
-}
-
 static void keep_link(struct taking *t, struct told_link l) {
     if (t->nlinks == t->cap) {
         t->cap = t->cap ? t->cap + t->cap / 2 : 256;
@@ -159,16 +134,16 @@ static void keep_link(struct taking *t, struct told_link l) {
 static bool take_links(struct taking *t, uint64_t id, unsigned level, uint64_t *words) {
     uint64_t n, room, to, worst;
 
-    if (!take_number(t->in, &n) || !take_number(t->in, &room)) return false;
+    if (!rdb_take_number(t->in, &n) || !rdb_take_number(t->in, &room)) return false;
     if (n > vset_links_max(t->s, level) || *words < n + WORDS_A_LEVEL)
         return rdb_in_fail(t->in, "an element of a vector set with %llu links",
                            (unsigned long long)n);
     *words -= n + WORDS_A_LEVEL;
     for (; n > 0; n--) {
-        if (!take_number(t->in, &to)) return false;
+        if (!rdb_take_number(t->in, &to)) return false;
         keep_link(t, (struct told_link){id < to ? id : to, id < to ? to : id, level, id < to});
     }
-    return take_number(t->in, &worst);
+    return rdb_take_number(t->in, &worst);
 }
 
 /* What follows the vector; `point` gets its numbers. */
@@ -176,7 +151,8 @@ static bool take_words(struct taking *t, uint64_t *id, unsigned *level, struct v
     uint64_t words, v;
     uint32_t bits;
 
-    if (!take_number(t->in, &words) || !take_number(t->in, id) || !take_number(t->in, &v))
+    if (!rdb_take_number(t->in, &words) || !rdb_take_number(t->in, id) ||
+        !rdb_take_number(t->in, &v))
         return false;
     *level = (unsigned)(v & LEVEL_MASK);
     if (v >> FORMAT_SHIFT != FORMAT || *level >= VSET_LEVEL_MAX || words < WORDS_ASIDE || *id == 0)
@@ -185,7 +161,7 @@ static bool take_words(struct taking *t, uint64_t *id, unsigned *level, struct v
     for (unsigned i = 0; i <= *level; i++)
         if (!take_links(t, *id, i, &words)) return false;
     if (words > 0) return rdb_in_fail(t->in, "an element of a vector set of an unknown form");
-    if (!take_number(t->in, &v)) return false;
+    if (!rdb_take_number(t->in, &v)) return false;
     bits = (uint32_t)v;
     memcpy(&point->l2, &bits, sizeof bits);
     bits = (uint32_t)(v >> 32);
@@ -203,13 +179,13 @@ static bool take_texts(struct taking *t, struct texts *to) {
     bytes_clear(&to->name);
     bytes_clear(&to->attr);
     bytes_clear(&to->vector);
-    if (!take_text(t->in, &s)) return false;
+    if (!rdb_take_text(t->in, &s)) return false;
     bytes_append(&to->name, s.p, s.n);
     if (t->flags & ATTRIBUTES) {
-        if (!take_text(t->in, &s)) return false;
+        if (!rdb_take_text(t->in, &s)) return false;
         bytes_append(&to->attr, s.p, s.n);
     }
-    if (!take_text(t->in, &s)) return false;
+    if (!rdb_take_text(t->in, &s)) return false;
     bytes_append(&to->vector, s.p, s.n);
     if (s.n != vset_vector_bytes(t->s)) return rdb_in_fail(t->in, "a vector of %zu bytes", s.n);
     if (to->name.n < UINT32_MAX / 2 && to->attr.n < UINT32_MAX / 2) return true;
@@ -313,7 +289,7 @@ static bool take_projection(struct taking *t, struct vset_shape *shape, struct b
     uint64_t n;
     struct slice s;
 
-    if (!take_number(t->in, &n) || !take_text(t->in, &s)) return false;
+    if (!rdb_take_number(t->in, &n) || !rdb_take_text(t->in, &s)) return false;
     if (n == 0 || n > VSET_DIM_MAX || s.n != n * shape->dim * sizeof(float))
         return rdb_in_fail(t->in, "a projection that is damaged");
     shape->input_dim = (uint32_t)n;
@@ -339,8 +315,8 @@ static bool take_head(struct taking *t, uint64_t *n) {
     struct bytes matrix = {0};
     struct vset_shape shape = {0};
     uint64_t dim, form;
-    bool good = take_number(t->in, &dim) && take_number(t->in, n) && take_number(t->in, &form) &&
-                take_number(t->in, &t->flags);
+    bool good = rdb_take_number(t->in, &dim) && rdb_take_number(t->in, n) &&
+                rdb_take_number(t->in, &form) && rdb_take_number(t->in, &t->flags);
 
     if (!good) return false;
     if (dim == 0 || dim > VSET_DIM_MAX || (form & 0xff) >= VSET_QUANTS ||
@@ -359,10 +335,9 @@ static bool take_head(struct taking *t, uint64_t *n) {
 
 struct entry *rdb_take_vset(struct rdb_in *in, const struct rdb_want *w) {
     struct taking t = {.in = in};
-    uint64_t n, part = RDB_PART_UINT;
-    bool good = take_head(&t, &n) && take_elements(&t, n) && rdb_in_len(in, &part);
+    uint64_t n;
+    bool good = take_head(&t, &n) && take_elements(&t, n) && rdb_take_end(in);
 
-    if (good && part != RDB_PART_EOF) good = rdb_in_fail(in, "a vector set that has no end");
     if (good && n > 0) good = build_graph(&t);
     mem_free(t.links);
     if (good && n > 0) return entry_new_object(w->key, TYPE_VSET, t.s, ENTRY_NO_EXPIRE, 0);

@@ -7,6 +7,7 @@
 #include "storage/hash.h"
 #include "storage/listval.h"
 #include "storage/set.h"
+#include "storage/sketch.h"
 #include "storage/stream.h"
 #include "storage/vset.h"
 #include "storage/zset.h"
@@ -15,7 +16,9 @@ static const struct type_ops *const types[TYPE_COUNT] = {
     [TYPE_STRING] = &string_type_ops, [TYPE_LIST] = &list_type_ops,
     [TYPE_SET] = &set_type_ops,       [TYPE_ZSET] = &zset_type_ops,
     [TYPE_HASH] = &hash_type_ops,     [TYPE_STREAM] = &stream_type_ops,
-    [TYPE_VSET] = &vset_type_ops,
+    [TYPE_VSET] = &vset_type_ops,     [TYPE_BLOOM] = &bloom_type_ops,
+    [TYPE_CUCKOO] = &cuckoo_type_ops, [TYPE_COUNTMIN] = &countmin_type_ops,
+    [TYPE_TOPK] = &topk_type_ops,     [TYPE_TDIGEST] = &tdigest_type_ops,
 };
 
 const struct type_ops *type_ops_of(enum type_id id) {

@@ -23,7 +23,12 @@ enum type_id {
     TYPE_HASH,
     TYPE_MODULE,
     TYPE_STREAM,
-    TYPE_VSET, /* a module's in Redis */
+    TYPE_VSET, /* this and all below are a module's in Redis */
+    TYPE_BLOOM,
+    TYPE_CUCKOO,
+    TYPE_COUNTMIN,
+    TYPE_TOPK,
+    TYPE_TDIGEST,
     TYPE_COUNT
 };
 

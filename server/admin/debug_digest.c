@@ -62,9 +62,10 @@ static struct digest digest_string(const struct entry *e) {
 
 /* One row a type; where order means nothing, the row must not depend on it. */
 static struct digest (*const value_digests[TYPE_COUNT])(const struct entry *e) = {
-    [TYPE_STRING] = digest_string, [TYPE_LIST] = digest_list, [TYPE_ZSET] = digest_zset,
-    [TYPE_HASH] = digest_hash,     [TYPE_SET] = digest_set,   [TYPE_STREAM] = digest_stream,
-    [TYPE_VSET] = digest_vset,
+    [TYPE_STRING] = digest_string,   [TYPE_LIST] = digest_list,    [TYPE_ZSET] = digest_zset,
+    [TYPE_HASH] = digest_hash,       [TYPE_SET] = digest_set,      [TYPE_STREAM] = digest_stream,
+    [TYPE_VSET] = digest_vset,       [TYPE_BLOOM] = digest_sketch, [TYPE_CUCKOO] = digest_sketch,
+    [TYPE_COUNTMIN] = digest_sketch, [TYPE_TOPK] = digest_sketch,  [TYPE_TDIGEST] = digest_sketch,
 };
 
 TYPE_TABLE_IS_COMPLETE(value_digests)

@@ -45,6 +45,11 @@ extern const struct command zset_range_commands[];
 extern const struct command zset_store_commands[];
 extern const struct command zset_walk_commands[];
 extern const struct command pubsub_commands[];
+extern const struct command bloom_commands[];
+extern const struct command cuckoo_commands[];
+extern const struct command countmin_commands[];
+extern const struct command topk_commands[];
+extern const struct command tdigest_commands[];
 extern const struct command vset_commands[];
 extern const struct command vset_sim_commands[];
 

@@ -7,6 +7,7 @@ const char *const category_names[CATEGORIES] = {
     "keyspace", "read",   "write",       "set",       "sortedset",  "list",        "hash",
     "string",   "bitmap", "hyperloglog", "geo",       "stream",     "pubsub",      "admin",
     "fast",     "slow",   "blocking",    "dangerous", "connection", "transaction", "scripting",
+    "bloom",    "cuckoo", "cms",         "topk",      "tdigest",
 };
 
 static uint32_t of_flags(uint32_t flags) {
@@ -40,6 +41,11 @@ static uint32_t of_group(const char *group) {
         {"bitmap", BIT(BITMAP)},
         {"geo", BIT(GEO)},
         {"stream", BIT(STREAM)},
+        {"bf", BIT(BLOOM)},
+        {"cf", BIT(CUCKOO)},
+        {"cms", BIT(CMS)},
+        {"topk", BIT(TOPK)},
+        {"tdigest", BIT(TDIGEST)},
     };
 
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)

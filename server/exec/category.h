@@ -30,6 +30,11 @@ enum category {
     CAT_CONNECTION,
     CAT_TRANSACTION,
     CAT_SCRIPTING,
+    CAT_BLOOM,
+    CAT_CUCKOO,
+    CAT_CMS,
+    CAT_TOPK,
+    CAT_TDIGEST,
     CATEGORIES
 };
 

@@ -19,3 +19,9 @@ uint64_t xxh3(const void *p, size_t n, const struct pace *pace) {
     XXH3_64bits_update(&s, at, n);
     return XXH3_64bits_digest(&s);
 }
+
+struct xxh3_wide xxh3_wide(const void *p, size_t n) {
+    XXH128_hash_t h = XXH3_128bits(p, n);
+
+    return (struct xxh3_wide){h.low64, h.high64};
+}

@@ -9,6 +9,7 @@ import hashlib
 from resp import ReplyError
 
 DBS = 16
+SKETCHES = "MBbloom--", "MBbloomCF", "CMSk-TYPE", "TopK-TYPE", "TDIS-TYPE"
 
 
 def keys_of(conn):
@@ -82,6 +83,8 @@ def _value(conn, kind, key):
         return _stream(conn, key)
     if kind == "vectorset":
         return _vectors(conn, key)
+    if kind in SKETCHES:
+        return canonical(conn.call("DUMP", key))
     raise ValueError("type %s" % kind)
 
 

@@ -11,6 +11,7 @@
 #include "storage/base/crc.h"
 #include "storage/base/mem.h"
 #include "storage/listval.h"
+#include "storage/sketch.h"
 #include "storage/stream.h"
 #include "storage/vset.h"
 
@@ -39,6 +40,11 @@ static uint64_t length_of(const struct entry *e) {
     case TYPE_HASH: return hash_len(e);
     case TYPE_STREAM: return stream_of(e)->length;
     case TYPE_VSET: return vset_of(e)->n;
+    case TYPE_BLOOM:
+    case TYPE_CUCKOO:
+    case TYPE_COUNTMIN:
+    case TYPE_TOPK:
+    case TYPE_TDIGEST: return sketch_ops_of(e->type)->body(entry_object(e));
     default: CHECK(!"a type that there is");
     }
 }

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * A vector set as one RESTORE: VADD would draw the graph anew, and could not give back vectors that
- * were projected. Servers without vector sets refuse it by its type.
+ * A value as one RESTORE, where no other command makes it again: VADD would draw the graph of a
+ * vector set anew and could not give back vectors that were projected; counters of sketches can be
+ * set by nothing else. Servers without such types refuse it by its type.
  */
 #include "persistence/aof_rewrite_types.h"
 #include "persistence/rdb.h"
 #include "protocol/encode.h"
 
-void rewrite_vset(struct bytes *b, const struct entry *e) {
+void rewrite_payload(struct bytes *b, const struct entry *e) {
     struct bytes payload = {0};
 
     rdb_dump(&payload, e, true, PACE_NONE);
