@@ -42,6 +42,8 @@ enum conf_supervised {
 };
 enum conf_oom { CONF_OOM_NO, CONF_OOM_RELATIVE, CONF_OOM_ABSOLUTE };
 enum conf_pubsub { CONF_PUBSUB_ALL, CONF_PUBSUB_RESET };
+enum conf_save_behavior { CONF_SAVE_SYNC, CONF_SAVE_BEST_EFFORT };
+enum conf_version_check { CONF_VERSION_STRICT, CONF_VERSION_RELAXED };
 enum conf_sanitize { CONF_SANITIZE_NO, CONF_SANITIZE_YES, CONF_SANITIZE_CLIENTS };
 enum conf_tls_auth { CONF_TLS_AUTH_NO, CONF_TLS_AUTH_YES, CONF_TLS_AUTH_OPTIONAL };
 enum conf_ack { CONF_ACK_RECEIVED, CONF_ACK_SYNCED };
@@ -71,7 +73,9 @@ enum conf_shutdown {
     CONF_SHUTDOWN_SAVE = 1 << 0,
     CONF_SHUTDOWN_NOSAVE = 1 << 1,
     CONF_SHUTDOWN_NOW = 1 << 2,
-    CONF_SHUTDOWN_FORCE = 1 << 3
+    CONF_SHUTDOWN_FORCE = 1 << 3,
+    CONF_SHUTDOWN_SAFE = 1 << 4,
+    CONF_SHUTDOWN_FAILOVER = 1 << 5
 };
 
 enum { CONF_BIND_MAX = 16 };

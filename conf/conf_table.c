@@ -70,11 +70,17 @@ static const struct conf_word conf_policy_words[] = {
     {"allkeys-random", CONF_EVICT_ALLKEYS_RANDOM},
     {"noeviction", CONF_EVICT_NONE},
     {0}};
+static const struct conf_word conf_save_behavior_words[] = {
+    {"sync", CONF_SAVE_SYNC}, {"best-effort", CONF_SAVE_BEST_EFFORT}, {0}};
+static const struct conf_word conf_version_check_words[] = {
+    {"strict", CONF_VERSION_STRICT}, {"relaxed", CONF_VERSION_RELAXED}, {0}};
 static const struct conf_word conf_shutdown_words[] = {{"default", 0},
                                                        {"save", CONF_SHUTDOWN_SAVE},
                                                        {"nosave", CONF_SHUTDOWN_NOSAVE},
                                                        {"now", CONF_SHUTDOWN_NOW},
                                                        {"force", CONF_SHUTDOWN_FORCE},
+                                                       {"safe", CONF_SHUTDOWN_SAFE},
+                                                       {"failover", CONF_SHUTDOWN_FAILOVER},
                                                        {0}};
 
 #define ROW(k, f, n, a, fl)                                                                        \

@@ -21,6 +21,7 @@ extern const struct command object_commands[];
 extern const struct command dump_commands[];
 extern const struct command migrate_commands[];
 extern const struct command scan_commands[];
+extern const struct command cluster_scan_commands[];
 extern const struct command sort_commands[];
 extern const struct command expire_commands[];
 extern const struct command keyspace_commands[];

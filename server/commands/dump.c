@@ -143,7 +143,7 @@ static int cmd_restore(struct call *x) {
     if (r.e && !o.replace && !call_obeys(x))
         return reply_err(x, "BUSYKEY Target key name already exists.");
     if (!parse_when(x, &o) || !read_payload(x, &o, &e, &version)) return -1;
-    if (o.when_ms != ENTRY_NO_EXPIRE && o.when_ms <= x->now_ms && !call_obeys(x)) {
+    if (o.when_ms != ENTRY_NO_EXPIRE && o.when_ms <= x->now_ms && !call_keeps_due(x)) {
         entry_discard(e, x->e->v->lazyfree_lazy_expire);
         if (r.e) delete_overdue(x, &r);
     } else {

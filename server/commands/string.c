@@ -199,7 +199,7 @@ static int cmd_getex(struct call *x) {
     }
     if (!check_type(x, &r, TYPE_STRING) || !string_options_time(x, &o, &when_ms)) return -1;
     reply_string(x, r.e);
-    if (o.set & (OPT_EXAT | OPT_PXAT) && when_ms <= x->now_ms && !call_obeys(x)) {
+    if (o.set & (OPT_EXAT | OPT_PXAT) && when_ms <= x->now_ms && !call_keeps_due(x)) {
         delete_overdue(x, &r);
     } else if (o.set & OPT_TIME) {
         char text[NUM_I64_MAX];

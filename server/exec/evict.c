@@ -214,6 +214,7 @@ static bool may_evict(const struct engine *e) {
 static enum evict_state evict_one(struct engine *e) {
     struct ref r;
 
+    if (engine_is_importing(e)) return EVICT_STUCK;
     if (lazyfree_pending() > 0) return EVICT_GOES_ON;
     if (!choose(e, &r)) return EVICT_STUCK;
     evict_key(e, &r);

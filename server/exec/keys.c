@@ -60,9 +60,9 @@ void key_vanishes(struct engine *e, const struct ref *r, enum event_class cls, c
 
 /* ---------------------------------------------------------------- looking up */
 
-/* While clients are paused, and on a replica, nothing is removed because of its time. A command
- * that writes (in the transaction that began the pause; on a writable replica) needs its place all
- * the same. */
+/* While clients are paused, on a replica and in import-mode nothing is removed because of its time.
+ * A command that writes (in the transaction that began the pause; on a writable replica) needs its
+ * place all the same. */
 static bool may_remove(const struct call *x) {
     return expire_removes(x->e) || x->cmd->row->flags & CMD_WRITE;
 }
@@ -72,7 +72,7 @@ static struct ref find(struct call *x, struct db *db, struct slice key, uint64_t
     uint64_t need = gate_need(&x->e->gate, hash);
 
     if (need > x->need) x->need = need;
-    if (r.e && is_over(r.e, x->now_ms) && !call_obeys(x)) {
+    if (r.e && is_over(r.e, x->now_ms) && !call_sees_due(x)) {
         if (may_remove(x))
             expire_now(x->e, &r);
         else

@@ -46,6 +46,8 @@ enum session_flags {
     SESSION_READONLY = 1 << 12, /* READONLY: a replica of a cluster may answer its reads */
     SESSION_ASKING = 1 << 13,   /* ASKING: for the next command */
     SESSION_TLS = 1 << 14,
+    SESSION_REDIRECTABLE = 1 << 15, /* CLIENT CAPA redirect: see redirect.h */
+    SESSION_IMPORTS = 1 << 16,      /* CLIENT IMPORT-SOURCE ON: see call_keeps_due() */
 };
 
 struct session;
@@ -118,7 +120,7 @@ struct session {
     int db;
     uint8_t resp;
     uint8_t state;
-    uint16_t flags;
+    uint32_t flags;
     struct request_partial *partial;
     struct session_gate *gates;
     uint32_t ngates, gates_cap;
