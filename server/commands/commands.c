@@ -15,7 +15,7 @@ void commands_register(struct command_registry *r) {
         zset_walk_commands,   set_commands,           set_random_commands,    set_algebra_commands,
         hash_expire_commands, hash_fields_commands,   pubsub_commands,        dump_commands,
         migrate_commands,     string_increx_commands, stream_remove_commands, vset_commands,
-        vset_sim_commands,    cluster_scan_commands,
+        vset_sim_commands,    cluster_scan_commands,  list_move_commands,     zset_move_commands,
     };
 
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) command_registry_add(r, tables[i]);

@@ -10,6 +10,7 @@
 extern const struct command string_commands[];
 extern const struct command list_commands[];
 extern const struct command list_pop_commands[];
+extern const struct command list_move_commands[];
 extern const struct command string_edit_commands[];
 extern const struct command string_increx_commands[];
 extern const struct command stream_remove_commands[];
@@ -42,6 +43,7 @@ extern const struct command geo_commands[];
 extern const struct command geo_search_commands[];
 extern const struct command zset_commands[];
 extern const struct command zset_pop_commands[];
+extern const struct command zset_move_commands[];
 extern const struct command zset_range_commands[];
 extern const struct command zset_store_commands[];
 extern const struct command zset_walk_commands[];

@@ -266,3 +266,97 @@ Test(newer, trimming_minds_what_is_pending) {
     says("XLEN x", ":1\r\n");
     says("XTRIM x MAXLEN 1 ACKED DELREF", "-ERR syntax error\r\n");
 }
+
+/* ---------------------------------------------------------------- LMOVEM, ZMOVE */
+
+/* The array of the words of a list with commas, as a reply. */
+static const char *array_of(char *out, const char *words) {
+    char items[120] = "", *end = items;
+    int n = 0;
+
+    for (size_t len; *words; words += len + (words[len] == ',')) {
+        len = strcspn(words, ",");
+        end += snprintf(end, sizeof items - (size_t)(end - items), "$%zu\r\n%.*s\r\n", len,
+                        (int)len, words);
+        n++;
+    }
+    snprintf(out, 160, "*%d\r\n%s", n, items);
+    return out;
+}
+
+/* What a list of 1 to 5 and one of x, y are after a move: from, to, order; the reply; both lists.
+ */
+Test(newer, lmovem_keeps_or_reverses_the_order) {
+    static const char *const cases[][4] = {
+        {"LEFT RIGHT COUNT 2 OBO", "1,2", "3,4,5", "x,y,1,2"},
+        {"LEFT RIGHT COUNT 2 BULK", "1,2", "3,4,5", "x,y,1,2"},
+        {"LEFT LEFT COUNT 2 OBO", "2,1", "3,4,5", "2,1,x,y"},
+        {"LEFT LEFT COUNT 2 BULK", "1,2", "3,4,5", "1,2,x,y"},
+        {"RIGHT RIGHT EXACTLY 2 OBO", "5,4", "1,2,3", "x,y,5,4"},
+        {"RIGHT RIGHT EXACTLY 2 BULK", "4,5", "1,2,3", "x,y,4,5"},
+        {"RIGHT LEFT COUNT 9 OBO", "1,2,3,4,5", "", "1,2,3,4,5,x,y"},
+        {"RIGHT LEFT", "5", "1,2,3,4", "5,x,y"},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char line[80], want[160];
+
+        engine_say("FLUSHALL");
+        engine_say("RPUSH l 1 2 3 4 5");
+        engine_say("RPUSH m x y");
+        snprintf(line, sizeof line, "LMOVEM l m %s", cases[i][0]);
+        says(line, array_of(want, cases[i][1]));
+        says("LRANGE l 0 -1", array_of(want, cases[i][2]));
+        says("LRANGE m 0 -1", array_of(want, cases[i][3]));
+    }
+}
+
+Test(newer, lmovem_turns_a_list_and_keeps_its_time) {
+    char want[160];
+
+    engine_say("RPUSH l 1 2 3");
+    engine_say("EXPIRE l 100");
+    says("LMOVEM l l LEFT RIGHT COUNT 2 OBO", array_of(want, "1,2"));
+    says("LRANGE l 0 -1", array_of(want, "3,1,2"));
+    says("LMOVEM l l LEFT LEFT COUNT 3 OBO", array_of(want, "2,1,3"));
+    says("LRANGE l 0 -1", array_of(want, "2,1,3"));
+    says("TTL l", ":100\r\n");
+}
+
+Test(newer, lmovem_and_zmove_refuse_before_they_change) {
+    engine_say("RPUSH l 1 2");
+    engine_say("ZADD z 1 a");
+    says("LMOVEM l m LEFT LEFT EXACTLY 3 OBO", "*-1\r\n");
+    says("LMOVEM none m LEFT LEFT", "*-1\r\n");
+    says("LMOVEM l m LEFT LEFT COUNT 2", "-ERR syntax error\r\n");
+    says("LMOVEM l m LEFT LEFT COUNT 2 OBO x", "-ERR syntax error\r\n");
+    says("LMOVEM l m LEFT UP", "-ERR syntax error\r\n");
+    says("LMOVEM l m LEFT LEFT COUNT 0 OBO", "-ERR count should be greater than 0\r\n");
+    says("BLMOVEM l m LEFT LEFT x", "-ERR timeout is not a float or out of range\r\n");
+    cr_assert(strstr(engine_say("LMOVEM l z LEFT LEFT"), "-WRONGTYPE"));
+    cr_assert(strstr(engine_say("LMOVEM z l LEFT LEFT"), "-WRONGTYPE"));
+    cr_assert(strstr(engine_say("ZMOVE z l MIN"), "-WRONGTYPE"));
+    cr_assert(strstr(engine_say("ZMOVE l z MIN"), "-WRONGTYPE"));
+    says("ZMOVE z z MIN", "*-1\r\n");
+    says("BZMOVE z z MIN 0", "*-1\r\n");
+    says("ZMOVE none z MIN", "*-1\r\n");
+    says("ZMOVE z y MIN COUNT 0", "-ERR count should be greater than 0\r\n");
+    says("ZMOVE z y BYSCORE 1", "-ERR syntax error\r\n");
+    says("ZMOVE z y BYSCORE x 1", "-ERR min or max is not a float\r\n");
+    says("ZMOVE z y BYSCORE 5 1", "*-1\r\n");
+    says("LLEN l", ":2\r\n");
+    says("ZCARD z", ":1\r\n");
+    says("EXISTS m y", ":0\r\n");
+}
+
+Test(newer, zmove_takes_scores_along) {
+    char want[160];
+
+    engine_say("ZADD z 1 a 2 b 2.5 c 4 d");
+    engine_say("ZADD y 9 b");
+    says("ZMOVE z y BYSCORE 2 (4 COUNT 1", array_of(want, "b,2"));
+    says("ZMOVE z y MAX COUNT 2", array_of(want, "d,4,c,2.5"));
+    says("ZRANGE y 0 -1 WITHSCORES", array_of(want, "b,2,c,2.5,d,4"));
+    says("ZMOVE z y MIN COUNT 7", array_of(want, "a,1"));
+    says("EXISTS z", ":0\r\n");
+}
