@@ -16,6 +16,7 @@ void commands_register(struct command_registry *r) {
         hash_expire_commands, hash_fields_commands,   pubsub_commands,        dump_commands,
         migrate_commands,     string_increx_commands, stream_remove_commands, vset_commands,
         vset_sim_commands,    cluster_scan_commands,  list_move_commands,     zset_move_commands,
+        stream_nack_commands,
     };
 
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) command_registry_add(r, tables[i]);

@@ -360,3 +360,100 @@ Test(newer, zmove_takes_scores_along) {
     says("ZMOVE z y MIN COUNT 7", array_of(want, "a,1"));
     says("EXISTS z", ":0\r\n");
 }
+
+/* ---------------------------------------------------------------- XREADGROUP CLAIM, XNACK */
+
+static void three_entries(void) {
+    engine_say("XADD x 1-1 f a");
+    engine_say("XADD x 2-2 f bb");
+    engine_say("XADD x 3-3 f c");
+    engine_say("XGROUP CREATE x g 0");
+}
+
+#define ENTRY(id, v, n)   "*2\r\n$3\r\n" id "\r\n*2\r\n$1\r\nf\r\n$" #n "\r\n" v "\r\n"
+#define FIGURES(id, v, n) "*4\r\n$3\r\n" id "\r\n*2\r\n$1\r\nf\r\n$" #n "\r\n" v "\r\n"
+#define OF_X(count)       "*1\r\n*2\r\n$1\r\nx\r\n*" #count "\r\n"
+
+Test(newer, claim_takes_over_what_is_idle_and_then_reads) {
+    three_entries();
+    says("XREADGROUP GROUP g a COUNT 2 CLAIM 50 STREAMS x >",
+         OF_X(2) FIGURES("1-1", "a", 1) ":0\r\n:0\r\n" FIGURES("2-2", "bb", 2) ":0\r\n:0\r\n");
+    clock_advance_ms(40);
+    says("XCLAIM x g a 0 2-2 JUSTID", "*1\r\n$3\r\n2-2\r\n");
+    clock_advance_ms(10);
+    says("XREADGROUP GROUP g b CLAIM 50 STREAMS x >",
+         OF_X(2) FIGURES("1-1", "a", 1) ":50\r\n:1\r\n" FIGURES("3-3", "c", 1) ":0\r\n:0\r\n");
+    says("XREADGROUP GROUP g b CLAIM 50 STREAMS x >", "*-1\r\n");
+    says("XPENDING x g - + 10 b",
+         "*2\r\n*4\r\n$3\r\n1-1\r\n$1\r\nb\r\n:0\r\n:2\r\n*4\r\n$3\r\n3-3\r\n"
+         "$1\r\nb\r\n:0\r\n:1\r\n");
+    clock_advance_ms(40);
+    says("XREADGROUP GROUP g b CLAIM 50 COUNT 1 STREAMS x >",
+         OF_X(1) FIGURES("2-2", "bb", 2) ":50\r\n:1\r\n");
+    says("XDEL x 1-1", ":1\r\n");
+    clock_advance_ms(100);
+    says("XREADGROUP GROUP g a CLAIM 60 COUNT 1 STREAMS x >",
+         OF_X(1) FIGURES("2-2", "bb", 2) ":100\r\n:2\r\n");
+    says("XREADGROUP GROUP g a CLAIM 5 STREAMS x 0", OF_X(1) ENTRY("2-2", "bb", 2));
+    says("XREAD CLAIM 5 STREAMS x 0", "-ERR The CLAIM option is only supported by XREADGROUP. You "
+                                      "called XREAD instead.\r\n");
+    says("XREADGROUP GROUP g a CLAIM -1 STREAMS x >",
+         "-ERR min-idle-time must be a positive integer\r\n");
+}
+
+/* A group remembers the oldest delivery; an earlier one must be seen all the same. */
+Test(newer, claim_sees_what_was_given_an_earlier_time) {
+    three_entries();
+    engine_say("XREADGROUP GROUP g a STREAMS x >");
+    says("XREADGROUP GROUP g b CLAIM 1000 STREAMS x >", "*-1\r\n");
+    engine_say("XCLAIM x g a 0 3-3 IDLE 1000 JUSTID");
+    says("XREADGROUP GROUP g b CLAIM 1000 STREAMS x >",
+         OF_X(1) FIGURES("3-3", "c", 1) ":1000\r\n:1\r\n");
+    says("XNACK x g FAIL IDS 1 2-2", ":1\r\n");
+    says("XREADGROUP GROUP g b CLAIM 1000 STREAMS x >",
+         OF_X(1) FIGURES("2-2", "bb", 2) ":1000000000000\r\n:1\r\n");
+    engine_say("XDEL x 1-1");
+    clock_advance_ms(500);
+    says("XREADGROUP GROUP g b CLAIM 500 COUNT 1 STREAMS x >",
+         OF_X(1) FIGURES("2-2", "bb", 2) ":500\r\n:2\r\n");
+}
+
+Test(newer, maxcount_and_maxsize_hold_over_all_streams) {
+    three_entries();
+    engine_say("XADD y 5-5 f v");
+    says("XREAD MAXCOUNT 2 STREAMS x y 0 0", OF_X(2) ENTRY("1-1", "a", 1) ENTRY("2-2", "bb", 2));
+    says("XREAD MAXCOUNT 9 COUNT 1 STREAMS x y 0 0",
+         "*2\r\n*2\r\n$1\r\nx\r\n*1\r\n" ENTRY("1-1", "a",
+                                               1) "*2\r\n$1\r\ny\r\n*1\r\n" ENTRY("5-5", "v", 1));
+    says("XREAD MAXSIZE 1 STREAMS x y 0 0", OF_X(1) ENTRY("1-1", "a", 1));
+    says("XREADGROUP GROUP g c MAXSIZE 1 STREAMS x >", OF_X(1) ENTRY("1-1", "a", 1));
+    says("XREADGROUP GROUP g c MAXCOUNT 1 STREAMS x >", OF_X(1) ENTRY("2-2", "bb", 2));
+    says("XREADGROUP GROUP g c MAXCOUNT 1 STREAMS x 0", OF_X(1) ENTRY("1-1", "a", 1));
+    says("XREADGROUP GROUP g c MAXCOUNT 2 CLAIM 0 STREAMS x >",
+         OF_X(2) FIGURES("1-1", "a", 1) ":0\r\n:2\r\n" FIGURES("2-2", "bb", 2) ":0\r\n:1\r\n");
+    says("XREAD MAXCOUNT 0 STREAMS x 0", "-ERR MAXCOUNT must be > 0\r\n");
+    says("XREAD MAXSIZE x STREAMS x 0", "-ERR MAXSIZE must be > 0\r\n");
+}
+
+Test(newer, xnack_decides_what_counts) {
+    three_entries();
+    engine_say("XREADGROUP GROUP g a COUNT 2 STREAMS x >");
+    says("XNACK x g SILENT IDS 1 1-1", ":1\r\n");
+    says("XNACK x g FATAL IDS 2 2-2 3-3", ":1\r\n");
+    says("XPENDING x g - + 10",
+         "*2\r\n*4\r\n$3\r\n1-1\r\n$1\r\na\r\n:1000000000000\r\n:0\r\n*4\r\n"
+         "$3\r\n2-2\r\n$1\r\na\r\n:1000000000000\r\n:9223372036854775807\r\n");
+    says("XNACK x g FAIL IDS 1 2-2 RETRYCOUNT 7", ":1\r\n");
+    says("XNACK x g FAIL IDS 1 3-3 FORCE RETRYCOUNT 2", ":1\r\n");
+    says("XREADGROUP GROUP g b CLAIM 1 COUNT 2 STREAMS x >",
+         OF_X(2) FIGURES("1-1", "a", 1) ":1000000000000\r\n:0\r\n" FIGURES(
+             "2-2", "bb", 2) ":1000000000000\r\n:7\r\n");
+    says("XPENDING x g 3-3 3-3 1", "*1\r\n*4\r\n$3\r\n3-3\r\n$0\r\n\r\n:1000000000000\r\n:2\r\n");
+    says("XNACK x g MAYBE IDS 1 1-1", "-ERR syntax error\r\n");
+    says("XNACK x g FAIL IDS 2 1-1", "-ERR The `numids` parameter must match the number of "
+                                     "arguments\r\n");
+    says("XNACK x g FAIL IDS 0 1-1", "-ERR Number of IDs must be a positive integer\r\n");
+    says("XNACK x g FAIL IDS 1 1-1 RETRYCOUNT -1",
+         "-ERR RETRYCOUNT must be a non-negative integer\r\n");
+    cr_assert(strstr(engine_say("XNACK x h FAIL IDS 1 1-1"), "-NOGROUP"));
+}
