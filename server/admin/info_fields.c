@@ -29,13 +29,15 @@ static const char *or_none(const char *s) {
 
 /* ---------------------------------------------------------------- server */
 
-static void append_build(const struct admin_app *app, bool in_cluster, struct bytes *out) {
+static void append_build(const struct engine *e, struct bytes *out) {
+    const struct admin_app *app = app_of(e);
     const char *sha = app->git_sha ? app->git_sha : "00000000";
 
     bytes_printf(out,
                  "redis_version:%s\r\nserver_name:stet\r\nstet_version:%s\r\nredis_git_sha1:%s\r\n"
                  "redis_git_dirty:0\r\nredis_build_id:%s\r\nredis_mode:%s\r\n",
-                 CONF_REDIS_VERSION, STET_VERSION, sha, sha, in_cluster ? "cluster" : "standalone");
+                 conf_redis_version(e->v), STET_VERSION, sha, sha,
+                 e->cluster ? "cluster" : "standalone");
 }
 
 bool info_node(const struct engine *e, struct cluster_node_facts *node) {
@@ -56,7 +58,7 @@ void info_server(struct engine *e, struct bytes *out) {
 
     if (info_node(e, &node)) port = node.port;
 
-    append_build(app, e->cluster, out);
+    append_build(e, out);
     if (e->v->availability_zone[0])
         bytes_printf(out, "availability_zone:%s\r\n", e->v->availability_zone);
     uname(&os);

@@ -124,6 +124,7 @@ static void log_restore(struct call *x, const struct restore *o, const struct by
 }
 
 static void store(struct call *x, struct ref *r, const struct restore *o, struct entry *e) {
+    key_overwrites(x, r, e->type);
     if (r->e) key_delete(x, r, x->e->v->lazyfree_lazy_server_del);
     db_add(r->db, e, r->hash);
     r->e = e;

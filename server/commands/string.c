@@ -21,6 +21,7 @@
 static void set_until(struct call *x, struct ref *r, struct slice value, int64_t when_ms) {
     char text[NUM_I64_MAX];
 
+    key_overwrites(x, r, TYPE_STRING);
     store_string(x, r, value, when_ms, 0);
     key_changed(x, r, EVENT_STRING, "set");
     key_event(x, r, EVENT_GENERIC, "expire");
@@ -91,6 +92,7 @@ static int set_with_options(struct call *x) {
     if (o.set & OPT_TIME) {
         set_until(x, &r, x->argv[2], when_ms);
     } else {
+        key_overwrites(x, &r, TYPE_STRING);
         store_string(x, &r, x->argv[2], o.set & OPT_KEEPTTL ? DB_KEEP_EXPIRE : ENTRY_NO_EXPIRE, 0);
         key_changed(x, &r, EVENT_STRING, "set");
         if (o.set & (OPT_GET | OPT_COMPARE)) log_plain_set(x, &o);
@@ -104,6 +106,7 @@ static int cmd_set(struct call *x) {
 
     if (__builtin_expect(x->argc > 3, 0)) return set_with_options(x);
     r = lookup_write(x, 1);
+    key_overwrites(x, &r, TYPE_STRING);
     store_string(x, &r, x->argv[2], ENTRY_NO_EXPIRE, 0);
     key_changed(x, &r, EVENT_STRING, "set");
     reply_ok(&x->r);
@@ -169,6 +172,7 @@ static int cmd_getset(struct call *x) {
     struct ref r;
 
     if (!get_first(x, &r)) return -1;
+    key_overwrites(x, &r, TYPE_STRING);
     store_string(x, &r, x->argv[2], ENTRY_NO_EXPIRE, 0);
     key_changed(x, &r, EVENT_STRING, "set");
     EFFECT(x, SLICE("SET"), r.key, x->argv[2]);
@@ -245,6 +249,7 @@ static void set_pairs(struct call *x) {
 
         fetch_ahead(x, i, 2);
         r = lookup_write(x, i);
+        key_overwrites(x, &r, TYPE_STRING);
         store_string(x, &r, x->argv[i + 1], ENTRY_NO_EXPIRE, 0);
         key_changed(x, &r, EVENT_STRING, "set");
     }
@@ -292,6 +297,7 @@ static void msetex_pairs(struct call *x, int end, const struct string_options *o
             set_until(x, &r, x->argv[i + 1], when_ms);
             continue;
         }
+        key_overwrites(x, &r, TYPE_STRING);
         store_string(x, &r, x->argv[i + 1], expire_ms, 0);
         key_changed(x, &r, EVENT_STRING, "set");
         if (o->set & OPT_KEEPTTL) EFFECT(x, SLICE("SET"), r.key, x->argv[i + 1], SLICE("KEEPTTL"));

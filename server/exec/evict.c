@@ -42,7 +42,7 @@ uint64_t evict_exceeded_us(const struct engine *e, bool in_all) {
 
 static bool of_all_keys(int policy) {
     return policy == CONF_EVICT_ALLKEYS_LRU || policy == CONF_EVICT_ALLKEYS_LFU ||
-           policy == CONF_EVICT_ALLKEYS_RANDOM;
+           policy == CONF_EVICT_ALLKEYS_RANDOM || policy == CONF_EVICT_ALLKEYS_LRM;
 }
 
 static bool at_random(int policy) {

@@ -136,6 +136,7 @@ void key_changed(struct call *x, const struct ref *r, enum event_class cls, cons
 
     e->dirty++;
     gate_changed(&e->gate, r->hash);
+    if (__builtin_expect(access_is_lrm(e->v), 0)) access_note_change(e, r->db, r->key, r->hash);
     key_touched(e, r->db, r->key, r->hash);
     notify_event(e, cls, event, r->key, r->db->id);
 }
@@ -144,6 +145,7 @@ void key_changed_quietly(struct call *x, const struct ref *r) {
     struct interest *k = interest_find(&x->e->interests, r->db->id, r->key, r->hash);
 
     if (k) k->touched++;
+    if (access_is_lrm(x->e->v)) access_note_change(x->e, r->db, r->key, r->hash);
     x->e->dirty++;
     gate_changed(&x->e->gate, r->hash);
 }
@@ -161,6 +163,13 @@ void key_event(struct call *x, const struct ref *r, enum event_class cls, const 
     struct engine *e = x->e;
 
     notify_event(e, cls, event, r->key, r->db->id);
+}
+
+void key_tell_overwritten(struct call *x, const struct ref *r, enum type_id type) {
+    bool other_type = r->e->type != type;
+
+    key_event(x, r, EVENT_OVERWRITTEN, "overwritten");
+    if (other_type) key_event(x, r, EVENT_TYPE_CHANGED, "type_changed");
 }
 
 void key_added(struct call *x, const struct ref *r) {

@@ -54,6 +54,15 @@ void all_touched(struct engine *e);
 
 /* The entry of r is new: notes its first access and emits the event "new". The change itself is
  * reported with key_changed, after this. */
+void key_tell_overwritten(struct call *x, const struct ref *r, enum type_id type);
+
+/* A value of this type is about to stand in the place of what r has, if there is something: the
+ * events of that. */
+static inline void key_overwrites(struct call *x, const struct ref *r, enum type_id type) {
+    if (__builtin_expect(x->e->events & (EVENT_OVERWRITTEN | EVENT_TYPE_CHANGED), 0) && r->e)
+        key_tell_overwritten(x, r, type);
+}
+
 void key_added(struct call *x, const struct ref *r);
 
 /* Emits a keyspace event that is not a change of its own (SET's "expire"). */

@@ -176,7 +176,8 @@ def reply(conn, *words):
 
 
 # Words of a list that only later servers have, as an error lists them.
-LATER_WORDS = {"shutdown-on-sigint": ", safe, failover", "shutdown-on-sigterm": ", safe, failover"}
+LATER_WORDS = {"shutdown-on-sigint": ", safe, failover", "shutdown-on-sigterm": ", safe, failover",
+               "maxmemory-policy": ", volatile-lrm, allkeys-lrm"}
 
 
 def settings(conn, other):

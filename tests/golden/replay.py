@@ -50,7 +50,9 @@ def is_own(node):
 
 def without_later_words(reply):
     """An error that lists the values of a parameter, without those of later versions."""
-    return ["-", reply[1].replace(", safe, failover", "")] if reply[0] == "-" else reply
+    if reply[0] != "-":
+        return reply
+    return ["-", reply[1].replace(", safe, failover", "").replace(", volatile-lrm, allkeys-lrm", "")]
 
 
 def without_own(node):
