@@ -33,6 +33,7 @@ extern const struct command stream_group_commands[];
 extern const struct command stream_claim_commands[];
 extern const struct command stream_info_commands[];
 extern const struct command stream_nack_commands[];
+extern const struct command stream_idempotent_commands[];
 extern const struct command hash_commands[];
 extern const struct command hash_walk_commands[];
 extern const struct command hash_expire_commands[];

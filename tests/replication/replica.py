@@ -109,6 +109,27 @@ def clients_that_say_so_are_sent_to_the_master():
 
 
 @case
+def what_producers_sent_is_known_to_a_replica():
+    """XADD with IDMP, before and after the full sync; redis-server has the entries, and no error."""
+    with Server("--enable-debug-command", "yes") as m, Server("--enable-debug-command", "yes") as s, Real(REDIS) as r:
+        mc = m.conn()
+        mc.call("XADD", "s", "IDMP", "p", "one", "1-1", "f", "v")
+        sc, rc = follow(s, m), follow(r, m)
+        mc.call("XADD", "s", "IDMP", "p", "two", "1-2", "f", "v")
+        mc.call("XCFGSET", "s", "IDMP-MAXSIZE", "7")
+        mc.call("SET", "k", "v")
+        for c in (sc, rc):
+            caught_up(mc, c)
+            equal("entries", c.call("XLEN", "s"), 2)
+            equal("what follows", c.call("GET", "k"), b"v")
+        equal("digest", sc.call("DEBUG", "DIGEST"), mc.call("DEBUG", "DIGEST"))
+        check("CRITICAL" not in r.log(), "an error of redis-server")
+        sc.call("REPLICAOF", "NO", "ONE")
+        for iid, want in (("one", b"1-1"), ("two", b"1-2")):
+            equal(iid, sc.call("XADD", "s", "IDMP", "p", iid, "*", "f", "v"), want)
+
+
+@case
 def clients_that_wait_are_sent_to_the_new_master():
     with Server() as m, Server() as s:
         waits, queues = s.conn(), s.conn()

@@ -186,3 +186,27 @@ Test(streams, a_claim_that_waits_gets_what_becomes_idle_or_is_given_back) {
     EXPECT_PREFIX(c, "[[$1-1 $three :", "XPENDING s g - + 1");
     cr_assert(strstr(ask(c, "XPENDING s g - + 1"), " :42]"), "the count is there");
 }
+
+Test(streams, what_producers_sent_is_known_after_a_restart) {
+    struct server *s = server_run(ASK_AOF, NULL);
+    redisContext *c = ask_open(s);
+
+    EXPECT(c, "$1-1", "XADD s IDMP p one 1-1 f v");
+    EXPECT(c, "$1-2", "XADD s IDMP p two 1-2 f v");
+    EXPECT(c, "+OK", "XCFGSET s IDMP-DURATION 300");
+    EXPECT(c, "$2-1", "XADD other 2-1 f v");
+    c = ask_through_restarts(s, c); /* with the base as an RDB */
+    EXPECT(c, "$1-1", "XADD s IDMP p one * f v");
+    EXPECT(c, "+OK", "CONFIG SET aof-use-rdb-preamble no");
+    EXPECT_PREFIX(c, "+Background append only file rewriting", "BGREWRITEAOF");
+    ask_wait_rewrite(c);
+    server_kill(s);
+    server_start(s, ASK_AOF, NULL);
+    c = ask_open(s);
+    EXPECT(c, "$1-2", "XADD s IDMP p two * f v");
+    EXPECT(c, "+OK", "DEBUG RELOAD");
+    EXPECT(c, "$1-1", "XADD s IDMP p one * f v");
+    EXPECT(c, ":2", "XLEN s");
+    EXPECT_PREFIX(c, "[$length", "XINFO STREAM other");
+    cr_assert_null(strstr(ask(c, "XINFO STREAM other"), "idmp"));
+}

@@ -457,3 +457,56 @@ Test(newer, xnack_decides_what_counts) {
          "-ERR RETRYCOUNT must be a non-negative integer\r\n");
     cr_assert(strstr(engine_say("XNACK x h FAIL IDS 1 1-1"), "-NOGROUP"));
 }
+
+/* ---------------------------------------------------------------- XADD IDMP */
+
+#define ID(text) "$3\r\n" text "\r\n"
+
+Test(newer, an_entry_that_is_sent_again_is_added_once) {
+    says("XADD x IDMP p one 1-1 f v", ID("1-1"));
+    says("XADD x IDMP p one 2-2 f w", ID("1-1"));
+    says("XADD x IDMP q one 3-3 f v", ID("3-3"));
+    says("XADD x IDMPAUTO p 4-4 f v", ID("4-4"));
+    says("XADD x IDMPAUTO p NOMKSTREAM 5-5 f v", ID("4-4"));
+    says("XADD x IDMPAUTO p 5-5 fv ''", ID("5-5"));
+    says("XLEN x", ":4\r\n");
+    cr_assert(strstr(engine_say("XINFO STREAM x"),
+                     "pids-tracked\r\n:2\r\n$12\r\niids-tracked\r\n:4\r\n"
+                     "$10\r\niids-added\r\n:4\r\n$15\r\n"
+                     "iids-duplicates\r\n:2\r\n"));
+    says("COPY x y", ":1\r\n");
+    says("XADD y IDMP p one 9-9 f v", ID("1-1"));
+    clock_advance_ms(99999);
+    says("XADD x IDMP p one 6-6 f v", ID("1-1"));
+    clock_advance_ms(1);
+    says("XADD x IDMP p one 6-6 f v", ID("6-6"));
+    says("XADD x IDMP r one 7-7 f v", ID("7-7"));
+    cr_assert(strstr(engine_say("XINFO STREAM x"),
+                     "pids-tracked\r\n:2\r\n$12\r\niids-tracked\r\n:2\r\n"));
+}
+
+Test(newer, a_producer_has_so_many_iids_and_a_stream_its_own_limits) {
+    says("XCFGSET x IDMP-MAXSIZE 2", "-ERR no such key\r\n");
+    engine_say("XADD x 1-1 f v");
+    cr_assert_not(strstr(engine_say("XINFO STREAM x"), "idmp"));
+    says("XCFGSET x IDMP-MAXSIZE 2 IDMP-DURATION 3", "+OK\r\n");
+    for (int i = 1; i <= 3; i++) {
+        char line[80];
+
+        snprintf(line, sizeof line, "XADD x IDMP p i%d 2-%d f v", i, i);
+        engine_say(line);
+    }
+    says("XADD x IDMP p i3 9-9 f v", ID("2-3"));
+    says("XADD x IDMP p i2 9-9 f v", ID("2-2"));
+    says("XADD x IDMP p i1 3-3 f v", ID("3-3"));
+    says("XADD x IDMP p i2 4-4 f v", ID("4-4"));
+    clock_advance_ms(3000);
+    says("XADD x IDMP p i2 5-5 f v", ID("5-5"));
+    says("XCFGSET x IDMP-MAXSIZE 0", "-ERR IDMP-MAXSIZE must be between 1 and 1000000\r\n");
+    says("XCFGSET x IDMP-DURATION 301", "-ERR IDMP-DURATION must be between 1 and 300 seconds\r\n");
+    says("XCFGSET x IDMP-DURATION 1 IDMP-MAXSIZE", "-ERR syntax error\r\n");
+    says("XADD x IDMP p i IDMPAUTO p * f v", "-ERR syntax error\r\n");
+    says("XADD x IDMP '' i * f v", "-ERR a producer or an idempotent id has 1 to 1024 bytes\r\n");
+    says("XADD x IDMP p i 1-1 f v", "-ERR The ID specified in XADD is equal or smaller than the "
+                                    "target stream top item\r\n");
+}

@@ -135,6 +135,14 @@
     {"XADD x 1-1 a 1; XGROUP CREATE x g 0; XREADGROUP GROUP g c STREAMS x >",
      "XNACK x g FATAL IDS 1 1-1",
      "XCLAIM x g c 0 1-1 TIME 0 RETRYCOUNT 9223372036854775807 FORCE JUSTID LASTID 1-1"},
+    {"", "XADD x IDMP p i * a 1",
+     "{XADD x 1000000000000-0 a 1; ECHO "
+     "9:stet-note1:x4:seen1:p1:i15:1000000000000-013:1000000000000}"},
+    {"XADD x 1-1 a 1", "XADD x IDMP p i MAXLEN 1 2-2 a 1",
+     "{XADD x 2-2 a 1; ECHO 9:stet-note1:x4:seen1:p1:i3:2-213:1000000000000; "
+     "XTRIM x MAXLEN = 1}"},
+    {"XADD x IDMP p i * a 1", "XADD x IDMP p i * a 1", ""},
+    {"XADD x 1-1 a 1", "XCFGSET x IDMP-MAXSIZE 3", "ECHO 9:stet-note1:x6:limits3:1001:3"},
     {"XADD x 1-1 a 1; XGROUP CREATE x g 0", "XNACK x g FAIL IDS 1 1-1 FORCE",
      "XCLAIM x g \"\" 0 1-1 TIME 0 RETRYCOUNT 0 FORCE JUSTID LASTID 0-0"},
     {"XADD x 1-1 a 1; XGROUP CREATE x g 0", "XREADGROUP GROUP g c NOACK STREAMS x >",
