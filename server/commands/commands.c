@@ -28,6 +28,7 @@ void commands_register(struct command_registry *r) {
         vset_sim_commands,      cluster_scan_commands,
         list_move_commands,     zset_move_commands,
         stream_nack_commands,   stream_idempotent_commands,
+        hash_import_commands,
     };
 
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) command_registry_add(r, tables[i]);

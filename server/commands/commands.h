@@ -38,6 +38,7 @@ extern const struct command hash_commands[];
 extern const struct command hash_walk_commands[];
 extern const struct command hash_expire_commands[];
 extern const struct command hash_fields_commands[];
+extern const struct command hash_import_commands[];
 extern const struct command set_commands[];
 extern const struct command set_random_commands[];
 extern const struct command set_algebra_commands[];

@@ -57,6 +57,7 @@ struct command_slot;
 struct session_wire;
 struct acl_user;
 struct detoured;
+struct fieldsets;
 struct multi;
 struct replica;
 struct subscriber;
@@ -135,6 +136,7 @@ struct session {
     struct list parked;                           /* in the engine's list while PARKED */
     struct list closing;                 /* in the engine's list: see session_end_closing */
     struct subscriber *subscriber;       /* NULL: subscribed to nothing */
+    struct fieldsets *fieldsets;         /* NULL: none were prepared; see fieldset.h */
     struct tracker *tracker;             /* NULL: keeps no copies */
     struct replica *replica;             /* NULL: no other server is at its end */
     struct detoured *detoured;           /* what a detour keeps for it: see detour.h */
@@ -156,7 +158,7 @@ struct session_part {
     size_t (*memory)(const struct session *s); /* bytes held for it */
 };
 
-enum { SESSION_PARTS = 9 };
+enum { SESSION_PARTS = 10 };
 extern const struct session_part session_parts[SESSION_PARTS]; /* session_parts.c */
 
 void session_init(struct session *s, struct engine *e, const struct session_ops *ops);

@@ -111,6 +111,8 @@ static const struct change changes[] = {
     {"HSET h a x", "HINCRBY h a 1", 0, ""},
     {"HSET h a 1", "HINCRBYFLOAT h a 1", 1, "hincrbyfloat:h"},
     {"", "HGET h a", 0, "keymiss:h"},
+    {"HIMPORT PREPARE s a b", "HIMPORT SET h s 1 2", 1, "new:h hset:h"},
+    {"HSET h c 3;HIMPORT PREPARE s a b", "HIMPORT SET h s 1 2", 1, "hset:h"},
     {"", "ZADD z 1 a 2 b", 2, "new:z zadd:z"},
     {"ZADD z 1 a", "ZADD z 1 a", 0, ""},
     {"ZADD z 1 a", "ZADD z 2 a 3 b", 2, "zadd:z"},

@@ -510,3 +510,43 @@ Test(newer, a_producer_has_so_many_iids_and_a_stream_its_own_limits) {
     says("XADD x IDMP p i 1-1 f v", "-ERR The ID specified in XADD is equal or smaller than the "
                                     "target stream top item\r\n");
 }
+
+/* ---------------------------------------------------------------- HIMPORT */
+
+Test(newer, himport_stores_hashes_with_fields_named_before) {
+    says("HIMPORT SET h s 1 2", "-ERR no such fieldset\r\n");
+    says("HIMPORT PREPARE s a b a", "-ERR a field is named twice\r\n");
+    says("HIMPORT PREPARE s a b", "+OK\r\n");
+    says("HIMPORT SET h s 1", "-ERR the fieldset has 2 fields, but there are 1 values\r\n");
+    says("HIMPORT SET h s 1 2", "+OK\r\n");
+    engine_say("HSET h c 3");
+    engine_say("EXPIRE h 100");
+    says("HIMPORT SET h s 3 4", "+OK\r\n");
+    says("HMGET h a b c", "*3\r\n$1\r\n3\r\n$1\r\n4\r\n$-1\r\n");
+    says("TTL h", ":-1\r\n");
+    says("HIMPORT PREPARE s b", "+OK\r\n");
+    says("HIMPORT SET h s 5", "+OK\r\n");
+    says("HGETALL h", "*2\r\n$1\r\nb\r\n$1\r\n5\r\n");
+    engine_say("SET k v");
+    cr_assert(strstr(engine_say("HIMPORT SET k s 5"), "-WRONGTYPE"));
+    says("HIMPORT PREPARE t a", "+OK\r\n");
+    says("HIMPORT DISCARD s", ":1\r\n");
+    says("HIMPORT DISCARD s", ":0\r\n");
+    says("HIMPORT DISCARDALL", ":1\r\n");
+    says("HIMPORT DISCARDALL", ":0\r\n");
+}
+
+Test(newer, a_connection_has_so_many_fieldsets) {
+    char line[64];
+
+    for (int i = 0; i < 256; i++) {
+        snprintf(line, sizeof line, "HIMPORT PREPARE s%d f", i);
+        says(line, "+OK\r\n");
+    }
+    says("HIMPORT PREPARE more f",
+         "-ERR a connection has at most 256 fieldsets, of 1048576 bytes together\r\n");
+    says("HIMPORT PREPARE s7 g h", "+OK\r\n");
+    says("HIMPORT SET k s7 1 2", "+OK\r\n");
+    says("HIMPORT SET k s255 1", "+OK\r\n");
+    says("HIMPORT DISCARDALL", ":256\r\n");
+}

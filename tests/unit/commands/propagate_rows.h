@@ -45,6 +45,8 @@
     {"HSET h a 1; HEXPIRE h 10 FIELDS 1 a", "HPERSIST h FIELDS 1 a", "="},
     {"HSET h a 1", "HGETDEL h FIELDS 1 a", "HDEL h a"},
     {"HSET h a 1", "HGETEX h EX 10 FIELDS 1 a", "HPEXPIREAT h 1000000010000 FIELDS 1 a"},
+    {"HIMPORT PREPARE s a b", "HIMPORT SET h s 1 2", "HSET h a 1 b 2"},
+    {"HSET h c 3; HIMPORT PREPARE s a", "HIMPORT SET h s 1", "{DEL h; HSET h a 1}"},
     {"", "HSETEX h EX 10 FIELDS 1 a 1", "{HSET h a 1; HPEXPIREAT h 1000000010000 FIELDS 1 a}"},
     {"", "LPUSH l a b", "="}, {"", "RPUSH l a b", "="}, {"", "LPUSHX l a", ""},
     {"RPUSH l a", "LPUSHX l b", "="}, {"RPUSH l a", "RPUSHX l b", "="},
