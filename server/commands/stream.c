@@ -252,6 +252,7 @@ static struct stream_limits limits_of(const struct call *x) {
 static int cmd_xadd(struct call *x) {
     struct add_options a = {0};
     struct stream_limits limits = limits_of(x);
+    uint8_t digest[SHA1_BYTES]; /* of the contents, for IDMPAUTO */
     struct stream *s;
     struct ref r;
     uint64_t gone;
@@ -264,8 +265,8 @@ static int cmd_xadd(struct call *x) {
         reply_null(&x->r);
         return 0;
     }
-    add_origin_settle(x, a.id_arg + 1, &a.origin);
-    if (s && a.origin.producer.p && add_origin_is_known(x, s, &a.origin, &a.id)) {
+    if (a.origin.by_content) add_origin_settle(x, a.id_arg + 1, &a.origin, digest);
+    if (a.origin.producer.p && s && add_origin_is_known(x, s, &a.origin, &a.id)) {
         reply_stream_id(&x->r, a.id);
         return 0;
     }

@@ -37,16 +37,16 @@ bool arg_add_origin(struct call *x, int *i, struct add_origin *o, bool *is_one) 
 }
 
 /* The length before each text, so that no two contents are the same bytes. */
-void add_origin_settle(const struct call *x, int first, struct add_origin *o) {
+void add_origin_settle(const struct call *x, int first, struct add_origin *o,
+                       uint8_t digest[SHA1_BYTES]) {
     struct bytes all = {0};
 
-    if (!o->by_content) return;
     for (int i = first; i < x->argc; i++) {
         bytes_printf(&all, "%zu:", x->argv[i].n);
         bytes_append(&all, x->argv[i].p, x->argv[i].n);
     }
-    sha1(bytes_cstr(&all), all.n, o->digest);
-    o->iid = slice_of((const char *)o->digest, sizeof o->digest);
+    sha1(bytes_cstr(&all), all.n, digest);
+    o->iid = slice_of((const char *)digest, SHA1_BYTES);
     bytes_release(&all);
 }
 

@@ -13,15 +13,16 @@
 struct add_origin {
     struct slice producer, iid; /* producer.p is NULL: not told */
     bool by_content;            /* IDMPAUTO: `iid` has to be made */
-    uint8_t digest[SHA1_BYTES];
 };
 
 /* IDMP or IDMPAUTO at argument *i, if it is one: *is_one; moves *i to its last word. False:
  * answered with an error. */
 bool arg_add_origin(struct call *x, int *i, struct add_origin *o, bool *is_one);
 
-/* Makes the iid from the names and values, which are the arguments from `first` on. */
-void add_origin_settle(const struct call *x, int first, struct add_origin *o);
+/* IDMPAUTO: makes the iid from the names and values, which are the arguments from `first` on. It
+ * stands in `digest`. */
+void add_origin_settle(const struct call *x, int first, struct add_origin *o,
+                       uint8_t digest[SHA1_BYTES]);
 
 /* Whether it was added before; counts that. */
 bool add_origin_is_known(const struct call *x, struct stream *s, const struct add_origin *o,

@@ -56,11 +56,14 @@ void all_touched(struct engine *e);
  * reported with key_changed, after this. */
 void key_tell_overwritten(struct call *x, const struct ref *r, enum type_id type);
 
+static inline bool key_tells_overwritten(const struct engine *e) {
+    return __builtin_expect(e->events & (EVENT_OVERWRITTEN | EVENT_TYPE_CHANGED), 0);
+}
+
 /* A value of this type is about to stand in the place of what r has, if there is something: the
  * events of that. */
 static inline void key_overwrites(struct call *x, const struct ref *r, enum type_id type) {
-    if (__builtin_expect(x->e->events & (EVENT_OVERWRITTEN | EVENT_TYPE_CHANGED), 0) && r->e)
-        key_tell_overwritten(x, r, type);
+    if (key_tells_overwritten(x->e) && r->e) key_tell_overwritten(x, r, type);
 }
 
 void key_added(struct call *x, const struct ref *r);
