@@ -107,6 +107,12 @@ static void forget_some(struct stream_idmp *m, struct producer *p, int64_t now_m
         forget(m, p, n);
 }
 
+static void drop_if_empty(struct stream_idmp *m, struct producer *p) {
+    if (p->seen.count > 0) return;
+    table_remove(&m->producers, p, hash_of(producer_key(p)));
+    free_producer(p, NULL);
+}
+
 enum { WALKED = 64, LOOKED_AT = 2 };
 
 struct walk {
@@ -131,9 +137,7 @@ static void forget_of_others(struct stream_idmp *m, const struct producer *kept,
 
         if (p == kept) continue;
         forget_some(m, p, now_ms);
-        if (p->seen.count > 0) continue;
-        table_remove(&m->producers, p, hash_of(producer_key(p)));
-        free_producer(p, NULL);
+        drop_if_empty(m, p);
     }
 }
 
@@ -189,6 +193,7 @@ void stream_idmp_add(struct stream_idmp *m, struct slice producer, struct slice 
     m->added++;
     forget_some(m, p, now_ms);
     forget_of_others(m, p, now_ms);
+    drop_if_empty(m, p); /* what is read back may be too old at once */
 }
 
 struct looking {
@@ -291,11 +296,12 @@ static bool take_producer(struct slice *in, struct stream_idmp *m) {
     uint64_t n;
 
     if (!take_text(in, &name) || find_producer(m, name) || !take_u64(in, &n)) return false;
-    if (n == 0 || n > in->n) return false;
+    if (n > in->n) return false;
     p = need_producer(m, name);
     while (n-- > 0)
         if (!take_seen(in, m, p)) return false;
-    return p->seen.count <= (uint64_t)m->maxsize;
+    drop_if_empty(m, p);
+    return true;
 }
 
 struct stream_idmp *stream_idmp_decode(struct slice in) {

@@ -502,6 +502,9 @@ Test(newer, a_producer_has_so_many_iids_and_a_stream_its_own_limits) {
     says("XADD x IDMP p i2 4-4 f v", ID("4-4"));
     clock_advance_ms(3000);
     says("XADD x IDMP p i2 5-5 f v", ID("5-5"));
+    says("XADD x IDMP p i9 6-6 f v", ID("6-6"));
+    says("XCFGSET x IDMP-MAXSIZE 1", "+OK\r\n");
+    says("COPY x y", ":1\r\n");
     says("XCFGSET x IDMP-MAXSIZE 0", "-ERR IDMP-MAXSIZE must be between 1 and 1000000\r\n");
     says("XCFGSET x IDMP-DURATION 301", "-ERR IDMP-DURATION must be between 1 and 300 seconds\r\n");
     says("XCFGSET x IDMP-DURATION 1 IDMP-MAXSIZE", "-ERR syntax error\r\n");

@@ -297,6 +297,36 @@ Test(stream, producers_that_are_silent_are_forgotten) {
     cr_assert_eq(idmp->iids, 10);
 }
 
+static struct stream_idmp *read_back(const struct stream_idmp *idmp) {
+    struct stream_idmp *again;
+    struct bytes b = {0};
+
+    stream_idmp_encode(idmp, &b);
+    again = stream_idmp_decode(bytes_slice(&b));
+    bytes_release(&b);
+    return again;
+}
+
+/* What the AOF says may be old when it is read, and the limits may have become lower since. */
+Test(stream, what_is_too_old_or_too_much_is_no_damage) {
+    struct stream_idmp *idmp = stream_idmp_need(s, 1, 10), *again;
+
+    stream_idmp_add(idmp, SLICE("p"), SLICE("i"), (struct stream_id){1, 1}, 1000, 900000);
+    cr_assert_eq(idmp->producers.count, 0);
+    cr_assert_eq(idmp->iids, 0);
+    again = read_back(idmp);
+    cr_assert(again);
+    stream_idmp_free(again);
+    for (int i = 0; i < 10; i++) remember(idmp, 1, i, 1000);
+    idmp->maxsize = 3;
+    again = read_back(idmp);
+    cr_assert(again);
+    cr_assert_eq(again->iids, 10);
+    remember(again, 1, 11, 1000);
+    cr_assert_eq(again->iids, 3);
+    stream_idmp_free(again);
+}
+
 /* Bytes that were changed or cut are refused, or make something that holds. */
 Test(stream, what_is_remembered_is_read_back_and_damage_does_no_harm) {
     struct stream_idmp *idmp = stream_idmp_need(s, 100, 7), *again;
