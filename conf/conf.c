@@ -60,6 +60,10 @@ void conf_free(struct conf *c) {
     mem_free(c);
 }
 
+const char *conf_redis_version(const struct conf_values *v) {
+    return v->compat_version == CONF_COMPAT_8_0 ? "8.0.6" : CONF_REDIS_VERSION;
+}
+
 const struct conf_values *conf_values(const struct conf *c) {
     return &c->values;
 }

@@ -18,11 +18,13 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* The version of Redis whose messages these are; also what INFO and HELLO answer. */
+/* The version of Redis whose messages these are; also what INFO and HELLO answer, unless
+ * compat-version says another one. */
 #define CONF_REDIS_VERSION "7.2.4"
 
 /* ---- types of values */
 
+enum conf_compat { CONF_COMPAT_7_2, CONF_COMPAT_8_0 };
 enum conf_fsync { CONF_FSYNC_EVERYSEC, CONF_FSYNC_ALWAYS, CONF_FSYNC_NO };
 enum conf_access { CONF_ACCESS_NO, CONF_ACCESS_YES, CONF_ACCESS_LOCAL };
 enum conf_log_format { CONF_LOG_LEGACY, CONF_LOG_LOGFMT, CONF_LOG_JSON };
@@ -42,6 +44,8 @@ enum conf_supervised {
 };
 enum conf_oom { CONF_OOM_NO, CONF_OOM_RELATIVE, CONF_OOM_ABSOLUTE };
 enum conf_pubsub { CONF_PUBSUB_ALL, CONF_PUBSUB_RESET };
+enum conf_save_behavior { CONF_SAVE_SYNC, CONF_SAVE_BEST_EFFORT };
+enum conf_version_check { CONF_VERSION_STRICT, CONF_VERSION_RELAXED };
 enum conf_sanitize { CONF_SANITIZE_NO, CONF_SANITIZE_YES, CONF_SANITIZE_CLIENTS };
 enum conf_tls_auth { CONF_TLS_AUTH_NO, CONF_TLS_AUTH_YES, CONF_TLS_AUTH_OPTIONAL };
 enum conf_ack { CONF_ACK_RECEIVED, CONF_ACK_SYNCED };
@@ -58,12 +62,14 @@ enum conf_propagation {
 enum conf_evict {
     CONF_EVICT_NONE,
     CONF_EVICT_VOLATILE_LRU,
-    CONF_EVICT_VOLATILE_LFU,
     CONF_EVICT_VOLATILE_RANDOM,
     CONF_EVICT_VOLATILE_TTL,
     CONF_EVICT_ALLKEYS_LRU,
+    CONF_EVICT_ALLKEYS_RANDOM,
+    CONF_EVICT_VOLATILE_LFU, /* from here on a use of a key is not just noted with its time */
     CONF_EVICT_ALLKEYS_LFU,
-    CONF_EVICT_ALLKEYS_RANDOM
+    CONF_EVICT_VOLATILE_LRM, /* and from here on the time is that of its last change */
+    CONF_EVICT_ALLKEYS_LRM
 };
 
 /* shutdown-on-sigint, -sigterm; none of them: the default way. */
@@ -71,7 +77,9 @@ enum conf_shutdown {
     CONF_SHUTDOWN_SAVE = 1 << 0,
     CONF_SHUTDOWN_NOSAVE = 1 << 1,
     CONF_SHUTDOWN_NOW = 1 << 2,
-    CONF_SHUTDOWN_FORCE = 1 << 3
+    CONF_SHUTDOWN_FORCE = 1 << 3,
+    CONF_SHUTDOWN_SAFE = 1 << 4,
+    CONF_SHUTDOWN_FAILOVER = 1 << 5
 };
 
 enum { CONF_BIND_MAX = 16 };
@@ -102,20 +110,22 @@ struct conf_output_limits {
 };
 
 enum conf_notify_flag {
-    CONF_NOTIFY_KEYSPACE = 1 << 0,  /* K */
-    CONF_NOTIFY_KEYEVENT = 1 << 1,  /* E */
-    CONF_NOTIFY_GENERIC = 1 << 2,   /* g */
-    CONF_NOTIFY_STRING = 1 << 3,    /* $ */
-    CONF_NOTIFY_LIST = 1 << 4,      /* l */
-    CONF_NOTIFY_SET = 1 << 5,       /* s */
-    CONF_NOTIFY_HASH = 1 << 6,      /* h */
-    CONF_NOTIFY_ZSET = 1 << 7,      /* z */
-    CONF_NOTIFY_EXPIRED = 1 << 8,   /* x */
-    CONF_NOTIFY_EVICTED = 1 << 9,   /* e */
-    CONF_NOTIFY_STREAM = 1 << 10,   /* t */
-    CONF_NOTIFY_KEY_MISS = 1 << 11, /* m; not in A */
-    CONF_NOTIFY_MODULE = 1 << 12,   /* d */
-    CONF_NOTIFY_NEW = 1 << 13,      /* n; not in A */
+    CONF_NOTIFY_KEYSPACE = 1 << 0,      /* K */
+    CONF_NOTIFY_KEYEVENT = 1 << 1,      /* E */
+    CONF_NOTIFY_GENERIC = 1 << 2,       /* g */
+    CONF_NOTIFY_STRING = 1 << 3,        /* $ */
+    CONF_NOTIFY_LIST = 1 << 4,          /* l */
+    CONF_NOTIFY_SET = 1 << 5,           /* s */
+    CONF_NOTIFY_HASH = 1 << 6,          /* h */
+    CONF_NOTIFY_ZSET = 1 << 7,          /* z */
+    CONF_NOTIFY_EXPIRED = 1 << 8,       /* x */
+    CONF_NOTIFY_EVICTED = 1 << 9,       /* e */
+    CONF_NOTIFY_STREAM = 1 << 10,       /* t */
+    CONF_NOTIFY_KEY_MISS = 1 << 11,     /* m; not in A */
+    CONF_NOTIFY_MODULE = 1 << 12,       /* d */
+    CONF_NOTIFY_NEW = 1 << 13,          /* n; not in A */
+    CONF_NOTIFY_OVERWRITTEN = 1 << 14,  /* o; not in A */
+    CONF_NOTIFY_TYPE_CHANGED = 1 << 15, /* c; not in A */
 };
 struct conf_notify {
     unsigned flags;
@@ -164,6 +174,9 @@ struct conf_values {
 /* maxmemory_clients below 0 is a percentage of maxmemory: -5 means 5%. */
 
 struct conf;
+
+/* The version of Redis that this server says it is. */
+const char *conf_redis_version(const struct conf_values *v);
 
 /* All defaults. `dir` is the working directory. */
 struct conf *conf_new(void);

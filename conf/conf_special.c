@@ -292,11 +292,12 @@ static const struct {
     char letter;
     unsigned flag;
 } notify_letters[] = {
-    {'g', CONF_NOTIFY_GENERIC},  {'$', CONF_NOTIFY_STRING},   {'l', CONF_NOTIFY_LIST},
-    {'s', CONF_NOTIFY_SET},      {'h', CONF_NOTIFY_HASH},     {'z', CONF_NOTIFY_ZSET},
-    {'x', CONF_NOTIFY_EXPIRED},  {'e', CONF_NOTIFY_EVICTED},  {'t', CONF_NOTIFY_STREAM},
-    {'d', CONF_NOTIFY_MODULE},   {'n', CONF_NOTIFY_NEW},      {'K', CONF_NOTIFY_KEYSPACE},
-    {'E', CONF_NOTIFY_KEYEVENT}, {'m', CONF_NOTIFY_KEY_MISS},
+    {'g', CONF_NOTIFY_GENERIC},      {'$', CONF_NOTIFY_STRING},   {'l', CONF_NOTIFY_LIST},
+    {'s', CONF_NOTIFY_SET},          {'h', CONF_NOTIFY_HASH},     {'z', CONF_NOTIFY_ZSET},
+    {'x', CONF_NOTIFY_EXPIRED},      {'e', CONF_NOTIFY_EVICTED},  {'t', CONF_NOTIFY_STREAM},
+    {'d', CONF_NOTIFY_MODULE},       {'n', CONF_NOTIFY_NEW},      {'o', CONF_NOTIFY_OVERWRITTEN},
+    {'c', CONF_NOTIFY_TYPE_CHANGED}, {'K', CONF_NOTIFY_KEYSPACE}, {'E', CONF_NOTIFY_KEYEVENT},
+    {'m', CONF_NOTIFY_KEY_MISS},
 };
 enum { NOTIFY_LETTERS = sizeof notify_letters / sizeof *notify_letters };
 

@@ -68,13 +68,23 @@ static const struct conf_word conf_policy_words[] = {
     {"allkeys-lru", CONF_EVICT_ALLKEYS_LRU},
     {"allkeys-lfu", CONF_EVICT_ALLKEYS_LFU},
     {"allkeys-random", CONF_EVICT_ALLKEYS_RANDOM},
+    {"volatile-lrm", CONF_EVICT_VOLATILE_LRM},
+    {"allkeys-lrm", CONF_EVICT_ALLKEYS_LRM},
     {"noeviction", CONF_EVICT_NONE},
     {0}};
+static const struct conf_word conf_compat_words[] = {
+    {"7.2", CONF_COMPAT_7_2}, {"8.0", CONF_COMPAT_8_0}, {0}};
+static const struct conf_word conf_save_behavior_words[] = {
+    {"sync", CONF_SAVE_SYNC}, {"best-effort", CONF_SAVE_BEST_EFFORT}, {0}};
+static const struct conf_word conf_version_check_words[] = {
+    {"strict", CONF_VERSION_STRICT}, {"relaxed", CONF_VERSION_RELAXED}, {0}};
 static const struct conf_word conf_shutdown_words[] = {{"default", 0},
                                                        {"save", CONF_SHUTDOWN_SAVE},
                                                        {"nosave", CONF_SHUTDOWN_NOSAVE},
                                                        {"now", CONF_SHUTDOWN_NOW},
                                                        {"force", CONF_SHUTDOWN_FORCE},
+                                                       {"safe", CONF_SHUTDOWN_SAFE},
+                                                       {"failover", CONF_SHUTDOWN_FAILOVER},
                                                        {0}};
 
 #define ROW(k, f, n, a, fl)                                                                        \

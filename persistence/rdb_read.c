@@ -8,6 +8,7 @@
 #include "storage/base/io.h"
 #include "storage/base/mem.h"
 #include "storage/base/num.h"
+#include "storage/note.h"
 
 #include <endian.h>
 #include <errno.h>
@@ -31,6 +32,7 @@ struct read {
     struct err *e;
     struct rdb_key next; /* of the key to come */
     struct bytes key;
+    struct bytes note;         /* of the key to come; empty: there is none */
     unsigned type;             /* of the value under way */
     uint64_t content_at;       /* where it begins, after the key */
     bool in_value;             /* an error is one of this key's */
@@ -129,6 +131,11 @@ static bool take_aux(struct read *r) {
     name = bytes_slice(&r->key);
     if (!rdb_in_string(&r->in, &value)) return false;
     note_place(r);
+    if (slice_is(name, NOTE_NAME)) {
+        bytes_clear(&r->note);
+        bytes_append(&r->note, value.p, value.n);
+        return true;
+    }
     note_stream(&r->report->stream, name, value);
     if (slice_is(name, "ctime") && num_parse_i64(value.p, value.n, &v)) r->report->created = v;
     if (r->sink->aux && r->sink->aux(r->arg, name, value, r->e) < 0) return stopped(r);
@@ -252,10 +259,18 @@ static bool take_end(struct read *r) {
 static bool skip_module_value(struct read *r) {
     r->report->skipped_modules++;
     r->report->keys++;
+    bytes_clear(&r->note);
     if (!rdb_skip_module(&r->in)) return false;
     note_place(r);
     if (r->sink->passed) r->sink->passed(r->arg, &r->next, bytes_slice(&r->key));
     return true;
+}
+
+static bool take_note(struct read *r, struct entry *e) {
+    bool ok = r->note.n == 0 || rdb_take_note(e, bytes_slice(&r->note));
+
+    bytes_clear(&r->note);
+    return ok || rdb_in_fail(&r->in, "what is noted of a value before its key does not hold");
 }
 
 static bool take_value(struct read *r) {
@@ -275,6 +290,10 @@ static bool take_value(struct read *r) {
         r->in.empty = r->in.failed = false; /* Redis had a time in which it wrote such ones */
         r->report->empty_keys++;
         return true;
+    }
+    if (!take_note(r, e)) {
+        entry_free(e);
+        return false;
     }
     r->report->keys++;
     note_place(r);
@@ -402,6 +421,7 @@ int rdb_read(int fd, const struct rdb_read *o, const struct rdb_sink *sink, void
     if (!ok) name_key(&r);
     if (sink->progress) sink->progress(arg, out->at, r.in.size);
     bytes_release(&r.key);
+    bytes_release(&r.note);
     rdb_in_release(&r.in);
     return ok ? 0 : -1;
 }

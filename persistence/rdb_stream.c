@@ -8,6 +8,7 @@
 #include "persistence/rdb_types.h"
 #include "storage/base/mem.h"
 #include "storage/stream_group.h"
+#include "storage/stream_idmp.h"
 
 enum { ID_BYTES = 16 };
 
@@ -265,4 +266,21 @@ struct entry *rdb_take_stream(struct rdb_in *in, const struct rdb_want *w) {
     if (ok) return entry_new_object(w->key, TYPE_STREAM, s, ENTRY_NO_EXPIRE, 0);
     stream_free(s);
     return NULL;
+}
+
+/* ---------------------------------------------------------------- producers */
+
+bool rdb_note_stream(const struct entry *e, struct bytes *note) {
+    const struct stream *s = stream_of(e);
+
+    if (s->idmp) stream_idmp_encode(s->idmp, note);
+    return s->idmp;
+}
+
+bool rdb_take_stream_note(struct entry *e, struct slice note) {
+    struct stream *s = stream_of(e);
+
+    stream_idmp_free(s->idmp);
+    s->idmp = stream_idmp_decode(note);
+    return s->idmp;
 }

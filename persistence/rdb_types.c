@@ -326,6 +326,22 @@ void rdb_put_value(struct rdb_out *o, const struct entry *e) {
     writers[e->type].put(o, e);
 }
 
+/* The types that have notes. */
+static const struct {
+    bool (*of)(const struct entry *e, struct bytes *note);
+    bool (*take)(struct entry *e, struct slice note);
+} notes[TYPE_COUNT] = {
+    [TYPE_STREAM] = {rdb_note_stream, rdb_take_stream_note},
+};
+
+bool rdb_note_of(const struct entry *e, struct bytes *note) {
+    return notes[e->type].of && notes[e->type].of(e, note);
+}
+
+bool rdb_take_note(struct entry *e, struct slice note) {
+    return notes[e->type].take && notes[e->type].take(e, note);
+}
+
 int rdb_oldest_version(const struct entry *e) {
     const struct type_ops *ops = type_ops_of(e->type);
 

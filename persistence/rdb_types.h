@@ -18,6 +18,13 @@
 enum rdb_type rdb_type_of(const struct entry *e);
 void rdb_put_value(struct rdb_out *o, const struct entry *e);
 
+/* What a file says of a value in an aux field called NOTE_NAME before its key (storage/note.h).
+ * DUMP does not have it. */
+bool rdb_note_of(const struct entry *e, struct bytes *note);
+
+/* False: it does not hold, or is none of this type. */
+bool rdb_take_note(struct entry *e, struct slice note);
+
 /* The value that follows, of the type that the byte says, as an entry. `key` must not point into
  * the source. */
 struct entry *rdb_take_value(struct rdb_in *in, unsigned type, struct slice key, int64_t expire_ms,
@@ -83,6 +90,8 @@ struct entry *rdb_take_zset_packed(struct rdb_in *in, const struct rdb_want *w);
 enum rdb_type rdb_stream_type(const struct entry *e);
 void rdb_put_stream(struct rdb_out *o, const struct entry *e);
 struct entry *rdb_take_stream(struct rdb_in *in, const struct rdb_want *w);
+bool rdb_note_stream(const struct entry *e, struct bytes *note);
+bool rdb_take_stream_note(struct entry *e, struct slice note);
 
 /* rdb_vset.c */
 enum rdb_type rdb_vset_type(const struct entry *e);

@@ -6,6 +6,7 @@
 #include "storage/base/clock.h"
 #include "storage/base/io.h"
 #include "storage/base/num.h"
+#include "storage/note.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -67,10 +68,18 @@ static uint8_t frequency_of(const struct save *s, const struct entry *e) {
     return e->access[2] > fallen ? (uint8_t)(e->access[2] - fallen) : 0;
 }
 
+static void put_note(struct save *s, const struct entry *e) {
+    struct bytes note = {0};
+
+    if (rdb_note_of(e, &note)) put_aux(s, NOTE_NAME, bytes_slice(&note));
+    bytes_release(&note);
+}
+
 static void put_key(struct save *s, const struct entry *e) {
     struct rdb_out *o = &s->out;
     int64_t when = entry_expire(e);
 
+    put_note(s, e);
     if (when != ENTRY_NO_EXPIRE) {
         rdb_out_byte(o, RDB_EXPIRE_MS);
         rdb_out_u64(o, (uint64_t)when);

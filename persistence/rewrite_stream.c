@@ -10,7 +10,9 @@
 #include "persistence/aof_rewrite_types.h"
 #include "protocol/encode.h"
 #include "storage/base/num.h"
+#include "storage/note.h"
 #include "storage/stream_group.h"
+#include "storage/stream_idmp.h"
 
 struct rewrite {
     struct bytes *out;
@@ -131,6 +133,20 @@ static void put_setid(struct rewrite *w) {
     put_id(w->out, w->s->max_deleted_id);
 }
 
+/* What the stream remembers of its producers, as a note. */
+static void put_producers(struct rewrite *w) {
+    struct bytes state = {0}, note = {0};
+
+    if (!w->s->idmp) return;
+    stream_idmp_encode(w->s->idmp, &state);
+    note_build(&note, (struct slice[]){w->key, SLICE("state"), bytes_slice(&state)}, 3);
+    encode_head(w->out, 2);
+    encode_arg(w->out, SLICE("ECHO"));
+    encode_arg(w->out, bytes_slice(&note));
+    bytes_release(&note);
+    bytes_release(&state);
+}
+
 /* ---------------------------------------------------------------- groups */
 
 static void put_consumer(void *consumer, void *arg) {
@@ -237,6 +253,7 @@ void rewrite_stream(struct bytes *b, const struct entry *e) {
     }
     put_claims(&w, false);
     put_setid(&w);
+    put_producers(&w);
     idtree_release(&w.lost, NULL);
     rewrite_expire(b, e);
 }

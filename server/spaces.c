@@ -141,6 +141,7 @@ struct engine *app_space_make(void *app) {
     fill_admin(g);
     doubled_add(a, e, &g->doubled);
     notify_take_flags(e, a->v->notify_keyspace_events.flags);
+    engine_set_importing(e, a->v->import_mode);
     access_tick(e);
     return e;
 }

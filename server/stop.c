@@ -81,12 +81,23 @@ static void end_waiting(struct app *a) {
     if (a->engine.nblocked) blocked_check_progress(&a->engine); /* SHUTDOWN is answered */
 }
 
+/* A cluster would be down without the slots of this node. */
+static bool is_needed(const struct app *a, unsigned flags) {
+    if (!(flags & CONF_SHUTDOWN_SAFE) || flags & CONF_SHUTDOWN_FORCE) return false;
+    if (!a->cluster || !cluster_has_slots(a->cluster)) return false;
+    log_warning(
+        "Shutdown refused because of SAFE: this node serves slots of a cluster. Without SAFE, "
+        "or with FORCE, the server stops.");
+    return true;
+}
+
 static bool has_to_wait(const struct app *a, unsigned flags) {
     if (flags & CONF_SHUTDOWN_NOW || a->v->shutdown_timeout == 0 || a->engine.busy) return false;
     return !replicas_have_all(a->replication);
 }
 
 bool app_shutdown(struct app *a, unsigned flags) {
+    if (is_needed(a, flags)) return false;
     if (has_to_wait(a, flags)) {
         if (!a->stop_until_us) begin_waiting(a, flags);
         return true;

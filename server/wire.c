@@ -133,6 +133,14 @@ static int apply_events(void *arg, const struct conf_values *v, struct err *e) {
     return 0;
 }
 
+static int apply_import(void *arg, const struct conf_values *v, struct err *e) {
+    struct app *a = arg;
+
+    (void)e;
+    engine_each (one, &a->engine) engine_set_importing(one, v->import_mode);
+    return 0;
+}
+
 static int apply_aof(void *arg, const struct conf_values *v, struct err *e) {
     struct app *a = arg;
     struct aof_options o = app_aof_options(v);
@@ -258,6 +266,7 @@ static void register_appliers(struct app *a) {
     conf_on_apply_group(a->conf, CONF_GROUP_AOF, apply_aof, a);
     conf_on_apply_group(a->conf, CONF_GROUP_TLS, apply_tls, a);
     conf_on_apply(a->conf, "notify-keyspace-events", apply_events, a);
+    conf_on_apply(a->conf, "import-mode", apply_import, a);
     conf_on_apply(a->conf, "locale-collate", apply_collation, a);
     conf_on_apply(a->conf, "watchdog-period", apply_watchdog, a);
     conf_on_apply(a->conf, "use-exit-on-panic", apply_panic, a);
@@ -455,5 +464,6 @@ void app_wire(struct app *a) {
     start_cluster(a);
     fill_admin(a);
     apply_events(a, a->v, NULL);
+    apply_import(a, a->v, NULL);
     register_appliers(a);
 }

@@ -4,6 +4,7 @@
 #include "storage/base/check.h"
 #include "storage/base/mem.h"
 #include "storage/stream_group.h"
+#include "storage/stream_idmp.h"
 
 static void free_node(void *lp) {
     lp_free(lp);
@@ -18,6 +19,7 @@ struct stream *stream_new(void) {
 
 void stream_free(struct stream *s) {
     stream_groups_release(s);
+    stream_idmp_free(s->idmp);
     idtree_release(&s->nodes, free_node);
     mem_free(s);
 }
@@ -294,6 +296,18 @@ static void stream_release(struct entry *e) {
     stream_free(stream_of(e));
 }
 
+static struct stream_idmp *copy_idmp(const struct stream_idmp *from) {
+    struct stream_idmp *m = NULL;
+    struct bytes b = {0};
+
+    if (!from) return NULL;
+    stream_idmp_encode(from, &b);
+    m = stream_idmp_decode(bytes_slice(&b));
+    bytes_release(&b);
+    CHECK(m);
+    return m;
+}
+
 static void *stream_copy(const struct entry *e, const struct pace *pace) {
     const struct stream *from = stream_of(e);
     struct stream *s = stream_new();
@@ -302,6 +316,7 @@ static void *stream_copy(const struct entry *e, const struct pace *pace) {
     *s = *from;
     s->nodes = (struct idtree){0};
     s->groups = groups;
+    s->idmp = copy_idmp(from->idmp);
     for (struct idtree_place p = idtree_first(&from->nodes); p.leaf; p = idtree_next(p)) {
         bool is_new;
 
@@ -320,7 +335,7 @@ static const char *stream_encoding(const struct entry *e) {
 static size_t stream_effort(const struct entry *e) {
     const struct stream *s = stream_of(e);
 
-    return 1 + s->nodes.count + stream_groups_effort(s);
+    return 1 + s->nodes.count + stream_groups_effort(s) + (s->idmp ? s->idmp->iids : 0);
 }
 
 static size_t stream_mem(const struct entry *e, size_t samples, const struct pace *pace) {
@@ -334,7 +349,8 @@ static size_t stream_mem(const struct entry *e, size_t samples, const struct pac
         p = idtree_next(p);
     }
     if (n) bytes = (size_t)((double)bytes / (double)n * (double)s->nodes.count);
-    return mem_good_size(sizeof *s) + s->nodes.mem_bytes + bytes + stream_groups_mem(s);
+    return mem_good_size(sizeof *s) + s->nodes.mem_bytes + bytes + stream_groups_mem(s) +
+           stream_idmp_mem(s->idmp);
 }
 
 const struct type_ops stream_type_ops = {

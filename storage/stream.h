@@ -16,12 +16,15 @@
 #include "storage/entry.h"
 #include "storage/stream_node.h"
 
+struct stream_idmp;
+
 struct stream {
     struct idtree nodes; /* struct listpack */
     uint64_t length;
     struct stream_id first_id, last_id, max_deleted_id;
     uint64_t entries_added;
-    struct table groups; /* struct stream_group */
+    struct table groups;      /* struct stream_group */
+    struct stream_idmp *idmp; /* see stream_idmp.h; NULL: nothing is remembered */
 };
 
 extern const struct type_ops stream_type_ops;

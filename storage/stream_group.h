@@ -19,6 +19,7 @@ struct stream_group {
     struct stream_id last_id;
     int64_t entries_read;   /* of all the stream ever had, or STREAM_READ_UNKNOWN */
     struct idtree pending;  /* struct stream_pending */
+    int64_t oldest_ms;      /* nothing pending was delivered before this; 0: not known */
     struct table consumers; /* struct stream_consumer */
     uint32_t name_len;
     char name[];
@@ -89,6 +90,13 @@ struct stream_pending *stream_pending_find(const struct stream_group *g, struct 
  */
 struct stream_pending *stream_pending_give(struct stream_group *g, struct stream_id id,
                                            struct stream_consumer *c);
+/* It was delivered at this time. The only way to set that, but for a group that is being built. */
+static inline void stream_pending_delivered(struct stream_group *g, struct stream_pending *p,
+                                            int64_t ms) {
+    p->delivered_ms = ms;
+    if (ms < g->oldest_ms) g->oldest_ms = ms > 0 ? ms : 0;
+}
+
 bool stream_pending_drop(struct stream_group *g, struct stream_id id);
 
 /* ---------------------------------------------------------------- for stream.c */

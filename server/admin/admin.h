@@ -19,6 +19,8 @@ enum admin_shutdown_flags {
     ADMIN_SHUTDOWN_NOSAVE = 1 << 1,
     ADMIN_SHUTDOWN_NOW = 1 << 2,
     ADMIN_SHUTDOWN_FORCE = 1 << 3,
+    ADMIN_SHUTDOWN_SAFE = 1 << 4,     /* not if a cluster would lack this node's slots */
+    ADMIN_SHUTDOWN_FAILOVER = 1 << 5, /* no effect: no other process has a replica's copy */
 };
 
 /* Rates of the last 1.6 seconds, for INFO's instantaneous_* fields. */

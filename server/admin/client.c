@@ -34,6 +34,7 @@ void client_flags(struct bytes *b, const struct session *s) {
     if (s->flags & SESSION_READONLY) bytes_append_char(b, 'r');
     if (s->flags & SESSION_NO_EVICT) bytes_append_char(b, 'e');
     if (s->flags & SESSION_NO_TOUCH) bytes_append_char(b, 'T');
+    if (s->flags & SESSION_IMPORTS) bytes_append_char(b, 'I');
     if (b->n == before) bytes_append_char(b, 'N');
 }
 
@@ -56,6 +57,7 @@ static void append_client(struct bytes *b, const struct session *s, const struct
                  (long long)(x->now_ms - s->created_ms) / 1000,
                  (long long)(x->now_ms - s->active_ms) / 1000);
     client_flags(b, s);
+    if (s->flags & SESSION_REDIRECTABLE) bytes_append_str(b, " capa=r");
     bytes_printf(b,
                  " db=%d sub=%zu psub=%zu ssub=%zu multi=%d qbuf=%zu qbuf-free=%zu argv-mem=%zu"
                  " multi-mem=%zu rbs=%d rbp=0 obl=%zu oll=0 omem=%zu tot-mem=%zu events=%s cmd=%s"
@@ -259,7 +261,7 @@ static int cmd_client_reply(struct call *x) {
     struct session *s = x->s;
 
     if (arg_is(x, 2, "on")) {
-        s->flags &= (uint16_t) ~(SESSION_REPLY_OFF | SESSION_REPLY_SKIP | SESSION_REPLY_SKIP_NEXT);
+        s->flags &= (uint32_t) ~(SESSION_REPLY_OFF | SESSION_REPLY_SKIP | SESSION_REPLY_SKIP_NEXT);
         reply_ok(&x->r);
     } else if (arg_is(x, 2, "off")) {
         s->flags |= SESSION_REPLY_OFF;
@@ -272,11 +274,11 @@ static int cmd_client_reply(struct call *x) {
 }
 
 /* ON or OFF as argument 2. */
-static int set_flag(struct call *x, uint16_t flag) {
+static int set_flag(struct call *x, uint32_t flag) {
     if (arg_is(x, 2, "on"))
         x->s->flags |= flag;
     else if (arg_is(x, 2, "off"))
-        x->s->flags &= (uint16_t)~flag;
+        x->s->flags &= (uint32_t)~flag;
     else
         return reply_err(x, ERR_SYNTAX);
     reply_ok(&x->r);
@@ -291,16 +293,34 @@ static int cmd_client_no_touch(struct call *x) {
     return set_flag(x, SESSION_NO_TOUCH);
 }
 
+/* Words that are not known are ignored, so that clients need not ask what there is. */
+static int cmd_client_capa(struct call *x) {
+    for (int i = 2; i < x->argc; i++)
+        if (arg_is(x, i, "redirect")) x->s->flags |= SESSION_REDIRECTABLE;
+    reply_ok(&x->r);
+    return 0;
+}
+
+static int cmd_client_import_source(struct call *x) {
+    if (!engine_is_importing(x->e) && !arg_is(x, 2, "off"))
+        return reply_err(x, "ERR Server is not in import mode");
+    return set_flag(x, SESSION_IMPORTS);
+}
+
 static int cmd_client_help(struct call *x) {
     static const char *const lines[] = {
         "CACHING (YES|NO)",
         "    Whether what the next command reads is tracked (OPTIN, OPTOUT).",
+        "CAPA <word> [<word> ...]",
+        "    What this client can do. REDIRECT: go to the master where a replica says so.",
         "GETNAME",
         "    The name of this connection, null if it has none.",
         "GETREDIR",
         "    The client that gets this connection's invalidations; -1 without tracking.",
         "ID",
         "    The number of this connection. Numbers only rise and are not used twice.",
+        "IMPORT-SOURCE (ON|OFF)",
+        "    In import-mode: this connection sees keys whose time is over.",
         "INFO",
         "    This connection's line of CLIENT LIST.",
         "KILL <ip:port>",
@@ -351,6 +371,9 @@ static const struct command client_subcommands[] = {
     {"caching", 3, CMD_ANYTIME, "connection", {0, 0, 0}, cmd_client_caching, "6.0.0",
      "Sets whether keys that the next command reads are tracked.",
      .grammar = "mode(YES|NO)"},
+    {"capa", -3, CMD_ANYTIME | CMD_ALLOW_BUSY, "connection", {0, 0, 0}, cmd_client_capa, "8.0.0",
+     "Tells what the client is capable of.",
+     .grammar = "capability+"},
     {"getname", 2, CMD_ANYTIME, "connection", {0, 0, 0}, cmd_client_getname, "2.6.9",
      "Returns the connection's name."},
     {"getredir", 2, CMD_ANYTIME, "connection", {0, 0, 0}, cmd_client_getredir, "6.0.0",
@@ -359,6 +382,9 @@ static const struct command client_subcommands[] = {
      "Explains the subcommands."},
     {"id", 2, CMD_ANYTIME, "connection", {0, 0, 0}, cmd_client_id, "5.0.0",
      "Returns the connection's number."},
+    {"import-source", 3, CMD_ANYTIME, "connection", {0, 0, 0}, cmd_client_import_source, "8.1.0",
+     "Marks the connection as the source of an import.",
+     .grammar = "enabled(ON|OFF)"},
     {"info", 2, CMD_ANYTIME, "connection", {0, 0, 0}, cmd_client_info, "6.2.0",
      "Describes the connection.",
      .tips = "nondeterministic_output"},

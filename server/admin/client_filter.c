@@ -13,6 +13,7 @@ static const char *const names[CLIENT_FILTERS] = {
     [BY_LIB_VER] = "lib-ver", [BY_DB] = "db",
     [BY_IP] = "ip",           [BY_IDLE] = "idle",
     [BY_MAXAGE] = "maxage",   [BY_SKIPME] = "skipme",
+    [BY_CAPA] = "capa",
 };
 
 /* ---------------------------------------------------------------- reading */
@@ -67,13 +68,24 @@ static bool parse_seconds(struct call *x, int i, const char *name, int64_t *out)
 }
 
 static bool parse_flags(struct call *x, int i) {
-    static const char known[] = "AbBcdeMNOPrRStTuUx";
+    static const char known[] = "AbBcdeIMNOPrRStTuUx";
 
     for (size_t k = 0; k < x->argv[i].n; k++) {
         char c = x->argv[i].p[k];
 
         if (c && strchr(known, c)) continue;
         reply_errf(x, "ERR Unknown flags found in the provided filter: %.*s",
+                   slice_shown(x->argv[i]), x->argv[i].p);
+        return false;
+    }
+    return true;
+}
+
+/* The letters of CLIENT LIST's field; there is one capability. */
+static bool parse_capa(struct call *x, int i) {
+    for (size_t k = 0; k < x->argv[i].n; k++) {
+        if (x->argv[i].p[k] == 'r') continue;
+        reply_errf(x, "ERR Unknown capa found in the provided filter: %.*s",
                    slice_shown(x->argv[i]), x->argv[i].p);
         return false;
     }
@@ -102,6 +114,7 @@ static bool parse_value(struct call *x, enum client_by by, struct client_filter 
     case BY_TYPE: return parse_type(x, c->from, &c->number);
     case BY_USER: return parse_user(x, c->from, &c->user);
     case BY_FLAGS: return parse_flags(x, c->from);
+    case BY_CAPA: return parse_capa(x, c->from);
     case BY_DB:
         return arg_int_range(x, c->from, 0, x->e->ks.ndbs - 1, &c->number,
                              "ERR DB index is out of range");
@@ -180,6 +193,7 @@ static bool holds(const struct call *x, enum client_by by, const struct client_c
     case BY_TYPE: return c->number == type_of(s);
     case BY_USER: return s->user == c->user;
     case BY_FLAGS: return has_flags(s, value);
+    case BY_CAPA: return value.n == 0 || s->flags & SESSION_REDIRECTABLE;
     case BY_NAME: return is_text(value, s->name);
     case BY_LIB_NAME: return is_text(value, s->lib_name);
     case BY_LIB_VER: return is_text(value, s->lib_ver);

@@ -24,6 +24,7 @@ enum client_by {
     BY_LIB_VER,
     BY_DB,
     BY_IP,
+    BY_CAPA,
     BY_NEGATABLE, /* those before may have NOT- in front */
     BY_IDLE = BY_NEGATABLE,
     BY_MAXAGE,

@@ -134,7 +134,7 @@ static int cmd_hello(struct call *x) {
     reply_bulk_str(&x->r, "server");
     reply_bulk_str(&x->r, "redis");
     reply_bulk_str(&x->r, "version");
-    reply_bulk_str(&x->r, CONF_REDIS_VERSION);
+    reply_bulk_str(&x->r, conf_redis_version(x->e->v));
     reply_bulk_str(&x->r, "proto");
     reply_int(&x->r, x->s->resp);
     reply_bulk_str(&x->r, "id");

@@ -3,7 +3,9 @@
  * Of a stream counts what a rewritten log brings back: not when consumers were seen or active.
  */
 #include "server/admin/debug_digest.h"
+#include "storage/base/clock.h"
 #include "storage/stream_group.h"
+#include "storage/stream_idmp.h"
 
 static struct digest digest_name(struct slice name) {
     return digest_of(name.p, name.n);
@@ -48,6 +50,35 @@ static void add_group(void *group, void *sum) {
     digest_xor(sum, digest_of(&rec, sizeof rec));
 }
 
+static void add_iid(void *sum, struct slice producer, struct slice iid, struct stream_id id,
+                    int64_t added_ms) {
+    struct {
+        struct digest producer, iid;
+        struct stream_id id;
+        int64_t added_ms;
+    } rec;
+
+    memset(&rec, 0, sizeof rec); /* padding is hashed too */
+    rec.producer = digest_name(producer);
+    rec.iid = digest_name(iid);
+    rec.id = id;
+    rec.added_ms = added_ms;
+    digest_xor(sum, digest_of(&rec, sizeof rec));
+}
+
+/* Nothing at all without producers, so that a digest is the same as before there were any. */
+static struct digest digest_producers(const struct stream *s) {
+    struct digest sum = {{0}};
+    int64_t limits[2];
+
+    if (!s->idmp) return sum;
+    limits[0] = s->idmp->duration_s;
+    limits[1] = s->idmp->maxsize;
+    sum = digest_of(limits, sizeof limits);
+    stream_idmp_each(s->idmp, clock_cached_ms(), add_iid, &sum);
+    return sum;
+}
+
 static struct digest digest_entries(const struct stream *s) {
     struct digest sum = {{0}};
     struct stream_iter it;
@@ -80,5 +111,6 @@ struct digest digest_stream(const struct entry *e) {
     rec.max_deleted_id = s->max_deleted_id;
     rec.entries_added = s->entries_added;
     table_each(&s->groups, add_group, &rec.groups);
+    digest_xor(&rec.groups, digest_producers(s));
     return digest_of(&rec, sizeof rec);
 }

@@ -29,13 +29,15 @@ static const char *or_none(const char *s) {
 
 /* ---------------------------------------------------------------- server */
 
-static void append_build(const struct admin_app *app, bool in_cluster, struct bytes *out) {
+static void append_build(const struct engine *e, struct bytes *out) {
+    const struct admin_app *app = app_of(e);
     const char *sha = app->git_sha ? app->git_sha : "00000000";
 
     bytes_printf(out,
                  "redis_version:%s\r\nserver_name:stet\r\nstet_version:%s\r\nredis_git_sha1:%s\r\n"
                  "redis_git_dirty:0\r\nredis_build_id:%s\r\nredis_mode:%s\r\n",
-                 CONF_REDIS_VERSION, STET_VERSION, sha, sha, in_cluster ? "cluster" : "standalone");
+                 conf_redis_version(e->v), STET_VERSION, sha, sha,
+                 e->cluster ? "cluster" : "standalone");
 }
 
 bool info_node(const struct engine *e, struct cluster_node_facts *node) {
@@ -56,7 +58,7 @@ void info_server(struct engine *e, struct bytes *out) {
 
     if (info_node(e, &node)) port = node.port;
 
-    append_build(app, e->cluster, out);
+    append_build(e, out);
     if (e->v->availability_zone[0])
         bytes_printf(out, "availability_zone:%s\r\n", e->v->availability_zone);
     uname(&os);
@@ -79,6 +81,27 @@ void info_server(struct engine *e, struct bytes *out) {
 }
 
 /* ---------------------------------------------------------------- clients */
+
+/* Fields of Valkey. A command that takes long and lets others be served is no pause. */
+static void append_pause(const struct pause *p, struct bytes *out) {
+    static const char *const reasons[PAUSE_REASONS] = {
+        [PAUSE_BY_CLIENT] = "client_pause",
+        [PAUSE_FOR_SHUTDOWN] = "shutdown_in_progress",
+        [PAUSE_FOR_FAILOVER] = "failover_in_progress",
+    };
+    static const char *const actions[] = {"none", "write", "all", "none"};
+    bool on = p->mode == PAUSE_WRITES || p->mode == PAUSE_ALL;
+    uint64_t now_us = clock_mono_us(), left_us = 0;
+    const char *reason = "none";
+
+    for (int i = 0; i < PAUSE_REASONS && on; i++)
+        if (p->of[i].mode == p->mode) reason = reasons[i];
+    if (on && p->until_us != PAUSE_FOR_EVER && p->until_us > now_us) left_us = p->until_us - now_us;
+    bytes_printf(out,
+                 "paused_reason:%s\r\npaused_actions:%s\r\n"
+                 "paused_timeout_milliseconds:%llu\r\n",
+                 reason, actions[p->mode], (ull)(left_us / 1000));
+}
 
 void info_clients(struct engine *e, struct bytes *out) {
     size_t biggest_in = 0, biggest_out = 0, subscribers = 0, watching = 0, replicas = 0;
@@ -105,6 +128,7 @@ void info_clients(struct engine *e, struct bytes *out) {
         e->nsessions - replicas, (long long)e->v->maxclients, biggest_in, biggest_out,
         e->nblocked + e->nparked, e->tracking->ntrackers, subscribers, watching, e->nblocked,
         keys.watched, keys.waited_on, keys.waited_on_nokey);
+    append_pause(&e->pause, out);
 }
 
 /* ---------------------------------------------------------------- memory */

@@ -37,7 +37,7 @@ static int cmd_lolwut(struct call *x) {
     if (first == 3 && !arg_int(x, 2, &version)) return -1;
     append_sheets(&b, size_arg(x, first, COLUMNS, COLUMNS_MAX),
                   size_arg(x, first + 1, ROWS, ROWS_MAX));
-    bytes_append_str(&b, "\nLet it stand. Redis ver. " CONF_REDIS_VERSION "\n");
+    bytes_printf(&b, "\nLet it stand. Redis ver. %s\n", conf_redis_version(x->e->v));
     reply_verbatim(&x->r, "txt", b.p, b.n);
     bytes_release(&b);
     return 0;

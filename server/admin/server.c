@@ -10,7 +10,9 @@
 _Static_assert(ADMIN_SHUTDOWN_SAVE == (int)CONF_SHUTDOWN_SAVE &&
                    ADMIN_SHUTDOWN_NOSAVE == (int)CONF_SHUTDOWN_NOSAVE &&
                    ADMIN_SHUTDOWN_NOW == (int)CONF_SHUTDOWN_NOW &&
-                   ADMIN_SHUTDOWN_FORCE == (int)CONF_SHUTDOWN_FORCE,
+                   ADMIN_SHUTDOWN_FORCE == (int)CONF_SHUTDOWN_FORCE &&
+                   ADMIN_SHUTDOWN_SAFE == (int)CONF_SHUTDOWN_SAFE &&
+                   ADMIN_SHUTDOWN_FAILOVER == (int)CONF_SHUTDOWN_FAILOVER,
                "a configured shutdown is handed on as it is");
 
 /* ---------------------------------------------------------------- SHUTDOWN */
@@ -37,15 +39,23 @@ static void wait_for_end(struct call *x) {
         block_on_progress(x, &b, 0);
 }
 
+static int abort_shutdown(struct call *x) {
+    const struct admin_app *app = app_of(x->e);
+
+    if (!app->shutdown_abort || !app->shutdown_abort(app->arg))
+        return reply_err(x, "ERR No shutdown in progress.");
+    reply_ok(&x->r);
+    return 0;
+}
+
 static int cmd_shutdown(struct call *x) {
     static const struct {
         const char *word;
         unsigned flag;
     } words[] = {
-        {"save", ADMIN_SHUTDOWN_SAVE},
-        {"nosave", ADMIN_SHUTDOWN_NOSAVE},
-        {"now", ADMIN_SHUTDOWN_NOW},
-        {"force", ADMIN_SHUTDOWN_FORCE},
+        {"save", ADMIN_SHUTDOWN_SAVE}, {"nosave", ADMIN_SHUTDOWN_NOSAVE},
+        {"now", ADMIN_SHUTDOWN_NOW},   {"force", ADMIN_SHUTDOWN_FORCE},
+        {"safe", ADMIN_SHUTDOWN_SAFE}, {"failover", ADMIN_SHUTDOWN_FAILOVER},
     };
     const struct admin_app *app = app_of(x->e);
     unsigned flags = 0, both = ADMIN_SHUTDOWN_SAVE | ADMIN_SHUTDOWN_NOSAVE;
@@ -63,12 +73,9 @@ static int cmd_shutdown(struct call *x) {
             return reply_err(x, ERR_SYNTAX);
     }
     if ((abort && flags) || (flags & both) == both) return reply_err(x, ERR_SYNTAX);
-    if (abort) {
-        if (!app->shutdown_abort || !app->shutdown_abort(app->arg))
-            return reply_err(x, "ERR No shutdown in progress.");
-        reply_ok(&x->r);
-        return 0;
-    }
+    if (abort) return abort_shutdown(x);
+    if (flags & ADMIN_SHUTDOWN_FAILOVER && !x->e->cluster)
+        return reply_err(x, "ERR SHUTDOWN FAILOVER is only supported in cluster mode.");
     if (x->e->busy && !(flags & ADMIN_SHUTDOWN_NOSAVE))
         return reply_err(x, engine_busy_error(x->e));
     if (!app->shutdown || !app->shutdown(app->arg, flags, x->s))

@@ -31,6 +31,9 @@ unsigned cluster_count_nodes(const struct conf_values *v);
 struct cluster *cluster_new(struct engine *e, const struct cluster_app *app);
 void cluster_free(struct cluster *c);
 
+/* Whether a slot is served by a node of this process. */
+bool cluster_has_slots(const struct cluster *c);
+
 /* Reads cluster-config-file, or makes it. An emulated cluster has none. */
 int cluster_start(struct cluster *c, struct err *e);
 

@@ -168,7 +168,7 @@ static bool take_asking(struct call *x) {
 
     if (!asked || strcmp(name, "asking") == 0 || strcmp(name, "multi") == 0) return asked;
     if (multi_queues(x)) return true;
-    x->s->flags &= (uint16_t)~SESSION_ASKING;
+    x->s->flags &= (uint32_t)~SESSION_ASKING;
     return true;
 }
 

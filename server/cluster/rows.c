@@ -84,23 +84,29 @@ static int help(struct call *x) {
 
 /* ---------------------------------------------------------------- a connection */
 
-static int set_flags(struct call *x, unsigned off, unsigned on) {
-    if (!x->e->cluster) return refuse(x);
-    x->s->flags = (uint16_t)((x->s->flags & ~off) | on);
+/* Of use in a cluster, and to a client that a replica sends to its master. */
+static int set_reading(struct call *x, unsigned off, unsigned on) {
+    bool has_use = x->e->cluster || x->s->flags & SESSION_REDIRECTABLE;
+
+    if (!has_use) return refuse(x);
+    x->s->flags = (uint32_t)((x->s->flags & ~off) | on);
     reply_ok(&x->r);
     return 0;
 }
 
 static int cmd_readonly(struct call *x) {
-    return set_flags(x, 0, SESSION_READONLY);
+    return set_reading(x, 0, SESSION_READONLY);
 }
 
 static int cmd_readwrite(struct call *x) {
-    return set_flags(x, SESSION_READONLY, 0);
+    return set_reading(x, SESSION_READONLY, 0);
 }
 
 static int cmd_asking(struct call *x) {
-    return set_flags(x, 0, SESSION_ASKING);
+    if (!x->e->cluster) return refuse(x);
+    x->s->flags |= SESSION_ASKING;
+    reply_ok(&x->r);
+    return 0;
 }
 
 /* ---------------------------------------------------------------- rows */

@@ -10,6 +10,7 @@
 #include "storage/base/log.h"
 #include "storage/base/mem.h"
 #include "storage/base/num.h"
+#include "storage/base/rng.h"
 
 #include <errno.h>
 
@@ -57,10 +58,21 @@ static void reset(void *arg) {
     if (c->emulated) change_reset(arg);
 }
 
+static unsigned range_end(void *arg, const struct session *s, unsigned slot) {
+    const struct cluster *c = arg;
+    unsigned shard = node_shard(c, s->node);
+
+    while (slot + 1 < SLOTS && c->slots.owner[slot] == shard && c->slots.owner[slot + 1] == shard)
+        slot++;
+    return slot;
+}
+
 static void fill_seam(struct cluster *c) {
     c->seam = (struct cluster_seam){.arg = c,
                                     .script_refusal = guard_script_refusal,
                                     .facts = facts,
+                                    .range_end = range_end,
+                                    .walk = (uint32_t)rng_below(UINT32_MAX),
                                     .test = test_cluster_word};
     c->seam.reset = reset;
     if (!c->emulated) return;
@@ -90,6 +102,10 @@ struct cluster *cluster_new(struct engine *e, const struct cluster_app *app) {
     e->cluster = &c->seam;
     guard_add(e, &g);
     return c;
+}
+
+bool cluster_has_slots(const struct cluster *c) {
+    return c->slots.nowned > 0;
 }
 
 void cluster_free(struct cluster *c) {

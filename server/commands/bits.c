@@ -401,6 +401,7 @@ static bool find_sources(struct call *x, struct slice *src, int nsrc, size_t *n)
 static void store_bits(struct call *x, struct blob *bits) {
     struct ref r = lookup_write(x, 2);
 
+    if (bits) key_overwrites(x, &r, TYPE_STRING);
     if (bits && bits->n > ENTRY_EMBED_MAX) {
         store_blob(x, &r, bits, ENTRY_NO_EXPIRE, ENTRY_RAW);
         key_changed(x, &r, EVENT_STRING, "set");

@@ -124,6 +124,7 @@ static void log_restore(struct call *x, const struct restore *o, const struct by
 }
 
 static void store(struct call *x, struct ref *r, const struct restore *o, struct entry *e) {
+    key_overwrites(x, r, e->type);
     if (r->e) key_delete(x, r, x->e->v->lazyfree_lazy_server_del);
     db_add(r->db, e, r->hash);
     r->e = e;
@@ -143,7 +144,7 @@ static int cmd_restore(struct call *x) {
     if (r.e && !o.replace && !call_obeys(x))
         return reply_err(x, "BUSYKEY Target key name already exists.");
     if (!parse_when(x, &o) || !read_payload(x, &o, &e, &version)) return -1;
-    if (o.when_ms != ENTRY_NO_EXPIRE && o.when_ms <= x->now_ms && !call_obeys(x)) {
+    if (o.when_ms != ENTRY_NO_EXPIRE && o.when_ms <= x->now_ms && !call_keeps_due(x)) {
         entry_discard(e, x->e->v->lazyfree_lazy_expire);
         if (r.e) delete_overdue(x, &r);
     } else {

@@ -73,7 +73,7 @@ static int expire(struct call *x, bool seconds, bool relative) {
         reply_int(&x->r, 0);
         return 0;
     }
-    if (when_ms <= x->now_ms && !call_obeys(x)) {
+    if (when_ms <= x->now_ms && !call_keeps_due(x)) {
         delete_overdue(x, &r);
     } else {
         if (when_ms < 0) when_ms = 0; /* of an AOF: over, but not "no time" */

@@ -75,6 +75,7 @@ static void rename_entry(struct call *x, struct ref *from, struct ref *to) {
     db_detach(from->db, shell, from->hash);
     mem_free(shell);
     from->e = NULL;
+    key_overwrites(x, to, e->type);
     if (to->e) key_delete(x, to, x->e->v->lazyfree_lazy_server_del);
     db_add(to->db, e, to->hash);
     to->e = e;
@@ -206,6 +207,7 @@ static int cmd_copy(struct call *x) {
         return 0;
     }
     e = entry_copy(from.e, to.key, entry_expire(from.e), &pace);
+    key_overwrites(x, &to, e->type);
     if (to.e) key_delete(x, &to, x->e->v->lazyfree_lazy_server_del);
     db_add(to.db, e, to.hash);
     to.e = e;

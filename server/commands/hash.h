@@ -10,9 +10,9 @@
 #include "storage/hash.h"
 
 /* The time by which fields are due. While the AOF is read back none is: it says itself which ones
- * were removed. */
+ * were removed; and so does the source of an import. */
 static inline int64_t hash_now(const struct call *x) {
-    return call_obeys(x) ? HASH_ALL : x->now_ms;
+    return call_sees_due(x) ? HASH_ALL : x->now_ms;
 }
 
 static inline struct hash_rules hash_rules(const struct call *x) {

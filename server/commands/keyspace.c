@@ -5,6 +5,7 @@
 #include "conf/conf.h"
 #include "server/commands/commands.h"
 #include "server/commands/node_keys.h"
+#include "server/commands/stream_idempotent.h"
 #include "server/commands/support.h"
 #include "storage/base/num.h"
 
@@ -98,6 +99,7 @@ static int cmd_swapdb(struct call *x) {
 /* ---------------------------------------------------------------- without keys */
 
 static int cmd_echo(struct call *x) {
+    if (call_obeys(x)) stream_obey_note(x, x->argv[1]);
     reply_bulk(&x->r, x->argv[1].p, x->argv[1].n);
     return 0;
 }

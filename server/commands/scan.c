@@ -36,7 +36,7 @@ static void reply_keys(struct call *x, const struct found *f) {
 }
 
 static bool is_overdue(const struct call *x, const struct entry *e) {
-    return e->flags & ENTRY_EXPIRES && entry_expire(e) <= x->now_ms;
+    return e->flags & ENTRY_EXPIRES && entry_expire(e) <= x->now_ms && !call_sees_due(x);
 }
 
 /* ---------------------------------------------------------------- KEYS */

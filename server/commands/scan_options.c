@@ -4,6 +4,7 @@
 #include "protocol/encode.h"
 #include "server/exec/breathe.h"
 #include "server/exec/keys.h"
+#include "server/exec/slots.h"
 
 static bool bad_cursor(struct call *x) {
     reply_err(x, "ERR invalid cursor");
@@ -36,8 +37,16 @@ static bool bad_option(struct call *x) {
     return false;
 }
 
+static bool parse_slot(struct call *x, int i, struct scan_options *o) {
+    if (o->slot >= 0) {
+        reply_err(x, "ERR SLOT option can only be specified once");
+        return false;
+    }
+    return arg_int_range(x, i, 0, SLOTS - 1, &o->slot, "ERR Invalid or out of range slot");
+}
+
 bool scan_parse_options(struct call *x, int i, unsigned allowed, struct scan_options *o) {
-    *o = (struct scan_options){.cursor = o->cursor, .count = 10};
+    *o = (struct scan_options){.cursor = o->cursor, .count = 10, .slot = -1};
     for (; i < x->argc; i++) {
         if (allowed & SCAN_NOVALUES && arg_is(x, i, "novalues")) {
             o->novalues = true;
@@ -50,6 +59,8 @@ bool scan_parse_options(struct call *x, int i, unsigned allowed, struct scan_opt
             o->pattern = x->argv[++i];
         } else if (allowed & SCAN_TYPE && arg_is(x, i, "type")) {
             o->type = x->argv[++i];
+        } else if (allowed & SCAN_SLOT && arg_is(x, i, "slot")) {
+            if (!parse_slot(x, ++i, o)) return false;
         } else {
             return bad_option(x);
         }

@@ -15,6 +15,7 @@
 enum { /* options beyond MATCH and COUNT */
        SCAN_TYPE = 1 << 0,
        SCAN_NOVALUES = 1 << 1,
+       SCAN_SLOT = 1 << 2,
 };
 
 struct scan_options {
@@ -22,6 +23,7 @@ struct scan_options {
     int64_t count;        /* 1 at least */
     struct slice pattern; /* p is NULL: everything matches */
     struct slice type;    /* p is NULL: any */
+    int64_t slot;         /* -1: any */
     bool novalues;
 };
 

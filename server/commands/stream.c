@@ -7,6 +7,7 @@
  */
 #include "conf/conf.h"
 #include "server/commands/commands.h"
+#include "server/commands/stream_idempotent.h"
 #include "server/commands/stream_remove.h"
 #include "storage/base/mem.h"
 
@@ -109,6 +110,7 @@ struct add_options {
     struct stream_id id;
     bool auto_ms, auto_seq;
     int id_arg;
+    struct add_origin origin;
 };
 
 /* An id, or "ms-*". */
@@ -142,6 +144,8 @@ static bool parse_add(struct call *x, struct add_options *a) {
             a->keep_absent = true;
             continue;
         }
+        if (!arg_add_origin(x, &i, &a->origin, &is_one)) return false;
+        if (is_one) continue;
         if (!parse_new_id(x, i, a)) return false;
         break;
     }
@@ -230,8 +234,9 @@ static uint64_t trim_after_add(struct call *x, const struct add_options *a, cons
     struct slice id = id_text(text, a->id);
     uint64_t gone;
 
-    if (a->o.has_policy) {
+    if (a->o.has_policy || a->origin.producer.p) {
         log_bare_add(x, a, id);
+        if (a->origin.producer.p) add_origin_remember(x, r, s, &a->origin, a->id);
         return stream_trim_by_policy(x, r, s, &a->o.trim, a->o.policy);
     }
     gone = stream_trim(s, &a->o.trim);
@@ -247,6 +252,7 @@ static struct stream_limits limits_of(const struct call *x) {
 static int cmd_xadd(struct call *x) {
     struct add_options a = {0};
     struct stream_limits limits = limits_of(x);
+    uint8_t digest[SHA1_BYTES]; /* of the contents, for IDMPAUTO */
     struct stream *s;
     struct ref r;
     uint64_t gone;
@@ -257,6 +263,11 @@ static int cmd_xadd(struct call *x) {
     if (!find_stream(x, 1, true, &r, &s)) return -1;
     if (!s && a.keep_absent) {
         reply_null(&x->r);
+        return 0;
+    }
+    if (a.origin.by_content) add_origin_settle(x, a.id_arg + 1, &a.origin, digest);
+    if (a.origin.producer.p && s && add_origin_is_known(x, s, &a.origin, &a.id)) {
+        reply_stream_id(&x->r, a.id);
         return 0;
     }
     if (check_add(x, s, &a) < 0) return -1;

@@ -58,7 +58,7 @@ static void claim_begin(struct call *x, struct claim *k) {
 static void give(struct call *x, struct claim *k, struct stream_id id) {
     struct stream_pending *p = stream_pending_give(k->g, id, k->c);
 
-    p->delivered_ms = k->time_ms;
+    stream_pending_delivered(k->g, p, k->time_ms);
     if (k->retries >= 0)
         p->deliveries = (uint64_t)k->retries;
     else if (!k->just_id)

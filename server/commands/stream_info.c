@@ -6,6 +6,7 @@
 #include "server/commands/streams.h"
 #include "server/exec/breathe.h"
 #include "storage/base/mem.h"
+#include "storage/stream_idmp.h"
 
 enum { FULL_COUNT = 10 }; /* entries and pending entries that FULL shows unless told otherwise */
 
@@ -49,6 +50,23 @@ static void reply_stream_head(struct reply *r, const struct stream *s) {
     reply_id_field(r, "max-deleted-entry-id", s->max_deleted_id);
     reply_int_field(r, "entries-added", s->entries_added);
     reply_id_field(r, "recorded-first-entry-id", s->first_id);
+}
+
+/* Only of a stream that remembers its producers: programs that know Redis 7 count the fields. */
+static size_t producer_fields(const struct stream *s) {
+    return s->idmp ? 6 : 0;
+}
+
+static void reply_producers(struct reply *r, const struct stream *s) {
+    const struct stream_idmp *m = s->idmp;
+
+    if (!m) return;
+    reply_int_field(r, "idmp-duration", (uint64_t)m->duration_s);
+    reply_int_field(r, "idmp-maxsize", (uint64_t)m->maxsize);
+    reply_int_field(r, "pids-tracked", m->producers.count);
+    reply_int_field(r, "iids-tracked", m->iids);
+    reply_int_field(r, "iids-added", m->added);
+    reply_int_field(r, "iids-duplicates", m->duplicates);
 }
 
 static void reply_edge(struct reply *r, const struct stream *s, const char *name, bool last) {
@@ -121,8 +139,9 @@ static void reply_full(struct call *x, const struct stream *s, uint64_t most) {
     struct reply *r = &x->r;
     struct stream_iter it;
 
-    reply_map(r, 9);
+    reply_map(r, 9 + producer_fields(s));
     reply_stream_head(r, s);
+    reply_producers(r, s);
     reply_field(r, "entries");
     stream_iter_init(&it, s, STREAM_ID_MIN, STREAM_ID_MAX, false);
     reply_entries(x, &it, most);
@@ -149,8 +168,9 @@ static int cmd_stream(struct call *x) {
 
     if (!find_known_stream(x, &s)) return -1;
     if (x->argc == 3) {
-        reply_map(&x->r, 10);
+        reply_map(&x->r, 10 + producer_fields(s));
         reply_stream_head(&x->r, s);
+        reply_producers(&x->r, s);
         reply_int_field(&x->r, "groups", s->groups.count);
         reply_edge(&x->r, s, "first-entry", false);
         reply_edge(&x->r, s, "last-entry", true);

@@ -8,7 +8,7 @@
  * consumer reads once more is not logged, as in Redis.
  */
 #include "server/commands/commands.h"
-#include "server/commands/streams.h"
+#include "server/commands/stream_idle.h"
 #include "server/exec/blocking.h"
 #include "server/exec/breathe.h"
 #include "storage/base/mem.h"
@@ -20,6 +20,8 @@ struct read_options {
     uint64_t count; /* UINT64_MAX: no limit */
     bool no_ack, waits;
     uint64_t deadline_us; /* 0: none */
+    int64_t claim_ms;     /* CLAIM; -1: not given */
+    struct read_budget budget;
 };
 
 /* A pending entry of the consumer. */
@@ -41,6 +43,7 @@ struct source {
     uint64_t n;            /* entries to be told */
     struct stream_iter it; /* at the first of them */
     struct own *own;       /* or these, where the consumer's own are read; mem_free */
+    struct idle_list idle; /* told before the n entries; these, and they, with their figures then */
 };
 
 /* ---------------------------------------------------------------- options */
@@ -68,6 +71,29 @@ static bool arg_wait_ms(struct call *x, int i, uint64_t *deadline_us) {
 static bool refuse(struct call *x, const char *error) {
     reply_err(x, error);
     return false;
+}
+
+static bool arg_budget(struct call *x, int i, const char *error, uint64_t *budget) {
+    int64_t v;
+
+    if (!arg_int_range(x, i, 1, INT64_MAX, &v, error)) return false;
+    *budget = (uint64_t)v;
+    return true;
+}
+
+/* CLAIM of Redis 8.4, MAXCOUNT and MAXSIZE of 8.10. */
+static bool parse_later_option(struct call *x, int *i, bool grouped, struct read_options *o) {
+    if (*i + 1 == x->argc) return refuse(x, ERR_SYNTAX);
+    if (arg_is(x, *i, "maxcount"))
+        return arg_budget(x, ++*i, "ERR MAXCOUNT must be > 0", &o->budget.entries);
+    if (arg_is(x, *i, "maxsize"))
+        return arg_budget(x, ++*i, "ERR MAXSIZE must be > 0", &o->budget.bytes);
+    if (!arg_is(x, *i, "claim")) return refuse(x, ERR_SYNTAX);
+    if (!grouped)
+        return refuse(x, "ERR The CLAIM option is only supported by XREADGROUP. You called XREAD "
+                         "instead.");
+    return arg_int_range(x, ++*i, 0, INT64_MAX, &o->claim_ms,
+                         "ERR min-idle-time must be a positive integer");
 }
 
 /* COUNT, BLOCK, GROUP or NOACK at argument *i; moves *i to its last word. */
@@ -104,11 +130,12 @@ static bool parse_option(struct call *x, int *i, bool grouped, struct read_optio
         o->no_ack = true;
         return true;
     }
-    return refuse(x, ERR_SYNTAX);
+    return parse_later_option(x, i, grouped, o);
 }
 
 static bool parse_options(struct call *x, bool grouped, struct read_options *o) {
-    *o = (struct read_options){.count = UINT64_MAX};
+    *o = (struct read_options){
+        .count = UINT64_MAX, .claim_ms = -1, .budget = {UINT64_MAX, UINT64_MAX}};
     for (int i = 1; i < x->argc && !o->streams; i++) {
         if (i + 1 < x->argc && arg_is(x, i, "streams"))
             o->streams = i + 1;
@@ -200,68 +227,103 @@ static bool find_newer(struct source *src) {
     return stream_iter_next(&src->it);
 }
 
-static void look_at(const struct read_options *o, struct source *src) {
-    src->served = find_newer(src);
-    if (src->served) src->n = 1 + stream_iter_left(src->it, o->count - 1);
+static uint64_t most_of(const struct read_options *o, const struct read_budget *b) {
+    return o->count < b->entries ? o->count : b->entries;
 }
 
-/* The group reads what it has not read, for its consumer. */
-static void give_newer(struct call *x, const struct read_options *o, struct source *src) {
+/* How many entries, from the one that was found on, the budget is enough for. */
+static uint64_t count_affordable(struct call *x, struct stream_iter it, uint64_t most,
+                                 struct read_budget *b) {
+    uint64_t n = 0;
+
+    if (b->bytes == UINT64_MAX) {
+        n = 1 + stream_iter_left(it, most - 1);
+        if (b->entries != UINT64_MAX) b->entries -= n;
+        return n;
+    }
+    do {
+        budget_spend(b, &it);
+        call_breathe(x);
+    } while (++n < most && !budget_is_over(b) && stream_iter_next(&it));
+    return n;
+}
+
+static void look_at(struct call *x, const struct read_options *o, struct read_budget *b,
+                    struct source *src) {
+    src->served = find_newer(src);
+    if (src->served) src->n = count_affordable(x, src->it, most_of(o, b), b);
+}
+
+/* The group reads what it has not read, for its consumer; before that what was pending for long. */
+static void give_newer(struct call *x, const struct read_options *o, struct read_budget *b,
+                       struct source *src) {
+    uint64_t most = o->count;
     struct stream_iter it;
 
+    if (o->claim_ms >= 0)
+        stream_take_idle(x, &src->r, src->g, src->c, o->claim_ms, most, b, &src->idle);
+    src->served = src->idle.n > 0;
+    most -= src->idle.n;
     src->after = src->g->last_id;
-    src->served = find_newer(src);
-    if (!src->served) return;
+    if (most == 0 || budget_is_over(b) || !find_newer(src)) return;
+    src->served = true;
     it = src->it;
     do {
         stream_group_advance(src->s, src->g, it.e.id);
         if (!o->no_ack) {
             struct stream_pending *p = stream_pending_give(src->g, it.e.id, src->c);
 
-            p->delivered_ms = x->now_ms;
+            stream_pending_delivered(src->g, p, x->now_ms);
             p->deliveries = 1;
             src->c->active_ms = x->now_ms;
             log_pending(x, &src->r, src->g, it.e.id, p);
         }
-    } while (++src->n < o->count && stream_iter_next(&it));
+        budget_spend(b, &it);
+    } while (++src->n < most && !budget_is_over(b) && stream_iter_next(&it));
     if (o->no_ack) log_group_position(x, &src->r, src->g);
     key_changed_quietly(x, &src->r);
 }
 
 /* Others are served meanwhile: nothing of this source has changed yet. */
-static void find_own(struct call *x, struct source *src, struct idtree_place p, uint64_t most) {
+static void find_own(struct call *x, struct read_budget *b, struct source *src,
+                     struct idtree_place p, uint64_t most) {
     src->own = mem_alloc(most * sizeof *src->own);
-    for (; p.leaf && src->n < most; p = idtree_next(p)) {
+    for (; p.leaf && src->n < most && !budget_is_over(b); p = idtree_next(p)) {
         struct stream_id id = stream_id_of(idtree_at(p)->key);
+        struct stream_iter it;
 
-        src->own[src->n++] = (struct own){id, stream_has(src->s, id)};
+        stream_iter_init(&it, src->s, id, id, false);
+        src->own[src->n++] = (struct own){id, stream_iter_next(&it)};
+        if (src->own[src->n - 1].is_there) budget_spend(b, &it);
         call_breathe(x);
     }
 }
 
 /* What is pending for the consumer above src->after is delivered once more, if it is still there.
  */
-static void give_own(struct call *x, const struct read_options *o, struct source *src) {
+static void give_own(struct call *x, const struct read_options *o, struct read_budget *b,
+                     struct source *src) {
     struct stream_id from = src->after;
     uint64_t most = src->c->pending.count;
     struct idtree_place p = {0};
 
-    src->served = true;
-    if (most > o->count) most = o->count;
+    src->served = !budget_is_over(b);
+    if (most > most_of(o, b)) most = most_of(o, b);
     if (most && stream_id_inc(&from)) p = idtree_seek(&src->c->pending, stream_key(from));
     if (!p.leaf) return;
-    find_own(x, src, p, most);
+    find_own(x, b, src, p, most);
     for (uint64_t i = 0; i < src->n; i++, p = idtree_next(p)) {
         struct stream_pending *e = idtree_at(p)->value;
 
         if (!src->own[i].is_there) continue;
-        e->delivered_ms = x->now_ms;
+        stream_pending_delivered(src->g, e, x->now_ms);
         e->deliveries++;
     }
 }
 
 /* Returns how many streams have something to tell. */
 static size_t serve(struct call *x, const struct read_options *o, struct source *src) {
+    struct read_budget b = o->budget;
     size_t served = 0;
 
     for (int i = 0; i < o->n; i++, src++) {
@@ -269,13 +331,14 @@ static size_t serve(struct call *x, const struct read_options *o, struct source 
 
         if (src->g) src->c = need_consumer(x, &src->r, src->g, x->argv[o->group + 1], &is_new);
         if (is_new && o->no_ack) log_consumer(x, &src->r, src->g, src->c);
-        if (!src->g)
-            look_at(o, src);
-        else if (src->is_new)
-            give_newer(x, o, src);
-        else
-            give_own(x, o, src);
-        if (is_new && !o->no_ack && !src->n) log_consumer(x, &src->r, src->g, src->c);
+        if (!src->g && !budget_is_over(&b))
+            look_at(x, o, &b, src);
+        else if (src->g && src->is_new)
+            give_newer(x, o, &b, src);
+        else if (src->g)
+            give_own(x, o, &b, src);
+        if (is_new && !o->no_ack && !src->n && !src->idle.n)
+            log_consumer(x, &src->r, src->g, src->c);
         served += src->served;
     }
     return served;
@@ -283,10 +346,34 @@ static size_t serve(struct call *x, const struct read_options *o, struct source 
 
 /* ---------------------------------------------------------------- the reply */
 
-static void reply_newer(struct call *x, struct source *src) {
-    reply_array(&x->r, src->n);
+/* With CLAIM an entry has two figures more: for how long it was idle, how often it was given. */
+static void reply_with_figures(struct call *x, struct stream_iter *it, int64_t idle_ms,
+                               uint64_t deliveries) {
+    reply_array(&x->r, 4);
+    reply_entry_parts(&x->r, it);
+    reply_int(&x->r, idle_ms);
+    reply_int(&x->r, (int64_t)deliveries);
+}
+
+static void reply_idle(struct call *x, const struct source *src) {
+    for (size_t i = 0; i < src->idle.n; i++) {
+        const struct idle_entry *e = &src->idle.v[i];
+        struct stream_iter it;
+
+        stream_iter_init(&it, src->s, e->id, e->id, false);
+        stream_iter_next(&it);
+        reply_with_figures(x, &it, e->idle_ms, e->deliveries);
+    }
+}
+
+static void reply_newer(struct call *x, const struct read_options *o, struct source *src) {
+    reply_array(&x->r, src->idle.n + src->n);
+    reply_idle(x, src);
     for (uint64_t left = src->n; left > 0; left--) {
-        reply_entry(&x->r, &src->it);
+        if (o->claim_ms >= 0)
+            reply_with_figures(x, &src->it, 0, 0);
+        else
+            reply_entry(&x->r, &src->it);
         call_breathe(x);
         if (left > 1) stream_iter_next(&src->it);
     }
@@ -326,11 +413,25 @@ static void reply_sources(struct call *x, const struct read_options *o, struct s
         if (src->g && !src->is_new)
             reply_own(x, src);
         else
-            reply_newer(x, src);
+            reply_newer(x, o, src);
     }
 }
 
 /* ---------------------------------------------------------------- waiting */
+
+/* When something pending may be idle for long enough; 0: CLAIM was not given. */
+static uint64_t claim_again_us(const struct call *x, const struct read_options *o,
+                               const struct source *src) {
+    int64_t soonest_ms = INT32_MAX;
+
+    if (o->claim_ms < 0) return 0;
+    for (int i = 0; i < o->n; i++) {
+        int64_t ms = stream_idle_in_ms(src[i].g, x->now_ms, o->claim_ms);
+
+        if (ms < soonest_ms) soonest_ms = ms;
+    }
+    return clock_mono_us() + (uint64_t)soonest_ms * 1000;
+}
 
 /* What is "$" now must not be so later. */
 static int wait_for_more(struct call *x, const struct read_options *o, const struct source *src) {
@@ -345,6 +446,7 @@ static int wait_for_more(struct call *x, const struct read_options *o, const str
                                               .type = TYPE_STREAM,
                                               .any_change = o->group != 0,
                                               .deadline_us = o->deadline_us,
+                                              .again_us = claim_again_us(x, o, src),
                                               .time_up = reply_null_array,
                                               .argv = argv});
     mem_free(text);
@@ -373,9 +475,12 @@ static int read_streams(struct call *x, bool grouped) {
 
     if (!parse_options(x, grouped, &o)) return -1;
     if ((size_t)o.n > sizeof few / sizeof *few) src = mem_alloc((size_t)o.n * sizeof *src);
-    for (int i = 0; i < o.n; i++) src[i].own = NULL;
+    memset(src, 0, (size_t)o.n * sizeof *src);
     rc = answer(x, &o, src);
-    for (int i = 0; i < o.n; i++) mem_free(src[i].own);
+    for (int i = 0; i < o.n; i++) {
+        mem_free(src[i].own);
+        mem_free(src[i].idle.v);
+    }
     if (src != few) mem_free(src);
     return rc;
 }

@@ -132,6 +132,10 @@ static void reply_value(struct reply *r, struct lp_value v) {
 
 void reply_entry(struct reply *r, struct stream_iter *it) {
     reply_array(r, 2);
+    reply_entry_parts(r, it);
+}
+
+void reply_entry_parts(struct reply *r, struct stream_iter *it) {
     reply_stream_id(r, it->e.id);
     reply_array(r, 2 * (size_t)it->e.nfields);
     for (uint32_t i = 0; i < it->e.nfields; i++) {

@@ -53,6 +53,9 @@ void reply_stream_id(struct reply *r, struct stream_id id);
 /* [id, [name, value...]], of the entry that the iterator has found. */
 void reply_entry(struct reply *r, struct stream_iter *it);
 
+/* The same without the head of the array around it. */
+void reply_entry_parts(struct reply *r, struct stream_iter *it);
+
 /* The entries from what the iterator was made for; all, or `most` of them. */
 void reply_entries(struct call *x, struct stream_iter *it, uint64_t most);
 

@@ -21,6 +21,7 @@
 static void set_until(struct call *x, struct ref *r, struct slice value, int64_t when_ms) {
     char text[NUM_I64_MAX];
 
+    key_overwrites(x, r, TYPE_STRING);
     store_string(x, r, value, when_ms, 0);
     key_changed(x, r, EVENT_STRING, "set");
     key_event(x, r, EVENT_GENERIC, "expire");
@@ -91,6 +92,7 @@ static int set_with_options(struct call *x) {
     if (o.set & OPT_TIME) {
         set_until(x, &r, x->argv[2], when_ms);
     } else {
+        key_overwrites(x, &r, TYPE_STRING);
         store_string(x, &r, x->argv[2], o.set & OPT_KEEPTTL ? DB_KEEP_EXPIRE : ENTRY_NO_EXPIRE, 0);
         key_changed(x, &r, EVENT_STRING, "set");
         if (o.set & (OPT_GET | OPT_COMPARE)) log_plain_set(x, &o);
@@ -104,6 +106,7 @@ static int cmd_set(struct call *x) {
 
     if (__builtin_expect(x->argc > 3, 0)) return set_with_options(x);
     r = lookup_write(x, 1);
+    key_overwrites(x, &r, TYPE_STRING);
     store_string(x, &r, x->argv[2], ENTRY_NO_EXPIRE, 0);
     key_changed(x, &r, EVENT_STRING, "set");
     reply_ok(&x->r);
@@ -169,6 +172,7 @@ static int cmd_getset(struct call *x) {
     struct ref r;
 
     if (!get_first(x, &r)) return -1;
+    key_overwrites(x, &r, TYPE_STRING);
     store_string(x, &r, x->argv[2], ENTRY_NO_EXPIRE, 0);
     key_changed(x, &r, EVENT_STRING, "set");
     EFFECT(x, SLICE("SET"), r.key, x->argv[2]);
@@ -199,7 +203,7 @@ static int cmd_getex(struct call *x) {
     }
     if (!check_type(x, &r, TYPE_STRING) || !string_options_time(x, &o, &when_ms)) return -1;
     reply_string(x, r.e);
-    if (o.set & (OPT_EXAT | OPT_PXAT) && when_ms <= x->now_ms && !call_obeys(x)) {
+    if (o.set & (OPT_EXAT | OPT_PXAT) && when_ms <= x->now_ms && !call_keeps_due(x)) {
         delete_overdue(x, &r);
     } else if (o.set & OPT_TIME) {
         char text[NUM_I64_MAX];
@@ -239,12 +243,16 @@ static bool check_pairs(struct call *x) {
     return false;
 }
 
+/* The test stands before the loop, which is the faster for it. */
 static void set_pairs(struct call *x) {
+    bool tells = key_tells_overwritten(x->e);
+
     for (int i = 1; i < x->argc; i += 2) {
         struct ref r;
 
         fetch_ahead(x, i, 2);
         r = lookup_write(x, i);
+        if (tells) key_overwrites(x, &r, TYPE_STRING);
         store_string(x, &r, x->argv[i + 1], ENTRY_NO_EXPIRE, 0);
         key_changed(x, &r, EVENT_STRING, "set");
     }
@@ -292,6 +300,7 @@ static void msetex_pairs(struct call *x, int end, const struct string_options *o
             set_until(x, &r, x->argv[i + 1], when_ms);
             continue;
         }
+        key_overwrites(x, &r, TYPE_STRING);
         store_string(x, &r, x->argv[i + 1], expire_ms, 0);
         key_changed(x, &r, EVENT_STRING, "set");
         if (o->set & OPT_KEEPTTL) EFFECT(x, SLICE("SET"), r.key, x->argv[i + 1], SLICE("KEEPTTL"));

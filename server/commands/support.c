@@ -137,6 +137,7 @@ void fetch_keys(struct call *x, int i, int step) {
 void store_entry(struct call *x, struct ref *r, struct entry *e) {
     bool is_new = !r->e;
 
+    key_overwrites(x, r, e->type);
     if (!is_new) {
         entry_take_access(e, r->e);
         key_delete(x, r, x->e->v->lazyfree_lazy_server_del);

@@ -32,6 +32,10 @@ static inline bool arg_score(struct call *x, int i, double *score) {
     return false;
 }
 
+/* Arguments `min` and `max` as bounds of scores ("(1" is without 1); false: answered with an error.
+ */
+bool arg_scores(struct call *x, int min, int max, struct zset_scores *out);
+
 /* ---------------------------------------------------------------- adding */
 
 enum zset_add_options {

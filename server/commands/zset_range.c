@@ -52,6 +52,14 @@ static bool parse_score_bound(struct slice s, double *v, bool *open) {
     return loose_double(slice_of(s.p + *open, s.n - *open), v);
 }
 
+bool arg_scores(struct call *x, int min, int max, struct zset_scores *out) {
+    if (parse_score_bound(x->argv[min], &out->min, &out->above_min) &&
+        parse_score_bound(x->argv[max], &out->max, &out->below_max))
+        return true;
+    reply_err(x, ERR_BAD_SCORE);
+    return false;
+}
+
 static bool parse_edge(struct slice s, struct zset_edge *edge) {
     char c = s.n ? s.p[0] : '\0';
 

@@ -30,8 +30,9 @@ static int version_of(const char *text) {
 /* ---------------------------------------------------------------- what is newer */
 
 /* Commands newer than 7.2 that Valkey 8.1 has too. */
-static const char *const valkey_commands[] = {"commandlog", "commandlog|get", "commandlog|help",
-                                              "commandlog|len", "commandlog|reset"};
+static const char *const valkey_commands[] = {
+    "client|capa",     "client|import-source", "commandlog",      "commandlog|get",
+    "commandlog|help", "commandlog|len",       "commandlog|reset"};
 
 static bool is_valkeys(const struct command_slot *c) {
     for (size_t i = 0; i < sizeof valkey_commands / sizeof *valkey_commands; i++)
@@ -72,6 +73,8 @@ static const struct option {
     {"shutdown", "now", 0, V(7, 0), false, OPTION_SYNTAX, NULL},
     {"shutdown", "force", 0, V(7, 0), false, OPTION_SYNTAX, NULL},
     {"shutdown", "abort", 0, V(7, 0), false, OPTION_SYNTAX, NULL},
+    {"shutdown", "safe", 0, V(9, 0), false, OPTION_SYNTAX, NULL},
+    {"shutdown", "failover", 0, V(9, 0), false, OPTION_SYNTAX, NULL},
     {"zrank", NULL, 3, V(7, 2), false, OPTION_ARITY, NULL},
     {"zrevrank", NULL, 3, V(7, 2), false, OPTION_ARITY, NULL},
     {"hscan", "novalues", 0, V(7, 4), true, OPTION_SYNTAX, NULL},

@@ -40,6 +40,13 @@ void access_count_first(struct entry *key) {
     set(key, COUNTER_AT_FIRST);
 }
 
+void access_note_change(const struct engine *e, const struct db *db, struct slice key,
+                        uint64_t hash) {
+    struct entry *found = db_find(db, key, hash);
+
+    if (found) access_note_time(e, found);
+}
+
 void access_tick(struct engine *e) {
     uint64_t ms = (uint64_t)clock_cached_ms();
 

@@ -4,6 +4,7 @@
  *
  *   LRU policies (and none): the engine's clock in seconds, and five more bits of 32nds: under load
  *                            a cache may turn over several times a second
+ *   LRM policies:            the same, but of the last change
  *   LFU policies:            minutes of the last decay (two bytes), a counter (the third)
  *
  * The counter rises ever more rarely the higher it is, and falls by one every lfu-decay-time
@@ -15,15 +16,21 @@
 #include "conf/conf.h"
 #include "server/exec/engine.h"
 #include "storage/entry.h"
+#include "storage/keyspace.h"
 
 static inline bool access_is_lfu(const struct conf_values *v) {
     return v->maxmemory_policy == CONF_EVICT_VOLATILE_LFU ||
            v->maxmemory_policy == CONF_EVICT_ALLKEYS_LFU;
 }
 
+static inline bool access_is_lrm(const struct conf_values *v) {
+    return v->maxmemory_policy >= CONF_EVICT_VOLATILE_LRM;
+}
+
+/* The bytes are a time, and keys go by it. */
 static inline bool access_is_lru(const struct conf_values *v) {
     return v->maxmemory_policy == CONF_EVICT_VOLATILE_LRU ||
-           v->maxmemory_policy == CONF_EVICT_ALLKEYS_LRU;
+           v->maxmemory_policy == CONF_EVICT_ALLKEYS_LRU || access_is_lrm(v);
 }
 
 enum { ACCESS_FREQUENCY_AT_FIRST = 5 };
@@ -56,11 +63,15 @@ static inline void access_note_time(const struct engine *e, struct entry *key) {
 
 /* The key was used. */
 static inline void access_note(const struct engine *e, struct entry *key) {
-    if (__builtin_expect(access_is_lfu(e->v), 0))
-        access_count(e, key);
-    else
+    if (__builtin_expect(e->v->maxmemory_policy < CONF_EVICT_VOLATILE_LFU, 1))
         access_note_time(e, key);
+    else if (!access_is_lrm(e->v))
+        access_count(e, key);
 }
+
+/* LRM policies: the key was changed, if it is there. */
+void access_note_change(const struct engine *e, const struct db *db, struct slice key,
+                        uint64_t hash);
 
 /* The key is new. */
 static inline void access_begin(const struct engine *e, struct entry *key) {

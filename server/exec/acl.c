@@ -194,7 +194,7 @@ static void close_sessions_of(struct engine *e, const struct acl_user *u) {
 
         if (s->user != u) continue;
         s->user = e->acl->nobody;
-        s->flags &= (uint16_t)~SESSION_AUTHENTICATED;
+        s->flags &= (uint32_t)~SESSION_AUTHENTICATED;
         if (s->state != SESSION_CLOSING) close_session(s);
     }
 }
@@ -282,7 +282,7 @@ void acl_replace_users(struct engine *e, struct acl_users *all) {
 void acl_begin_session(struct session *s) {
     s->user = s->e->acl->standard;
     if (acl_asks_for_password(s->e))
-        s->flags &= (uint16_t)~SESSION_AUTHENTICATED;
+        s->flags &= (uint32_t)~SESSION_AUTHENTICATED;
     else
         s->flags |= SESSION_AUTHENTICATED;
 }

@@ -5,6 +5,7 @@
 #include "server/exec/acl.h"
 #include "server/exec/evict.h"
 #include "server/exec/multi.h"
+#include "server/exec/redirect.h"
 
 #include <ctype.h>
 
@@ -173,6 +174,24 @@ static int admit_seldom(struct call *x, uint32_t flags) {
     return ask_guards(x);
 }
 
+/* EXEC is answered with the error as it is. */
+static int redirect(struct call *x) {
+    char text[REDIRECT_MAX];
+
+    redirect_text(x->e, text);
+    if (!multi_is_exec(x->cmd)) return refuse(x, text);
+    x->cmd->rejected++;
+    multi_reset(x->s);
+    return reply_err(x, text);
+}
+
+/* What EXEC would do counts as its own. */
+static bool is_sent_away(const struct call *x, uint32_t flags) {
+    if (__builtin_expect(!(x->e->odd & ODD_REPLICA), 1)) return false;
+    if (multi_is_exec(x->cmd)) flags |= multi_flags(x->s);
+    return is_redirected(x->s, flags);
+}
+
 int admit(struct call *x, bool unknown_sub) {
     char why[CALL_REFUSAL_MAX];
     uint32_t flags;
@@ -186,6 +205,7 @@ int admit(struct call *x, bool unknown_sub) {
     if (flags & CMD_NO_MULTI && multi_is_open(x->s))
         return refuse(x, "ERR Command not allowed inside a transaction");
     if (!may_run(x)) return -1;
+    if (is_sent_away(x, flags)) return redirect(x);
     if (x->e->loading && !(flags & CMD_LOADING)) return refuse(x, ERR_LOADING);
     if (__builtin_expect(x->e->v->maxmemory != 0, 0)) make_room(x);
     if (flags & (CMD_DENYOOM | CMD_WRITE) && call_refusal(x->e, flags, why)) return refuse(x, why);

@@ -123,6 +123,20 @@ void block_on_progress(struct call *x, const struct blocked *what, uint64_t dead
     begin(x, what, deadline_us);
 }
 
+/* The earlier of two times of which 0 is never. */
+static uint64_t earlier(uint64_t a, uint64_t b) {
+    return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+static int wait_on(struct call *x, const struct key_block *what) {
+    struct blocked *b = x->s->blocked;
+
+    if (b->runs_when_due)
+        heap_set(&x->e->block_deadlines, &b->deadline, earlier(what->again_us, b->end_us));
+    x->waits = true;
+    return 0;
+}
+
 int block_on_keys(struct call *x, const struct key_block *what) {
     int step = what->step ? what->step : 1;
     struct blocked b = {.cmd = x->cmd,
@@ -130,20 +144,19 @@ int block_on_keys(struct call *x, const struct key_block *what) {
                         .db = x->db->id,
                         .type = what->type,
                         .any_change = what->any_change,
+                        .runs_when_due = what->again_us != 0,
+                        .end_us = what->again_us ? what->deadline_us : 0,
                         .time_up = what->time_up};
     struct blocked *to;
 
-    if (x->from == FROM_RETRY) {
-        x->waits = true;
-        return 0;
-    }
+    if (x->from == FROM_RETRY) return wait_on(x, what);
     if (!call_may_wait(x)) {
         (what->at_once ? what->at_once : what->time_up)(&x->r);
         return 0;
     }
     b.argv = args_copy(x->argc, what->argv ? what->argv : x->argv);
     b.waits = mem_calloc((size_t)((what->last - what->first) / step + 1) * sizeof *b.waits);
-    to = begin(x, &b, what->deadline_us);
+    to = begin(x, &b, earlier(what->again_us, what->deadline_us));
     for (int i = what->first; i <= what->last; i += step) wait_for(x->e, to, to->argv[i]);
     return 0;
 }
@@ -274,7 +287,7 @@ size_t blocked_check_time(struct engine *e, uint64_t now_us) {
         struct blocked *b = heap_entry(first, struct blocked, deadline);
 
         n++;
-        if (!b->runs_when_due) {
+        if (!b->runs_when_due || (b->end_us && b->end_us <= now_us)) {
             unblock(b, NULL);
             continue;
         }

@@ -36,6 +36,7 @@ struct blocked {
     /* The answer when it is ready, or when the time is up. */
     void (*answer)(struct blocked *b, struct reply *r);
     bool runs_when_due; /* the command runs once more (x->from == FROM_RETRY) when the time is up */
+    uint64_t end_us;    /* of one that does: when it is answered as if it did not; 0: never */
     uint64_t position;  /* for `ready` */
     int64_t args[2];
     void *job; /* the job it waits for, owned by its module (MIGRATE) */
@@ -68,6 +69,8 @@ struct key_block {
     enum type_id type;     /* a key of another type wakes no client */
     bool any_change;       /* a deletion of the key wakes the client too (XREADGROUP) */
     uint64_t deadline_us;
+    uint64_t again_us;                /* when it is tried again whatever the keys do; 0: not. If one
+                                       * call gives it, so does each that follows */
     void (*time_up)(struct reply *r); /* what is answered then: reply_null_array, reply_null... */
     void (*at_once)(struct reply *r); /* the same where nothing may wait; NULL: as time_up */
     const struct slice *argv;         /* to try with instead of x->argv, and of the same length

@@ -90,6 +90,17 @@ static inline bool call_obeys(const struct call *x) {
     return x->root >= FROM_LOG;
 }
 
+/* What is due is there for this call all the same: the call obeys, or a client copies the data set
+ * of another server, whose expiries arrive as commands (CLIENT IMPORT-SOURCE). */
+static inline bool call_sees_due(const struct call *x) {
+    return call_obeys(x) || (engine_is_importing(x->e) && x->s->flags & SESSION_IMPORTS);
+}
+
+/* A time that is over already is stored as it is, and deletes nothing. */
+static inline bool call_keeps_due(const struct call *x) {
+    return call_obeys(x) || engine_is_importing(x->e);
+}
+
 /* Whether what the call does is to be propagated, by its own effects or as received. What comes
  * from a master goes on as its bytes. */
 static inline bool call_propagates(const struct call *x) {

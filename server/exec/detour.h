@@ -23,6 +23,7 @@ enum engine_odd {
     ODD_DETOUR = 1 << 1,  /* there is a detour, and it wants to be asked */
     ODD_REPLICA = 1 << 2, /* role.is_replica */
     ODD_GUARD = 1 << 3,   /* there is a guard */
+    ODD_IMPORT = 1 << 4,  /* import-mode */
 };
 
 /* Asked by admit() for each command of a client, after its own checks; also for one that a

@@ -117,7 +117,7 @@ static void apply_reply_mode(struct call *x, uint64_t from) {
     if (x->waits) return;
     session_silence(s, from);
     if (s->flags & SESSION_REPLY_SKIP_NEXT) {
-        s->flags &= (uint16_t)~SESSION_REPLY_SKIP_NEXT;
+        s->flags &= (uint32_t)~SESSION_REPLY_SKIP_NEXT;
         s->flags |= SESSION_REPLY_SKIP;
     }
 }

@@ -63,6 +63,10 @@ void engine_set_replica(struct engine *e, bool is_replica) {
     set_odd(e, ODD_REPLICA, is_replica);
 }
 
+void engine_set_importing(struct engine *e, bool on) {
+    set_odd(e, ODD_IMPORT, on);
+}
+
 const char *engine_busy_error(const struct engine *e) {
     if (e->busy == BUSY_LOADING) return ERR_LOADING;
     return e->busy == BUSY_FUNCTION ? "BUSY Redis is busy running a script. You can only call "

@@ -213,6 +213,12 @@ void detour_want(struct engine *e, bool wanted);
 void engine_set_busy(struct engine *e, enum engine_busy why);
 void engine_set_replica(struct engine *e, bool is_replica);
 
+/* import-mode: nothing is removed because of its time or for want of memory. */
+void engine_set_importing(struct engine *e, bool on);
+static inline bool engine_is_importing(const struct engine *e) {
+    return __builtin_expect(e->odd & ODD_IMPORT, 0);
+}
+
 /* The error that clients get while the server is busy. */
 const char *engine_busy_error(const struct engine *e);
 

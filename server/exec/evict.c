@@ -42,7 +42,7 @@ uint64_t evict_exceeded_us(const struct engine *e, bool in_all) {
 
 static bool of_all_keys(int policy) {
     return policy == CONF_EVICT_ALLKEYS_LRU || policy == CONF_EVICT_ALLKEYS_LFU ||
-           policy == CONF_EVICT_ALLKEYS_RANDOM;
+           policy == CONF_EVICT_ALLKEYS_RANDOM || policy == CONF_EVICT_ALLKEYS_LRM;
 }
 
 static bool at_random(int policy) {
@@ -214,6 +214,7 @@ static bool may_evict(const struct engine *e) {
 static enum evict_state evict_one(struct engine *e) {
     struct ref r;
 
+    if (engine_is_importing(e)) return EVICT_STUCK;
     if (lazyfree_pending() > 0) return EVICT_GOES_ON;
     if (!choose(e, &r)) return EVICT_STUCK;
     evict_key(e, &r);

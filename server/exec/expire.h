@@ -15,10 +15,10 @@
  * entry is a copy, good until the next call. */
 void expire_now(struct engine *e, struct ref *r);
 
-/* Whether what is due may be removed now: not by a replica, because its master says when, and not
- * while clients are paused. */
+/* Whether what is due may be removed now: not by a replica, because its master says when, nor
+ * while clients are paused, nor in import-mode. */
 static inline bool expire_removes(const struct engine *e) {
-    return e->pause.mode == PAUSE_NONE && !e->role.is_replica;
+    return e->pause.mode == PAUSE_NONE && !e->role.is_replica && !engine_is_importing(e);
 }
 
 /* Removes keys and fields that are due for at most budget_us; true if some are left. Does nothing

@@ -60,9 +60,9 @@ void key_vanishes(struct engine *e, const struct ref *r, enum event_class cls, c
 
 /* ---------------------------------------------------------------- looking up */
 
-/* While clients are paused, and on a replica, nothing is removed because of its time. A command
- * that writes (in the transaction that began the pause; on a writable replica) needs its place all
- * the same. */
+/* While clients are paused, on a replica and in import-mode nothing is removed because of its time.
+ * A command that writes (in the transaction that began the pause; on a writable replica) needs its
+ * place all the same. */
 static bool may_remove(const struct call *x) {
     return expire_removes(x->e) || x->cmd->row->flags & CMD_WRITE;
 }
@@ -72,7 +72,7 @@ static struct ref find(struct call *x, struct db *db, struct slice key, uint64_t
     uint64_t need = gate_need(&x->e->gate, hash);
 
     if (need > x->need) x->need = need;
-    if (r.e && is_over(r.e, x->now_ms) && !call_obeys(x)) {
+    if (r.e && is_over(r.e, x->now_ms) && !call_sees_due(x)) {
         if (may_remove(x))
             expire_now(x->e, &r);
         else
@@ -136,6 +136,7 @@ void key_changed(struct call *x, const struct ref *r, enum event_class cls, cons
 
     e->dirty++;
     gate_changed(&e->gate, r->hash);
+    if (__builtin_expect(access_is_lrm(e->v), 0)) access_note_change(e, r->db, r->key, r->hash);
     key_touched(e, r->db, r->key, r->hash);
     notify_event(e, cls, event, r->key, r->db->id);
 }
@@ -144,6 +145,7 @@ void key_changed_quietly(struct call *x, const struct ref *r) {
     struct interest *k = interest_find(&x->e->interests, r->db->id, r->key, r->hash);
 
     if (k) k->touched++;
+    if (access_is_lrm(x->e->v)) access_note_change(x->e, r->db, r->key, r->hash);
     x->e->dirty++;
     gate_changed(&x->e->gate, r->hash);
 }
@@ -161,6 +163,13 @@ void key_event(struct call *x, const struct ref *r, enum event_class cls, const 
     struct engine *e = x->e;
 
     notify_event(e, cls, event, r->key, r->db->id);
+}
+
+void key_tell_overwritten(struct call *x, const struct ref *r, enum type_id type) {
+    bool other_type = r->e->type != type;
+
+    key_event(x, r, EVENT_OVERWRITTEN, "overwritten");
+    if (other_type) key_event(x, r, EVENT_TYPE_CHANGED, "type_changed");
 }
 
 void key_added(struct call *x, const struct ref *r) {

@@ -52,6 +52,19 @@ void key_changed_inside(struct call *x, const struct ref *r, enum event_class cl
 void key_touched(struct engine *e, const struct db *db, struct slice key, uint64_t hash);
 void all_touched(struct engine *e);
 
+/* Of key_overwrites(). */
+void key_tell_overwritten(struct call *x, const struct ref *r, enum type_id type);
+
+static inline bool key_tells_overwritten(const struct engine *e) {
+    return __builtin_expect(e->events & (EVENT_OVERWRITTEN | EVENT_TYPE_CHANGED), 0);
+}
+
+/* A value of this type is about to stand in the place of what r has, if there is something: the
+ * events of that. */
+static inline void key_overwrites(struct call *x, const struct ref *r, enum type_id type) {
+    if (key_tells_overwritten(x->e) && r->e) key_tell_overwritten(x, r, type);
+}
+
 /* The entry of r is new: notes its first access and emits the event "new". The change itself is
  * reported with key_changed, after this. */
 void key_added(struct call *x, const struct ref *r);

@@ -17,7 +17,7 @@ void monitor_end(struct session *s) {
     struct engine *e = s->e;
 
     if (!(s->flags & SESSION_MONITOR)) return;
-    s->flags &= (uint16_t)~SESSION_MONITOR;
+    s->flags &= (uint32_t)~SESSION_MONITOR;
     for (size_t i = 0; i < e->nmonitors; i++)
         if (e->monitors[i] == s) e->monitors[i--] = e->monitors[--e->nmonitors];
 }

@@ -22,6 +22,8 @@ enum event_class {
     EVENT_STREAM = 1 << 10,
     EVENT_MISS = 1 << 11,
     EVENT_NEW = 1 << 13,
+    EVENT_OVERWRITTEN = 1 << 14,
+    EVENT_TYPE_CHANGED = 1 << 15,
 };
 
 /* notify-keyspace-events has this value now. */

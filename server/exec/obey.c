@@ -26,12 +26,13 @@ static enum obeyed refuse(struct engine *e, struct bytes *error, const char *why
     return OBEYED_NOT;
 }
 
-/* What a master sends. */
+/* What a master sends; ECHO has the notes of one like this server (storage/note.h). */
 static bool may_come(const struct command *row, bool *changes) {
     uint32_t changing = CMD_WRITE | CMD_RUNS_SCRIPT;
 
     *changes = row->flags & changing;
-    return row->flags & (changing | CMD_MAY_REPLICATE) || strcmp(row->name, "select") == 0;
+    return row->flags & (changing | CMD_MAY_REPLICATE) || strcmp(row->name, "select") == 0 ||
+           strcmp(row->name, "echo") == 0;
 }
 
 /* The error that the handler has written, without '-' and line end. */

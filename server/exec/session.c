@@ -113,7 +113,7 @@ void session_reset(struct session *s) {
 
 void session_silence(struct session *s, uint64_t from) {
     if (s->flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP)) out_truncate(&s->out, from);
-    s->flags &= (uint16_t)~SESSION_REPLY_SKIP;
+    s->flags &= (uint32_t)~SESSION_REPLY_SKIP;
 }
 
 /* No position of the AOF: such a gate never opens by itself. */

@@ -46,6 +46,8 @@ enum session_flags {
     SESSION_READONLY = 1 << 12, /* READONLY: a replica of a cluster may answer its reads */
     SESSION_ASKING = 1 << 13,   /* ASKING: for the next command */
     SESSION_TLS = 1 << 14,
+    SESSION_REDIRECTABLE = 1 << 15, /* CLIENT CAPA redirect: see redirect.h */
+    SESSION_IMPORTS = 1 << 16,      /* CLIENT IMPORT-SOURCE ON: see call_keeps_due() */
 };
 
 struct session;
@@ -55,6 +57,7 @@ struct command_slot;
 struct session_wire;
 struct acl_user;
 struct detoured;
+struct fieldsets;
 struct multi;
 struct replica;
 struct subscriber;
@@ -118,7 +121,7 @@ struct session {
     int db;
     uint8_t resp;
     uint8_t state;
-    uint16_t flags;
+    uint32_t flags;
     struct request_partial *partial;
     struct session_gate *gates;
     uint32_t ngates, gates_cap;
@@ -133,6 +136,7 @@ struct session {
     struct list parked;                           /* in the engine's list while PARKED */
     struct list closing;                 /* in the engine's list: see session_end_closing */
     struct subscriber *subscriber;       /* NULL: subscribed to nothing */
+    struct fieldsets *fieldsets;         /* NULL: none were prepared; see fieldset.h */
     struct tracker *tracker;             /* NULL: keeps no copies */
     struct replica *replica;             /* NULL: no other server is at its end */
     struct detoured *detoured;           /* what a detour keeps for it: see detour.h */
@@ -154,7 +158,7 @@ struct session_part {
     size_t (*memory)(const struct session *s); /* bytes held for it */
 };
 
-enum { SESSION_PARTS = 9 };
+enum { SESSION_PARTS = 10 };
 extern const struct session_part session_parts[SESSION_PARTS]; /* session_parts.c */
 
 void session_init(struct session *s, struct engine *e, const struct session_ops *ops);

@@ -5,6 +5,7 @@
  */
 #include "server/exec/acl.h"
 #include "server/exec/blocking.h"
+#include "server/exec/fieldset.h"
 #include "server/exec/monitor.h"
 #include "server/exec/multi.h"
 #include "server/exec/pubsub.h"
@@ -29,6 +30,7 @@ const struct session_part session_parts[SESSION_PARTS] = {
     {.end = monitor_end, .reset = monitor_end},
     {.end = tracking_forget, .reset = tracking_end},
     {.end = push_forget},
+    {.end = fieldsets_end, .reset = fieldsets_end, .memory = fieldsets_mem},
     {.end = end_replica},
     {.end = end_detour},
     {.begin = acl_begin_session},

@@ -53,6 +53,11 @@ struct cluster_seam {
 
     void (*facts)(void *arg, const struct session *s, struct cluster_node_facts *out);
 
+    /* The last of the slots from `slot` on that are the session's node's, without a gap; `slot` if
+     * it is another node's. */
+    unsigned (*range_end)(void *arg, const struct session *s, unsigned slot);
+    uint32_t walk; /* random, of this process: CLUSTERSCAN */
+
     /* MIGRATE: whether host and port are those of a node of this process, and that a key has gone
      * where its slot goes. NULL: there is one node. */
     bool (*is_node)(void *arg, struct slice host, struct slice port);

@@ -6,6 +6,7 @@
 
 #include "conf/conf.h"
 #include "server/exec/blocking.h"
+#include "server/exec/redirect.h"
 #include "server/exec/slots.h"
 #include "server/replication/rows.h"
 #include "storage/base/log.h"
@@ -18,12 +19,23 @@ enum { HOST_MAX = 1024 };
 
 /* ---------------------------------------------------------------- changes */
 
+/* A client that goes to the new master itself keeps its connection. */
+static bool send_away(struct blocked *b) {
+    char text[REDIRECT_MAX];
+
+    if (!b->cmd || !is_redirected(b->s, b->cmd->row->flags)) return false;
+    redirect_text(b->s->e, text);
+    unblock(b, text);
+    return true;
+}
+
 /* What a blocked client waits for may not come on a replica. */
 static void end_blocked(struct engine *e) {
     while (!list_empty(&e->blocked)) {
         struct blocked *b = list_entry(e->blocked.next, struct blocked, link);
         struct session *s = b->s;
 
+        if (send_away(b)) continue;
         unblock(b, FORCED);
         if (s->state != SESSION_CLOSING) s->ops->close(s, true);
     }

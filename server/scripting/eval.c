@@ -3,6 +3,7 @@
  * eval - EVAL and its relatives, SCRIPT.
  */
 #include "server/exec/admit.h"
+#include "server/exec/redirect.h"
 #include "server/exec/slots.h"
 #include "server/scripting/functions.h"
 
@@ -19,6 +20,13 @@ static int count_keys(struct call *x) {
     return (int)n;
 }
 
+static int reply_redirect(struct call *x) {
+    char text[REDIRECT_MAX];
+
+    redirect_text(x->e, text);
+    return reply_err(x, text);
+}
+
 int script_check_flags(struct call *x, unsigned flags, bool read_only) {
     char why[CALL_REFUSAL_MAX];
 
@@ -27,6 +35,7 @@ int script_check_flags(struct call *x, unsigned flags, bool read_only) {
     if (flags & SCRIPT_COMPAT || flags & SCRIPT_NO_WRITES) return 0;
     if (read_only)
         return reply_err(x, "ERR Can not execute a script with write flag using *_ro command.");
+    if (is_redirected(x->s, CMD_WRITE)) return reply_redirect(x);
     if (call_refusal(x->e, CMD_WRITE, why)) return reply_err(x, why);
     if (!(flags & SCRIPT_ALLOW_OOM) && call_refusal(x->e, CMD_DENYOOM, why))
         return reply_err(x, why);

@@ -387,6 +387,104 @@ def other_databases():
             equal("the key", c.call("GET", "a"), b"1")
 
 
+def scan_cluster(s, *options, at=None):
+    """The keys that a client gets which follows the cursor of CLUSTERSCAN from node to node."""
+    keys, cursor, node = [], "0", at or s.port
+    while True:
+        got = ask(Conn(node), "CLUSTERSCAN", cursor, *options)
+        if isinstance(got, str):
+            equal("redirected", got.split(" ")[0], "MOVED")
+            node = int(got.rsplit(":", 1)[1])
+            continue
+        cursor, more = got[0].decode(), got[1]
+        keys += more
+        if cursor == "0":
+            return keys
+
+
+@cases.case
+def cluster_scan():
+    with cluster() as s:
+        cs = conns(s)
+        for i in range(1000):
+            node = [c for c in cs[:3] if ask(c, "SET", "k%d" % i, i) == b"OK"]
+            equal("one node", len(node), 1)
+        equal("all", sorted(scan_cluster(s, "COUNT", "50")), sorted(b"k%d" % i for i in range(1000)))
+        equal("some", sorted(scan_cluster(s, "MATCH", "k99?", at=s.ports[2])),
+              sorted(b"k%d" % i for i in range(990, 1000)))
+        slot = cs[0].call("CLUSTER", "KEYSLOT", "k7")
+        equal("a slot", b"k7" in scan_cluster(s, "SLOT", str(slot)), True)
+        equal("only it", {cs[0].call("CLUSTER", "KEYSLOT", k) for k in scan_cluster(s, "SLOT", str(slot))}, {slot})
+        equal("type", scan_cluster(s, "TYPE", "list"), [])
+        # A slot of the range goes to another node when the walk has begun.
+        home = next(c for c in cs[:3] if not isinstance(ask(c, "GET", "k7"), str))
+        low = (0, 5461, 10923)[cs.index(home)]
+        cursor, keys = home.call("CLUSTERSCAN", "0-{%s}-0" % tag_of(home, low), "COUNT", 1)
+        to = cs[(cs.index(home) + 1) % 3]
+        moved_keys = home.call("CLUSTER", "GETKEYSINSLOT", slot, 100)
+        to.call("CLUSTER", "SETSLOT", slot, "IMPORTING", home.call("CLUSTER", "MYID"))
+        home.call("CLUSTER", "SETSLOT", slot, "MIGRATING", to.call("CLUSTER", "MYID"))
+        home.call("MIGRATE", "127.0.0.1", s.ports[cs.index(to)], "", 0, 1000, "KEYS", *moved_keys)
+        for c in cs[:3]:
+            c.call("CLUSTER", "SETSLOT", slot, "NODE", to.call("CLUSTER", "MYID"))
+        node = s.ports[cs.index(home)]
+        while cursor != b"0":
+            got = ask(Conn(node), "CLUSTERSCAN", cursor)
+            if isinstance(got, str):
+                node = int(got.rsplit(":", 1)[1])
+                continue
+            cursor, more = got
+            keys += more
+        check(set(moved_keys) <= set(keys), "keys of the slot that moved: %r" % moved_keys)
+
+
+def tag_of(c, slot):
+    return next(str(i) for i in range(1000000) if c.call("CLUSTER", "KEYSLOT", str(i)) == slot)
+
+
+@cases.case
+def cluster_scan_arguments():
+    """As Valkey 9.1 answers, but for the cursors themselves."""
+    with Server("--cluster-enabled", "yes") as s:
+        c = s.conn()
+        for line, want in [("CLUSTERSCAN x", "Invalid cursor"), ("CLUSTERSCAN 1", "Invalid cursor"),
+                           ("CLUSTERSCAN 0-{a}-b", "Invalid cursor"), ("CLUSTERSCAN 0-{a}--1", "Invalid cursor"),
+                           ("CLUSTERSCAN 0-{a", "Invalid cursor"), ("CLUSTERSCAN -{", "Invalid cursor"),
+                           ("CLUSTERSCAN 0 SLOT 16384", "Invalid or out of range slot"),
+                           ("CLUSTERSCAN 0 SLOT 1 SLOT 2", "SLOT option can only be specified once"),
+                           ("CLUSTERSCAN 0-{k1}-0 SLOT 5", "Cursor slot mismatch with SLOT argument"),
+                           ("CLUSTERSCAN 0 TYPE nosuch", "unknown type name 'nosuch'"),
+                           ("CLUSTERSCAN 0 COUNT 0", "syntax error"), ("CLUSTERSCAN 0 SLOT", "syntax error")]:
+            equal(line, say(c, line), "ERR " + want)
+        equal("begins", c.call("CLUSTERSCAN", "0"), [b"0-{06S}-0", []])
+        equal("begins", c.call("CLUSTERSCAN", "0", "SLOT", "12706")[1], [])
+        c.call("SET", "k1", "v")
+        equal("another's cursor", c.call("CLUSTERSCAN", "0_VfE=-{k1}-99999", "SLOT", "12706"), [b"0", [b"k1"]])
+        equal("odd tags", c.call("CLUSTERSCAN", b"x{b}-{a\0}-7")[1], [b"k1"])
+    with Server() as s:
+        equal("no cluster", say(s.conn(), "CLUSTERSCAN 0"), "ERR This instance has cluster support disabled")
+
+
+@cases.case
+def shutdown_safe():
+    """A node that has slots stays, unless FORCE is given."""
+    with Server("--cluster-enabled", "yes", "--shutdown-on-sigterm", "safe") as s:
+        c = s.conn()
+        equal("SAFE", say(c, "SHUTDOWN SAFE"), "ERR Errors trying to SHUTDOWN. Check logs.")
+        equal("there", c.call("PING"), b"PONG")
+        equal("CONFIG GET", c.call("CONFIG", "GET", "shutdown-on-sigterm")[1], b"safe")
+        equal("FLUSHSLOTS", c.call("CLUSTER", "FLUSHSLOTS"), b"OK")
+        try:
+            c.call("SHUTDOWN", "SAFE")
+        except Closed:
+            pass
+        s.wait_exit()
+    with Server() as s:
+        c = s.conn()
+        equal("alone", say(c, "SHUTDOWN FAILOVER"), "ERR SHUTDOWN FAILOVER is only supported in cluster mode.")
+        equal("with ABORT", say(c, "SHUTDOWN SAFE ABORT"), "ERR syntax error")
+
+
 def cli(*words):
     p = subprocess.run(["redis-cli", *words], capture_output=True, text=True, timeout=60)
     return p.stdout + p.stderr

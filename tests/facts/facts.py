@@ -175,6 +175,11 @@ def reply(conn, *words):
         return str(e)
 
 
+# Words of a list that only later servers have, as an error lists them.
+LATER_WORDS = {"shutdown-on-sigint": ", safe, failover", "shutdown-on-sigterm": ", safe, failover",
+               "maxmemory-policy": ", volatile-lrm, allkeys-lrm"}
+
+
 def settings(conn, other):
     """Sets each parameter that both servers list."""
     for name in sorted(reply(conn, "CONFIG", "GET", "*")):
@@ -186,7 +191,7 @@ def settings(conn, other):
                          for c in (conn, other)]
             for c, old in zip((conn, other), before):
                 reply(c, "CONFIG", "SET", name, old)
-            if got[0] != want[0]:
+            if str(got[0]).replace(LATER_WORDS.get(name, "\n"), "") != want[0]:
                 yield "CONFIG SET %s '%s': %s, should be %s" % (name, value, got[0], want[0])
             elif got[0] == "OK" and got[1] != want[1]:
                 yield "CONFIG GET %s: %s, should be %s" % (name, got[1], want[1])

@@ -74,6 +74,79 @@ def a_link_that_was_killed_goes_on():
         equal("full syncs", info(mc, "sync_full", "stats"), "1")
 
 
+REDIRECTED = """GET k;SET k v;KEYS *;SCAN 0;DBSIZE;EVAL_RO return(1) 0;XREAD STREAMS a 0;FLUSHALL;SWAPDB 0 1;TYPE k;PFCOUNT k;
+LOLWUT;RANDOMKEY;OBJECT ENCODING k;MEMORY USAGE k;DUMP k;SORT_RO k;FCALL_RO f 0;MIGRATE x 1 k 0 1""".replace("\n", "")
+SERVED = "PING;PUBLISH a b;SELECT 0;TIME;ROLE;WATCH k;UNWATCH;EVAL return(1) 1 k;EVALSHA aaaa 0;FCALL f 0;COMMAND COUNT"
+
+
+@case
+def clients_that_say_so_are_sent_to_the_master():
+    """CLIENT CAPA redirect, as Valkey 9.1.2 answers it."""
+    with Server() as m, Server() as s:
+        sc = follow(s, m)
+        sent_away = "REDIRECT 127.0.0.1:%d" % m.port
+        equal("CAPA", sc.call("CLIENT", "CAPA", "other", "redirect"), b"OK")
+        for line in REDIRECTED.split(";"):
+            equal(line, ask(sc, *line.split(" ")), sent_away)
+        for line in SERVED.split(";"):
+            check("REDIRECT" not in str(ask(sc, *line.split(" "))), line)
+        equal("a script that may write", ask(sc, "EVAL", "#!lua\nreturn 1", 0), sent_away)
+        equal("one that may not", ask(sc, "EVAL", "#!lua flags=no-writes\nreturn 1", 0), 1)
+        sc.call("MULTI")
+        equal("queued", ask(sc, "GET", "k"), sent_away)
+        check(str(ask(sc, "EXEC")).startswith("EXECABORT"), "EXEC")
+        check(b" capa=r " in sc.call("CLIENT", "INFO"), "CLIENT INFO")
+        equal("LIST CAPA", sc.call("CLIENT", "LIST", "CAPA", "r").count(b"\n"), 1)
+        equal("LIST CAPA x", ask(sc, "CLIENT", "LIST", "CAPA", "x"), "ERR Unknown capa found in the provided filter: x")
+        equal("READONLY", sc.call("READONLY"), b"OK")
+        equal("read", ask(sc, "GET", "k"), None)
+        equal("write", ask(sc, "SET", "k", "v"), sent_away)
+        equal("READWRITE", sc.call("READWRITE"), b"OK")
+        equal("read again", ask(sc, "GET", "k"), sent_away)
+        equal("RESET", sc.call("RESET"), b"RESET")
+        equal("forgotten", ask(sc, "GET", "k"), None)
+        equal("without it", ask(sc, "READONLY"), "ERR This instance has cluster support disabled")
+
+
+@case
+def what_producers_sent_is_known_to_a_replica():
+    """XADD with IDMP, before and after the full sync; redis-server has the entries, and no error."""
+    with Server("--enable-debug-command", "yes") as m, Server("--enable-debug-command", "yes") as s, Real(REDIS) as r:
+        mc = m.conn()
+        mc.call("XADD", "s", "IDMP", "p", "one", "1-1", "f", "v")
+        sc, rc = follow(s, m), follow(r, m)
+        mc.call("XADD", "s", "IDMP", "p", "two", "1-2", "f", "v")
+        mc.call("XCFGSET", "s", "IDMP-MAXSIZE", "7")
+        mc.call("SET", "k", "v")
+        for c in (sc, rc):
+            caught_up(mc, c)
+            equal("entries", c.call("XLEN", "s"), 2)
+            equal("what follows", c.call("GET", "k"), b"v")
+        equal("digest", sc.call("DEBUG", "DIGEST"), mc.call("DEBUG", "DIGEST"))
+        check("CRITICAL" not in r.log(), "an error of redis-server")
+        sc.call("REPLICAOF", "NO", "ONE")
+        for iid, want in (("one", b"1-1"), ("two", b"1-2")):
+            equal(iid, sc.call("XADD", "s", "IDMP", "p", iid, "*", "f", "v"), want)
+
+
+@case
+def clients_that_wait_are_sent_to_the_new_master():
+    with Server() as m, Server() as s:
+        waits, queues = s.conn(), s.conn()
+        for c in (waits, queues):
+            c.call("CLIENT", "CAPA", "redirect")
+        queues.call("MULTI")
+        queues.call("SET", "k", "v")
+        waits.send(encode(["BLPOP", "l", 0]))
+        wait_info(s.conn(), "blocked_clients", lambda v: v == "1", "clients")
+        follow(s, m)
+        sent_away = "REDIRECT 127.0.0.1:%d" % m.port
+        equal("BLPOP", waits.read(), ["-", sent_away])
+        equal("it stays", waits.call("PING"), b"PONG")
+        equal("EXEC", ask(queues, "EXEC"), sent_away)
+        equal("over", ask(queues, "EXEC"), "ERR EXEC without MULTI")
+
+
 @case
 def a_link_that_the_master_killed_goes_on():
     with Real(REDIS) as m, Server() as s:

@@ -41,6 +41,18 @@ Test(connection, hello_changes_the_protocol_both_ways) {
     has(resp_ask(&c, "HELLO", NULL), "$proto :2");
 }
 
+Test(connection, compat_version_is_what_hello_info_and_lolwut_tell) {
+    struct server *s = server_run("--compat-version", "8.0", NULL);
+    struct resp_conn c;
+
+    open_to(&c, s);
+    has(resp_ask(&c, "HELLO", NULL), "$version $8.0.6");
+    has(resp_ask(&c, "INFO", "server", NULL), "redis_version:8.0.6");
+    has(resp_ask(&c, "LOLWUT", NULL), "Redis ver. 8.0.6");
+    cr_assert_str_eq(resp_ask(&c, "CONFIG", "SET", "compat-version", "7.2", NULL), "+OK");
+    has(resp_ask(&c, "HELLO", NULL), "$version $7.2.4");
+}
+
 Test(connection, hello_refuses_and_changes_nothing) {
     struct server *s = server_run(NULL, NULL);
     struct resp_conn c;

@@ -95,6 +95,25 @@ Test(eviction, keys_in_use_stay) {
     cr_assert_geq(kept, 450, "%d", kept);
 }
 
+/* Reading the old keys does not keep them. */
+Test(eviction, keys_that_were_changed_stay) {
+    redisContext *c = ask_open(server_run(NULL, NULL));
+    int kept = 0;
+
+    EXPECT(c, "+OK", "CONFIG SET maxmemory-policy allkeys-lrm");
+    fill(c, "read", 1000, 0);
+    fill(c, "changed", 500, 0);
+    ask_send(c, "BLPOP none 1.1");
+    EXPECT_NEXT(c, "(nil)");
+    for (int i = 0; i < 500; i++) ask(c, "SETRANGE changed%d 5 y", i);
+    for (int i = 0; i < 1000; i++) ask(c, "GET read%d", i);
+    limit(c, 0);
+    fill(c, "new", 700, 0);
+    for (int i = 0; i < 500; i++) kept += strcmp(ask(c, "EXISTS changed%d", i), ":1") == 0;
+    cr_assert_geq(kept, 450, "%d", kept);
+    EXPECT_PREFIX(c, ":", "OBJECT IDLETIME changed0");
+}
+
 Test(eviction, often_used_keys_stay) {
     redisContext *c = ask_open(server_run(NULL, NULL));
     int kept = 0;

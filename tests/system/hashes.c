@@ -151,3 +151,19 @@ Test(hashes, due_fields_do_not_lead_the_log_astray) {
     EXPECT(c, ":2", "HLEN h");
     EXPECT(c, ":33177117420000", "PEXPIRETIME h");
 }
+
+Test(hashes, with_fields_named_before_are_there_after_a_restart) {
+    struct server *s = server_run(ASK_AOF, NULL);
+    redisContext *c = ask_open(s), *other = ask_open(s);
+
+    EXPECT(c, "+OK", "HIMPORT PREPARE set a b");
+    EXPECT(c, ":1", "HSET h x 1");
+    EXPECT(c, "+OK", "HIMPORT SET h set 1 2");
+    EXPECT(c, "+OK", "HIMPORT SET i set 3 4");
+    EXPECT(other, "-ERR no such fieldset", "HIMPORT SET j set 3 4");
+    EXPECT(c, "+RESET", "RESET");
+    EXPECT(c, "-ERR no such fieldset", "HIMPORT SET j set 3 4");
+    c = ask_through_restarts(s, c);
+    EXPECT(c, "[$1 $2 (nil)]", "HMGET h a b x");
+    EXPECT(c, "[$3 $4]", "HMGET i a b");
+}

@@ -54,7 +54,11 @@ Test(introspection, writers_are_held_back_for_a_while) {
     struct server *s = server_run("--save", "", NULL);
     redisContext *c = ask_open(s), *w = ask_open(s);
 
+    cr_assert_str_eq(ask_info(c, "paused_reason"), "none");
     EXPECT(c, "+OK", "CLIENT PAUSE 60000 WRITE");
+    cr_assert_str_eq(ask_info(c, "paused_reason"), "client_pause");
+    cr_assert_str_eq(ask_info(c, "paused_actions"), "write");
+    cr_assert_gt(ask_info_int(c, "paused_timeout_milliseconds"), 0);
     redisAppendCommand(w, "SET k v");
     ask_send(w, "GET k");
     cr_assert(kit_wait(has_parked, c, 60));

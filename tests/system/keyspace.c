@@ -47,6 +47,39 @@ Test(keyspace, expired_keys_go_without_being_asked_for) {
     EXPECT(c, "$db0:keys=100,expires=0,avg_ttl=0", "ECHO db0:%s", ask_info(c, "db0"));
 }
 
+/* `source` sees what is due, `other` does not, and nothing goes. The replies are Valkey 9.1.2's. */
+Test(keyspace, import_mode_removes_nothing_and_shows_all_to_the_source) {
+    struct server *s = server_run(ASK_AOF, NULL);
+    redisContext *source = ask_open(s), *other = ask_open(s);
+
+    EXPECT(source, "-ERR Server is not in import mode", "CLIENT IMPORT-SOURCE ON");
+    EXPECT(source, "+OK", "CLIENT IMPORT-SOURCE OFF");
+    EXPECT(other, "+OK", "CONFIG SET import-mode yes");
+    EXPECT(source, "+OK", "CLIENT IMPORT-SOURCE ON");
+    EXPECT(source, "-ERR syntax error", "CLIENT IMPORT-SOURCE x");
+    EXPECT(source, "+OK", "SET k v PXAT 1");
+    EXPECT(other, "+OK", "SET l v");
+    EXPECT(other, ":1", "PEXPIREAT l 1");
+    EXPECT(source, "$v", "GET k");
+    EXPECT(source, "$v", "GET l");
+    EXPECT(other, "(nil)", "GET k");
+    EXPECT(other, ":2", "DBSIZE");
+    EXPECT(other, ":2", "DBSIZE");
+    EXPECT(source, ":1", "HSET h f v");
+    EXPECT(source, "[:1]", "HPEXPIREAT h 1 FIELDS 1 f");
+    EXPECT(source, "$v", "HGET h f");
+    EXPECT(other, "(nil)", "HGET h f");
+    EXPECT(other, "+OK", "CONFIG SET maxmemory 1 maxmemory-policy allkeys-lru");
+    EXPECT(other, "-OOM command not allowed when used memory > 'maxmemory'.", "SET x y");
+    EXPECT(other, "+OK", "CONFIG SET maxmemory 0");
+    EXPECT(other, ":1", "APPEND l w");
+    EXPECT(source, "$w", "GET l");
+    EXPECT(other, "+OK", "CONFIG SET import-mode no");
+    ask_wait_info(other, "expired_keys", "2");
+    EXPECT(source, "(nil)", "GET k");
+    EXPECT(source, ":1", "DBSIZE");
+}
+
 Test(keyspace, expire_takes_its_conditions) {
     redisContext *c = ask_open(server_run(NULL, NULL));
 

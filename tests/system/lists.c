@@ -91,3 +91,24 @@ Test(lists, are_there_after_a_restart) {
     EXPECT(c, "[$-2 $three]", "LRANGE small 0 -1");
     EXPECT(c, ":1000", "LLEN big");
 }
+
+Test(lists, several_that_moved_are_there_after_a_restart) {
+    struct server *s = server_run(ASK_AOF, NULL);
+    redisContext *c = ask_open(s), *waits = ask_open(s);
+
+    EXPECT(c, ":4", "RPUSH l 1 2 3 4");
+    EXPECT(c, "[$2 $1]", "LMOVEM l m LEFT LEFT COUNT 2 OBO");
+    ask_send(waits, "BLMOVEM jobs m RIGHT RIGHT 0 EXACTLY 3 BULK");
+    ask_wait_info(c, "blocked_clients", "1");
+    EXPECT(c, ":2", "RPUSH jobs x y");
+    EXPECT(c, ":3", "RPUSH jobs z");
+    EXPECT_NEXT(waits, "[$x $y $z]");
+    EXPECT(waits, "(nil)", "BLMOVEM jobs m LEFT LEFT 0.01");
+    EXPECT(c, "+OK", "MULTI");
+    EXPECT(c, "+QUEUED", "BLMOVEM none m LEFT LEFT 0");
+    EXPECT(c, "[(nil)]", "EXEC");
+    c = ask_through_restarts(s, c);
+    EXPECT(c, "[$2 $1 $x $y $z]", "LRANGE m 0 -1");
+    EXPECT(c, "[$3 $4]", "LRANGE l 0 -1");
+    EXPECT(c, ":0", "EXISTS jobs");
+}

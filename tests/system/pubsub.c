@@ -132,3 +132,27 @@ Test(pubsub, subscribing_in_a_transaction) {
            "EXEC");
     EXPECT_NEXT(c, "[$message $a $x]");
 }
+
+/* `o` and `c`, which A does not mean. */
+Test(pubsub, a_value_that_is_replaced_is_told) {
+    struct server *s = server_run("--notify-keyspace-events", "Eoc", NULL);
+    redisContext *c = ask_open(s), *sub = ask_open(s);
+
+    EXPECT(sub, "[$psubscribe $__keyevent@0__:* :1]", "PSUBSCRIBE __keyevent@0__:*");
+    EXPECT(c, "+OK", "SET k 1");
+    EXPECT(c, ":2", "INCR k");
+    EXPECT(c, "+OK", "SET k 2");
+    EXPECT_NEXT(sub, "[$pmessage $__keyevent@0__:* $__keyevent@0__:overwritten $k]");
+    EXPECT(c, ":2", "SADD s a b");
+    EXPECT(c, ":2", "SUNIONSTORE k s");
+    EXPECT_NEXT(sub, "[$pmessage $__keyevent@0__:* $__keyevent@0__:overwritten $k]");
+    EXPECT_NEXT(sub, "[$pmessage $__keyevent@0__:* $__keyevent@0__:type_changed $k]");
+    EXPECT(c, "+OK", "RENAME s k");
+    EXPECT_NEXT(sub, "[$pmessage $__keyevent@0__:* $__keyevent@0__:overwritten $k]");
+    EXPECT(c, "+OK", "MSET k 1 other 2");
+    EXPECT_NEXT(sub, "[$pmessage $__keyevent@0__:* $__keyevent@0__:overwritten $k]");
+    EXPECT_NEXT(sub, "[$pmessage $__keyevent@0__:* $__keyevent@0__:type_changed $k]");
+    EXPECT(c, ":1", "COPY other k REPLACE");
+    EXPECT_NEXT(sub, "[$pmessage $__keyevent@0__:* $__keyevent@0__:overwritten $k]");
+    EXPECT(c, "[$notify-keyspace-events $ocE]", "CONFIG GET notify-keyspace-events");
+}

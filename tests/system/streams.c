@@ -159,3 +159,54 @@ Test(streams, setid_takes_the_ends_of_all_ids) {
            "XGROUP CREATE s other -");
     EXPECT(c, "-ERR Invalid stream ID specified as stream command argument", "XGROUP SETID s g (1");
 }
+
+#define CLAIMED "[[$s [[$1-1 [$f $v] :"
+
+Test(streams, a_claim_that_waits_gets_what_becomes_idle_or_is_given_back) {
+    struct server *s = server_run(ASK_AOF, NULL);
+    redisContext *c = ask_open(s), *waits = ask_open(s);
+
+    EXPECT(c, "+OK", "XGROUP CREATE s g $ MKSTREAM");
+    EXPECT(c, "$1-1", "XADD s 1-1 f v");
+    ask_send(waits, "XREADGROUP GROUP g two BLOCK 0 CLAIM 20 STREAMS none s > >");
+    EXPECT_NEXT(waits, "-NOGROUP No such key 'none' or consumer group 'g' in XREADGROUP with GROUP "
+                       "option");
+    EXPECT(c, "[[$s [[$1-1 [$f $v]]]]]", "XREADGROUP GROUP g one STREAMS s >");
+    ask_send(waits, "XREADGROUP GROUP g two BLOCK 60000 CLAIM 20 STREAMS s >");
+    EXPECT_PREFIX(c, ":", "XLEN s");
+    cr_assert(strncmp(ask_next(waits), CLAIMED, strlen(CLAIMED)) == 0);
+    ask_send(waits, "XREADGROUP GROUP g three BLOCK 0 CLAIM 3600000 STREAMS s >");
+    ask_wait_info(c, "blocked_clients", "1");
+    EXPECT(c, ":1", "XNACK s g FAIL IDS 1 1-1 RETRYCOUNT 41");
+    cr_assert(strncmp(ask_next(waits), CLAIMED, strlen(CLAIMED)) == 0);
+    EXPECT(waits, "(nil)", "XREADGROUP GROUP g two BLOCK 30 CLAIM 3600000 STREAMS s >");
+    EXPECT(waits, "(nil)", "XREADGROUP GROUP g two BLOCK 30 CLAIM 25000 STREAMS s >");
+    c = ask_through_restarts(s, c);
+    EXPECT(c, "[:1 $1-1 $1-1 [[$three $1]]]", "XPENDING s g");
+    EXPECT_PREFIX(c, "[[$1-1 $three :", "XPENDING s g - + 1");
+    cr_assert(strstr(ask(c, "XPENDING s g - + 1"), " :42]"), "the count is there");
+}
+
+Test(streams, what_producers_sent_is_known_after_a_restart) {
+    struct server *s = server_run(ASK_AOF, NULL);
+    redisContext *c = ask_open(s);
+
+    EXPECT(c, "$1-1", "XADD s IDMP p one 1-1 f v");
+    EXPECT(c, "$1-2", "XADD s IDMP p two 1-2 f v");
+    EXPECT(c, "+OK", "XCFGSET s IDMP-DURATION 300");
+    EXPECT(c, "$2-1", "XADD other 2-1 f v");
+    c = ask_through_restarts(s, c); /* with the base as an RDB */
+    EXPECT(c, "$1-1", "XADD s IDMP p one * f v");
+    EXPECT(c, "+OK", "CONFIG SET aof-use-rdb-preamble no");
+    EXPECT_PREFIX(c, "+Background append only file rewriting", "BGREWRITEAOF");
+    ask_wait_rewrite(c);
+    server_kill(s);
+    server_start(s, ASK_AOF, NULL);
+    c = ask_open(s);
+    EXPECT(c, "$1-2", "XADD s IDMP p two * f v");
+    EXPECT(c, "+OK", "DEBUG RELOAD");
+    EXPECT(c, "$1-1", "XADD s IDMP p one * f v");
+    EXPECT(c, ":2", "XLEN s");
+    EXPECT_PREFIX(c, "[$length", "XINFO STREAM other");
+    cr_assert_null(strstr(ask(c, "XINFO STREAM other"), "idmp"));
+}

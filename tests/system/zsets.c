@@ -148,3 +148,20 @@ Test(zsets, zincrby_reads_the_words_of_zadd) {
     EXPECT(c, "-ERR value is not a valid float", "ZINCRBY z word m");
     EXPECT(c, ":0", "EXISTS z");
 }
+
+Test(zsets, members_that_moved_are_there_after_a_restart) {
+    struct server *s = server_run(ASK_AOF, NULL);
+    redisContext *c = ask_open(s), *waits = ask_open(s);
+
+    EXPECT(c, ":3", "ZADD z 1.5 a 2 b 3 c");
+    EXPECT(c, "[$c $3 $b $2]", "ZMOVE z y MAX COUNT 2");
+    ask_send(waits, "BZMOVE jobs y MIN 0 COUNT 5");
+    ask_wait_info(c, "blocked_clients", "1");
+    EXPECT(c, ":2", "ZADD jobs 9 x 7 c");
+    EXPECT_NEXT(waits, "[$c $7 $x $9]");
+    EXPECT(waits, "(nil)", "BZMOVE jobs y MIN 0.01");
+    c = ask_through_restarts(s, c);
+    EXPECT(c, "[$b $2 $c $7 $x $9]", "ZRANGE y 0 -1 WITHSCORES");
+    EXPECT(c, "[$a $1.5]", "ZRANGE z 0 -1 WITHSCORES");
+    EXPECT(c, ":0", "EXISTS jobs");
+}

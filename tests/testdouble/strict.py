@@ -104,12 +104,14 @@ NEWER = """7.0|command docs|ERR Unknown subcommand or wrong number of arguments 
 7.4|hexpire h 1 fields 1 f|ERR unknown command 'hexpire', with args beginning with: 'h' '1' 'fields' '1' 'f' 
 7.4|hscan h 0 novalues|ERR syntax error
 8.0|hgetdel h fields 1 f|ERR unknown command 'hgetdel', with args beginning with: 'h' 'fields' '1' 'f' 
+8.0|client capa x|ERR unknown subcommand 'capa'. Try CLIENT HELP.
+9.0|shutdown safe|ERR syntax error
 8.1|commandlog len slow|ERR unknown command 'commandlog', with args beginning with: 'len' 'slow' 
 8.4|set k v ifne x|ERR syntax error
 8.4|msetex 1 k v|ERR unknown command 'msetex', with args beginning with: '1' 'k' 'v' 
 9.0|delifeq k v|ERR unknown command 'delifeq', with args beginning with: 'k' 'v' """
 
-VALKEY = {"hscan h 0 novalues", "commandlog len slow"}
+VALKEY = {"hscan h 0 novalues", "commandlog len slow", "client capa x"}
 
 
 @CASES.case

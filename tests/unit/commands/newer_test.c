@@ -266,3 +266,290 @@ Test(newer, trimming_minds_what_is_pending) {
     says("XLEN x", ":1\r\n");
     says("XTRIM x MAXLEN 1 ACKED DELREF", "-ERR syntax error\r\n");
 }
+
+/* ---------------------------------------------------------------- LMOVEM, ZMOVE */
+
+/* The array of the words of a list with commas, as a reply. */
+static const char *array_of(char *out, const char *words) {
+    char items[120] = "", *end = items;
+    int n = 0;
+
+    for (size_t len; *words; words += len + (words[len] == ',')) {
+        len = strcspn(words, ",");
+        end += snprintf(end, sizeof items - (size_t)(end - items), "$%zu\r\n%.*s\r\n", len,
+                        (int)len, words);
+        n++;
+    }
+    snprintf(out, 160, "*%d\r\n%s", n, items);
+    return out;
+}
+
+/* What a list of 1 to 5 and one of x, y are after a move: from, to, order; the reply; both lists.
+ */
+Test(newer, lmovem_keeps_or_reverses_the_order) {
+    static const char *const cases[][4] = {
+        {"LEFT RIGHT COUNT 2 OBO", "1,2", "3,4,5", "x,y,1,2"},
+        {"LEFT RIGHT COUNT 2 BULK", "1,2", "3,4,5", "x,y,1,2"},
+        {"LEFT LEFT COUNT 2 OBO", "2,1", "3,4,5", "2,1,x,y"},
+        {"LEFT LEFT COUNT 2 BULK", "1,2", "3,4,5", "1,2,x,y"},
+        {"RIGHT RIGHT EXACTLY 2 OBO", "5,4", "1,2,3", "x,y,5,4"},
+        {"RIGHT RIGHT EXACTLY 2 BULK", "4,5", "1,2,3", "x,y,4,5"},
+        {"RIGHT LEFT COUNT 9 OBO", "1,2,3,4,5", "", "1,2,3,4,5,x,y"},
+        {"RIGHT LEFT", "5", "1,2,3,4", "5,x,y"},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char line[80], want[160];
+
+        engine_say("FLUSHALL");
+        engine_say("RPUSH l 1 2 3 4 5");
+        engine_say("RPUSH m x y");
+        snprintf(line, sizeof line, "LMOVEM l m %s", cases[i][0]);
+        says(line, array_of(want, cases[i][1]));
+        says("LRANGE l 0 -1", array_of(want, cases[i][2]));
+        says("LRANGE m 0 -1", array_of(want, cases[i][3]));
+    }
+}
+
+Test(newer, lmovem_turns_a_list_and_keeps_its_time) {
+    char want[160];
+
+    engine_say("RPUSH l 1 2 3");
+    engine_say("EXPIRE l 100");
+    says("LMOVEM l l LEFT RIGHT COUNT 2 OBO", array_of(want, "1,2"));
+    says("LRANGE l 0 -1", array_of(want, "3,1,2"));
+    says("LMOVEM l l LEFT LEFT COUNT 3 OBO", array_of(want, "2,1,3"));
+    says("LRANGE l 0 -1", array_of(want, "2,1,3"));
+    says("TTL l", ":100\r\n");
+}
+
+Test(newer, lmovem_and_zmove_refuse_before_they_change) {
+    engine_say("RPUSH l 1 2");
+    engine_say("ZADD z 1 a");
+    says("LMOVEM l m LEFT LEFT EXACTLY 3 OBO", "*-1\r\n");
+    says("LMOVEM none m LEFT LEFT", "*-1\r\n");
+    says("LMOVEM l m LEFT LEFT COUNT 2", "-ERR syntax error\r\n");
+    says("LMOVEM l m LEFT LEFT COUNT 2 OBO x", "-ERR syntax error\r\n");
+    says("LMOVEM l m LEFT UP", "-ERR syntax error\r\n");
+    says("LMOVEM l m LEFT LEFT COUNT 0 OBO", "-ERR count should be greater than 0\r\n");
+    says("BLMOVEM l m LEFT LEFT x", "-ERR timeout is not a float or out of range\r\n");
+    cr_assert(strstr(engine_say("LMOVEM l z LEFT LEFT"), "-WRONGTYPE"));
+    cr_assert(strstr(engine_say("LMOVEM z l LEFT LEFT"), "-WRONGTYPE"));
+    cr_assert(strstr(engine_say("ZMOVE z l MIN"), "-WRONGTYPE"));
+    cr_assert(strstr(engine_say("ZMOVE l z MIN"), "-WRONGTYPE"));
+    says("ZMOVE z z MIN", "*-1\r\n");
+    says("BZMOVE z z MIN 0", "*-1\r\n");
+    says("ZMOVE none z MIN", "*-1\r\n");
+    says("ZMOVE z y MIN COUNT 0", "-ERR count should be greater than 0\r\n");
+    says("ZMOVE z y BYSCORE 1", "-ERR syntax error\r\n");
+    says("ZMOVE z y BYSCORE x 1", "-ERR min or max is not a float\r\n");
+    says("ZMOVE z y BYSCORE 5 1", "*-1\r\n");
+    says("LLEN l", ":2\r\n");
+    says("ZCARD z", ":1\r\n");
+    says("EXISTS m y", ":0\r\n");
+}
+
+Test(newer, zmove_takes_scores_along) {
+    char want[160];
+
+    engine_say("ZADD z 1 a 2 b 2.5 c 4 d");
+    engine_say("ZADD y 9 b");
+    says("ZMOVE z y BYSCORE 2 (4 COUNT 1", array_of(want, "b,2"));
+    says("ZMOVE z y MAX COUNT 2", array_of(want, "d,4,c,2.5"));
+    says("ZRANGE y 0 -1 WITHSCORES", array_of(want, "b,2,c,2.5,d,4"));
+    says("ZMOVE z y MIN COUNT 7", array_of(want, "a,1"));
+    says("EXISTS z", ":0\r\n");
+}
+
+/* ---------------------------------------------------------------- XREADGROUP CLAIM, XNACK */
+
+static void three_entries(void) {
+    engine_say("XADD x 1-1 f a");
+    engine_say("XADD x 2-2 f bb");
+    engine_say("XADD x 3-3 f c");
+    engine_say("XGROUP CREATE x g 0");
+}
+
+#define ENTRY(id, v, n)   "*2\r\n$3\r\n" id "\r\n*2\r\n$1\r\nf\r\n$" #n "\r\n" v "\r\n"
+#define FIGURES(id, v, n) "*4\r\n$3\r\n" id "\r\n*2\r\n$1\r\nf\r\n$" #n "\r\n" v "\r\n"
+#define OF_X(count)       "*1\r\n*2\r\n$1\r\nx\r\n*" #count "\r\n"
+
+Test(newer, claim_takes_over_what_is_idle_and_then_reads) {
+    three_entries();
+    says("XREADGROUP GROUP g a COUNT 2 CLAIM 50 STREAMS x >",
+         OF_X(2) FIGURES("1-1", "a", 1) ":0\r\n:0\r\n" FIGURES("2-2", "bb", 2) ":0\r\n:0\r\n");
+    clock_advance_ms(40);
+    says("XCLAIM x g a 0 2-2 JUSTID", "*1\r\n$3\r\n2-2\r\n");
+    clock_advance_ms(10);
+    says("XREADGROUP GROUP g b CLAIM 50 STREAMS x >",
+         OF_X(2) FIGURES("1-1", "a", 1) ":50\r\n:1\r\n" FIGURES("3-3", "c", 1) ":0\r\n:0\r\n");
+    says("XREADGROUP GROUP g b CLAIM 50 STREAMS x >", "*-1\r\n");
+    says("XPENDING x g - + 10 b",
+         "*2\r\n*4\r\n$3\r\n1-1\r\n$1\r\nb\r\n:0\r\n:2\r\n*4\r\n$3\r\n3-3\r\n"
+         "$1\r\nb\r\n:0\r\n:1\r\n");
+    clock_advance_ms(40);
+    says("XREADGROUP GROUP g b CLAIM 50 COUNT 1 STREAMS x >",
+         OF_X(1) FIGURES("2-2", "bb", 2) ":50\r\n:1\r\n");
+    says("XDEL x 1-1", ":1\r\n");
+    clock_advance_ms(100);
+    says("XREADGROUP GROUP g a CLAIM 60 COUNT 1 STREAMS x >",
+         OF_X(1) FIGURES("2-2", "bb", 2) ":100\r\n:2\r\n");
+    says("XREADGROUP GROUP g a CLAIM 5 STREAMS x 0", OF_X(1) ENTRY("2-2", "bb", 2));
+    says("XREAD CLAIM 5 STREAMS x 0", "-ERR The CLAIM option is only supported by XREADGROUP. You "
+                                      "called XREAD instead.\r\n");
+    says("XREADGROUP GROUP g a CLAIM -1 STREAMS x >",
+         "-ERR min-idle-time must be a positive integer\r\n");
+}
+
+/* A group remembers the oldest delivery; an earlier one must be seen all the same. */
+Test(newer, claim_sees_what_was_given_an_earlier_time) {
+    three_entries();
+    engine_say("XREADGROUP GROUP g a STREAMS x >");
+    says("XREADGROUP GROUP g b CLAIM 1000 STREAMS x >", "*-1\r\n");
+    engine_say("XCLAIM x g a 0 3-3 IDLE 1000 JUSTID");
+    says("XREADGROUP GROUP g b CLAIM 1000 STREAMS x >",
+         OF_X(1) FIGURES("3-3", "c", 1) ":1000\r\n:1\r\n");
+    says("XNACK x g FAIL IDS 1 2-2", ":1\r\n");
+    says("XREADGROUP GROUP g b CLAIM 1000 STREAMS x >",
+         OF_X(1) FIGURES("2-2", "bb", 2) ":1000000000000\r\n:1\r\n");
+    engine_say("XDEL x 1-1");
+    clock_advance_ms(500);
+    says("XREADGROUP GROUP g b CLAIM 500 COUNT 1 STREAMS x >",
+         OF_X(1) FIGURES("2-2", "bb", 2) ":500\r\n:2\r\n");
+}
+
+Test(newer, maxcount_and_maxsize_hold_over_all_streams) {
+    three_entries();
+    engine_say("XADD y 5-5 f v");
+    says("XREAD MAXCOUNT 2 STREAMS x y 0 0", OF_X(2) ENTRY("1-1", "a", 1) ENTRY("2-2", "bb", 2));
+    says("XREAD MAXCOUNT 9 COUNT 1 STREAMS x y 0 0",
+         "*2\r\n*2\r\n$1\r\nx\r\n*1\r\n" ENTRY("1-1", "a",
+                                               1) "*2\r\n$1\r\ny\r\n*1\r\n" ENTRY("5-5", "v", 1));
+    says("XREAD MAXSIZE 1 STREAMS x y 0 0", OF_X(1) ENTRY("1-1", "a", 1));
+    says("XREADGROUP GROUP g c MAXSIZE 1 STREAMS x >", OF_X(1) ENTRY("1-1", "a", 1));
+    says("XREADGROUP GROUP g c MAXCOUNT 1 STREAMS x >", OF_X(1) ENTRY("2-2", "bb", 2));
+    says("XREADGROUP GROUP g c MAXCOUNT 1 STREAMS x 0", OF_X(1) ENTRY("1-1", "a", 1));
+    says("XREADGROUP GROUP g c MAXCOUNT 2 CLAIM 0 STREAMS x >",
+         OF_X(2) FIGURES("1-1", "a", 1) ":0\r\n:2\r\n" FIGURES("2-2", "bb", 2) ":0\r\n:1\r\n");
+    says("XREAD MAXCOUNT 0 STREAMS x 0", "-ERR MAXCOUNT must be > 0\r\n");
+    says("XREAD MAXSIZE x STREAMS x 0", "-ERR MAXSIZE must be > 0\r\n");
+}
+
+Test(newer, xnack_decides_what_counts) {
+    three_entries();
+    engine_say("XREADGROUP GROUP g a COUNT 2 STREAMS x >");
+    says("XNACK x g SILENT IDS 1 1-1", ":1\r\n");
+    says("XNACK x g FATAL IDS 2 2-2 3-3", ":1\r\n");
+    says("XPENDING x g - + 10",
+         "*2\r\n*4\r\n$3\r\n1-1\r\n$1\r\na\r\n:1000000000000\r\n:0\r\n*4\r\n"
+         "$3\r\n2-2\r\n$1\r\na\r\n:1000000000000\r\n:9223372036854775807\r\n");
+    says("XNACK x g FAIL IDS 1 2-2 RETRYCOUNT 7", ":1\r\n");
+    says("XNACK x g FAIL IDS 1 3-3 FORCE RETRYCOUNT 2", ":1\r\n");
+    says("XREADGROUP GROUP g b CLAIM 1 COUNT 2 STREAMS x >",
+         OF_X(2) FIGURES("1-1", "a", 1) ":1000000000000\r\n:0\r\n" FIGURES(
+             "2-2", "bb", 2) ":1000000000000\r\n:7\r\n");
+    says("XPENDING x g 3-3 3-3 1", "*1\r\n*4\r\n$3\r\n3-3\r\n$0\r\n\r\n:1000000000000\r\n:2\r\n");
+    says("XNACK x g MAYBE IDS 1 1-1", "-ERR syntax error\r\n");
+    says("XNACK x g FAIL IDS 2 1-1", "-ERR The `numids` parameter must match the number of "
+                                     "arguments\r\n");
+    says("XNACK x g FAIL IDS 0 1-1", "-ERR Number of IDs must be a positive integer\r\n");
+    says("XNACK x g FAIL IDS 1 1-1 RETRYCOUNT -1",
+         "-ERR RETRYCOUNT must be a non-negative integer\r\n");
+    cr_assert(strstr(engine_say("XNACK x h FAIL IDS 1 1-1"), "-NOGROUP"));
+}
+
+/* ---------------------------------------------------------------- XADD IDMP */
+
+#define ID(text) "$3\r\n" text "\r\n"
+
+Test(newer, an_entry_that_is_sent_again_is_added_once) {
+    says("XADD x IDMP p one 1-1 f v", ID("1-1"));
+    says("XADD x IDMP p one 2-2 f w", ID("1-1"));
+    says("XADD x IDMP q one 3-3 f v", ID("3-3"));
+    says("XADD x IDMPAUTO p 4-4 f v", ID("4-4"));
+    says("XADD x IDMPAUTO p NOMKSTREAM 5-5 f v", ID("4-4"));
+    says("XADD x IDMPAUTO p 5-5 fv ''", ID("5-5"));
+    says("XLEN x", ":4\r\n");
+    cr_assert(strstr(engine_say("XINFO STREAM x"),
+                     "pids-tracked\r\n:2\r\n$12\r\niids-tracked\r\n:4\r\n"
+                     "$10\r\niids-added\r\n:4\r\n$15\r\n"
+                     "iids-duplicates\r\n:2\r\n"));
+    says("COPY x y", ":1\r\n");
+    says("XADD y IDMP p one 9-9 f v", ID("1-1"));
+    clock_advance_ms(99999);
+    says("XADD x IDMP p one 6-6 f v", ID("1-1"));
+    clock_advance_ms(1);
+    says("XADD x IDMP p one 6-6 f v", ID("6-6"));
+    says("XADD x IDMP r one 7-7 f v", ID("7-7"));
+    cr_assert(strstr(engine_say("XINFO STREAM x"),
+                     "pids-tracked\r\n:2\r\n$12\r\niids-tracked\r\n:2\r\n"));
+}
+
+Test(newer, a_producer_has_so_many_iids_and_a_stream_its_own_limits) {
+    says("XCFGSET x IDMP-MAXSIZE 2", "-ERR no such key\r\n");
+    engine_say("XADD x 1-1 f v");
+    cr_assert_not(strstr(engine_say("XINFO STREAM x"), "idmp"));
+    says("XCFGSET x IDMP-MAXSIZE 2 IDMP-DURATION 3", "+OK\r\n");
+    for (int i = 1; i <= 3; i++) {
+        char line[80];
+
+        snprintf(line, sizeof line, "XADD x IDMP p i%d 2-%d f v", i, i);
+        engine_say(line);
+    }
+    says("XADD x IDMP p i3 9-9 f v", ID("2-3"));
+    says("XADD x IDMP p i2 9-9 f v", ID("2-2"));
+    says("XADD x IDMP p i1 3-3 f v", ID("3-3"));
+    says("XADD x IDMP p i2 4-4 f v", ID("4-4"));
+    clock_advance_ms(3000);
+    says("XADD x IDMP p i2 5-5 f v", ID("5-5"));
+    says("XADD x IDMP p i9 6-6 f v", ID("6-6"));
+    says("XCFGSET x IDMP-MAXSIZE 1", "+OK\r\n");
+    says("COPY x y", ":1\r\n");
+    says("XCFGSET x IDMP-MAXSIZE 0", "-ERR IDMP-MAXSIZE must be between 1 and 1000000\r\n");
+    says("XCFGSET x IDMP-DURATION 301", "-ERR IDMP-DURATION must be between 1 and 300 seconds\r\n");
+    says("XCFGSET x IDMP-DURATION 1 IDMP-MAXSIZE", "-ERR syntax error\r\n");
+    says("XADD x IDMP p i IDMPAUTO p * f v", "-ERR syntax error\r\n");
+    says("XADD x IDMP '' i * f v", "-ERR a producer or an idempotent id has 1 to 1024 bytes\r\n");
+    says("XADD x IDMP p i 1-1 f v", "-ERR The ID specified in XADD is equal or smaller than the "
+                                    "target stream top item\r\n");
+}
+
+/* ---------------------------------------------------------------- HIMPORT */
+
+Test(newer, himport_stores_hashes_with_fields_named_before) {
+    says("HIMPORT SET h s 1 2", "-ERR no such fieldset\r\n");
+    says("HIMPORT PREPARE s a b a", "-ERR a field is named twice\r\n");
+    says("HIMPORT PREPARE s a b", "+OK\r\n");
+    says("HIMPORT SET h s 1", "-ERR the fieldset has 2 fields, but there are 1 values\r\n");
+    says("HIMPORT SET h s 1 2", "+OK\r\n");
+    engine_say("HSET h c 3");
+    engine_say("EXPIRE h 100");
+    says("HIMPORT SET h s 3 4", "+OK\r\n");
+    says("HMGET h a b c", "*3\r\n$1\r\n3\r\n$1\r\n4\r\n$-1\r\n");
+    says("TTL h", ":-1\r\n");
+    says("HIMPORT PREPARE s b", "+OK\r\n");
+    says("HIMPORT SET h s 5", "+OK\r\n");
+    says("HGETALL h", "*2\r\n$1\r\nb\r\n$1\r\n5\r\n");
+    engine_say("SET k v");
+    cr_assert(strstr(engine_say("HIMPORT SET k s 5"), "-WRONGTYPE"));
+    says("HIMPORT PREPARE t a", "+OK\r\n");
+    says("HIMPORT DISCARD s", ":1\r\n");
+    says("HIMPORT DISCARD s", ":0\r\n");
+    says("HIMPORT DISCARDALL", ":1\r\n");
+    says("HIMPORT DISCARDALL", ":0\r\n");
+}
+
+Test(newer, a_connection_has_so_many_fieldsets) {
+    char line[64];
+
+    for (int i = 0; i < 256; i++) {
+        snprintf(line, sizeof line, "HIMPORT PREPARE s%d f", i);
+        says(line, "+OK\r\n");
+    }
+    says("HIMPORT PREPARE more f",
+         "-ERR a connection has at most 256 fieldsets, of 1048576 bytes together\r\n");
+    says("HIMPORT PREPARE s7 g h", "+OK\r\n");
+    says("HIMPORT SET k s7 1 2", "+OK\r\n");
+    says("HIMPORT SET k s255 1", "+OK\r\n");
+    says("HIMPORT DISCARDALL", ":256\r\n");
+}

@@ -266,7 +266,8 @@ static const char *const bad_lines[][2] = {
     {"appendonly maybe", "argument must be 'yes' or 'no'"},
     {"appendfsync x", "argument(s) must be one of the following: everysec, always, no"},
     {"shutdown-on-sigterm x",
-     "argument(s) must be one of the following: default, save, nosave, now, force"},
+     "argument(s) must be one of the following: default, save, nosave, now, force, "
+     "safe, failover"},
     {"shutdown-on-sigterm save nosave",
      "shutdown options SAVE and NOSAVE can't be used simultaneously"},
     {"unixsocketperm 999", "argument couldn't be parsed as an octal number"},

@@ -69,3 +69,14 @@ Test(access, other_policies_note_the_time) {
     say("GET k");
     cr_assert_eq(access_idle_s(&engine, k), 0);
 }
+
+Test(access, lrm_policies_note_the_last_change) {
+    struct entry *k = key_with("allkeys-lrm");
+
+    engine.lru_clock += 7;
+    say("GET k");
+    cr_assert_eq(access_idle_s(&engine, k), 7);
+    say("SET k w");
+    k = db_find(&engine.ks.dbs[0], SLICE("k"), hash_bytes("k", 1));
+    cr_assert_eq(access_idle_s(&engine, k), 0);
+}
