@@ -31,13 +31,17 @@ void repl_stream_init(struct repl_stream *s) {
 
 /* ---------------------------------------------------------------- bytes in memory */
 
+static void drop_block(struct repl_stream *s, struct block *b) {
+    if (s->asked == b) s->asked = NULL;
+    list_remove(&b->link);
+    mem_free(b);
+}
+
 static void drop_first_block(struct repl_stream *s) {
     struct block *b = block_at(s->blocks.next);
 
     s->first = b->from + b->n;
-    if (s->asked == b) s->asked = NULL;
-    list_remove(&b->link);
-    mem_free(b);
+    drop_block(s, b);
 }
 
 static void drop_blocks(struct repl_stream *s) {
@@ -88,12 +92,8 @@ static void end_pasts(struct repl_stream *s, uint64_t end) {
 void repl_stream_rewind(struct repl_stream *s) {
     uint64_t end = s->data_end;
 
-    while (!list_empty(&s->blocks) && block_at(s->blocks.prev)->from > end) {
-        struct block *b = block_at(s->blocks.prev);
-
-        list_remove(&b->link);
-        mem_free(b);
-    }
+    while (!list_empty(&s->blocks) && block_at(s->blocks.prev)->from > end)
+        drop_block(s, block_at(s->blocks.prev));
     if (!list_empty(&s->blocks)) {
         struct block *b = block_at(s->blocks.prev);
 

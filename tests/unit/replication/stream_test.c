@@ -144,3 +144,53 @@ Test(stream, it_goes_back_to_before_what_is_in_memory) {
     append(5, 'c');
     expect(11, 5, 'c');
 }
+
+/* ---------------------------------------------------------------- against an array */
+
+enum { MODEL_BYTES = 40 * STREAM_BLOCK };
+
+static char model[MODEL_BYTES + 1]; /* by offset */
+
+static void model_append(void) {
+    static char bytes[3 * STREAM_BLOCK];
+    size_t n = 1 + rng_below(rng_below(4) ? 300 : sizeof bytes);
+
+    if (s.offset + n > MODEL_BYTES) return;
+    for (size_t i = 0; i < n; i++) bytes[i] = (char)rng_below(256);
+    memcpy(model + s.offset + 1, bytes, n);
+    repl_stream_append(&s, slice_of(bytes, n));
+    if (rng_below(3) == 0) repl_stream_note_data(&s);
+}
+
+static void model_peek(void) {
+    uint64_t from = s.first + rng_below(s.offset + 2 - s.first);
+    size_t limit = 1 + rng_below(2 * STREAM_BLOCK), at = from;
+    struct iovec iov[3];
+    int n = repl_stream_peek(&s, from, iov, 3, limit);
+
+    cr_assert_eq(n > 0, from <= s.offset);
+    for (int i = 0; i < n; i++) {
+        cr_assert_eq(memcmp(iov[i].iov_base, model + at, iov[i].iov_len), 0, "at %zu", at);
+        at += iov[i].iov_len;
+    }
+    cr_assert_leq(at - from, limit);
+}
+
+/* Where a reader was is remembered; what it points to may go at either end. */
+Test(stream, gives_what_an_array_would_whatever_goes_meanwhile) {
+    for (int round = 0; round < 60; round++) {
+        repl_stream_adopt(&s, "0123456789012345678901234567890123456789", 0, -1);
+        s.keep = STREAM_BLOCK * (1 + rng_below(8));
+        for (int i = 0; i < 300; i++) {
+            switch (rng_below(8)) {
+            case 0: repl_stream_trim(&s, rng_below(s.offset + 1)); break;
+            case 1:
+                if (s.data_end + 1 >= s.first) repl_stream_rewind(&s);
+                break;
+            case 2:
+            case 3: model_append(); break;
+            default: model_peek();
+            }
+        }
+    }
+}
