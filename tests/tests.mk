@@ -137,17 +137,20 @@ differential: all
 	@$(RUN) 'differential=tests/differential/differential.py --seconds $(SECONDS) --seed $(SEED)' \
 	    'crowd=tests/differential/crowd.py --seconds $(SECONDS) --seed $(SEED)'
 
+# What a sanitizer finds here, no unit test has found.
+REPLICATION_SUITES := 'master=python3 tests/replication/master.py' 'replica=python3 tests/replication/replica.py' 'histories=python3 tests/replication/histories.py'
+
 # asan and ubsan: everything that feeds the server input, well-formed and not.
 test-in-flavour: all $(T)/fuzz-replay $(T)/try-turns $(UNIT_BINS) $(T)/kit-self $(T)/system-tests $(T)/crash-client
 	@$(RUN) $(UNIT_SUITES) $(SYSTEM_SUITE) $(FILE_SUITES) 'tls=tests/tls/tls.py' \
 	    'interop=tests/interop/interop.py --rounds 6' 'kill-9=tests/crash/crash.py --rounds 2' \
-	    'turns=$(T)/try-turns --programs 20' 'fuzz-targets=$(T)/fuzz-replay tests/fuzz/corpus' 'fuzz-restore=tests/fuzz/restore.py --rounds 20' 'fuzz-files=tests/fuzz/files.py --rounds 500' 'fuzz-scripts=tests/fuzz/scripts.py --rounds 20' 'fuzz-patterns=tests/fuzz/patterns.py --rounds 2' 'fuzz-framing=tests/fuzz/framing.py --rounds 3' 'fuzz-clients=tests/fuzz/clients.py --seconds 20'
+	    'turns=$(T)/try-turns --programs 20' 'fuzz-targets=$(T)/fuzz-replay tests/fuzz/corpus' 'fuzz-restore=tests/fuzz/restore.py --rounds 20' 'fuzz-files=tests/fuzz/files.py --rounds 500' 'fuzz-scripts=tests/fuzz/scripts.py --rounds 20' 'fuzz-patterns=tests/fuzz/patterns.py --rounds 2' 'fuzz-framing=tests/fuzz/framing.py --rounds 3' 'fuzz-clients=tests/fuzz/clients.py --seconds 20' 'fuzz-documents=tests/fuzz/documents.py' $(REPLICATION_SUITES)
 
 # tsan: only ordinary programs; Criterion's sandbox does not start under it. A report of the
 # thread sanitizer in a server's log fails the suite that ran the server.
 test-tsan: all $(T)/crash-client
 	@$(RUN) 'golden=tests/golden/replay.py' 'damaged-files=tests/files/crash.py' \
-	    'interop=tests/interop/interop.py --rounds 6' 'kill-9=tests/crash/crash.py --rounds 3'
+	    'interop=tests/interop/interop.py --rounds 6' 'kill-9=tests/crash/crash.py --rounds 3' $(REPLICATION_SUITES)
 
 fuse: all $(T)/disk_fuse
 	@$(RUN) 'fuse=tests/fuse/twice.py --seconds $(SECONDS) --seed $(SEED)'

@@ -15,14 +15,15 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Every thread logs; the main thread changes what is atomic while they do. */
 static struct {
     int fd;
-    enum log_level level;
-    char role;
+    _Atomic enum log_level level;
+    _Atomic char role;
     bool to_syslog;
     char file[4096]; /* absolute: the working directory may change */
-    enum log_format format;
-    enum log_time time;
+    _Atomic enum log_format format;
+    _Atomic enum log_time time;
 } sink = {STDOUT_FILENO, LOG_AT_NOTICE, 'M', false};
 
 int log_open(const struct log_options *o, struct err *e) {
