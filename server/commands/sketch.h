@@ -2,8 +2,8 @@
  *
  * sketch - what the commands on probabilistic types share.
  *
- * Every change goes into the AOF as received: the same commands make the same sketch anywhere. As
- * with Redis' module there are no keyspace events but "new".
+ * Every change goes into the AOF as received, without the items that a filter had no room for: the
+ * same commands make the same sketch anywhere. As with Redis' module there are no keyspace events but "new".
  */
 #ifndef STET_COMMANDS_SKETCH_H
 #define STET_COMMANDS_SKETCH_H

@@ -23,8 +23,7 @@ COMMANDS = 1500
 
 
 def waits(words):
-    return words[0].lower().startswith("b") and words[0].lower() not in (
-        "bitcount", "bitpos", "bitop", "bitfield", "bitfield_ro")
+    return words[0].lower().startswith(("blm", "blpop", "brpop", "bzm", "bzpop"))
 
 
 def fill(conn, generator):
