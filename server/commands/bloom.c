@@ -191,7 +191,8 @@ static int add_many(struct call *x, int from, const struct options *o) {
     bool changed;
     int n = 0;
 
-    if (!find_or_make(x, o, &r, &b, &changed)) return -1;
+    if (!find_or_make(x, o, &r, &b, &changed) || !sketch_affords(x, x->argc - from, b->n))
+        return -1;
     added = mem_alloc((size_t)(x->argc - from));
     for (int i = from; i < x->argc; i++) {
         added[n] = (uint8_t)bloom_add(b, bloom_hash(x->argv[i]), sketch_limit(x));

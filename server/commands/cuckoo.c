@@ -150,6 +150,11 @@ static int cmd_addnx(struct call *x) {
     return add_one(x, true);
 }
 
+/* Of one item: a look at two buckets of each layer. */
+static uint64_t cost_of(const struct cuckoo *c) {
+    return c->n * (1 + c->bucket_size / 16);
+}
+
 /* Adds the items from argument `from` on; one that finds no place is answered with -1. The log and
  * replicas have no limit of memory: they get the items that found one. */
 static int add_many(struct call *x, int from, const struct options *o, bool if_new) {
@@ -160,7 +165,8 @@ static int add_many(struct call *x, int from, const struct options *o, bool if_n
     bool changed;
     struct ref r;
 
-    if (!find_or_make(x, o, &r, &c, &changed)) return -1;
+    if (!find_or_make(x, o, &r, &c, &changed) || !sketch_affords(x, x->argc - from, cost_of(c)))
+        return -1;
     kept = mem_dup(x->argv, (size_t)x->argc * sizeof *kept);
     reply_array(&x->r, (size_t)(x->argc - from));
     for (int i = from; i < x->argc; i++) {
