@@ -221,9 +221,9 @@ class Generator:
 
     @staticmethod
     def must_stay(words):
-        """What would wait, or give a key a few milliseconds, if another number stood there, or
-        give the members of a key y different scores."""
-        if words[0] == "ZADD" and words[1][:1] == "y":
+        """What would wait, or give a key a few milliseconds (idempotent ids: seconds), if another
+        number stood there, or give the members of a key y different scores."""
+        if words[0] == "ZADD" and words[1][:1] == "y" or words[0] == "XCFGSET":
             return True
         timed = {"EX", "PX", "EXAT"} & {w.upper() for w in words}
         return timed or "0.001" in (words[-1], words[1:2] and words[1]) or any(

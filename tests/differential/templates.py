@@ -209,7 +209,7 @@ XPENDING @x %G <-|%i> <+|%i> %c [%C]
 XCLAIM @x %G %C 0 (%i)+ [RETRYCOUNT %c] [FORCE] [JUSTID]
 XAUTOCLAIM @x %G %C 0 %i [COUNT %c] [JUSTID]
 {xcfgset} XADD @x [NOMKSTREAM] <IDMP p %m|IDMP %C %m|IDMPAUTO %C> [MAXLEN %c] <*|%i> (%m %v)+
-XCFGSET @x [IDMP-DURATION %k] [IDMP-MAXSIZE %k]
+XCFGSET @x [IDMP-DURATION 200] [IDMP-MAXSIZE %k]
 {xnack} XREADGROUP GROUP %G %C [COUNT %c] [MAXCOUNT %k] [MAXSIZE %k] [CLAIM 0] [NOACK] STREAMS @x >
 {xnack} XREADGROUP GROUP %G %C [MAXCOUNT %k] [MAXSIZE %k] [CLAIM 0] STREAMS @x @x <>|0> <>|%i>
 {xnack} XREAD [COUNT %c] [MAXCOUNT %k] [MAXSIZE %k] STREAMS @x @x <0|%i> 0
@@ -307,7 +307,6 @@ VINFO @V
 VISMEMBER @V %m
 VLINKS @V %m
 VRANDMEMBER @V [%c|-3]
-VRANGE @V - + %c
 VSIM @V ELE %m [WITHSCORES] [COUNT %k] [TRUTH]
 VSIM @V VALUES 3 %x %y %x [COUNT %k] [FILTER .a==1]
 """
