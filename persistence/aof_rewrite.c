@@ -56,6 +56,7 @@ static void (*const rewriters[TYPE_COUNT])(struct bytes *b, const struct entry *
     [TYPE_VSET] = rewrite_payload,  [TYPE_BLOOM] = rewrite_bloom,
     [TYPE_CUCKOO] = rewrite_cuckoo, [TYPE_COUNTMIN] = rewrite_payload,
     [TYPE_TOPK] = rewrite_payload,  [TYPE_TDIGEST] = rewrite_payload,
+    [TYPE_JSON] = rewrite_json,
 };
 
 TYPE_TABLE_IS_COMPLETE(rewriters)

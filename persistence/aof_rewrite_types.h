@@ -41,6 +41,7 @@ void rewrite_expire(struct bytes *b, const struct entry *e);
 
 void rewrite_list(struct bytes *b, const struct entry *e);
 void rewrite_hash(struct bytes *b, const struct entry *e);
+void rewrite_json(struct bytes *b, const struct entry *e);
 void rewrite_set(struct bytes *b, const struct entry *e);
 void rewrite_stream(struct bytes *b, const struct entry *e);
 void rewrite_bloom(struct bytes *b, const struct entry *e);

@@ -5,8 +5,9 @@
  *
  * Written is the lowest version that can express the data: 10, which Redis 7.0 loads; 12 if a field
  * of a hash has a time to live. A vector set is written as the module of Redis 8 writes it, which
- * no older server loads. Read are versions 1 to 12, every type but those of other modules; and
- * Valkey's version 80, without its hashes whose fields have a time to live.
+ * no older server loads, a JSON document as RedisJSON does. Read are versions 1 to 12, every type
+ * but those of other modules; and Valkey's version 80, without its hashes whose fields have a time
+ * to live.
  *
  * The writer allocates little, takes no lock and does not log: it may run in a forked child. The
  * reader trusts nothing: lengths are bounded by what is left of the input, every value is

@@ -81,6 +81,8 @@ enum { RDB_NODE_PLAIN = 1, RDB_NODE_PACKED = 2 }; /* of a RDB_LIST_QUICKLIST_2 *
 
 /* The id of the module "vectorset" of Redis 8: nine letters of 6 bits and a version of 10. */
 #define RDB_VSET_MODULE UINT64_C(0xbde72da2bb1eb400)
+/* The same of "ReJSON-RL" with version 3. */
+#define RDB_JSON_MODULE UINT64_C(0x45e25238df912c03)
 
 /* "MBbloom--", "MBbloomCF", "CMSk-TYPE", "TopK-TYPE" and "TDIS-TYPE" with the version 1000: the
  * contents are our own (rdb_sketch.c). */

@@ -265,6 +265,7 @@ static const struct writer {
     [TYPE_COUNTMIN] = {rdb_sketch_type, rdb_put_sketch},
     [TYPE_TOPK] = {rdb_sketch_type, rdb_put_sketch},
     [TYPE_TDIGEST] = {rdb_sketch_type, rdb_put_sketch},
+    [TYPE_JSON] = {rdb_json_type, rdb_put_json},
 };
 
 TYPE_TABLE_IS_COMPLETE(writers)
@@ -272,11 +273,12 @@ TYPE_TABLE_IS_COMPLETE(writers)
 /* ---------------------------------------------------------------- values of modules */
 
 bool rdb_knows_module(uint64_t id) {
-    return id == RDB_VSET_MODULE || rdb_is_sketch(id);
+    return id == RDB_VSET_MODULE || id == RDB_JSON_MODULE || rdb_is_sketch(id);
 }
 
 static struct entry *take_module_of(struct rdb_in *in, uint64_t id, const struct rdb_want *w) {
     if (id == RDB_VSET_MODULE) return rdb_take_vset(in, w);
+    if (id == RDB_JSON_MODULE) return rdb_take_json(in, w);
     if (rdb_is_sketch(id)) return rdb_take_sketch(in, id, w);
     rdb_in_fail(in, "a value of a module's own type, and there are no modules here");
     return NULL;

@@ -98,6 +98,11 @@ enum rdb_type rdb_vset_type(const struct entry *e);
 void rdb_put_vset(struct rdb_out *o, const struct entry *e);
 struct entry *rdb_take_vset(struct rdb_in *in, const struct rdb_want *w);
 
+/* rdb_json.c */
+enum rdb_type rdb_json_type(const struct entry *e);
+void rdb_put_json(struct rdb_out *o, const struct entry *e);
+struct entry *rdb_take_json(struct rdb_in *in, const struct rdb_want *w);
+
 /* rdb_sketch.c; `id` is a module's, rdb_is_sketch() must have been asked. */
 enum rdb_type rdb_sketch_type(const struct entry *e);
 void rdb_put_sketch(struct rdb_out *o, const struct entry *e);

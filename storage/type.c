@@ -5,6 +5,7 @@
 #include "storage/base/log.h"
 #include "storage/entry.h"
 #include "storage/hash.h"
+#include "storage/json.h"
 #include "storage/listval.h"
 #include "storage/set.h"
 #include "storage/sketch.h"
@@ -19,6 +20,7 @@ static const struct type_ops *const types[TYPE_COUNT] = {
     [TYPE_VSET] = &vset_type_ops,     [TYPE_BLOOM] = &bloom_type_ops,
     [TYPE_CUCKOO] = &cuckoo_type_ops, [TYPE_COUNTMIN] = &countmin_type_ops,
     [TYPE_TOPK] = &topk_type_ops,     [TYPE_TDIGEST] = &tdigest_type_ops,
+    [TYPE_JSON] = &json_type_ops,
 };
 
 const struct type_ops *type_ops_of(enum type_id id) {

@@ -29,6 +29,7 @@ enum type_id {
     TYPE_COUNTMIN,
     TYPE_TOPK,
     TYPE_TDIGEST,
+    TYPE_JSON,
     TYPE_COUNT
 };
 

@@ -66,6 +66,7 @@ static struct digest (*const value_digests[TYPE_COUNT])(const struct entry *e) =
     [TYPE_HASH] = digest_hash,       [TYPE_SET] = digest_set,      [TYPE_STREAM] = digest_stream,
     [TYPE_VSET] = digest_vset,       [TYPE_BLOOM] = digest_sketch, [TYPE_CUCKOO] = digest_sketch,
     [TYPE_COUNTMIN] = digest_sketch, [TYPE_TOPK] = digest_sketch,  [TYPE_TDIGEST] = digest_sketch,
+    [TYPE_JSON] = digest_json,
 };
 
 TYPE_TABLE_IS_COMPLETE(value_digests)

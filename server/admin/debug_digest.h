@@ -26,6 +26,7 @@ void digest_chain(struct digest *d, struct digest with);
 
 struct digest digest_list(const struct entry *e);
 struct digest digest_hash(const struct entry *e);
+struct digest digest_json(const struct entry *e);
 struct digest digest_set(const struct entry *e);
 struct digest digest_sketch(const struct entry *e);
 struct digest digest_stream(const struct entry *e);

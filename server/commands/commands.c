@@ -22,7 +22,8 @@ void commands_register(struct command_registry *r) {
         cuckoo_commands,       countmin_commands,      topk_commands,
         tdigest_commands,      cluster_scan_commands,  list_move_commands,
         zset_move_commands,    stream_nack_commands,   stream_idempotent_commands,
-        hash_import_commands,
+        hash_import_commands,  json_commands,          json_edit_commands,
+        json_array_commands,   json_show_commands,
     };
 
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) command_registry_add(r, tables[i]);

@@ -7,7 +7,7 @@ const char *const category_names[CATEGORIES] = {
     "keyspace", "read",   "write",       "set",       "sortedset",  "list",        "hash",
     "string",   "bitmap", "hyperloglog", "geo",       "stream",     "pubsub",      "admin",
     "fast",     "slow",   "blocking",    "dangerous", "connection", "transaction", "scripting",
-    "bloom",    "cuckoo", "cms",         "topk",      "tdigest",
+    "bloom",    "cuckoo", "cms",         "topk",      "tdigest",    "json",
 };
 
 static uint32_t of_flags(uint32_t flags) {
@@ -46,6 +46,7 @@ static uint32_t of_group(const char *group) {
         {"cms", BIT(CMS)},
         {"topk", BIT(TOPK)},
         {"tdigest", BIT(TDIGEST)},
+        {"json", BIT(JSON)},
     };
 
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)

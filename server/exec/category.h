@@ -35,6 +35,7 @@ enum category {
     CAT_CMS,
     CAT_TOPK,
     CAT_TDIGEST,
+    CAT_JSON,
     CATEGORIES
 };
 

@@ -11,7 +11,8 @@ _Static_assert(EVENT_GENERIC == (int)CONF_NOTIFY_GENERIC &&
                    EVENT_EXPIRED == (int)CONF_NOTIFY_EXPIRED &&
                    EVENT_EVICTED == (int)CONF_NOTIFY_EVICTED &&
                    EVENT_STREAM == (int)CONF_NOTIFY_STREAM &&
-                   EVENT_MISS == (int)CONF_NOTIFY_KEY_MISS && EVENT_NEW == (int)CONF_NOTIFY_NEW &&
+                   EVENT_MISS == (int)CONF_NOTIFY_KEY_MISS &&
+                   EVENT_MODULE == (int)CONF_NOTIFY_MODULE && EVENT_NEW == (int)CONF_NOTIFY_NEW &&
                    EVENT_OVERWRITTEN == (int)CONF_NOTIFY_OVERWRITTEN &&
                    EVENT_TYPE_CHANGED == (int)CONF_NOTIFY_TYPE_CHANGED,
                "an event class is the flag that asks for it");

@@ -21,6 +21,7 @@ enum event_class {
     EVENT_EVICTED = 1 << 9,
     EVENT_STREAM = 1 << 10,
     EVENT_MISS = 1 << 11,
+    EVENT_MODULE = 1 << 12,
     EVENT_NEW = 1 << 13,
     EVENT_OVERWRITTEN = 1 << 14,
     EVENT_TYPE_CHANGED = 1 << 15,

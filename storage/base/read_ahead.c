@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "storage/base/read_ahead.h"
 
+#include "storage/base/clock.h"
 #include "storage/base/mem.h"
 #include "storage/base/thread.h"
 
@@ -33,15 +34,10 @@ static bool wait_for_room(struct read_ahead *r, bool pause) {
 
     pthread_mutex_lock(&r->mu);
     if (pause && !r->stopped) {
-        struct timespec until;
+        uint64_t ns = clock_real_ns() + AGAIN_NS;
+        struct timespec until = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
 
-        timespec_get(&until, TIME_UTC);
-        until.tv_nsec += AGAIN_NS;
-        if (until.tv_nsec >= 1000000000) {
-            until.tv_nsec -= 1000000000;
-            until.tv_sec++;
-        }
-        pthread_cond_timedwait(&r->changed, &r->mu, &until);
+        pthread_cond_clockwait(&r->changed, &r->mu, CLOCK_MONOTONIC, &until);
     }
     while (r->chunk.n && !r->stopped) pthread_cond_wait(&r->changed, &r->mu);
     go_on = !r->stopped;
@@ -53,8 +49,10 @@ static bool wait_for_room(struct read_ahead *r, bool pause) {
 static void publish(struct read_ahead *r, enum read_ahead_result rc, struct bytes *got,
                     const struct err *e) {
     pthread_mutex_lock(&r->mu);
-    r->chunk = *got;
-    *got = (struct bytes){0};
+    if (got->n) {
+        r->chunk = *got;
+        *got = (struct bytes){0};
+    }
     r->state = rc;
     if (rc == READ_AHEAD_FAILED) r->err = *e;
     if (!r->stopped && rc != READ_AHEAD_LATER && r->ops.wake) r->ops.wake(r->ops.wake_arg);
@@ -64,15 +62,16 @@ static void publish(struct read_ahead *r, enum read_ahead_result rc, struct byte
 static void *run(void *arg) {
     struct read_ahead *r = arg;
     enum read_ahead_result rc = READ_AHEAD_SOME;
+    struct bytes got = {0}; /* its room is used again where nothing was read */
 
     mem_thread_init();
     while (wait_for_room(r, rc == READ_AHEAD_LATER) && rc <= READ_AHEAD_LATER) {
-        struct bytes got = {0};
         struct err e;
 
         rc = r->ops.read(r->ops.arg, &got, &e);
         publish(r, rc, &got, &e);
     }
+    bytes_release(&got);
     pthread_mutex_lock(&r->mu);
     while (!r->stopped) pthread_cond_wait(&r->changed, &r->mu);
     pthread_mutex_unlock(&r->mu);

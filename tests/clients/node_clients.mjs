@@ -49,6 +49,41 @@ async function ioredis() {
     waits.disconnect();
 }
 
+// Every JSON command that the package has a function for.
+async function json(c) {
+    const doc = { a: 1, b: [1, 2, 3], s: 'x', t: true, o: { a: 2.5 } };
+    assert.equal(await c.json.set('j', '$', doc), 'OK');
+    assert.equal(await c.json.set('j', '$', 1, { NX: true }), null);
+    assert.deepEqual(await c.json.get('j'), doc);
+    assert.deepEqual(await c.json.get('j', { path: '$..a' }), [1, 2.5]);
+    assert.deepEqual(await c.json.get('j', { path: ['$.a', '$.b'] }), { '$.a': [1], '$.b': [[1, 2, 3]] });
+    assert.deepEqual(await c.json.mGet(['j', 'none'], '$.a'), [[1], null]);
+    assert.equal(await c.json.mSet([{ key: 'j1', path: '$', value: { x: 1 } }]), 'OK');
+    assert.equal(await c.json.merge('j1', '$', { x: null, y: { z: 1 } }), 'OK');
+    assert.deepEqual(await c.json.get('j1'), { y: { z: 1 } });
+    assert.deepEqual(await c.json.type('j', { path: '$.a' }), ['integer']);
+    assert.equal(await c.json.type('j'), 'object');
+    assert.deepEqual(await c.json.numIncrBy('j', '$..a', 2), [3, 4.5]);
+    assert.deepEqual(await c.json.numMultBy('j', '$.*', 2), [6, null, null, null, null]);
+    assert.deepEqual(await c.json.strAppend('j', 'yz', { path: '$.s' }), [3]);
+    assert.deepEqual(await c.json.strLen('j', { path: '$.s' }), [3]);
+    assert.deepEqual(await c.json.toggle('j', '$.t'), [0]);
+    assert.deepEqual(await c.json.arrAppend('j', '$.b', 4, { n: 1 }), [5]);
+    assert.deepEqual(await c.json.arrIndex('j', '$.b', 3, { range: { start: 0, stop: 5 } }), [2]);
+    assert.deepEqual(await c.json.arrInsert('j', '$.b', 0, 0), [6]);
+    assert.deepEqual(await c.json.arrLen('j', { path: '$.b' }), [6]);
+    assert.deepEqual(await c.json.arrPop('j', { path: '$.b' }), [{ n: 1 }]);
+    assert.equal(await c.json.arrPop('j', { path: '.b', index: 0 }), 0);
+    assert.deepEqual(await c.json.arrTrim('j', '$.b', 0, 1), [2]);
+    assert.deepEqual(await c.json.objKeys('j', { path: '$.o' }), [['a']]);
+    assert.deepEqual(await c.json.objLen('j', { path: '$.o' }), [1]);
+    assert.ok(await c.json.debugMemory('j') > 0);
+    assert.equal(await c.json.clear('j', { path: '$.b' }), 1);
+    assert.equal(await c.json.del('j', { path: '$.s' }), 1);
+    assert.equal(await c.json.forget('j', { path: '$.t' }), 1);
+    assert.deepEqual(await c.json.get('j'), { a: 6, b: [], o: { a: 4.5 } });
+}
+
 async function nodeRedis(RESP) {
     const { createClient } = require('redis');
     const socket = tls ? { port, tls: true, ...tls } : { port };
@@ -69,6 +104,7 @@ async function nodeRedis(RESP) {
     assert.deepEqual(await c.multi().set('t', '1').incr('t').exec(), ['OK', 2]);
     assert.equal(await c.lPush('l', ['a', 'b']), 2);
     assert.deepEqual(await c.lPopCount('l', 5), ['b', 'a']);
+    await json(c);
     await c.aclSetUser('app', ['on', '>secret', '~app:*', '+@all']);
     const app = createClient({ socket, RESP, username: 'app', password: 'secret' });
     app.on('error', () => {}); // its connection ends with its user

@@ -181,6 +181,11 @@ VECTOR_SETS = [bytes.fromhex(h) for h in (
     "05000502008102080201028001000000020202200202020302813fa828900000000102813f8000004013cd3a00",
 )]
 
+# The module ReJSON-RL with its encoding 3.
+JSON_ID = bytes.fromhex("8145e25238df912c03")
+DOCUMENTS = [b'{"a":[1,2.5,{"a":"text","b":null}],"o":{"x":true}}', b"5", b'"\\u00e9"',
+             b"{" + b",".join(b'"n%d":[%d]' % (i, i) for i in range(40)) + b"}"]
+
 
 # Sketches as DUMP gives them, without the type byte: Bloom filters and cuckoo filters with layers and without,
 # a count-min sketch, heavy hitters, a t-digest.
@@ -236,7 +241,7 @@ def corpus():
         (19, stream(19)), (20, string(listpack(WORDS))), (21, stream(21)), (22, early),
         (23, string(big_times)), (23, string(times)), (24, struct.pack("<Q", WHEN) + timed),
         (25, struct.pack("<Q", WHEN) + string(big_times)),
-    ] + [(7, v) for v in VECTOR_SETS + SKETCHES]
+    ] + [(7, v) for v in VECTOR_SETS + SKETCHES] + [(7, JSON_ID + b"\x05" + string(v) + b"\0") for v in DOCUMENTS]
 
 
 def _add_timed(lp, words):

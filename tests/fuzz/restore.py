@@ -56,6 +56,9 @@ COMMANDS = {
     b"TDIS-TYPE": ["TDIGEST.INFO %", "TDIGEST.ADD % 1 2 3 4 5 6 7 8 9 1e300 -1e300", "TDIGEST.QUANTILE % 0 0.2 0.5 0.9 1",
                    "TDIGEST.CDF % 1 2 3 inf", "TDIGEST.RANK % 1 5", "TDIGEST.REVRANK % 1 5", "TDIGEST.BYRANK % 0 3 100",
                    "TDIGEST.MERGE % 2 % % COMPRESSION 5", "TDIGEST.TRIMMED_MEAN % 0.1 0.9", "TDIGEST.RESET %"],
+    b"ReJSON-RL": ["JSON.GET %", "JSON.GET % $..* $..a", "JSON.TYPE % $..*", "JSON.NUMINCRBY % $..* 1", "JSON.DEL % $..a",
+                   "JSON.SET % $.new [1]", "JSON.ARRAPPEND % $..* 1", "JSON.ARRPOP % $..*", "JSON.CLEAR % $.*",
+                   "JSON.GET % $..[?(@.a)]", "JSON.RESP %", "JSON.MERGE % $ {}", "JSON.DEBUG MEMORY %"],
     b"any": ["DUMP %", "TYPE %", "OBJECT ENCODING %", "COPY % copy REPLACE", "PEXPIRE % 100000",
              "DEBUG DIGEST-VALUE %", "MEMORY USAGE %", "DEBUG OBJECT %", "PERSIST %"],
 }

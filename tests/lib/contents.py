@@ -5,6 +5,7 @@ snapshot() is {(db, key): {"type", "value", "expire_ms", "encoding"}} with the v
 tests/data/servers; strings() is the short one for tests that only make strings.
 """
 import hashlib
+import json
 
 from resp import ReplyError
 
@@ -81,6 +82,8 @@ def _value(conn, kind, key):
                        for i in range(0, len(flat), 2)), key=repr)
     if kind == "stream":
         return _stream(conn, key)
+    if kind == "ReJSON-RL":
+        return json.loads(conn.call("JSON.GET", key))
     if kind == "vectorset":
         return _vectors(conn, key)
     if kind in SKETCHES:

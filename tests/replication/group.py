@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib"), os.path.join(HERE, "..", "faults")]
@@ -128,9 +129,9 @@ class Watcher:
         got = self.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", GROUP)
         return got and (got[0].decode(), int(got[1]))
 
-    def flags(self):
+    def told(self, what):
         flat = self.ask("SENTINEL", "MASTER", GROUP) or []
-        return dict(zip(flat[::2], flat[1::2])).get(b"flags", b"").decode()
+        return dict(zip(flat[::2], flat[1::2])).get(what.encode(), b"").decode()
 
     def close(self):
         self.proc.kill()
@@ -177,8 +178,8 @@ class Group:
         if len(names) != 1 or None in names:
             return "the Sentinels name %s" % names
         for s in self.sentinels:
-            if s.flags() != "master":
-                return "Sentinel %d calls the master %s" % (s.index, s.flags())
+            if s.told("flags") != "master":
+                return "Sentinel %d calls the master %s" % (s.index, s.told("flags"))
         master = self.at(*names.pop())
         for s in self.servers:
             i = s.info()
@@ -190,17 +191,29 @@ class Group:
                 return "server %s: its link is down: %s" % (s.name, i)
         return None
 
+    def part_equals(self):
+        """SENTINEL FAILOVER asks no other Sentinel. Two that are told so at once may take the same epoch, and go on naming
+        two masters for ever: one more failover has a higher epoch."""
+        told = {(s.master(), s.told("config-epoch")) for s in self.sentinels}
+        if len(told) == 2 and len({epoch for _, epoch in told}) == 1:
+            self.sentinels[0].ask("SENTINEL", "FAILOVER", GROUP)
+
     def settle(self, seconds):
         """The master, once everything is in order."""
-        said = []
+        said, parted = [], time.monotonic() + seconds / 3
 
         def look():
+            nonlocal parted
             said[:] = [self.trouble()]
+            if said[0] and time.monotonic() > parted:
+                parted += 10
+                self.part_equals()
             return said[0] is None
         try:
             wait_for(look, "order", seconds, 0.1)
         except Failed:
-            raise Failed("\n".join(["no order after %d s: %s" % (seconds, said[0])] + [s.state() for s in self.servers]))
+            raise Failed("\n".join(["no order after %d s: %s" % (seconds, said[0])] + [s.state() for s in self.servers] +
+                                   ["Sentinel %d: %s, epoch %s" % (s.index, s.master(), s.told("config-epoch")) for s in self.sentinels]))
         return self.named()
 
     def close(self, keep=False):

@@ -10,6 +10,7 @@
 #include "persistence/rdb_types.h"
 #include "storage/base/crc.h"
 #include "storage/base/mem.h"
+#include "storage/json.h"
 #include "storage/listval.h"
 #include "storage/sketch.h"
 #include "storage/stream.h"
@@ -45,6 +46,7 @@ static uint64_t length_of(const struct entry *e) {
     case TYPE_COUNTMIN:
     case TYPE_TOPK:
     case TYPE_TDIGEST: return sketch_ops_of(e->type)->body(entry_object(e));
+    case TYPE_JSON: return json_count(json_of(e));
     default: CHECK(!"a type that there is");
     }
 }

@@ -106,6 +106,10 @@ const char *engine_say(const char *line) {
     return bytes_cstr(&got);
 }
 
+void engine_speak(int resp) {
+    client.resp = resp;
+}
+
 /* "pmessage", the pattern, "__keyevent@DB__:EVENT", the key: each after a line with its length. */
 const char *engine_events(void) {
     static char text[1024];

@@ -18,6 +18,9 @@ struct slice engine_send(const char *bytes, size_t n);
 /* One inline command; the reply. */
 const char *engine_say(const char *line);
 
+/* The protocol that the client speaks: 2 or 3. */
+void engine_speak(int resp);
+
 /* The events since the last call, as "new:k set:k"; "@1" after a key of another database. */
 const char *engine_events(void);
 
