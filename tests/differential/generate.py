@@ -9,7 +9,7 @@ import re
 from templates import FAMILIES
 
 TOKEN = re.compile(r"<[^|<>]*(?:\|[^<>]*>?)*>(?= |$)|\[[^\]]*\]|\([^)]*\)\+|\S+")
-TYPES = "slhSzyxpgBKCHDV"
+TYPES = "slhSzyxpgBKCHDVJ"
 PER_TYPE = 5  # keys that mostly hold one type
 
 INTS = [0, 1, -1, 2, 3, 7, 10, 63, 64, 100, 127, 128, 255, 256, 511, 512, 513, 4095, 4096, 32767,
@@ -26,7 +26,7 @@ WORDS = ["NX", "XX", "GT", "LT", "CH", "INCR", "WITHSCORES", "LIMIT", "COUNT", "
 
 def needed(line):
     """The names of the commands that a server must know for a template, and the template."""
-    also, text = re.fullmatch(r"(?:\{(\w+)\} )?(.*)", line).groups()
+    also, text = re.fullmatch(r"(?:\{([\w.]+)\} )?(.*)", line).groups()
     return {w.lower() for w in (also, text.split()[0]) if w}, text
 
 
@@ -174,6 +174,27 @@ class Generator:
             return str(r.randrange(1, 12))
         return str(r.choice([64, 100, 1000])) if x < 0.97 else self.bounded()
 
+    def path(self):
+        r = self.rng
+        parts = r.choices([".a", ".b", "[0]", "[-1]", "[*]", ".*", "..a", "..*", "[1:]", "[?@.a>1]",
+                           "[?@.a==@.b]", "['a','b']", "[?$.a]"], k=r.choice([0, 0, 1, 1, 2, 3]))
+        text = "".join(parts)
+        return "$" + text if r.random() < 0.8 else text or "."
+
+    def json(self, deep=3):
+        r = self.rng
+        x = r.random()
+        if x < 0.02:
+            return self.value()
+        if deep == 0 or x < 0.5:
+            return r.choice(["null", "true", "false", "0", "1", "-7", "1.5", "1e300", '"a"', '""',
+                             '"%s"' % ("w" * r.choice([14, 15, 300, 300000 if x < 0.06 else 40])),
+                             "9223372036854775807"])
+        some = [self.json(deep - 1) for _ in range(r.randrange(5))]
+        if x < 0.75:
+            return "[%s]" % ",".join(some)
+        return "{%s}" % ",".join('"%s":%s' % (r.choice("abcd"), v) for v in some)
+
     def when(self):
         r = self.rng
         return str(r.choice([33177117420, 33177117421, 1, 0])) if r.random() < 0.9 else self.far(1)
@@ -182,7 +203,7 @@ class Generator:
         fill = {"v": self.value, "m": self.member, "n": self.integer, "f": self.floating,
                 "r": self.index, "c": self.count, "o": self.score, "O": self.lex, "b": self.bit,
                 "i": self.stream_id, "e": self.when, "q": self.part,
-                "k": self.size}
+                "k": self.size, "j": self.json, "P": self.path}
         r = self.rng
         if t in fill:
             return fill[t]()

@@ -26,9 +26,20 @@ def waits(words):
     return words[0].lower().startswith(("blm", "blpop", "brpop", "bzm", "bzpop"))
 
 
+def reads_history(words):
+    """A consumer that reads what is pending for it: how often and when that was delivered is not
+    propagated, as in Redis."""
+    lower = [w.lower() for w in words]
+    if lower[0] != "xreadgroup" or "streams" not in lower:
+        return False
+    at = lower.index("streams") + 1
+    return any(w != ">" for w in words[at + (len(words) - at) // 2:])
+
+
 def fill(conn, generator):
     """Adds random data; what is on the way out (times a few milliseconds off) is made to stay."""
-    batch = [w for w in (generator.command() for _ in range(COMMANDS)) if not waits(w)]
+    batch = [w for w in (generator.command() for _ in range(COMMANDS))
+             if not waits(w) and not reads_history(w)]
     conn.send(b"".join(encode(w) for w in batch))
     for _ in batch:
         conn.read()

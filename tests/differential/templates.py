@@ -6,6 +6,7 @@ A template is the text of a command with holes; generate.py fills them.
   @s @l @h @S @z @y @x @p @g @?   a key that mostly holds a string, list, hash, set, sorted set, one
                with equal scores, stream, HyperLogLog, geo index; any key
   @B @K @C @H @D @V   ... Bloom filter, cuckoo filter, count-min sketch, TOPK, t-digest, vector set
+  @J           ... JSON document
   #z           a count of keys and so many keys (sometimes a wrong count)
   %v %m %n %f  a value, a member or field (of few), an integer, a float
   %r %c        an index or offset; a count
@@ -14,6 +15,7 @@ A template is the text of a command with holes; generate.py fills them.
   %i %G %C     a stream id, group, consumer
   %x %y %u     longitude, latitude, unit
   %p %b        a glob pattern, a bit offset
+  %j %P        a JSON value, a path in a document
   %q %k        a share between 0 and 1, a size
   <a|b>        one of these; [a|b] one of these or nothing; (a b)+ one to five times
   {name} ...   only where the server knows the command `name` as well: its options are as new
@@ -231,6 +233,8 @@ GET @p
 BLOOM = """
 BF.RESERVE @B %q %k [EXPANSION %k|NONSCALING]
 BF.ADD @B %m
+{bf.add} DEL @B
+{cf.add} DEL @K
 BF.MADD @B (%m)+
 BF.INSERT @B [CAPACITY %k] [ERROR %q] [EXPANSION %k|NONSCALING] ITEMS (%m)+
 BF.INSERT @B CAPACITY 8 ERROR 1e-9 EXPANSION 32768 ITEMS (%m)+
@@ -259,6 +263,9 @@ CF.LOADCHUNK @K %c %v
 
 SKETCHES = """
 CMS.INITBYDIM @C %k %k
+{cms.query} DEL @C
+{topk.add} DEL @H
+{tdigest.add} DEL @D
 CMS.INITBYDIM @C 5 2
 CMS.INITBYPROB @C %q %q
 CMS.INCRBY @C (%m %n)+
@@ -294,11 +301,44 @@ TDIGEST.MAX @D
 TDIGEST.INFO @D
 """
 
+JSON = """
+JSON.SET @J $ %j
+{json.set} DEL (@J)+
+JSON.SET @J %P %j [NX|XX]
+JSON.SET @J %P %j
+JSON.MSET (@J %P %j)+
+JSON.MSET (@J $ %j)+ (@J %P %j)+
+JSON.MERGE @J %P %j
+JSON.DEL @J [%P]
+JSON.FORGET @J %P
+JSON.GET @J [INDENT %v] [NEWLINE %v] [%P] [%P]
+JSON.MGET @J @J %P
+JSON.TYPE @J [%P]
+JSON.NUMINCRBY @J %P %n
+JSON.NUMINCRBY @J %P %f
+JSON.NUMMULTBY @J %P %f
+JSON.STRAPPEND @J %P "b"
+JSON.STRAPPEND @J %P %j
+JSON.STRLEN @J [%P]
+JSON.TOGGLE @J %P
+JSON.CLEAR @J [%P]
+JSON.ARRAPPEND @J %P (%j)+
+JSON.ARRINDEX @J %P %j [%r|%r %r]
+JSON.ARRINSERT @J %P %r (%j)+
+JSON.ARRLEN @J [%P]
+JSON.ARRPOP @J [%P|%P %r]
+JSON.ARRTRIM @J %P %r %r
+JSON.OBJKEYS @J [%P]
+JSON.OBJLEN @J [%P]
+JSON.RESP @J [%P]
+"""
+
 VECTORS = """
 VADD @V VALUES 3 %x %y %x %m [CAS] [NOQUANT|Q8|BIN] [SETATTR %v] [M 4]
 VADD @V REDUCE 2 VALUES 3 %x %y %x %m [NOQUANT|Q8|BIN]
 VADD @V VALUES 3 %f %f %f %m
 VREM @V %m
+{vadd} DEL @V
 VSETATTR @V %m <{"a":1}|%v>
 VGETATTR @V %m
 VCARD @V
@@ -340,5 +380,5 @@ DUMP @?
 # How often each family is picked.
 FAMILIES = {"strings": (STRINGS, 4), "lists": (LISTS, 5), "hashes": (HASHES, 5), "sets": (SETS, 5),
             "zsets": (ZSETS, 6), "streams": (STREAMS, 5), "hyperloglog": (HYPERLOGLOG, 1),
-            "bloom": (BLOOM, 3), "sketches": (SKETCHES, 4), "vectors": (VECTORS, 2),
+            "bloom": (BLOOM, 3), "sketches": (SKETCHES, 4), "vectors": (VECTORS, 2), "json": (JSON, 4),
             "generic": (GENERIC, 3)}

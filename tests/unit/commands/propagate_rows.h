@@ -212,3 +212,4 @@
     {"JSON.SET j $ []", "JSON.CLEAR j", ""}, {"JSON.SET j $ []", "JSON.ARRAPPEND j $ 1 2", "="},
     {"JSON.SET j $ []", "JSON.ARRINSERT j $ 0 1", "="}, {"JSON.SET j $ [1]", "JSON.ARRPOP j", "="},
     {"JSON.SET j $ []", "JSON.ARRPOP j", ""}, {"JSON.SET j $ [1,2]", "JSON.ARRTRIM j $ 0 0", "="},
+    {"JSON.SET j $ [1]", "JSON.MSET j $ [] j $[0] 2 j $ 3", "JSON.MSET j $ [] j $ 3"},
