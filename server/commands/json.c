@@ -14,6 +14,8 @@
 #include "server/exec/propagate.h"
 #include "storage/base/mem.h"
 
+enum { MSET_WORK_MAX = 1 << 22 }; /* values that JSON.MSET may look at: half a second */
+
 /* ---------------------------------------------------------------- giving a value */
 
 enum giving_mode { GIVE_SET, GIVE_MERGE };
@@ -299,7 +301,8 @@ static int cmd_json_merge(struct call *x) {
     return rc;
 }
 
-/* Whether each key, path and value can be taken as they stand now. */
+/* Whether each key, path and value can be taken as they stand now. Once the first one is stored, no
+ * other client is served until the last one is. */
 static bool check_givings(struct call *x, struct giving *g, int n) {
     uint64_t work = 0;
 
@@ -308,6 +311,7 @@ static bool check_givings(struct call *x, struct giving *g, int n) {
         g[i].j.work = work;
         if (!find_targets(&g[i])) return reply_err(x, g[i].error) == 0;
         work = g[i].j.work;
+        if (work > MSET_WORK_MAX && !call_obeys(x)) return reply_err(x, ERR_JSON_WORK) == 0;
         g[i].j.work = 0;
         json_matches_release(&g[i].j.m);
         g[i].name = NULL;

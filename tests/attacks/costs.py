@@ -433,7 +433,20 @@ def sketches_of_many_items():
     return "worst %.0f ms (%s); %s" % (worst[0] * 1000, worst[1], o)
 
 
+def documents_set_often():
+    """One request that gives values to all items of a document again and again: no other client is served while
+    it does, so it may look at fewer values than one that reads."""
+    with Target() as s, Others(s, 2000) as o:
+        c = s.conn()
+        c.call("JSON.SET", "j", "$", "[%s]" % ",".join("1" * 500000))
+        refused, took = timed(s, c, "JSON.MSET", *["j", "$[*]", "1"] * 500)
+        check(isinstance(refused, ReplyError), "it is done")
+        took = max(took, timed(s, c, "JSON.MSET", *["j", "$[*]", "1"] * 8)[1])
+    return "worst %.0f ms; %s" % (took * 1000, o)
+
+
 CASES = {
+    "documents set often": documents_set_often,
     "sketches of many items": sketches_of_many_items,
     "commands that take long": commands_that_take_long,
     "values that take long": values_that_take_long,
