@@ -5,9 +5,14 @@
 #include "storage/base/mem.h"
 
 #include <endian.h>
+#include <math.h>
 #include <stdlib.h>
 
-enum { FORMAT = 1, TRIAL_BITS = 17 /* 2^17 is more than TOPK_STEP_MAX */ };
+enum {
+    FORMAT = 1,
+    TRIAL_BITS = 17, /* 2^17 is more than TOPK_STEP_MAX */
+    DRAWN = 8,       /* successes of one wear_down() that are drawn one by one */
+};
 
 static struct slice key_of(const void *item) {
     return topk_name(item);
@@ -99,14 +104,34 @@ static uint32_t sum_up(uint32_t a, uint32_t b) {
     return a < UINT32_MAX - b ? a + b : UINT32_MAX;
 }
 
-/* Another one's bucket is taken from n times; what is left of n once it is free. */
-static uint32_t wear_down(struct topk *t, uint32_t *count, uint32_t n) {
-    while (n > 0) {
-        uint32_t tries = trials(chance_of(t, *count), draw(t));
+/* How many successes may be taken together: half of the trials that are left have so many, and the
+ * chance changes by less than half meanwhile. 0: less than one. */
+static uint32_t together(const struct topk *t, uint32_t count, uint32_t n, double p) {
+    double most = (n + 1) / 2 * p;
 
+    if (t->decay < 1 && most > 0.5 / (1 - t->decay)) most = 0.5 / (1 - t->decay);
+    if (most < 1 && n * p >= 2) most = 1;
+    return most < count ? (uint32_t)most : count;
+}
+
+/* Another one's bucket is taken from n times; what is left of n once it is free. After some draws
+ * the trials of several successes are as many as expected, so that no n takes long. */
+static uint32_t wear_down(struct topk *t, uint32_t *count, uint32_t n) {
+    for (int drawn = 0; n > 0;) {
+        double p = chance_of(t, *count);
+        uint32_t taken = drawn < DRAWN ? 0 : together(t, *count, n, p), tries;
+
+        if (taken) {
+            tries = (uint32_t)ceil(taken / chance_of(t, *count - taken / 2));
+        } else {
+            tries = trials(p, draw(t));
+            taken = 1;
+            drawn++;
+        }
         if (tries > n) return 0;
         n -= tries;
-        if (--*count == 0) return n + 1; /* the one that freed it counts */
+        *count -= taken;
+        if (*count == 0) return n + 1; /* the one that freed it counts */
     }
     return 0;
 }

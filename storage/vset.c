@@ -91,7 +91,7 @@ static struct vset_element *element_new(const struct vset *s, struct slice name,
     e->name_n = (uint32_t)name.n;
     memcpy(at - sizeof text, &text, sizeof text);
     memcpy(at, point->data, vector);
-    memcpy(text, name.p, name.n);
+    if (name.n) memcpy(text, name.p, name.n);
     return e;
 }
 

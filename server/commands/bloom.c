@@ -10,6 +10,7 @@
 #include "server/commands/commands.h"
 #include "server/commands/sketch.h"
 #include "server/exec/breathe.h"
+#include "server/exec/propagate.h"
 #include "storage/base/mem.h"
 #include "storage/base/num.h"
 
@@ -181,7 +182,8 @@ static void reply_added(struct call *x, const uint8_t *added, int n) {
     }
 }
 
-/* Adds the items from argument `from` on. */
+/* Adds the items from argument `from` on. The log and replicas have no limit of memory: they get
+ * those before the one that is refused. */
 static int add_many(struct call *x, int from, const struct options *o) {
     uint8_t *added = NULL; /* enum bloom_added, of each item */
     struct bloom *b;
@@ -189,7 +191,8 @@ static int add_many(struct call *x, int from, const struct options *o) {
     bool changed;
     int n = 0;
 
-    if (!find_or_make(x, o, &r, &b, &changed)) return -1;
+    if (!find_or_make(x, o, &r, &b, &changed) || !sketch_affords(x, x->argc - from, b->n))
+        return -1;
     added = mem_alloc((size_t)(x->argc - from));
     for (int i = from; i < x->argc; i++) {
         added[n] = (uint8_t)bloom_add(b, bloom_hash(x->argv[i]), sketch_limit(x));
@@ -197,6 +200,7 @@ static int add_many(struct call *x, int from, const struct options *o) {
         if (refusals[added[n++]]) break;
     }
     if (changed) sketch_changed(x, &r);
+    if (changed && refusals[added[n - 1]]) effect(x, from + n - 1, x->argv);
     reply_added(x, added, n);
     mem_free(added);
     return 0;

@@ -80,6 +80,7 @@ static int cmd_incrby(struct call *x) {
     if (x->argc % 2 != 0)
         return reply_err(x, "ERR wrong number of arguments for 'cms.incrby' command");
     if (!need_sketch(x, TYPE_COUNTMIN, ERR_MISSING, &r, &c) || !check_increments(x)) return -1;
+    if (!sketch_affords(x, (x->argc - 2) / 2, UINT64_C(3) * c->depth)) return -1;
     reply_array(&x->r, (size_t)(x->argc - 2) / 2);
     for (int i = 2; i < x->argc; i += 2) {
         int64_t n = 0;

@@ -10,6 +10,7 @@
 #include "server/commands/commands.h"
 #include "server/commands/sketch.h"
 #include "server/exec/breathe.h"
+#include "server/exec/propagate.h"
 #include "storage/base/mem.h"
 #include "storage/base/num.h"
 
@@ -149,25 +150,39 @@ static int cmd_addnx(struct call *x) {
     return add_one(x, true);
 }
 
-/* Adds the items from argument `from` on; one that finds no place is answered with -1. */
+/* Of one item: a look at two buckets of each layer. */
+static uint64_t cost_of(const struct cuckoo *c) {
+    return c->n * (1 + c->bucket_size / 16);
+}
+
+/* Adds the items from argument `from` on; one that finds no place is answered with -1. The log and
+ * replicas have no limit of memory: they get the items that found one. */
 static int add_many(struct call *x, int from, const struct options *o, bool if_new) {
     struct cuckoo_means means = {sketch_limit(x), MOVES};
+    struct slice *kept = NULL; /* the command without what found no place */
     struct cuckoo *c;
+    int n = from;
     bool changed;
     struct ref r;
 
-    if (!find_or_make(x, o, &r, &c, &changed)) return -1;
+    if (!find_or_make(x, o, &r, &c, &changed) || !sketch_affords(x, x->argc - from, cost_of(c)))
+        return -1;
+    kept = mem_dup(x->argv, (size_t)x->argc * sizeof *kept);
     reply_array(&x->r, (size_t)(x->argc - from));
     for (int i = from; i < x->argc; i++) {
         enum added added = add_item(c, x->argv[i], if_new, &means);
 
         changed = changed || added == ADDED;
-        if (added == FULL)
+        if (added == FULL) {
             reply_int(&x->r, -1);
-        else
-            reply_bool(&x->r, added == ADDED);
+            continue;
+        }
+        reply_bool(&x->r, added == ADDED);
+        kept[n++] = x->argv[i];
     }
     if (changed) sketch_changed(x, &r);
+    if (changed && n < x->argc) effect(x, n, kept);
+    mem_free(kept);
     return 0;
 }
 

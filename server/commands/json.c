@@ -4,14 +4,17 @@
  *
  * JSON.SET, JSON.MSET and JSON.MERGE give a path a value. A path that finds nothing can make a
  * member of an object, if it is made of names and indexes only. Everything is propagated as
- * received.
+ * received, but for what JSON.MSET leaves out.
  */
 #include "server/commands/json.h"
 
 #include "conf/conf.h"
 #include "server/commands/commands.h"
 #include "server/exec/breathe.h"
+#include "server/exec/propagate.h"
 #include "storage/base/mem.h"
+
+enum { MSET_WORK_MAX = 1 << 22 }; /* values that JSON.MSET may look at: half a second */
 
 /* ---------------------------------------------------------------- giving a value */
 
@@ -298,7 +301,8 @@ static int cmd_json_merge(struct call *x) {
     return rc;
 }
 
-/* Whether each key, path and value can be taken as they stand now. */
+/* Whether each key, path and value can be taken as they stand now. Once the first one is stored, no
+ * other client is served until the last one is. */
 static bool check_givings(struct call *x, struct giving *g, int n) {
     uint64_t work = 0;
 
@@ -307,6 +311,7 @@ static bool check_givings(struct call *x, struct giving *g, int n) {
         g[i].j.work = work;
         if (!find_targets(&g[i])) return reply_err(x, g[i].error) == 0;
         work = g[i].j.work;
+        if (work > MSET_WORK_MAX && !call_obeys(x)) return reply_err(x, ERR_JSON_WORK) == 0;
         g[i].j.work = 0;
         json_matches_release(&g[i].j.m);
         g[i].name = NULL;
@@ -314,8 +319,24 @@ static bool check_givings(struct call *x, struct giving *g, int n) {
     return true;
 }
 
-/* A key that comes again was changed by then: what its path finds is looked up anew, and a path
- * that finds nothing any more changes nothing. */
+/* A key that comes again was changed by then: what its path finds is looked up anew, and what
+ * cannot be done any more is left out. The log and replicas have no limit of memory: they get what
+ * was done. */
+static void give_each(struct call *x, struct giving *g, int n) {
+    struct slice *done = mem_dup(x->argv, (size_t)x->argc * sizeof *done);
+    bool changed = false;
+    int argc = 1;
+
+    for (int i = 0; i < n; i++) {
+        if (!json_lookup(&g[i].j, x, 1 + 3 * i) || !find_targets(&g[i])) continue;
+        changed |= give_all(&g[i], "json.mset");
+        memcpy(&done[argc], &x->argv[1 + 3 * i], 3 * sizeof *done);
+        argc += 3;
+    }
+    if (changed && argc < x->argc) effect(x, argc, done);
+    mem_free(done);
+}
+
 static int cmd_json_mset(struct call *x) {
     int n = (x->argc - 1) / 3, rc = -1;
     struct giving *g;
@@ -324,9 +345,7 @@ static int cmd_json_mset(struct call *x) {
         return reply_err(x, "ERR wrong number of arguments for 'json.mset' command");
     g = mem_calloc((size_t)n * sizeof *g);
     if (check_givings(x, g, n)) {
-        for (int i = 0; i < n; i++)
-            if (json_lookup(&g[i].j, x, 1 + 3 * i) && find_targets(&g[i]))
-                give_all(&g[i], "json.mset");
+        give_each(x, g, n);
         reply_ok(&x->r);
         rc = 0;
     }

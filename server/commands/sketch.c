@@ -5,7 +5,10 @@
 #include "storage/base/mem.h"
 #include "storage/base/num.h"
 
-enum { CHUNK_BYTES = 4 << 20 }; /* of SCANDUMP: copied at a stretch */
+enum {
+    CHUNK_BYTES = 4 << 20, /* of SCANDUMP: copied at a stretch */
+    COST_MOST = 1 << 25,   /* half a second */
+};
 
 static const enum event_class no_event = 0;
 
@@ -38,6 +41,12 @@ void sketch_changed(struct call *x, const struct ref *r) {
 
 uint64_t sketch_limit(const struct call *x) {
     return call_obeys(x) ? UINT64_MAX / 2 : x->e->v->proto_max_bulk_len;
+}
+
+bool sketch_affords(struct call *x, int items, uint64_t cost) {
+    if ((uint64_t)items * cost <= COST_MOST || call_obeys(x)) return true;
+    reply_err(x, "ERR too many items for one command on a sketch of this shape");
+    return false;
 }
 
 int find_word(const struct call *x, const char *word) {

@@ -2,8 +2,9 @@
  *
  * sketch - what the commands on probabilistic types share.
  *
- * Every change goes into the AOF as received: the same commands make the same sketch anywhere. As
- * with Redis' module there are no keyspace events but "new".
+ * Every change goes into the AOF as received, without the items that a filter had no room for: the
+ * same commands make the same sketch anywhere. As with Redis' module there are no keyspace events
+ * but "new".
  */
 #ifndef STET_COMMANDS_SKETCH_H
 #define STET_COMMANDS_SKETCH_H
@@ -29,6 +30,11 @@ void sketch_changed(struct call *x, const struct ref *r);
 
 /* Bytes that one sketch may have: proto-max-bulk-len, as for strings. */
 uint64_t sketch_limit(const struct call *x);
+
+/* A command that changes a sketch cannot let others be served within, so its work is limited: to
+ * items * cost, a cost of 1 being a look at one place of memory. False, with an error: it is more
+ * than that. What is obeyed is never too much. */
+bool sketch_affords(struct call *x, int items, uint64_t cost);
 
 /* A pair of a reply of INFO. */
 static inline void info_field(struct call *x, const char *name, uint64_t v) {

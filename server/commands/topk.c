@@ -10,7 +10,11 @@
 #include "storage/base/mem.h"
 #include "storage/base/num.h"
 
-enum { DEFAULT_WIDTH = 8, DEFAULT_DEPTH = 7 };
+enum {
+    DEFAULT_WIDTH = 8,
+    DEFAULT_DEPTH = 7,
+    STEP_COST_MOST = 16, /* counting an item n times costs no more than counting it so often */
+};
 
 static const double DEFAULT_DECAY = 0.9;
 
@@ -63,11 +67,17 @@ static void add_item(struct call *x, struct topk *t, struct slice item, uint32_t
     mem_free(out);
 }
 
+/* Of an item that is counted once. */
+static uint64_t cost_of(const struct topk *t) {
+    return UINT64_C(8) * t->depth;
+}
+
 static int cmd_add(struct call *x) {
     struct topk *t;
     struct ref r;
 
     if (!need_sketch(x, TYPE_TOPK, ERR_MISSING, &r, &t)) return -1;
+    if (!sketch_affords(x, x->argc - 2, cost_of(t))) return -1;
     reply_array(&x->r, (size_t)x->argc - 2);
     for (int i = 2; i < x->argc; i++) add_item(x, t, x->argv[i], 1);
     sketch_changed(x, &r);
@@ -77,13 +87,17 @@ static int cmd_add(struct call *x) {
 static int cmd_incrby(struct call *x) {
     struct topk *t;
     struct ref r;
-    int64_t n;
+    int64_t n, most = 1;
 
     if (x->argc % 2 != 0)
         return reply_err(x, "ERR wrong number of arguments for 'topk.incrby' command");
     if (!need_sketch(x, TYPE_TOPK, ERR_MISSING, &r, &t)) return -1;
-    for (int i = 3; i < x->argc; i += 2)
+    for (int i = 3; i < x->argc; i += 2) {
         if (!arg_int_range(x, i, 1, TOPK_STEP_MAX, &n, ERR_STEP)) return -1;
+        if (n > most) most = n;
+    }
+    if (most > STEP_COST_MOST) most = STEP_COST_MOST;
+    if (!sketch_affords(x, (x->argc - 2) / 2, cost_of(t) * (uint64_t)most)) return -1;
     reply_array(&x->r, (size_t)(x->argc - 2) / 2);
     for (int i = 2; i < x->argc; i += 2) {
         num_parse_i64(x->argv[i + 1].p, x->argv[i + 1].n, &n);

@@ -412,7 +412,42 @@ def values_named_often():
     return "worst %.0f ms (%s); %s" % (worst[0] * 1000, worst[1], o)
 
 
+def sketches_of_many_items():
+    """The most that one command counts or adds, in sketches whose shapes make that expensive: it is refused, or
+    done soon. Long steps of TOPK cost little more than short ones."""
+    with Target() as s, Others(s, 2000) as o:
+        c, worst = s.conn(), (0, "")
+        for words in (["TOPK.RESERVE", "t", 1, 1, 64, 1], ["TOPK.RESERVE", "u", 1, 1, 64, "0.99999"],
+                      ["TOPK.RESERVE", "w", 10, 1000, 64, "0.9"], ["CMS.INITBYDIM", "c", 30000, 4096],
+                      ["BF.RESERVE", "b", "1e-19", 1, "EXPANSION", 1], ["BF.MADD", "b"] + list(range(100000)),
+                      ["CF.RESERVE", "f", 510, "BUCKETSIZE", 255], ["CF.INSERT", "f", "ITEMS"] + ["x"] * 20000):
+            check(c.ask(*words)[0] != "-", "%.60r is refused" % words)
+        many = ["x%d" % i for i in range(500000)]
+        often = [w for m in many for w in (m, 100000)]
+        for words in (["TOPK.INCRBY", "t"] + often[:2000], ["TOPK.INCRBY", "u"] + often[:2000],
+                      ["TOPK.INCRBY", "t"] + often, ["TOPK.ADD", "w"] + many, ["CMS.INCRBY", "c"] + often[:20000],
+                      ["CMS.INCRBY", "c"] + often, ["BF.MADD", "b"] + [0] * 500000, ["CF.INSERT", "f", "ITEMS"] + many):
+            worst = max(worst, (timed(s, c, *words)[1], words[0]))
+        for key, command in ("t", "TOPK.INCRBY"), ("c", "CMS.INCRBY"):
+            check(isinstance(timed(s, c, command, key, *often)[0], ReplyError), "%s of everything is done" % command)
+    return "worst %.0f ms (%s); %s" % (worst[0] * 1000, worst[1], o)
+
+
+def documents_set_often():
+    """One request that gives values to all items of a document again and again: no other client is served while
+    it does, so it may look at fewer values than one that reads."""
+    with Target() as s, Others(s, 2000) as o:
+        c = s.conn()
+        c.call("JSON.SET", "j", "$", "[%s]" % ",".join("1" * 500000))
+        refused, took = timed(s, c, "JSON.MSET", *["j", "$[*]", "1"] * 500)
+        check(isinstance(refused, ReplyError), "it is done")
+        took = max(took, timed(s, c, "JSON.MSET", *["j", "$[*]", "1"] * 8)[1])
+    return "worst %.0f ms; %s" % (took * 1000, o)
+
+
 CASES = {
+    "documents set often": documents_set_often,
+    "sketches of many items": sketches_of_many_items,
     "commands that take long": commands_that_take_long,
     "values that take long": values_that_take_long,
     "values named often": values_named_often,

@@ -9,8 +9,7 @@ import re
 from templates import FAMILIES
 
 TOKEN = re.compile(r"<[^|<>]*(?:\|[^<>]*>?)*>(?= |$)|\[[^\]]*\]|\([^)]*\)\+|\S+")
-TYPES = "slhSzyxpg"
-ANY = TYPES.replace("y", "")  # what is in y keeps its equal scores
+TYPES = "slhSzyxpgBKCHDVJ"
 PER_TYPE = 5  # keys that mostly hold one type
 
 INTS = [0, 1, -1, 2, 3, 7, 10, 63, 64, 100, 127, 128, 255, 256, 511, 512, 513, 4095, 4096, 32767,
@@ -25,15 +24,23 @@ WORDS = ["NX", "XX", "GT", "LT", "CH", "INCR", "WITHSCORES", "LIMIT", "COUNT", "
          "BYLEX", "GET", "KEEPTTL", "STORE", "FOO", "WEIGHTS", "AGGREGATE", "BLOCK", "MATCH"]
 
 
+def needed(line):
+    """The names of the commands that a server must know for a template, and the template."""
+    also, text = re.fullmatch(r"(?:\{([\w.]+)\} )?(.*)", line).groups()
+    return {w.lower() for w in (also, text.split()[0]) if w}, text
+
+
 class Generator:
     def __init__(self, seed, known):
         self.rng = random.Random(seed)
         self.templates, self.weights = [], []
         for text, weight in FAMILIES.values():
-            mine = [t for t in text.strip().split("\n") if t.split()[0].lower() in known]
-            for t in mine:
+            mine = [t for t in map(needed, text.strip().split("\n")) if t[0] <= known]
+            for _, t in mine:
                 self.templates.append(t)
                 self.weights.append(weight / len(mine))
+        # What is in y keeps its equal scores; types without commands have no keys.
+        self.any = [t for t in TYPES if t != "y" and any("@" + t in x for x in self.templates)]
         self.total = []
         for w in self.weights:
             self.total.append(w + (self.total[-1] if self.total else 0))
@@ -43,7 +50,7 @@ class Generator:
     def key(self, kind):
         r = self.rng
         if kind == "?" or r.random() < 0.04:
-            kind = r.choice(ANY)
+            kind = r.choice(self.any)
         n = r.randrange(PER_TYPE)
         if r.random() < 0.01:
             return r.choice(["", "\x00\xff\r\n", "k" * 300])
@@ -151,6 +158,43 @@ class Generator:
         return str(r.choice([0, -1, 9223372036854775807, -9223372036854775808])) if x < 0.97 \
             else r.choice(NO_INTS)
 
+    def part(self):
+        """A share, a chance, a rate."""
+        r = self.rng
+        x = r.random()
+        if x < 0.7:
+            return "%.*g" % (r.randrange(1, 5), r.random())
+        return r.choice(["0.01", "0.001", "1e-9", "1", "0", "0.5"]) if x < 0.97 else self.floating()
+
+    def size(self):
+        """A capacity, width, depth or count above 0; never one that asks for gigabytes."""
+        r = self.rng
+        x = r.random()
+        if x < 0.8:
+            return str(r.randrange(1, 12))
+        return str(r.choice([64, 100, 1000])) if x < 0.97 else self.bounded()
+
+    def path(self):
+        r = self.rng
+        parts = r.choices([".a", ".b", "[0]", "[-1]", "[*]", ".*", "..a", "..*", "[1:]", "[?@.a>1]",
+                           "[?@.a==@.b]", "['a','b']", "[?$.a]"], k=r.choice([0, 0, 1, 1, 2, 3]))
+        text = "".join(parts)
+        return "$" + text if r.random() < 0.8 else text or "."
+
+    def json(self, deep=3):
+        r = self.rng
+        x = r.random()
+        if x < 0.02:
+            return self.value()
+        if deep == 0 or x < 0.5:
+            return r.choice(["null", "true", "false", "0", "1", "-7", "1.5", "1e300", '"a"', '""',
+                             '"%s"' % ("w" * r.choice([14, 15, 300, 300000 if x < 0.06 else 40])),
+                             "9223372036854775807"])
+        some = [self.json(deep - 1) for _ in range(r.randrange(5))]
+        if x < 0.75:
+            return "[%s]" % ",".join(some)
+        return "{%s}" % ",".join('"%s":%s' % (r.choice("abcd"), v) for v in some)
+
     def when(self):
         r = self.rng
         return str(r.choice([33177117420, 33177117421, 1, 0])) if r.random() < 0.9 else self.far(1)
@@ -158,7 +202,8 @@ class Generator:
     def hole(self, t):
         fill = {"v": self.value, "m": self.member, "n": self.integer, "f": self.floating,
                 "r": self.index, "c": self.count, "o": self.score, "O": self.lex, "b": self.bit,
-                "i": self.stream_id, "e": self.when}
+                "i": self.stream_id, "e": self.when, "q": self.part,
+                "k": self.size, "j": self.json, "P": self.path}
         r = self.rng
         if t in fill:
             return fill[t]()
@@ -197,9 +242,9 @@ class Generator:
 
     @staticmethod
     def must_stay(words):
-        """What would wait, or give a key a few milliseconds, if another number stood there, or
-        give the members of a key y different scores."""
-        if words[0] == "ZADD" and words[1][:1] == "y":
+        """What would wait, or give a key a few milliseconds (idempotent ids: seconds), if another
+        number stood there, or give the members of a key y different scores."""
+        if words[0] == "ZADD" and words[1][:1] == "y" or words[0] == "XCFGSET":
             return True
         timed = {"EX", "PX", "EXAT"} & {w.upper() for w in words}
         return timed or "0.001" in (words[-1], words[1:2] and words[1]) or any(

@@ -9,6 +9,7 @@
 #include "storage/base/rng.h"
 
 #include <criterion/criterion.h>
+#include <math.h>
 #include <stdio.h>
 
 enum { HEAVY = 10, LIGHT = 5000, ROUNDS = 300 };
@@ -109,6 +110,22 @@ Test(topk, chance_wears_a_count_down_as_often_as_it_should) {
     }
     cr_assert_float_eq(single / 2000, 126, 6, "%g", single / 2000);
     cr_assert_float_eq(step / 2000, 126, 6, "%g", step / 2000);
+    topk_free(t);
+}
+
+/* A count that a decay near 1 wears down: as many trials as the sum of 1 / decay^k, in one step of
+ * many as well. */
+Test(topk, a_large_count_is_worn_down_in_one_step) {
+    struct topk *t = topk_new(1, 1, 1, 0.999);
+    double wanted = 0, step = 0;
+
+    for (int k = 1; k <= 1000; k++) wanted += pow(0.999, -k);
+    for (int round = 0; round < 200; round++) {
+        t->buckets[0] = (struct topk_bucket){0, 1000};
+        add(t, "new", 0, 10000);
+        step += 10001 - t->buckets[0].count;
+    }
+    cr_assert_float_eq(step / 200, wanted, wanted * 0.03, "%g, not %g", step / 200, wanted);
     topk_free(t);
 }
 

@@ -169,6 +169,19 @@ Test(vset, equal_vectors_and_an_empty_set_are_no_trouble) {
     cr_assert_eq(s->n, 1);
 }
 
+/* An argument without bytes may have no address either. */
+Test(vset, an_element_may_have_the_empty_name) {
+    struct slice none = {NULL, 0};
+    struct vset_point p;
+    float v[DIM] = {1};
+
+    make(VSET_F32, VSET_M_MIN);
+    vset_quantise(s, v, &p);
+    cr_assert(vset_add(s, none, &p, VSET_EF_ADD));
+    cr_assert_not_null(vset_find(s, none));
+    mem_free(p.data);
+}
+
 Test(vset, q8_is_at_most_half_a_step_off) {
     float v[DIM], back[DIM], most = 0;
     struct vset_point p;
