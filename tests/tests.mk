@@ -30,7 +30,7 @@ $(T)/try-turns: $(call objs,tests/turns) $(O)/tests/kit/resp3.o $(ALL_LIBS)
 	$(call say,LINK,$@)$(LINK) -o $@ $^ $(SYS_LIBS)
 
 # The simulated disk: what the simulation provides instead of the C library and of the system.
-SIM_WRAPS := pthread_create pthread_join pthread_detach pthread_setname_np pthread_sigmask \
+SIM_WRAPS := pthread_create pthread_join pthread_detach pthread_sigmask \
     pthread_mutex_init pthread_mutex_destroy pthread_mutex_lock pthread_mutex_trylock \
     pthread_mutex_unlock pthread_cond_init pthread_cond_destroy pthread_cond_wait \
     pthread_cond_clockwait pthread_cond_signal pthread_cond_broadcast sched_yield usleep nanosleep \

@@ -129,6 +129,17 @@ def every_thread_and_child_is_in_it():
         check(("Sandbox: files (Landlock) are limited." in log) == (landlock() >= 2), log)
 
 
+def threads_have_their_names():
+    """A thread of another name is opened below /proc, where the sandbox lets nothing be written."""
+    with Server("--appendonly", "yes") as s:
+        names = set()
+        for task in glob.glob("/proc/%d/task/*/comm" % s.proc.pid):
+            with open(task) as f:
+                names.add(f.read().strip())
+        check({"aof-writer", "aof-sync"} <= names, "threads are called %s" % sorted(names))
+        equal("the main thread", open("/proc/%d/comm" % s.proc.pid).read().strip(), "stet-server")
+
+
 def a_dir_that_may_change_has_no_file_rules():
     with Probed("--enable-protected-configs", "local") as s, tempfile.TemporaryDirectory() as other:
         equal("dir", ask(s.conn(), "CONFIG", "SET", "dir", other), b"OK")
@@ -372,6 +383,7 @@ TESTS = {
     "an intruder gets nowhere": an_intruder_gets_nowhere,
     "without it the same attempts work": without_it_the_same_attempts_work,
     "every thread and child is in it": every_thread_and_child_is_in_it,
+    "threads have their names": threads_have_their_names,
     "a dir that may change has no file rules": a_dir_that_may_change_has_no_file_rules,
     "files of the configuration are reached": files_of_the_configuration_are_reached,
     "tls files from elsewhere": tls_files_may_come_from_anywhere_but_homes,

@@ -52,11 +52,6 @@ WRAP(int, pthread_detach, pthread_t id) {
     return 0;
 }
 
-WRAP(int, pthread_setname_np, pthread_t id, const char *name) {
-    (void)id, (void)name;
-    return 0;
-}
-
 WRAP(int, pthread_sigmask, int how, const sigset_t *set, sigset_t *old) {
     (void)how, (void)set, (void)old;
     return 0;
