@@ -369,8 +369,8 @@ static void take_repeated(struct compiling *c) {
     repeat(c, at, min, max);
 }
 
-/* The end of each alternative jumps behind the last one; until that is known, a jump holds how far
- * back the one before it is. */
+/* The end of each alternative jumps to what follows the last one; until that is known, a jump holds
+ * how far back the one before it is. */
 static void land(struct compiling *c, uint32_t last) {
     while (last && !c->failed) {
         struct instruction *jump = &c->r->code[last];

@@ -31,7 +31,7 @@ enum {
 #define TOPK_WIDTH_MAX (UINT64_C(1) << 40)
 
 struct topk_bucket {
-    uint32_t print, count; /* count 0: nobody's; little endian */
+    uint32_t print, count; /* little endian; count 0: the bucket is free */
 };
 
 struct topk_item {

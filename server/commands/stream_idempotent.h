@@ -9,7 +9,7 @@
 #include "server/commands/streams.h"
 #include "storage/base/sha1.h"
 
-/* Who sent an entry, and as which of its entries. */
+/* The producer of an entry, and the id that the producer gave it. */
 struct add_origin {
     struct slice producer, iid; /* producer.p is NULL: not told */
     bool by_content;            /* IDMPAUTO: `iid` has to be made */

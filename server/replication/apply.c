@@ -343,8 +343,7 @@ ssize_t apply_input(struct replication *r, struct session *s, char *in, size_t n
     size_t used = 0;
 
     *need = 1;
-    clock_refresh();
-    a->clock_ns = clock_work_ns();
+    a->clock_ns = clock_refresh_old();
     until_ns = r->e->slice_ns ? a->clock_ns + r->e->slice_ns : UINT64_MAX;
     while (used < n) {
         ssize_t took;
