@@ -5,9 +5,9 @@
  *   | header 8 | expiry 8, if EXPIRES | key length 16, if LONG_KEY | value word 8, if not EMBEDDED
  * | | key | value, if EMBEDDED |
  *
- * A 16-byte key with a 16-byte string takes 40 bytes, 48 with a time to live: one 48-byte class
- * either way. The value word is the address of a struct blob (strings) or of a type's own object.
- * Numbers are kept as their text; "int" is what OBJECT ENCODING says of a text that is one.
+ * A 16-byte key with a 16-byte string takes 40 bytes, 48 with a time to live. The value word is the
+ * address of a struct blob (strings) or of a type's own object. Numbers are kept as their text;
+ * "int" is what OBJECT ENCODING says of a text that is one.
  *
  * An allocation always has mem_good_size(entry_size) bytes, so whether a new value fits in place
  * follows from the sizes alone.

@@ -31,6 +31,7 @@ _Noreturn static void out_of_memory(size_t n) {
  * in `readers`, and an ending thread waits until `readers` is 0. */
 struct thread_counters {
     uint64_t *allocated, *freed;
+    const struct cell_counts *cells; /* NULL: the thread has none */
     atomic_bool used;
 };
 
@@ -50,6 +51,8 @@ static void thread_ends(void *arg) {
     atomic_fetch_add(&ended.allocated, *t->allocated);
     atomic_fetch_add(&ended.freed, *t->freed);
     t->allocated = t->freed = NULL;
+    t->cells = NULL;
+    cells_thread_end();
     atomic_store(&t->used, false);
     atomic_fetch_sub(&ending, 1);
 }
@@ -69,6 +72,7 @@ void mem_thread_init(void) {
         if (atomic_compare_exchange_weak(&slots, &n_slots, (int)(t - threads) + 1)) break;
     mallctl("thread.allocatedp", &t->allocated, &n, NULL, 0);
     mallctl("thread.deallocatedp", &t->freed, &n, NULL, 0);
+    t->cells = cells_thread_begin();
     pthread_setspecific(at_exit, t);
 }
 
@@ -82,22 +86,42 @@ static void begin_reading(void) {
     atomic_fetch_add(&readers, 1);
 }
 
-size_t mem_used(void) {
-    uint64_t in, out;
+/* What all threads have taken and given back: of jemalloc's, and of cells. */
+static void add_up(struct cell_counts *large, struct cell_counts *small) {
     int n = atomic_load(&slots);
 
     begin_reading();
-    in = atomic_load(&ended.allocated);
-    out = atomic_load(&ended.freed);
+    *small = cells_of_no_thread();
+    large->taken = atomic_load(&ended.allocated);
+    large->given = atomic_load(&ended.freed);
     for (int i = 0; i < n; i++) {
         const struct thread_counters *t = &threads[i];
 
         if (!t->allocated || !t->freed) continue;
-        in += __atomic_load_n(t->allocated, __ATOMIC_RELAXED);
-        out += __atomic_load_n(t->freed, __ATOMIC_RELAXED);
+        large->taken += __atomic_load_n(t->allocated, __ATOMIC_RELAXED);
+        large->given += __atomic_load_n(t->freed, __ATOMIC_RELAXED);
+        if (!t->cells) continue;
+        small->taken += __atomic_load_n(&t->cells->taken, __ATOMIC_RELAXED);
+        small->given += __atomic_load_n(&t->cells->given, __ATOMIC_RELAXED);
     }
     atomic_fetch_sub(&readers, 1);
+}
+
+size_t mem_used(void) {
+    struct cell_counts large, small;
+    uint64_t in, out;
+
+    add_up(&large, &small);
+    in = large.taken + small.taken;
+    out = large.given + small.given;
     return in > out ? in - out : 0;
+}
+
+static size_t cells_used(void) {
+    struct cell_counts large, small;
+
+    add_up(&large, &small);
+    return small.taken > small.given ? small.taken - small.given : 0;
 }
 
 void mem_same_arena_as(unsigned arena) {
@@ -122,6 +146,7 @@ void mem_stats_read(struct mem_stats *out) {
     uint64_t epoch = 1;
     size_t n = sizeof epoch;
     char muzzy[64];
+    struct cell_stats cells;
 
     mallctl("epoch", &epoch, &n, &epoch, n);
     snprintf(muzzy, sizeof muzzy, "stats.arenas.%u.pmuzzy", (unsigned)MALLCTL_ARENAS_ALL);
@@ -129,6 +154,10 @@ void mem_stats_read(struct mem_stats *out) {
     out->active = stat_of("stats.active");
     out->resident = stat_of("stats.resident");
     out->muzzy = stat_of(muzzy) * (size_t)sysconf(_SC_PAGESIZE);
+    cells_stats(&cells);
+    out->allocated += cells_used();
+    out->active += cells.spans;
+    out->resident += cells.spans + cells.empty;
 }
 
 void mem_purge(void) {
@@ -136,6 +165,7 @@ void mem_purge(void) {
 
     snprintf(name, sizeof name, "arena.%u.purge", (unsigned)MALLCTL_ARENAS_ALL);
     mallctl(name, NULL, NULL, NULL, 0);
+    cells_purge();
 }
 
 const char *mem_allocator_name(void) {
@@ -150,6 +180,15 @@ const char *mem_allocator_name(void) {
     return name;
 }
 
+static inline void *small_alloc(size_t n) {
+    return cells_alloc(n);
+}
+
+static inline bool is_small(const void *p) {
+    return cells_own(p);
+}
+
+#define CELLS        true
 #define COUNT_IN(p)  ((void)(p))
 #define COUNT_OUT(p) ((void)(p))
 #else
@@ -180,11 +219,22 @@ const char *mem_allocator_name(void) {
     return "libc";
 }
 
+static inline void *small_alloc(size_t n) {
+    (void)n;
+    return NULL;
+}
+
+static inline bool is_small(const void *p) {
+    (void)p;
+    return false;
+}
+
+#define CELLS        false
 #define COUNT_IN(p)  atomic_fetch_add_explicit(&in_use, malloc_usable_size(p), memory_order_relaxed)
 #define COUNT_OUT(p) atomic_fetch_sub_explicit(&in_use, malloc_usable_size(p), memory_order_relaxed)
 #endif
 
-void *mem_alloc(size_t n) {
+static void *system_alloc(size_t n) {
     void *p = malloc(n);
 
     if (__builtin_expect(!p, 0)) out_of_memory(n);
@@ -192,16 +242,38 @@ void *mem_alloc(size_t n) {
     return p;
 }
 
-void *mem_calloc(size_t n) {
-    void *p = calloc(1, n);
+void *mem_alloc(size_t n) {
+    void *p = n <= CELL_MAX ? small_alloc(n) : NULL;
 
+    return p ? p : system_alloc(n);
+}
+
+void *mem_calloc(size_t n) {
+    void *p = n <= CELL_MAX ? small_alloc(n) : NULL;
+
+    if (p) return memset(p, 0, n);
+    p = calloc(1, n);
     if (__builtin_expect(!p, 0)) out_of_memory(n);
     COUNT_IN(p);
     return p;
 }
 
+/* From, to, or within the small ones. */
+static void *move(void *p, size_t had, size_t n) {
+    void *to;
+
+    if (n <= CELL_MAX && cell_size(n) == had) return p;
+    to = mem_alloc(n);
+    memcpy(to, p, n < had ? n : had);
+    mem_free(p);
+    return to;
+}
+
 void *mem_realloc(void *p, size_t n) {
-    if (p) COUNT_OUT(p);
+    if (!p) return mem_alloc(n);
+    if (is_small(p)) return move(p, cells_size_of(p), n);
+    if (n <= CELL_MAX && CELLS) return move(p, malloc_usable_size(p), n);
+    COUNT_OUT(p);
     p = realloc(p, n);
     if (__builtin_expect(!p, 0)) out_of_memory(n);
     COUNT_IN(p);
@@ -210,6 +282,10 @@ void *mem_realloc(void *p, size_t n) {
 
 void mem_free(void *p) {
     if (!p) return;
+    if (is_small(p)) {
+        cells_free(p);
+        return;
+    }
     COUNT_OUT(p);
     free(p);
 }
@@ -226,7 +302,8 @@ void *mem_dup(const void *p, size_t n) {
 }
 
 size_t mem_usable(const void *p) {
-    return p ? malloc_usable_size((void *)p) : 0;
+    if (!p) return 0;
+    return is_small(p) ? cells_size_of(p) : malloc_usable_size((void *)p);
 }
 
 size_t mem_rss(void) {

@@ -2,15 +2,20 @@
  *
  * mem - the only door to the heap.
  *
+ * Pieces of up to 8 KiB are cells (cells.h), larger ones are jemalloc's; builds without jemalloc
+ * (sanitizers, the check tools of packages) use the C library for all.
+ *
  * Running out of memory aborts with the size asked for: sizes that a client controls are bounded
- * before they come here. What is in use is read from jemalloc's per-thread counters, so an
- * allocation pays nothing for being counted; builds without jemalloc (sanitizers) count by hand.
+ * before they come here. What is in use is read from counters that each thread keeps for
+ * itself; builds without jemalloc count by hand.
  *
  * Each thread that allocates calls mem_thread_init() before its first allocation; what it counted
  * stays counted when it ends.
  */
 #ifndef STET_BASE_MEM_H
 #define STET_BASE_MEM_H
+
+#include "storage/base/cells.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -37,8 +42,7 @@ size_t mem_usable(const void *p);
 static inline size_t mem_good_size(size_t n) {
     size_t step;
 
-    if (n <= 8) return 8;
-    if (n <= 128) return (n + 15) & ~(size_t)15;
+    if (n <= CELL_MAX) return cell_size(n);
     step = (size_t)1 << (61 - __builtin_clzl(n - 1)); /* four classes per doubling */
     return (n + step - 1) & ~(step - 1);
 }

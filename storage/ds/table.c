@@ -40,12 +40,13 @@ static inline size_t dir_index(const struct table *t, uint64_t hash) {
     return (size_t)((hash >> 1) >> (63 - t->depth));
 }
 
-/* How many entries a segment of n buckets takes before it grows: 7 of 8 slots. */
+/* How many entries a segment of n buckets takes before it grows: nine slots of ten. */
 static inline uint32_t capacity(unsigned n) {
-    return n == 1 ? TABLE_SLOTS : n * TABLE_SLOTS * 7 / 8;
+    return n == 1 ? TABLE_SLOTS : n * TABLE_SLOTS * 29 / 32;
 }
 
-/* The next larger bucket count whose array is one of the allocator's size classes. */
+/* The next larger bucket count whose array is one of the allocator's size classes (mem_good_size).
+ */
 static unsigned next_size(unsigned n) {
     unsigned step = 1;
 
