@@ -152,6 +152,11 @@ void aof_append(struct aof *a, const struct aof_unit *u);
  * off this does nothing, and when it goes off it forgets the stream: call it again after
  * aof_enable(). */
 void aof_stream_begin(struct aof *a, const struct aof_stream *s);
+
+/* The stream that has begun has these older ids, the oldest first: those that the AOF has seen
+ * change, and those that a master told of. */
+void aof_stream_tell_pasts(struct aof *a, const struct aof_stream_past *past, size_t n);
+
 void aof_stream_end(struct aof *a);
 
 /* What the start has found: the data set that was loaded is that of this stream; and its older ids,

@@ -117,6 +117,35 @@ void aof_stream_begin(struct aof *a, const struct aof_stream *to) {
     if (aof_stream_wants_file(a) && a->rw == RW_IDLE) aof_rewrite_begin(a, RW_FOR_STREAM);
 }
 
+static bool says(const struct aof_stream_state *st, const struct aof_stream_past *p) {
+    for (size_t i = 0; i < st->npasts; i++)
+        if (strcmp(st->past[i].id, p->id) == 0) return st->past[i].end == p->end;
+    return false;
+}
+
+static void put_past(struct aof *a, const struct aof_stream_past *p) {
+    char *to;
+
+    aof_batch_open(a);
+    to = bytes_room(&a->buf, AOF_MARK_MAX);
+    a->buf.n += aof_stream_put_past(to, &a->epoch, here(a), p);
+    aof_count_appended(a);
+}
+
+void aof_stream_tell_pasts(struct aof *a, const struct aof_stream_past *past, size_t n) {
+    struct aof_stream_log *s = &a->stream;
+    bool said = true;
+
+    if (a->phase == AOF_OFF || !s->active) return;
+    for (size_t i = 0; i < n; i++) said = said && says(&s->state, &past[i]);
+    if (said) return;
+    for (size_t i = 0; i < n; i++) {
+        aof_stream_add_past(&s->state, past[i].id, past[i].end);
+        if (s->open && may_mark(a))
+            put_past(a, &past[i]); /* or else the next file's head says it */
+    }
+}
+
 void aof_stream_forget(struct aof *a) {
     struct aof_stream_log *s = &a->stream;
 

@@ -39,15 +39,23 @@ void aof_stream_add_past(struct aof_stream_state *st, const char *id, uint64_t e
     st->past[st->npasts++].end = end;
 }
 
+/* A past that was heard of may end later; but what follows now goes by the new id. */
+static void end_pasts(struct aof_stream_state *st, uint64_t end) {
+    for (size_t i = 0; i < st->npasts; i++)
+        if (st->past[i].end > end) st->past[i].end = end;
+}
+
 bool aof_stream_goes_on(struct aof_stream_state *st, const struct aof_stream *s) {
     bool goes_on = st->now.id[0] && st->now.offset == s->offset;
     uint64_t data_end = goes_on ? st->now.data_end : s->offset;
     int data_db = goes_on ? st->now.data_db : s->db;
 
-    if (!goes_on)
+    if (!goes_on) {
         st->npasts = 0;
-    else if (strcmp(st->now.id, s->id) != 0)
+    } else if (strcmp(st->now.id, s->id) != 0) {
+        end_pasts(st, s->offset);
         aof_stream_add_past(st, st->now.id, s->offset);
+    }
     st->now = *s;
     st->now.data_end = data_end;
     st->now.data_db = data_db;

@@ -95,11 +95,11 @@ void history_hear(struct history_told *t, struct slice text) {
     if (!hear(t, copy)) *t = (struct history_told){0};
 }
 
-void history_use(const struct history_told *t, struct repl_stream *s, uint64_t limit) {
-    if (strcmp(t->id, s->id) != 0 || limit == 0) return;
+void history_use(const struct history_told *t, struct repl_stream *s, uint64_t begin) {
+    if (strcmp(t->id, s->id) != 0 || begin == 0) return;
     for (size_t i = 0; i < t->n; i++) {
         uint64_t end = t->past[i].end;
 
-        repl_stream_hear_past(s, t->past[i].id, end < limit ? end : limit - 1);
+        repl_stream_hear_past(s, t->past[i].id, end == begin ? end - 1 : end);
     }
 }

@@ -44,9 +44,10 @@ void history_tell(const struct repl_stream *s, char out[HISTORY_MAX]);
 /* Reads that. What is malformed says nothing. */
 void history_hear(struct history_told *t, struct slice text);
 
-/* The stream, which follows that master now, has its older ids too: if it is of that id. Only
- * before `limit`. */
-void history_use(const struct history_told *t, struct repl_stream *s, uint64_t limit);
+/* The stream, which follows that master now, has its older ids too: if it is of that id. One that
+ * ends at `begin`, the offset of a full sync, counts up to the byte before. One that ends later
+ * counts as far as the stream comes. 0: the stream has none. */
+void history_use(const struct history_told *t, struct repl_stream *s, uint64_t begin);
 
 /* The argument of "data-at". */
 void history_put(const struct repl_stream *s, char out[HISTORY_MAX]);

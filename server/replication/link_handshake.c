@@ -257,7 +257,6 @@ static bool take_offset(struct replication *r, struct slice *id) {
 static void take_continue(struct replication *r, struct slice line) {
     static const size_t word = sizeof "+CONTINUE" - 1;
     struct slice id = {line.p + word, line.n - word};
-    uint64_t before = r->stream.offset;
     char text[LINK_ID_CHARS + 1];
 
     while (id.n && id.p[0] == ' ') id = slice_of(id.p + 1, id.n - 1);
@@ -274,11 +273,9 @@ static void take_continue(struct replication *r, struct slice line) {
         log_notice("Master replication ID changed to %s", text);
         repl_stream_continue_as(&r->stream, text);
         replicas_drop_all(r);
-        replication_tell_log(r);
-    } else if (before != r->stream.offset) {
-        replication_tell_log(r);
     }
     history_use(&r->link.told, &r->stream, UINT64_MAX);
+    replication_tell_log(r);
     log_notice("MASTER <-> REPLICA sync: Master accepted a Partial Resynchronization.");
     link_stream(r);
 }

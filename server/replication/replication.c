@@ -52,6 +52,19 @@ static void connect_stream(struct replication *r) {
     r->e->propagation.stream_id = r->stream.active ? r->stream.id : NULL;
 }
 
+static void tell_pasts(const struct replication *r) {
+    struct aof_stream_past past[STREAM_PASTS];
+    size_t n = r->stream.npasts;
+
+    for (size_t i = 0; i < n; i++) {
+        const struct repl_past *p = &r->stream.past[n - 1 - i];
+
+        memcpy(past[i].id, p->id, sizeof past[i].id);
+        past[i].end = p->end;
+    }
+    aof_stream_tell_pasts(r->e->aof, past, n);
+}
+
 void replication_tell_log(struct replication *r) {
     struct aof_stream s = {.offset = r->stream.offset, .db = r->stream.db};
 
@@ -62,6 +75,7 @@ void replication_tell_log(struct replication *r) {
     }
     memcpy(s.id, r->stream.id, sizeof s.id);
     aof_stream_begin(r->e->aof, &s);
+    tell_pasts(r);
 }
 
 void replication_begin_stream(struct replication *r) {

@@ -10,6 +10,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
+from base import rewrite  # noqa: E402
 from cases import Cases, ask, check, equal, run_words  # noqa: E402
 from masters import caught_up, encode, follow, link_up, offset, same, wait_for, wait_info, write_some  # noqa: E402
 from server import Server  # noqa: E402
@@ -192,6 +193,45 @@ def data_of_a_transaction_that_is_known_in_part_only():
         mc.pipeline([("MULTI",), ("PUBLISH", "c", 1), ("SET", "mine", 2), ("PUBLISH", "c", 2), ("EXEC",)])
         old_master_follows(m, mc, s, sc, full=1)
         equal("dropped", mc.call("GET", "mine"), None)
+
+
+@case
+def one_that_had_a_full_sync_was_restarted():
+    """It was told the older ids of its master's history, and knows them after a kill too."""
+    with Server(*LOG) as m, Server(*LOG) as s, Server(*LOG) as third:
+        mc, sc = pair(m, s)
+        rewrite(sc)
+        write_some(mc, 9, 100)
+        same(mc, sc)
+        sc.call("REPLICAOF", "NO", "ONE")
+        write_some(sc, 2, 100)
+        tc = follow(third, s)
+        equal("full syncs of the third, from the base", sc.info("stats")["sync_full_without_fork"], "1")
+        same(sc, tc)
+        wait_info(tc, "repl_backlog_on_disk", lambda v: v == "1", "replication")
+        tc = again(third)
+        tc.call("REPLICAOF", "NO", "ONE")
+        write_some(tc, 3, 100)
+        old_master_follows(m, mc, third, tc)
+
+
+@case
+def a_stream_that_went_back_was_restarted():
+    """What it gave up said nothing to the data set; its older ids are still those of its history."""
+    with Server(*LOG) as m, Server(*LOG) as s, Server(*LOG) as third:
+        mc, sc = pair(m, s)
+        tc = follow(third, m)
+        sc.call("REPLICAOF", "NO", "ONE")
+        say(tc)
+        say(mc)
+        caught_up(mc, tc)
+        tc.call(*of(s.port))
+        link_up(tc)
+        wait_info(tc, "repl_backlog_on_disk", lambda v: v == "1", "replication")
+        tc = again(third)
+        tc.call("REPLICAOF", "NO", "ONE")
+        write_some(tc, 3, 100)
+        old_master_follows(m, mc, third, tc)
 
 
 @case

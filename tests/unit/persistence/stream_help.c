@@ -184,6 +184,15 @@ void live_stream_is(const char *id, uint64_t offset, int db) {
     aof_stream_begin(live_aof, &s);
 }
 
+/* A master tells of an older id, `end` may lie ahead. */
+void live_stream_was(const char *id, uint64_t end) {
+    struct aof_stream_past past = {.end = end};
+
+    snprintf(past.id, sizeof past.id, "%s", id);
+    aof_stream_add_past(&live_model, id, end);
+    aof_stream_tell_pasts(live_aof, &past, 1);
+}
+
 /* The same, once a restart would know it. */
 void live_stream_begins(const char *id, uint64_t offset, int db) {
     live_stream_is(id, offset, db);

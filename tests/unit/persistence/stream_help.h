@@ -12,6 +12,8 @@ enum { LIVE_DBS = 4 };
 
 #define ID_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define ID_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+#define ID_D "dddddddddddddddddddddddddddddddddddddddd"
+#define ID_E "eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee"
 #define ID_C "0123456789abcdef0123456789abcdef01234567"
 
 extern struct keyspace live_ks;
@@ -45,6 +47,7 @@ void live_show_data(struct bytes *out);
 
 /* Appends to the AOF, and to what was sent. */
 void live_stream_is(const char *id, uint64_t offset, int db);
+void live_stream_was(const char *id, uint64_t end);
 void live_stream_begins(const char *id, uint64_t offset, int db); /* a restart would know it */
 void live_send(const void *p, size_t n);                          /* the latter only */
 void live_data(int db, int n);

@@ -415,6 +415,7 @@ Test(stream, a_thread_reads_what_is_written_meanwhile) {
 
 /* Random units, files, ids and restarts. */
 Test(stream, random_histories_are_read_back_and_loaded) {
+    static const char *const ids[] = {ID_D, ID_E};
     uint64_t first = 0;
 
     for (int round = 0; round < 12; round++) {
@@ -424,7 +425,10 @@ Test(stream, random_histories_are_read_back_and_loaded) {
         first = live_model.now.offset + 1;
         for (int step = 0; step < 120; step++) {
             live_something();
-            switch (rng_below(24)) {
+            switch (rng_below(25)) {
+            case 24:
+                live_stream_was(ids[rng_below(2)], live_model.now.offset + rng_below(3000));
+                break;
             case 0: live_settle(); break;
             case 1:
                 live_rewrite();
@@ -453,6 +457,44 @@ Test(stream, random_histories_are_read_back_and_loaded) {
         live_restart();
         live_expect_loaded(&live_model);
     }
+}
+
+/* What a master says of its older ids is as good as what was seen of them. */
+Test(stream, a_start_knows_older_ids_that_were_told) {
+    live_start();
+    live_stream_begins(ID_A, 1000, -1);
+    live_stream_was(ID_D, 900);
+    live_stream_was(ID_E, live_model.now.offset + 1000000);
+    live_data(1, 3);
+    live_restart();
+    live_expect_loaded(&live_model);
+    live_rewrite();
+    live_restart();
+    live_expect_loaded(&live_model);
+}
+
+Test(stream, an_older_id_that_was_told_ends_where_another_one_begins) {
+    live_start();
+    live_stream_begins(ID_A, 1000, -1);
+    live_stream_was(ID_E, live_model.now.offset + 1000000);
+    live_data(1, 1);
+    live_stream_is(ID_B, live_model.now.offset, 1);
+    cr_assert_eq(live_model.past[0].end, live_model.now.offset);
+    live_data(1, 3);
+    live_restart();
+    live_expect_loaded(&live_model);
+}
+
+/* Ids are told again and again (each link to a master does): only what is new is written. */
+Test(stream, what_was_told_already_is_not_written_again) {
+    uint64_t before;
+
+    live_start();
+    live_stream_begins(ID_A, 1000, -1);
+    live_stream_was(ID_E, 900);
+    before = aof_appended(live_aof);
+    for (int i = 0; i < 10; i++) live_stream_was(ID_E, 900);
+    cr_expect_eq(aof_appended(live_aof), before);
 }
 
 /* Torn at every byte of its last batch, the log has the stream as it was before that batch. */

@@ -9,6 +9,7 @@
 #define A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 #define C "cccccccccccccccccccccccccccccccccccccccc"
+#define D "dddddddddddddddddddddddddddddddddddddddd"
 
 static struct repl_stream s;
 
@@ -131,17 +132,29 @@ Test(history, what_a_hostile_master_tells_is_nothing) {
     }
 }
 
-Test(history, after_a_full_sync_older_ids_end_before_it) {
+/* The file of a full sync may be older than what the master has: the rest comes as the stream. */
+Test(history, after_a_full_sync_older_ids_count_as_far_as_the_stream_comes) {
     struct history_told t = {
-        .id = C, .past = {{.id = A, .end = 700}, {.id = B, .end = 300}}, .n = 2};
+        .id = C,
+        .past = {{.id = A, .end = 700}, {.id = B, .end = 300}, {.id = D, .end = 500}},
+        .n = 3};
+    static const char text[200];
     uint64_t end;
 
     repl_stream_adopt(&s, C, 500, 0);
     history_use(&t, &s, 500);
     cr_assert(repl_stream_knows(&s, A, &end));
-    cr_expect_eq(end, 499);
+    cr_expect_eq(end, 500);
+    repl_stream_append(&s, slice_of(text, 100));
+    cr_assert(repl_stream_knows(&s, A, &end));
+    cr_expect_eq(end, 600);
+    repl_stream_append(&s, slice_of(text, 200));
+    cr_assert(repl_stream_knows(&s, A, &end));
+    cr_expect_eq(end, 700);
     cr_assert(repl_stream_knows(&s, B, &end));
     cr_expect_eq(end, 300);
+    cr_assert(repl_stream_knows(&s, D, &end));
+    cr_expect_eq(end, 499);
 }
 
 Test(history, a_full_list_of_ids_fits) {
