@@ -237,6 +237,12 @@ static int on_command(void *arg, size_t argc, const struct slice *argv, struct e
     return l->o->command(l->o->arg, argc, argv, e);
 }
 
+static void on_soon(void *arg, size_t argc, const struct slice *argv) {
+    struct load *l = arg;
+
+    if (l->o->soon) l->o->soon(l->o->arg, argc, argv);
+}
+
 static void on_progress(void *arg, uint64_t offset) {
     struct load *l = arg;
 
@@ -271,6 +277,7 @@ static void on_place(void *arg, const struct aof_stream_point *p) {
 }
 
 static const struct aof_reader_ops reader_ops = {.command = on_command,
+                                                 .soon = on_soon,
                                                  .wanted = on_wanted,
                                                  .progress = on_progress,
                                                  .place = on_place,

@@ -26,6 +26,8 @@ struct aof_load_options {
     struct aof_moment until; /* nothing later is loaded, and no file is changed; the AOF has to go
                               * on in new files then */
     int (*command)(void *arg, size_t argc, const struct slice *argv, struct err *e);
+    /* A command that comes some commands later (aof_reader.h). May be NULL. */
+    void (*soon)(void *arg, size_t argc, const struct slice *argv);
     /* `done` of `total` bytes of the AOF are read. May be NULL. */
     void (*progress)(void *arg, uint64_t done, uint64_t total);
     /* Loads the RDB that `fd` begins with, and says where it ends. `log_follows`: nothing of it is

@@ -457,9 +457,32 @@ static bool rest_is_foreign(const struct reader *rd) {
     return rc != OUT_BAD && !probe.failed;
 }
 
+static void tell_soon(struct reader *rd, size_t i) {
+    const struct parsed *c = &rd->cmds[i];
+
+    if (i < rd->ncmds) rd->ops->soon(rd->arg, c->argc, rd->args.v + c->first);
+}
+
+static enum outcome deliver_commands(struct reader *rd) {
+    bool soon = rd->ops->soon && rd->ops->command;
+    struct err e;
+
+    for (size_t i = 0; soon && i < AOF_SOON; i++) tell_soon(rd, i);
+    for (size_t i = 0; i < rd->ncmds; i++) {
+        const struct parsed *c = &rd->cmds[i];
+
+        if (soon) tell_soon(rd, i + AOF_SOON);
+        if (rd->ops->command && rd->ops->command(rd->arg, c->argc, rd->args.v + c->first, &e) < 0) {
+            rd->w.at = (size_t)(rd->args.v[c->first].p - rd->w.buf);
+            explain(rd, "%s", e.text);
+            return OUT_STOP;
+        }
+    }
+    return OUT_UNIT;
+}
+
 static enum outcome deliver(struct reader *rd) {
     uint64_t offset = rd->w.base + rd->w.unit;
-    struct err e;
 
     if (rd->in_room && rd->ncmds && !rest_is_foreign(rd)) {
         explain(rd, "a piece of a batch whose beginning is lost");
@@ -473,16 +496,7 @@ static enum outcome deliver(struct reader *rd) {
     }
     if (rd->r->stopped) return OUT_UNIT;
     if (rd->unit_ms && rd->ops->time) rd->ops->time(rd->arg, offset, rd->unit_ms);
-    for (size_t i = 0; i < rd->ncmds; i++) {
-        const struct parsed *c = &rd->cmds[i];
-
-        if (rd->ops->command && rd->ops->command(rd->arg, c->argc, rd->args.v + c->first, &e) < 0) {
-            rd->w.at = (size_t)(rd->args.v[c->first].p - rd->w.buf);
-            explain(rd, "%s", e.text);
-            return OUT_STOP;
-        }
-    }
-    return OUT_UNIT;
+    return deliver_commands(rd);
 }
 
 static void tell_place(struct reader *rd) {

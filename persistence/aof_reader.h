@@ -56,10 +56,15 @@ struct aof_report {
     struct aof_epoch stream_epoch;  /* of that batch */
 };
 
+enum { AOF_SOON = 12 };
+
 struct aof_reader_ops {
     /* One command of a good unit; MULTI and EXEC are not passed on. -1 ends with AOF_REFUSED. NULL:
      * they are only read. */
     int (*command)(void *arg, size_t argc, const struct slice *argv, struct err *e);
+    /* A command of the same unit that follows AOF_SOON commands later, so that what it needs can be
+     * fetched from memory. May be NULL. */
+    void (*soon)(void *arg, size_t argc, const struct slice *argv);
     /* Before the commands of a unit that carries a time. May be NULL. */
     void (*time)(void *arg, uint64_t offset, int64_t ms);
     /* Whether a unit that ends at offset `end` is still to be delivered, and its time (0: it

@@ -15,8 +15,8 @@
 #include <pthread.h>
 
 enum {
-    PIECE_ITEMS = 256,
-    PIECES = 8,
+    PIECE_ITEMS = 1024,
+    PIECES = 4,
     AHEAD = 24, /* keys whose places in the table are being fetched from memory */
 };
 

@@ -41,6 +41,12 @@ static int on_load_command(void *arg, size_t argc, const struct slice *argv, str
     return engine_replay(&a->engine, argc, argv, e);
 }
 
+static void on_load_soon(void *arg, size_t argc, const struct slice *argv) {
+    struct app *a = arg;
+
+    engine_replay_soon(&a->engine, argc, argv);
+}
+
 /* An imported snapshot drops expired keys; the base of an AOF keeps them. */
 static int on_load_rdb(void *arg, int fd, bool log_follows, uint64_t *end, struct err *e) {
     struct app *a = arg;
@@ -68,6 +74,7 @@ static struct aof_load_options load_options(struct app *a) {
     struct aof_options o = app_aof_options(a->v);
     struct aof_load_options l = {.load_truncated = o.load_truncated,
                                  .command = on_load_command,
+                                 .soon = on_load_soon,
                                  .rdb = on_load_rdb,
                                  .progress = app_on_load_progress,
                                  .arg = a};

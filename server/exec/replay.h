@@ -15,6 +15,9 @@ void engine_replay_begin(struct engine *e);
  * no such command, or its arity is wrong. */
 int engine_replay(void *engine, size_t argc, const struct slice *argv, struct err *err);
 
+/* A command that comes some commands later: what it needs is fetched from memory meanwhile. */
+void engine_replay_soon(void *engine, size_t argc, const struct slice *argv);
+
 void engine_replay_end(struct engine *e);
 
 #endif

@@ -459,6 +459,52 @@ Test(reader, arguments_of_many_megabytes_come_through) {
     bytes_release(&b);
 }
 
+/* ---------------------------------------------------------------- what is told ahead */
+
+static struct {
+    const struct slice *argv[200];
+    size_t told, came;
+    size_t farthest;
+} ahead;
+
+static void note_soon(void *arg, size_t argc, const struct slice *argv) {
+    (void)arg;
+    cr_assert(slice_is(argv[0], "set") && argc == 3);
+    ahead.argv[ahead.told++] = argv;
+    if (ahead.told - ahead.came > ahead.farthest) ahead.farthest = ahead.told - ahead.came;
+}
+
+static int note_came(void *arg, size_t argc, const struct slice *argv, struct err *e) {
+    (void)arg;
+    (void)argc;
+    (void)e;
+    cr_assert_lt(ahead.came, ahead.told);
+    cr_assert_eq(ahead.argv[ahead.came++], argv);
+    return 0;
+}
+
+Test(reader, each_command_is_told_once_and_in_order_before_it_comes) {
+    static const struct aof_reader_ops ops = {.command = note_came, .soon = note_soon};
+    struct made m = {0};
+    struct bytes b = {0};
+    int fd = memfd_create("log", MFD_CLOEXEC);
+
+    made_header(&m, 7, 1);
+    made_batch(&m, "SET a 1", UINT64_MAX);
+    for (int i = 0; i < 60; i++) bytes_printf(&b, "%sSET k%d 2", i ? ";" : "", i);
+    made_batch(&m, bytes_cstr(&b), UINT64_MAX);
+    made_batch(&m, "MULTI;SET d 4;SET e 5;EXEC", UINT64_MAX);
+    cr_assert_eq(write(fd, m.b.p, m.b.n), (ssize_t)m.b.n);
+    aof_read_file(fd, &ops, NULL, &r);
+    close(fd);
+    cr_assert_eq(r.verdict, AOF_WHOLE, "%s", r.why);
+    cr_expect_eq(ahead.came, 63);
+    cr_expect_eq(ahead.told, 63);
+    cr_expect_eq(ahead.farthest, AOF_SOON + 1);
+    bytes_release(&b);
+    made_release(&m);
+}
+
 /* Sizes around the chunk that is read at once: borders fall on every part of a command. */
 Test(reader, commands_across_the_borders_of_chunks_come_through) {
     static const struct aof_reader_ops ops = {add_up, NULL, NULL};
