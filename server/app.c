@@ -255,7 +255,7 @@ int app_start(struct app *a, struct conf *conf, int argc, char **argv) {
     process_log_start(conf, argc, argv);
     host_warn(a->v);
     if (process_oom_score(a->v) < 0) log_warning("The server keeps the score it was given.");
-    process_set_thp(a->v->disable_thp);
+    host_set_huge_pages(a->v);
     a->net.maxclients = process_allow_clients(a->v->maxclients, http_descriptors(a->v));
     signals_watch_parent(a);
     if (unsupported_refuse(a->conf) < 0 || listen_first(a) < 0) return -1;

@@ -182,11 +182,6 @@ int64_t process_allow_clients(int64_t maxclients, unsigned for_others) {
     return maxclients;
 }
 
-void process_set_thp(bool disable) {
-    if (disable && prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) < 0)
-        log_warning("Cannot disable transparent huge pages: %s", strerror(errno));
-}
-
 /* A number and the text after it; -1: there is none. */
 static long cpu_number(const char **p) {
     char *end;

@@ -30,7 +30,6 @@ int process_oom_score(const struct conf_values *v);
 /* Raises the limit of open files for so many clients, and `for_others` more; returns for how many
  * clients there is room. */
 int64_t process_allow_clients(int64_t maxclients, unsigned for_others);
-void process_set_thp(bool disable);
 
 /* Binds the calling thread to CPUs as "0-3,6" or "0-7:2" (every second) names them. NULL: to those
  * that it had before the first call. */

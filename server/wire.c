@@ -170,7 +170,6 @@ static int apply_process(void *arg, const struct conf_values *v, struct err *e) 
                        "Failed to apply new oom_score_adj configuration, check server "
                        "logs.");
     a->net.maxclients = process_allow_clients(v->maxclients, http_descriptors(v));
-    process_set_thp(v->disable_thp);
     return 0;
 }
 

@@ -11,7 +11,9 @@
 enum {
     SPAN_SHIFT = 16,
     SPAN = 1 << SPAN_SHIFT,
-    COMMIT = 512,       /* spans that are made accessible in one step */
+    COMMIT = 512,     /* spans that are made accessible in one step */
+    HUGE_FROM = 1024, /* spans before it stay on small pages, so that a small server is small */
+    HUGE_PAGE = 2 * 1024 * 1024,
     WORD_CELLS = 64,    /* spans of so few cells have their bits in `bits` */
     BITS_ALIGN = 64,    /* the first cell's alignment after the bits */
     HELD_MAX = 64,      /* free cells of one size that a thread keeps */
@@ -49,6 +51,7 @@ static struct {
     struct span *span;
     uint8_t *class_of;               /* of every span: what a free has to know, close together */
     size_t fresh, accessible, total; /* spans: the next one never used; those to be used; all */
+    bool huge;                       /* huge pages are asked for */
     uint32_t kept, bare;             /* empty spans with and without their pages */
     size_t nkept, nactive;
     _Atomic uint64_t taken, given; /* by no thread that is there */
@@ -115,10 +118,10 @@ static void open_once(void) {
     for (size_t i = 0; i < sizeof reserves / sizeof *reserves && !c.base; i++) {
         size_t n = reserves[i] >> SPAN_SHIFT;
         size_t about = n * (sizeof *c.span + sizeof *c.class_of);
-        char *p = reserve(reserves[i] + SPAN + about);
+        char *p = reserve(reserves[i] + HUGE_PAGE + about);
 
         if (!p) continue;
-        c.base = (char *)(((uintptr_t)p + SPAN - 1) & ~(uintptr_t)(SPAN - 1));
+        c.base = (char *)(((uintptr_t)p + HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1));
         c.end = c.base + reserves[i];
         c.span = (struct span *)(void *)c.end;
         c.class_of = (uint8_t *)(c.span + n);
@@ -176,10 +179,12 @@ static uint32_t pop(uint32_t *head) {
 static uint32_t fresh_span(void) {
     if (c.fresh == c.total) return NONE;
     if (c.fresh == c.accessible) {
-        size_t n = c.total - c.accessible < COMMIT ? c.total - c.accessible : COMMIT;
+        size_t n = COMMIT - c.accessible % COMMIT; /* whole huge pages */
 
         if (mprotect(span_at(c.accessible), n << SPAN_SHIFT, PROT_READ | PROT_WRITE) != 0)
             return NONE;
+        if (c.huge && c.accessible >= HUGE_FROM)
+            madvise(span_at(c.accessible), n << SPAN_SHIFT, MADV_HUGEPAGE);
         c.accessible += n;
     }
     return (uint32_t)c.fresh++;
@@ -394,6 +399,12 @@ struct cell_counts cells_of_no_thread(void) {
 void cells_stats(struct cell_stats *out) {
     lock();
     *out = (struct cell_stats){c.nactive << SPAN_SHIFT, c.nkept << SPAN_SHIFT};
+    unlock();
+}
+
+void cells_use_huge_pages(void) {
+    lock();
+    c.huge = true;
     unlock();
 }
 

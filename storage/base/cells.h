@@ -65,6 +65,10 @@ struct cell_stats {
 
 void cells_stats(struct cell_stats *out);
 
+/* From now on huge pages are asked for, beyond the first 64 MiB: a fork copies fewer entries of the
+ * page table, and the processor finds addresses sooner. Before large data is there. */
+void cells_use_huge_pages(void);
+
 /* Gives the pages of empty spans back to the system. */
 void cells_purge(void);
 

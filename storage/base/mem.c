@@ -168,6 +168,10 @@ void mem_purge(void) {
     cells_purge();
 }
 
+void mem_use_huge_pages(void) {
+    cells_use_huge_pages();
+}
+
 const char *mem_allocator_name(void) {
     static char name[48];
     const char *v = NULL;
@@ -214,6 +218,8 @@ void mem_stats_read(struct mem_stats *out) {
 }
 
 void mem_purge(void) {}
+
+void mem_use_huge_pages(void) {}
 
 const char *mem_allocator_name(void) {
     return "libc";

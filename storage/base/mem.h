@@ -60,6 +60,9 @@ void mem_stats_read(struct mem_stats *out);
 /* Resident set size of this process in bytes, 0 if unknown. */
 size_t mem_rss(void);
 
+/* Large data sets take huge pages, where the system has them (cells.h). */
+void mem_use_huge_pages(void);
+
 /* Gives unused pages back to the system. */
 void mem_purge(void);
 

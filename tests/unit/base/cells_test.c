@@ -135,6 +135,27 @@ Test(cells, a_purge_keeps_what_is_in_use) {
     give_all();
 }
 
+/* Beyond the first 64 MiB, and back. */
+Test(cells, large_data_on_huge_pages) {
+    enum { PIECES = 120 * 1024, SIZE = 768 };
+    static uint64_t *piece[PIECES];
+
+    cells_thread_begin();
+    cells_use_huge_pages();
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 0; i < PIECES; i++) {
+            piece[i] = cells_alloc(SIZE);
+            piece[i][0] = piece[i][SIZE / 8 - 1] = i;
+        }
+        for (size_t i = 0; i < PIECES; i++) {
+            cr_assert(piece[i][0] == i && piece[i][SIZE / 8 - 1] == i);
+            cells_free(piece[i]);
+        }
+        cells_purge();
+    }
+    cr_expect_eq(held(), 0);
+}
+
 /* ---------------------------------------------------------------- threads */
 
 static void *frees_all(void *arg) {
