@@ -15,6 +15,7 @@ import os
 import random
 import shutil
 import socket
+import subprocess
 import sys
 import time
 
@@ -23,6 +24,7 @@ sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
 from cases import summary  # noqa: E402
 from contents import differences, snapshot  # noqa: E402
 from payloads import corpus, mutate, seal  # noqa: E402
+from pings import loop_cpu_ms  # noqa: E402
 from resp import Closed, ReplyError, encode  # noqa: E402
 from server import Failed, Server, wait_for  # noqa: E402
 
@@ -183,6 +185,7 @@ class World:
         """The server answers, whatever it answers. Endless scripts are ended."""
         if not self.s.running():
             raise Failed("the server is gone:\n" + self.s.log()[-6000:])
+        ran = loop_cpu_ms(self.s)
         try:
             if not self.control:
                 self.control = self.s.conn(timeout=SILENCE)
@@ -193,7 +196,8 @@ class World:
             self.control = None
             return False
         except TimeoutError as e:
-            raise Failed("the server is silent:\n" + self.s.log()[-3000:]) from e
+            raise Failed("the server is silent; its loop worked for %d of %d ms:\n%s\n%s" % (
+                loop_cpu_ms(self.s) - ran, SILENCE * 1000, stacks(self.s.proc.pid), self.s.log()[-3000:])) from e
 
     def run(self, steps):
         for n in range(steps):
@@ -233,6 +237,15 @@ class World:
                 if entry["type"] == "stream" else entry["value"]
         conn.call("SELECT", 0)
         return got, conn.call("FUNCTION", "LIST", "WITHCODE")
+
+
+def stacks(pid):
+    """Of all threads, where gdb is there."""
+    try:
+        return subprocess.run(["gdb", "-p", str(pid), "-batch", "-ex", "thread apply all bt 12"], capture_output=True,
+                              text=True, timeout=60).stdout[-6000:]
+    except (OSError, subprocess.TimeoutExpired) as e:
+        return "no stacks: %s" % e
 
 
 def one_round(seed, n, steps):
