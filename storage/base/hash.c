@@ -26,23 +26,29 @@ static inline uint64_t load64(const uint8_t *p) {
     return v; /* little-endian hosts only, as the file formats' fast paths */
 }
 
-/* The last 0 to 7 bytes, and the length in the top byte. */
-static inline uint64_t tail_of(const uint8_t *p, size_t n) {
-    uint64_t v = (uint64_t)n << 56;
+static inline uint64_t load32(const uint8_t *p) {
+    uint32_t v;
 
-    switch (n & 7) {
-    case 7: v |= (uint64_t)p[6] << 48; /* fall through */
-    case 6: v |= (uint64_t)p[5] << 40; /* fall through */
-    case 5: v |= (uint64_t)p[4] << 32; /* fall through */
-    case 4: v |= (uint64_t)p[3] << 24; /* fall through */
-    case 3: v |= (uint64_t)p[2] << 16; /* fall through */
-    case 2: v |= (uint64_t)p[1] << 8;  /* fall through */
-    case 1: v |= p[0];                 /* fall through */
-    default: return v;
-    }
+    memcpy(&v, p, 4);
+    return v;
 }
 
-uint64_t hash_keyed(uint64_t k0, uint64_t k1, const void *data, size_t n) {
+/* The last r = n mod 8 bytes, which begin at p, and the length in the top byte. Loads overlap
+ * instead of going byte by byte: lengths differ from key to key, and branches cost more. */
+static inline uint64_t tail_of(const uint8_t *p, size_t n) {
+    size_t r = n & 7;
+    uint64_t v = 0;
+
+    if (n >= 8)
+        v = load64(p + r - 8) >> 1 >> (63 - 8 * r);
+    else if (r >= 4)
+        v = load32(p) | load32(p + r - 4) << 8 * (r - 4);
+    else if (r > 0)
+        v = p[0] | (uint64_t)p[r / 2] << 8 * (r / 2) | (uint64_t)p[r - 1] << 8 * (r - 1);
+    return v | (uint64_t)n << 56;
+}
+
+static inline uint64_t sip13(uint64_t k0, uint64_t k1, const void *data, size_t n) {
     const uint8_t *p = data, *end = p + (n & ~(size_t)7);
     uint64_t v0 = k0 ^ 0x736f6d6570736575, v1 = k1 ^ 0x646f72616e646f6d;
     uint64_t v2 = k0 ^ 0x6c7967656e657261, v3 = k1 ^ 0x7465646279746573;
@@ -65,6 +71,10 @@ uint64_t hash_keyed(uint64_t k0, uint64_t k1, const void *data, size_t n) {
     return v0 ^ v1 ^ v2 ^ v3;
 }
 
+uint64_t hash_keyed(uint64_t k0, uint64_t k1, const void *data, size_t n) {
+    return sip13(k0, k1, data, n);
+}
+
 uint64_t hash_bytes(const void *p, size_t n) {
-    return hash_keyed(key0, key1, p, n);
+    return sip13(key0, key1, p, n);
 }

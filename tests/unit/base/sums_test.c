@@ -67,6 +67,41 @@ Test(hash, is_siphash_1_3) {
                      cases[i].sum, "length %zu", cases[i].n);
 }
 
+static void sip_round(uint64_t v[4]) {
+    v[0] += v[1], v[1] = v[1] << 13 | v[1] >> 51, v[1] ^= v[0], v[0] = v[0] << 32 | v[0] >> 32;
+    v[2] += v[3], v[3] = v[3] << 16 | v[3] >> 48, v[3] ^= v[2];
+    v[0] += v[3], v[3] = v[3] << 21 | v[3] >> 43, v[3] ^= v[0];
+    v[2] += v[1], v[1] = v[1] << 17 | v[1] >> 47, v[1] ^= v[2], v[2] = v[2] << 32 | v[2] >> 32;
+}
+
+/* Byte by byte, with both keys 0. */
+static uint64_t slow_sip13(const uint8_t *p, size_t n) {
+    uint64_t v[] = {0x736f6d6570736575, 0x646f72616e646f6d, 0x6c7967656e657261, 0x7465646279746573};
+    uint64_t m = 0;
+
+    for (size_t i = 0; i <= n; i++) {
+        m |= i < n ? (uint64_t)p[i] << 8 * (i % 8) : (uint64_t)n << 56;
+        if (i % 8 != 7 && i < n) continue;
+        v[3] ^= m;
+        sip_round(v);
+        v[0] ^= m;
+        m = 0;
+    }
+    v[2] ^= 0xff;
+    for (int i = 0; i < 3; i++) sip_round(v);
+    return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+Test(hash, every_length_agrees_with_the_definition) {
+    uint8_t buf[100];
+
+    rng_seed(3);
+    for (size_t i = 0; i < sizeof buf; i++) buf[i] = (uint8_t)rng_u64();
+    for (size_t n = 0; n <= sizeof buf; n++)
+        for (size_t at = 0; at + n <= sizeof buf; at += 7)
+            cr_assert_eq(hash_keyed(0, 0, buf + at, n), slow_sip13(buf + at, n), "length %zu", n);
+}
+
 Test(hash, the_process_key_counts) {
     static const uint8_t key[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     uint64_t before = hash_bytes("key", 3);
