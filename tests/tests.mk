@@ -2,7 +2,7 @@
 T := $(O)/tests
 
 # Its tests have an OpenSSL client at the other end.
-$(T)/unit-net: SYS_LIBS += -lssl -lcrypto
+$(T)/unit-net $(T)/unit-tls: SYS_LIBS += -lssl -lcrypto
 
 $(T)/kit-self: $(call objs,tests/kit/self) $(call objs,tests/kit)
 	@mkdir -p $(@D)

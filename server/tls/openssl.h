@@ -7,8 +7,8 @@
  * the same interface number. Header macros that are calls of SSL_CTX_ctrl() and the like are spelt
  * out by the user of this table.
  */
-#ifndef STET_NET_OPENSSL_H
-#define STET_NET_OPENSSL_H
+#ifndef STET_TLS_OPENSSL_H
+#define STET_TLS_OPENSSL_H
 
 #include "storage/base/err.h"
 

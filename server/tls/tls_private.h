@@ -2,11 +2,11 @@
  *
  * tls_private - shared by tls.c (connections) and tls_settings.c. No other file includes it.
  */
-#ifndef STET_NET_TLS_PRIVATE_H
-#define STET_NET_TLS_PRIVATE_H
+#ifndef STET_TLS_TLS_PRIVATE_H
+#define STET_TLS_TLS_PRIVATE_H
 
-#include "server/net/openssl.h"
-#include "server/net/tls.h"
+#include "server/tls/openssl.h"
+#include "server/tls/tls.h"
 
 struct tls {
     SSL_CTX *ctx;                /* for new connections; NULL: no settings yet */

@@ -17,8 +17,8 @@
  *
  * Main thread only.
  */
-#ifndef STET_NET_TLS_H
-#define STET_NET_TLS_H
+#ifndef STET_TLS_TLS_H
+#define STET_TLS_TLS_H
 
 #include "conf/conf.h"
 

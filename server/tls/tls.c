@@ -3,7 +3,7 @@
  * tls - one connection; tls_settings.c passes the settings to OpenSSL.
  */
 #include "conf/conf.h"
-#include "server/net/tls_private.h"
+#include "server/tls/tls_private.h"
 
 #include "storage/base/check.h"
 #include "storage/base/mem.h"

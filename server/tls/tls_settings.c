@@ -3,7 +3,7 @@
  * tls_settings - from the tls- parameters to OpenSSL's context; errors are logged in Redis' words.
  */
 #include "conf/conf.h"
-#include "server/net/tls_private.h"
+#include "server/tls/tls_private.h"
 
 #include "storage/base/log.h"
 #include "storage/base/mem.h"
