@@ -261,7 +261,8 @@ static int client_context(const struct conf_values *v, uint64_t options, SSL_CTX
 }
 
 bool tls_is_wanted(const struct conf_values *v) {
-    return v->tls_port != 0 || v->tls_replication || v->tls_cluster;
+    return v->tls_port != 0 || v->tls_replication || v->tls_cluster ||
+           (v->http_tls && v->http_port != 0);
 }
 
 struct tls *tls_new(void) {
