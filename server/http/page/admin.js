@@ -201,7 +201,9 @@ const admin = (() => {
     const l = element("label", label), input = element("input");
     l.htmlFor = input.id = id;
     for (const [k, v] of Object.entries(attributes)) input.setAttribute(k, v);
-    return [l, input];
+    const both = element("span", undefined, attributes.type === "number" ? "pair small" : "pair");
+    both.append(l, input);
+    return [both, input];
   }
 
   const PLAIN = { autocomplete: "off", autocapitalize: "off", spellcheck: "false" };
@@ -219,7 +221,7 @@ const admin = (() => {
     const [l1, name] = field_("Setting", "admin-name", { ...PLAIN, list: "admin-names", required: "" });
     const [l2, value] = field_("Value", "admin-value", PLAIN), set = element("button", "Change");
     list_.id = "admin-names";
-    form.append(l1, name, list_, l2, value, set);
+    form.append(l1, list_, l2, set);
     form.addEventListener("submit", e => { e.preventDefault(); setParameter(name.value.trim(), value.value); });
     call("CONFIG", "GET", "*").then(all => {
       if (!Array.isArray(all)) return;
@@ -244,7 +246,7 @@ const admin = (() => {
     hintLine.id = "admin-hint";
     [line, database] = [input, db];
     input.className = "line";
-    form.append(l1, input, l2, db, element("button", "Send"));
+    form.append(l1, l2, element("button", "Send"));
     form.addEventListener("submit", e => { e.preventDefault(); enter(); });
     input.addEventListener("input", showHint);
     input.addEventListener("keydown", e => {
@@ -273,6 +275,9 @@ const admin = (() => {
   build();
   return {
     kill: c => button("End", () => simple("End this client's connection?", "CLIENT KILL ID " + c.id + "   " + c.addr +
-      " " + (c.name || ""), () => call("CLIENT", "KILL", "ID", String(c.id)))),
+      " " + (c.name || ""), async () => {
+      const answer = await call("CLIENT", "KILL", "ID", String(c.id));
+      return typeof answer === "number" ? { status: answer ? "Client " + c.id + " was ended." : "It was gone already." } : answer;
+    })),
   };
 })();
