@@ -32,6 +32,7 @@
     X(SSL_CTX_set0_tmp_dh_pkey)                                                                    \
     X(SSL_CTX_set_cipher_list)                                                                     \
     X(SSL_CTX_set_ciphersuites)                                                                    \
+    X(SSL_CTX_set_default_verify_paths)                                                            \
     X(SSL_CTX_set_default_passwd_cb)                                                               \
     X(SSL_CTX_set_default_passwd_cb_userdata)                                                      \
     X(SSL_CTX_set_num_tickets)                                                                     \
@@ -39,6 +40,7 @@
     X(SSL_CTX_set_timeout)                                                                         \
     X(SSL_CTX_use_PrivateKey_file)                                                                 \
     X(SSL_CTX_use_certificate_chain_file)                                                          \
+    X(SSL_ctrl)                                                                                    \
     X(SSL_do_handshake)                                                                            \
     X(SSL_free)                                                                                    \
     X(SSL_get_error)                                                                               \

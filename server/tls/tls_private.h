@@ -11,6 +11,8 @@
 struct tls {
     SSL_CTX *ctx;                /* for new connections; NULL: no settings yet */
     SSL_CTX *client;             /* for those that this server begins; NULL: not asked for */
+    bool is_insecure;            /* towards others: any certificate is good */
+    char *server_name;           /* that is asked for (SNI); NULL: none */
     char gather[TLS_RECORD_MAX]; /* small pieces on their way into one record */
 };
 

@@ -276,7 +276,9 @@ void tls_forget_settings(struct tls *t) {
 }
 
 void tls_free(struct tls *t) {
-    if (t) tls_forget_settings(t);
+    if (!t) return;
+    tls_forget_settings(t);
+    mem_free(t->server_name);
     mem_free(t);
 }
 

@@ -168,24 +168,6 @@ def verdicts():
         shot("full")
 
 
-@case
-def states():
-    with serve("--save", "3600 1", "--dbfilename", "x.rdb", "--sandbox", "no") as (s, http):
-        c = s.conn()
-        os.mkdir(os.path.join(s.dir, "x.rdb"))
-        c.call("SET", "k", "v")
-        c.call("BGSAVE")
-        wait_for(lambda: c.info("persistence")["rdb_last_bgsave_status"] == "err", "a save that fails")
-        open_page(http)
-        browser.wait("!document.querySelector('#banner').hidden", "the banner")
-        check(text("#banner").startswith("MISCONF "), text("#banner"))
-        equal("verdict", text("#safe-answer"), "✗ Writes are refused: the disk.")
-        shot("misconf")
-        s.kill()
-        browser.wait("document.querySelector('#live').innerText === 'no answer'", "it says that the server is gone")
-        shot("gone")
-
-
 def button(label):
     browser.js("[...document.querySelectorAll('button')].find(b => b.innerText === %r && b.getClientRects().length).click()" % label)
 
@@ -271,6 +253,24 @@ def administration():
                 check(browser.js("document.documentElement.scrollWidth") <= width, "wider than %d" % width)
                 equal("contrast", browser.js(CONTRAST), [])
                 shot("admin-%d-%s" % (width, "dark" if dark else "light"))
+
+
+@case
+def states():
+    with serve("--save", "3600 1", "--dbfilename", "x.rdb", "--sandbox", "no") as (s, http):
+        c = s.conn()
+        os.mkdir(os.path.join(s.dir, "x.rdb"))
+        c.call("SET", "k", "v")
+        c.call("BGSAVE")
+        wait_for(lambda: c.info("persistence")["rdb_last_bgsave_status"] == "err", "a save that fails")
+        open_page(http)
+        browser.wait("!document.querySelector('#banner').hidden", "the banner")
+        check(text("#banner").startswith("MISCONF "), text("#banner"))
+        equal("verdict", text("#safe-answer"), "✗ Writes are refused: the disk.")
+        shot("misconf")
+        s.kill()
+        browser.wait("document.querySelector('#live').innerText === 'no answer'", "it says that the server is gone")
+        shot("gone")
 
 
 if __name__ == "__main__":
