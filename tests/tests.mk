@@ -126,7 +126,7 @@ clients: setup-clients
 
 # Each package is installed and used. The examples of tests/double run with the installed packages.
 # Needs root, and for the first run a network.
-DEB_SUITE := 'deb=tests/packages/deb.py'
+DEB_SUITE := 'deb=tests/packages/deb.py' 'container=tests/packages/container.py'
 PACKAGE_SUITES := 'dist=tests/packages/dist.py' 'packages=tests/packages/packages.py' 'double-projects=tests/double/double.py'
 packages-test: setup-clients
 	@tools/setup --deb
