@@ -13,6 +13,12 @@ static void info(void *arg, const char *section, struct bytes *out) {
     admin_info(&a->engine, &word, 1, out);
 }
 
+static void info_of_cluster(void *arg, struct bytes *out) {
+    const struct app *a = arg;
+
+    if (a->cluster) cluster_info(a->cluster, 0, out);
+}
+
 static bool is_stopping(void *arg) {
     const struct app *a = arg;
 
@@ -33,7 +39,11 @@ static void serve(void *arg) {
 }
 
 void web_build(struct app *a) {
-    struct http_app app = {.info = info, .is_stopping = is_stopping, .tls = tls, .arg = a};
+    struct http_app app = {.info = info,
+                           .cluster_info = info_of_cluster,
+                           .is_stopping = is_stopping,
+                           .tls = tls,
+                           .arg = a};
 
     a->http = http_new(a->loop.base, &a->engine, &app);
     loop_after_wait(&a->loop, serve, a);

@@ -25,6 +25,8 @@ struct tls;
 struct http_app {
     /* Appends the text of INFO's `section` (CRLF lines). */
     void (*info)(void *arg, const char *section, struct bytes *out);
+    /* Appends the text of CLUSTER INFO (CRLF lines); nothing if this is no cluster. */
+    void (*cluster_info)(void *arg, struct bytes *out);
     bool (*is_stopping)(void *arg);
     /* The settings of TLS as they are now; NULL: none. Asked for each connection of `http-tls`. */
     struct tls *(*tls)(void *arg);
