@@ -252,6 +252,9 @@ def administration():
                 browser.theme(dark)
                 check(browser.js("document.documentElement.scrollWidth") <= width, "wider than %d" % width)
                 equal("contrast", browser.js(CONTRAST), [])
+                cut = browser.js("""[...document.querySelectorAll('#clients button')].some(b => b.getBoundingClientRect().right >
+                    b.closest('.scroll').getBoundingClientRect().right + 1)""")
+                check(not cut, "a button is cut off at %d" % width)
                 shot("admin-%d-%s" % (width, "dark" if dark else "light"))
 
 

@@ -231,7 +231,7 @@ function showSpeed(d, r) {
   if (i.loading === "1") verdict("fast", "warn", "Clients wait until the data is loaded.");
   else if (/^BUSY/.test(d.reason)) verdict("fast", "bad", "A script holds up all clients.");
   else if (cpu > 0.9) verdict("fast", "warn", "The event loop is busy: " + percent(Math.min(1, cpu)) + " of a CPU.");
-  else if (r) verdict("fast", "good", short(r.ops) + " commands a second, " + percent(Math.min(1, cpu)) + " of a CPU.");
+  else if (r) verdict("fast", "good", short(r.ops) + (short(r.ops) === "1" ? " command" : " commands") + " a second, " + percent(Math.min(1, cpu)) + " of a CPU.");
   const total = field(d, "keyspace_hits") + field(d, "keyspace_misses");
   list("fast-list", [
     ["Commands a second", r ? short(r.ops) : "…"],
@@ -412,7 +412,7 @@ function showClients(d) {
     { name: "User", minor: true, cell: c => c.user },
     { name: "Connected", n: true, minor: true, cell: c => duration(c.age) },
     { name: "Idle", n: true, minor: true, cell: c => duration(c.idle) },
-    { name: "Last command", cell: c => code(c.cmd || "–") },
+    { name: "Last command", minor: may, cell: c => code(c.cmd || "–") },
     { name: "Memory", n: true, cell: c => bytes(c.bytes) },
     ...(may ? [{ name: "", n: true, cell: c => admin.kill(c) }] : []),
   ], d.clients, "No client is connected.");
