@@ -70,9 +70,11 @@ const char *admin_refusal(const struct http *h) {
 /* More than one reply, or none; or it would concern commands that do not come. */
 static bool is_impossible(const struct command_slot *cmd) {
     static const char *const names[] = {
-        "subscribe", "psubscribe", "ssubscribe", "monitor",      "sync",
-        "psync",     "replconf",   "multi",      "client|reply", "client|tracking",
-        "watch",     "auth",       "hello",      "reset",        "quit",
+        "subscribe",       "psubscribe",   "ssubscribe", "unsubscribe",
+        "punsubscribe",    "sunsubscribe", "monitor",    "sync",
+        "psync",           "replconf",     "multi",      "client|reply",
+        "client|tracking", "watch",        "auth",       "hello",
+        "reset",           "quit",
     };
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)

@@ -5,6 +5,7 @@
   admin.py [WORD...]   only the cases with one of the words in their names
 """
 import os
+import random
 import socket
 import sys
 import threading
@@ -103,7 +104,7 @@ def it_is_seen_as_a_client_is():
 def what_waits_or_goes_on_is_refused():
     with serve(*ON) as (s, port):
         for args in (("BLPOP", "k", "0"), ("XREAD", "BLOCK", "0", "STREAMS", "x", "$"), ("WAIT", "1", "0"),
-                     ("SUBSCRIBE", "c"), ("PSUBSCRIBE", "c"), ("SSUBSCRIBE", "c"), ("MONITOR",), ("SYNC",), ("MULTI",),
+                     ("SUBSCRIBE", "c"), ("PSUBSCRIBE", "c"), ("SSUBSCRIBE", "c"), ("UNSUBSCRIBE", "a", "b"), ("MONITOR",), ("SYNC",), ("MULTI",),
                      ("PSYNC", "?", "-1"), ("CLIENT", "REPLY", "OFF"), ("CLIENT", "TRACKING", "ON"), ("QUIT",),
                      ("WATCH", "k"), ("HELLO", "3"), ("AUTH", "x"), ("RESET",), ("REPLCONF", "ack", "0")):
             began = time.monotonic()
@@ -333,6 +334,49 @@ def a_long_command_serves_others_and_ends():
         equal("is answered", run(port, "DBSIZE"), b":300000\r\n")
         t.join()
         equal("DEBUG RELOAD", got[1], b"+OK\r\n")
+
+
+RANDOM = (("PING",), ("KEYS", "*"), ("CLIENT", "KILL", "TYPE", "normal"), ("BLPOP", "x", "0"), ("MONITOR",), ("BGREWRITEAOF",),
+          ("BACKUP", "START"), ("BACKUP", "SEAL"), ("CLIENT", "PAUSE", "20", "WRITE"), ("DEBUG", "RELOAD"), ("SORT", "big", "ALPHA"),
+          ("EVAL", "for i = 1, 1000000 do end", "0"), ("DEBUG", "SLICE", "1", "1"), ("SET", "k", "v"), ("CLIENT", "KILL", "SKIPME", "no"))
+
+
+def random_request(r):
+    body = bytearray(encode(r.choice(RANDOM)))
+    if r.random() < 0.2:
+        body[r.randrange(len(body))] = r.randrange(256)
+    text = b"POST /command HTTP/1.1\r\nHost: localhost\r\nStet-Admin: %d\r\nContent-Length: %d\r\n\r\n" % (
+        r.randrange(17), len(body)) + body
+    if r.random() < 0.2:
+        text = text[:r.randrange(len(text))] + r.randbytes(r.randrange(30))
+    return text * r.choice((1, 1, 1, 3))
+
+
+def torment(port, seed, until):
+    r = random.Random(seed)
+    while time.monotonic() < until:
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=2) as sock:
+                sock.settimeout(r.choice((0.01, 0.5)))
+                sock.sendall(random_request(r))
+                sock.recv(65536)
+        except OSError:
+            pass
+
+
+@case
+def random_requests_of_many_peers_end_nothing():
+    with serve(*ON, "--enable-debug-command", "yes", "--appendonly", "yes", "--appendfsync", "always") as (s, port):
+        s.conn().call("RPUSH", "big", *map(str, range(10000)))
+        until = time.monotonic() + 3
+        peers = [threading.Thread(target=torment, args=(port, seed, until)) for seed in range(8)]
+        for t in peers:
+            t.start()
+        for t in peers:
+            t.join()
+        equal("it is alive", get(port, "/healthz")[0], 200)
+        wait_for(lambda: b"http-admin" not in s.conn().call("CLIENT", "LIST"), "the sessions end")
+        equal("a clean stop", s.stop(), 0)
 
 
 @case
