@@ -259,6 +259,24 @@ def administration():
 
 
 @case
+def another_page_cannot_send_commands():
+    """A page of another origin, in the same browser: with the field, without it, and as a form."""
+    with serve("--http-admin", "yes") as (s, http):
+        open_page(http)
+        url = "http://127.0.0.1:%d/command" % http
+        browser.call("Page.navigate", url="data:text/html,<p>elsewhere</p>")
+        browser.wait("location.protocol === 'data:'", "the other page")
+        for options in ("headers: {'Stet-Admin': '0'}", "mode: 'no-cors'", "mode: 'no-cors', credentials: 'include'"):
+            said = browser.js("fetch('%s', {method: 'POST', body: 'SET bad 1\\r\\n', %s}).then(r => r.type, e => 'refused')" % (url, options))
+            check(said in ("refused", "opaque"), said)
+        browser.js("""document.body.innerHTML = `<form method="post" enctype="text/plain" action="%s"><input name="SET bad 1"></form>`;
+            document.querySelector('form').submit()""" % url)
+        browser.wait("location.protocol !== 'data:' && document.readyState === 'complete'", "the form was sent")
+        equal("nothing was done", s.conn().call("EXISTS", "bad"), 0)
+        equal("calls of SET", b"cmdstat_set:" in s.conn().call("INFO", "commandstats"), False)
+
+
+@case
 def states():
     with serve("--save", "3600 1", "--dbfilename", "x.rdb", "--sandbox", "no") as (s, http):
         c = s.conn()
