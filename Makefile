@@ -37,7 +37,7 @@ HARD_LINK_release := -Wl,-z,relro,-z,now,-z,noexecstack
 HARD_portable      := $(HARD_release)
 HARD_HOT_portable  := $(HARD_HOT_release)
 HARD_LINK_portable := $(HARD_LINK_release)
-HOT_DIRS := storage protocol server/exec server/commands server/net
+HOT_DIRS := storage protocol server/exec server/commands server/net server/tls
 CFLAGS_asan     := -O1 -g -fsanitize=address -fno-omit-frame-pointer -DSTET_DCHECK
 CFLAGS_ubsan    := -O1 -g -fsanitize=undefined -fno-sanitize-recover=all -DSTET_DCHECK
 # Both at once, for the unit tests of a change.
@@ -67,12 +67,13 @@ ALL_CFLAGS = -std=gnu11 -ffp-contract=off -D_GNU_SOURCE $(WARN) $(OPT) $(HARD) -
 LINK     = $(CC) $(OPT) $(HARD_LINK_$(FLAVOUR)) $(LINK_$(FLAVOUR)) -pie -rdynamic -pthread $(LDFLAGS)
 
 # Layers, lowest first. Each is a static library; a unit test links its own and the lower ones.
-LIB_ORDER := base ds storage protocol conf persistence exec commands scripting replication admin cluster double http net sandbox
+LIB_ORDER := base ds storage protocol conf tls persistence exec commands scripting replication admin cluster double http net sandbox
 DIR_base := storage/base
 DIR_ds := storage/ds
 DIR_storage := storage
 DIR_protocol := protocol
 DIR_conf := conf
+DIR_tls := server/tls
 DIR_persistence := persistence
 DIR_exec := server/exec
 DIR_commands := server/commands

@@ -326,13 +326,13 @@ int app_finish(struct app *a) {
         return ok ? 0 : 1;
     }
     doubled_release(a);
+    http_free(a->http); /* it has sessions */
     scripting_stop(&a->engine);
     cluster_free(a->cluster);
     replication_free(a->replication);
     engine_release(&a->engine); /* so that what a leak checker reports is a leak */
     lazyfree_drain();
     net_release(&a->net);
-    http_free(a->http);
     signals_release(a);
     loop_release(&a->loop);
 #endif

@@ -29,7 +29,7 @@ void start_log_tell(const struct app *a) {
 
     add_ports(&where, &v->bind, "tcp", a->net.port);
     add_ports(&where, &v->bind, "tls", a->net.tls_port);
-    add_ports(&where, &v->http_bind, "http", http_port(a->http));
+    add_ports(&where, &v->http_bind, v->http_tls ? "https" : "http", http_port(a->http));
     if (v->unixsocket && v->unixsocket[0])
         bytes_printf(&where, "%sunix socket '%s'", where.n ? ", " : "", v->unixsocket);
     log_notice("Configured to listen on: %s.", bytes_cstr(&where));

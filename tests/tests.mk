@@ -2,7 +2,7 @@
 T := $(O)/tests
 
 # Its tests have an OpenSSL client at the other end.
-$(T)/unit-net: SYS_LIBS += -lssl -lcrypto
+$(T)/unit-net $(T)/unit-tls: SYS_LIBS += -lssl -lcrypto
 
 $(T)/kit-self: $(call objs,tests/kit/self) $(call objs,tests/kit)
 	@mkdir -p $(@D)
@@ -126,7 +126,7 @@ clients: setup-clients
 
 # Each package is installed and used. The examples of tests/double run with the installed packages.
 # Needs root, and for the first run a network.
-DEB_SUITE := 'deb=tests/packages/deb.py'
+DEB_SUITE := 'deb=tests/packages/deb.py' 'container=tests/packages/container.py'
 PACKAGE_SUITES := 'dist=tests/packages/dist.py' 'packages=tests/packages/packages.py' 'double-projects=tests/double/double.py'
 packages-test: setup-clients
 	@tools/setup --deb

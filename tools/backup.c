@@ -311,7 +311,10 @@ static const struct {
                 {"restore", 1, restore},
                 {"take", 0, take}};
 
-enum { KEY_JSON = 1000, KEY_TO, KEY_DIR, KEY_CONFIG, KEY_COPY_TO, KEY_KEEP, KEY_USER };
+enum { KEY_JSON = 1000, KEY_TO, KEY_DIR, KEY_CONFIG, KEY_COPY_TO, KEY_KEEP, KEY_USER, KEY_TLS };
+
+/* In the order of `files` in take_tls_file(). */
+enum { KEY_SNI = 1100, KEY_CACERT, KEY_CACERTDIR, KEY_CERT, KEY_KEY, KEY_INSECURE };
 
 static const struct argp_option argp_options[] = {
     {"json", KEY_JSON, NULL, 0, "list: print JSON", 0},
@@ -322,10 +325,33 @@ static const struct argp_option argp_options[] = {
     {"host", 'h', "HOST", 0, "take: where the server is (127.0.0.1)", 2},
     {"port", 'p', "PORT", 0, "take: its port (6379)", 2},
     {"socket", 's', "PATH", 0, "take: its unix socket instead", 2},
-    {"user", KEY_USER, "NAME", 0, "take: as this user; the password is in STET_PASSWORD", 2},
+    {"user", KEY_USER, "NAME", 0,
+     "take: as this user; the password is in STET_PASSWORD or REDISCLI_AUTH", 2},
+    {"tls", KEY_TLS, NULL, 0, "take: over TLS; its name is not compared with the certificate's", 2},
+    {"cacert", KEY_CACERT, "FILE", 0, "take: trust these authorities instead of the system's", 2},
+    {"cacertdir", KEY_CACERTDIR, "DIR", 0, "take: the same, as a directory", 2},
+    {"cert", KEY_CERT, "FILE", 0, "take: the certificate to show, with --key", 2},
+    {"key", KEY_KEY, "FILE", 0, "take: its key", 2},
+    {"sni", KEY_SNI, "NAME", 0, "take: the name to ask for", 2},
+    {"insecure", KEY_INSECURE, NULL, 0, "take: any certificate is good", 2},
     {"copy-to", KEY_COPY_TO, "DIR", 0, "take: copy it to DIR, as 'copy' does", 2},
     {"keep", KEY_KEEP, "N", 0, "take: remove older backups of the server, but for the newest N", 2},
     {0}};
+
+static void take_tls_file(struct tls_client *tls, int key, const char *arg) {
+    const char **files[] = {&tls->server_name, &tls->ca_file, &tls->ca_dir, &tls->cert_file,
+                            &tls->key_file};
+
+    *files[key - KEY_SNI] = arg;
+}
+
+static void check_tls(const struct backup_server *s, struct argp_state *state) {
+    const struct tls_client *t = &s->tls;
+
+    if (!t->cert_file != !t->key_file) argp_error(state, "--cert and --key belong together");
+    if (!s->use_tls && (t->ca_file || t->ca_dir || t->cert_file || t->server_name || t->insecure))
+        argp_error(state, "--cacert, --cacertdir, --cert, --sni and --insecure need --tls");
+}
 
 static error_t parse_option(int key, char *arg, struct argp_state *state) {
     struct options *o = state->input;
@@ -337,6 +363,13 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
     case KEY_CONFIG: o->config = arg; break;
     case KEY_COPY_TO: o->copy_to = arg; break;
     case KEY_USER: o->server.user = arg; break;
+    case KEY_TLS: o->server.use_tls = true; break;
+    case KEY_INSECURE: o->server.tls.insecure = true; break;
+    case KEY_SNI:
+    case KEY_CACERT:
+    case KEY_CACERTDIR:
+    case KEY_CERT:
+    case KEY_KEY: take_tls_file(&o->server.tls, key, arg); break;
     case 'h': o->server.host = arg; break;
     case 'p': o->server.port = arg; break;
     case 's': o->server.socket = arg; break;
@@ -353,6 +386,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
             o->args[o->nargs++] = arg;
         break;
     case ARGP_KEY_NO_ARGS: argp_usage(state); break;
+    case ARGP_KEY_END: check_tls(&o->server, state); break;
     default: return ARGP_ERR_UNKNOWN;
     }
     return 0;
@@ -375,6 +409,7 @@ int main(int argc, char **argv) {
     mem_thread_init();
     if (faults && io_fault_parse(faults, &e) < 0) return fail(&e);
     o.server.password = getenv("STET_PASSWORD");
+    if (!o.server.password) o.server.password = getenv("REDISCLI_AUTH");
     argp_err_exit_status = 1;
     argp_parse(&argp, argc, argv, 0, NULL, &o);
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)

@@ -16,6 +16,7 @@
 #define STET_TOOLS_BACKUP_H
 
 #include "persistence/aof_backup.h"
+#include "server/tls/tls.h"
 #include "storage/base/progress.h"
 #include "storage/base/sha256.h"
 
@@ -62,6 +63,8 @@ int backup_copy(struct backup *b, const char *to, struct err *e);
 struct backup_server {
     const char *host, *port, *socket, *user; /* socket NULL: host and port */
     const char *password;                    /* NULL: none */
+    bool use_tls;
+    struct tls_client tls;
 };
 
 /* BACKUP START and SEAL. `path` gets the backup's directory. */

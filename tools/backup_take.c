@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * backup_take - asks a server for a backup: a client of a few commands, in RESP2.
+ * backup_take - asks a server for a backup: a client of a few commands, in RESP2, over TCP, TLS or
+ * a unix socket.
  */
 #include "storage/base/bytes.h"
 #include "storage/base/mem.h"
@@ -8,7 +9,10 @@
 #include "tools/backup.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,8 +23,10 @@
 enum { WORDS_MAX = 100000, LINE_MAX_BYTES = 4096, DEPTH_MAX = 4 };
 
 struct connection {
-    FILE *in;
+    FILE *in; /* reads by take() */
     int fd;
+    struct tls *tls; /* NULL: the bytes are as they are */
+    struct tls_conn *secure;
 };
 
 /* The strings and numbers of a reply, in order, arrays flattened. */
@@ -71,6 +77,56 @@ static int connect_tcp(const char *host, const char *port, struct err *e) {
     }
     freeaddrinfo(found);
     return fd;
+}
+
+/* ---------------------------------------------------------------- bytes */
+
+static void await(const struct connection *c, enum tls_wait what) {
+    struct pollfd p = {.fd = c->fd, .events = what == TLS_WAIT_READ ? POLLIN : POLLOUT};
+
+    poll(&p, 1, -1);
+}
+
+/* As read(2), for the stream of replies. */
+static ssize_t take(void *arg, char *p, size_t n) {
+    struct connection *c = arg;
+    ssize_t got;
+
+    if (!c->secure) return read(c->fd, p, n);
+    while ((got = tls_read(c->secure, p, n)) < 0 && errno == EAGAIN)
+        await(c, c->secure->read_waits);
+    return got;
+}
+
+static bool give(struct connection *c, const char *p, size_t n) {
+    while (n > 0) {
+        struct iovec iov = {(void *)p, n};
+        ssize_t sent = c->secure ? tls_writev(c->secure, &iov, 1) : send(c->fd, p, n, MSG_NOSIGNAL);
+
+        if (sent < 0 && errno == EAGAIN && c->secure)
+            await(c, c->secure->write_waits);
+        else if (sent < 0 && errno != EINTR)
+            return false;
+        if (sent > 0) p += sent, n -= (size_t)sent;
+    }
+    return true;
+}
+
+/* The descriptor does not block from now on: a session ticket of TLS 1.3 may follow a reply, and a
+ * read must not wait for what comes after it. */
+static int secure(struct connection *c, const struct tls_client *o, struct err *e) {
+    char why[TLS_ERROR_CHARS] = "no memory";
+    enum tls_state state = TLS_BROKEN;
+
+    c->tls = tls_new_client(o, e);
+    if (!c->tls) return -1;
+    signal(SIGPIPE, SIG_IGN); /* OpenSSL writes without MSG_NOSIGNAL */
+    fcntl(c->fd, F_SETFL, fcntl(c->fd, F_GETFL) | O_NONBLOCK);
+    c->secure = tls_connect(c->tls, c->fd);
+    while (c->secure && (state = tls_handshake(c->secure, why)) == TLS_HANDSHAKE)
+        await(c, c->secure->read_waits);
+    if (state == TLS_OPEN) return 0;
+    return err_set(e, EPROTO, "no TLS connection with the server: %s", why);
 }
 
 /* ---------------------------------------------------------------- replies */
@@ -124,7 +180,7 @@ static int ask(struct connection *c, const char *const *argv, size_t argc, struc
 
     bytes_printf(&b, "*%zu\r\n", argc);
     for (size_t i = 0; i < argc; i++) bytes_printf(&b, "$%zu\r\n%s\r\n", strlen(argv[i]), argv[i]);
-    sent = send(c->fd, b.p, b.n, MSG_NOSIGNAL) == (ssize_t)b.n;
+    sent = give(c, b.p, b.n);
     bytes_release(&b);
     words_release(w);
     return sent ? read_reply(c, 0, w, e) : broken(e);
@@ -136,6 +192,9 @@ static int ask(struct connection *c, const char *const *argv, size_t argc, struc
 
 static void leave(struct connection *c) {
     if (c->in) fclose(c->in);
+    if (c->secure) tls_close(c->secure);
+    tls_free(c->tls);
+    if (c->fd >= 0) close(c->fd);
 }
 
 static int enter(struct connection *c, const struct backup_server *s, struct err *e) {
@@ -145,7 +204,8 @@ static int enter(struct connection *c, const struct backup_server *s, struct err
     *c = (struct connection){.fd = s->socket ? connect_unix(s->socket, e)
                                              : connect_tcp(s->host, s->port, e)};
     if (c->fd < 0) return -1;
-    c->in = fdopen(c->fd, "r");
+    if (s->use_tls && secure(c, &s->tls, e) < 0) return -1;
+    c->in = fopencookie(c, "r", (cookie_io_functions_t){.read = take});
     if (s->password && s->user)
         rc = ASK(c, &w, e, "AUTH", s->user, s->password);
     else if (s->password)

@@ -18,7 +18,7 @@ _stet() {
         stet-check-aof) words='--fix --json --salvage= --truncate-to-timestamp= --yes --help --usage --version' ;;
         stet-check-rdb) words='--json --salvage= --help --usage --version' ;;
         stet-backup)
-            words='--json --dir= --config= --to= --host= --port= --socket= --user= --copy-to= --keep= --help --usage --version'
+            words='--json --dir= --config= --to= --host= --port= --socket= --user= --tls --cacert= --cacertdir= --cert= --key= --sni= --insecure --copy-to= --keep= --help --usage --version'
             [[ $COMP_CWORD != 1 || $word == -* ]] || {
                 mapfile -t COMPREPLY < <(compgen -W 'list verify copy restore take' -- "$word")
                 return

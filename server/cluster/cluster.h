@@ -34,6 +34,9 @@ void cluster_free(struct cluster *c);
 /* Whether a slot is served by a node of this process. */
 bool cluster_has_slots(const struct cluster *c);
 
+/* Appends the lines of CLUSTER INFO, as the node tells them. */
+void cluster_info(const struct cluster *c, unsigned node, struct bytes *out);
+
 /* Reads cluster-config-file, or makes it. An emulated cluster has none. */
 int cluster_start(struct cluster *c, struct err *e);
 

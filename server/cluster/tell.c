@@ -137,19 +137,23 @@ void tell_nodes(const struct cluster *c, const struct session *s, struct bytes *
 
 /* ---------------------------------------------------------------- CLUSTER INFO */
 
-int tell_cmd_info(struct call *x) {
-    const struct cluster *c = cluster_of(x);
+void cluster_info(const struct cluster *c, unsigned node, struct bytes *out) {
     struct cluster_health h = state_health(c);
-    struct bytes b = {0};
 
-    bytes_printf(&b,
+    bytes_printf(out,
                  "cluster_state:%s\r\ncluster_slots_assigned:%u\r\ncluster_slots_ok:%u\r\n"
                  "cluster_slots_pfail:0\r\ncluster_slots_fail:%u\r\ncluster_known_nodes:%u\r\n"
                  "cluster_size:%u\r\ncluster_current_epoch:%llu\r\ncluster_my_epoch:%llu\r\n"
                  "cluster_stats_messages_sent:0\r\ncluster_stats_messages_received:0\r\n"
                  "total_cluster_links_buffer_limit_exceeded:0\r\n",
                  h.up ? "ok" : "fail", c->slots.nowned, h.ok, h.failed, c->n, h.size, (ull)c->epoch,
-                 (ull)c->nodes[node_shard(c, x->s->node)].epoch);
+                 (ull)c->nodes[node_shard(c, node)].epoch);
+}
+
+int tell_cmd_info(struct call *x) {
+    struct bytes b = {0};
+
+    cluster_info(cluster_of(x), x->s->node, &b);
     reply_verbatim(&x->r, "txt", b.p, b.n);
     bytes_release(&b);
     return 0;

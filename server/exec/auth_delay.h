@@ -38,10 +38,12 @@ struct auth_delay {
 
 void auth_delay_release(struct auth_delay *d);
 
-/* An attempt of the session failed. */
+/* An attempt of the session failed; of the peer "ADDRESS:PORT". */
 void auth_delay_failed(struct auth_delay *d, const struct session *s);
+void auth_delay_failed_from(struct auth_delay *d, const char *peer);
 
 /* When its attempt may be made (monotonic microseconds); 0: now. The turn is taken. */
 uint64_t auth_delay_turn(struct auth_delay *d, const struct session *s, int64_t max_ms);
+uint64_t auth_delay_turn_from(struct auth_delay *d, const char *peer, int64_t max_ms);
 
 #endif

@@ -6,6 +6,7 @@
 #include "server/exec/acl_user.h"
 #include "server/exec/observe.h"
 #include "server/exec/slowlog.h"
+#include "server/http/admin.h"
 #include "server/http/json.h"
 #include "storage/base/clock.h"
 #include "storage/base/mem.h"
@@ -311,6 +312,7 @@ static void settings(const struct http *h, struct bytes *out) {
     json_string(out, "level", slice_str(policies[aof_current_level(h->e->aof)]));
     json_string(out, "fsync", h->v->appendfsync == CONF_FSYNC_NO ? SLICE("no") : SLICE(""));
     json_int(out, "save_points", (int64_t)h->v->save.n);
+    json_int(out, "admin", h->v->http_admin && !admin_refusal(h));
 }
 
 static void write_event(struct http *h, struct bytes *out) {

@@ -2,6 +2,7 @@
 #include "server/http/http_impl.h"
 
 #include "conf/conf.h"
+#include "server/http/admin.h"
 #include "server/http/events.h"
 #include "storage/base/clock.h"
 #include "storage/base/log.h"
@@ -127,6 +128,7 @@ static int listen_at(struct http *h, const char *addr, struct err *e) {
     if (fd < 0 && (code == EAFNOSUPPORT || (optional && code == EADDRNOTAVAIL))) return 0;
     if (fd < 0)
         return err_set(e, code, "http-bind '%s', http-port %s: %s", host, service, strerror(code));
+    h->only_loopback &= http_came_by_loopback(fd);
     h->listener[h->nlisteners].fd = fd;
     h->listener[h->nlisteners].event = event_new(h->base, fd, EV_READ | EV_PERSIST, on_accept, h);
     event_add(h->listener[h->nlisteners++].event, NULL);
@@ -134,6 +136,9 @@ static int listen_at(struct http *h, const char *addr, struct err *e) {
 }
 
 static void warn_of_open_port(const struct http *h) {
+    const char *why = h->v->http_admin ? admin_refusal(h) : NULL;
+
+    if (why) log_warning("WARNING: http-admin is yes, but no command is carried out: %s", why);
     if (h->v->http_password) return;
     for (size_t i = 0; i < h->v->http_bind.n; i++) {
         const char *addr = h->v->http_bind.addr[i];
@@ -148,6 +153,7 @@ static void warn_of_open_port(const struct http *h) {
 
 int http_listen(struct http *h, struct err *e) {
     if (h->v->http_port == 0) return 0;
+    h->only_loopback = true;
     for (size_t i = 0; i < h->v->http_bind.n && h->nlisteners < HTTP_LISTENERS_MAX; i++)
         if (listen_at(h, h->v->http_bind.addr[i], e) < 0) return -1;
     if (h->nlisteners == 0)
@@ -185,9 +191,22 @@ static void serve_until(struct http *h, uint64_t end_ns) {
     while (!list_empty(&h->asked)) {
         struct http_conn *c = list_entry(h->asked.next, struct http_conn, asked);
 
-        while (!http_route(c))
-            if (clock_real_ns() > end_ns) return;
+        if (c->state == HTTP_GREETING) {
+            http_conn_go_on_greeting(c);
+        } else {
+            while (!http_route(c))
+                if (clock_real_ns() > end_ns) return;
+        }
         if (clock_real_ns() > end_ns) return;
+    }
+}
+
+/* Those that wait until their password may be looked at. */
+static void look_at_turns(struct http *h) {
+    list_each_safe (it, next, &h->waiting) {
+        struct http_conn *c = list_entry(it, struct http_conn, asked);
+
+        if (!c->command && clock_mono_us() >= c->turn_us) http_conn_ask_again(c);
     }
 }
 
@@ -202,6 +221,7 @@ static void rest(struct http *h, uint64_t now_ns) {
 void http_serve(struct http *h) {
     uint64_t began_ns, now_ns;
 
+    look_at_turns(h);
     if (h->nconns == 0 || (list_empty(&h->asked) && !h->events_due)) return;
     began_ns = clock_real_ns();
     if (h->events_due) events_send(h);
@@ -213,7 +233,8 @@ void http_serve(struct http *h) {
     if (!list_empty(&h->asked)) rest(h, now_ns);
 }
 
-void http_sample(struct http *h) {
+void http_between_commands(struct http *h) {
+    admin_run(h);
     if (!h->sample_due || h->e->loading || h->e->async_loading) return;
     h->sample_due = false;
     sample_step(&h->sample, h->e);
@@ -234,6 +255,7 @@ struct http *http_new(struct event_base *base, struct engine *e, const struct ht
     h->spare_fd = e->v->http_port ? spare_open() : -1;
     list_init(&h->conns);
     list_init(&h->asked);
+    list_init(&h->waiting);
     list_init(&h->streams);
     return h;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * http - the HTTP port: metrics, health, and a page to look at. It only reads.
+ * http - the HTTP port: metrics, health, and a page to look at. It only reads, unless `http-admin`
+ * has it carry out commands (admin.c).
  *
  * The listeners and connections hang on the event loop of the clients. What libevent calls reads
  * and writes bytes and notes which connections hold a whole request; http_serve() answers them,
@@ -18,12 +19,17 @@
 
 struct event_base;
 struct http;
+struct tls;
 
 /* What the answers need of the application. */
 struct http_app {
     /* Appends the text of INFO's `section` (CRLF lines). */
     void (*info)(void *arg, const char *section, struct bytes *out);
+    /* Appends the text of CLUSTER INFO (CRLF lines); nothing if this is no cluster. */
+    void (*cluster_info)(void *arg, struct bytes *out);
     bool (*is_stopping)(void *arg);
+    /* The settings of TLS as they are now; NULL: none. Asked for each connection of `http-tls`. */
+    struct tls *(*tls)(void *arg);
     void *arg;
 };
 
@@ -43,8 +49,9 @@ unsigned http_descriptors(const struct conf_values *v);
 /* Every turn, after the wait, and from within a long command. */
 void http_serve(struct http *h);
 
-/* The same, only between commands: what looks at the keys themselves. */
-void http_sample(struct http *h);
+/* The same, only between commands: commands that came by HTTP, and what looks at the keys
+ * themselves. */
+void http_between_commands(struct http *h);
 
 /* No connection is accepted any more; those that are there stay. */
 void http_stop_listening(struct http *h);

@@ -21,6 +21,8 @@ static const struct piece {
     {"cpu", NULL},
     {"cluster", NULL},
     {NULL, metrics_of_fields},
+    {NULL, metrics_cluster},
+    {NULL, metrics_latency_spikes},
     {NULL, metrics_errors},
     {NULL, metrics_keyspace},
     {NULL, metrics_slowlog},

@@ -48,6 +48,10 @@ void metrics_keyspace(struct scrape *s);
 void metrics_errors(struct scrape *s);
 void metrics_slowlog(struct scrape *s);
 
+/* ---- metrics_asked.c */
+void metrics_cluster(struct scrape *s);
+void metrics_latency_spikes(struct scrape *s);
+
 /* ---- metrics_stet.c */
 void metrics_stet_server(struct scrape *s);
 void metrics_stet_aof(struct scrape *s);

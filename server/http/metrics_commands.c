@@ -177,6 +177,7 @@ void metrics_errors(struct scrape *s) {
 enum { DATABASES_MAX = 1024 }; /* beyond it only those that hold keys are listed */
 
 static bool is_listed(const struct scrape *s, int db) {
+    if (s->e->cluster && db > 0) return false; /* clients of a cluster reach database 0 only */
     return s->e->ks.ndbs <= DATABASES_MAX || s->e->ks.dbs[db].keys.count > 0;
 }
 

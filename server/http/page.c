@@ -15,9 +15,11 @@ TAKE_IN("html", "index.html");
 TAKE_IN("css", "page.css");
 TAKE_IN("js", "page.js");
 TAKE_IN("icon", "icon.svg");
+TAKE_IN("admin", "admin.js");
 
 extern const char page_html[], page_html_end[], page_css[], page_css_end[];
 extern const char page_js[], page_js_end[], page_icon[], page_icon_end[];
+extern const char page_admin[], page_admin_end[];
 
 /* Nothing from elsewhere, no inline script, in no frame. */
 #define POLICY                                                                                     \
@@ -46,4 +48,8 @@ bool page_answer_js(struct http_conn *c) {
 
 bool page_answer_icon(struct http_conn *c) {
     return answer(c, "image/svg+xml", page_icon, page_icon_end);
+}
+
+bool page_answer_admin(struct http_conn *c) {
+    return answer(c, "text/javascript; charset=utf-8", page_admin, page_admin_end);
 }

@@ -12,5 +12,6 @@ bool page_answer_html(struct http_conn *c);
 bool page_answer_css(struct http_conn *c);
 bool page_answer_js(struct http_conn *c);
 bool page_answer_icon(struct http_conn *c);
+bool page_answer_admin(struct http_conn *c);
 
 #endif

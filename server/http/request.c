@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <stdint.h>
+#include <strings.h>
 
 enum { FIELDS_MAX = 64 };
 
@@ -10,6 +11,10 @@ enum { FIELDS_MAX = 64 };
 struct heard {
     unsigned hosts;
     bool close, keep, http10;
+    bool other_site; /* Sec-Fetch-Site says so */
+    bool has_origin, has_length;
+    struct slice host, origin;
+    size_t length;
     int refusal; /* a status; 0: none */
 };
 
@@ -136,7 +141,41 @@ static bool is_local_name(struct slice host) {
 
 static void take_host(struct http_request *r, struct heard *h, struct slice value) {
     h->hosts++;
+    h->host = value;
     r->by_name = !is_local_name(value);
+}
+
+/* An answer to a POST may change something, so a length that a proxy could read otherwise is
+ * refused: no sign, no second one, no list. */
+static void take_length(struct heard *h, struct slice value) {
+    size_t n = 0;
+
+    if (h->has_length || value.n == 0 || value.n > 10) h->refusal = 400;
+    for (size_t i = 0; i < value.n; i++) {
+        if (!isdigit((unsigned char)value.p[i])) h->refusal = 400;
+        n = n * 10 + (size_t)(value.p[i] - '0');
+    }
+    h->has_length = true;
+    h->length = n;
+}
+
+/* The number of a database. */
+static void take_admin(struct http_request *r, struct heard *h, struct slice value) {
+    if (r->db >= 0 || value.n == 0 || value.n > 6) h->refusal = 400;
+    r->db = 0;
+    for (size_t i = 0; i < value.n && !h->refusal; i++) {
+        if (!isdigit((unsigned char)value.p[i])) h->refusal = 400;
+        r->db = r->db * 10 + (value.p[i] - '0');
+    }
+}
+
+/* What a browser says by itself, and no page can change. */
+static void take_origin(struct heard *h, struct slice name, struct slice value) {
+    if (slice_is(name, "Origin")) {
+        h->has_origin = true;
+        h->origin = value;
+    }
+    if (slice_is(name, "Sec-Fetch-Site")) h->other_site |= !slice_is(value, "same-origin");
 }
 
 static void take_field(struct http_request *r, struct heard *h, struct slice name,
@@ -149,7 +188,9 @@ static void take_field(struct http_request *r, struct heard *h, struct slice nam
     if (slice_is(name, "Accept")) take_accept(r, value);
     if (slice_is(name, "Authorization")) take_authorization(r, value);
     if (slice_is(name, "Transfer-Encoding") || slice_is(name, "Expect")) h->refusal = 413;
-    if (slice_is(name, "Content-Length") && !slice_eq(value, SLICE("0"))) h->refusal = 413;
+    if (slice_is(name, "Content-Length")) take_length(h, value);
+    if (slice_is(name, "Stet-Admin")) take_admin(r, h, value);
+    take_origin(h, name, value);
 }
 
 static bool is_token(struct slice s) {
@@ -190,7 +231,8 @@ static int read_first_line(struct http_request *r, struct heard *h, struct slice
     if (line.p[7] != '0' && line.p[7] != '1') return -505;
     h->http10 = line.p[7] == '0';
     r->is_head = slice_eq(method, SLICE("HEAD"));
-    if (!r->is_head && !slice_eq(method, SLICE("GET"))) return -405;
+    r->is_post = slice_eq(method, SLICE("POST"));
+    if (!r->is_head && !r->is_post && !slice_eq(method, SLICE("GET"))) return -405;
     path = take(&target, '?');
     if (path.n == 0 || path.p[0] != '/') return -400;
     if (path.n >= sizeof r->path) return -404;
@@ -213,6 +255,37 @@ static struct slice take_line(struct slice *s) {
     return line;
 }
 
+static bool take_scheme(struct slice *s, const char *scheme) {
+    size_t n = strlen(scheme);
+
+    if (s->n < n || memcmp(s->p, scheme, n) != 0) return false;
+    s->p += n;
+    s->n -= n;
+    return true;
+}
+
+/* "http://HOST" or "https://HOST", where HOST is that of the field. A proxy may speak TLS for us.
+ */
+static bool is_foreign(const struct heard *h) {
+    struct slice host = h->origin;
+
+    if (h->other_site || !h->has_origin) return h->other_site;
+    if (!take_scheme(&host, "http://") && !take_scheme(&host, "https://")) return true;
+    return host.n != h->host.n || strncasecmp(host.p, h->host.p, host.n) != 0;
+}
+
+/* Returns 0, or minus the status of the refusal. */
+static int check_fields(struct http_request *r, const struct heard *h) {
+    if (h->refusal) return -h->refusal;
+    if (h->hosts > 1 || (h->hosts == 0 && !h->http10)) return -400;
+    if (r->is_post && !h->has_length) return -411;
+    if (h->length > (r->is_post ? HTTP_BODY_MAX : 0)) return -413;
+    r->body = h->length;
+    r->foreign = is_foreign(h);
+    r->keep_alive = !h->close && (!h->http10 || h->keep);
+    return 0;
+}
+
 int http_request_read(struct http_request *r, struct slice in) {
     size_t n = head_length(in), fields = 0;
     struct slice rest = slice_of(in.p, n ? n - 2 : 0);
@@ -221,15 +294,12 @@ int http_request_read(struct http_request *r, struct slice in) {
 
     if (n == 0) return in.n >= HTTP_HEADER_MAX ? -431 : 0;
     if (n > HTTP_HEADER_MAX) return -431;
-    *r = (struct http_request){0};
+    *r = (struct http_request){.db = -1};
     rc = read_first_line(r, &h, take_line(&rest));
     while (rc == 0 && rest.n) {
         if (++fields > FIELDS_MAX) return -431;
         rc = read_field(r, &h, take_line(&rest));
     }
-    if (rc == 0 && h.refusal) rc = -h.refusal;
-    if (rc == 0 && (h.hosts > 1 || (h.hosts == 0 && !h.http10))) rc = -400;
-    if (rc < 0) return rc;
-    r->keep_alive = !h.close && (!h.http10 || h.keep);
-    return (int)n;
+    if (rc == 0) rc = check_fields(r, &h);
+    return rc < 0 ? rc : (int)n;
 }

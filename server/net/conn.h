@@ -14,7 +14,7 @@
 
 #include "server/exec/session.h"
 #include "server/net/net.h"
-#include "server/net/tls.h"
+#include "server/tls/tls.h"
 
 #include <event2/event_struct.h>
 

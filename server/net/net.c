@@ -3,7 +3,7 @@
 
 #include "conf/conf.h"
 #include "server/net/socket_group.h"
-#include "server/net/tls.h"
+#include "server/tls/tls.h"
 #include "storage/base/log.h"
 #include "storage/base/mem.h"
 #include "storage/base/spare.h"

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 """check_config - `stet-server --check-config FILE`: what it says of each setting, and its exit status."""
+import glob
 import json
 import os
 import re
@@ -153,6 +154,25 @@ def the_list_is_that_of_the_documents():
         if m:
             for name in re.findall(r"^# ([a-z]+(?:-[a-z]+)+) \S+$", block[m.end():], re.M):
                 check(name in listed, "'%s' is not in server/effects.c" % name)
+
+
+@CASES.case
+def what_no_code_reads_is_in_the_list():
+    """A parameter whose field no source names has no effect."""
+    def text(*names):
+        return "\n".join(open(n, encoding="utf-8").read() for n in names)
+    folders = ("conf", "persistence", "protocol", "server", "storage")
+    files = [f for d in folders for f in glob.glob(os.path.join(ROOT, d, "**", "*.[ch]"), recursive=True)]
+    words = set(re.findall(r"\b\w+\b", text(*files)))
+    listed = set(re.findall(r'^    \{"([a-z0-9-]+)"', text(os.path.join(ROOT, "server", "effects.c")), re.M))
+    rows = re.findall(r'^[A-Z]+\((?:[^",]+, )?(\w+), "([a-z0-9-]+)"', text(os.path.join(ROOT, "conf", "params.def")), re.M)
+    check(len(rows) > 200, "%d rows" % len(rows))
+    missing = [name for field, name in rows if field not in words and name not in listed]
+    equal("neither read nor listed", missing, [])
+    for name, value in (("active-expire-effort", "5"), ("dynamic-hz", "yes"), ("cluster-announce-human-nodename", "x")):
+        _, found, _ = ask("%s %s\n" % (name, value))
+        equal(name, found[1, name][0], "no effect")
+    equal("replica-lazy-flush", ask("replica-lazy-flush no\n")[1][1, "replica-lazy-flush"][0], "other")
 
 
 @CASES.case

@@ -13,7 +13,7 @@ sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
 from browser import PROGRAM  # noqa: E402
 from programs import run_programs  # noqa: E402
 
-PROGRAMS = [["port.py"], ["metrics.py"], ["events.py"]]
+PROGRAMS = [["port.py"], ["metrics.py"], ["events.py"], ["admin.py"], ["secure.py"]]
 
 
 if __name__ == "__main__":

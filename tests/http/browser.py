@@ -27,7 +27,8 @@ class Browser:
             os.dup2(b, 4)
         self.proc = subprocess.Popen(
             [PROGRAM, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-             "--disable-extensions", "--disable-background-networking", "--hide-scrollbars",
+             "--disable-extensions", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+             "--disable-quic", "--hide-scrollbars",
              "--user-data-dir=" + self.dir, "--remote-debugging-pipe", "about:blank"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, close_fds=False,
             preexec_fn=child)

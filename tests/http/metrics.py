@@ -85,6 +85,10 @@ def use(c):
     c.call("CONFIG", "SET", "slowlog-log-slower-than", "1000000")
     for wrong in (["LPUSH", "k", "x"], ["NOSUCH"], ["GET"], ["EVAL", "return redis.error_reply('O\"d\\\\d x')", "0"]):
         c.ask(*wrong)
+    c.call("CONFIG", "SET", "latency-monitor-threshold", "1")
+    c.call("EVAL", "for i = 1, 2000000 do end", "0")
+    c.call("CONFIG", "SET", "latency-monitor-threshold", "0")
+    check(len(c.call("LATENCY", "LATEST")) > 0, "nothing was noted as slow")
     c.call("SELECT", "5")
     c.call("SET", "five", "v")
 
@@ -140,6 +144,16 @@ def a_master_and_its_replica():
         m = master.conn()
         wait_for(lambda: "state=online" in m.info("replication").get("slave0", ""), "the replica is online")
         return "master: %s; replica: %s" % (compare(master.port, http_of_master), compare(replica.port, http))
+
+
+@case
+def a_cluster():
+    with serve("--cluster-enabled", "yes", "--cluster-emulate-nodes", "2") as (s, http):
+        said = compare(s.port, http)
+        names = {name for name, _ in scrape(http).samples}
+        check({"redis_cluster_state", "redis_cluster_slots_assigned", "redis_cluster_messages_sent_total"} <= names, names)
+        equal("both forms", names ^ {name for name, _ in scrape(http, OPEN).samples}, set())
+        return said
 
 
 @case

@@ -168,6 +168,114 @@ def verdicts():
         shot("full")
 
 
+def button(label):
+    browser.js("[...document.querySelectorAll('button')].find(b => b.innerText === %r && b.getClientRects().length).click()" % label)
+
+
+def confirm(what):
+    """The dialog shows what will be sent; yes."""
+    browser.wait("document.querySelector('dialog').open", "the dialog")
+    equal("asks", text("dialog code").split("   ")[0], what)
+    button("Do it")
+
+
+def console(line):
+    """The last reply of the console."""
+    before = browser.js("document.querySelector('.console').childElementCount")
+    browser.js("document.querySelector('#admin-line').value = %r; document.querySelector('#admin-line').focus()" % line)
+    browser.key("Enter", 13)
+    browser.wait("document.querySelector('.console').childElementCount === %d" % (before + 2), "a reply")
+    return text(".console > :last-child")
+
+
+@case
+def administration_is_not_there_by_default():
+    with serve() as (_, http):
+        open_page(http)
+        browser.wait("previous", "two events")
+        check(not browser.js("!!document.querySelector('#admin') || typeof admin !== 'undefined'"), "it is")
+        check("Read-only." in text("footer"), text("footer"))
+
+
+@case
+def administration():
+    with serve("--appendonly", "yes", "--http-admin", "yes") as (s, http):
+        c, victim = s.conn(), s.conn()
+        victim.call("CLIENT", "SETNAME", "victim")
+        c.call("RPUSH", "list", "a", "b<b>", "c\"d")
+        open_page(http)
+        browser.wait("!!document.querySelector('#admin')", "the section")
+        equal("a reply", console("SET k 'a b'"), "OK")
+        equal("it is there", c.call("GET", "k"), b"a b")
+        equal("a string", console("GET k"), '"a b"')
+        equal("nil", console("GET none"), "(nil)")
+        equal("a number", console("STRLEN k"), "(integer) 3")
+        equal("an error", console("GET"), "(error) ERR wrong number of arguments for 'get' command")
+        equal("an array", console("LRANGE list 0 -1"), '1) "a"\n2) "b<b>"\n3) "c\\"d"')
+        check(console("INFO server").startswith("# Server\nredis_version:"), "INFO")
+        check("not possible over HTTP" in console("MONITOR"), "MONITOR")
+        browser.key("ArrowUp", 38)
+        equal("history", browser.js("document.querySelector('#admin-line').value"), "MONITOR")
+        browser.js("""document.querySelector('#admin-line').value = "set k ";
+            document.querySelector('#admin-line').dispatchEvent(new Event('input'))""")
+        browser.wait("/^set value /.test(document.querySelector('#admin-hint').innerText)", "the hint")
+        check("[EX seconds | PX milliseconds" in text("#admin-hint"), text("#admin-hint"))
+        browser.js("""document.querySelector('#admin-line').value = "config set";
+            document.querySelector('#admin-line').dispatchEvent(new Event('input'))""")
+        browser.wait("/^config set parameter value/.test(document.querySelector('#admin-hint').innerText)", "of a subcommand")
+        button("Rewrite the AOF")
+        confirm("BGREWRITEAOF")
+        wait_for(lambda: c.info("persistence")["aof_rewrites"] != "0", "a rewrite")
+        wait_for(lambda: c.info("persistence")["aof_rewrite_in_progress"] == "0", "its end")
+        button("Take a backup")
+        confirm("BACKUP START, BACKUP SEAL")
+        browser.wait("/^sealed: /.test(document.querySelector('.said').innerText)", "a backup")
+        browser.js("document.querySelector('#admin-name').value = 'hz'; document.querySelector('#admin-value').value = '33'")
+        button("Change")
+        confirm("hz: 10 → 33")
+        wait_for(lambda: c.call("CONFIG", "GET", "hz")[1] == b"33", "the setting")
+        button("Change")
+        browser.wait("document.querySelector('dialog').open", "the dialog")
+        shot("admin-dialog")
+        button("Cancel")
+        browser.wait("[...document.querySelectorAll('#clients tr')].some(r => /victim/.test(r.innerText))", "the clients")
+        browser.js("[...document.querySelectorAll('#clients tr')].find(r => /victim/.test(r.innerText)).querySelector('button').click()")
+        browser.wait("document.querySelector('dialog').open", "the dialog")
+        check("CLIENT KILL ID" in text("dialog code"), text("dialog code"))
+        button("Do it")
+        wait_for(lambda: b"victim" not in c.call("CLIENT", "LIST"), "the client ends")
+        equal("complaints", browser.complaints(), [])
+        for width, height in ((1280, 900), (390, 844)):
+            browser.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1,
+                         mobile=width < 600)
+            for dark in (False, True):
+                browser.theme(dark)
+                check(browser.js("document.documentElement.scrollWidth") <= width, "wider than %d" % width)
+                equal("contrast", browser.js(CONTRAST), [])
+                cut = browser.js("""[...document.querySelectorAll('#clients button')].some(b => b.getBoundingClientRect().right >
+                    b.closest('.scroll').getBoundingClientRect().right + 1)""")
+                check(not cut, "a button is cut off at %d" % width)
+                shot("admin-%d-%s" % (width, "dark" if dark else "light"))
+
+
+@case
+def another_page_cannot_send_commands():
+    """A page of another origin, in the same browser: with the field, without it, and as a form."""
+    with serve("--http-admin", "yes") as (s, http):
+        open_page(http)
+        url = "http://127.0.0.1:%d/command" % http
+        browser.call("Page.navigate", url="data:text/html,<p>elsewhere</p>")
+        browser.wait("location.protocol === 'data:'", "the other page")
+        for options in ("headers: {'Stet-Admin': '0'}", "mode: 'no-cors'", "mode: 'no-cors', credentials: 'include'"):
+            said = browser.js("fetch('%s', {method: 'POST', body: 'SET bad 1\\r\\n', %s}).then(r => r.type, e => 'refused')" % (url, options))
+            check(said in ("refused", "opaque"), said)
+        browser.js("""document.body.innerHTML = `<form method="post" enctype="text/plain" action="%s"><input name="SET bad 1"></form>`;
+            document.querySelector('form').submit()""" % url)
+        browser.wait("location.protocol !== 'data:' && document.readyState === 'complete'", "the form was sent")
+        equal("nothing was done", s.conn().call("EXISTS", "bad"), 0)
+        equal("calls of SET", b"cmdstat_set:" in s.conn().call("INFO", "commandstats"), False)
+
+
 @case
 def states():
     with serve("--save", "3600 1", "--dbfilename", "x.rdb", "--sandbox", "no") as (s, http):

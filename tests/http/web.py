@@ -58,6 +58,17 @@ def get(port, path, accept="*/*", password=None, may_fail=False):
         raise
 
 
+def post(port, body, db=0, password=None, path="/command"):
+    """What the page sends."""
+    text = "POST %s HTTP/1.1\r\nHost: localhost:%d\r\nOrigin: http://localhost:%d\r\nStet-Admin: %d\r\n" % (
+        path, port, port, db)
+    text += "Sec-Fetch-Site: same-origin\r\nConnection: close\r\nContent-Length: %d\r\n" % len(body)
+    if password is not None:
+        text += "Authorization: Basic %s\r\n" % base64.b64encode(b"any:" + password.encode()).decode()
+    with Web(port) as w:
+        return w.ask(text.encode() + b"\r\n" + body)
+
+
 @contextlib.contextmanager
 def serve(*args):
     """(the server, its HTTP port)"""

@@ -18,6 +18,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib")]
 from cases import Cases, check, equal, run_words  # noqa: E402
 from server import BIN, SERVER, Server, wait_for  # noqa: E402
+from tls import Certs, TlsServer  # noqa: E402
 
 TOOL = os.path.join(BIN, "stet-backup")
 CASES = Cases()
@@ -255,6 +256,44 @@ def the_server_is_not_there():
     check("cannot connect to 127.0.0.1" in tool("take", "-p", "1", want=1), "refused")
     check("cannot connect to '/nowhere'" in tool("take", "-s", "/nowhere", want=1), "no socket")
     check("is no command" in tool("bogus", want=1), "no command")
+
+
+@CASES.case
+def take_over_tls():
+    dir = scratch()
+    certs, others = Certs(dir), Certs(dir, "stranger")
+    pair, own = certs.pair("server"), certs.pair("client", "client")
+    with TlsServer(certs, pair, "--appendonly", "yes", "--tls-auth-clients", "yes") as s:
+        at = ("take", "-p", str(s.tls_port), "--tls")
+        mine = ("--cert", own[0], "--key", own[1])
+        check("sealed: " in tool(*at, "--cacert", certs.ca, *mine), "with a certificate")
+        check("sealed: " in tool(*at, "--cacert", certs.ca, *mine, "--sni", "localhost", "--keep", "1"), "by name")
+        check("sealed: " in tool(*at, "--insecure", *mine), "without a look at the server's")
+        check("certificate" in tool(*at, "--cacert", others.ca, *mine, want=1), "another authority is believed")
+        check("certificate" in tool(*at, *mine, want=1), "the system's authorities are believed")
+        tool(*at, "--cacert", certs.ca, want=1)
+        check("cannot load the certificate" in tool(*at, "--cacert", certs.ca, "--cert", "/nowhere", "--key", own[1], want=1),
+              "a file that is missing")
+        check("cannot load the authorities" in tool(*at, "--cacert", "/nowhere", want=1), "an authority that is missing")
+        check("belong together" in tool(*at, "--cert", own[0], want=1), "half a pair")
+        check("need --tls" in tool("take", "-p", str(s.tls_port), "--insecure", want=1), "without --tls")
+        tool("take", "-p", str(s.tls_port), want=1)
+    with Server("--appendonly", "yes") as s:
+        check("no TLS connection" in tool("take", "-p", str(s.port), "--tls", "--insecure", want=1), "a plain port")
+
+
+@CASES.case
+def take_as_a_user_over_a_socket():
+    with Server("--appendonly", "yes", "--unixsocket", "s", "--requirepass", "secret") as s:
+        c = s.conn()
+        c.call("AUTH", "secret")
+        c.call("ACL", "SETUSER", "op", "on", ">pw", "+backup")
+        path = os.path.join(s.dir, "s")
+        for name in ("STET_PASSWORD", "REDISCLI_AUTH"):
+            check("sealed: " in tool("take", "-s", path, "--user", "op", env={name: "pw"}), name)
+        both = {"STET_PASSWORD": "pw", "REDISCLI_AUTH": "wrong"}
+        check("sealed: " in tool("take", "-s", path, "--user", "op", env=both), "ours first")
+        check("WRONGPASS" in tool("take", "-s", path, "--user", "op", env={"REDISCLI_AUTH": "x"}, want=1), "a wrong one")
 
 
 if __name__ == "__main__":

@@ -231,7 +231,7 @@ function showSpeed(d, r) {
   if (i.loading === "1") verdict("fast", "warn", "Clients wait until the data is loaded.");
   else if (/^BUSY/.test(d.reason)) verdict("fast", "bad", "A script holds up all clients.");
   else if (cpu > 0.9) verdict("fast", "warn", "The event loop is busy: " + percent(Math.min(1, cpu)) + " of a CPU.");
-  else if (r) verdict("fast", "good", short(r.ops) + " commands a second, " + percent(Math.min(1, cpu)) + " of a CPU.");
+  else if (r) verdict("fast", "good", short(r.ops) + (short(r.ops) === "1" ? " command" : " commands") + " a second, " + percent(Math.min(1, cpu)) + " of a CPU.");
   const total = field(d, "keyspace_hits") + field(d, "keyspace_misses");
   list("fast-list", [
     ["Commands a second", r ? short(r.ops) : "…"],
@@ -400,8 +400,10 @@ function showKeys(d) {
   ], d.databases, "All databases are empty.");
 }
 
+// While a button of the table may be meant, the rows stay where they are.
 function showClients(d) {
-  const n = field(d, "connected_clients");
+  const n = field(d, "connected_clients"), may = typeof admin !== "undefined";
+  if (may && $("clients").matches(":hover, :focus-within")) return;
   $("clients-n").textContent = grouped(n) + " of " + grouped(field(d, "maxclients")) + (n > d.clients.length ? ", those that hold most memory" : "");
   table("clients", [
     { name: "Id", n: true, minor: true, cell: c => c.id },
@@ -410,8 +412,9 @@ function showClients(d) {
     { name: "User", minor: true, cell: c => c.user },
     { name: "Connected", n: true, minor: true, cell: c => duration(c.age) },
     { name: "Idle", n: true, minor: true, cell: c => duration(c.idle) },
-    { name: "Last command", cell: c => code(c.cmd || "–") },
+    { name: "Last command", minor: may, cell: c => code(c.cmd || "–") },
     { name: "Memory", n: true, cell: c => bytes(c.bytes) },
+    ...(may ? [{ name: "", n: true, cell: c => admin.kill(c) }] : []),
   ], d.clients, "No client is connected.");
 }
 
@@ -467,6 +470,17 @@ function show() {
   document.body.dataset.shown = last.real_ms;
 }
 
+// The part that sends commands is loaded where the server carries them out.
+let asked = false;
+function loadAdmin(d) {
+  if (!d.admin || asked) return;
+  asked = true;
+  const script = element("script");
+  script.src = "admin.js";
+  script.addEventListener("load", () => { $("clients").replaceChildren(); if (last) showClients(last); });
+  document.head.append(script);
+}
+
 function state(text, level) {
   const pill = $("live");
   if (pill.textContent !== text) pill.textContent = text;
@@ -490,6 +504,7 @@ $("pause").addEventListener("click", () => {
 new EventSource("events").onmessage = e => {
   heardAt = Date.now();
   take(JSON.parse(e.data));
+  loadAdmin(last);
   if (!paused) show();
   showState();
 };

@@ -61,7 +61,14 @@ Test(request, refuses_what_is_no_request) {
         {400, "GET / HTTP/1.1\r\n" HOST "a: b\x02\r\n\r\n"},
         {505, "GET / HTTP/1.2\r\n" HOST "\r\n"},
         {400, "GET / HTTP/2.0\r\n" HOST "\r\n"},
-        {405, "POST / HTTP/1.1\r\n" HOST "\r\n"},
+        {405, "PUT / HTTP/1.1\r\n" HOST "\r\n"},
+        {411, "POST / HTTP/1.1\r\n" HOST "\r\n"},
+        {413, "POST / HTTP/1.1\r\n" HOST "Content-Length: 65537\r\n\r\n"},
+        {400, "POST / HTTP/1.1\r\n" HOST "Content-Length: 99999999999\r\n\r\n"},
+        {400, "POST / HTTP/1.1\r\n" HOST "Content-Length: 1\r\nContent-Length: 1\r\n\r\n"},
+        {400, "POST / HTTP/1.1\r\n" HOST "Content-Length: +1\r\n\r\n"},
+        {400, "POST / HTTP/1.1\r\n" HOST "Content-Length:\r\n\r\n"},
+        {413, "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n"},
         {405, "get / HTTP/1.1\r\n" HOST "\r\n"},
         {413, "GET / HTTP/1.1\r\n" HOST "Content-Length: 1\r\n\r\n"},
         {413, "GET / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n"},
@@ -70,6 +77,63 @@ Test(request, refuses_what_is_no_request) {
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         cr_assert_eq(read_text(cases[i].text), -cases[i].status, "%s", cases[i].text);
+}
+
+Test(request, says_how_long_the_body_of_a_post_is) {
+    const char text[] = "POST /command HTTP/1.1\r\n" HOST "Content-Length: 4\r\n\r\n";
+
+    cr_assert_eq(read_text(text), (int)strlen(text));
+    cr_assert(r.is_post);
+    cr_assert_eq(r.body, 4);
+    cr_assert_eq(r.db, -1);
+}
+
+Test(request, takes_the_database_from_its_field) {
+    static const struct {
+        const char *value;
+        int db; /* -1: refused */
+    } cases[] = {{"0", 0}, {"15", 15}, {"999999", 999999}, {"1000000", -1},
+                 {"", -1}, {"-1", -1}, {"1x", -1},         {"0\r\nStet-Admin: 0", -1}};
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[200];
+        int rc;
+
+        snprintf(text, sizeof text, "GET / HTTP/1.1\r\n" HOST "Stet-Admin: %s\r\n\r\n",
+                 cases[i].value);
+        rc = read_text(text);
+        cr_assert_eq(rc, cases[i].db < 0 ? -400 : (int)strlen(text), "%s", text);
+        if (rc > 0) cr_assert_eq(r.db, cases[i].db, "%s", text);
+    }
+}
+
+Test(request, tells_a_page_of_another_origin) {
+    static const struct {
+        bool foreign;
+        const char *fields;
+    } cases[] = {
+        {false, ""},
+        {false, "Origin: http://a\r\n"},
+        {false, "Origin: https://A\r\n"},
+        {false, "Sec-Fetch-Site: same-origin\r\n"},
+        {true, "Origin: http://b\r\n"},
+        {true, "Origin: http://ab\r\n"},
+        {true, "Origin: http://\r\n"},
+        {true, "Origin: a\r\n"},
+        {true, "Origin:\r\n"},
+        {true, "Origin: null\r\n"},
+        {true, "Origin: http://a:80\r\n"},
+        {true, "Origin: http://a\r\nSec-Fetch-Site: cross-site\r\n"},
+        {true, "Sec-Fetch-Site: none\r\n"},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[300];
+
+        snprintf(text, sizeof text, "GET / HTTP/1.1\r\n%s" HOST "\r\n", cases[i].fields);
+        cr_assert(read_text(text) > 0, "%s", text);
+        cr_assert_eq(r.foreign, cases[i].foreign, "%s", text);
+    }
 }
 
 Test(request, refuses_a_zero_byte_wherever_it_stands) {

@@ -2,15 +2,17 @@
  *
  * tls_private - shared by tls.c (connections) and tls_settings.c. No other file includes it.
  */
-#ifndef STET_NET_TLS_PRIVATE_H
-#define STET_NET_TLS_PRIVATE_H
+#ifndef STET_TLS_TLS_PRIVATE_H
+#define STET_TLS_TLS_PRIVATE_H
 
-#include "server/net/openssl.h"
-#include "server/net/tls.h"
+#include "server/tls/openssl.h"
+#include "server/tls/tls.h"
 
 struct tls {
     SSL_CTX *ctx;                /* for new connections; NULL: no settings yet */
     SSL_CTX *client;             /* for those that this server begins; NULL: not asked for */
+    bool is_insecure;            /* towards others: any certificate is good */
+    char *server_name;           /* that is asked for (SNI); NULL: none */
     char gather[TLS_RECORD_MAX]; /* small pieces on their way into one record */
 };
 

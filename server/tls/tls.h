@@ -17,10 +17,11 @@
  *
  * Main thread only.
  */
-#ifndef STET_NET_TLS_H
-#define STET_NET_TLS_H
+#ifndef STET_TLS_TLS_H
+#define STET_TLS_TLS_H
 
 #include "conf/conf.h"
+#include "storage/base/err.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -57,6 +58,17 @@ void tls_free(struct tls *t); /* its connections are closed before */
 /* Takes what the tls- parameters say, reading their files. -1: it is logged why, and what was there
  * before stays. */
 int tls_configure(struct tls *t, const struct conf_values *v);
+
+/* What a program goes by that only connects. */
+struct tls_client {
+    const char *ca_file, *ca_dir;     /* both NULL: the system's authorities */
+    const char *cert_file, *key_file; /* both NULL: none of its own */
+    const char *server_name;          /* to ask for (SNI); NULL: none */
+    bool insecure;                    /* any certificate is good */
+};
+
+/* For tls_connect() only. NULL: `e` says which file is wrong. */
+struct tls *tls_new_client(const struct tls_client *o, struct err *e);
 
 bool tls_is_ready(const struct tls *t); /* settings are there */
 void tls_forget_settings(struct tls *t);

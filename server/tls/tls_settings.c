@@ -3,7 +3,7 @@
  * tls_settings - from the tls- parameters to OpenSSL's context; errors are logged in Redis' words.
  */
 #include "conf/conf.h"
-#include "server/net/tls_private.h"
+#include "server/tls/tls_private.h"
 
 #include "storage/base/log.h"
 #include "storage/base/mem.h"
@@ -261,7 +261,8 @@ static int client_context(const struct conf_values *v, uint64_t options, SSL_CTX
 }
 
 bool tls_is_wanted(const struct conf_values *v) {
-    return v->tls_port != 0 || v->tls_replication || v->tls_cluster;
+    return v->tls_port != 0 || v->tls_replication || v->tls_cluster ||
+           (v->http_tls && v->http_port != 0);
 }
 
 struct tls *tls_new(void) {
@@ -275,7 +276,9 @@ void tls_forget_settings(struct tls *t) {
 }
 
 void tls_free(struct tls *t) {
-    if (t) tls_forget_settings(t);
+    if (!t) return;
+    tls_forget_settings(t);
+    mem_free(t->server_name);
     mem_free(t);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "server/net/openssl.h"
+#include "server/tls/openssl.h"
 
 #include <dlfcn.h>
 #include <errno.h>

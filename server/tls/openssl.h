@@ -7,8 +7,8 @@
  * the same interface number. Header macros that are calls of SSL_CTX_ctrl() and the like are spelt
  * out by the user of this table.
  */
-#ifndef STET_NET_OPENSSL_H
-#define STET_NET_OPENSSL_H
+#ifndef STET_TLS_OPENSSL_H
+#define STET_TLS_OPENSSL_H
 
 #include "storage/base/err.h"
 
@@ -32,6 +32,7 @@
     X(SSL_CTX_set0_tmp_dh_pkey)                                                                    \
     X(SSL_CTX_set_cipher_list)                                                                     \
     X(SSL_CTX_set_ciphersuites)                                                                    \
+    X(SSL_CTX_set_default_verify_paths)                                                            \
     X(SSL_CTX_set_default_passwd_cb)                                                               \
     X(SSL_CTX_set_default_passwd_cb_userdata)                                                      \
     X(SSL_CTX_set_num_tickets)                                                                     \
@@ -39,6 +40,7 @@
     X(SSL_CTX_set_timeout)                                                                         \
     X(SSL_CTX_use_PrivateKey_file)                                                                 \
     X(SSL_CTX_use_certificate_chain_file)                                                          \
+    X(SSL_ctrl)                                                                                    \
     X(SSL_do_handshake)                                                                            \
     X(SSL_free)                                                                                    \
     X(SSL_get_error)                                                                               \

@@ -3,7 +3,7 @@
  * tls - one connection; tls_settings.c passes the settings to OpenSSL.
  */
 #include "conf/conf.h"
-#include "server/net/tls_private.h"
+#include "server/tls/tls_private.h"
 
 #include "storage/base/check.h"
 #include "storage/base/mem.h"
@@ -43,15 +43,20 @@ static struct tls_conn *new_conn(struct tls *t, SSL *ssl) {
     return c;
 }
 
+static bool ask_for_name(SSL *ssl, const char *name) {
+    return !name || openssl.SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+                                     (void *)name) == 1;
+}
+
 struct tls_conn *tls_connect(struct tls *t, int fd) {
     SSL *ssl = t->client ? openssl.SSL_new(t->client) : NULL;
 
-    if (!ssl || !openssl.SSL_set_fd(ssl, fd)) {
+    if (!ssl || !openssl.SSL_set_fd(ssl, fd) || !ask_for_name(ssl, t->server_name)) {
         if (ssl) openssl.SSL_free(ssl);
         if (t->client) openssl.ERR_clear_error();
         return NULL;
     }
-    openssl.SSL_set_verify(ssl, SSL_VERIFY_PEER, NULL);
+    openssl.SSL_set_verify(ssl, t->is_insecure ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
     openssl.SSL_set_connect_state(ssl);
     return new_conn(t, ssl);
 }

@@ -3,7 +3,7 @@
  * The server's side of a connection over a socket pair, with an OpenSSL client at the other end.
  */
 #include "conf/conf.h"
-#include "server/net/tls.h"
+#include "server/tls/tls.h"
 
 #include "storage/base/mem.h"
 #include "storage/base/rng.h"
