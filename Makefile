@@ -22,7 +22,7 @@ CFLAGS_release  := -O3 -g -DSTET_JEMALLOC
 LIBS_release    := -ljemalloc
 # For packages: runs on other machines, so libraries are linked statically where there is an archive;
 # tools/packages puts the remaining ones beside the programs, in lib/.
-CFLAGS_portable := -O3 -g -ffunction-sections -fdata-sections -DSTET_JEMALLOC
+CFLAGS_portable := -O2 -g -ffunction-sections -fdata-sections -DSTET_JEMALLOC
 LINK_portable   := -static-libgcc -Wl,--gc-sections -Wl,-rpath,'$$ORIGIN/../lib'
 # For work on the code: builds quickly, and costly conditions are checked.
 CFLAGS_dev      := -O1 -g -DSTET_JEMALLOC -DSTET_DCHECK
@@ -61,10 +61,16 @@ LUA_CFLAGS := $(shell pkg-config --cflags lua5.1 2>/dev/null)
 # Linked into the program where it can be: a call of Lua's interface is then a call.
 static = $(if $(findstring /,$(shell $(CC) -print-file-name=lib$(1).a)),$(shell $(CC) -print-file-name=lib$(1).a),-l$(1:_pic=))
 LUA_LIB  := $(call static,lua5.1)
+# Packages are small: what no command of the usual ones passes through is built for size.
+SIZE_portable := -Os
+SIZE     = $(if $(filter-out $(SELDOM),$(filter $(addsuffix /%,$(HOT_DIRS)),$<)),,$(SIZE_$(FLAVOUR)))
+SELDOM   := $(foreach d,storage server/commands,$(foreach f,json vset bloom cuckoo countmin topk tdigest sketch regex geo hyperloglog stream_idmp,$(d)/$(f)%))
 # The simulation changes stacks by longjmp, which _FORTIFY_SOURCE takes for an attack.
 HARD     = $(if $(filter tests/sim/%,$<),-U_FORTIFY_SOURCE,$(if $(filter $(addsuffix /%,$(HOT_DIRS)),$<),$(HARD_HOT_$(FLAVOUR)),$(HARD_$(FLAVOUR))))
-ALL_CFLAGS = -std=gnu11 -ffp-contract=off -D_GNU_SOURCE $(WARN) $(OPT) $(HARD) -I. $(LZF_CFLAGS) $(LUA_CFLAGS) -fPIE -pthread -MMD -MP $(CFLAGS)
-LINK     = $(CC) $(OPT) $(HARD_LINK_$(FLAVOUR)) $(LINK_$(FLAVOUR)) -pie -rdynamic -pthread $(LDFLAGS)
+ALL_CFLAGS = -std=gnu11 -ffp-contract=off -D_GNU_SOURCE $(WARN) $(OPT) $(SIZE) $(HARD) -I. $(LZF_CFLAGS) $(LUA_CFLAGS) -fPIE -pthread -MMD -MP $(CFLAGS)
+LINK     = $(CC) $(OPT) $(HARD_LINK_$(FLAVOUR)) $(LINK_$(FLAVOUR)) -pie $(NAMES) -pthread $(LDFLAGS)
+# The names of functions, for the stack of a crash; in packages the server alone has them.
+NAMES    = $(if $(and $(filter portable,$(FLAVOUR)),$(filter-out %/stet-server,$@)),,-rdynamic)
 
 # Layers, lowest first. Each is a static library; a unit test links its own and the lower ones.
 LIB_ORDER := base ds storage protocol conf tls persistence exec commands scripting replication admin cluster double http net sandbox
