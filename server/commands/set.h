@@ -5,12 +5,12 @@
 #ifndef STET_COMMANDS_SET_H
 #define STET_COMMANDS_SET_H
 
-#include "server/commands/support.h"
+#include "server/commands/parts.h"
 #include "server/exec/rules.h"
 #include "storage/set.h"
 
 static inline struct set_rules set_rules(const struct call *x) {
-    return rules_of_set(x->e->v);
+    return rules_of_set(x->e->v, parts_now(x));
 }
 
 /* The set at argument i; false: another type, answered with an error. */
@@ -19,7 +19,12 @@ static inline bool set_for_reading(struct call *x, int i, struct ref *r) {
     return check_type(x, r, TYPE_SET);
 }
 
-/* Ends a change of n members (0: nothing changed): tells `event`, deletes a set that is empty. */
-void set_close(struct call *x, struct ref *r, uint64_t n, const char *event);
+/* The set of `r`, for parts_open(), made ready for `n` members, of which `first` is one. */
+void set_make_ready(struct call *x, struct ref *r, struct slice first, size_t n);
+
+/* A due member that is going to be added again is removed first, and its SREM propagated: where the
+ * AOF is read back, nothing is due, and SADD would find it with its time. Concerns those among the
+ * n arguments from `first` on; true if there were any: what follows needs effects, too. */
+bool set_drop_due(struct call *x, struct part_edit *h, int first, int n);
 
 #endif

@@ -134,7 +134,7 @@ static void collect_list(struct sort *s, const struct entry *e) {
 }
 
 static void collect_set(struct sort *s, const struct entry *e) {
-    set_each(e, add_value, s);
+    set_each(e, parts_now(s->x), add_value, s);
 }
 
 static void collect_zset(struct sort *s, const struct entry *e) {
@@ -192,7 +192,7 @@ static struct found look_at(struct call *x, struct slice pattern, struct slice e
     if (!star) return f;
     name_of(pattern, star, element, &name, &field);
     r = lookup(x, x->db, bytes_slice(&name), true);
-    if (r.e && field.p && r.e->type == TYPE_HASH && hash_get(r.e, field, hash_now(x), &item)) {
+    if (r.e && field.p && r.e->type == TYPE_HASH && hash_get(r.e, field, parts_now(x), &item)) {
         f.value = item.value;
         f.is = true;
     } else if (r.e && !field.p && r.e->type == TYPE_STRING) {
@@ -366,7 +366,9 @@ static void fill_list(struct sort *s, struct part p, struct entry *to) {
     }
 }
 
-static void store(struct sort *s, struct part p) {
+/* `told`: the list is propagated, not the command: members of a set were due, and nothing is due
+ * where the command is read back. */
+static void store(struct sort *s, struct part p, bool told) {
     struct call *x = s->x;
     struct entry *to = NULL;
     struct ref r;
@@ -385,12 +387,14 @@ static void store(struct sort *s, struct part p) {
         key_delete(x, &r, x->e->v->lazyfree_lazy_server_del);
         key_changed(x, &r, EVENT_GENERIC, "del");
     }
+    if (told) log_stored(x, &r);
 }
 
 /* ---------------------------------------------------------------- the commands */
 
 static int run(struct sort *s, const struct entry *e) {
     size_t n = e ? sources[e->type].len(e) : 0;
+    bool told;
 
     s->items = mem_alloc((n + 1) * sizeof *s->items);
     s->order = mem_alloc((n + 1) * sizeof(struct item *));
@@ -405,8 +409,9 @@ static int run(struct sort *s, const struct entry *e) {
         if (!weigh_all(s)) return -1;
         sort_items(s);
     }
+    told = e && e->type == TYPE_SET && set_any_due(e, parts_now(s->x));
     if (s->o.store.p)
-        store(s, wanted_part(s));
+        store(s, wanted_part(s), told);
     else
         show(s, wanted_part(s));
     return 0;
