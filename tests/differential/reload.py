@@ -14,12 +14,20 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
 from cases import need, summary  # noqa: E402
+from contents import DBS  # noqa: E402
 from differential import SETTINGS, known_commands  # noqa: E402
 from generate import Generator  # noqa: E402
 from resp import ReplyError, encode  # noqa: E402
 from server import Server, wait_for  # noqa: E402
 
 COMMANDS = 1500
+SHORT = """
+SADDEX @S PX 1 MEMBERS 3 %m %m %n
+SADDEX @S PX 3 MEMBERS 2 %m %n
+SADDEX @S KEEPTTL MEMBERS 2 %m %n
+SPEXPIRE @S 2 MEMBERS 3 %m %m %n
+SPEXPIRE @S 1 MEMBERS 2 %n %m
+""".strip().split("\n")
 
 
 def waits(words):
@@ -37,12 +45,22 @@ def reads_history(words):
 
 
 def fill(conn, generator):
-    """Adds random data; what is on the way out (times a few milliseconds off) is made to stay."""
+    """Adds random data. Members of sets are due within milliseconds, and stay while commands use the
+    sets; they are gone when this returns."""
     batch = [w for w in (generator.command() for _ in range(COMMANDS))
              if not waits(w) and not reads_history(w)]
+    for _ in range(COMMANDS // 12):
+        batch.insert(generator.rng.randrange(len(batch)), generator.fill(generator.rng.choice(SHORT)))
+    conn.call("DEBUG", "SET-ACTIVE-EXPIRE", 0)
     conn.send(b"".join(encode(w) for w in batch))
     for _ in batch:
         conn.read()
+    conn.call("DEBUG", "SET-ACTIVE-EXPIRE", 1)
+    for db in range(DBS):
+        conn.call("SELECT", db)
+        conn.call("SADDEX", "last", "PX", 1, "MEMBERS", 1, "m")
+        wait_for(lambda: conn.call("EXISTS", "last") == 0, "the expiry of the last member")
+    conn.call("SELECT", 0)
 
 
 def add_field_times(conn, rng):
