@@ -14,11 +14,11 @@
 
 /* ---------------------------------------------------------------- members */
 
-static size_t item_bytes(size_t n, bool timed) {
+static inline size_t item_bytes(size_t n, bool timed) {
     return mem_good_size((timed ? SET_TIME_BYTES : 0) + varint_size(n) + n);
 }
 
-static void *item_new(struct slice member, int64_t expire_ms) {
+static inline void *item_new(struct slice member, int64_t expire_ms) {
     char *item = mem_alloc(item_bytes(member.n, expire_ms));
 
     if (expire_ms) {

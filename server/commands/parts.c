@@ -18,10 +18,12 @@ bool parts_open(struct call *x, const struct part_kind *kind, struct part_edit *
 }
 
 void parts_close(struct call *x, struct part_edit *h, uint64_t n, const char *event) {
-    bool emptied = n > 0 && h->kind->len(h->r.e) == 0;
-
     if (h->r.e) db_parts_changed(h->r.db, h->r.e, h->due_before);
-    if (n == 0) return;
+    if (n > 0) parts_changed(x, h, n, h->kind->len(h->r.e) == 0, event);
+}
+
+void parts_changed(struct call *x, struct part_edit *h, uint64_t n, bool emptied,
+                   const char *event) {
     key_changed(x, &h->r, h->kind->events, event);
     x->e->dirty += n - 1;
     if (!emptied) return;

@@ -57,6 +57,10 @@ bool parts_open(struct call *x, const struct part_kind *kind, struct part_edit *
  * `n` changes are counted; n 0: nothing changed. */
 void parts_close(struct call *x, struct part_edit *h, uint64_t n, const char *event);
 
+/* The end of that, n > 0, for a caller that has called db_parts_changed() if that is needed. */
+void parts_changed(struct call *x, struct part_edit *h, uint64_t n, bool emptied,
+                   const char *event);
+
 /* ---------------------------------------------------------------- arguments */
 
 /* Parts among the arguments: argv[first .. first + n). */

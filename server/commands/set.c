@@ -11,14 +11,13 @@
 
 /* ---------------------------------------------------------------- adding and removing */
 
-void set_make_ready(struct call *x, struct ref *r, struct slice first, size_t n) {
-    struct set_rules rules = set_rules(x);
-
+void set_make_ready(struct call *x, struct ref *r, struct slice first, size_t n,
+                    const struct set_rules *rules) {
     if (r->e) {
-        set_expect(r->e, n, &rules);
+        set_expect(r->e, n, rules);
         return;
     }
-    r->e = set_new(r->key, first, n, &rules);
+    r->e = set_new(r->key, first, n, rules);
     db_add(r->db, r->e, r->hash);
     key_added(x, r);
 }
@@ -43,11 +42,12 @@ static int cmd_sadd(struct call *x) {
     struct part_edit h;
     int64_t n = 0;
 
-    if (!parts_open(x, &set_parts, &h)) return -1;
-    if (set_drop_due(x, &h, 2, x->argc - 2)) effect(x, x->argc, x->argv);
-    set_make_ready(x, &h.r, x->argv[2], (size_t)x->argc - 2);
+    if (!set_open(x, &h)) return -1;
+    if (h.due_before != ENTRY_NO_EXPIRE && set_drop_due(x, &h, 2, x->argc - 2))
+        effect(x, x->argc, x->argv);
+    set_make_ready(x, &h.r, x->argv[2], (size_t)x->argc - 2, &rules);
     for (int i = 2; i < x->argc; i++) n += set_add(h.r.e, x->argv[i], &rules);
-    parts_close(x, &h, (uint64_t)n, "sadd");
+    set_close(x, &h, (uint64_t)n, "sadd");
     reply_int(&x->r, n);
     return 0;
 }
@@ -57,7 +57,7 @@ static int cmd_srem(struct call *x) {
     struct part_edit h;
     int64_t n = 0;
 
-    if (!parts_open(x, &set_parts, &h)) return -1;
+    if (!set_open(x, &h)) return -1;
     for (int i = 2; h.r.e && i < x->argc; i++) {
         if (!set_remove(h.r.e, x->argv[i], parts_now(x))) continue;
         n++;
@@ -66,7 +66,7 @@ static int cmd_srem(struct call *x) {
     /* A due member that was named stays; it must do so when the AOF is read back. */
     parts_log_delete(x, &h, &deleted);
     part_list_release(&deleted);
-    parts_close(x, &h, (uint64_t)n, "srem");
+    set_close(x, &h, (uint64_t)n, "srem");
     reply_int(&x->r, n);
     return 0;
 }
@@ -77,9 +77,9 @@ static void add_moved(struct call *x, struct part_edit *from, struct part_edit *
     struct slice member = x->argv[3];
 
     if (set_drop_due(x, to, 3, 1)) effect(x, x->argc, x->argv);
-    parts_close(x, from, 1, "srem");
-    set_make_ready(x, &to->r, member, 1);
-    parts_close(x, to, set_add(to->r.e, member, &rules), "sadd");
+    set_close(x, from, 1, "srem");
+    set_make_ready(x, &to->r, member, 1, &rules);
+    set_close(x, to, set_add(to->r.e, member, &rules), "sadd");
 }
 
 static int cmd_smove(struct call *x) {

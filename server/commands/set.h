@@ -19,8 +19,22 @@ static inline bool set_for_reading(struct call *x, int i, struct ref *r) {
     return check_type(x, r, TYPE_SET);
 }
 
-/* The set of `r`, for parts_open(), made ready for `n` members, of which `first` is one. */
-void set_make_ready(struct call *x, struct ref *r, struct slice first, size_t n);
+/* As parts_open() and parts_close(), for the commands that most sets see, which have no times. */
+static inline bool set_open(struct call *x, struct part_edit *h) {
+    *h = (struct part_edit){lookup_write(x, 1), &set_parts, ENTRY_NO_EXPIRE};
+    if (!check_type(x, &h->r, TYPE_SET)) return false;
+    if (h->r.e && set_is_timed(h->r.e)) h->due_before = set_next_due(h->r.e);
+    return true;
+}
+
+static inline void set_close(struct call *x, struct part_edit *h, uint64_t n, const char *event) {
+    if (h->r.e && set_is_timed(h->r.e)) db_parts_changed(h->r.db, h->r.e, h->due_before);
+    if (n > 0) parts_changed(x, h, n, set_len(h->r.e) == 0, event);
+}
+
+/* The set of `r` made ready for `n` members, of which `first` is one. */
+void set_make_ready(struct call *x, struct ref *r, struct slice first, size_t n,
+                    const struct set_rules *rules);
 
 /* A due member that is going to be added again is removed first, and its SREM propagated: where the
  * AOF is read back, nothing is due, and SADD would find it with its time. Concerns those among the

@@ -119,7 +119,7 @@ static void add_members(struct call *x, struct part_edit *h, const struct part_s
     struct addition a = {0};
 
     set_drop_due(x, h, o->parts.first, o->parts.n);
-    set_make_ready(x, &h->r, x->argv[o->parts.first], (size_t)o->parts.n);
+    set_make_ready(x, &h->r, x->argv[o->parts.first], (size_t)o->parts.n, &rules);
     for (int i = 0; i < o->parts.n; i++)
         add_member(h, &o->time, setex_part(x, h, o, i), &rules, &a);
     log_addition(x, h, &a, o->time.when_ms);

@@ -113,7 +113,7 @@ static void pop_some(struct call *x, struct part_edit *h, size_t n) {
         batch = 0;
     }
     bytes_release(&kept);
-    parts_close(x, h, n, "spop");
+    set_close(x, h, n, "spop");
 }
 
 static int pop_members(struct call *x) {
@@ -123,7 +123,7 @@ static int pop_members(struct call *x) {
 
     if (!arg_int_range(x, 2, 0, INT64_MAX, &count, "ERR value is out of range, must be positive"))
         return -1;
-    if (!parts_open(x, &set_parts, &h)) return -1;
+    if (!set_open(x, &h)) return -1;
     len = h.r.e ? set_len_at(h.r.e, parts_now(x)) : 0;
     if (len == 0 || count == 0)
         reply_set(&x->r, 0);
@@ -142,7 +142,7 @@ static int cmd_spop(struct call *x) {
 
     if (x->argc == 3) return pop_members(x);
     if (x->argc > 3) return reply_err(x, ERR_SYNTAX);
-    if (!parts_open(x, &set_parts, &h)) return -1;
+    if (!set_open(x, &h)) return -1;
     if (!h.r.e || !set_random(h.r.e, parts_now(x), &v)) {
         reply_null(&x->r);
         return 0;
@@ -151,7 +151,7 @@ static int cmd_spop(struct call *x) {
     reply_bulk(&x->r, member.p, member.n);
     EFFECT(x, SLICE("SREM"), h.r.key, member);
     set_remove(h.r.e, member, parts_now(x));
-    parts_close(x, &h, 1, "spop");
+    set_close(x, &h, 1, "spop");
     return 0;
 }
 
