@@ -47,7 +47,7 @@ static int cmd_sadd(struct call *x) {
         effect(x, x->argc, x->argv);
     set_make_ready(x, &h.r, x->argv[2], (size_t)x->argc - 2, &rules);
     for (int i = 2; i < x->argc; i++) n += set_add(h.r.e, x->argv[i], &rules);
-    set_close(x, &h, (uint64_t)n, "sadd");
+    set_added(x, &h, (uint64_t)n);
     reply_int(&x->r, n);
     return 0;
 }
@@ -79,7 +79,7 @@ static void add_moved(struct call *x, struct part_edit *from, struct part_edit *
     if (set_drop_due(x, to, 3, 1)) effect(x, x->argc, x->argv);
     set_close(x, from, 1, "srem");
     set_make_ready(x, &to->r, member, 1, &rules);
-    set_close(x, to, set_add(to->r.e, member, &rules), "sadd");
+    set_added(x, to, set_add(to->r.e, member, &rules));
 }
 
 static int cmd_smove(struct call *x) {

@@ -21,7 +21,9 @@ static inline bool set_for_reading(struct call *x, int i, struct ref *r) {
 
 /* As parts_open() and parts_close(), for the commands that most sets see, which have no times. */
 static inline bool set_open(struct call *x, struct part_edit *h) {
-    *h = (struct part_edit){lookup_write(x, 1), &set_parts, ENTRY_NO_EXPIRE};
+    h->r = lookup_write(x, 1);
+    h->kind = &set_parts;
+    h->due_before = ENTRY_NO_EXPIRE;
     if (!check_type(x, &h->r, TYPE_SET)) return false;
     if (h->r.e && set_is_timed(h->r.e)) h->due_before = set_next_due(h->r.e);
     return true;
@@ -30,6 +32,12 @@ static inline bool set_open(struct call *x, struct part_edit *h) {
 static inline void set_close(struct call *x, struct part_edit *h, uint64_t n, const char *event) {
     if (h->r.e && set_is_timed(h->r.e)) db_parts_changed(h->r.db, h->r.e, h->due_before);
     if (n > 0) parts_changed(x, h, n, set_len(h->r.e) == 0, event);
+}
+
+/* The same after n members were added. */
+static inline void set_added(struct call *x, struct part_edit *h, uint64_t n) {
+    if (set_is_timed(h->r.e)) db_parts_changed(h->r.db, h->r.e, h->due_before);
+    if (n > 0) parts_changed(x, h, n, false, "sadd");
 }
 
 /* The set of `r` made ready for `n` members, of which `first` is one. */

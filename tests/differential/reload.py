@@ -22,12 +22,34 @@ from server import Server, wait_for  # noqa: E402
 
 COMMANDS = 1500
 SHORT = """
-SADDEX @S PX 1 MEMBERS 3 %m %m %n
-SADDEX @S PX 3 MEMBERS 2 %m %n
-SADDEX @S KEEPTTL MEMBERS 2 %m %n
-SPEXPIRE @S 2 MEMBERS 3 %m %m %n
-SPEXPIRE @S 1 MEMBERS 2 %n %m
-""".strip().split("\n")
+SADDEX D PX <1|3> MEMBERS 3 M M M
+SADDEX D PX <1|3> MEMBERS 3 M M M
+SADDEX D KEEPTTL MEMBERS 2 M M
+SPEXPIRE D <1|2> MEMBERS 3 M M M
+SPERSIST D MEMBERS 2 M M
+SADD D M M
+SADD D M M
+SADD D M M
+SREM D M M M
+SMOVE D D M
+SPOP D
+EXPIRE D 100000
+SUNIONSTORE <e0|e1> D D
+SINTERSTORE <e0|e1> D D
+SDIFFSTORE e0 D D
+ZUNIONSTORE <f0|f1> 2 D D
+ZINTERSTORE f0 2 f1 D
+SORT D ALPHA STORE g0
+COPY D D REPLACE
+RENAME D D
+SADDEX D MEMBERS 1 M
+DEBUG SLEEP 0.005
+DEBUG SLEEP 0.005
+DEBUG SLEEP 0.005
+DEBUG SLEEP 0.005
+"""
+HOLES = {"D": "<d0|d1|d2|d3>", "M": "<m1|m2|m3|5|6>"}
+SHORT = [" ".join(HOLES.get(w, w) for w in line.split()) for line in SHORT.strip().split("\n")]
 
 
 def waits(words):
@@ -49,7 +71,7 @@ def fill(conn, generator):
     sets; they are gone when this returns."""
     batch = [w for w in (generator.command() for _ in range(COMMANDS))
              if not waits(w) and not reads_history(w)]
-    for _ in range(COMMANDS // 12):
+    for _ in range(COMMANDS // 4):
         batch.insert(generator.rng.randrange(len(batch)), generator.fill(generator.rng.choice(SHORT)))
     conn.call("DEBUG", "SET-ACTIVE-EXPIRE", 0)
     conn.send(b"".join(encode(w) for w in batch))
