@@ -117,20 +117,7 @@ static void set_pairs(struct call *x, struct part_edit *h, const struct part_set
 }
 
 static int cmd_hsetex(struct call *x) {
-    struct part_setex o;
-    struct part_edit h;
-
-    if (!parse_setex(x, &hash_parts, &o) || !parts_open(x, &hash_parts, &h)) return -1;
-    if (!setex_may_set(x, &h, &o)) {
-        reply_int(&x->r, 0);
-        return 0;
-    }
-    if (o.time.mode == TIME_SET && part_is_over(x, o.time.when_ms))
-        setex_delete(x, &h, &o);
-    else
-        set_pairs(x, &h, &o);
-    reply_int(&x->r, 1);
-    return 0;
+    return parts_setex(x, &hash_parts, set_pairs);
 }
 
 /* ---------------------------------------------------------------- rows */

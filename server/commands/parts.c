@@ -133,7 +133,7 @@ static bool parse_condition(struct call *x, const struct part_kind *kind, int i,
     return true;
 }
 
-bool parse_setex(struct call *x, const struct part_kind *kind, struct part_setex *o) {
+static bool parse_setex(struct call *x, const struct part_kind *kind, struct part_setex *o) {
     *o = (struct part_setex){0};
     for (int i = 2; i < x->argc; i++) {
         int is_time = parse_time_option(x, &i, "keepttl", TIME_KEEP, &o->time);
@@ -155,7 +155,8 @@ bool parse_setex(struct call *x, const struct part_kind *kind, struct part_setex
     return false;
 }
 
-bool setex_may_set(struct call *x, const struct part_edit *h, const struct part_setex *o) {
+/* Whether the condition of the command holds. */
+static bool setex_may_set(struct call *x, const struct part_edit *h, const struct part_setex *o) {
     int64_t ignored;
 
     if (!o->if_none && !o->if_all) return true;
@@ -168,7 +169,8 @@ bool setex_may_set(struct call *x, const struct part_edit *h, const struct part_
     return true;
 }
 
-void setex_delete(struct call *x, struct part_edit *h, const struct part_setex *o) {
+/* The time is over: what would be set is deleted instead. */
+static void setex_delete(struct call *x, struct part_edit *h, const struct part_setex *o) {
     struct part_list deleted = {0};
 
     for (int i = 0; h->r.e && i < o->parts.n; i++) {
@@ -179,6 +181,24 @@ void setex_delete(struct call *x, struct part_edit *h, const struct part_setex *
     parts_log_delete(x, h, &deleted);
     parts_close(x, h, deleted.n, h->kind->del_event);
     part_list_release(&deleted);
+}
+
+int parts_setex(struct call *x, const struct part_kind *kind,
+                void (*set)(struct call *x, struct part_edit *h, const struct part_setex *o)) {
+    struct part_setex o;
+    struct part_edit h;
+
+    if (!parse_setex(x, kind, &o) || !parts_open(x, kind, &h)) return -1;
+    if (!setex_may_set(x, &h, &o)) {
+        reply_int(&x->r, 0);
+        return 0;
+    }
+    if (o.time.mode == TIME_SET && part_is_over(x, o.time.when_ms))
+        setex_delete(x, &h, &o);
+    else
+        set(x, &h, &o);
+    reply_int(&x->r, 1);
+    return 0;
 }
 
 /* ---------------------------------------------------------------- what is logged */

@@ -98,20 +98,15 @@ struct part_setex {
     struct part_args parts; /* n times kind->width arguments */
 };
 
-/* False: answered with an error. */
-bool parse_setex(struct call *x, const struct part_kind *kind, struct part_setex *o);
-
 /* Argument of part i. */
 static inline struct slice setex_part(const struct call *x, const struct part_edit *h,
                                       const struct part_setex *o, int i) {
     return x->argv[o->parts.first + h->kind->width * i];
 }
 
-/* Whether the condition of the command holds. */
-bool setex_may_set(struct call *x, const struct part_edit *h, const struct part_setex *o);
-
-/* The time is over: what would be set is deleted instead. */
-void setex_delete(struct call *x, struct part_edit *h, const struct part_setex *o);
+/* HSETEX or SADDEX; `set` stores what is to be stored, and ends with parts_close(). */
+int parts_setex(struct call *x, const struct part_kind *kind,
+                void (*set)(struct call *x, struct part_edit *h, const struct part_setex *o));
 
 /* ---------------------------------------------------------------- what is logged */
 

@@ -22,31 +22,33 @@ void set_make_ready(struct call *x, struct ref *r, struct slice first, size_t n,
     key_added(x, r);
 }
 
-bool set_drop_due(struct call *x, struct part_edit *h, int first, int n) {
-    struct part_list due = {0};
-    bool any;
+void set_note_due(struct call *x, const struct part_edit *h, int first, int n,
+                  struct part_list *due) {
+    if (h->due_before == ENTRY_NO_EXPIRE || h->due_before > parts_now(x)) return;
+    for (int i = first; i < first + n; i++)
+        if (!set_has(h->r.e, x->argv[i], parts_now(x)) && set_has(h->r.e, x->argv[i], PARTS_ALL))
+            part_list_add(due, x->argv[i]);
+}
 
-    if (h->due_before == ENTRY_NO_EXPIRE || h->due_before > parts_now(x)) return false;
-    for (int i = first; i < first + n; i++) {
-        if (set_has(h->r.e, x->argv[i], parts_now(x))) continue;
-        if (set_remove(h->r.e, x->argv[i], PARTS_ALL)) part_list_add(&due, x->argv[i]);
-    }
-    any = due.n > 0;
-    parts_log_delete(x, h, &due);
-    part_list_release(&due);
-    return any;
+/* Logs the command, and that those members which were due have no time now. */
+static void log_renewed(struct call *x, const struct part_edit *h, struct part_list *due) {
+    if (due->n == 0) return;
+    effect(x, x->argc, x->argv);
+    parts_log_persist(x, h, due);
+    part_list_release(due);
 }
 
 static int cmd_sadd(struct call *x) {
     struct set_rules rules = set_rules(x);
+    struct part_list due = {0};
     struct part_edit h;
     int64_t n = 0;
 
     if (!set_open(x, &h)) return -1;
-    if (h.due_before != ENTRY_NO_EXPIRE && set_drop_due(x, &h, 2, x->argc - 2))
-        effect(x, x->argc, x->argv);
+    if (h.due_before != ENTRY_NO_EXPIRE) set_note_due(x, &h, 2, x->argc - 2, &due);
     set_make_ready(x, &h.r, x->argv[2], (size_t)x->argc - 2, &rules);
     for (int i = 2; i < x->argc; i++) n += set_add(h.r.e, x->argv[i], &rules);
+    log_renewed(x, &h, &due);
     set_added(x, &h, (uint64_t)n);
     reply_int(&x->r, n);
     return 0;
@@ -75,8 +77,10 @@ static int cmd_srem(struct call *x) {
 static void add_moved(struct call *x, struct part_edit *from, struct part_edit *to) {
     struct set_rules rules = set_rules(x);
     struct slice member = x->argv[3];
+    struct part_list due = {0};
 
-    if (set_drop_due(x, to, 3, 1)) effect(x, x->argc, x->argv);
+    set_note_due(x, to, 3, 1, &due);
+    log_renewed(x, to, &due);
     set_close(x, from, 1, "srem");
     set_make_ready(x, &to->r, member, 1, &rules);
     set_added(x, to, set_add(to->r.e, member, &rules));

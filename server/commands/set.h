@@ -44,9 +44,10 @@ static inline void set_added(struct call *x, struct part_edit *h, uint64_t n) {
 void set_make_ready(struct call *x, struct ref *r, struct slice first, size_t n,
                     const struct set_rules *rules);
 
-/* A due member that is going to be added again is removed first, and its SREM propagated: where the
- * AOF is read back, nothing is due, and SADD would find it with its time. Concerns those among the
- * n arguments from `first` on; true if there were any: what follows needs effects, too. */
-bool set_drop_due(struct call *x, struct part_edit *h, int first, int n);
+/* Due members that are going to be added again, among the n arguments from `first` on. Where the
+ * AOF is read back nothing is due: SADD finds them with their times there, so a SPERSIST follows
+ * it. (A SREM before it could empty the set, and the key would lose its own time.) */
+void set_note_due(struct call *x, const struct part_edit *h, int first, int n,
+                  struct part_list *due);
 
 #endif

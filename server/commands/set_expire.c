@@ -70,6 +70,7 @@ static int cmd_spexpiretime(struct call *x) {
 /* What adding a member, and giving it the time that the command says, did. */
 struct addition {
     struct part_list added, timed, persisted;
+    struct part_list due; /* of the added ones, those which were there and due */
 };
 
 /* A member that was there loses its time, unless the command says what becomes of it. */
@@ -103,6 +104,7 @@ static void log_addition(struct call *x, struct part_edit *h, const struct addit
     parts_log(x, head, 2, &a->added);
     parts_log_time(x, h, &a->timed, when_ms);
     parts_log_persist(x, h, &a->persisted);
+    if (a->timed.n == 0) parts_log_persist(x, h, &a->due);
     for (size_t i = 0; i < sizeof events / sizeof *events; i++) {
         if (!events[i]) continue;
         if (told)
@@ -118,7 +120,7 @@ static void add_members(struct call *x, struct part_edit *h, const struct part_s
     struct set_rules rules = set_rules(x);
     struct addition a = {0};
 
-    set_drop_due(x, h, o->parts.first, o->parts.n);
+    set_note_due(x, h, o->parts.first, o->parts.n, &a.due);
     set_make_ready(x, &h->r, x->argv[o->parts.first], (size_t)o->parts.n, &rules);
     for (int i = 0; i < o->parts.n; i++)
         add_member(h, &o->time, setex_part(x, h, o, i), &rules, &a);
@@ -126,23 +128,11 @@ static void add_members(struct call *x, struct part_edit *h, const struct part_s
     part_list_release(&a.added);
     part_list_release(&a.timed);
     part_list_release(&a.persisted);
+    part_list_release(&a.due);
 }
 
 static int cmd_saddex(struct call *x) {
-    struct part_setex o;
-    struct part_edit h;
-
-    if (!parse_setex(x, &set_parts, &o) || !parts_open(x, &set_parts, &h)) return -1;
-    if (!setex_may_set(x, &h, &o)) {
-        reply_int(&x->r, 0);
-        return 0;
-    }
-    if (o.time.mode == TIME_SET && part_is_over(x, o.time.when_ms))
-        setex_delete(x, &h, &o);
-    else
-        add_members(x, &h, &o);
-    reply_int(&x->r, 1);
-    return 0;
+    return parts_setex(x, &set_parts, add_members);
 }
 
 /* ---------------------------------------------------------------- rows */
