@@ -133,6 +133,10 @@ static bool one_is_left(void *c) {
     return strcmp(ask(c, "SCARD s"), ":1") == 0;
 }
 
+static bool none_is_left(void *c) {
+    return strcmp(ask(c, "SCARD only"), ":0") == 0;
+}
+
 /* What a command makes of sets whose due members are still there comes out the same when the log is
  * read back. */
 Test(sets, due_members_do_not_lead_the_log_astray) {
@@ -148,7 +152,7 @@ Test(sets, due_members_do_not_lead_the_log_astray) {
     EXPECT(c, ":1", "ZUNIONSTORE zunion 1 s");
     EXPECT(c, ":1", "SORT s ALPHA STORE sorted");
     EXPECT(c, ":1", "SREM s a live");
-    EXPECT(c, ":1", "PEXPIREAT s 33177117420000"); /* it has due members only */
+    EXPECT(c, ":1", "PEXPIREAT s 33177117420000");
     EXPECT(c, ":1", "SADD s b");
     EXPECT(c, ":1", "SADDEX s KEEPTTL MEMBERS 1 d");
     EXPECT(c, "[$b $d]", "SMEMBERS s");
@@ -161,6 +165,25 @@ Test(sets, due_members_do_not_lead_the_log_astray) {
     EXPECT(c, "[$live]", "SMEMBERS union");
     EXPECT(c, "[$live]", "ZRANGE zunion 0 -1");
     EXPECT(c, "[$live]", "LRANGE sorted 0 -1");
+}
+
+Test(sets, a_key_of_due_members_keeps_its_time_when_one_is_added_again) {
+    STET_ONLY();
+    struct server *s = server_run(ASK_AOF, "--enable-debug-command", "yes", NULL);
+    redisContext *c = ask_open(s);
+
+    EXPECT(c, "+OK", "DEBUG SET-ACTIVE-EXPIRE 0");
+    EXPECT(c, ":1", "SADDEX only PX 1 MEMBERS 1 a");
+    EXPECT(c, ":1", "PEXPIREAT only 33177117420000");
+    cr_assert(kit_wait(none_is_left, c, 60));
+    EXPECT(c, ":1", "SADD only a");
+    EXPECT(c, ":33177117420000", "PEXPIRETIME only");
+    server_kill(s);
+    server_start(s, ASK_AOF, NULL);
+    c = ask_open(s);
+    EXPECT(c, "[$a]", "SMEMBERS only");
+    EXPECT(c, "[:-1]", "STTL only MEMBERS 1 a");
+    EXPECT(c, ":33177117420000", "PEXPIRETIME only");
 }
 
 Test(sets, times_of_members_go_through_dump_and_debug_reload) {
