@@ -151,6 +151,7 @@ void log_stored(struct call *x, const struct ref *r) {
     struct pace pace = call_pace(x);
     struct bytes payload = {0};
 
+    if (x->e->dirty == x->dirty_before) return;
     if (!r->e) {
         EFFECT(x, SLICE("DEL"), r->key);
         return;

@@ -186,6 +186,7 @@ static const struct row overdue_rows[] = {
     {"SADDEX s PX 10 MEMBERS 1 a; SADD s b; SADD t a b", "SINTERSTORE d s t", "RESTORE d"},
     {"SADDEX s PX 10 MEMBERS 1 a; SADD t a b", "SDIFFSTORE d t s", "RESTORE d"},
     {"SADDEX s PX 10 MEMBERS 1 a; SADD d x", "SUNIONSTORE d s", "DEL d"},
+    {"SADDEX s PX 10 MEMBERS 1 a", "SUNIONSTORE d s", ""},
     {"SADDEX s PX 10 MEMBERS 1 a; SADD s b", "ZUNIONSTORE d 1 s", "RESTORE d"},
     {"SADDEX s PX 10 MEMBERS 1 a; ZADD z 1 a", "ZINTERSTORE z 2 z s", "DEL z"},
     {"SADDEX s PX 10 MEMBERS 1 1; SADD s 2", "SORT s STORE d", "RESTORE d"},
