@@ -159,7 +159,7 @@ Test(propagate, a_sink_that_wants_nothing_is_passed_over) {
     cr_assert_eq(engine.propagation.ncommands, 0);
 }
 
-/* While `before` is said, a member of each set gets 10 ms, which are over then. RESTORE stands for
+/* While `before` is said, a member or field gets 10 ms, which are over then. RESTORE stands for
  * a result: its payload is not shown. */
 static const struct row overdue_rows[] = {
     {"SADDEX s PX 10 MEMBERS 1 a; SADD s b", "SADD s b", ""},
@@ -190,6 +190,8 @@ static const struct row overdue_rows[] = {
     {"SADDEX s PX 10 MEMBERS 1 a; SADD s b", "ZUNIONSTORE d 1 s", "RESTORE d"},
     {"SADDEX s PX 10 MEMBERS 1 a; ZADD z 1 a", "ZINTERSTORE z 2 z s", "DEL z"},
     {"SADDEX s PX 10 MEMBERS 1 1; SADD s 2", "SORT s STORE d", "RESTORE d"},
+    {"RPUSH l 1; HSETEX h1 PX 10 FIELDS 1 f 9", "SORT l BY nosort GET h*->f STORE d", "RESTORE d"},
+    {"RPUSH l 1; HSETEX h1 EX 10 FIELDS 1 f 9", "SORT l BY nosort GET h*->f STORE d", "="},
     {"SADDEX s PX 10 MEMBERS 1 a; SADD s b", "COPY s t", "="},
 };
 
