@@ -30,11 +30,11 @@ static int64_t set_fields(struct call *x) {
     struct part_edit h;
     int64_t added = 0;
 
-    if (!check_pairs(x) || !parts_open(x, &hash_parts, &h)) return -1;
+    if (!check_pairs(x) || !hash_open(x, &h)) return -1;
     hash_make(x, &h);
     for (int i = 2; i < x->argc; i += 2)
         added += hash_set(h.r.e, x->argv[i], x->argv[i + 1], false, &rules);
-    parts_close(x, &h, (uint64_t)(x->argc - 2) / 2, "hset");
+    hash_close(x, &h, (uint64_t)(x->argc - 2) / 2, "hset");
     return added;
 }
 
@@ -57,14 +57,14 @@ static int cmd_hsetnx(struct call *x) {
     struct hash_item item;
     struct part_edit h;
 
-    if (!parts_open(x, &hash_parts, &h)) return -1;
+    if (!hash_open(x, &h)) return -1;
     if (h.r.e && hash_get(h.r.e, x->argv[2], rules.now_ms, &item)) {
         reply_int(&x->r, 0);
         return 0;
     }
     hash_make(x, &h);
     hash_set(h.r.e, x->argv[2], x->argv[3], false, &rules);
-    parts_close(x, &h, 1, "hset");
+    hash_close(x, &h, 1, "hset");
     /* A due field may still be there when the AOF is read back. */
     if (h.due_before != ENTRY_NO_EXPIRE) EFFECT(x, SLICE("HSET"), h.r.key, x->argv[2], x->argv[3]);
     reply_int(&x->r, 1);
@@ -76,7 +76,7 @@ static int cmd_hdel(struct call *x) {
     struct part_edit h;
     int64_t n = 0;
 
-    if (!parts_open(x, &hash_parts, &h)) return -1;
+    if (!hash_open(x, &h)) return -1;
     for (int i = 2; h.r.e && i < x->argc && hash_len(h.r.e) > 0; i++) {
         if (!hash_delete(h.r.e, x->argv[i], parts_now(x))) continue;
         n++;
@@ -85,7 +85,7 @@ static int cmd_hdel(struct call *x) {
     /* A due field that was named stays; it must do so when the AOF is read back. */
     parts_log_delete(x, &h, &deleted);
     part_list_release(&deleted);
-    parts_close(x, &h, (uint64_t)n, "hdel");
+    hash_close(x, &h, (uint64_t)n, "hdel");
     reply_int(&x->r, n);
     return 0;
 }
@@ -111,7 +111,7 @@ static int cmd_hincrby(struct call *x) {
     struct part_edit h;
     int64_t by, v = 0;
 
-    if (!arg_int(x, 3, &by) || !parts_open(x, &hash_parts, &h)) return -1;
+    if (!arg_int(x, 3, &by) || !hash_open(x, &h)) return -1;
     if (!h.r.e || !hash_get(h.r.e, x->argv[2], rules.now_ms, &item))
         item = (struct hash_item){0};
     else if (!item.value.p)
@@ -122,7 +122,7 @@ static int cmd_hincrby(struct call *x) {
         return reply_err(x, "ERR increment or decrement would overflow");
     hash_make(x, &h);
     hash_set(h.r.e, x->argv[2], slice_of(text, (size_t)num_format_i64(text, v)), true, &rules);
-    parts_close(x, &h, 1, "hincrby");
+    hash_close(x, &h, 1, "hincrby");
     if (h.due_before != ENTRY_NO_EXPIRE)
         log_number(x, &h, slice_of(text, (size_t)num_format_i64(text, v)), item.expire_ms);
     reply_int(&x->r, v);
@@ -148,7 +148,7 @@ static int cmd_hincrbyfloat(struct call *x) {
 
     if (!num_parse_ldouble(x->argv[3].p, x->argv[3].n, &by)) return reply_err(x, ERR_NOT_FLOAT);
     if (isnan(by) || isinf(by)) return reply_err(x, "ERR value is NaN or Infinity");
-    if (!parts_open(x, &hash_parts, &h)) return -1;
+    if (!hash_open(x, &h)) return -1;
     if (!h.r.e || !hash_get(h.r.e, x->argv[2], rules.now_ms, &item))
         item = (struct hash_item){0};
     else if (!float_of(x, &item, &v))
@@ -158,7 +158,7 @@ static int cmd_hincrbyfloat(struct call *x) {
     sum = slice_of(text, (size_t)num_format_ldouble(text, v));
     hash_make(x, &h);
     hash_set(h.r.e, x->argv[2], sum, true, &rules);
-    parts_close(x, &h, 1, "hincrbyfloat");
+    hash_close(x, &h, 1, "hincrbyfloat");
     log_number(x, &h, sum, item.expire_ms);
     reply_bulk(&x->r, sum.p, sum.n);
     return 0;

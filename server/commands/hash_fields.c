@@ -40,7 +40,7 @@ static int cmd_hgetex(struct call *x) {
         is_option = parse_time_option(x, &i, "persist", TIME_PERSIST, &o);
         if (is_option < 0) return -1;
     }
-    if (!parse_parts(x, &hash_parts, i, false, &f) || !parts_open(x, &hash_parts, &h)) return -1;
+    if (!parse_parts(x, &hash_parts, i, false, &f) || !hash_open(x, &h)) return -1;
     if (h.r.e && o.mode == TIME_SET) hash_allow_times(h.r.e);
     reply_array(&x->r, (size_t)f.n);
     for (i = f.first; i < f.first + f.n; i++) {
@@ -54,10 +54,10 @@ static int cmd_hgetex(struct call *x) {
         parts_log_persist(x, &h, &changed);
     else if (o.mode == TIME_SET)
         parts_log_time(x, &h, &changed, o.when_ms);
-    parts_close(x, &h, changed.n,
-                o.mode == TIME_PERSIST       ? "hpersist"
-                : part_is_over(x, o.when_ms) ? "hdel"
-                                             : "hexpire");
+    hash_close(x, &h, changed.n,
+               o.mode == TIME_PERSIST       ? "hpersist"
+               : part_is_over(x, o.when_ms) ? "hdel"
+                                            : "hexpire");
     part_list_release(&changed);
     return 0;
 }
@@ -67,7 +67,7 @@ static int cmd_hgetdel(struct call *x) {
     struct part_args f;
     struct part_edit h;
 
-    if (!parse_parts(x, &hash_parts, 2, false, &f) || !parts_open(x, &hash_parts, &h)) return -1;
+    if (!parse_parts(x, &hash_parts, 2, false, &f) || !hash_open(x, &h)) return -1;
     reply_array(&x->r, (size_t)f.n);
     for (int i = f.first; i < f.first + f.n; i++) {
         struct hash_item item;
@@ -79,7 +79,7 @@ static int cmd_hgetdel(struct call *x) {
         part_list_add(&deleted, x->argv[i]);
     }
     parts_log_delete(x, &h, &deleted);
-    parts_close(x, &h, deleted.n, "hdel");
+    hash_close(x, &h, deleted.n, "hdel");
     part_list_release(&deleted);
     return 0;
 }
@@ -111,7 +111,7 @@ static void set_pairs(struct call *x, struct part_edit *h, const struct part_set
         }
     }
     parts_log_time(x, h, &timed, o->time.when_ms);
-    parts_close(x, h, (uint64_t)o->parts.n, "hset");
+    hash_close(x, h, (uint64_t)o->parts.n, "hset");
     if (timed.n) key_event(x, &h->r, EVENT_HASH, "hexpire");
     part_list_release(&timed);
 }

@@ -24,8 +24,9 @@ static inline bool set_open(struct call *x, struct part_edit *h) {
     h->r = lookup_write(x, 1);
     h->kind = &set_parts;
     h->due_before = ENTRY_NO_EXPIRE;
-    if (!check_type(x, &h->r, TYPE_SET)) return false;
-    if (h->r.e && set_is_timed(h->r.e)) h->due_before = set_next_due(h->r.e);
+    if (!h->r.e) return true;
+    if (h->r.e->type != TYPE_SET) return check_type(x, &h->r, TYPE_SET);
+    if (set_is_timed(h->r.e)) h->due_before = set_next_due(h->r.e);
     return true;
 }
 
