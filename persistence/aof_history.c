@@ -98,7 +98,7 @@ static void look_after_rdb(int fd, struct part *p) {
 
 static void look_at(int fd, struct part *p) {
     static const struct rdb_sink sink = {.aux = on_aux, .size = on_size, .key = on_key};
-    struct rdb_read o = {.rules = {.hash = {.now_ms = HASH_ALL}, .list = {.fill = -2}},
+    struct rdb_read o = {.rules = {.hash = {.now_ms = PARTS_ALL}, .list = {.fill = -2}},
                          .ndbs = INT_MAX};
     struct aof_epoch h;
     struct rdb_report ignored;

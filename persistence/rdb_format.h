@@ -22,7 +22,7 @@ enum {
     RDB_SUM_SINCE = 5,     /* the version */
     RDB_FOOTER_BYTES = 10, /* of DUMP: version, checksum */
     RDB_PLAIN_VERSION = 10,
-    RDB_TIMED_VERSION = 12,  /* with fields that have a time to live */
+    RDB_TIMED_VERSION = 12,  /* with fields or members that have a time to live */
     RDB_VALKEY_VERSION = 80, /* Valkey 9; its types after RDB_STREAM_3 are other ones than Redis' */
 };
 
@@ -77,12 +77,18 @@ enum rdb_opcode {
     RDB_EOF = 255,
 };
 
+/* Redis keeps times of fields in 48 bits; those of members have the same room. */
+#define RDB_PART_TIME_MAX ((INT64_C(1) << 48) - 1)
+
 enum { RDB_NODE_PLAIN = 1, RDB_NODE_PACKED = 2 }; /* of a RDB_LIST_QUICKLIST_2 */
 
 /* The id of the module "vectorset" of Redis 8: nine letters of 6 bits and a version of 10. */
 #define RDB_VSET_MODULE UINT64_C(0xbde72da2bb1eb400)
 /* The same of "ReJSON-RL" with version 3. */
 #define RDB_JSON_MODULE UINT64_C(0x45e25238df912c03)
+/* The same of "stet-sets" with version 1: no module of Redis. Sets with members that have a time to
+ * live (rdb_set.c). */
+#define RDB_SET_MODULE UINT64_C(0xb2d7adfac7adb001)
 
 /* "MBbloom--", "MBbloomCF", "CMSk-TYPE", "TopK-TYPE" and "TDIS-TYPE" with the version 1000: the
  * contents are our own (rdb_sketch.c). */

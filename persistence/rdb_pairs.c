@@ -8,9 +8,6 @@
 
 #include <math.h>
 
-/* Redis keeps times of fields in 48 bits. */
-#define FIELD_TIME_MAX ((INT64_C(1) << 48) - 1)
-
 /* How a score of old is written: its length and text, or one of these in place of the length. */
 enum { SCORE_NAN = 253, SCORE_INF = 254, SCORE_NEG_INF = 255 };
 
@@ -58,17 +55,17 @@ void rdb_put_hash(struct rdb_out *o, const struct entry *e) {
 
     if (is_timed(e) && o->valkey) {
         rdb_out_len(o, hash_len(e));
-        hash_each(e, HASH_ALL, put_valkey_timed, o);
+        hash_each(e, PARTS_ALL, put_valkey_timed, o);
     } else if (is_timed(e)) {
-        hash_each(e, HASH_ALL, keep_least, &t.first_ms);
+        hash_each(e, PARTS_ALL, keep_least, &t.first_ms);
         rdb_out_u64(o, (uint64_t)t.first_ms);
         rdb_out_len(o, hash_len(e));
-        hash_each(e, HASH_ALL, put_timed, &t);
+        hash_each(e, PARTS_ALL, put_timed, &t);
     } else if (hash_pack(e)) {
         rdb_put_pack(o, hash_pack(e));
     } else {
         rdb_out_len(o, hash_len(e));
-        hash_each(e, HASH_ALL, put_pair, o);
+        hash_each(e, PARTS_ALL, put_pair, o);
     }
 }
 
@@ -87,7 +84,7 @@ static bool take_pair(struct rdb_in *in, struct bytes *keep, struct slice *value
 
 static bool add_field(struct rdb_in *in, struct entry *e, const struct hash_rules *rules,
                       struct slice field, struct slice value, int64_t when_ms) {
-    if (when_ms < 0 || when_ms > FIELD_TIME_MAX)
+    if (when_ms < 0 || when_ms > RDB_PART_TIME_MAX)
         return rdb_in_fail(in, "a field with a time that is none");
     if (!hash_set(e, field, value, false, rules))
         return rdb_in_fail(in, "a field that comes twice");
@@ -98,7 +95,7 @@ static bool add_field(struct rdb_in *in, struct entry *e, const struct hash_rule
 static struct hash_rules rules_of(const struct rdb_want *w) {
     struct hash_rules rules = w->rules->hash;
 
-    rules.now_ms = HASH_ALL; /* nothing is due while it is put together */
+    rules.now_ms = PARTS_ALL; /* nothing is due while it is put together */
     return rules;
 }
 
@@ -122,7 +119,7 @@ static struct entry *take_fields(struct rdb_in *in, const struct rdb_want *w, bo
     e = hash_new_for(w->key, n, &rules);
     for (; n > 0; n--) {
         if (timed && !rdb_in_len(in, &time)) break;
-        if (time > (uint64_t)FIELD_TIME_MAX) time = (uint64_t)FIELD_TIME_MAX + 1;
+        if (time > (uint64_t)RDB_PART_TIME_MAX) time = (uint64_t)RDB_PART_TIME_MAX + 1;
         if (time) time += (uint64_t)base_ms;
         if (!take_pair(in, &field, &value) ||
             !add_field(in, e, &rules, bytes_slice(&field), value, (int64_t)time))
@@ -141,7 +138,8 @@ static bool take_first_time(struct rdb_in *in, int64_t *first_ms) {
     uint64_t v;
 
     if (!rdb_in_u64(in, &v)) return false;
-    *first_ms = v <= (uint64_t)FIELD_TIME_MAX ? (int64_t)v : FIELD_TIME_MAX; /* or: there is none */
+    *first_ms =
+        v <= (uint64_t)RDB_PART_TIME_MAX ? (int64_t)v : RDB_PART_TIME_MAX; /* or: there is none */
     return true;
 }
 
@@ -158,7 +156,8 @@ static bool take_valkey_time(struct rdb_in *in, struct entry *e, struct slice fi
 
     if (!rdb_in_u64(in, &time)) return false;
     if (time == UINT64_MAX) return true;
-    if (time > (uint64_t)FIELD_TIME_MAX) return rdb_in_fail(in, "a field with a time that is none");
+    if (time > (uint64_t)RDB_PART_TIME_MAX)
+        return rdb_in_fail(in, "a field with a time that is none");
     hash_set_expire(e, field, time ? (int64_t)time : 1);
     return true;
 }

@@ -429,7 +429,7 @@ int rdb_read(int fd, const struct rdb_read *o, const struct rdb_sink *sink, void
 int rdb_check_slowly(int fd, bool modules,
                      void (*progress)(void *arg, uint64_t done, uint64_t total), void *arg,
                      struct rdb_report *out, struct err *e) {
-    struct rdb_read o = {.rules = {.hash = {.now_ms = HASH_ALL}, .list = {.fill = -2}},
+    struct rdb_read o = {.rules = {.hash = {.now_ms = PARTS_ALL}, .list = {.fill = -2}},
                          .checksum = true,
                          .skip_modules = modules,
                          .ndbs = INT_MAX};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Strings, lists and sets; and the two tables.
+ * Strings and lists; and the two tables.
  */
 #include "persistence/rdb_types.h"
 
@@ -176,77 +176,6 @@ static struct entry *take_list_nodes(struct rdb_in *in, const struct rdb_want *w
     return list_done(in, e, w, !plain);
 }
 
-/* ---------------------------------------------------------------- sets */
-
-static enum rdb_type set_type(const struct entry *e) {
-    return set_intset(e) ? RDB_SET_INTSET : RDB_SET;
-}
-
-static void put_member(struct lp_value member, void *arg) {
-    rdb_out_value(arg, member);
-}
-
-static void put_set(struct rdb_out *o, const struct entry *e) {
-    const struct intset *ints = set_intset(e);
-
-    if (ints) {
-        rdb_out_string(o, slice_of(ints, intset_bytes(ints)));
-        return;
-    }
-    rdb_out_len(o, set_len(e));
-    set_each(e, put_member, o);
-}
-
-static bool add_member(struct rdb_in *in, struct entry **e, const struct rdb_want *w,
-                       struct slice member, uint64_t expected) {
-    if (!*e) *e = set_new(w->key, member, expected, &w->rules->set);
-    return set_add(*e, member, &w->rules->set) || rdb_in_fail(in, "a member that comes twice");
-}
-
-/* Frees it if something failed. */
-static struct entry *set_done(struct rdb_in *in, struct entry *e) {
-    if (!in->failed) return e ? e : rdb_in_empty(in);
-    if (e) entry_discard(e, false);
-    return NULL;
-}
-
-static struct entry *take_set(struct rdb_in *in, const struct rdb_want *w) {
-    struct entry *e = NULL;
-    struct slice s;
-    uint64_t n;
-
-    if (!rdb_in_count(in, 1, &n)) return NULL;
-    for (uint64_t i = 0; i < n; i++) {
-        if (!rdb_in_string(in, &s) || !add_member(in, &e, w, s, n)) break;
-        if (i == 0) set_expect(e, n - 1, &w->rules->set);
-    }
-    return set_done(in, e);
-}
-
-static struct entry *take_intset(struct rdb_in *in, const struct rdb_want *w) {
-    struct entry *e;
-    struct slice s;
-
-    if (!rdb_in_string(in, &s)) return NULL;
-    if (s.n == 2 * sizeof(uint32_t)) return rdb_in_empty(in);
-    e = set_from_intset(w->key, s.p, s.n, &w->rules->set);
-    if (!e) rdb_in_fail(in, "an intset that is damaged");
-    return e;
-}
-
-static struct entry *take_set_packed(struct rdb_in *in, const struct rdb_want *w) {
-    struct listpack *lp = rdb_take_listpack(in);
-    struct entry *e = NULL;
-
-    if (!lp) return NULL;
-    if (lp_first(lp)) {
-        e = set_from_listpack(w->key, lp, &w->rules->set);
-        if (!e) rdb_in_fail(in, "a member that comes twice");
-    }
-    lp_free(lp);
-    return set_done(in, e);
-}
-
 /* ---------------------------------------------------------------- the tables */
 
 static const struct writer {
@@ -255,7 +184,7 @@ static const struct writer {
 } writers[TYPE_COUNT] = {
     [TYPE_STRING] = {string_type, put_string},
     [TYPE_LIST] = {list_type, put_list},
-    [TYPE_SET] = {set_type, put_set},
+    [TYPE_SET] = {rdb_set_type, rdb_put_set},
     [TYPE_ZSET] = {rdb_zset_type, rdb_put_zset},
     [TYPE_HASH] = {rdb_hash_type, rdb_put_hash},
     [TYPE_STREAM] = {rdb_stream_type, rdb_put_stream},
@@ -273,12 +202,14 @@ TYPE_TABLE_IS_COMPLETE(writers)
 /* ---------------------------------------------------------------- values of modules */
 
 bool rdb_knows_module(uint64_t id) {
-    return id == RDB_VSET_MODULE || id == RDB_JSON_MODULE || rdb_is_sketch(id);
+    return id == RDB_VSET_MODULE || id == RDB_JSON_MODULE || id == RDB_SET_MODULE ||
+           rdb_is_sketch(id);
 }
 
 static struct entry *take_module_of(struct rdb_in *in, uint64_t id, const struct rdb_want *w) {
     if (id == RDB_VSET_MODULE) return rdb_take_vset(in, w);
     if (id == RDB_JSON_MODULE) return rdb_take_json(in, w);
+    if (id == RDB_SET_MODULE) return rdb_take_set_timed(in, w);
     if (rdb_is_sketch(id)) return rdb_take_sketch(in, id, w);
     rdb_in_fail(in, "a value of a module's own type, and there are no modules here");
     return NULL;
@@ -294,14 +225,14 @@ static struct entry *(*const readers[RDB_READ_TYPES])(struct rdb_in *in,
                                                       const struct rdb_want *w) = {
     [RDB_STRING] = take_string,
     [RDB_LIST] = take_list,
-    [RDB_SET] = take_set,
+    [RDB_SET] = rdb_take_set,
     [RDB_ZSET] = rdb_take_zset,
     [RDB_HASH] = rdb_take_hash,
     [RDB_ZSET_2] = rdb_take_zset,
     [RDB_MODULE_2] = take_module,
     [RDB_HASH_ZIPMAP] = rdb_take_hash_packed,
     [RDB_LIST_ZIPLIST] = take_list_ziplist,
-    [RDB_SET_INTSET] = take_intset,
+    [RDB_SET_INTSET] = rdb_take_intset,
     [RDB_ZSET_ZIPLIST] = rdb_take_zset_packed,
     [RDB_HASH_ZIPLIST] = rdb_take_hash_packed,
     [RDB_LIST_QUICKLIST] = take_list_ziplist,
@@ -310,7 +241,7 @@ static struct entry *(*const readers[RDB_READ_TYPES])(struct rdb_in *in,
     [RDB_ZSET_LISTPACK] = rdb_take_zset_packed,
     [RDB_LIST_QUICKLIST_2] = take_list_nodes,
     [RDB_STREAM_2] = rdb_take_stream,
-    [RDB_SET_LISTPACK] = take_set_packed,
+    [RDB_SET_LISTPACK] = rdb_take_set_packed,
     [RDB_STREAM_3] = rdb_take_stream,
     [RDB_HASH_TIMED_EARLY] = rdb_take_hash_timed,
     [RDB_HASH_LISTPACK_TIMED_EARLY] = rdb_take_hash_packed_timed,

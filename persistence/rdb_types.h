@@ -86,6 +86,14 @@ void rdb_put_zset(struct rdb_out *o, const struct entry *e);
 struct entry *rdb_take_zset(struct rdb_in *in, const struct rdb_want *w);
 struct entry *rdb_take_zset_packed(struct rdb_in *in, const struct rdb_want *w);
 
+/* rdb_set.c */
+enum rdb_type rdb_set_type(const struct entry *e);
+void rdb_put_set(struct rdb_out *o, const struct entry *e);
+struct entry *rdb_take_set(struct rdb_in *in, const struct rdb_want *w);
+struct entry *rdb_take_intset(struct rdb_in *in, const struct rdb_want *w);
+struct entry *rdb_take_set_packed(struct rdb_in *in, const struct rdb_want *w);
+struct entry *rdb_take_set_timed(struct rdb_in *in, const struct rdb_want *w);
+
 /* rdb_stream.c */
 enum rdb_type rdb_stream_type(const struct entry *e);
 void rdb_put_stream(struct rdb_out *o, const struct entry *e);

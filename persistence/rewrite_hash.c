@@ -35,9 +35,9 @@ void rewrite_hash(struct bytes *b, const struct entry *e) {
     struct rewrite_batch times = {
         .out = b, .head = {SLICE("HPEXPIREAT"), entry_key(e)}, .nhead = 2};
 
-    hash_each(e, HASH_ALL, put_field, &values);
+    hash_each(e, PARTS_ALL, put_field, &values);
     rewrite_batch_end(&values);
-    if (hash_next_due(e) != ENTRY_NO_EXPIRE) hash_each(e, HASH_ALL, put_time, &times);
+    if (hash_next_due(e) != ENTRY_NO_EXPIRE) hash_each(e, PARTS_ALL, put_time, &times);
     rewrite_batch_end(&times);
     rewrite_expire(b, e);
 }

@@ -19,8 +19,11 @@ static double error_of(double first, unsigned at) {
     return error < ldexp(1, LEAST_ERROR_LOG2) ? ldexp(1, LEAST_ERROR_LOG2) : error;
 }
 
+/* Above 0, however small the shape's is: a filter with an error of 0 is damaged to its readers. */
 static double first_error(const struct bloom_shape *shape) {
-    return shape->expansion ? shape->error / 2 : shape->error;
+    double error = shape->expansion ? shape->error / 2 : shape->error;
+
+    return error > 0 ? error : shape->error;
 }
 
 /* 0: more than there can be. */

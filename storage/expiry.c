@@ -381,6 +381,19 @@ size_t expiry_take_due(struct expiry *x, int64_t now_ms, void **out, size_t max)
     return n;
 }
 
+size_t expiry_each_due(struct expiry *x, int64_t now_ms, size_t max,
+                       void (*each)(void *item, void *arg), void *arg) {
+    void *due[64];
+    size_t taken = 0, n;
+
+    do {
+        n = expiry_take_due(x, now_ms, due, max - taken < 64 ? max - taken : 64);
+        for (size_t i = 0; i < n; i++) each(due[i], arg);
+        taken += n;
+    } while (n > 0 && taken < max);
+    return taken;
+}
+
 /* Leaves are more than half full as a rule, so choosing a child at each level is fair enough. */
 void *expiry_random(const struct expiry *x) {
     const struct expiry_node *node = x->root;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * expiry - things that have a time to live, in the order they fall due: the keys of a database, the
- * hashes in it with such fields, the fields of a large hash.
+ * hashes and sets in it with such parts, the fields of a large hash, the members of a set.
  *
  * A B+-tree ordered by (time, address). Leaves keep addresses only, in no order, and inner nodes
  * the bounds between leaves: so adding and removing touch no other item, and one costs 8 to 12
@@ -42,6 +42,10 @@ size_t expiry_count_due(const struct expiry *x, int64_t now_ms);
 /* Takes up to `max` items that are due at `now_ms` out of the index and into `out`, earliest
  * leaves first; returns how many. 0 means that nothing is due. Their time stays in the items. */
 size_t expiry_take_due(struct expiry *x, int64_t now_ms, void **out, size_t max);
+
+/* The same, up to `max` items, each of which goes to `each`: that may free it. */
+size_t expiry_each_due(struct expiry *x, int64_t now_ms, size_t max,
+                       void (*each)(void *item, void *arg), void *arg);
 
 /* Some item, every one with nearly the same probability; NULL if there is none. */
 void *expiry_random(const struct expiry *x);

@@ -94,7 +94,7 @@ bool hash_get(const struct entry *e, struct slice field, int64_t now_ms, struct 
         if (!at) return false;
         *out = packed_read(e, at);
     }
-    return !hash_is_due(out->expire_ms, now_ms);
+    return !part_is_due(out->expire_ms, now_ms);
 }
 
 static bool table_set(struct hash_table *h, struct slice field, struct slice value, bool keep_time,
@@ -109,7 +109,7 @@ static bool table_set(struct hash_table *h, struct slice field, struct slice val
         return true;
     }
     when = htable_expire_of(item);
-    is_new = hash_is_due(when, now_ms);
+    is_new = part_is_due(when, now_ms);
     htable_change(h, item, hash, value, keep_time && !is_new ? when : 0);
     return is_new;
 }
@@ -130,12 +130,12 @@ bool hash_delete(struct entry *e, struct slice field, int64_t now_ms) {
         uint64_t hash = hash_of(field);
         void *item = htable_find(entry_object(e), field, hash);
 
-        if (!item || hash_is_due(htable_expire_of(item), now_ms)) return false;
+        if (!item || part_is_due(htable_expire_of(item), now_ms)) return false;
         htable_delete(entry_object(e), item, hash);
     } else {
         uint32_t at = packed_find(e, field);
 
-        if (!at || hash_is_due(packed_read(e, at).expire_ms, now_ms)) return false;
+        if (!at || part_is_due(packed_read(e, at).expire_ms, now_ms)) return false;
         packed_delete(e, at);
     }
     return true;
@@ -182,45 +182,41 @@ size_t hash_len_at(const struct entry *e, int64_t now_ms) {
     if (!any_due(e, now_ms)) return hash_len(e);
     if (is_table(e)) return hash_len(e) - expiry_count_due(table_of(e)->due, now_ms);
     for (uint32_t at = pack_first(entry_object(e));
-         at && hash_is_due(packed_read(e, at).expire_ms, now_ms); at = packed_next(e, at))
+         at && part_is_due(packed_read(e, at).expire_ms, now_ms); at = packed_next(e, at))
         due++;
     return packed_len(e) - due;
 }
 
-static size_t take_from_table(struct hash_table *h, int64_t now_ms, size_t max, hash_visit_fn visit,
-                              void *arg) {
-    void *due[64];
-    size_t taken = 0, n;
+struct taking {
+    struct hash_table *from;
+    hash_visit_fn visit;
+    void *arg;
+};
 
-    while (taken < max) {
-        size_t want = max - taken < 64 ? max - taken : 64;
+static void take_visited(void *due, void *arg) {
+    const struct taking *t = arg;
+    struct hash_item item = htable_read(due);
 
-        n = expiry_take_due(h->due, now_ms, due, want);
-        if (n == 0) break;
-        for (size_t i = 0; i < n; i++) {
-            struct hash_item item = htable_read(due[i]);
-            struct slice field = slice_of(item.field.p, item.field.n);
-
-            visit(&item, arg);
-            htable_delete_due(h, due[i], hash_of(field));
-        }
-        taken += n;
-    }
-    return taken;
+    t->visit(&item, t->arg);
+    htable_delete_due(t->from, due, hash_of(slice_of(item.field.p, item.field.n)));
 }
 
 size_t hash_take_due(struct entry *e, int64_t now_ms, size_t max, hash_visit_fn visit, void *arg) {
     size_t taken = 0;
 
     if (!any_due(e, now_ms)) return 0;
-    if (is_table(e)) return take_from_table(entry_object(e), now_ms, max, visit, arg);
+    if (is_table(e)) {
+        struct taking t = {entry_object(e), visit, arg};
+
+        return expiry_each_due(t.from->due, now_ms, max, take_visited, &t);
+    }
     for (; taken < max; taken++) {
         uint32_t first = pack_first(entry_object(e));
         struct hash_item item;
 
         if (!first) break;
         item = packed_read(e, first);
-        if (!hash_is_due(item.expire_ms, now_ms)) break;
+        if (!part_is_due(item.expire_ms, now_ms)) break;
         visit(&item, arg);
         packed_delete(e, first);
     }
@@ -239,14 +235,14 @@ static void walk_visit(void *item, void *arg) {
     struct walk *w = arg;
     struct hash_item read = htable_read(item);
 
-    if (!hash_is_due(read.expire_ms, w->now_ms)) w->visit(&read, w->arg);
+    if (!part_is_due(read.expire_ms, w->now_ms)) w->visit(&read, w->arg);
 }
 
 static void each_packed(const struct entry *e, const struct walk *w) {
     for (uint32_t at = pack_first(entry_object(e)); at; at = packed_next(e, at)) {
         struct hash_item item = packed_read(e, at);
 
-        if (!hash_is_due(item.expire_ms, w->now_ms)) w->visit(&item, w->arg);
+        if (!part_is_due(item.expire_ms, w->now_ms)) w->visit(&item, w->arg);
     }
 }
 
@@ -332,7 +328,7 @@ void hash_pick(const struct entry *e, int64_t now_ms, size_t n, hash_visit_fn vi
 
 void hash_sample(const struct entry *e, int64_t now_ms, size_t n, hash_visit_fn visit, void *arg) {
     struct sieve s = {hash_len_at(e, now_ms), n, visit, arg};
-    struct walk w = {HASH_ALL, visit, arg};
+    struct walk w = {PARTS_ALL, visit, arg};
 
     if (n >= s.left)
         hash_each(e, now_ms, visit, arg);

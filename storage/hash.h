@@ -8,9 +8,7 @@
  *                  none (the elements of Redis 7.4's listpack)
  *   table          a struct table of items, and an expiry index of those with a time
  *
- * A field whose time has come is "due". It stays where it is until hash_take_due() removes it or
- * something else is stored under its name. A call that passes the current time does not see it; a
- * call that passes HASH_ALL as the time sees everything.
+ * What becomes of a field whose time has come: parts.h.
  *
  * After a change of a hash in the keyspace, the caller reports its next due time:
  * db_parts_changed(). Not here: removing due fields, and notifying clients of it (server/exec).
@@ -20,13 +18,12 @@
 
 #include "storage/ds/pack.h"
 #include "storage/entry.h"
-
-#define HASH_ALL INT64_MIN
+#include "storage/parts.h"
 
 /* What decides on a hash's form, and what is due. */
 struct hash_rules {
     uint64_t max_entries, max_value; /* what packed forms hold: fields; bytes of one text */
-    int64_t now_ms;                  /* or HASH_ALL */
+    int64_t now_ms;                  /* or PARTS_ALL */
 };
 
 /* Valid until the hash changes. */

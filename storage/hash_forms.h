@@ -12,10 +12,6 @@
 
 enum hash_form { HASH_PACKED, HASH_PACKED_TIMED, HASH_TABLE };
 
-static inline bool hash_is_due(int64_t expire_ms, int64_t now_ms) {
-    return expire_ms != 0 && expire_ms <= now_ms;
-}
-
 /* ---------------------------------------------------------------- hash_packed.c */
 
 static inline struct pack **hash_pack_of(struct entry *e) {

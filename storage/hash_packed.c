@@ -58,7 +58,7 @@ bool packed_set(struct entry *e, struct slice field, struct slice value, bool ke
     if (at) {
         int64_t when = hash_is_timed(e) ? expire_at(e, at) : 0;
 
-        is_new = hash_is_due(when, now_ms);
+        is_new = part_is_due(when, now_ms);
         if (when == 0 || (keep_time && !is_new)) {
             pack_replace(p, pack_next(*p, at), &text);
             return false;

@@ -19,7 +19,7 @@
 struct db {
     struct table keys;
     struct expiry expires; /* keys with a time to live */
-    struct expiry parts;   /* keys with parts that have one (fields of a hash) */
+    struct expiry parts;   /* keys with parts that have one (fields of a hash, members of a set) */
     int id;
 };
 

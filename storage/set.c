@@ -4,40 +4,6 @@
 #include "storage/base/mem.h"
 #include "storage/set_forms.h"
 
-/* ---------------------------------------------------------------- members of a table */
-
-static size_t item_bytes(size_t n) {
-    return mem_good_size(varint_size(n) + n);
-}
-
-static bool matches(const void *item, struct slice key) {
-    struct slice s = set_member_of(item);
-
-    return s.n == key.n && memcmp(s.p, key.p, key.n) == 0;
-}
-
-static const struct table_ops member_ops = {set_member_of, matches};
-
-static void table_add(struct table *t, struct slice member, uint64_t hash) {
-    char *item = mem_alloc(item_bytes(member.n));
-
-    memcpy(varint_put(item, member.n), member.p, member.n);
-    table_insert(t, item, hash);
-}
-
-static struct table *table_new(size_t expected) {
-    struct table *t = mem_alloc(sizeof *t);
-
-    table_init(t, &member_ops);
-    if (expected) table_reserve(t, expected);
-    return t;
-}
-
-static void free_item(void *item, void *arg) {
-    (void)arg;
-    mem_free(item);
-}
-
 /* ---------------------------------------------------------------- forms */
 
 static inline struct intset **intset_in(struct entry *e) {
@@ -64,14 +30,14 @@ struct entry *set_new(struct slice key, struct slice first, size_t expected,
     if (expected <= rules->max_intset && num_parse_i64(first.p, first.n, &ignored))
         return set_new_empty(key);
     if (expected <= rules->max_listpack) return new_form(key, pack_new(), SET_PACK);
-    return new_form(key, table_new(0), SET_TABLE);
+    return new_form(key, stable_new(0), SET_TABLE);
 }
 
 static void add_visited(struct lp_value member, void *arg) {
     char text[NUM_I64_MAX];
     struct slice s = lp_value_text(member, text);
 
-    table_add(arg, s, set_hash(s));
+    stable_add(arg, s, set_hash(s));
 }
 
 static void append_visited(struct lp_value member, void *arg) {
@@ -86,16 +52,14 @@ static void release(struct entry *e) {
     case SET_INTSET: intset_free(entry_object(e)); break;
     case SET_PACK: pack_free(entry_object(e)); break;
     case SET_TABLE:
-        table_release(entry_object(e), free_item, NULL);
-        mem_free(entry_object(e));
-        break;
+    case SET_TIMED: stable_release(e); break;
     }
 }
 
 static void become_table(struct entry *e, size_t expected) {
-    struct table *t = table_new(expected);
+    struct table *t = stable_new(expected);
 
-    set_each(e, add_visited, t);
+    set_each(e, PARTS_ALL, add_visited, t);
     release(e);
     entry_set_object(e, t, SET_TABLE);
 }
@@ -103,7 +67,7 @@ static void become_table(struct entry *e, size_t expected) {
 static void become_pack(struct entry *e) {
     struct pack *p = pack_new();
 
-    set_each(e, append_visited, &p);
+    set_each(e, PARTS_ALL, append_visited, &p);
     release(e);
     entry_set_object(e, p, SET_PACK);
 }
@@ -147,16 +111,12 @@ size_t set_len(const struct entry *e) {
     }
 }
 
-bool set_all_ints(const struct entry *e) {
-    return entry_form(e) == SET_INTSET;
+size_t set_len_at(const struct entry *e, int64_t now_ms) {
+    return set_is_timed(e) ? set_len(e) - set_count_due(e, now_ms) : set_len(e);
 }
 
-static bool add_to_table(struct table *t, struct slice member) {
-    uint64_t hash = set_hash(member);
-
-    if (table_find(t, member, hash)) return false;
-    table_add(t, member, hash);
-    return true;
+bool set_all_ints(const struct entry *e) {
+    return entry_form(e) == SET_INTSET;
 }
 
 static bool add_packed(struct entry *e, struct slice member, const struct set_rules *rules) {
@@ -169,13 +129,13 @@ static bool add_packed(struct entry *e, struct slice member, const struct set_ru
         return true;
     }
     become_table(e, set_len(e) + 1);
-    return add_to_table(entry_object(e), member);
+    return stable_put(e, member, rules->now_ms);
 }
 
 bool set_add(struct entry *e, struct slice member, const struct set_rules *rules) {
     int64_t v;
 
-    if (entry_form(e) == SET_TABLE) return add_to_table(entry_object(e), member);
+    if (set_is_table(e)) return stable_put(e, member, rules->now_ms);
     if (entry_form(e) == SET_PACK) return add_packed(e, member, rules);
     if (num_parse_i64(member.p, member.n, &v)) {
         if (!intset_add(intset_in(e), v)) return false;
@@ -188,19 +148,11 @@ bool set_add(struct entry *e, struct slice member, const struct set_rules *rules
         return true;
     }
     become_table(e, set_len(e) + 1);
-    return add_to_table(entry_object(e), member);
+    return stable_put(e, member, rules->now_ms);
 }
 
-bool set_remove(struct entry *e, struct slice member) {
-    if (entry_form(e) == SET_TABLE) {
-        uint64_t hash = set_hash(member);
-        void *item = table_find(entry_object(e), member, hash);
-
-        if (!item) return false;
-        table_remove(entry_object(e), item, hash);
-        mem_free(item);
-        return true;
-    }
+bool set_remove(struct entry *e, struct slice member, int64_t now_ms) {
+    if (set_is_table(e)) return stable_remove(e, member, now_ms);
     if (entry_form(e) == SET_PACK) {
         struct lp_code code = lp_code_of(member);
         uint32_t at = pack_find(entry_object(e), &code, 0);
@@ -211,6 +163,15 @@ bool set_remove(struct entry *e, struct slice member) {
     int64_t v;
 
     return num_parse_i64(member.p, member.n, &v) && intset_remove(intset_in(e), v);
+}
+
+void set_set_expire(struct entry *e, struct slice member, int64_t when_ms) {
+    if (!set_is_timed(e)) {
+        if (when_ms == 0) return;
+        if (!set_is_table(e)) become_table(e, set_len(e));
+        stable_allow_times(e);
+    }
+    stable_set_expire(e, member, when_ms);
 }
 
 /* ---------------------------------------------------------------- building */
@@ -262,7 +223,7 @@ struct entry *set_build(struct slice key, const struct lp_value *v, size_t n,
     if (ints) return new_form(key, ints, SET_INTSET);
     if (n <= rules->max_listpack) p = build_pack(v, n, rules->max_value);
     if (p) return new_form(key, p, SET_PACK);
-    t = table_new(n);
+    t = stable_new(n);
     for (size_t i = 0; i < n; i++) {
         add_visited(v[i], t);
         pace_at(pace, i);
@@ -303,62 +264,26 @@ struct entry *set_from_listpack(struct slice key, const struct listpack *lp,
 
 /* ---------------------------------------------------------------- as a type */
 
-struct copying {
-    struct table *to;
-    const struct pace *pace;
-};
-
-static void copy_visited(struct lp_value member, void *arg) {
-    const struct copying *c = arg;
-
-    add_visited(member, c->to);
-    pace_step(c->pace, 1);
-}
-
 static void *copy(const struct entry *e, const struct pace *pace) {
-    struct copying c = {.pace = pace};
-
     if (entry_form(e) == SET_INTSET) return intset_copy(entry_object(e));
     if (entry_form(e) == SET_PACK) return pack_copy(entry_object(e));
-    c.to = table_new(set_len(e));
-    set_each(e, copy_visited, &c);
-    return c.to;
+    return stable_copy(e, pace);
 }
 
 static const char *encoding(const struct entry *e) {
-    static const char *const names[] = {"intset", "listpack", "hashtable"};
+    static const char *const names[] = {"intset", "listpack", "hashtable", "hashtable"};
 
     return names[entry_form(e)];
 }
 
 static size_t effort(const struct entry *e) {
-    return entry_form(e) == SET_TABLE ? set_len(e) : 1;
-}
-
-struct measure {
-    size_t seen, bytes;
-};
-
-static void measure_visited(void *item, void *arg) {
-    struct measure *m = arg;
-
-    m->seen++;
-    m->bytes += item_bytes(set_member_of(item).n);
+    return set_is_table(e) ? set_len(e) : 1;
 }
 
 static size_t mem(const struct entry *e, size_t samples, const struct pace *pace) {
-    const struct table *t = entry_object(e);
-    struct measure m = {0};
-    uint64_t cursor = 0;
-
     if (entry_form(e) == SET_INTSET) return intset_mem(entry_object(e));
     if (entry_form(e) == SET_PACK) return pack_mem(entry_object(e));
-    do {
-        cursor = table_scan(t, cursor, measure_visited, &m);
-        pace_step(pace, 1);
-    } while (cursor && (samples == 0 || m.seen < samples));
-    if (m.seen) m.bytes = (size_t)((double)m.bytes / (double)m.seen * (double)t->count);
-    return m.bytes + sizeof *t + t->mem_bytes;
+    return stable_mem(e, samples, pace);
 }
 
 const struct type_ops set_type_ops = {
@@ -368,4 +293,5 @@ const struct type_ops set_type_ops = {
     .encoding = encoding,
     .effort = effort,
     .mem = mem,
+    .next_due = set_next_due,
 };

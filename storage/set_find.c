@@ -42,7 +42,9 @@ static void know_hash(struct set_probe *p, int bits) {
     p->known_bits = HASH_KNOWN;
 }
 
-bool set_find(const struct entry *e, struct set_probe *p) {
+bool set_find(const struct entry *e, struct set_probe *p, int64_t now_ms) {
+    void *item;
+
     if (entry_form(e) == SET_INTSET) return is_int(p) && intset_has(entry_object(e), p->v);
     if (entry_form(e) == SET_PACK) {
         struct lp_code code = is_int(p) ? lp_code_int(p->v) : lp_code_text(p->s);
@@ -51,23 +53,25 @@ bool set_find(const struct entry *e, struct set_probe *p) {
     }
     know_hash(p, (int)((struct table *)entry_object(e))->depth);
     write_out(p);
-    return table_find(entry_object(e), p->s, p->hash) != NULL;
+    item = table_find(entry_object(e), p->s, p->hash);
+    return item && !set_item_is_due(item, now_ms);
 }
 
-bool set_has(const struct entry *e, struct slice member) {
+bool set_has(const struct entry *e, struct slice member, int64_t now_ms) {
     struct set_probe p;
 
     set_probe_init(&p, (struct lp_value){.p = member.p, .n = member.n});
-    return set_find(e, &p);
+    return set_find(e, &p, now_ms);
 }
 
 /* ---------------------------------------------------------------- many questions */
 
-void set_finder_init(struct set_finder *f, const struct entry *e, size_t questions) {
+void set_finder_init(struct set_finder *f, const struct entry *e, size_t questions,
+                     int64_t now_ms) {
     const struct pack *pack = entry_object(e);
     size_t n;
 
-    *f = (struct set_finder){.e = e, .asked = INT64_MIN};
+    *f = (struct set_finder){.e = e, .now_ms = now_ms, .asked = INT64_MIN};
     if (entry_form(e) != SET_PACK) return;
     n = pack_count(pack);
     if (questions < 4 || n * questions < INDEX_WORTH) return;
@@ -111,7 +115,7 @@ bool set_finder_has(struct set_finder *f, struct set_probe *p) {
     size_t mask = ((size_t)1 << f->bits) - 1;
 
     if (entry_form(f->e) == SET_INTSET) return is_int(p) && has_int(f, p->v);
-    if (!f->places) return set_find(f->e, p);
+    if (!f->places) return set_find(f->e, p, f->now_ms);
     know_hash(p, 0);
     for (size_t i = p->hash & UINT16_MAX;; i++) {
         uint32_t at = f->places[i & mask];

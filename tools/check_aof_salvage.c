@@ -224,8 +224,8 @@ static void tell_rdb(const struct salvage *s, const char *name, const struct rdb
 /* 1: nothing of it can be read. */
 static int write_rdb(struct salvage *s, struct source *from, const char *name, struct err *e) {
     static const struct rdb_sink sink = {.key = on_key, .damaged = on_damaged};
-    struct rdb_read o = {.rules = {.hash = {512, 64, HASH_ALL},
-                                   .set = {512, 128, 64},
+    struct rdb_read o = {.rules = {.hash = {512, 64, PARTS_ALL},
+                                   .set = {512, 128, 64, PARTS_ALL},
                                    .zset = {128, 64},
                                    .list = {.fill = -2}},
                          .skip_modules = true,

@@ -479,8 +479,8 @@ static void release(struct check *c) {
 
 static int read_file(struct check *c) {
     /* Values are examined and forgotten; that they stay packed saves time. */
-    struct rdb_read o = {.rules = {.hash = {512, 64, HASH_ALL},
-                                   .set = {512, 128, 64},
+    struct rdb_read o = {.rules = {.hash = {512, 64, PARTS_ALL},
+                                   .set = {512, 128, 64, PARTS_ALL},
                                    .zset = {128, 64},
                                    .list = {.fill = -2}},
                          .checksum = !c->o->salvage,

@@ -18,6 +18,6 @@ static void visit(const struct hash_item *item, void *sum) {
 struct digest digest_hash(const struct entry *e) {
     struct digest sum = {{0}};
 
-    hash_each(e, HASH_ALL, visit, &sum);
+    hash_each(e, PARTS_ALL, visit, &sum);
     return sum;
 }

@@ -37,6 +37,7 @@ extern const struct command stream_idempotent_commands[];
 extern const struct command hash_commands[];
 extern const struct command hash_walk_commands[];
 extern const struct command hash_expire_commands[];
+extern const struct command set_expire_commands[];
 extern const struct command hash_fields_commands[];
 extern const struct command hash_import_commands[];
 extern const struct command set_commands[];

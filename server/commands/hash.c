@@ -4,37 +4,16 @@
  */
 #include "server/commands/hash.h"
 
-#include "conf/conf.h"
 #include "server/commands/commands.h"
-#include "server/commands/hash_fields.h"
 #include "server/exec/breathe.h"
 
 #include <math.h>
 
-bool hash_open(struct call *x, struct hash_edit *h) {
-    h->r = lookup_write(x, 1);
-    if (!check_type(x, &h->r, TYPE_HASH)) return false;
-    h->due_before = h->r.e ? hash_next_due(h->r.e) : ENTRY_NO_EXPIRE;
-    return true;
-}
-
-void hash_make(struct call *x, struct hash_edit *h) {
+void hash_make(struct call *x, struct part_edit *h) {
     if (h->r.e) return;
     h->r.e = hash_new(h->r.key);
     db_add(h->r.db, h->r.e, h->r.hash);
     key_added(x, &h->r);
-}
-
-void hash_close(struct call *x, struct hash_edit *h, uint64_t n, const char *event) {
-    bool emptied = n > 0 && hash_len(h->r.e) == 0;
-
-    if (h->r.e) db_parts_changed(h->r.db, h->r.e, h->due_before);
-    if (n == 0) return;
-    key_changed(x, &h->r, EVENT_HASH, event);
-    x->e->dirty += n - 1;
-    if (!emptied) return;
-    key_delete(x, &h->r, x->e->v->lazyfree_lazy_server_del);
-    key_event(x, &h->r, EVENT_GENERIC, "del");
 }
 
 /* ---------------------------------------------------------------- storing */
@@ -48,7 +27,7 @@ static bool check_pairs(struct call *x) {
 /* How many of the fields are new; -1: answered with an error. */
 static int64_t set_fields(struct call *x) {
     struct hash_rules rules = hash_rules(x);
-    struct hash_edit h;
+    struct part_edit h;
     int64_t added = 0;
 
     if (!check_pairs(x) || !hash_open(x, &h)) return -1;
@@ -76,7 +55,7 @@ static int cmd_hmset(struct call *x) {
 static int cmd_hsetnx(struct call *x) {
     struct hash_rules rules = hash_rules(x);
     struct hash_item item;
-    struct hash_edit h;
+    struct part_edit h;
 
     if (!hash_open(x, &h)) return -1;
     if (h.r.e && hash_get(h.r.e, x->argv[2], rules.now_ms, &item)) {
@@ -93,19 +72,19 @@ static int cmd_hsetnx(struct call *x) {
 }
 
 static int cmd_hdel(struct call *x) {
-    struct field_list deleted = {0};
-    struct hash_edit h;
+    struct part_list deleted = {0};
+    struct part_edit h;
     int64_t n = 0;
 
     if (!hash_open(x, &h)) return -1;
     for (int i = 2; h.r.e && i < x->argc && hash_len(h.r.e) > 0; i++) {
-        if (!hash_delete(h.r.e, x->argv[i], hash_now(x))) continue;
+        if (!hash_delete(h.r.e, x->argv[i], parts_now(x))) continue;
         n++;
-        if (h.due_before != ENTRY_NO_EXPIRE) field_list_add(&deleted, x->argv[i]);
+        if (h.due_before != ENTRY_NO_EXPIRE) part_list_add(&deleted, x->argv[i]);
     }
     /* A due field that was named stays; it must do so when the AOF is read back. */
-    hash_log_delete(x, &h, &deleted);
-    field_list_release(&deleted);
+    parts_log_delete(x, &h, &deleted);
+    part_list_release(&deleted);
     hash_close(x, &h, (uint64_t)n, "hdel");
     reply_int(&x->r, n);
     return 0;
@@ -115,7 +94,7 @@ static int cmd_hdel(struct call *x) {
 
 /* Logged as what came out: a due field counts from zero, and is perhaps still there when the AOF
  * is read back. */
-static void log_number(struct call *x, const struct hash_edit *h, struct slice value,
+static void log_number(struct call *x, const struct part_edit *h, struct slice value,
                        int64_t expire_ms) {
     char text[NUM_I64_MAX];
     struct slice when = slice_of(text, (size_t)num_format_i64(text, expire_ms));
@@ -129,7 +108,7 @@ static int cmd_hincrby(struct call *x) {
     struct hash_rules rules = hash_rules(x);
     struct hash_item item = {0};
     char text[NUM_I64_MAX];
-    struct hash_edit h;
+    struct part_edit h;
     int64_t by, v = 0;
 
     if (!arg_int(x, 3, &by) || !hash_open(x, &h)) return -1;
@@ -164,7 +143,7 @@ static int cmd_hincrbyfloat(struct call *x) {
     struct hash_item item = {0};
     char text[NUM_LDOUBLE_MAX];
     long double by, v = 0;
-    struct hash_edit h;
+    struct part_edit h;
     struct slice sum;
 
     if (!num_parse_ldouble(x->argv[3].p, x->argv[3].n, &by)) return reply_err(x, ERR_NOT_FLOAT);
@@ -190,7 +169,7 @@ static int cmd_hincrbyfloat(struct call *x) {
 static void reply_field(struct call *x, const struct ref *r, struct slice field) {
     struct hash_item item;
 
-    if (r->e && hash_get(r->e, field, hash_now(x), &item))
+    if (r->e && hash_get(r->e, field, parts_now(x), &item))
         reply_value(&x->r, item.value);
     else
         reply_null(&x->r);
@@ -218,7 +197,7 @@ static int cmd_hexists(struct call *x) {
     struct ref r;
 
     if (!hash_for_reading(x, &r)) return -1;
-    reply_int(&x->r, r.e && hash_get(r.e, x->argv[2], hash_now(x), &item));
+    reply_int(&x->r, r.e && hash_get(r.e, x->argv[2], parts_now(x), &item));
     return 0;
 }
 
@@ -229,7 +208,8 @@ static int cmd_hstrlen(struct call *x) {
     struct ref r;
 
     if (!hash_for_reading(x, &r)) return -1;
-    if (r.e && hash_get(r.e, x->argv[2], hash_now(x), &item)) n = lp_value_text(item.value, text).n;
+    if (r.e && hash_get(r.e, x->argv[2], parts_now(x), &item))
+        n = lp_value_text(item.value, text).n;
     reply_int(&x->r, (int64_t)n);
     return 0;
 }
@@ -238,7 +218,7 @@ static int cmd_hlen(struct call *x) {
     struct ref r;
 
     if (!hash_for_reading(x, &r)) return -1;
-    reply_int(&x->r, r.e ? (int64_t)hash_len_at(r.e, hash_now(x)) : 0);
+    reply_int(&x->r, r.e ? (int64_t)hash_len_at(r.e, parts_now(x)) : 0);
     return 0;
 }
 
@@ -268,8 +248,8 @@ static int reply_all(struct call *x, void (*head)(struct reply *r, size_t n), ha
     struct ref r;
 
     if (!hash_for_reading(x, &r)) return -1;
-    head(&x->r, r.e ? hash_len_at(r.e, hash_now(x)) : 0);
-    if (r.e) hash_each(r.e, hash_now(x), each, x);
+    head(&x->r, r.e ? hash_len_at(r.e, parts_now(x)) : 0);
+    if (r.e) hash_each(r.e, parts_now(x), each, x);
     return 0;
 }
 

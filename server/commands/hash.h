@@ -5,18 +5,12 @@
 #ifndef STET_COMMANDS_HASH_H
 #define STET_COMMANDS_HASH_H
 
-#include "server/commands/support.h"
+#include "server/commands/parts.h"
 #include "server/exec/rules.h"
 #include "storage/hash.h"
 
-/* The time by which fields are due. While the AOF is read back none is: it says itself which ones
- * were removed; and so does the source of an import. */
-static inline int64_t hash_now(const struct call *x) {
-    return call_sees_due(x) ? HASH_ALL : x->now_ms;
-}
-
 static inline struct hash_rules hash_rules(const struct call *x) {
-    return rules_of_hash(x->e->v, hash_now(x));
+    return rules_of_hash(x->e->v, parts_now(x));
 }
 
 /* The hash at argument 1; false: another type, answered with an error. */
@@ -25,20 +19,23 @@ static inline bool hash_for_reading(struct call *x, struct ref *r) {
     return check_type(x, r, TYPE_HASH);
 }
 
-/* A hash that a command changes. */
-struct hash_edit {
-    struct ref r;       /* r.e is NULL: there is none (yet) */
-    int64_t due_before; /* what its next due time was */
-};
+/* As parts_open() and parts_close(), without the way through struct part_kind. */
+static inline bool hash_open(struct call *x, struct part_edit *h) {
+    h->r = lookup_write(x, 1);
+    h->kind = &hash_parts;
+    h->due_before = ENTRY_NO_EXPIRE;
+    if (!h->r.e) return true;
+    if (h->r.e->type != TYPE_HASH) return check_type(x, &h->r, TYPE_HASH);
+    h->due_before = hash_next_due(h->r.e);
+    return true;
+}
 
-/* False: another type, answered with an error. */
-bool hash_open(struct call *x, struct hash_edit *h);
+static inline void hash_close(struct call *x, struct part_edit *h, uint64_t n, const char *event) {
+    if (h->r.e) db_parts_changed(h->r.db, h->r.e, h->due_before);
+    if (n > 0) parts_changed(x, h, n, hash_len(h->r.e) == 0, event);
+}
 
 /* Makes an empty hash if there is none. */
-void hash_make(struct call *x, struct hash_edit *h);
-
-/* Ends the change: an empty hash is deleted, the index of due times follows. `event` is told, and
- * `n` changes are counted; n 0: nothing changed. */
-void hash_close(struct call *x, struct hash_edit *h, uint64_t n, const char *event);
+void hash_make(struct call *x, struct part_edit *h);
 
 #endif

@@ -29,13 +29,13 @@ static void answer_visit(const struct hash_item *item, void *arg) {
 static void pick_fields(size_t n, void *arg) {
     struct answer *a = arg;
 
-    hash_pick(a->e, hash_now(a->x), n, answer_visit, a);
+    hash_pick(a->e, parts_now(a->x), n, answer_visit, a);
 }
 
 static int random_fields(struct call *x) {
     struct answer a = {x, x->argc > 3, NULL};
     uint64_t from = x->r.out->end;
-    int64_t count, now_ms = hash_now(x);
+    int64_t count, now_ms = parts_now(x);
     size_t n, len;
     struct ref r;
 
@@ -62,7 +62,7 @@ static int cmd_hrandfield(struct call *x) {
 
     if (x->argc > 2) return random_fields(x);
     if (!hash_for_reading(x, &r)) return -1;
-    if (r.e && hash_random(r.e, hash_now(x), &item))
+    if (r.e && hash_random(r.e, parts_now(x), &item))
         reply_value(&x->r, item.field);
     else
         reply_null(&x->r);
@@ -81,7 +81,7 @@ static void scan_visit(const struct hash_item *item, void *arg) {
 }
 
 static uint64_t scan_step(const struct entry *e, uint64_t cursor, struct scan_walk *w) {
-    return hash_scan(e, cursor, hash_now(w->x), scan_visit, w);
+    return hash_scan(e, cursor, parts_now(w->x), scan_visit, w);
 }
 
 static int cmd_hscan(struct call *x) {

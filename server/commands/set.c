@@ -9,75 +9,104 @@
 #include "server/exec/breathe.h"
 #include "storage/base/mem.h"
 
-void set_close(struct call *x, struct ref *r, uint64_t n, const char *event) {
-    if (n == 0) return;
-    key_changed(x, r, EVENT_SET, event);
-    x->e->dirty += n - 1;
-    if (set_len(r->e) > 0) return;
-    key_delete(x, r, false);
-    key_event(x, r, EVENT_GENERIC, "del");
-}
-
 /* ---------------------------------------------------------------- adding and removing */
 
-/* The set of r made ready for `n` members, of which `first` is one. */
-static void make_ready(struct call *x, struct ref *r, struct slice first, size_t n) {
-    struct set_rules rules = set_rules(x);
-
+void set_make_ready(struct call *x, struct ref *r, struct slice first, size_t n,
+                    const struct set_rules *rules) {
     if (r->e) {
-        set_expect(r->e, n, &rules);
+        set_expect(r->e, n, rules);
         return;
     }
-    r->e = set_new(r->key, first, n, &rules);
+    r->e = set_new(r->key, first, n, rules);
     db_add(r->db, r->e, r->hash);
     key_added(x, r);
 }
 
+void set_note_due(struct call *x, const struct part_edit *h, int first, int n,
+                  struct part_list *due) {
+    if (h->due_before == ENTRY_NO_EXPIRE || h->due_before > parts_now(x)) return;
+    for (int i = first; i < first + n; i++)
+        if (!set_has(h->r.e, x->argv[i], parts_now(x)) && set_has(h->r.e, x->argv[i], PARTS_ALL))
+            part_list_add(due, x->argv[i]);
+}
+
+/* Logs the command, and that those members which were due have no time now. */
+static void log_renewed(struct call *x, const struct part_edit *h, struct part_list *due) {
+    if (due->n == 0) return;
+    effect(x, x->argc, x->argv);
+    parts_log_persist(x, h, due);
+    part_list_release(due);
+}
+
 static int cmd_sadd(struct call *x) {
     struct set_rules rules = set_rules(x);
-    struct ref r = lookup_write(x, 1);
+    struct part_list due = {0};
+    struct part_edit h;
     int64_t n = 0;
 
-    if (!check_type(x, &r, TYPE_SET)) return -1;
-    make_ready(x, &r, x->argv[2], (size_t)x->argc - 2);
-    for (int i = 2; i < x->argc; i++) n += set_add(r.e, x->argv[i], &rules);
-    set_close(x, &r, (uint64_t)n, "sadd");
+    if (!set_open(x, &h)) return -1;
+    if (h.due_before != ENTRY_NO_EXPIRE) set_note_due(x, &h, 2, x->argc - 2, &due);
+    set_make_ready(x, &h.r, x->argv[2], (size_t)x->argc - 2, &rules);
+    for (int i = 2; i < x->argc; i++) n += set_add(h.r.e, x->argv[i], &rules);
+    log_renewed(x, &h, &due);
+    set_added(x, &h, (uint64_t)n);
     reply_int(&x->r, n);
     return 0;
 }
 
 static int cmd_srem(struct call *x) {
-    struct ref r = lookup_write(x, 1);
+    struct part_list deleted = {0};
+    struct part_edit h;
     int64_t n = 0;
 
-    if (!check_type(x, &r, TYPE_SET)) return -1;
-    for (int i = 2; r.e && i < x->argc; i++) n += set_remove(r.e, x->argv[i]);
-    set_close(x, &r, (uint64_t)n, "srem");
+    if (!set_open(x, &h)) return -1;
+    for (int i = 2; h.r.e && i < x->argc; i++) {
+        if (!set_remove(h.r.e, x->argv[i], parts_now(x))) continue;
+        n++;
+        if (h.due_before != ENTRY_NO_EXPIRE) part_list_add(&deleted, x->argv[i]);
+    }
+    /* A due member that was named stays; it must do so when the AOF is read back. */
+    parts_log_delete(x, &h, &deleted);
+    part_list_release(&deleted);
+    set_close(x, &h, (uint64_t)n, "srem");
     reply_int(&x->r, n);
     return 0;
 }
 
-static int cmd_smove(struct call *x) {
+/* Of `from` the member was removed. */
+static void add_moved(struct call *x, struct part_edit *from, struct part_edit *to) {
     struct set_rules rules = set_rules(x);
-    struct ref from = lookup_write(x, 1), to = lookup_write(x, 2);
+    struct slice member = x->argv[3];
+    struct part_list due = {0};
+
+    set_note_due(x, to, 3, 1, &due);
+    log_renewed(x, to, &due);
+    set_close(x, from, 1, "srem");
+    set_make_ready(x, &to->r, member, 1, &rules);
+    set_added(x, to, set_add(to->r.e, member, &rules));
+}
+
+static int cmd_smove(struct call *x) {
+    struct part_edit from = {lookup_write(x, 1), &set_parts, ENTRY_NO_EXPIRE};
+    struct part_edit to = {lookup_write(x, 2), &set_parts, ENTRY_NO_EXPIRE};
     struct slice member = x->argv[3];
 
-    if (!from.e) {
+    if (!from.r.e) {
         reply_int(&x->r, 0);
         return 0;
     }
-    if (!check_type(x, &from, TYPE_SET) || !check_type(x, &to, TYPE_SET)) return -1;
-    if (from.e == to.e) {
-        reply_int(&x->r, set_has(from.e, member));
+    if (!check_type(x, &from.r, TYPE_SET) || !check_type(x, &to.r, TYPE_SET)) return -1;
+    if (from.r.e == to.r.e) {
+        reply_int(&x->r, set_has(from.r.e, member, parts_now(x)));
         return 0;
     }
-    if (!set_remove(from.e, member)) {
+    from.due_before = set_next_due(from.r.e);
+    if (to.r.e) to.due_before = set_next_due(to.r.e);
+    if (!set_remove(from.r.e, member, parts_now(x))) {
         reply_int(&x->r, 0);
         return 0;
     }
-    set_close(x, &from, 1, "srem");
-    make_ready(x, &to, member, 1);
-    set_close(x, &to, set_add(to.e, member, &rules), "sadd");
+    add_moved(x, &from, &to);
     reply_int(&x->r, 1);
     return 0;
 }
@@ -88,7 +117,7 @@ static int cmd_sismember(struct call *x) {
     struct ref r;
 
     if (!set_for_reading(x, 1, &r)) return -1;
-    reply_int(&x->r, r.e && set_has(r.e, x->argv[2]));
+    reply_int(&x->r, r.e && set_has(r.e, x->argv[2], parts_now(x)));
     return 0;
 }
 
@@ -97,7 +126,8 @@ static int cmd_smismember(struct call *x) {
 
     if (!set_for_reading(x, 1, &r)) return -1;
     reply_array(&x->r, (size_t)x->argc - 2);
-    for (int i = 2; i < x->argc; i++) reply_int(&x->r, r.e && set_has(r.e, x->argv[i]));
+    for (int i = 2; i < x->argc; i++)
+        reply_int(&x->r, r.e && set_has(r.e, x->argv[i], parts_now(x)));
     return 0;
 }
 
@@ -105,7 +135,7 @@ static int cmd_scard(struct call *x) {
     struct ref r;
 
     if (!set_for_reading(x, 1, &r)) return -1;
-    reply_int(&x->r, r.e ? (int64_t)set_len(r.e) : 0);
+    reply_int(&x->r, r.e ? (int64_t)set_len_at(r.e, parts_now(x)) : 0);
     return 0;
 }
 
@@ -120,8 +150,8 @@ static int cmd_smembers(struct call *x) {
     struct ref r;
 
     if (!set_for_reading(x, 1, &r)) return -1;
-    reply_set(&x->r, r.e ? set_len(r.e) : 0);
-    if (r.e) set_each(r.e, reply_visited, x);
+    reply_set(&x->r, r.e ? set_len_at(r.e, parts_now(x)) : 0);
+    if (r.e) set_each(r.e, parts_now(x), reply_visited, x);
     return 0;
 }
 
@@ -136,7 +166,7 @@ static void scan_visit(struct lp_value member, void *arg) {
 }
 
 static uint64_t scan_step(const struct entry *e, uint64_t cursor, struct scan_walk *w) {
-    return set_scan(e, cursor, scan_visit, w);
+    return set_scan(e, cursor, parts_now(w->x), scan_visit, w);
 }
 
 static int cmd_sscan(struct call *x) {

@@ -97,9 +97,17 @@ static int reply_count(struct call *x, size_t n, size_t limit) {
     return 0;
 }
 
+/* Whether one of them has members that are due: what is made of it is propagated as it is then, as
+ * nothing is due where that is read back. */
+static bool any_due(const struct sources *s) {
+    for (size_t i = 0; i < s->n; i++)
+        if (s->v[i] && set_any_due(s->v[i], parts_now(s->x))) return true;
+    return false;
+}
+
 /* Puts the set in place of whatever the destination holds; NULL or an empty one: nothing. Replies
- * with its size. */
-static int store_result(struct call *x, struct entry *e, const char *event) {
+ * with its size. `told`: the result is propagated, not the command. */
+static int store_result(struct call *x, struct entry *e, bool told, const char *event) {
     bool lazy = x->e->v->lazyfree_lazy_server_del;
     size_t n = e ? set_len(e) : 0;
     struct ref to = lookup_write(x, 1);
@@ -114,6 +122,7 @@ static int store_result(struct call *x, struct entry *e, const char *event) {
             key_changed(x, &to, EVENT_GENERIC, "del");
         }
     }
+    if (told) log_stored(x, &to);
     reply_int(&x->r, (int64_t)n);
     return 0;
 }
@@ -153,11 +162,13 @@ struct finders {
     size_t n;
 };
 
-static struct finders make_finders(struct entry *const *sets, size_t n, const struct entry *asks) {
+static struct finders make_finders(const struct call *x, struct entry *const *sets, size_t n,
+                                   const struct entry *asks) {
     struct finders f = {mem_alloc((n + 1) * sizeof *f.v), 0};
 
     for (size_t i = 0; i < n; i++)
-        if (sets[i] && sets[i] != asks) set_finder_init(&f.v[f.n++], sets[i], set_len(asks));
+        if (sets[i] && sets[i] != asks)
+            set_finder_init(&f.v[f.n++], sets[i], set_len(asks), parts_now(x));
     return f;
 }
 
@@ -175,7 +186,7 @@ static bool found_in(const struct finders *f, struct set_probe *p, bool all) {
 
 /* How many members all sets have, up to `limit` (0: none); with `out`, which ones. */
 static size_t intersect(struct sources *s, size_t limit, struct members *out) {
-    struct set_iter it = {0};
+    struct set_iter it = {.now_ms = parts_now(s->x)};
     struct set_batch batch;
     struct set_probe probe;
     struct finders f;
@@ -185,7 +196,7 @@ static size_t intersect(struct sources *s, size_t limit, struct members *out) {
     drop_repeats(s, 0);
     sort_by_size(s, 0, false);
     it.e = s->v[0];
-    f = make_finders(s->v + 1, s->n - 1, it.e);
+    f = make_finders(s->x, s->v + 1, s->n - 1, it.e);
     while ((limit == 0 || n < limit) && set_next(&it, &batch)) {
         for (size_t i = 0; i < batch.n; i++) {
             set_probe_next(&probe, &batch, i);
@@ -215,12 +226,14 @@ static int cmd_sinterstore(struct call *x) {
     struct entry *result = NULL;
     struct members m = {.x = x};
     struct sources s;
+    bool told;
 
     if (!open_sources(x, 2, (size_t)x->argc - 2, &s)) return -1;
+    told = any_due(&s);
     if (intersect(&s, 0, &m)) result = set_build(x->argv[1], m.v, m.n, &rules, &pace);
     mem_free(s.v);
     mem_free(m.v);
-    return store_result(x, result, "sinterstore");
+    return store_result(x, result, told, "sinterstore");
 }
 
 /* numkeys key... [LIMIT n], and [APPROX] where it is known: the answer is exact all the same. */
@@ -270,7 +283,7 @@ static void add_visit(struct lp_value member, void *arg) {
 
     call_breathe(a->x);
     if (a->remove)
-        set_remove(a->to, lp_value_text(member, text));
+        set_remove(a->to, lp_value_text(member, text), PARTS_ALL);
     else
         set_add(a->to, lp_value_text(member, text), &a->rules);
 }
@@ -278,10 +291,10 @@ static void add_visit(struct lp_value member, void *arg) {
 /* The members of `e` that none of the sets [0, n) has. */
 static void gather_rest(const struct entry *e, struct entry *const *sets, size_t n,
                         struct members *out) {
-    struct set_iter it = {.e = e};
+    struct set_iter it = {.e = e, .now_ms = parts_now(out->x)};
     struct set_batch batch;
     struct set_probe probe;
-    struct finders f = make_finders(sets, n, e);
+    struct finders f = make_finders(out->x, sets, n, e);
 
     while (!has_enough(out) && set_next(&it, &batch)) {
         for (size_t i = 0; i < batch.n; i++) {
@@ -342,7 +355,7 @@ static struct entry *make_union(struct call *x, struct sources *s) {
         if (s->v[i] && set_len(s->v[i]) > largest) largest = set_len(s->v[i]);
     if (largest > a.rules.max_listpack) set_expect(a.to, largest, &a.rules);
     for (size_t i = 0; i < s->n; i++)
-        if (s->v[i]) set_each(s->v[i], add_visit, &a);
+        if (s->v[i]) set_each(s->v[i], parts_now(x), add_visit, &a);
     return a.to;
 }
 
@@ -350,7 +363,7 @@ static struct entry *make_union(struct call *x, struct sources *s) {
 static int reply_made(struct call *x, struct entry *made) {
     struct members m = {.x = x};
 
-    set_each(made, gather_visit, &m);
+    set_each(made, PARTS_ALL, gather_visit, &m);
     reply_members(x, &m);
     entry_discard(made, false);
     return 0;
@@ -376,8 +389,10 @@ static int cmd_sunionstore(struct call *x) {
     struct members m = {.x = x};
     struct entry *made;
     struct sources s;
+    bool told;
 
     if (!open_sources(x, 2, (size_t)x->argc - 2, &s)) return -1;
+    told = any_due(&s);
     if (s.n - s.missing > LOOK_SETS) {
         made = make_union(x, &s);
     } else {
@@ -385,7 +400,7 @@ static int cmd_sunionstore(struct call *x) {
         made = make_from(x, &m);
     }
     mem_free(s.v);
-    return store_result(x, made, "sunionstore");
+    return store_result(x, made, told, "sunionstore");
 }
 
 static int cmd_sunioncard(struct call *x) {
@@ -437,11 +452,11 @@ static struct entry *make_difference(struct call *x, struct sources *s) {
         return make_from(x, &m);
     }
     a.to = set_new_empty(x->argv[1]);
-    set_each(s->v[0], add_visit, &a);
+    set_each(s->v[0], parts_now(x), add_visit, &a);
     a.remove = true;
     drop_repeats(s, 1);
     for (size_t i = 1; i < s->n && set_len(a.to) > 0; i++)
-        if (s->v[i]) set_each(s->v[i], add_visit, &a);
+        if (s->v[i]) set_each(s->v[i], parts_now(x), add_visit, &a);
     return a.to;
 }
 
@@ -474,11 +489,13 @@ static int cmd_sdiffcard(struct call *x) {
 static int cmd_sdiffstore(struct call *x) {
     struct entry *made;
     struct sources s;
+    bool told;
 
     if (!open_sources(x, 2, (size_t)x->argc - 2, &s)) return -1;
+    told = any_due(&s);
     made = make_difference(x, &s);
     mem_free(s.v);
-    return store_result(x, made, "sdiffstore");
+    return store_result(x, made, told, "sdiffstore");
 }
 
 /* ---------------------------------------------------------------- rows */

@@ -43,6 +43,9 @@ struct sort {
     struct bytes text;
     struct item *items, **order;
     size_t n;
+    /* A member or field was due: what is stored is propagated as it is, as nothing is due where the
+     * command is read back. */
+    bool told;
 };
 
 /* ---------------------------------------------------------------- arguments */
@@ -134,7 +137,7 @@ static void collect_list(struct sort *s, const struct entry *e) {
 }
 
 static void collect_set(struct sort *s, const struct entry *e) {
-    set_each(e, add_value, s);
+    set_each(e, parts_now(s->x), add_value, s);
 }
 
 static void collect_zset(struct sort *s, const struct entry *e) {
@@ -179,7 +182,16 @@ static void name_of(struct slice pattern, const char *star, struct slice element
     bytes_append(name, rest.p, rest.n);
 }
 
-static struct found look_at(struct call *x, struct slice pattern, struct slice element) {
+/* Notes a field that is not seen because it is due. */
+static bool field_of(struct sort *s, const struct entry *e, struct slice field,
+                     struct hash_item *item) {
+    if (hash_get(e, field, parts_now(s->x), item)) return true;
+    s->told = s->told || hash_get(e, field, PARTS_ALL, item);
+    return false;
+}
+
+static struct found look_at(struct sort *s, struct slice pattern, struct slice element) {
+    struct call *x = s->x;
     const char *star = memchr(pattern.p, '*', pattern.n);
     struct found f = {0};
     struct bytes name = {0};
@@ -192,7 +204,7 @@ static struct found look_at(struct call *x, struct slice pattern, struct slice e
     if (!star) return f;
     name_of(pattern, star, element, &name, &field);
     r = lookup(x, x->db, bytes_slice(&name), true);
-    if (r.e && field.p && r.e->type == TYPE_HASH && hash_get(r.e, field, hash_now(x), &item)) {
+    if (r.e && field.p && r.e->type == TYPE_HASH && field_of(s, r.e, field, &item)) {
         f.value = item.value;
         f.is = true;
     } else if (r.e && !field.p && r.e->type == TYPE_STRING) {
@@ -234,7 +246,7 @@ static bool weigh(struct sort *s, struct item *it) {
     char buf[NUM_I64_MAX];
     struct slice text = element_of(s, it);
 
-    if (s->o.by.p) f = look_at(s->x, s->o.by, text);
+    if (s->o.by.p) f = look_at(s, s->o.by, text);
     if (!f.is) return true; /* 0, or in front of every text */
     if (s->o.by.p) text = found_text(&f, buf);
     it->has_by = true;
@@ -332,7 +344,7 @@ static void show(struct sort *s, struct part p) {
 
         if (!s->o.ngets) reply_bulk(&x->r, element.p, element.n);
         for (int k = 0; k < s->o.ngets; k++) {
-            struct found f = look_at(x, x->argv[s->o.get[k]], element);
+            struct found f = look_at(s, x->argv[s->o.get[k]], element);
 
             if (!f.is)
                 reply_null(&x->r);
@@ -356,7 +368,7 @@ static void fill_list(struct sort *s, struct part p, struct entry *to) {
 
         if (!s->o.ngets) listval_push(to, &lim, &element, 1, false);
         for (int k = 0; k < s->o.ngets; k++) {
-            struct found f = look_at(s->x, s->x->argv[s->o.get[k]], element);
+            struct found f = look_at(s, s->x->argv[s->o.get[k]], element);
             struct slice text = f.is ? found_text(&f, buf) : SLICE("");
 
             listval_push(to, &lim, &text, 1, false);
@@ -385,6 +397,7 @@ static void store(struct sort *s, struct part p) {
         key_delete(x, &r, x->e->v->lazyfree_lazy_server_del);
         key_changed(x, &r, EVENT_GENERIC, "del");
     }
+    if (s->told) log_stored(x, &r);
 }
 
 /* ---------------------------------------------------------------- the commands */
@@ -405,6 +418,7 @@ static int run(struct sort *s, const struct entry *e) {
         if (!weigh_all(s)) return -1;
         sort_items(s);
     }
+    s->told = s->told || (e && e->type == TYPE_SET && set_any_due(e, parts_now(s->x)));
     if (s->o.store.p)
         store(s, wanted_part(s));
     else

@@ -147,6 +147,20 @@ void store_entry(struct call *x, struct ref *r, struct entry *e) {
     if (is_new) key_added(x, r);
 }
 
+void log_stored(struct call *x, const struct ref *r) {
+    struct pace pace = call_pace(x);
+    struct bytes payload = {0};
+
+    if (x->e->dirty == x->dirty_before) return;
+    if (!r->e) {
+        EFFECT(x, SLICE("DEL"), r->key);
+        return;
+    }
+    rdb_dump(&payload, r->e, x->e->v->rdbcompression, &pace);
+    EFFECT(x, SLICE("RESTORE"), r->key, SLICE("0"), bytes_slice(&payload), SLICE("REPLACE"));
+    bytes_release(&payload);
+}
+
 void delete_overdue(struct call *x, struct ref *r) {
     bool lazy = x->e->v->lazyfree_lazy_expire;
 

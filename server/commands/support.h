@@ -75,6 +75,11 @@ static inline void fetch_ahead(struct call *x, int i, int step) {
  * new key; key_changed is still to be called. */
 void store_entry(struct call *x, struct ref *r, struct entry *e);
 
+/* If the command changed something: propagates what stands at the key now instead of the command as
+ * received: RESTORE, or DEL if there is nothing. For commands that store what they made of values
+ * with parts that are due. */
+void log_stored(struct call *x, const struct ref *r);
+
 /* Does what happens to a key that got a time in the past: deletes it, logs and tells that. */
 void delete_overdue(struct call *x, struct ref *r);
 

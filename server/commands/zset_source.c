@@ -6,11 +6,15 @@
 bool zset_source_open(struct call *x, int i, struct zset_source *s) {
     struct ref r = lookup_read(x, i);
 
-    *s = (struct zset_source){.e = r.e, .weight = 1, .place = i};
+    *s = (struct zset_source){.e = r.e, .now_ms = parts_now(x), .weight = 1, .place = i};
     if (!r.e) return true;
     if (r.e->type != TYPE_SET && !check_type(x, &r, TYPE_ZSET)) return false;
-    s->count = r.e->type == TYPE_SET ? set_len(r.e) : zset_count(r.e);
+    s->count = r.e->type == TYPE_SET ? set_len_at(r.e, s->now_ms) : zset_count(r.e);
     return true;
+}
+
+bool zset_source_is_due(const struct zset_source *s) {
+    return s->e && s->e->type == TYPE_SET && set_any_due(s->e, s->now_ms);
 }
 
 bool zset_source_find(const struct zset_source *s, struct slice member, double *score) {
@@ -19,7 +23,7 @@ bool zset_source_find(const struct zset_source *s, struct slice member, double *
     if (!s->e) return false;
     if (s->e->type == TYPE_SET) {
         *score = 1;
-        return set_has(s->e, member);
+        return set_has(s->e, member, s->now_ms);
     }
     if (!zset_find(s->e, member, &hit)) return false;
     *score = hit.score;
@@ -44,7 +48,7 @@ void zset_source_each(const struct zset_source *s, zset_visit_fn visit, void *ar
 
     if (!s->e) return;
     if (s->e->type == TYPE_SET) {
-        set_each(s->e, set_visit, &w);
+        set_each(s->e, s->now_ms, set_visit, &w);
         return;
     }
     zset_iter_init(&it, s->e, 0, false);

@@ -256,6 +256,24 @@ static void reply_result(struct call *x, struct combination *c) {
     }
 }
 
+/* Whether a source is a set with members that are due. */
+static bool any_due(const struct combination *c) {
+    for (int i = 0; i < c->n; i++)
+        if (zset_source_is_due(&c->v[i])) return true;
+    return false;
+}
+
+static void store_result(struct combination *c, const char *event) {
+    bool told = any_due(c); /* nothing is due where the command is read back */
+
+    zset_store_built(c->x, 1, &c->result, event);
+    if (told) {
+        struct ref r = lookup_quiet(c->x, 1);
+
+        log_stored(c->x, &r);
+    }
+}
+
 static int combine(struct call *x, enum operation op, unsigned how, const char *event) {
     struct combination c = {.x = x, .op = op, .how = how};
     int rc = -1;
@@ -265,7 +283,7 @@ static int combine(struct call *x, enum operation op, unsigned how, const char *
     c.result.pace = call_pace(x);
     compute(&c);
     if (how & STORING)
-        zset_store_built(x, 1, &c.result, event);
+        store_result(&c, event);
     else if (how & COUNTING)
         reply_int(&x->r, (int64_t)c.counted);
     else

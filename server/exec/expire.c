@@ -6,6 +6,7 @@
 #include "server/exec/latency.h"
 #include "server/exec/push.h"
 #include "storage/hash.h"
+#include "storage/set.h"
 
 /* ---------------------------------------------------------------- a key that is looked up */
 
@@ -26,11 +27,11 @@ void expire_now(struct engine *e, struct ref *r) {
     r->e = NULL;
 }
 
-/* ---------------------------------------------------------------- fields of hashes */
+/* ---------------------------------------------------------------- fields and members */
 
 enum {
-    HASHES = 16, /* taken out of the index at a time */
-    FIELDS = 64, /* of one HDEL */
+    OWNERS = 16, /* keys taken out of the index at a time */
+    PARTS = 64,  /* of one HDEL or SREM */
 };
 
 static void encode_field(const struct hash_item *item, void *args) {
@@ -39,38 +40,66 @@ static void encode_field(const struct hash_item *item, void *args) {
     encode_arg(args, lp_value_text(item->field, text));
 }
 
-static void propagate_deleted(struct engine *e, const struct db *db, const struct entry *hash,
+static size_t take_fields(struct entry *hash, int64_t now_ms, struct bytes *args) {
+    return hash_take_due(hash, now_ms, PARTS, encode_field, args);
+}
+
+static void encode_member(struct lp_value member, void *args) {
+    char text[NUM_I64_MAX];
+
+    encode_arg(args, lp_value_text(member, text));
+}
+
+static size_t take_members(struct entry *set, int64_t now_ms, struct bytes *args) {
+    return set_take_due(set, now_ms, PARTS, encode_member, args);
+}
+
+/* The types whose parts have times. */
+static const struct owner {
+    /* Removes up to PARTS parts that are due, and appends them as arguments. */
+    size_t (*take)(struct entry *e, int64_t now_ms, struct bytes *args);
+    size_t (*len)(const struct entry *e);
+    struct slice remove; /* the command */
+    enum event_class cls;
+    const char *event;
+} owners[TYPE_COUNT] = {
+    [TYPE_HASH] = {take_fields, hash_len, SLICE("HDEL"), EVENT_HASH, "hexpired"},
+    [TYPE_SET] = {take_members, set_len, SLICE("SREM"), EVENT_SET, "sexpired"},
+};
+
+static void propagate_removed(struct engine *e, const struct db *db, const struct entry *owner,
                               size_t n, const struct bytes *args) {
     struct bytes *b;
 
     if (!propagate_wanted(&e->propagation)) return;
     b = propagate_begin(&e->propagation, db->id);
     encode_head(b, n + 2);
-    encode_arg(b, SLICE("HDEL"));
-    encode_arg(b, entry_key(hash));
+    encode_arg(b, owners[owner->type].remove);
+    encode_arg(b, entry_key(owner));
     bytes_append(b, args->p, args->n);
     propagate_flush(&e->propagation);
 }
 
-static void emit(struct engine *e, const struct db *db, const struct entry *hash,
+static void emit(struct engine *e, const struct db *db, const struct entry *owner,
                  enum event_class cls, const char *event) {
-    notify_event(e, cls, event, entry_key(hash), db->id);
+    notify_event(e, cls, event, entry_key(owner), db->id);
 }
 
-/* Puts a hash back into the index it was taken from, or deletes it if it is empty. */
-static void settle(struct engine *e, struct db *db, struct entry *hash) {
-    struct slice key = entry_key(hash);
+/* Puts a key back into the index it was taken from, or deletes it if nothing is left in it. */
+static void settle(struct engine *e, struct db *db, struct entry *owner) {
+    struct slice key = entry_key(owner);
 
-    if (hash_len(hash) > 0) {
-        db_parts_changed(db, hash, ENTRY_NO_EXPIRE);
+    if (owners[owner->type].len(owner) > 0) {
+        db_parts_changed(db, owner, ENTRY_NO_EXPIRE);
         return;
     }
-    emit(e, db, hash, EVENT_GENERIC, "del");
-    db_delete(db, hash, hash_bytes(key.p, key.n), false);
+    emit(e, db, owner, EVENT_GENERIC, "del");
+    db_delete(db, owner, hash_bytes(key.p, key.n), false);
 }
 
 /* True if the time is up. */
-static bool expire_in(struct engine *e, struct db *db, struct entry *hash, uint64_t end_ns) {
+static bool expire_in(struct engine *e, struct db *db, struct entry *owner, uint64_t end_ns) {
+    const struct owner *o = &owners[owner->type];
     struct bytes args = {0};
     uint64_t total = 0;
     bool late = false;
@@ -78,23 +107,23 @@ static bool expire_in(struct engine *e, struct db *db, struct entry *hash, uint6
 
     do {
         bytes_clear(&args);
-        n = hash_take_due(hash, clock_cached_ms(), FIELDS, encode_field, &args);
-        if (n) propagate_deleted(e, db, hash, n, &args);
+        n = o->take(owner, clock_cached_ms(), &args);
+        if (n) propagate_removed(e, db, owner, n, &args);
         total += n;
         late = clock_real_ns() >= end_ns;
-    } while (n == FIELDS && !late);
+    } while (n == PARTS && !late);
     bytes_release(&args);
     e->stats.expired_fields += total;
-    if (total) emit(e, db, hash, EVENT_HASH, "hexpired");
-    settle(e, db, hash);
+    if (total) emit(e, db, owner, o->cls, o->event);
+    settle(e, db, owner);
     return late;
 }
 
-static bool expire_fields(struct engine *e, struct db *db, uint64_t end_ns) {
-    void *due[HASHES];
+static bool expire_parts(struct engine *e, struct db *db, uint64_t end_ns) {
+    void *due[OWNERS];
     size_t n;
 
-    while ((n = expiry_take_due(&db->parts, clock_cached_ms(), due, HASHES)) > 0) {
+    while ((n = expiry_take_due(&db->parts, clock_cached_ms(), due, OWNERS)) > 0) {
         bool late = false;
 
         for (size_t i = 0; i < n; i++) {
@@ -145,7 +174,7 @@ bool expire_some(struct engine *e, uint64_t budget_us) {
             more = clock_real_ns() >= end;
             if (more) break;
         }
-        if (!more) more = expire_fields(e, db, end);
+        if (!more) more = expire_parts(e, db, end);
     }
     push_settle(e, 0); /* an expiry is no change that a reader has to wait for */
     e->stats.expired_time_cap += more;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * expire - removes keys and fields of hashes whose time is over: when a command looks a key up, and
- * in the background otherwise. The removal is propagated (DEL or UNLINK of a key, HDEL of fields),
- * so that nothing else that holds the data has to look at a clock.
+ * expire - removes keys, fields of hashes and members of sets whose time is over: a key when a
+ * command looks it up, and all of them in the background. The removal is propagated (DEL or UNLINK
+ * of a key, HDEL of fields, SREM of members), so that nothing else that holds the data has to look
+ * at a clock.
  *
- * Commands do not see fields whose time is over; only expire_some() removes them.
+ * Commands do not see fields and members whose time is over; only expire_some() removes them.
  */
 #ifndef STET_EXEC_EXPIRE_H
 #define STET_EXEC_EXPIRE_H
@@ -21,8 +22,8 @@ static inline bool expire_removes(const struct engine *e) {
     return e->pause.mode == PAUSE_NONE && !e->role.is_replica && !engine_is_importing(e);
 }
 
-/* Removes keys and fields that are due for at most budget_us; true if some are left. Does nothing
- * while the data set is loaded, or where !expire_removes(). */
+/* Removes keys, fields and members that are due for at most budget_us; true if some are left. Does
+ * nothing while the data set is loaded, or where !expire_removes(). */
 bool expire_some(struct engine *e, uint64_t budget_us);
 
 #endif

@@ -7,9 +7,9 @@ struct hash_rules rules_of_hash(const struct conf_values *v, int64_t now_ms) {
     return (struct hash_rules){v->hash_max_listpack_entries, v->hash_max_listpack_value, now_ms};
 }
 
-struct set_rules rules_of_set(const struct conf_values *v) {
+struct set_rules rules_of_set(const struct conf_values *v, int64_t now_ms) {
     return (struct set_rules){v->set_max_intset_entries, v->set_max_listpack_entries,
-                              v->set_max_listpack_value};
+                              v->set_max_listpack_value, now_ms};
 }
 
 struct zset_rules rules_of_zset(const struct conf_values *v) {

@@ -12,9 +12,9 @@
 
 struct conf_values;
 
-/* `now_ms`: by when fields are due; HASH_ALL: none is. */
+/* `now_ms`: by when parts are due; PARTS_ALL: none is. */
 struct hash_rules rules_of_hash(const struct conf_values *v, int64_t now_ms);
-struct set_rules rules_of_set(const struct conf_values *v);
+struct set_rules rules_of_set(const struct conf_values *v, int64_t now_ms);
 struct zset_rules rules_of_zset(const struct conf_values *v);
 struct ql_limits rules_of_list(const struct conf_values *v);
 

@@ -64,8 +64,8 @@ void snapshot_end_aside(struct engine *e, struct snapshot_aside *a, bool keep_lo
 
 struct rdb_rules snapshot_rules(const struct conf_values *v) {
     return (struct rdb_rules){
-        .hash = rules_of_hash(v, HASH_ALL),
-        .set = rules_of_set(v),
+        .hash = rules_of_hash(v, PARTS_ALL),
+        .set = rules_of_set(v, PARTS_ALL),
         .zset = rules_of_zset(v),
         .list = rules_of_list(v),
     };

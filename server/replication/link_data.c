@@ -124,7 +124,7 @@ static int see_key(void *arg, const struct rdb_key *key, struct entry *entry, st
  */
 static int look_through(struct link_data *d, struct err *e) {
     static const struct rdb_sink sink = {.aux = see_aux, .key = see_key};
-    struct rdb_read o = {.rules = {.hash = {.now_ms = HASH_ALL}, .list = {.fill = -2}},
+    struct rdb_read o = {.rules = {.hash = {.now_ms = PARTS_ALL}, .list = {.fill = -2}},
                          .checksum = true,
                          .ndbs = d->ndbs};
     struct rdb_report report;

@@ -14,12 +14,42 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
 from cases import need, summary  # noqa: E402
+from contents import DBS  # noqa: E402
 from differential import SETTINGS, known_commands  # noqa: E402
 from generate import Generator  # noqa: E402
 from resp import ReplyError, encode  # noqa: E402
 from server import Server, wait_for  # noqa: E402
 
 COMMANDS = 1500
+SHORT = """
+SADDEX D PX <1|3> MEMBERS 3 M M M
+SADDEX D PX <1|3> MEMBERS 3 M M M
+SADDEX D KEEPTTL MEMBERS 2 M M
+SPEXPIRE D <1|2> MEMBERS 3 M M M
+SPERSIST D MEMBERS 2 M M
+SADD D M M
+SADD D M M
+SADD D M M
+SREM D M M M
+SMOVE D D M
+SPOP D
+EXPIRE D 100000
+SUNIONSTORE <e0|e1> D D
+SINTERSTORE <e0|e1> D D
+SDIFFSTORE e0 D D
+ZUNIONSTORE <f0|f1> 2 D D
+ZINTERSTORE f0 2 f1 D
+SORT D ALPHA STORE g0
+COPY D D REPLACE
+RENAME D D
+SADDEX D MEMBERS 1 M
+DEBUG SLEEP 0.005
+DEBUG SLEEP 0.005
+DEBUG SLEEP 0.005
+DEBUG SLEEP 0.005
+"""
+HOLES = {"D": "<d0|d1|d2|d3>", "M": "<m1|m2|m3|5|6>"}
+SHORT = [" ".join(HOLES.get(w, w) for w in line.split()) for line in SHORT.strip().split("\n")]
 
 
 def waits(words):
@@ -37,12 +67,22 @@ def reads_history(words):
 
 
 def fill(conn, generator):
-    """Adds random data; what is on the way out (times a few milliseconds off) is made to stay."""
+    """Adds random data. Members of sets are due within milliseconds, and stay while commands use the
+    sets; they are gone when this returns."""
     batch = [w for w in (generator.command() for _ in range(COMMANDS))
              if not waits(w) and not reads_history(w)]
+    for _ in range(COMMANDS // 4):
+        batch.insert(generator.rng.randrange(len(batch)), generator.fill(generator.rng.choice(SHORT)))
+    conn.call("DEBUG", "SET-ACTIVE-EXPIRE", 0)
     conn.send(b"".join(encode(w) for w in batch))
     for _ in batch:
         conn.read()
+    conn.call("DEBUG", "SET-ACTIVE-EXPIRE", 1)
+    for db in range(DBS):
+        conn.call("SELECT", db)
+        conn.call("SADDEX", "last", "PX", 1, "MEMBERS", 1, "m")
+        wait_for(lambda: conn.call("EXISTS", "last") == 0, "the expiry of the last member")
+    conn.call("SELECT", 0)
 
 
 def add_field_times(conn, rng):

@@ -181,6 +181,16 @@ VECTOR_SETS = [bytes.fromhex(h) for h in (
     "05000502008102080201028001000000020202200202020302813fa828900000000102813f8000004013cd3a00",
 )]
 
+# Sets whose members have times: the module stet-sets with its encoding 1.
+SET_ID = bytes.fromhex("81b2d7adfac7adb001")
+
+
+def timed_set(members):
+    """A number, a text and a number for each, the end."""
+    return SET_ID + b"\x02" + length(len(members)) + b"".join(
+        b"\x05" + string(m) + b"\x02" + length(t) for m, t in members) + b"\x00"
+
+
 # The module ReJSON-RL with its encoding 3.
 JSON_ID = bytes.fromhex("8145e25238df912c03")
 DOCUMENTS = [b'{"a":[1,2.5,{"a":"text","b":null}],"o":{"x":true}}', b"5", b'"\\u00e9"',
@@ -241,7 +251,10 @@ def corpus():
         (19, stream(19)), (20, string(listpack(WORDS))), (21, stream(21)), (22, early),
         (23, string(big_times)), (23, string(times)), (24, struct.pack("<Q", WHEN) + timed),
         (25, struct.pack("<Q", WHEN) + string(big_times)),
-    ] + [(7, v) for v in VECTOR_SETS + SKETCHES] + [(7, JSON_ID + b"\x05" + string(v) + b"\0") for v in DOCUMENTS]
+    ] + [(7, v) for v in VECTOR_SETS + SKETCHES] + [(7, JSON_ID + b"\x05" + string(v) + b"\0") for v in DOCUMENTS] + [
+        (7, timed_set([(b"a", 0), (b"5", WHEN), (b"", WHEN + 7), (b"beta", 1)])),
+        (7, timed_set([(b"m%d" % i, WHEN + i if i % 3 else 0) for i in range(40)])),
+    ]
 
 
 def _add_timed(lp, words):

@@ -480,6 +480,31 @@ def keys_expire_by_the_master_alone():
 
 
 @case
+def members_expire_by_the_master_alone():
+    """So they do on a replica that gets them, due already, by a full sync."""
+    debug = "--enable-debug-command", "yes"
+    with Server(*debug) as m, Server(*debug) as s, Server(*debug) as late:
+        mc, sc = m.conn(), follow(s, m)
+        mc.call("DEBUG", "SET-ACTIVE-EXPIRE", 0)
+        mc.call("SADD", "s", "stays")
+        mc.call("SADDEX", "s", "PX", 50, "MEMBERS", 2, "a", "b")
+        caught_up(mc, sc)
+        wait_for(lambda: sc.call("SCARD", "s") == 1, "hidden")
+        lc = follow(late, m)
+        for c in sc, lc:
+            caught_up(mc, c)
+            equal("members", c.call("SMEMBERS", "s"), [b"stays"])
+            equal("times", c.call("STTL", "s", "MEMBERS", 2, "a", "stays"), [-2, -1])
+            equal("what is there", c.call("DEBUG", "DIGEST"), mc.call("DEBUG", "DIGEST"))
+        before = mc.call("DEBUG", "DIGEST")
+        mc.call("DEBUG", "SET-ACTIVE-EXPIRE", 1)
+        wait_for(lambda: mc.call("DEBUG", "DIGEST") != before, "the master's deletion")
+        for c in sc, lc:
+            caught_up(mc, c)
+            equal("what is left", c.call("DEBUG", "DIGEST"), mc.call("DEBUG", "DIGEST"))
+
+
+@case
 def stale_data_is_served_or_not():
     with Real(REDIS) as m, Server() as s:
         m.conn().call("SET", "k", "v")

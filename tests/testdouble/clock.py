@@ -43,16 +43,19 @@ def a_frozen_clock_stands():
 def keys_and_fields_expire_in_their_order():
     with double("--notify-keyspace-events", "EA") as s:
         c, heard = frozen(s.conn()), s.conn()
-        heard.call("PSUBSCRIBE", "__keyevent@*__:expired", "__keyevent@*__:hexpired")
-        heard_by(heard)
+        heard.call("PSUBSCRIBE", "__keyevent@*__:expired", "__keyevent@*__:hexpired",
+                   "__keyevent@*__:sexpired")
+        heard_by(heard), heard_by(heard)
         for at in (7, 3, 5, 900):
             c.call("SET", "k%d" % at, 1, "PX", at * 1000)
         c.call("HSET", "h", "f", 1, "g", 2)
         c.call("HPEXPIRE", "h", 4000, "FIELDS", 1, "f")
+        c.call("SADD", "s", "a", "b")
+        c.call("SPEXPIRE", "s", 6000, "MEMBERS", 1, "a")
         got = advance(c, 10000)
-        equal("what happened", got, {b"expired": 3, b"fields": 1, b"timed-out": 0, b"unix-ms": NOON + 10000})
-        equal("in this order", [heard_by(heard)[3] for _ in range(4)], [b"k3", b"h", b"k5", b"k7"])
-        equal("the rest", (c.call("PTTL", "k900"), c.call("HGETALL", "h")), (890000, [b"g", b"2"]))
+        equal("what happened", got, {b"expired": 3, b"fields": 2, b"timed-out": 0, b"unix-ms": NOON + 10000})
+        equal("in this order", [heard_by(heard)[3] for _ in range(5)], [b"k3", b"h", b"k5", b"s", b"k7"])
+        equal("the rest", (c.call("PTTL", "k900"), c.call("HGETALL", "h"), c.call("SMEMBERS", "s")), (890000, [b"g", b"2"], [b"b"]))
 
 
 @case

@@ -50,7 +50,7 @@ VARIES = {"randomkey", "scan", "zrandmember", "srandmember", "hrandfield", "acl|
           "client|trackinginfo", "slowlog|get", "slowlog|len", "commandlog|get", "commandlog|len", "object|idletime",
           "object|freq", "latency|latest", "latency|histogram", "latency|history", "latency|graph", "latency|doctor", "doctor", "digest",
           "command", "command|docs", "command|list", "command|info", "command|count", "xadd", "ttl", "pttl", "httl", "hpttl",
-          "hexpiretime", "hpexpiretime",          "hello", "expiretime", "pexpiretime", "dump", "restore", "waitaof", "script|load", "config|get",
+          "hexpiretime", "hpexpiretime", "sttl", "spttl", "sexpiretime", "spexpiretime", "hello", "expiretime", "pexpiretime", "dump", "function|dump", "restore", "waitaof", "script|load", "config|get",
           "latency|reset", "slowlog|reset", "commandlog|reset"}
 
 
@@ -64,7 +64,7 @@ KINDS = {"string": "str", "bitmap": "bits", "list": "list", "set": "set", "sorte
          "hash": "hash", "stream": "stream", "geo": "geo", "hyperloglog": "hll", "generic": "str"}
 WORDS = {"numkeys": "1", "count": "2", "cursor": "0", "timeout": "0.001", "index": "0", "start": "0", "stop": "-1",
          "min": "-inf", "max": "+inf", "score": "5", "longitude": "13.3", "latitude": "38.1", "radius": "200",
-         "width": "400", "height": "400", "id": "*", "lexmin": "-", "numfields": "1", "db": "1", "group": "grp",
+         "width": "400", "height": "400", "id": "*", "lexmin": "-", "numfields": "1", "nummembers": "1", "db": "1", "group": "grp",
          "consumer": "con", "seconds": "1000", "milliseconds": "100000", "unix-time-seconds": "4000000000",
          "unix-time-milliseconds": "4000000000000", "offset": "0", "bit": "1", "increment": "3", "weight": "1",
          "script": "return {KEYS[1], redis.call('get', KEYS[1])}", "sha1": "f" * 40, "function": "fun",

@@ -151,8 +151,9 @@ static int on_command(void *arg, size_t argc, const struct slice *argv, struct e
 }
 
 static int on_preamble(void *arg, int fd, uint64_t *end, struct err *e) {
-    static const struct rdb_read all = {
-        .rules = {.hash = {.now_ms = HASH_ALL}, .list = {-2, 0}}, .skip_modules = true, .ndbs = 16};
+    static const struct rdb_read all = {.rules = {.hash = {.now_ms = PARTS_ALL}, .list = {-2, 0}},
+                                        .skip_modules = true,
+                                        .ndbs = 16};
     struct rdb_report r;
     int rc = rdb_read(fd, &all, &(struct rdb_sink){0}, NULL, &r, e);
 

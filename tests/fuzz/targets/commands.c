@@ -129,7 +129,7 @@ static void feed_all(struct slice input) {
 /* ---------------------------------------------------------------- values */
 
 static const struct rdb_rules rules = {
-    .hash = {4, 64, HASH_ALL}, .set = {4, 4, 64}, .zset = {4, 64}, .list = {4, 0}};
+    .hash = {4, 64, PARTS_ALL}, .set = {4, 4, 64, PARTS_ALL}, .zset = {4, 64}, .list = {4, 0}};
 
 static void check_value(const struct entry *e) {
     struct bytes dump = {0};

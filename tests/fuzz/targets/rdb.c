@@ -12,7 +12,11 @@
 
 #define RULES                                                                                      \
     {                                                                                              \
-        .hash = {512, 64, HASH_ALL}, .set = {512, 128, 64}, .zset = {128, 64}, .list = { -2, 0 }   \
+        .hash = {512, 64, PARTS_ALL}, .set = {512, 128, 64, PARTS_ALL}, .zset = {128, 64},         \
+        .list = {                                                                                  \
+            -2,                                                                                    \
+            0                                                                                      \
+        }                                                                                          \
     }
 
 static int take_library(void *arg, struct slice code, bool replace, struct err *e) {

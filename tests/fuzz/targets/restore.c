@@ -18,10 +18,12 @@
 
 #include <stdio.h>
 
-static const struct rdb_rules usual = {
-    .hash = {512, 64, HASH_ALL}, .set = {512, 128, 64}, .zset = {128, 64}, .list = {-2, 0}};
+static const struct rdb_rules usual = {.hash = {512, 64, PARTS_ALL},
+                                       .set = {512, 128, 64, PARTS_ALL},
+                                       .zset = {128, 64},
+                                       .list = {-2, 0}};
 static const struct rdb_rules small = {
-    .hash = {2, 8, HASH_ALL}, .set = {2, 2, 8}, .zset = {2, 8}, .list = {2, 0}};
+    .hash = {2, 8, PARTS_ALL}, .set = {2, 2, 8, PARTS_ALL}, .zset = {2, 8}, .list = {2, 0}};
 
 static void seal(struct bytes *b, uint8_t version) {
     uint64_t sum;
@@ -174,7 +176,7 @@ FUZZ_TARGET(restore) {
     seal(&payload, (uint8_t)(how >> 2 & 15));
     if (rdb_restore(bytes_slice(&payload), SLICE("key"), ENTRY_NO_EXPIRE, &rules, &e, &version) ==
         RDB_RESTORED) {
-        rules.hash.now_ms = HASH_ALL;
+        rules.hash.now_ms = PARTS_ALL;
         use(e, &rules);
         entry_free(e);
     }

@@ -159,6 +159,64 @@ Test(propagate, a_sink_that_wants_nothing_is_passed_over) {
     cr_assert_eq(engine.propagation.ncommands, 0);
 }
 
+/* While `before` is said, a member or field gets 10 ms, which are over then. RESTORE stands for
+ * a result: its payload is not shown. */
+static const struct row overdue_rows[] = {
+    {"SADDEX s PX 10 MEMBERS 1 a; SADD s b", "SADD s b", ""},
+    {"SADDEX s PX 10 MEMBERS 1 a; SADD s b", "SADD s c", "="},
+    {"SADDEX s PX 10 MEMBERS 1 a; SADD s b", "SADD s a b c",
+     "{SADD s a b c; SPERSIST s MEMBERS 1 a}"},
+    {"SADDEX s PX 10 MEMBERS 1 a; SADD s b", "SADDEX s KEEPTTL MEMBERS 1 a",
+     "{SADD s a; SPERSIST s MEMBERS 1 a}"},
+    {"SADDEX s PX 10 MEMBERS 1 a; SADD s b", "SADDEX s EXAT 2000000000 MEMBERS 1 a",
+     "{SADD s a; SPEXPIREAT s 2000000000000 MEMBERS 1 a}"},
+    {"SADDEX s PX 10 MEMBERS 1 a; SADD s b", "SREM s a b", "SREM s b"},
+    {"SADDEX s PX 10 MEMBERS 1 a; SADD s b", "SREM s a", ""},
+    {"SADDEX s PX 10 MEMBERS 1 a; SADD s b", "SEXPIREAT s 2000000000 MEMBERS 2 a b",
+     "SPEXPIREAT s 2000000000000 MEMBERS 1 b"},
+    {"SADDEX s PX 10 MEMBERS 1 a; SADD s b", "SPERSIST s MEMBERS 2 a b", ""},
+    {"SADDEX s PX 10 MEMBERS 1 a; SADD t a", "SMOVE s t a", ""},
+    {"SADDEX s PX 10 MEMBERS 1 a; SADD t a", "SMOVE t s a",
+     "{SMOVE t s a; SPERSIST s MEMBERS 1 a}"},
+    {"SADDEX s PX 10 MEMBERS 1 a; SADD s b", "SPOP s", "SREM s b"},
+    {"SADDEX s PX 10 MEMBERS 1 a; SADD s b", "SPOP s 1", "DEL s"},
+    {"SADDEX s PX 10 MEMBERS 1 a", "SPOP s", ""},
+    {"SADDEX s PX 10 MEMBERS 1 a", "SPOP s 2", ""},
+    {"SADDEX s PX 10 MEMBERS 1 a; SADD s b", "SUNIONSTORE d s", "RESTORE d"},
+    {"SADDEX s PX 10 MEMBERS 1 a; SADD s b; SADD t a b", "SINTERSTORE d s t", "RESTORE d"},
+    {"SADDEX s PX 10 MEMBERS 1 a; SADD t a b", "SDIFFSTORE d t s", "RESTORE d"},
+    {"SADDEX s PX 10 MEMBERS 1 a; SADD d x", "SUNIONSTORE d s", "DEL d"},
+    {"SADDEX s PX 10 MEMBERS 1 a", "SUNIONSTORE d s", ""},
+    {"SADDEX s PX 10 MEMBERS 1 a; SADD s b", "ZUNIONSTORE d 1 s", "RESTORE d"},
+    {"SADDEX s PX 10 MEMBERS 1 a; ZADD z 1 a", "ZINTERSTORE z 2 z s", "DEL z"},
+    {"SADDEX s PX 10 MEMBERS 1 1; SADD s 2", "SORT s STORE d", "RESTORE d"},
+    {"RPUSH l 1; HSETEX h1 PX 10 FIELDS 1 f 9", "SORT l BY nosort GET h*->f STORE d", "RESTORE d"},
+    {"RPUSH l 1; HSETEX h1 EX 10 FIELDS 1 f 9", "SORT l BY nosort GET h*->f STORE d", "="},
+    {"SADDEX s PX 10 MEMBERS 1 a; SADD s b", "COPY s t", "="},
+};
+
+Test(propagate, a_member_that_is_due_makes_no_difference_where_nothing_is) {
+    engine_say("DEBUG SET-ACTIVE-EXPIRE 0");
+    for (size_t i = 0; i < sizeof overdue_rows / sizeof *overdue_rows; i++) {
+        const struct row *r = &overdue_rows[i];
+        const char *wanted = strcmp(r->propagated, "=") ? r->propagated : r->command;
+        char *rest;
+
+        engine_say("FLUSHALL");
+        say_each(r->before);
+        clock_advance_ms(10);
+        clock_refresh();
+        bytes_clear(&recorded);
+        recording = true;
+        engine_say(r->command);
+        recording = false;
+        rest = strstr(bytes_cstr(&recorded), "RESTORE ");
+        if (rest) rest[strlen("RESTORE d")] = '\0';
+        cr_expect_str_eq(bytes_cstr(&recorded), wanted, "%s; %s: %s", r->before, r->command,
+                         bytes_cstr(&recorded));
+    }
+}
+
 /* Expiry that a look-up causes stands in the unit of the command that looked. */
 Test(propagate, a_key_that_expires_under_a_command_is_removed_before_it) {
     engine_say("SET k v PX 10");

@@ -375,6 +375,19 @@ Test(sketches, pieces_that_do_not_fit_are_refused) {
     bytes_release(&head);
 }
 
+/* Half of the smallest number there is would be none. */
+Test(sketches, a_bloom_filter_of_the_smallest_error_can_be_copied) {
+    static const struct said cases[] = {
+        {"BF.RESERVE b 5e-324 5", "+OK\r\n"},
+        {"BF.ADD b x", ":1\r\n"},
+        {"COPY b c", ":1\r\n"},
+        {"BF.MEXISTS c x y", TRUE_FALSE},
+        {NULL, NULL},
+    };
+
+    say_all(cases);
+}
+
 Test(sketches, copies_are_the_same_and_independent) {
     engine_say("BF.MADD a x y z");
     cr_expect_str_eq(engine_say("COPY a b"), ":1\r\n");

@@ -18,8 +18,10 @@ static struct rdb_in in;
 static struct err err;
 static struct keyspace ks, back;
 
-static const struct rdb_rules rules = {
-    .hash = {512, 64, HASH_ALL}, .set = {512, 128, 64}, .zset = {128, 64}, .list = {-2, 0}};
+static const struct rdb_rules rules = {.hash = {512, 64, PARTS_ALL},
+                                       .set = {512, 128, 64, PARTS_ALL},
+                                       .zset = {128, 64},
+                                       .list = {-2, 0}};
 
 static void begin(void) {
     help_begin();
@@ -363,7 +365,7 @@ Test(rdb_files, times_of_fields_stand_as_valkey_has_them_if_that_is_wanted) {
     cr_assert_eq(load(0, &loaded), 0, "%s", err.text);
     cr_expect_eq(loaded.report.version, 80);
     e = db_find(&back.dbs[0], SLICE("h"), hash_of(SLICE("h")));
-    cr_expect(hash_get(e, SLICE("f"), HASH_ALL, &item));
+    cr_expect(hash_get(e, SLICE("f"), PARTS_ALL, &item));
     cr_expect_eq(item.expire_ms, 5000);
 }
 
@@ -380,9 +382,9 @@ Test(rdb_files, times_of_fields_need_a_later_version) {
     cr_assert_eq(load(0, &loaded), 0, "%s", err.text);
     cr_expect_eq(loaded.report.version, 12);
     e = db_find(&back.dbs[0], SLICE("h"), hash_of(SLICE("h")));
-    cr_expect(hash_get(e, SLICE("g"), HASH_ALL, &item));
+    cr_expect(hash_get(e, SLICE("g"), PARTS_ALL, &item));
     cr_expect_eq(item.expire_ms, 5000);
-    cr_expect(hash_get(e, SLICE("f"), HASH_ALL, &item));
+    cr_expect(hash_get(e, SLICE("f"), PARTS_ALL, &item));
     cr_expect_eq(item.expire_ms, 0);
 }
 

@@ -14,8 +14,8 @@
 #include <stdio.h>
 
 static const struct rdb_rules rules = {.skip_sum = true,
-                                       .hash = {512, 64, HASH_ALL},
-                                       .set = {512, 128, 64},
+                                       .hash = {512, 64, PARTS_ALL},
+                                       .set = {512, 128, 64, PARTS_ALL},
                                        .zset = {128, 64},
                                        .list = {-2, 0}};
 

@@ -17,7 +17,7 @@ static void begin(void) {
     mem_thread_init();
     rng_seed(7);
     h = hash_new(SLICE("key"));
-    rules = (struct hash_rules){8, 16, HASH_ALL};
+    rules = (struct hash_rules){8, 16, PARTS_ALL};
 }
 
 static void end(void) {
@@ -53,7 +53,7 @@ static const char *get_at(const char *field, int64_t now) {
 }
 
 static const char *get(const char *field) {
-    return get_at(field, HASH_ALL);
+    return get_at(field, PARTS_ALL);
 }
 
 static void append_item(const struct hash_item *item, void *arg) {
@@ -80,9 +80,9 @@ Test(hash, fields_are_stored_found_and_removed) {
     cr_assert_str_eq(get("a"), "two");
     cr_assert_null(get("c"));
     cr_assert_eq(hash_len(h), 2);
-    cr_assert(hash_delete(h, SLICE("a"), HASH_ALL));
-    cr_assert_not(hash_delete(h, SLICE("a"), HASH_ALL));
-    cr_assert_str_eq(all_at(HASH_ALL), "b=x");
+    cr_assert(hash_delete(h, SLICE("a"), PARTS_ALL));
+    cr_assert_not(hash_delete(h, SLICE("a"), PARTS_ALL));
+    cr_assert_str_eq(all_at(PARTS_ALL), "b=x");
 }
 
 Test(hash, a_field_too_many_makes_a_table) {
@@ -116,10 +116,10 @@ Test(hash, values_of_every_size_live_in_a_table) {
     rules.max_entries = 0;
     for (size_t n = 0; n < sizeof big; n += 1 + n / 8) {
         cr_assert_eq(hash_set(h, SLICE("f"), slice_of(big, n), false, &rules), n == 0);
-        cr_assert(hash_get(h, SLICE("f"), HASH_ALL, &item));
+        cr_assert(hash_get(h, SLICE("f"), PARTS_ALL, &item));
         cr_assert_eq(item.value.n, n);
         hash_set_expire(h, SLICE("f"), 5);
-        cr_assert(hash_get(h, SLICE("f"), HASH_ALL, &item));
+        cr_assert(hash_get(h, SLICE("f"), PARTS_ALL, &item));
         cr_assert_eq(item.value.n, n);
         cr_assert_eq(item.expire_ms, 5);
         hash_set_expire(h, SLICE("f"), 6);
@@ -127,7 +127,7 @@ Test(hash, values_of_every_size_live_in_a_table) {
     }
     for (size_t n = sizeof big; n > 0; n -= 1 + n / 8) {
         hash_set(h, SLICE("f"), slice_of(big, n), false, &rules);
-        cr_assert(hash_get(h, SLICE("f"), HASH_ALL, &item));
+        cr_assert(hash_get(h, SLICE("f"), PARTS_ALL, &item));
         cr_assert(item.value.n == n && memcmp(item.value.p, big, n) == 0);
     }
 }
@@ -140,16 +140,16 @@ Test(hash, fields_with_times_stand_in_their_order) {
     hash_set_expire(h, SLICE("c"), 50);
     cr_assert_str_eq(encoding(), "listpackex");
     hash_set_expire(h, SLICE("a"), 70);
-    cr_assert_str_eq(all_at(HASH_ALL), "c=3@50 a=1@70 b=2");
+    cr_assert_str_eq(all_at(PARTS_ALL), "c=3@50 a=1@70 b=2");
     cr_assert_eq(hash_next_due(h), 50);
     hash_set_expire(h, SLICE("c"), 0);
-    cr_assert_str_eq(all_at(HASH_ALL), "a=1@70 b=2 c=3");
+    cr_assert_str_eq(all_at(PARTS_ALL), "a=1@70 b=2 c=3");
     hash_set_expire(h, SLICE("b"), 70);
-    cr_assert_str_eq(all_at(HASH_ALL), "b=2@70 a=1@70 c=3");
+    cr_assert_str_eq(all_at(PARTS_ALL), "b=2@70 a=1@70 c=3");
     set("a", "9");
-    cr_assert_str_eq(all_at(HASH_ALL), "b=2@70 c=3 a=9", "a new value has no time");
+    cr_assert_str_eq(all_at(PARTS_ALL), "b=2@70 c=3 a=9", "a new value has no time");
     hash_set(h, SLICE("b"), SLICE("8"), true, &rules);
-    cr_assert_str_eq(all_at(HASH_ALL), "b=8@70 c=3 a=9", "unless it is to keep it");
+    cr_assert_str_eq(all_at(PARTS_ALL), "b=8@70 c=3 a=9", "unless it is to keep it");
 }
 
 static void check_due_fields(void) {
@@ -321,7 +321,7 @@ static void check_model(int64_t now) {
 
     cr_assert_eq((int)hash_len(h), model_len(-1));
     cr_assert_eq((int)hash_len_at(h, now), model_len(now));
-    hash_each(h, HASH_ALL, check_item, NULL);
+    hash_each(h, PARTS_ALL, check_item, NULL);
     for (int i = 0; i < FIELDS; i++)
         if (model[i].there && model[i].when)
             cr_assert(next != ENTRY_NO_EXPIRE && next <= model[i].when);
@@ -369,7 +369,7 @@ Test(hash, a_scan_returns_what_stays) {
     rules.max_entries = 0;
     fill(1000, 2000);
     for (int more = 1000; more == 1000 || cursor; more++) {
-        cursor = hash_scan(h, cursor, HASH_ALL, count_item, seen);
+        cursor = hash_scan(h, cursor, PARTS_ALL, count_item, seen);
         snprintf(name, sizeof name, "%d", more);
         if (more < 2000) set(name, "v");
     }

@@ -18,7 +18,7 @@ static void begin(void) {
     mem_thread_init();
     rng_seed(11);
     s = set_new_empty(SLICE("key"));
-    rules = (struct set_rules){6, 8, 16};
+    rules = (struct set_rules){6, 8, 16, PARTS_ALL};
 }
 
 static void end(void) {
@@ -58,7 +58,7 @@ static const char *all_of(const struct entry *e) {
     static char out[4096];
     struct bytes b = {0};
 
-    set_each(e, append_visited, &b);
+    set_each(e, PARTS_ALL, append_visited, &b);
     snprintf(out, sizeof out, "%s", bytes_cstr(&b));
     bytes_release(&b);
     return out;
@@ -76,7 +76,7 @@ Test(set, integers_are_an_intset_until_they_are_too_many) {
     add_int(7);
     cr_assert_str_eq(encoding(), "hashtable");
     cr_assert_eq(set_len(s), 7);
-    cr_assert(set_has(s, SLICE("7")));
+    cr_assert(set_has(s, SLICE("7"), PARTS_ALL));
 }
 
 Test(set, a_text_makes_a_listpack_of_an_intset) {
@@ -87,15 +87,15 @@ Test(set, a_text_makes_a_listpack_of_an_intset) {
     cr_assert(add("2"));
     cr_assert_str_eq(all_of(s), "1 3 x 2", "integers sorted, then in the order of coming");
     cr_assert_not(add("3"));
-    cr_assert(set_has(s, SLICE("2")));
-    cr_assert_not(set_has(s, SLICE("02")));
+    cr_assert(set_has(s, SLICE("2"), PARTS_ALL));
+    cr_assert_not(set_has(s, SLICE("02"), PARTS_ALL));
 }
 
 Test(set, a_text_that_is_long_makes_a_table_of_an_intset) {
     add("3");
     add("0123456789abcdefg");
     cr_assert_str_eq(encoding(), "hashtable");
-    cr_assert(set_has(s, SLICE("3")));
+    cr_assert(set_has(s, SLICE("3"), PARTS_ALL));
 }
 
 Test(set, integers_longer_than_a_listpack_takes_make_a_table) {
@@ -148,7 +148,7 @@ static const char *built(const char *words) {
     while ((word = strsep(&rest, " "))) v[n++] = (struct lp_value){.p = word, .n = strlen(word)};
     e = set_build(SLICE("k"), v, n, &rules, &(struct pace){0});
     cr_assert_eq(set_len(e), n);
-    for (size_t i = 0; i < n; i++) cr_assert(set_has(e, slice_of(v[i].p, v[i].n)));
+    for (size_t i = 0; i < n; i++) cr_assert(set_has(e, slice_of(v[i].p, v[i].n), PARTS_ALL));
     snprintf(out, sizeof out, "%s: %s", encoding_of(e), all_of(e));
     entry_free(e);
     return out;
@@ -176,22 +176,22 @@ Test(set, a_probe_finds_in_every_form) {
     for (int as_text = 0; as_text < 2; as_text++) {
         set_probe_init(&p,
                        as_text ? (struct lp_value){.p = "-7", .n = 2} : (struct lp_value){.v = -7});
-        for (int i = 0; i < 3; i++) cr_assert(set_find(forms[i], &p), "%d", i);
+        for (int i = 0; i < 3; i++) cr_assert(set_find(forms[i], &p, PARTS_ALL), "%d", i);
         set_probe_init(&p,
                        as_text ? (struct lp_value){.p = "", .n = 0} : (struct lp_value){.v = 7});
-        for (int i = 0; i < 3; i++) cr_assert_not(set_find(forms[i], &p), "%d", i);
+        for (int i = 0; i < 3; i++) cr_assert_not(set_find(forms[i], &p, PARTS_ALL), "%d", i);
     }
     for (int i = 0; i < 3; i++) entry_free(forms[i]);
 }
 
 /* Every member once, whatever the form; and a probe made of a batch finds it in `other`. */
 static size_t walk_in_batches(const struct entry *e, const struct entry *other) {
-    struct set_iter it = {.e = e};
+    struct set_iter it = {.e = e, .now_ms = PARTS_ALL};
     struct set_batch batch;
     struct set_finder f;
     size_t n = 0;
 
-    set_finder_init(&f, other, set_len(e));
+    set_finder_init(&f, other, set_len(e), PARTS_ALL);
     while (set_next(&it, &batch)) {
         for (size_t i = 0; i < batch.n; i++) {
             char text[NUM_I64_MAX];
@@ -199,10 +199,10 @@ static size_t walk_in_batches(const struct entry *e, const struct entry *other) 
             struct set_probe p;
 
             set_probe_next(&p, &batch, i);
-            cr_assert_eq(set_finder_has(&f, &p), set_has(other, member));
+            cr_assert_eq(set_finder_has(&f, &p), set_has(other, member, PARTS_ALL));
             set_probe_next(&p, &batch, i);
-            cr_assert_eq(set_find(other, &p), set_has(other, member));
-            cr_assert(set_has(e, member));
+            cr_assert_eq(set_find(other, &p, PARTS_ALL), set_has(other, member, PARTS_ALL));
+            cr_assert(set_has(e, member, PARTS_ALL));
             n++;
         }
     }
@@ -221,7 +221,7 @@ Test(set, batches_give_all_members_and_finders_find_them) {
     struct entry *sets[KINDS];
 
     for (int k = 0; k < KINDS; k++) {
-        struct set_rules r = {kinds[k].max_intset, kinds[k].max_listpack, 64};
+        struct set_rules r = {kinds[k].max_intset, kinds[k].max_listpack, 64, PARTS_ALL};
         bool texts = !kinds[k].max_intset && kinds[k].n < 5000;
 
         sets[k] = set_new_empty(SLICE("k"));
@@ -258,22 +258,23 @@ static void check_counts(const int *seen, int n) {
 
 static void check_chance(int n) {
     int seen[100] = {0}, picked[100] = {0}, sampled[100] = {0};
+    struct lp_value any;
 
-    for (int i = 0; i < n * 400; i++) count_visited(set_random(s), seen);
+    for (int i = 0; i < n * 400 && set_random(s, PARTS_ALL, &any); i++) count_visited(any, seen);
     check_counts(seen, n);
-    set_pick(s, (size_t)n * 400, count_visited, picked);
+    set_pick(s, PARTS_ALL, (size_t)n * 400, count_visited, picked);
     check_counts(picked, n);
     for (int k = 0; k < n + 2; k++) {
         int once[100] = {0}, sum = 0;
 
-        set_sample(s, (size_t)k, count_visited, once);
+        set_sample(s, PARTS_ALL, (size_t)k, count_visited, once);
         for (int i = 0; i < n; i++) {
             cr_assert_leq(once[i], 1);
             sum += once[i];
         }
         cr_assert_eq(sum, k < n ? k : n);
     }
-    for (int i = 0; i < n * 200; i++) set_sample(s, 2, count_visited, sampled);
+    for (int i = 0; i < n * 200; i++) set_sample(s, PARTS_ALL, 2, count_visited, sampled);
     check_counts(sampled, n);
 }
 
@@ -285,7 +286,7 @@ Test(set, chance_is_fair_in_an_intset) {
 Test(set, chance_is_fair_in_a_listpack) {
     add("x");
     for (int i = 0; i < 7; i++) add_int(i);
-    set_remove(s, SLICE("x"));
+    set_remove(s, SLICE("x"), PARTS_ALL);
     cr_assert_str_eq(encoding(), "listpack");
     check_chance(7);
 }
@@ -319,13 +320,13 @@ static void run_model(int rounds, int members) {
         int i = (int)rng_below((uint64_t)members);
         struct slice name = name_of(i, text);
 
-        cr_assert_eq(set_has(s, name), in[i]);
+        cr_assert_eq(set_has(s, name, PARTS_ALL), in[i]);
         if (rng_below(2)) {
             cr_assert_eq(set_add(s, name, &rules), !in[i]);
             n += !in[i];
             in[i] = true;
         } else {
-            cr_assert_eq(set_remove(s, name), in[i]);
+            cr_assert_eq(set_remove(s, name, PARTS_ALL), in[i]);
             n -= in[i];
             in[i] = false;
         }
@@ -343,7 +344,7 @@ Test(set, random_operations_agree_with_a_model) {
 }
 
 Test(set, random_operations_agree_with_a_model_while_small) {
-    rules = (struct set_rules){MEMBERS, MEMBERS, 64};
+    rules = (struct set_rules){MEMBERS, MEMBERS, 64, PARTS_ALL};
     run_model(20000, MEMBERS);
     cr_assert_str_eq(encoding(), "listpack");
 }
@@ -355,7 +356,7 @@ Test(set, a_scan_returns_what_stays) {
 
     for (int i = 0; i < more; i++) add_int(i);
     do {
-        cursor = set_scan(s, cursor, count_visited, seen);
+        cursor = set_scan(s, cursor, PARTS_ALL, count_visited, seen);
         for (int k = 0; k < 5 && more < 3000; k++) add_int(more++);
     } while (cursor);
     for (int i = 0; i < 1000; i++) cr_assert_geq(seen[i], 1);
