@@ -160,13 +160,11 @@ static int cmd_hgetex(struct call *x) {
     struct field_list changed = {0};
     struct fields f;
     struct hash_edit h;
-    int i = 2, is_option = 1;
+    int i = 2, is_option;
 
-    for (; i < x->argc && is_option; i += is_option) {
-        is_option = parse_time_option(x, &i, "persist", TIME_PERSIST, &o);
-        if (is_option < 0) return -1;
-    }
-    if (!parse_fields(x, i, NULL, &f) || !hash_open(x, &h)) return -1;
+    if (!hash_open(x, &h)) return -1;
+    is_option = parse_time_option(x, &i, "persist", TIME_PERSIST, &o);
+    if (is_option < 0 || !parse_fields(x, i + is_option, NULL, &f)) return -1;
     if (h.r.e && o.mode == TIME_SET) hash_allow_times(h.r.e);
     reply_array(&x->r, (size_t)f.n);
     for (i = f.first; i < f.first + f.n; i++) {
@@ -194,7 +192,7 @@ static int cmd_hgetdel(struct call *x) {
     struct fields f;
     struct hash_edit h;
 
-    if (!parse_fields(x, 2, NULL, &f) || !hash_open(x, &h)) return -1;
+    if (!hash_open(x, &h) || !parse_fields(x, 2, NULL, &f)) return -1;
     reply_array(&x->r, (size_t)f.n);
     for (int i = f.first; i < f.first + f.n; i++) {
         struct hash_item item;
@@ -215,8 +213,9 @@ static int cmd_hgetdel(struct call *x) {
 
 struct setex {
     struct time_option time;
-    bool if_none, if_all; /* FNX, FXX */
-    int first, n;         /* field, value, ...: n pairs */
+    bool if_none, if_all;       /* FNX, FXX: of the fields */
+    bool if_no_key, if_has_key; /* NX, XX, of Valkey 9.1 */
+    int first, n;               /* field, value, ...: n pairs */
 };
 
 /* "FIELDS n field value ..." at argument *i; leaves the last of them there. */
@@ -242,22 +241,32 @@ static bool parse_pairs(struct call *x, int *i, struct setex *o) {
     return true;
 }
 
+/* FNX or FXX once, and beside it NX or XX. 1: it was one; 0: something else; -1: an error. */
+static int parse_condition(struct call *x, int i, struct setex *o) {
+    if (arg_is(x, i, "fnx") || arg_is(x, i, "fxx")) {
+        if (o->if_none || o->if_all)
+            return reply_err(x, "ERR Only one of FXX or FNX arguments can be specified");
+        o->if_none = arg_is(x, i, "fnx");
+        o->if_all = !o->if_none;
+        return 1;
+    }
+    if (!arg_is(x, i, "nx") && !arg_is(x, i, "xx")) return 0;
+    if (arg_is(x, i, "nx") ? o->if_has_key : o->if_no_key) return reply_err(x, ERR_SYNTAX);
+    o->if_no_key = arg_is(x, i, "nx");
+    o->if_has_key = !o->if_no_key;
+    return 1;
+}
+
 static bool parse_setex(struct call *x, struct setex *o) {
     *o = (struct setex){{TIME_NONE, 0}};
     for (int i = 2; i < x->argc; i++) {
-        int is_time = parse_time_option(x, &i, "keepttl", TIME_KEEP, &o->time);
+        int is_option = parse_time_option(x, &i, "keepttl", TIME_KEEP, &o->time);
 
-        if (is_time < 0) return false;
-        if (is_time) continue;
+        if (is_option == 0) is_option = parse_condition(x, i, o);
+        if (is_option < 0) return false;
+        if (is_option) continue;
         if (arg_is(x, i, "fields")) {
             if (!parse_pairs(x, &i, o)) return false;
-        } else if (arg_is(x, i, "fnx") || arg_is(x, i, "fxx")) {
-            if (o->if_none || o->if_all) {
-                reply_err(x, "ERR Only one of FXX or FNX arguments can be specified");
-                return false;
-            }
-            o->if_none = arg_is(x, i, "fnx");
-            o->if_all = !o->if_none;
         } else {
             reply_errf(x, "ERR unknown argument: %.*s",
                        (int)(x->argv[i].n < 128 ? x->argv[i].n : 128), x->argv[i].p);
@@ -272,6 +281,7 @@ static bool parse_setex(struct call *x, struct setex *o) {
 static bool may_set(struct call *x, const struct hash_edit *h, const struct setex *o) {
     struct hash_item item;
 
+    if (h->r.e ? o->if_no_key : o->if_has_key) return false;
     if (!o->if_none && !o->if_all) return true;
     for (int i = 0; i < o->n; i++) {
         struct slice field = x->argv[o->first + 2 * i];
