@@ -403,6 +403,27 @@ def scan_cluster(s, *options, at=None):
 
 
 @cases.case
+def flushslot():
+    """A slot with more keys than one command of the AOF names; what other servers know is propagated."""
+    with Server("--cluster-enabled", "yes", "--appendonly", "yes", "--aof-use-rdb-preamble", "no") as s:
+        c = s.conn()
+        for i in range(3000):
+            c.send(encode(["SET", "{foo}%d" % i, "v"]))
+        for i in range(3000):
+            c.read()
+        c.call("SET", "bar", "v")
+        equal("reply", c.call("CLUSTER", "FLUSHSLOT", FOO, "SYNC"), b"OK")
+        equal("left", c.call("KEYS", "*"), [b"bar"])
+        log = b"".join(open(os.path.join(at, f), "rb").read() for at, _, files in os.walk(s.dir)
+                       for f in files if ".incr." in f)
+        check(b"FLUSHSLOT" not in log, "the AOF names FLUSHSLOT")
+        equal("deletions", log.count(b"\r\nDEL\r\n"), 3)
+        s.stop()
+        s.start()
+        equal("after a restart", s.conn().call("KEYS", "*"), [b"bar"])
+
+
+@cases.case
 def cluster_scan():
     with cluster() as s:
         cs = conns(s)
