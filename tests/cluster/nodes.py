@@ -403,6 +403,19 @@ def scan_cluster(s, *options, at=None):
 
 
 @cases.case
+def told_to_clients():
+    with Server("--cluster-enabled", "yes", "--cluster-announce-client-ipv4", "10.9.8.7",
+                "--cluster-announce-client-port", "99", "--cluster-announce-ip", "10.1.1.1") as s:
+        c = s.conn()
+        equal("slots", c.call("CLUSTER", "SLOTS")[0][2][:2], [b"10.9.8.7", 99])
+        check(c.call("CLUSTER", "NODES").split(b" ")[1].startswith(b"10.9.8.7:99@"), "NODES")
+        c.call("CONFIG", "SET", "cluster-announce-client-ipv4", "", "cluster-announce-client-ipv6", "::2")
+        equal("of IPv6 only", c.call("CLUSTER", "SLOTS")[0][2][:2], [b"10.1.1.1", 99])
+        equal("no address", ask(c, "CONFIG", "SET", "cluster-announce-client-ipv4", "x"),
+              "ERR CONFIG SET failed (possibly related to argument 'cluster-announce-client-ipv4') - Invalid IPv4 address")
+
+
+@cases.case
 def flushslot():
     """A slot with more keys than one command of the AOF names; what other servers know is propagated."""
     with Server("--cluster-enabled", "yes", "--appendonly", "yes", "--aof-use-rdb-preamble", "no") as s:
