@@ -2,6 +2,7 @@
 #include "server/exec/observe.h"
 
 #include "conf/conf.h"
+#include "server/exec/hotkeys.h"
 #include "server/exec/latency.h"
 #include "server/exec/monitor.h"
 #include "server/exec/slowlog.h"
@@ -73,6 +74,8 @@ void observe(struct call *x, uint64_t ns, size_t reply_bytes, int rc) {
     if (__builtin_expect(e->nmonitors > 0, 0)) monitor_show_after(x);
     if (x->waits) return;
     count(e, x->cmd, ns, rc);
+    if (__builtin_expect(e->hotkeys != NULL, 0))
+        hotkeys_note(x, ns, request_bytes(x) + reply_bytes);
     note_large(x, reply_bytes);
     if (other < least) least = other;
     if (__builtin_expect(ns >= least, 0)) note_slow(x, ns);
