@@ -78,8 +78,8 @@ static bool parse_adding(struct call *x, struct adding *a) {
         i += 2;
     }
     if (!arg_vector(x, i, &a->vector)) return false;
-    if (a->vector.next >= x->argc ||
-        (a->reduce && a->reduce * a->vector.dim > VSET_PROJECTION_MAX)) {
+    if (!vset_args(x, a->vector.next + 1, INT_MAX)) return false;
+    if (a->reduce && a->reduce * a->vector.dim > VSET_PROJECTION_MAX) {
         reply_err(x, ERR_VECTOR);
         return false;
     }

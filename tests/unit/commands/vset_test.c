@@ -205,7 +205,7 @@ Test(vset_commands, hostile_arguments_are_refused) {
     says("VADD v VALUES 1000000000000 1 a", vector);
     says("VADD v VALUES -1 1 a", vector);
     says("VADD v VALUES 2 nan 1 a", vector);
-    says("VADD v VALUES 2 1 2", vector);
+    says("VADD v VALUES 2 1 2", "-ERR wrong number of arguments for 'VADD' command\r\n");
     says("VADD v FP32 abc a", vector);
     says("VADD v REDUCE 99999999999 VALUES 2 1 2 a", vector);
     says("VADD v REDUCE 0 VALUES 2 1 2 a", vector);
