@@ -98,6 +98,7 @@ Test(observe, large_requests_and_replies_have_their_logs) {
     ASK("COMMANDLOG LEN slow", ":0|");
     ASK("COMMANDLOG RESET large-request", "+OK|");
     ASK("COMMANDLOG LEN large-request", ":0|");
+    ASK("COMMANDLOG GET x fast", "-ERR count should be greater than or equal to -1|");
     ASK("COMMANDLOG GET x slow", "-ERR count should be greater than or equal to -1|");
     ASK("COMMANDLOG GET -2 slow", "-ERR count should be greater than or equal to -1|");
     ASK("COMMANDLOG LEN fast",
