@@ -31,7 +31,8 @@ static int parse_options(struct call *x, bool may_make, struct group_options *o)
             return reply_subcommand_err(x);
         }
     }
-    return 0;
+    /* More words than all options have: one was given again. */
+    return x->argc <= (may_make ? 8 : 7) ? 0 : reply_subcommand_err(x);
 }
 
 /* The id at argument 4, where "$" is the stream's last. */

@@ -202,7 +202,6 @@ def _sub(name, sub):
 
 
 ALWAYS = [
-    ("script debug", "there is no debugger", _sub("script", "debug")),
     ("keyslot", "Valkey answers it outside of a cluster too", _sub("cluster", "keyslot")),
 ]
 # Redis 8 and Valkey 9 are no longer as 7.2 here, and 7.2 is followed.
@@ -215,6 +214,8 @@ LATER = [
      SCORE_RANGE.match(w[0].lower()) and error(x) == "ERR min or max is not a float"),
     ("lrem", "7.2 takes the smallest number", lambda w, x, y: w[0].lower() == "lrem"
      and error(x) and "-9223372036854775807" in error(x)),
+    ("lset", "a very small index wraps around there", lambda w, x, y: w[0].lower() == "lset"
+     and error(y) == "ERR index out of range" and not error(x)),
     ("options after fields", "stet takes options after the fields too", lambda w, x, y:
      w[0].lower() == "hsetex" and error(x) == "ERR wrong number of arguments for 'hsetex' command"),
     ("valkey's options", "NX and XX of HSETEX are Valkey's", lambda w, x, y: w[0].lower() == "hsetex"
@@ -228,6 +229,7 @@ VALKEYS = [
     ("unknown type", "it is refused, Redis finds nothing", lambda w, x, y: error(x) and "unknown type name" in error(x)),
     ("member does not exist", "another text", lambda w, x, y: error(x) and "does not exist" in error(x)
      and error(y) and "could not decode" in error(y)),
+    ("no script", "another text", _both("NOSCRIPT", "NOSCRIPT")),
     ("getex", "the time is looked at before the key", _is("getex")),
 ]
 
