@@ -60,7 +60,8 @@ void info_server(struct engine *e, struct bytes *out) {
     if (info_node(e, &node)) port = node.port;
 
     append_build(e, out);
-    bytes_printf(out, "availability_zone:%s\r\n", e->v->availability_zone);
+    if (e->v->availability_zone[0])
+        bytes_printf(out, "availability_zone:%s\r\n", e->v->availability_zone);
     uname(&os);
     bytes_printf(out,
                  "os:%s %s %s\r\narch_bits:%d\r\nmonotonic_clock:POSIX clock_gettime\r\n"
