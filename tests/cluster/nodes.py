@@ -416,6 +416,27 @@ def told_to_clients():
 
 
 @cases.case
+def hotkeys():
+    """Slots may be chosen, and a session ends by itself."""
+    with Server("--cluster-enabled", "yes") as s:
+        c = s.conn(proto=3)
+        c.call("HOTKEYS", "START", "METRICS", 2, "CPU", "NET", "SLOTS", 2, FOO, FOO + 1, "DURATION", 1)
+        for key in ("foo", "{foo}x", "bar"):
+            c.call("SET", key, "v" * 100)
+        c.call("GET", "foo")
+        got = {k.decode(): v for k, v in c.call("HOTKEYS", "GET").items()}
+        equal("slots", got["selected-slots"], [[FOO, FOO + 1]])
+        equal("keys", got["by-net-bytes"][::2], [b"foo", b"{foo}x"])
+        check(got["net-bytes-all-commands-selected-slots"] == sum(got["by-net-bytes"][1::2]), "bytes: %r" % got)
+        check(got["net-bytes-all-commands-all-slots"] > sum(got["by-net-bytes"][1::2]), "bytes of all: %r" % got)
+        wait_for(lambda: c.call("HOTKEYS", "GET")[b"tracking-active"] == 0, "the end of the session")
+        equal("stopped", c.call("HOTKEYS", "STOP"), None)
+        check(1000 <= c.call("HOTKEYS", "GET")[b"collection-duration-ms"] < 30000, "its duration")
+        equal("a slot twice", ask(c, "HOTKEYS", "START", "METRICS", 1, "CPU", "SLOTS", 2, 1, 1),
+              "ERR Slot 1 specified multiple times")
+
+
+@cases.case
 def flushslot():
     """A slot with more keys than one command of the AOF names; what other servers know is propagated."""
     with Server("--cluster-enabled", "yes", "--appendonly", "yes", "--aof-use-rdb-preamble", "no") as s:
