@@ -99,6 +99,20 @@ Test(hotkeys, a_hot_key_stands_out_of_many_and_memory_is_bounded) {
     cr_expect_lt(mem_used(), before + 64 * 1024);
 }
 
+Test(hotkeys, the_least_key_leaves_a_full_board) {
+    char line[64];
+
+    start(1, 1);
+    for (int i = 0; i < HOTKEYS_KEPT; i++) {
+        snprintf(line, sizeof line, "get k%d", i);
+        say(line);
+    }
+    for (int i = 0; i < 100; i++) say("get k0"); /* was the least: its name is the shortest */
+    say("get newcomer");
+    cr_assert_eq(hotkeys_top(&engine, HOTKEYS_NET, top), 1);
+    cr_expect_str_eq(name_of(0), "k0");
+}
+
 Test(hotkeys, one_of_so_many_commands_is_sampled) {
     const struct hotkeys_totals *t;
 
