@@ -170,7 +170,8 @@ Test(client, list_has_a_line_for_each_and_no_more) {
     help_ask(&h->b, "client setname bob");
     text = help_ask(&h->a, "client list id 2 77");
     cr_expect(strstr(text, "id=2 addr=10.0.0.2:999 laddr=10.0.0.100:6379 fd=9 name=bob "));
-    cr_expect(strstr(text, "cmd=client|setname user=default redir=-1 resp=2 lib-name= lib-ver=\n"));
+    cr_expect(strstr(
+        text, "cmd=client|setname user=default redir=-1 resp=2 lib-name= lib-ver= tot-net-in="));
     cr_expect_null(strstr(text, "id=1 "));
     cr_expect_str_eq(help_ask(&h->a, "client list type pubsub"), "$0||");
     help_free(h);
