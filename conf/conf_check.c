@@ -7,6 +7,7 @@
 #include "conf/conf_impl.h"
 #include "storage/base/num.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 
 static int check_hz(const struct conf_assign *a) {
@@ -105,6 +106,22 @@ static int check_zone(const struct conf_assign *a) {
     return 0;
 }
 
+static int check_ipv4(const struct conf_assign *a) {
+    const char *ip = a->v->cluster_announce_client_ipv4;
+    struct in_addr in;
+
+    if (!ip || inet_pton(AF_INET, ip, &in) == 1) return 0;
+    return err_set(a->e, CONF_ERR_VALUE, "Invalid IPv4 address");
+}
+
+static int check_ipv6(const struct conf_assign *a) {
+    const char *ip = a->v->cluster_announce_client_ipv6;
+    struct in6_addr in;
+
+    if (!ip || inet_pton(AF_INET6, ip, &in) == 1) return 0;
+    return err_set(a->e, CONF_ERR_VALUE, "Invalid IPv6 address");
+}
+
 /* A file that asks for it must not keep the server from starting; a request at run time, as test
  * suites do to see whether it is there, gets the truth. */
 static int check_defrag(const struct conf_assign *a) {
@@ -156,6 +173,8 @@ static const struct {
     {"shutdown-on-sigterm", check_shutdown},
     {"cluster-announce-hostname", check_hostname},
     {"cluster-announce-human-nodename", check_nodename},
+    {"cluster-announce-client-ipv4", check_ipv4},
+    {"cluster-announce-client-ipv6", check_ipv6},
     {"activedefrag", check_defrag},
     {"aof-history-keep", check_history_keep},
 };

@@ -322,7 +322,8 @@ static void tell(const char *what, bool on, const struct err *why) {
 }
 
 void contain_calls(struct containment *c, const struct conf_values *v) {
-    struct sandbox_calls allow_calls = {.unix_sockets = needs_unix_sockets(v)};
+    struct sandbox_calls allow_calls = {.unix_sockets = needs_unix_sockets(v),
+                                        .multipath = v->mptcp || v->repl_mptcp};
     struct err why;
     bool calls;
 

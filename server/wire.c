@@ -341,6 +341,12 @@ static void admin_replication_info(void *arg, struct bytes *out) {
     replication_info(a->replication, out);
 }
 
+static void admin_tls_info(void *arg, struct bytes *out) {
+    const struct app *a = arg;
+
+    net_describe_tls(&a->net, out);
+}
+
 static void admin_change_replid(void *arg) {
     const struct app *a = arg;
 
@@ -421,6 +427,7 @@ static void fill_admin(struct app *a) {
     a->admin.load_log = admin_load_log;
     a->admin.pause_cron = admin_pause_cron;
     a->admin.replication_info = admin_replication_info;
+    a->admin.tls_info = admin_tls_info;
     a->admin.change_replid = admin_change_replid;
     a->admin.arg = a;
     a->engine.app = &a->admin;

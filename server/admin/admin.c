@@ -3,6 +3,7 @@
 
 #include "conf/conf.h"
 #include "server/admin/rows.h"
+#include "server/exec/hotkeys.h"
 #include "storage/base/mem.h"
 
 #include <sys/resource.h>
@@ -24,6 +25,7 @@ void admin_register(struct command_registry *r) {
     command_registry_add(r, save_commands);
     command_registry_add(r, backup_commands);
     command_registry_add(r, module_commands);
+    command_registry_add(r, hotkeys_commands);
 }
 
 bool admin_is_allowed(const struct call *x, int64_t who) {
@@ -67,6 +69,7 @@ void admin_cron(struct engine *e) {
     const struct engine_stats *s = &e->stats;
     uint64_t now_us = clock_mono_us(), past_us = now_us - r->at_us, used = mem_used();
 
+    hotkeys_tick(e);
     admin_note_loop(e);
     const uint64_t now[ADMIN_RATES] = {s->commands, s->net_in, s->net_out, s->loop_cycles,
                                        s->loop_us};

@@ -63,6 +63,8 @@ struct admin_app {
     int (*load_log)(void *arg, struct err *e);
     /* The lines of INFO replication; NULL: of a server without replication. */
     void (*replication_info)(void *arg, struct bytes *out);
+    /* The lines of INFO tls; NULL: of a server without TLS. */
+    void (*tls_info)(void *arg, struct bytes *out);
     /* DEBUG CHANGE-REPL-ID; may be NULL. */
     void (*change_replid)(void *arg);
     /* DEBUG PAUSE-CRON. */

@@ -42,6 +42,14 @@ static const char *or_empty(const char *s) {
     return s ? s : "";
 }
 
+static size_t watched(const struct session *s) {
+    size_t n = 0;
+
+    if (s->multi)
+        list_each (it, &s->multi->watches) n++;
+    return n;
+}
+
 static void append_client(struct bytes *b, const struct session *s, const struct call *x) {
     const struct command_slot *last = s == x->s ? x->cmd : s->last_cmd;
     struct session_wire w;
@@ -58,17 +66,20 @@ static void append_client(struct bytes *b, const struct session *s, const struct
                  (long long)(x->now_ms - s->active_ms) / 1000);
     client_flags(b, s);
     if (s->flags & SESSION_REDIRECTABLE) bytes_append_str(b, " capa=r");
-    bytes_printf(b,
-                 " db=%d sub=%zu psub=%zu ssub=%zu multi=%d qbuf=%zu qbuf-free=%zu argv-mem=%zu"
-                 " multi-mem=%zu rbs=%d rbp=0 obl=%zu oll=0 omem=%zu tot-mem=%zu events=%s cmd=%s"
-                 " user=%s redir=%lld resp=%d lib-name=%s lib-ver=%s\n",
-                 s->db, pubsub_count(s, PUBSUB_CHANNEL), pubsub_count(s, PUBSUB_PATTERN),
-                 pubsub_count(s, PUBSUB_SHARD), multi_is_open(s) ? s->multi->n : -1, w.query_bytes,
-                 w.query_free, args, s->multi ? s->multi->bytes : 0, s->out.last ? OUT_CHUNK : 0,
-                 out_pending(&s->out), s->out.mem_bytes, session_mem(s) + w.query_cap, w.events,
-                 last ? last->name : "NULL", s->user->name,
-                 s->tracker ? (long long)s->tracker->redirect_id : -1LL, s->resp,
-                 or_empty(s->lib_name), or_empty(s->lib_ver));
+    bytes_printf(
+        b,
+        " db=%d sub=%zu psub=%zu ssub=%zu multi=%d watch=%zu qbuf=%zu qbuf-free=%zu argv-mem=%zu"
+        " multi-mem=%zu rbs=%d rbp=0 obl=%zu oll=0 omem=%zu tot-mem=%zu events=%s cmd=%s"
+        " user=%s redir=%lld resp=%d lib-name=%s lib-ver=%s tot-net-in=%llu tot-net-out=%llu"
+        " tot-cmds=%llu\n",
+        s->db, pubsub_count(s, PUBSUB_CHANNEL), pubsub_count(s, PUBSUB_PATTERN),
+        pubsub_count(s, PUBSUB_SHARD), multi_is_open(s) ? s->multi->n : -1, watched(s),
+        w.query_bytes, w.query_free, args, s->multi ? s->multi->bytes : 0,
+        s->out.last ? OUT_CHUNK : 0, out_pending(&s->out), s->out.mem_bytes,
+        session_mem(s) + w.query_cap, w.events, last ? last->name : "NULL", s->user->name,
+        s->tracker ? (long long)s->tracker->redirect_id : -1LL, s->resp, or_empty(s->lib_name),
+        or_empty(s->lib_ver), (unsigned long long)s->bytes_in, (unsigned long long)s->bytes_out,
+        (unsigned long long)s->commands);
 }
 
 void admin_describe(const struct call *x, struct bytes *out) {

@@ -67,26 +67,31 @@ static bool parse_seconds(struct call *x, int i, const char *name, int64_t *out)
     return false;
 }
 
-static bool parse_flags(struct call *x, int i) {
+/* What an error calls the filter of flags or capabilities. */
+static const char *filter_name(bool negated, const char *name) {
+    return negated ? name : "provided";
+}
+
+static bool parse_flags(struct call *x, int i, bool negated) {
     static const char known[] = "AbBcdeIMNOPrRStTuUx";
 
     for (size_t k = 0; k < x->argv[i].n; k++) {
         char c = x->argv[i].p[k];
 
         if (c && strchr(known, c)) continue;
-        reply_errf(x, "ERR Unknown flags found in the provided filter: %.*s",
-                   slice_shown(x->argv[i]), x->argv[i].p);
+        reply_errf(x, "ERR Unknown flags found in the %s filter: %.*s",
+                   filter_name(negated, "NOT-FLAGS"), slice_shown(x->argv[i]), x->argv[i].p);
         return false;
     }
     return true;
 }
 
 /* The letters of CLIENT LIST's field; there is one capability. */
-static bool parse_capa(struct call *x, int i) {
+static bool parse_capa(struct call *x, int i, bool negated) {
     for (size_t k = 0; k < x->argv[i].n; k++) {
         if (x->argv[i].p[k] == 'r') continue;
-        reply_errf(x, "ERR Unknown capa found in the provided filter: %.*s",
-                   slice_shown(x->argv[i]), x->argv[i].p);
+        reply_errf(x, "ERR Unknown capa found in the %s filter: %.*s",
+                   filter_name(negated, "NOT-CAPA"), slice_shown(x->argv[i]), x->argv[i].p);
         return false;
     }
     return true;
@@ -107,17 +112,28 @@ static bool parse_skipme(struct call *x, int i, bool *skip) {
     return false;
 }
 
-static bool parse_value(struct call *x, enum client_by by, struct client_filter *f,
+static bool parse_db(struct call *x, int i, bool negated, int64_t *db) {
+    const char *name = negated ? "NOT-DB" : "DB";
+    int last = x->e->ks.ndbs - 1;
+
+    if (!num_parse_i64(x->argv[i].p, x->argv[i].n, db))
+        reply_errf(x, "ERR %s is not an integer or out of range", name);
+    else if (*db < 0 || *db > last)
+        reply_errf(x, "ERR %s number should be between 0 and %d", name, last);
+    else
+        return true;
+    return false;
+}
+
+static bool parse_value(struct call *x, enum client_by by, bool negated, struct client_filter *f,
                         struct client_condition *c) {
     switch (by) {
     case BY_ID: return parse_ids(x, c);
     case BY_TYPE: return parse_type(x, c->from, &c->number);
     case BY_USER: return parse_user(x, c->from, &c->user);
-    case BY_FLAGS: return parse_flags(x, c->from);
-    case BY_CAPA: return parse_capa(x, c->from);
-    case BY_DB:
-        return arg_int_range(x, c->from, 0, x->e->ks.ndbs - 1, &c->number,
-                             "ERR DB index is out of range");
+    case BY_FLAGS: return parse_flags(x, c->from, negated);
+    case BY_CAPA: return parse_capa(x, c->from, negated);
+    case BY_DB: return parse_db(x, c->from, negated, &c->number);
     case BY_IDLE:
     case BY_MAXAGE: return parse_seconds(x, c->from, names[by], &c->number);
     case BY_SKIPME: return parse_skipme(x, c->from, &f->skip_me);
@@ -137,7 +153,7 @@ bool client_filter_parse(struct call *x, int i, struct client_filter *f) {
         }
         c = &f->when[negated][by];
         *c = (struct client_condition){.from = i + 1, .to = i + 2};
-        if (!parse_value(x, by, f, c)) return false;
+        if (!parse_value(x, by, negated, f, c)) return false;
         f->given[negated] |= 1u << by;
         i = c->to;
     }

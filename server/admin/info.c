@@ -123,6 +123,18 @@ static void modules(struct engine *e, struct bytes *out) {
     (void)out;
 }
 
+/* One thread serves all clients. */
+static void threads(struct engine *e, struct bytes *out) {
+    bytes_printf(out, "io_thread_0:clients=%zu,reads=%llu,writes=%llu\r\n", e->nsessions,
+                 (unsigned long long)e->stats.reads, (unsigned long long)e->stats.writes);
+}
+
+static void tls(struct engine *e, struct bytes *out) {
+    const struct admin_app *app = app_of(e);
+
+    if (app->tls_info) app->tls_info(app->arg, out);
+}
+
 static void cluster(struct engine *e, struct bytes *out) {
     bytes_printf(out, "cluster_enabled:%d\r\n", e->v->cluster_enabled);
 }
@@ -143,6 +155,8 @@ static const struct section {
     {"Stats", EVERYWHERE, info_stats},
     {"Replication", EVERYWHERE, info_replication},
     {"CPU", EVERYWHERE, info_cpu},
+    {"TLS", IN_EVERYTHING, tls},
+    {"Threads", IN_EVERYTHING, threads},
     {"Modules", IN_DEFAULT | IN_EVERYTHING, modules},
     {"Commandstats", IN_ALL | IN_EVERYTHING, commandstats},
     {"Errorstats", EVERYWHERE, errorstats},

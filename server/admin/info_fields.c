@@ -35,9 +35,10 @@ static void append_build(const struct engine *e, struct bytes *out) {
 
     bytes_printf(out,
                  "redis_version:%s\r\nserver_name:stet\r\nstet_version:%s\r\nredis_git_sha1:%s\r\n"
-                 "redis_git_dirty:0\r\nredis_build_id:%s\r\nredis_mode:%s\r\n",
+                 "redis_git_dirty:0\r\nredis_build_id:%s\r\nredis_mode:%s\r\n"
+                 "server_mode:%s\r\n",
                  conf_redis_version(e->v), STET_VERSION, sha, sha,
-                 e->cluster ? "cluster" : "standalone");
+                 e->cluster ? "cluster" : "standalone", e->cluster ? "cluster" : "standalone");
 }
 
 bool info_node(const struct engine *e, struct cluster_node_facts *node) {
@@ -73,11 +74,12 @@ void info_server(struct engine *e, struct bytes *out) {
                  (int)getpid(), app->process_supervised ? app->process_supervised : "no",
                  or_none(app->run_id), port, (long long)now_us, (long long)up,
                  (long long)up / 86400);
-    bytes_printf(out,
-                 "hz:%lld\r\nconfigured_hz:%lld\r\nlru_clock:%u\r\nexecutable:%s\r\n"
-                 "config_file:%s\r\nio_threads_active:0\r\n%s",
-                 (long long)e->v->hz, (long long)e->v->hz, e->lru_clock, or_none(app->executable),
-                 or_none(config_file), or_none(app->listeners));
+    bytes_printf(
+        out,
+        "hz:%lld\r\nconfigured_hz:%lld\r\nclients_hz:%lld\r\nlru_clock:%u\r\nexecutable:%s\r\n"
+        "config_file:%s\r\nio_threads_active:0\r\n%s",
+        (long long)e->v->hz, (long long)e->v->hz, (long long)e->v->hz, e->lru_clock,
+        or_none(app->executable), or_none(config_file), or_none(app->listeners));
 }
 
 /* ---------------------------------------------------------------- clients */
@@ -276,15 +278,17 @@ static void append_keys(const struct engine *e, struct bytes *out) {
     const struct engine_stats *s = &e->stats;
 
     bytes_printf(out,
-                 "expired_subkeys:%llu\r\nexpired_keys:%llu\r\nexpired_stale_perc:0.00\r\n"
+                 "expired_subkeys:%llu\r\nexpired_fields:%llu\r\nexpired_keys:%llu\r\nexpired_"
+                 "stale_perc:0.00\r\n"
                  "expired_time_cap_reached_count:%llu\r\nexpire_cycle_cpu_milliseconds:%llu\r\n"
                  "evicted_keys:%llu\r\nevicted_clients:%llu\r\nevicted_scripts:%llu\r\n"
                  "total_eviction_exceeded_time:%llu\r\ncurrent_eviction_exceeded_time:%llu\r\n"
                  "keyspace_hits:%llu\r\nkeyspace_misses:%llu\r\n",
-                 (ull)s->expired_fields, (ull)s->expired, (ull)s->expired_time_cap,
-                 (ull)s->expire_cycle_us / 1000, (ull)s->evicted, (ull)s->evicted_clients,
-                 (ull)e->scripts.evicted, (ull)evict_exceeded_us(e, true) / 1000,
-                 (ull)evict_exceeded_us(e, false) / 1000, (ull)s->hits, (ull)s->misses);
+                 (ull)s->expired_fields, (ull)s->expired_fields, (ull)s->expired,
+                 (ull)s->expired_time_cap, (ull)s->expire_cycle_us / 1000, (ull)s->evicted,
+                 (ull)s->evicted_clients, (ull)e->scripts.evicted,
+                 (ull)evict_exceeded_us(e, true) / 1000, (ull)evict_exceeded_us(e, false) / 1000,
+                 (ull)s->hits, (ull)s->misses);
 }
 
 static void append_loop(struct engine *e, struct bytes *out) {
@@ -399,8 +403,10 @@ static void append_cpu(struct bytes *out, const char *suffix, int who) {
 }
 
 void info_cpu(struct engine *e, struct bytes *out) {
-    (void)e;
     append_cpu(out, "", RUSAGE_SELF);
     append_cpu(out, "_children", RUSAGE_CHILDREN);
     append_cpu(out, "_main_thread", RUSAGE_THREAD);
+    admin_note_loop(e);
+    bytes_printf(out, "used_active_time_main_thread:%llu.%06llu\r\n",
+                 (ull)e->stats.loop_us / 1000000, (ull)e->stats.loop_us % 1000000);
 }

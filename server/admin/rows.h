@@ -27,6 +27,7 @@ extern const struct command lolwut_commands[];
 extern const struct command save_commands[];
 extern const struct command backup_commands[];
 extern const struct command module_commands[];
+extern const struct command hotkeys_commands[];
 
 /* Never NULL: an engine without an application (unit tests) has an empty one. */
 struct admin_app *app_of(const struct engine *e);

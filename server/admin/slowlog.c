@@ -19,13 +19,17 @@ static void reply_entry(struct call *x, const struct slow_entry *t) {
     reply_bulk_str(&x->r, t->name);
 }
 
+/* Argument 2 as a number of entries. */
+static bool arg_count(struct call *x, int64_t *count) {
+    return arg_int_range(x, 2, -1, INT64_MAX, count,
+                         "ERR count should be greater than or equal to -1");
+}
+
 /* The newest of a log; argument 2, if it is there, says how many. */
 static int reply_log(struct call *x, const struct slowlog *l) {
     int64_t count = DEFAULT_COUNT;
 
-    if (x->argc > 2 && !arg_int_range(x, 2, -1, INT64_MAX, &count,
-                                      "ERR count should be greater than or equal to -1"))
-        return -1;
+    if (x->argc > 2 && !arg_count(x, &count)) return -1;
     if (count == -1 || (uint64_t)count > l->n) count = (int64_t)l->n;
     reply_array(&x->r, (size_t)count);
     for (const struct list *it = l->entries.prev; count > 0; it = it->prev, count--)
@@ -88,8 +92,11 @@ static struct slowlog *log_arg(struct call *x, int i) {
 }
 
 static int cmd_commandlog_get(struct call *x) {
-    const struct slowlog *l = log_arg(x, 3);
+    const struct slowlog *l;
+    int64_t count;
 
+    if (!arg_count(x, &count)) return -1;
+    l = log_arg(x, 3);
     return l ? reply_log(x, l) : -1;
 }
 

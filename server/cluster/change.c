@@ -4,6 +4,7 @@
 #include "conf/conf.h"
 #include "server/cluster/file.h"
 #include "server/cluster/guard.h"
+#include "server/cluster/migration.h"
 #include "server/exec/blocking.h"
 #include "server/exec/pubsub.h"
 #include "storage/base/log.h"
@@ -115,6 +116,7 @@ void change_reset(struct cluster *c) {
     struct err e;
 
     state_share(c);
+    migrations_clear(c);
     for (unsigned i = 0; i < c->n; i++)
         if (change_recover(c, i, &e) < 0)
             log_warning("Node %s cannot listen again: %s", c->nodes[i].id, e.text);

@@ -15,6 +15,7 @@ static int cmd_cluster(struct call *x) {
     return reply_subcommand_err(x);
 }
 
+/* In a server that is in no cluster too, as in Valkey 9.1. */
 static int keyslot(struct call *x) {
     reply_int(&x->r, slot_of(x->argv[2]));
     return 0;
@@ -28,6 +29,8 @@ static int help(struct call *x) {
         "    The same for ranges of slots.",
         "BUMPEPOCH",
         "    Gives this node the highest epoch.",
+        "CANCELSLOTMIGRATIONS",
+        "    Ends migrations that are under way. There is never one: each is over at once.",
         "COUNT-FAILURE-REPORTS <node-id>",
         "    How many masters say that the node has failed.",
         "COUNTKEYSINSLOT <slot>",
@@ -38,12 +41,16 @@ static int help(struct call *x) {
         "    The same for ranges of slots.",
         "FAILOVER [FORCE|TAKEOVER]",
         "    Makes this replica the master of its shard.",
+        "FLUSHSLOT <slot> [ASYNC|SYNC]",
+        "    Deletes the keys of the slot that this node has.",
         "FLUSHSLOTS",
         "    Gives all slots of this node up.",
         "FORGET <node-id>",
         "    Not possible: all nodes are in this process.",
         "GETKEYSINSLOT <slot> <count>",
         "    Names keys of the slot that this node has.",
+        "GETSLOTMIGRATIONS",
+        "    The migrations of slots from and to this node.",
         "INFO",
         "    The state of the cluster.",
         "KEYSLOT <key>",
@@ -52,6 +59,8 @@ static int help(struct call *x) {
         "    The links that this node would have to the others.",
         "MEET <ip> <port> [<bus-port>]",
         "    Not possible with another server: there is no cluster bus.",
+        "MIGRATESLOTS SLOTSRANGE <first> <last> [<first> <last> ...] NODE <node-id> [...]",
+        "    Moves slots of this node to another one.",
         "MYID",
         "    The id of this node.",
         "MYSHARDID",
@@ -73,6 +82,8 @@ static int help(struct call *x) {
         "    Says where a slot is, or where it moves.",
         "SHARDS",
         "    The shards: their slots and nodes.",
+        "SLOT-STATS (SLOTSRANGE <first> <last>|ORDERBY KEY-COUNT [LIMIT <n>] [ASC|DESC])",
+        "    How many keys each slot of this node has.",
         "SLOTS",
         "    Ranges of slots, each with its nodes.",
         NULL,
@@ -127,11 +138,15 @@ IN_CLUSTER(if_slot_delete, slot_cmd_delete)
 IN_CLUSTER(if_slot_delete_range, slot_cmd_delete_range)
 IN_CLUSTER(if_node_failover, node_cmd_failover)
 IN_CLUSTER(if_slot_flush, slot_cmd_flush)
+IN_CLUSTER(if_slot_cancel_migrations, slot_cmd_cancel_migrations)
+IN_CLUSTER(if_slot_flush_one, slot_cmd_flush_one)
+IN_CLUSTER(if_slot_migrate, slot_cmd_migrate)
+IN_CLUSTER(if_slot_migrations, slot_cmd_migrations)
+IN_CLUSTER(if_slot_stats, slot_cmd_stats)
 IN_CLUSTER(if_node_forget, node_cmd_forget)
 IN_CLUSTER(if_slot_get_keys, slot_cmd_get_keys)
 IN_CLUSTER(if_help, help)
 IN_CLUSTER(if_tell_info, tell_cmd_info)
-IN_CLUSTER(if_keyslot, keyslot)
 IN_CLUSTER(if_tell_links, tell_cmd_links)
 IN_CLUSTER(if_node_meet, node_cmd_meet)
 IN_CLUSTER(if_node_myid, node_cmd_myid)
@@ -147,7 +162,8 @@ IN_CLUSTER(if_tell_shards, tell_cmd_shards)
 IN_CLUSTER(if_tell_slots, tell_cmd_slots)
 /* clang-format on */
 
-#define C (CMD_ADMIN | CMD_NO_ASYNC_LOADING | CMD_STALE)
+#define C     (CMD_ADMIN | CMD_NO_ASYNC_LOADING | CMD_STALE)
+#define FLUSH (CMD_WRITE | CMD_ADMIN | CMD_NO_ASYNC_LOADING | CMD_KEYSPACE_CAT)
 
 /* clang-format off */
 static const struct command cluster_subcommands[] = {
@@ -160,6 +176,8 @@ static const struct command cluster_subcommands[] = {
     {"bumpepoch", 2, C, "cluster", {0, 0, 0}, if_node_bump_epoch, "3.0.0",
      "Raises the epoch of the cluster.",
      .tips = "nondeterministic_output"},
+    {"cancelslotmigrations", 2, C, "cluster", {0, 0, 0}, if_slot_cancel_migrations, "9.0.0",
+     "Ends migrations of slots that are under way."},
     {"count-failure-reports", 3, CMD_ADMIN | CMD_STALE, "cluster", {0, 0, 0}, if_node_count_reports, "3.0.0",
      "Tells how many nodes think that one has failed.",
      .grammar = "node-id",
@@ -176,6 +194,9 @@ static const struct command cluster_subcommands[] = {
     {"failover", -2, C, "cluster", {0, 0, 0}, if_node_failover, "3.0.0",
      "Makes a replica the master.",
      .grammar = "[options(FORCE|TAKEOVER)]"},
+    {"flushslot", -3, FLUSH, "cluster", {0, 0, 0}, if_slot_flush_one, "9.0.0",
+     "Deletes the keys of a slot.",
+     .grammar = "slot:int [flush-type(ASYNC|SYNC)]"},
     {"flushslots", 2, C, "cluster", {0, 0, 0}, if_slot_flush, "3.0.0",
      "Gives all slots up."},
     {"forget", 3, C, "cluster", {0, 0, 0}, if_node_forget, "3.0.0",
@@ -185,12 +206,14 @@ static const struct command cluster_subcommands[] = {
      "Lists keys of a slot.",
      .grammar = "slot:int count:int",
      .tips = "nondeterministic_output"},
+    {"getslotmigrations", 2, C, "cluster", {0, 0, 0}, if_slot_migrations, "9.0.0",
+     "Lists migrations of slots."},
     {"help", 2, CMD_LOADING | CMD_STALE, "cluster", {0, 0, 0}, if_help, "5.0.0",
      "Lists the subcommands."},
     {"info", 2, CMD_STALE, "cluster", {0, 0, 0}, if_tell_info, "3.0.0",
      "Tells the state of the cluster.",
      .tips = "nondeterministic_output"},
-    {"keyslot", 3, CMD_STALE, "cluster", {0, 0, 0}, if_keyslot, "3.0.0",
+    {"keyslot", 3, CMD_STALE, "cluster", {0, 0, 0}, keyslot, "3.0.0",
      "Tells which slot a key belongs to.",
      .grammar = "key"},
     {"links", 2, CMD_STALE, "cluster", {0, 0, 0}, if_tell_links, "7.0.0",
@@ -199,6 +222,10 @@ static const struct command cluster_subcommands[] = {
     {"meet", -4, C, "cluster", {0, 0, 0}, if_node_meet, "3.0.0",
      "Introduces another node.",
      .grammar = "ip port:int [cluster-bus-port:int^4.0.0]"},
+    {"migrateslots", -4, C, "cluster", {0, 0, 0}, if_slot_migrate, "9.0.0",
+     "Moves slots to other nodes.",
+     .grammar = "migration-group{slotsrange-token=SLOTSRANGE range{start-slot:int end-slot:int}+ "
+                "node-token=NODE node-id}+"},
     {"myid", 2, CMD_STALE, "cluster", {0, 0, 0}, if_node_myid, "3.0.0",
      "Tells the id of the node."},
     {"myshardid", 2, CMD_STALE, "cluster", {0, 0, 0}, if_node_myshardid, "7.2.0",
@@ -233,6 +260,11 @@ static const struct command cluster_subcommands[] = {
      "Lists the replicas of a master.",
      .grammar = "!5.0.0 `CLUSTER REPLICAS`; node-id",
      .tips = "nondeterministic_output"},
+    {"slot-stats", -4, CMD_LOADING | CMD_STALE, "cluster", {0, 0, 0}, if_slot_stats, "8.0.0",
+     "Counts the keys of slots.",
+     .grammar = "filter(SLOTSRANGE=slotsrange{start-slot:int end-slot:int}"
+                "|ORDERBY=orderby{metric [LIMIT=limit:int] [order(ASC|DESC)]})",
+     .tips = "nondeterministic_output request_policy:all_shards"},
     {"slots", 2, CMD_LOADING | CMD_STALE, "cluster", {0, 0, 0}, if_tell_slots, "3.0.0",
      "Lists the slots and their nodes.",
      .grammar = "!7.0.0 `CLUSTER SHARDS`; ",

@@ -8,6 +8,8 @@
 
 #include "server/cluster/tell.h"
 
+#define ERR_SLOT "ERR Invalid or out of range slot"
+
 /* slot_commands.c */
 int slot_cmd_add(struct call *x);
 int slot_cmd_add_range(struct call *x);
@@ -17,6 +19,15 @@ int slot_cmd_flush(struct call *x);
 int slot_cmd_set(struct call *x);
 int slot_cmd_count_keys(struct call *x);
 int slot_cmd_get_keys(struct call *x);
+int slot_cmd_flush_one(struct call *x);
+
+/* slot_stats.c */
+int slot_cmd_stats(struct call *x);
+
+/* slot_migrate.c */
+int slot_cmd_migrate(struct call *x);
+int slot_cmd_migrations(struct call *x);
+int slot_cmd_cancel_migrations(struct call *x);
 
 /* node_commands.c */
 int node_cmd_nodes(struct call *x);

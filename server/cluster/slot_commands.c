@@ -2,6 +2,7 @@
  *
  * slot_commands - CLUSTER ADDSLOTS, DELSLOTS and their relatives, SETSLOT, and the keys of a slot.
  */
+#include "conf/conf.h"
 #include "server/cluster/change.h"
 #include "server/cluster/rows.h"
 #include "server/exec/breathe.h"
@@ -10,8 +11,6 @@
 #include "storage/base/num.h"
 
 #include <string.h>
-
-#define ERR_SLOT "ERR Invalid or out of range slot"
 
 /* ---------------------------------------------------------------- taking and giving up */
 
@@ -156,18 +155,25 @@ int slot_cmd_count_keys(struct call *x) {
     return 0;
 }
 
+/* Up to `max` keys of the slot: w.v, which the caller frees, has w.max of them. */
+static struct slot_walk find_keys(struct call *x, unsigned slot, uint64_t max) {
+    struct slot_walk w = {.x = x, .breathes = true, .slot = slot};
+
+    w.max = count_keys(x, slot, true);
+    if (w.max > max) w.max = (size_t)max;
+    w.v = mem_alloc((w.max + 1) * sizeof *w.v);
+    table_each(&x->e->ks.dbs[0].keys, visit, &w);
+    return w;
+}
+
 int slot_cmd_get_keys(struct call *x) {
-    struct slot_walk w = {.x = x, .breathes = true};
+    struct slot_walk w;
     int64_t slot, max;
 
     if (!arg_int(x, 2, &slot) || !arg_int(x, 3, &max)) return -1;
     if (slot < 0 || slot >= SLOTS || max < 0)
         return reply_err(x, "ERR Invalid slot or number of keys");
-    w.slot = (unsigned)slot;
-    w.max = count_keys(x, w.slot, true);
-    if (w.max > (uint64_t)max) w.max = (size_t)max;
-    w.v = mem_alloc((w.max + 1) * sizeof *w.v);
-    table_each(&x->e->ks.dbs[0].keys, visit, &w);
+    w = find_keys(x, (unsigned)slot, (uint64_t)max);
     reply_array(&x->r, w.max);
     for (size_t i = 0; i < w.max; i++) {
         struct slice key = entry_key(w.v[i]);
@@ -175,6 +181,51 @@ int slot_cmd_get_keys(struct call *x) {
         reply_bulk(&x->r, key.p, key.n);
     }
     mem_free(w.v);
+    return 0;
+}
+
+enum { DELETE_BATCH = 1024 };
+
+/* Deletes up to DELETE_BATCH keys, which is propagated as one command that all servers know. */
+static void delete_keys(struct call *x, const struct entry **v, size_t n, bool lazy) {
+    struct slice argv[1 + DELETE_BATCH] = {lazy ? SLICE("UNLINK") : SLICE("DEL")};
+    int argc = 1;
+
+    for (size_t i = 0; i < n; i++) {
+        struct slice key = entry_key(v[i]);
+        char *name = mem_dup(key.p, key.n + 1); /* of the entry, which is about to be freed */
+        struct ref r = lookup(x, &x->e->ks.dbs[0], slice_of(name, key.n), false);
+
+        argv[argc] = slice_of(name, key.n);
+        if (!r.e) {
+            mem_free(name);
+            continue;
+        }
+        key_delete(x, &r, lazy);
+        r.key = argv[argc++];
+        key_changed(x, &r, EVENT_GENERIC, "del");
+    }
+    if (argc > 1) effect(x, argc, argv);
+    for (int i = 1; i < argc; i++) mem_free((char *)argv[i].p);
+}
+
+int slot_cmd_flush_one(struct call *x) {
+    bool lazy = x->e->v->lazyfree_lazy_user_flush;
+    struct slot_walk w;
+    int64_t slot;
+
+    if (!arg_int_range(x, 2, 0, SLOTS - 1, &slot, ERR_SLOT)) return -1;
+    if (x->argc > 4) return reply_subcommand_err(x);
+    if (x->argc == 4 && !arg_is(x, 3, "async") && !arg_is(x, 3, "sync"))
+        return reply_err(x, ERR_SYNTAX);
+    if (!node_is_master(cluster_of(x), x->s->node))
+        return reply_err(x, "READONLY You can't write against a read only replica.");
+    if (x->argc == 4) lazy = arg_is(x, 3, "async");
+    w = find_keys(x, (unsigned)slot, SIZE_MAX);
+    for (size_t i = 0; i < w.max; i += DELETE_BATCH)
+        delete_keys(x, w.v + i, w.max - i < DELETE_BATCH ? w.max - i : DELETE_BATCH, lazy);
+    mem_free(w.v);
+    reply_ok(&x->r);
     return 0;
 }
 

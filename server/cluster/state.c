@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/cluster/state.h"
 
+#include "server/cluster/migration.h"
+
 #include "conf/conf.h"
 #include "storage/base/check.h"
 #include "storage/base/hash.h"
@@ -146,6 +148,7 @@ void state_layout(struct cluster *c, unsigned masters, unsigned replicas) {
     c->n = masters * (1 + replicas);
     c->nodes = mem_calloc(c->n * sizeof *c->nodes);
     table_init(&c->moved, &moved_ops);
+    list_init(&c->migrations);
     memset(c->slots.owner, NO_NODE, SLOTS);
     memset(c->slots.to, NO_NODE, SLOTS);
     for (unsigned i = 0; i < c->n; i++) {
@@ -157,6 +160,7 @@ void state_layout(struct cluster *c, unsigned masters, unsigned replicas) {
 
 void state_release(struct cluster *c) {
     table_release(&c->moved, moved_key_free, NULL);
+    migrations_clear(c);
     for (unsigned i = 0; i < c->n; i++) mem_free(c->nodes[i].from);
     mem_free(c->nodes);
 }

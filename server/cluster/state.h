@@ -21,6 +21,7 @@
 
 #include "server/cluster/cluster.h"
 #include "server/exec/slots.h"
+#include "storage/base/list.h"
 #include "storage/ds/table.h"
 
 enum { NODE_ID_CHARS = 40, NODES_MAX = 64, NO_NODE = 255 };
@@ -50,6 +51,9 @@ struct cluster {
     uint64_t epoch;
     struct slots slots;
     struct table moved;
+    struct list migrations; /* of CLUSTER MIGRATESLOTS, the newest last: see slot_migrate.h */
+    size_t migrations_bytes;
+    unsigned nmigrations;
     bool emulated;
     bool asking;   /* the command that is being executed came after ASKING */
     char why[512]; /* the guard's answer */

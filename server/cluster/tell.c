@@ -11,11 +11,26 @@ static bool is_set(const char *s) {
     return s && s[0];
 }
 
+/* What clients of IPv4 or of IPv6 are told, if they are told something of their own. */
+static const char *client_ip(const struct cluster *c, const struct session *s) {
+    const struct conf_values *v = c->e->v;
+    struct session_wire wire = {.laddr = ""};
+
+    if (!v->cluster_announce_client_ipv4 && !v->cluster_announce_client_ipv6) return NULL;
+    if (s->flags & SESSION_UNIX || !s->ops->describe) return NULL;
+    s->ops->describe(s, &wire);
+    return wire.laddr[0] == '[' ? v->cluster_announce_client_ipv6 : v->cluster_announce_client_ipv4;
+}
+
 void tell_ip(const struct cluster *c, const struct session *s, char ip[TELL_HOST_CHARS]) {
     struct session_wire wire = {.laddr = ""};
-    const char *from = wire.laddr;
+    const char *from = wire.laddr, *own = client_ip(c, s);
     char *end;
 
+    if (own) {
+        snprintf(ip, TELL_HOST_CHARS, "%s", own);
+        return;
+    }
     if (is_set(c->e->v->cluster_announce_ip)) {
         snprintf(ip, TELL_HOST_CHARS, "%s", c->e->v->cluster_announce_ip);
         return;
@@ -46,21 +61,29 @@ void tell_endpoint(const struct cluster *c, const struct session *s, char host[T
 }
 
 static int own_port(const struct cluster *c, unsigned node, bool tls) {
-    int64_t announced = tls ? c->e->v->cluster_announce_tls_port : c->e->v->cluster_announce_port;
+    const struct conf_values *v = c->e->v;
+    int64_t announced = tls ? v->cluster_announce_tls_port : v->cluster_announce_port;
 
     if (announced) return (int)announced + (int)node;
     return c->app.port ? c->app.port(c->app.arg, node, tls) : 0;
 }
 
-int tell_port(const struct cluster *c, unsigned node, bool tls) {
+static int any_port(const struct cluster *c, unsigned node, bool tls) {
     int port = own_port(c, node, tls);
 
     return port ? port : own_port(c, node, !tls);
 }
 
+int tell_port(const struct cluster *c, unsigned node, bool tls) {
+    const struct conf_values *v = c->e->v;
+    int64_t told = tls ? v->cluster_announce_client_tls_port : v->cluster_announce_client_port;
+
+    return told ? (int)told + (int)node : any_port(c, node, tls);
+}
+
 int tell_bus_port(const struct cluster *c, unsigned node) {
     const struct conf_values *v = c->e->v;
-    int port = tell_port(c, node, false);
+    int port = any_port(c, node, false);
 
     if (v->cluster_announce_bus_port) return (int)v->cluster_announce_bus_port + (int)node;
     if (v->cluster_port) return (int)v->cluster_port + (int)node;

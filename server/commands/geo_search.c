@@ -92,7 +92,7 @@ static bool parse_box(struct call *x, int i, struct search *s) {
 static int parse_polygon(struct call *x, int i, struct search *s) {
     int64_t n;
 
-    if (!arg_int_range(x, i, INT64_MIN, INT64_MAX, &n, "ERR invalid number of vertices")) return -1;
+    if (!arg_int_range(x, i, INT32_MIN, INT32_MAX, &n, "ERR invalid number of vertices")) return -1;
     if (n < 3 || n > (x->argc - i - 1) / 2) {
         reply_err(x, "ERR GEOSEARCH BYPOLYGON must have at least 3 vertices");
         return -1;

@@ -23,6 +23,7 @@ const struct part_kind hash_parts = {
     .width = 2,
     .if_none = "fnx",
     .if_all = "fxx",
+    .about_key = true,
     .del = SLICE("HDEL"),
     .expireat = SLICE("HPEXPIREAT"),
     .persist = SLICE("HPERSIST"),

@@ -34,13 +34,11 @@ static int cmd_hgetex(struct call *x) {
     struct part_list changed = {0};
     struct part_args f;
     struct part_edit h;
-    int i = 2, is_option = 1;
+    int i = 2, is_option;
 
-    for (; i < x->argc && is_option; i += is_option) {
-        is_option = parse_time_option(x, &i, "persist", TIME_PERSIST, &o);
-        if (is_option < 0) return -1;
-    }
-    if (!parse_parts(x, &hash_parts, i, false, &f) || !hash_open(x, &h)) return -1;
+    if (!hash_open(x, &h)) return -1;
+    is_option = parse_time_option(x, &i, "persist", TIME_PERSIST, &o);
+    if (is_option < 0 || !parse_parts(x, &hash_parts, i + is_option, false, &f)) return -1;
     if (h.r.e && o.mode == TIME_SET) hash_allow_times(h.r.e);
     reply_array(&x->r, (size_t)f.n);
     for (i = f.first; i < f.first + f.n; i++) {
@@ -67,7 +65,7 @@ static int cmd_hgetdel(struct call *x) {
     struct part_args f;
     struct part_edit h;
 
-    if (!parse_parts(x, &hash_parts, 2, false, &f) || !hash_open(x, &h)) return -1;
+    if (!hash_open(x, &h) || !parse_parts(x, &hash_parts, 2, false, &f)) return -1;
     reply_array(&x->r, (size_t)f.n);
     for (int i = f.first; i < f.first + f.n; i++) {
         struct hash_item item;

@@ -121,29 +121,37 @@ static bool parse_set_parts(struct call *x, const struct part_kind *kind, int *i
     return true;
 }
 
-static bool parse_condition(struct call *x, const struct part_kind *kind, int i,
-                            struct part_setex *o) {
-    if (o->if_none || o->if_all) {
-        reply_errf(x, "ERR Only one of %cXX or %cNX arguments can be specified", kind->upper[0],
-                   kind->upper[0]);
-        return false;
+/* FNX or FXX once, and beside it NX or XX. 1: it was one; 0: something else; -1: an error. */
+static int parse_condition(struct call *x, const struct part_kind *kind, int i,
+                           struct part_setex *o) {
+    bool none = arg_is(x, i, kind->if_none);
+
+    if (none || arg_is(x, i, kind->if_all)) {
+        if (o->if_none || o->if_all)
+            return reply_errf(x, "ERR Only one of %cXX or %cNX arguments can be specified",
+                              kind->upper[0], kind->upper[0]);
+        o->if_none = none;
+        o->if_all = !none;
+        return 1;
     }
-    o->if_none = arg_is(x, i, kind->if_none);
-    o->if_all = !o->if_none;
-    return true;
+    none = arg_is(x, i, "nx");
+    if (!kind->about_key || !(none || arg_is(x, i, "xx"))) return 0;
+    if (none ? o->if_has_key : o->if_no_key) return reply_err(x, ERR_SYNTAX);
+    o->if_no_key = none;
+    o->if_has_key = !none;
+    return 1;
 }
 
 static bool parse_setex(struct call *x, const struct part_kind *kind, struct part_setex *o) {
     *o = (struct part_setex){0};
     for (int i = 2; i < x->argc; i++) {
-        int is_time = parse_time_option(x, &i, "keepttl", TIME_KEEP, &o->time);
+        int is_option = parse_time_option(x, &i, "keepttl", TIME_KEEP, &o->time);
 
-        if (is_time < 0) return false;
-        if (is_time) continue;
+        if (is_option == 0) is_option = parse_condition(x, kind, i, o);
+        if (is_option < 0) return false;
+        if (is_option) continue;
         if (arg_is(x, i, kind->word)) {
             if (!parse_set_parts(x, kind, &i, o)) return false;
-        } else if (arg_is(x, i, kind->if_none) || arg_is(x, i, kind->if_all)) {
-            if (!parse_condition(x, kind, i, o)) return false;
         } else {
             reply_errf(x, "ERR unknown argument: %.*s",
                        (int)(x->argv[i].n < 128 ? x->argv[i].n : 128), x->argv[i].p);
@@ -155,10 +163,11 @@ static bool parse_setex(struct call *x, const struct part_kind *kind, struct par
     return false;
 }
 
-/* Whether the condition of the command holds. */
+/* Whether the conditions of the command hold. */
 static bool setex_may_set(struct call *x, const struct part_edit *h, const struct part_setex *o) {
     int64_t ignored;
 
+    if (h->r.e ? o->if_no_key : o->if_has_key) return false;
     if (!o->if_none && !o->if_all) return true;
     for (int i = 0; i < o->parts.n; i++) {
         bool found =

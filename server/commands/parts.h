@@ -18,6 +18,7 @@ struct part_kind {
     const char *word, *upper, *title; /* "fields", "FIELDS", "Fields" */
     int width;                        /* arguments of HSETEX for one of them: 2, with the value */
     const char *if_none, *if_all;     /* conditions of HSETEX: "fnx", "fxx" */
+    bool about_key;                   /* it has NX and XX too */
     struct slice del, expireat, persist; /* the commands that are logged */
     const char *del_event, *expire_event, *persist_event;
     size_t (*len)(const struct entry *e);
@@ -94,8 +95,9 @@ int parse_time_option(struct call *x, int *i, const char *other, enum time_mode 
 /* The arguments of HSETEX and SADDEX, in any order. */
 struct part_setex {
     struct time_option time;
-    bool if_none, if_all;
-    struct part_args parts; /* n times kind->width arguments */
+    bool if_none, if_all;       /* of the parts */
+    bool if_no_key, if_has_key; /* NX, XX, of Valkey 9.1 */
+    struct part_args parts;     /* n times kind->width arguments */
 };
 
 /* Argument of part i. */

@@ -48,7 +48,8 @@ static bool parse_slot(struct call *x, int i, struct scan_options *o) {
 bool scan_parse_options(struct call *x, int i, unsigned allowed, struct scan_options *o) {
     *o = (struct scan_options){.cursor = o->cursor, .count = 10, .slot = -1};
     for (; i < x->argc; i++) {
-        if (allowed & SCAN_NOVALUES && arg_is(x, i, "novalues")) {
+        if ((allowed & SCAN_NOVALUES && arg_is(x, i, "novalues")) ||
+            (allowed & SCAN_NOSCORES && arg_is(x, i, "noscores"))) {
             o->novalues = true;
         } else if (i + 1 == x->argc) {
             return bad_option(x);

@@ -16,6 +16,7 @@ enum { /* options beyond MATCH and COUNT */
        SCAN_TYPE = 1 << 0,
        SCAN_NOVALUES = 1 << 1,
        SCAN_SLOT = 1 << 2,
+       SCAN_NOSCORES = 1 << 3, /* Valkey's */
 };
 
 struct scan_options {
@@ -24,7 +25,7 @@ struct scan_options {
     struct slice pattern; /* p is NULL: everything matches */
     struct slice type;    /* p is NULL: any */
     int64_t slot;         /* -1: any */
-    bool novalues;
+    bool novalues;        /* NOVALUES or NOSCORES */
 };
 
 /* Argument i as a cursor. False: answered with an error. */

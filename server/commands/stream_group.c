@@ -34,6 +34,8 @@ static int parse_options(struct call *x, bool may_make, struct group_options *o)
     return 0;
 }
 
+enum { CREATE_WORDS = 8, SETID_WORDS = 7 }; /* with all options; more: one was given again */
+
 /* The id at argument 4, where "$" is the stream's last. */
 static bool group_id(struct call *x, const struct stream *s, struct stream_id *id) {
     if (!slice_eq(x->argv[4], SLICE("$"))) return arg_stream_id(x, 4, 0, id);
@@ -67,6 +69,7 @@ static int cmd_create(struct call *x) {
 
     if (parse_options(x, true, &o) < 0 || !find_stream(x, 2, true, &r, &s)) return -1;
     if (!s && !o.make) return reply_err(x, ERR_NEEDS_KEY);
+    if (x->argc > CREATE_WORDS) return reply_subcommand_err(x);
     if (!group_id(x, s, &id)) return -1;
     if (s && stream_group_find(s, x->argv[3]))
         return reply_err(x, "BUSYGROUP Consumer Group name already exists");
@@ -98,6 +101,7 @@ static int cmd_setid(struct call *x) {
     struct ref r;
 
     if (parse_options(x, false, &o) < 0 || !find_for_change(x, &r, &s, &g, true)) return -1;
+    if (x->argc > SETID_WORDS) return reply_subcommand_err(x);
     if (!setid_id(x, s, &id)) return -1;
     g->last_id = id;
     g->entries_read = o.read;

@@ -78,8 +78,8 @@ static bool parse_adding(struct call *x, struct adding *a) {
         i += 2;
     }
     if (!arg_vector(x, i, &a->vector)) return false;
-    if (a->vector.next >= x->argc ||
-        (a->reduce && a->reduce * a->vector.dim > VSET_PROJECTION_MAX)) {
+    if (!vset_args(x, a->vector.next + 1, INT_MAX)) return false;
+    if (a->reduce && a->reduce * a->vector.dim > VSET_PROJECTION_MAX) {
         reply_err(x, ERR_VECTOR);
         return false;
     }
@@ -296,12 +296,13 @@ static int cmd_vemb(struct call *x) {
     struct vset *s;
     struct ref r;
 
-    if (!vset_args(x, 3, 4)) return -1;
-    if (x->argc == 4 && !arg_is(x, 3, "RAW")) return reply_err(x, "ERR invalid option");
+    if (!vset_args(x, 3, INT_MAX)) return -1;
+    for (int i = 3; i < x->argc; i++)
+        if (!arg_is(x, i, "RAW")) return reply_err(x, "ERR invalid option");
     if (!find_vset_element(x, &r, &s, &e)) return -1;
     if (!e)
         reply_null(&x->r);
-    else if (x->argc == 4)
+    else if (x->argc > 3)
         reply_stored(x, s, e);
     else
         reply_vector(x, s, e);
@@ -419,6 +420,10 @@ static int cmd_vrandmember(struct call *x) {
     if (x->argc == 3 &&
         !arg_int_range(x, 2, INT64_MIN, INT64_MAX, &count, "ERR COUNT value is not an integer"))
         return -1;
+    if (x->argc == 3 && count == 0) { /* whatever the key is */
+        reply_array(&x->r, 0);
+        return 0;
+    }
     if (!find_vset(x, false, &r, &s)) return -1;
     if (x->argc == 3) return random_members(x, s, count);
     if (s)

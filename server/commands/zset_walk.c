@@ -73,7 +73,7 @@ static void scan_visit(struct slice member, double score, void *arg) {
 
     if (!scan_item(w, member)) return;
     scan_found(w, member);
-    scan_found(w, slice_of(text, (size_t)num_format_double(text, score)));
+    if (!w->o.novalues) scan_found(w, slice_of(text, (size_t)num_format_double(text, score)));
 }
 
 static uint64_t scan_step(const struct entry *e, uint64_t cursor, struct scan_walk *w) {
@@ -81,7 +81,7 @@ static uint64_t scan_step(const struct entry *e, uint64_t cursor, struct scan_wa
 }
 
 static int cmd_zscan(struct call *x) {
-    return scan_value(x, TYPE_ZSET, 0, scan_step);
+    return scan_value(x, TYPE_ZSET, SCAN_NOSCORES, scan_step);
 }
 
 /* ---------------------------------------------------------------- rows */

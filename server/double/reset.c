@@ -160,6 +160,8 @@ static void reset_data(struct call *x) {
 static void reset_figures(struct call *x) {
     RUN(x, SLICE("config"), SLICE("resetstat"));
     RUN(x, SLICE("slowlog"), SLICE("reset"));
+    RUN(x, SLICE("hotkeys"), SLICE("stop"));
+    RUN(x, SLICE("hotkeys"), SLICE("reset"));
     RUN(x, SLICE("latency"), SLICE("reset"));
     if (!engine_is_guest(x->e)) RUN(x, SLICE("acl"), SLICE("log"), SLICE("reset"));
 }

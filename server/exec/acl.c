@@ -219,7 +219,7 @@ static bool set_one(void *arg, struct slice rule) {
 
     if (!why) return true;
     bytes_append_str(s->why, "Error in ACL SETUSER modifier '");
-    bytes_append(s->why, rule.p, rule.n);
+    bytes_append(s->why, rule.p, strnlen(rule.p, rule.n)); /* an error has no NUL */
     bytes_printf(s->why, "': %s", why);
     s->failed = true;
     return false;

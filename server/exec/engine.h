@@ -152,7 +152,8 @@ struct engine {
     struct latency *latency;
     struct pubsub *pubsub;
     struct pushes *pushes;
-    struct slowlog *logs; /* COMMAND_LOGS of them */
+    struct slowlog *logs;    /* COMMAND_LOGS of them */
+    struct hotkeys *hotkeys; /* NULL: HOTKEYS collects nothing */
     struct tracking *tracking;
     struct session **monitors;
     size_t nmonitors;

@@ -2,6 +2,7 @@
 #include "server/exec/observe.h"
 
 #include "conf/conf.h"
+#include "server/exec/hotkeys.h"
 #include "server/exec/latency.h"
 #include "server/exec/monitor.h"
 #include "server/exec/slowlog.h"
@@ -66,11 +67,19 @@ static void count(const struct engine *e, struct command_slot *c, uint64_t ns, i
     c->latency[observe_bucket(ns)]++;
 }
 
+/* MONITOR and HOTKEYS: nearly never is there one, so one test has to do for both. */
+static __attribute__((cold, noinline)) void tell_observers(struct call *x, uint64_t ns,
+                                                           size_t reply_bytes) {
+    if (x->e->nmonitors > 0) monitor_show_after(x);
+    if (x->e->hotkeys && !x->waits) hotkeys_note(x, ns, request_bytes(x) + reply_bytes);
+}
+
 void observe(struct call *x, uint64_t ns, size_t reply_bytes, int rc) {
     struct engine *e = x->e;
     uint64_t least = slow_ns(e->v->slowlog_log_slower_than), other = latency_ns(e->v);
 
-    if (__builtin_expect(e->nmonitors > 0, 0)) monitor_show_after(x);
+    if (__builtin_expect((e->nmonitors | (uintptr_t)e->hotkeys) != 0, 0))
+        tell_observers(x, ns, reply_bytes);
     if (x->waits) return;
     count(e, x->cmd, ns, rc);
     note_large(x, reply_bytes);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/exec/turn.h"
+#include "server/exec/hotkeys.h"
 
 #include "conf/conf.h"
 #include "server/exec/acl.h"
@@ -123,6 +124,7 @@ void engine_release(struct engine *e) {
     push_release(e);
     tracking_release(e);
     for (int i = 0; i < COMMAND_LOGS; i++) slowlog_trim(&e->logs[i], 0);
+    hotkeys_free(e);
     latency_release(e->latency);
     mem_free(e->monitors);
     keyspace_release(&e->ks);

@@ -478,6 +478,20 @@ static void guest_cron(struct engine *e) {
     }
 }
 
+/* tls-auto-reload-interval. What cannot be read is logged, the old settings stay, and the next try
+ * is after the next change. */
+static void reload_tls(struct net *n) {
+    uint64_t now_us = clock_mono_us(),
+             interval_us = (uint64_t)n->v->tls_auto_reload_interval * 1000000;
+
+    if (interval_us == 0 || !n->tls || !tls_is_ready(n->tls)) return;
+    if (now_us - n->tls_checked_us < interval_us) return;
+    n->tls_checked_us = now_us;
+    if (!tls_files_changed(n->tls, n->v)) return;
+    if (tls_configure(n->tls, n->v) == 0)
+        log_notice("TLS: the files of certificates have changed and were read again.");
+}
+
 /* Checks a part of the clients each time, so that all are checked within about a second. */
 void net_cron(struct net *n) {
     size_t share = n->e->nsessions / 10 + CRON_CLIENTS;
@@ -494,6 +508,7 @@ void net_cron(struct net *n) {
         it = next;
     }
     n->cron_at = it == head ? NULL : list_entry(it, struct session, link);
+    reload_tls(n);
     conn_enforce_handshake_time(n);
 }
 

@@ -50,8 +50,8 @@ static void tune(const struct net *n, int fd) {
     if (id) setsockopt(fd, SOL_SOCKET, SO_MARK, &id, sizeof id);
 }
 
-static int begin_connect(const struct net *n, const struct addrinfo *to, struct err *e) {
-    int fd = socket(to->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), code;
+static int begin_connect(struct net *n, const struct addrinfo *to, struct err *e) {
+    int fd = net_socket(n, to->ai_family, n->v->repl_mptcp), code;
 
     if (fd < 0) return err_set(e, errno, "no socket: %s", strerror(errno));
     bind_source(n, fd, to->ai_family);

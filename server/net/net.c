@@ -111,8 +111,19 @@ static void add_listener(struct net *n, int fd, enum net_kind kind, unsigned nod
     event_add(l->event, NULL);
 }
 
-static int open_one(const struct sockaddr *a, socklen_t len, int backlog) {
-    int on = 1, fd = socket(a->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), code;
+int net_socket(struct net *n, int family, bool multipath) {
+    int type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, fd = -1;
+
+    if (multipath) fd = socket(family, type, IPPROTO_MPTCP);
+    if (fd >= 0) return fd;
+    if (multipath && !n->told_no_mptcp)
+        log_notice("This system has no Multipath TCP (%s): TCP is used.", strerror(errno));
+    n->told_no_mptcp |= multipath;
+    return socket(family, type, 0);
+}
+
+static int open_one(struct net *n, const struct sockaddr *a, socklen_t len, int backlog) {
+    int on = 1, fd = net_socket(n, a->sa_family, n->v->mptcp), code;
 
     if (fd < 0) return -1;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
@@ -151,7 +162,7 @@ static int bind_one(struct net *n, enum net_kind kind, unsigned node, const char
         if (optional) return 1;
         return err_set(e, EADDRNOTAVAIL, "bind: %s: %s", host, gai_strerror(rc));
     }
-    fd = open_one(list->ai_addr, list->ai_addrlen, (int)n->v->tcp_backlog);
+    fd = open_one(n, list->ai_addr, list->ai_addrlen, (int)n->v->tcp_backlog);
     code = errno;
     freeaddrinfo(list);
     if (fd < 0) {
@@ -317,7 +328,7 @@ static void close_kinds(struct net *n, unsigned kinds, struct stand *was) {
 static void stand_again(struct net *n, const struct stand *was) {
     for (size_t i = 0; i < was->n; i++) {
         const struct place *p = &was->v[i];
-        int fd = open_one((const struct sockaddr *)&p->at, p->len, (int)n->v->tcp_backlog);
+        int fd = open_one(n, (const struct sockaddr *)&p->at, p->len, (int)n->v->tcp_backlog);
 
         if (fd < 0)
             log_warning("Cannot listen again at the old addresses: %s", strerror(errno));
@@ -387,6 +398,10 @@ int net_configure_tls(struct net *n, bool again) {
     }
     if (!n->tls) n->tls = tls_new();
     return tls_is_ready(n->tls) && !again ? 0 : tls_configure(n->tls, n->v);
+}
+
+void net_describe_tls(const struct net *n, struct bytes *out) {
+    tls_describe(n->tls, out);
 }
 
 void net_stop_listening(struct net *n) {

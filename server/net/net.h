@@ -47,6 +47,8 @@ struct net {
         bool deaf;          /* it does not listen */
     } nodes[CONF_CLUSTER_NODES_MAX];
     struct tls *tls;          /* NULL: never asked for */
+    uint64_t tls_checked_us;  /* when tls-auto-reload-interval last had its files looked at */
+    bool told_no_mptcp;       /* the log says that this system has no Multipath TCP */
     int64_t maxclients;       /* what the configuration and the limit of open files allow */
     int spare_fd;             /* closed for a moment to refuse a client when descriptors run out */
     char *rbuf, *rbuf_within; /* the second while the first is in use: net_serve_within */
@@ -112,6 +114,12 @@ void net_flush(struct net *n);
 
 /* Ten times a second: idle clients, buffers that have grown too large for too long. */
 void net_cron(struct net *n);
+
+/* A socket for TCP, or for Multipath TCP if that is wanted and this system has it. -1: errno. */
+int net_socket(struct net *n, int family, bool multipath);
+
+/* The lines of INFO tls. */
+void net_describe_tls(const struct net *n, struct bytes *out);
 
 /* Of all engines. */
 size_t net_sessions(const struct net *n);

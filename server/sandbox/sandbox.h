@@ -67,6 +67,7 @@ bool sandbox_hides(const char *path);
 
 struct sandbox_calls {
     bool unix_sockets; /* may be made: for syslog and the service manager */
+    bool multipath;    /* Multipath TCP too */
 };
 
 /* From now on every thread, and every child, has only the calls of the list in seccomp.c. Those

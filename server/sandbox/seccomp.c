@@ -220,12 +220,12 @@ static void allow_mmap(struct program *p) {
 }
 
 /* TCP and the resolver's UDP; nothing that goes around them (raw, packet, netlink, vsock ...). */
-static void allow_sockets(struct program *p, bool unix_sockets) {
+static void allow_sockets(struct program *p, const struct sandbox_calls *c) {
     static const uint32_t protocols[] = {0, IPPROTO_TCP, IPPROTO_UDP};
     unsigned begun = begin_call(p, SYS_socket);
 
     load_arg(p, 0);
-    if (unix_sockets) allow_if(p, AF_UNIX);
+    if (c->unix_sockets) allow_if(p, AF_UNIX);
     put(p, BPF_JMP | BPF_JEQ | BPF_K, 2, 0, AF_INET);
     put(p, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, AF_INET6);
     fail(p, EPERM);
@@ -236,6 +236,7 @@ static void allow_sockets(struct program *p, bool unix_sockets) {
     fail(p, EPERM);
     load_arg(p, 2);
     for (size_t i = 0; i < COUNT(protocols); i++) allow_if(p, protocols[i]);
+    if (c->multipath) allow_if(p, IPPROTO_MPTCP);
     end_call(p, begun, EPERM);
 }
 
@@ -259,7 +260,7 @@ static void build(struct program *p, const struct sandbox_calls *c) {
     allow_values(p, SYS_ioctl, 1, ioctls, COUNT(ioctls));
     allow_values(p, SYS_prctl, 0, prctls, COUNT(prctls));
     allow_values(p, SYS_prlimit64, 0, &self, 1); /* of other processes: no */
-    allow_sockets(p, c->unix_sockets);
+    allow_sockets(p, c);
     for (size_t i = 0; i < COUNT(refused); i++) refuse(p, refused[i], EPERM);
     /* clone3 has its flags in memory, where no filter sees them: the C library takes clone. */
     fail(p, ENOSYS);

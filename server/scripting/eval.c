@@ -72,16 +72,18 @@ static int eval(struct call *x, bool read_only) {
     return s ? run_cached(x, s, nkeys, read_only) : -1;
 }
 
+static int reply_no_script(struct call *x) {
+    return reply_err(x, "NOSCRIPT No matching script. Please use EVAL.");
+}
+
 static int evalsha(struct call *x, bool read_only) {
     struct script *s = script_find_hex(x->e->scripting, x->argv[1]);
     int nkeys;
 
-    if (!s) {
-        nkeys = count_keys(x);
-        return nkeys < 0 ? -1 : reply_err(x, "NOSCRIPT No matching script. Please use EVAL.");
-    }
+    if (x->argv[1].n != 2 * SHA1_BYTES) return reply_no_script(x); /* whatever follows */
     nkeys = count_keys(x);
-    return nkeys < 0 ? -1 : run_cached(x, s, nkeys, read_only);
+    if (nkeys < 0) return -1;
+    return s ? run_cached(x, s, nkeys, read_only) : reply_no_script(x);
 }
 
 static int cmd_eval(struct call *x) {

@@ -17,15 +17,22 @@
 #include <openssl/ssl.h>
 
 #define OPENSSL_FUNCTIONS(X)                                                                       \
+    X(ASN1_INTEGER_to_BN)                                                                          \
+    X(ASN1_TIME_diff)                                                                              \
     X(BIO_free)                                                                                    \
     X(BIO_new_file)                                                                                \
+    X(BN_bn2hex)                                                                                   \
+    X(BN_free)                                                                                     \
+    X(CRYPTO_free)                                                                                 \
     X(ERR_clear_error)                                                                             \
     X(ERR_error_string_n)                                                                          \
     X(ERR_get_error)                                                                               \
     X(EVP_PKEY_free)                                                                               \
     X(PEM_read_bio_Parameters)                                                                     \
+    X(PEM_read_bio_X509)                                                                           \
     X(SSL_CTX_ctrl)                                                                                \
     X(SSL_CTX_free)                                                                                \
+    X(SSL_CTX_get0_certificate)                                                                    \
     X(SSL_CTX_get_cert_store)                                                                      \
     X(SSL_CTX_load_verify_locations)                                                               \
     X(SSL_CTX_new)                                                                                 \
@@ -60,6 +67,9 @@
     X(X509_LOOKUP_file)                                                                            \
     X(X509_STORE_add_lookup)                                                                       \
     X(X509_STORE_set_flags)                                                                        \
+    X(X509_free)                                                                                   \
+    X(X509_get0_notAfter)                                                                          \
+    X(X509_get_serialNumber)                                                                       \
     X(X509_load_crl_file)                                                                          \
     X(X509_verify_cert_error_string)
 

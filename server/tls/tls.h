@@ -70,6 +70,19 @@ struct tls_client {
 /* For tls_connect() only. NULL: `e` says which file is wrong. */
 struct tls *tls_new_client(const struct tls_client *o, struct err *e);
 
+/* Whether one of the files has changed since tls_configure() read them. Asks the file system. */
+bool tls_files_changed(const struct tls *t, const struct conf_values *v);
+
+enum tls_cert { TLS_CERT_SERVER, TLS_CERT_CLIENT, TLS_CERT_AUTHORITY, TLS_CERTS };
+
+struct tls_cert_facts {
+    char serial[64];   /* hexadecimal; empty: there is no such certificate */
+    int64_t expires_s; /* Unix time */
+};
+
+/* The lines of INFO tls; `t` may be NULL. */
+void tls_describe(const struct tls *t, struct bytes *out);
+
 bool tls_is_ready(const struct tls *t); /* settings are there */
 void tls_forget_settings(struct tls *t);
 

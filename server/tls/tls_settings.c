@@ -296,6 +296,7 @@ int tls_configure(struct tls *t, const struct conf_values *v) {
         return -1;
     }
     openssl.ERR_clear_error();
+    t->files = tls_fingerprint(v); /* before they are read: a later change is noticed */
     if (check_presence(v) < 0 || protocol_options(v, &options) < 0) return -1;
     ctx = server_context(v, options);
     if (!ctx) return -1;
@@ -306,5 +307,6 @@ int tls_configure(struct tls *t, const struct conf_values *v) {
     tls_forget_settings(t);
     t->ctx = ctx;
     t->client = client;
+    tls_note_facts(t, v);
     return 0;
 }

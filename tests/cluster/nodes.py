@@ -403,6 +403,61 @@ def scan_cluster(s, *options, at=None):
 
 
 @cases.case
+def told_to_clients():
+    with Server("--cluster-enabled", "yes", "--cluster-announce-client-ipv4", "10.9.8.7",
+                "--cluster-announce-client-port", "99", "--cluster-announce-ip", "10.1.1.1") as s:
+        c = s.conn()
+        equal("slots", c.call("CLUSTER", "SLOTS")[0][2][:2], [b"10.9.8.7", 99])
+        check(c.call("CLUSTER", "NODES").split(b" ")[1].startswith(b"10.9.8.7:99@"), "NODES")
+        c.call("CONFIG", "SET", "cluster-announce-client-ipv4", "", "cluster-announce-client-ipv6", "::2")
+        equal("of IPv6 only", c.call("CLUSTER", "SLOTS")[0][2][:2], [b"10.1.1.1", 99])
+        equal("no address", ask(c, "CONFIG", "SET", "cluster-announce-client-ipv4", "x"),
+              "ERR CONFIG SET failed (possibly related to argument 'cluster-announce-client-ipv4') - Invalid IPv4 address")
+
+
+@cases.case
+def hotkeys():
+    """Slots may be chosen, and a session ends by itself."""
+    with Server("--cluster-enabled", "yes") as s:
+        c = s.conn(proto=3)
+        c.call("HOTKEYS", "START", "METRICS", 2, "CPU", "NET", "SLOTS", 2, FOO, FOO + 1, "DURATION", 1)
+        for key in ("foo", "{foo}x", "bar"):
+            c.call("SET", key, "v" * 100)
+        c.call("GET", "foo")
+        got = {k.decode(): v for k, v in c.call("HOTKEYS", "GET").items()}
+        equal("slots", got["selected-slots"], [[FOO, FOO + 1]])
+        equal("keys", got["by-net-bytes"][::2], [b"foo", b"{foo}x"])
+        check(got["net-bytes-all-commands-selected-slots"] == sum(got["by-net-bytes"][1::2]), "bytes: %r" % got)
+        check(got["net-bytes-all-commands-all-slots"] > sum(got["by-net-bytes"][1::2]), "bytes of all: %r" % got)
+        wait_for(lambda: c.call("HOTKEYS", "GET")[b"tracking-active"] == 0, "the end of the session")
+        equal("stopped", c.call("HOTKEYS", "STOP"), None)
+        check(1000 <= c.call("HOTKEYS", "GET")[b"collection-duration-ms"] < 30000, "its duration")
+        equal("a slot twice", ask(c, "HOTKEYS", "START", "METRICS", 1, "CPU", "SLOTS", 2, 1, 1),
+              "ERR Slot 1 specified multiple times")
+
+
+@cases.case
+def flushslot():
+    """A slot with more keys than one command of the AOF names; what other servers know is propagated."""
+    with Server("--cluster-enabled", "yes", "--appendonly", "yes", "--aof-use-rdb-preamble", "no") as s:
+        c = s.conn()
+        for i in range(3000):
+            c.send(encode(["SET", "{foo}%d" % i, "v"]))
+        for i in range(3000):
+            c.read()
+        c.call("SET", "bar", "v")
+        equal("reply", c.call("CLUSTER", "FLUSHSLOT", FOO, "SYNC"), b"OK")
+        equal("left", c.call("KEYS", "*"), [b"bar"])
+        log = b"".join(open(os.path.join(at, f), "rb").read() for at, _, files in os.walk(s.dir)
+                       for f in files if ".incr." in f)
+        check(b"FLUSHSLOT" not in log, "the AOF names FLUSHSLOT")
+        equal("deletions", log.count(b"\r\nDEL\r\n"), 3)
+        s.stop()
+        s.start()
+        equal("after a restart", s.conn().call("KEYS", "*"), [b"bar"])
+
+
+@cases.case
 def cluster_scan():
     with cluster() as s:
         cs = conns(s)

@@ -190,3 +190,57 @@ def excuse(words, a, b):
         except (IndexError, TypeError):
             pass
     return None
+
+
+# For calls that are mostly wrong (wrong.py), whose oracle may be a newer server: x is what it says.
+FIELD_TIMES = re.compile("^(h(p?expire(at|time)?|p?ttl|persist)|h(get|set)ex|hgetdel)$")
+SCORE_RANGE = re.compile("^z(count|(rev)?range(byscore|store)?|remrangebyscore)$")
+
+
+def _sub(name, sub):
+    return lambda words, x, y: [v.lower() for v in words[:2]] == [name, sub]
+
+
+ALWAYS = [
+    ("keyslot", "Valkey answers it outside of a cluster too", _sub("cluster", "keyslot")),
+]
+# Redis 8 and Valkey 9 are no longer as 7.2 here, and 7.2 is followed.
+LATER = [
+    ("bits", "7.2 looks at the key before the range", _is("bitcount", "bitpos")),
+    ("cursor", "7.2 takes -1 and nothing at all, and no blank before the number", lambda w, x, y:
+     "scan" in w[0].lower() and "ERR invalid cursor" in (error(x), error(y))),
+    ("unbalanced xread", "7.4 knows +", _both("Unbalanced", "Unbalanced")),
+    ("score bounds", "7.2 takes blanks before the number, and hexadecimal digits", lambda w, x, y:
+     SCORE_RANGE.match(w[0].lower()) and error(x) == "ERR min or max is not a float"),
+    ("lrem", "7.2 takes the smallest number", lambda w, x, y: w[0].lower() == "lrem"
+     and error(x) and "-9223372036854775807" in error(x)),
+    ("lset", "a very small index wraps around there", lambda w, x, y: w[0].lower() == "lset"
+     and error(y) == "ERR index out of range" and not error(x)),
+    ("options after fields", "stet takes options after the fields too", lambda w, x, y:
+     w[0].lower() == "hsetex" and error(x) == "ERR wrong number of arguments for 'hsetex' command"),
+    ("valkey's options", "NX and XX of HSETEX are Valkey's", lambda w, x, y: w[0].lower() == "hsetex"
+     and error(x) in ("ERR unknown argument: NX", "ERR unknown argument: XX")),
+]
+# What Redis and Valkey both have and answer differently: Redis is followed.
+VALKEYS = [
+    ("fields with times", "other texts, another order of checks", lambda w, x, y: FIELD_TIMES.match(w[0].lower())),
+    ("msetex", "other texts than those of Redis 8.4", _is("msetex")),
+    ("client unblock", "more words are passed over", _sub("client", "unblock")),
+    ("unknown type", "it is refused, Redis finds nothing", lambda w, x, y: error(x) and "unknown type name" in error(x)),
+    ("member does not exist", "another text", lambda w, x, y: error(x) and "does not exist" in error(x)
+     and error(y) and "could not decode" in error(y)),
+    ("no script", "another text", _both("NOSCRIPT", "NOSCRIPT")),
+    ("getex", "the time is looked at before the key", _is("getex")),
+]
+
+
+def wrong_excuse(words, a, b, oracle):
+    """`oracle`: "redis 7", "redis 8" or "valkey"."""
+    known = DELIBERATE if oracle == "redis 7" else LATER + VALKEYS * (oracle == "valkey")
+    for name, _, test in ALWAYS + known:
+        try:
+            if test(words, a, b):
+                return name
+        except (IndexError, TypeError):
+            pass
+    return None

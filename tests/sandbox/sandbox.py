@@ -14,6 +14,7 @@ import pwd
 import re
 import shutil
 import signal
+import socket
 import stat
 import sys
 import tempfile
@@ -37,6 +38,9 @@ FILES_REFUSED = """read_home list_home write_outside make_outside truncate_outsi
     unlink_outside write_etc write_proc""".split()
 HOME = os.path.expanduser("~")
 POSSIBLE = "socket_tcp socket_tcp6 socket_udp read_etc make_inside".split()
+
+
+MPTCP = 262  # IPPROTO_MPTCP
 
 
 def landlock():
@@ -221,6 +225,32 @@ def tls_may_be_turned_on_later():
         equal("handshake", TlsConn(port, context(a)).call("PING"), b"PONG")
 
 
+def multipath_tcp_is_there_where_it_is_asked_for():
+    """Also for a listener that is opened within the sandbox."""
+    def fell_back(port):
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM, MPTCP) as c:
+            c.connect(("127.0.0.1", port))
+            c.sendall(b"PING\r\n")
+            equal("reply", c.recv(100), b"+PONG\r\n")
+            try:
+                c.getsockopt(284, 1, 100)  # SOL_MPTCP, MPTCP_INFO
+                return False
+            except OSError:
+                return True
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_STREAM, MPTCP).close()
+    except OSError as e:
+        print("  no Multipath TCP here: %s" % e)
+        return
+    for setting in ("no", "yes"):
+        with Server("--mptcp", setting) as s:
+            equal("at start", fell_back(s.port), setting == "no")
+            port = free_port()
+            s.conn().call("CONFIG", "SET", "port", port)
+            equal("later", fell_back(port), setting == "no")
+            s.port = port
+
+
 def the_oom_score_is_set_later_and_for_children():
     with Server("--enable-debug-command", "yes") as s:
         def score(pid):
@@ -388,6 +418,7 @@ TESTS = {
     "files of the configuration are reached": files_of_the_configuration_are_reached,
     "tls files from elsewhere": tls_files_may_come_from_anywhere_but_homes,
     "tls may be turned on later": tls_may_be_turned_on_later,
+    "multipath TCP is there where it is asked for": multipath_tcp_is_there_where_it_is_asked_for,
     "the oom score is set later, and for children": the_oom_score_is_set_later_and_for_children,
     "what a shared directory holds is not replaced": what_a_shared_directory_holds_is_not_replaced,
     "an ordinary user has it too": an_ordinary_user_has_it_too,

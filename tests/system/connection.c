@@ -144,6 +144,11 @@ Test(connection, client_setinfo_shows_in_client_info) {
     EXPECT(c, "+OK", "CLIENT SETINFO LIB-NAME lib");
     EXPECT(c, "+OK", "CLIENT SETINFO LIB-VER 1.2.3");
     has(ask(c, "CLIENT INFO"), " lib-name=lib lib-ver=1.2.3");
+    EXPECT(c, "+OK", "WATCH a b");
+    has(ask(c, "CLIENT INFO"), " multi=-1 watch=2 qbuf=");
+    EXPECT(c, "+OK", "UNWATCH");
+    has(ask(c, "CLIENT INFO"), " watch=0 ");
+    has(ask(c, "CLIENT INFO"), " tot-net-out=");
     EXPECT(c, "+OK", "CLIENT NO-TOUCH ON");
     EXPECT(c, "+OK", "CLIENT NO-TOUCH OFF");
 }

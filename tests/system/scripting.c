@@ -19,6 +19,8 @@ Test(scripting, cached_scripts_are_found_by_digest) {
     EXPECT(c, "$e0e1f9fabfc9d4800c877a703b823ac0578ff8db", "SCRIPT LOAD %s", "return 1");
     EXPECT(c, "$return 1", "SCRIPT SHOW E0E1F9FABFC9D4800C877A703B823AC0578FF8DB");
     EXPECT(c, "-NOSCRIPT No matching script.", "SCRIPT SHOW x");
+    EXPECT(c, "-NOSCRIPT No matching script. Please use EVAL.", "EVALSHA short x");
+    EXPECT(c, "-ERR value is not an integer or out of range", "EVALSHA %s x", sha);
     EXPECT(c, ":1", "EVALSHA E0E1F9FABFC9D4800C877A703B823AC0578FF8DB 0");
     EXPECT(c, "[:1 :0]", "SCRIPT EXISTS %s x", sha);
     EXPECT(c, "+OK", "SCRIPT FLUSH");

@@ -38,6 +38,10 @@ Test(streams, groups_share_out_what_comes) {
     redisContext *c = ask_open(server_run(NULL, NULL));
 
     EXPECT(c, "+OK", "XGROUP CREATE s g $ MKSTREAM");
+    EXPECT(c, "-ERR unknown subcommand or wrong number of arguments for 'CREATE'. Try XGROUP HELP.",
+           "XGROUP CREATE s h $ ENTRIESREAD 1 ENTRIESREAD 2");
+    EXPECT(c, "-ERR unknown subcommand or wrong number of arguments for 'SETID'. Try XGROUP HELP.",
+           "XGROUP SETID s g $ ENTRIESREAD 1 ENTRIESREAD 2");
     EXPECT(c, ":1", "XGROUP CREATECONSUMER s g idle");
     for (int i = 1; i <= 4; i++) ask(c, "XADD s %d-0 f %d", i, i);
     EXPECT(c, "[[$s [[$1-0 [$f $1]] [$2-0 [$f $2]]]]]",

@@ -489,6 +489,38 @@ def the_same_file_name_is_read_again():
             assert subject[0][0][1] == "third"
 
 
+def tls_facts(c):
+    """INFO tls: {field: text}."""
+    return dict(line.split(":") for line in c.call("INFO", "tls").decode().splitlines() if ":" in line)
+
+
+def renewed_certificates_are_read_by_themselves():
+    with tempfile.TemporaryDirectory() as dir:
+        names = os.path.join(dir, "c"), os.path.join(dir, "k")
+
+        def put(pair):
+            for source, name in zip(pair, names):
+                shutil.copy(source, name)
+
+        def subject():
+            return connect(s.tls_port, context(CERTS)).getpeercert()["subject"][0][0][1]
+        put(PAIR)
+        with TlsServer(CERTS, names, *NO_AUTH) as s:
+            c = s.conn()
+            first = tls_facts(c)
+            assert 86400 < int(first["tls_server_cert_expires_in_seconds"]) <= 172800
+            assert int(first["tls_server_cert_serial"], 16) > 0 and int(first["tls_ca_cert_serial"], 16) > 0
+            assert first["tls_client_cert_serial"] == "none"
+            c.call("CONFIG", "SET", "tls-auto-reload-interval", "1")
+            put(CERTS.pair("by-itself", "by-itself"))
+            wait_for(lambda: subject() == "by-itself", "the new certificate")
+            wait_for(lambda: tls_facts(c)["tls_server_cert_serial"] != first["tls_server_cert_serial"], "its number")
+            with open(names[0], "w", encoding="utf-8") as f:
+                f.write("no certificate")
+            s.wait_log("Failed to load certificate")
+            assert subject() == "by-itself"
+
+
 def sighup_reads_renewed_certificates_or_changes_nothing():
     with tempfile.TemporaryDirectory() as dir:
         names = os.path.join(dir, "c"), os.path.join(dir, "k")
@@ -774,7 +806,8 @@ TESTS = {f.__name__: f for f in list(globals().values())
 ONLY_STET = {"a_session_is_no_way_around_a_certificate", "half_open_handshakes_end_by_themselves",
              "a_storm_of_handshakes_leaves_room_for_others", "a_revoked_certificate_is_refused",
              "the_list_of_revoked_certificates_may_be_replaced", "a_file_that_is_no_list_is_refused",
-             "a_list_must_be_of_the_authority_and_of_today", "sighup_reads_renewed_certificates_or_changes_nothing"}
+             "a_list_must_be_of_the_authority_and_of_today", "renewed_certificates_are_read_by_themselves",
+             "sighup_reads_renewed_certificates_or_changes_nothing"}
 
 if __name__ == "__main__":
     need("openssl", "redis-cli", "redis-benchmark")

@@ -170,7 +170,8 @@ Test(client, list_has_a_line_for_each_and_no_more) {
     help_ask(&h->b, "client setname bob");
     text = help_ask(&h->a, "client list id 2 77");
     cr_expect(strstr(text, "id=2 addr=10.0.0.2:999 laddr=10.0.0.100:6379 fd=9 name=bob "));
-    cr_expect(strstr(text, "cmd=client|setname user=default redir=-1 resp=2 lib-name= lib-ver=\n"));
+    cr_expect(strstr(
+        text, "cmd=client|setname user=default redir=-1 resp=2 lib-name= lib-ver= tot-net-in="));
     cr_expect_null(strstr(text, "id=1 "));
     cr_expect_str_eq(help_ask(&h->a, "client list type pubsub"), "$0||");
     help_free(h);
@@ -223,7 +224,11 @@ Test(client, filters_choose_and_can_be_turned_round) {
         {"not-id x", "-ERR client-id should be greater than 0|"},
         {"type x", "-ERR Unknown client type 'x'|"},
         {"user x", "-ERR No such user 'x'|"},
-        {"db 16", "-ERR DB index is out of range|"},
+        {"db 16", "-ERR DB number should be between 0 and 15|"},
+        {"not-db -1", "-ERR NOT-DB number should be between 0 and 15|"},
+        {"not-db x", "-ERR NOT-DB is not an integer or out of range|"},
+        {"not-flags ?", "-ERR Unknown flags found in the NOT-FLAGS filter: ?|"},
+        {"not-capa x", "-ERR Unknown capa found in the NOT-CAPA filter: x|"},
         {"idle x", "-ERR idle is not an integer or out of range|"},
         {"maxage 0", "-ERR maxage should be greater than 0|"},
         {"flags N?", "-ERR Unknown flags found in the provided filter: N?|"},

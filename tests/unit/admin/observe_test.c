@@ -38,6 +38,49 @@ Test(observe, the_slow_log_keeps_the_newest) {
     ASK("SLOWLOG GET", "*0|");
 }
 
+Test(observe, hotkeys_has_one_session) {
+    h = help_new(NULL);
+    ASK("HOTKEYS GET", "$-1|");
+    ASK("HOTKEYS STOP", "$-1|");
+    ASK("HOTKEYS RESET", "+OK|");
+    ASK("HOTKEYS START METRICS 2 NET CPU COUNT 64 DURATION 1000 SAMPLE 3", "+OK|");
+    ASK("HOTKEYS START METRICS 1 CPU", "-ERR hotkeys tracking session already in progress|");
+    ASK("HOTKEYS RESET", "-ERR hotkeys tracking session in progress, stop it first|");
+    has(help_ask(&h->a, "HOTKEYS GET"),
+        "*24|$15|tracking-active|:1|$12|sample-ratio|:3|$14|selected-slots|*0|$25|all-commands");
+    ASK("HOTKEYS STOP", "+OK|");
+    ASK("HOTKEYS STOP", "$-1|");
+    has(help_ask(&h->a, "HOTKEYS GET"), "$15|tracking-active|:0|");
+    has(help_ask(&h->a, "HOTKEYS GET"), "$14|by-cpu-time-us|*0|$12|by-net-bytes|*0|");
+    ASK("HOTKEYS RESET", "+OK|");
+    ASK("HOTKEYS GET", "$-1|");
+}
+
+Test(observe, hotkeys_says_what_is_wrong) {
+    static const char *const wrong[][2] = {
+        {"", "METRICS is missing"},
+        {"COUNT 5", "METRICS is missing"},
+        {"METRICS", "syntax error"},
+        {"METRICS 3 CPU NET CPU", "METRICS count must be 1 or 2"},
+        {"METRICS 2 CPU CPU", "METRICS needs as many of CPU and NET as its count says"},
+        {"METRICS 1 CPU METRICS 1 NET", "syntax error"},
+        {"METRICS 1 CPU COUNT 0", "COUNT must be 1 to 64"},
+        {"METRICS 1 CPU DURATION -1", "DURATION must be 0 to 1000000 seconds"},
+        {"METRICS 1 CPU SAMPLE 0", "SAMPLE ratio must be positive"},
+        {"METRICS 1 CPU SAMPLE", "syntax error"},
+        {"METRICS 1 CPU SLOTS 1 0", "SLOTS is for servers in cluster mode"},
+    };
+    char line[128], want[128];
+
+    h = help_new(NULL);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        snprintf(line, sizeof line, "HOTKEYS START %s", wrong[i][0]);
+        snprintf(want, sizeof want, "-ERR %s|", wrong[i][1]);
+        ASK(line, want);
+    }
+    ASK("HOTKEYS GET", "$-1|");
+}
+
 Test(observe, large_requests_and_replies_have_their_logs) {
     h = help_new("--commandlog-request-larger-than 100 --commandlog-reply-larger-than 100 "
                  "--commandlog-large-reply-max-len 1 --slowlog-log-slower-than -1");
@@ -55,6 +98,7 @@ Test(observe, large_requests_and_replies_have_their_logs) {
     ASK("COMMANDLOG LEN slow", ":0|");
     ASK("COMMANDLOG RESET large-request", "+OK|");
     ASK("COMMANDLOG LEN large-request", ":0|");
+    ASK("COMMANDLOG GET x fast", "-ERR count should be greater than or equal to -1|");
     ASK("COMMANDLOG GET x slow", "-ERR count should be greater than or equal to -1|");
     ASK("COMMANDLOG GET -2 slow", "-ERR count should be greater than or equal to -1|");
     ASK("COMMANDLOG LEN fast",

@@ -36,6 +36,10 @@ static void begin(const char *text) {
     listening = (1u << cluster->n) - 1;
 }
 
+void none_begin(void) {
+    exec_begin_with(more);
+}
+
 void three_begin(void) {
     begin("cluster-emulate-nodes 3\ncluster-emulate-replicas 1\n");
 }

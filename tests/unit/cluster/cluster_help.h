@@ -14,6 +14,7 @@ extern unsigned listening; /* bit i: node i listens */
 
 void three_begin(void);
 void one_begin(void);
+void none_begin(void); /* the commands without a cluster; ended by exec_end() */
 void cluster_end(void);
 
 /* The reply to one inline command of a session that is a client of this node. */

@@ -11,7 +11,7 @@
 
 TestSuite(guard, .init = three_begin, .fini = cluster_end);
 TestSuite(alone, .init = one_begin, .fini = cluster_end);
-TestSuite(none, .init = exec_begin, .fini = exec_end);
+TestSuite(none, .init = none_begin, .fini = exec_end);
 
 enum { FOO = 12182, BAR = 5061 };
 
@@ -186,4 +186,72 @@ Test(guard, reads_may_be_allowed_while_the_cluster_is_down) {
     cr_expect_str_eq(say_to(0, "get bar"), NIL);
     cr_expect_str_eq(say_to(0, "set bar 1"),
                      "-CLUSTERDOWN The cluster is down and only accepts read commands\r\n");
+}
+
+/* ---------------------------------------------------------------- outside of a cluster */
+
+Test(none, keyslot_is_answered_and_nothing_else) {
+    cr_expect_str_eq(say("cluster keyslot foo"), ":12182\r\n");
+    cr_expect_str_eq(say("cluster info"), "-ERR This instance has cluster support disabled\r\n");
+}
+
+/* ---------------------------------------------------------------- slots as Valkey has them */
+
+Test(guard, flushslot_deletes_the_keys_of_one_slot) {
+    say_to(2, "set foo 1");
+    say_to(2, "set {foo}x 1");
+    say_to(0, "set bar 1");
+    cr_expect_str_eq(say_to(0, "cluster flushslot 12182"), "+OK\r\n");
+    cr_expect_str_eq(say_to(2, "get foo"), "$1\r\n1\r\n");
+    cr_expect_str_eq(say_to(2, "cluster flushslot 12182"), "+OK\r\n");
+    cr_expect_str_eq(say_to(2, "get foo"), NIL);
+    cr_expect_str_eq(say_to(2, "get {foo}x"), NIL);
+    cr_expect_str_eq(say_to(0, "get bar"), "$1\r\n1\r\n");
+    cr_expect_str_eq(say_to(5, "cluster flushslot 12182"),
+                     "-READONLY You can't write against a read only replica.\r\n");
+}
+
+Test(guard, slot_stats_count_the_keys_of_the_node) {
+    say_to(2, "set foo 1");
+    say_to(2, "set {foo}x 1");
+    say_to(2, "set a 1");
+    cr_expect_str_eq(say_to(2, "cluster slot-stats orderby key-count limit 2"),
+                     "*2\r\n*2\r\n:12182\r\n*2\r\n$9\r\nkey-count\r\n:2\r\n"
+                     "*2\r\n:15495\r\n*2\r\n$9\r\nkey-count\r\n:1\r\n");
+    cr_expect_str_eq(say_to(2, "cluster slot-stats slotsrange 5061 12182"),
+                     say_to(5, "cluster slot-stats slotsrange 5061 12182"));
+    cr_expect_str_eq(say_to(0, "cluster slot-stats slotsrange 12182 12183"), "*0\r\n");
+    cr_expect_str_eq(say_to(0, "cluster slot-stats slotsrange 5061 5061"),
+                     "*1\r\n*2\r\n:5061\r\n*2\r\n$9\r\nkey-count\r\n:0\r\n");
+}
+
+static const char *migrate(unsigned node, const char *ranges, unsigned to) {
+    char line[256];
+
+    snprintf(line, sizeof line, "cluster migrateslots slotsrange %s node %s", ranges,
+             cluster->nodes[to].id);
+    return say_to(node, line);
+}
+
+Test(guard, migrateslots_gives_slots_to_another_node_at_once) {
+    say_to(2, "set foo 1");
+    cr_expect_str_eq(migrate(0, "12182 12182", 1), "-ERR Slots are not served by this node.\r\n");
+    cr_expect_str_eq(migrate(2, "12182 12182", 2), "-ERR Target node can not be this node.\r\n");
+    cr_expect_str_eq(migrate(2, "12182 12182", 3), "-ERR Target node is not a master.\r\n");
+    cr_expect_str_eq(migrate(2, "5061 12182", 0), "-ERR Requested slots span multiple shards\r\n");
+    cr_expect_str_eq(migrate(2, "12190 12185", 0),
+                     "-ERR Start slot number 12190 is greater than end slot number 12185.\r\n");
+    cr_expect_str_eq(migrate(2, "12182 12185 12190 12195 12185 12186", 0),
+                     "-ERR Slot range 12185-12186 overlaps with previous range 12182-12185.\r\n");
+    cr_expect_str_eq(migrate(2, "12182 12185 12190", 0), "-ERR Invalid or out of range slot\r\n");
+    cr_expect_str_eq(migrate(2, "", 0), "-ERR No slot ranges specified\r\n");
+    cr_expect_str_eq(say_to(2, "get foo"), "$1\r\n1\r\n");
+    cr_expect_str_eq(migrate(2, "12182 12182 12190 12195", 0), "+OK\r\n");
+    cr_expect_str_eq(say_to(2, "get foo"), "-MOVED 12182 127.0.0.1:7000\r\n");
+    cr_expect_str_eq(say_to(0, "get foo"), "$1\r\n1\r\n");
+    cr_expect_str_eq(say_to(2, "cluster cancelslotmigrations"), "-ERR No migrations ongoing\r\n");
+    cr_expect(strstr(say_to(2, "cluster getslotmigrations"),
+                     "EXPORT\r\n$11\r\nslot_ranges\r\n$17\r\n12182 12190-12195\r\n"));
+    cr_expect(strstr(say_to(0, "cluster getslotmigrations"), "IMPORT\r\n"));
+    cr_expect_str_eq(say_to(1, "cluster getslotmigrations"), "*0\r\n");
 }

@@ -232,7 +232,8 @@ Test(hsetex, says_what_is_wrong) {
         {"HSETEX h EX -1 FIELDS 1 a 1", "invalid expire time, must be >= 0"},
         {"HSETEX h EX 9999999999999 FIELDS 1 a 1", "invalid expire time in 'hsetex' command"},
         {"HGETEX h EX 10 PX 10 FIELDS 1 a",
-         "Only one of EX, PX, EXAT, PXAT or PERSIST arguments can be specified"},
+         "Mandatory argument FIELDS is missing or not at the right position"},
+        {"HSETEX h NX XX FIELDS 1 a 1", "syntax error"},
         {"HGETEX h XX FIELDS 1 a",
          "Mandatory argument FIELDS is missing or not at the right position"},
         {"HGETEX h FIELDS 2 a", "The `numfields` parameter must match the number of arguments"},
@@ -251,6 +252,18 @@ Test(hsetex, says_what_is_wrong) {
     cr_assert_eq(strncmp(engine_say("HSETEX h FIELDS 1 a 1"), "-WRONGTYPE", 10), 0);
     cr_assert_eq(strncmp(engine_say("HGETEX h FIELDS 1 a"), "-WRONGTYPE", 10), 0);
     cr_assert_eq(strncmp(engine_say("HGETDEL h FIELDS 1 a"), "-WRONGTYPE", 10), 0);
+    cr_assert_eq(strncmp(engine_say("HGETEX h FIELDS 9 a"), "-WRONGTYPE", 10), 0);
+    cr_assert_eq(strncmp(engine_say("HGETDEL h FIELDS 9 a"), "-WRONGTYPE", 10), 0);
+}
+
+Test(hsetex, asks_for_the_key_with_nx_and_xx) {
+    SAYS(":0\r\n", "HSETEX h XX FIELDS 1 a 1");
+    SAYS(":0\r\n", "EXISTS h");
+    SAYS(":1\r\n", "HSETEX h NX FIELDS 1 a 1");
+    SAYS(":0\r\n", "HSETEX h NX FIELDS 1 b 1");
+    SAYS(":1\r\n", "HSETEX h XX FNX FIELDS 1 b 1");
+    SAYS(":0\r\n", "HSETEX h XX FNX FIELDS 1 b 1");
+    SAYS(":2\r\n", "HLEN h");
 }
 
 Test(hsetex, hgetex_and_hgetdel_give_what_was_there) {

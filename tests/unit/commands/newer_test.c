@@ -553,3 +553,14 @@ Test(newer, a_connection_has_so_many_fieldsets) {
     says("HIMPORT SET k s255 1", "+OK\r\n");
     says("HIMPORT DISCARDALL", ":256\r\n");
 }
+
+/* ---------------------------------------------------------------- options of Valkey */
+
+Test(newer, zscan_leaves_scores_out) {
+    engine_say("ZADD z 1 a 2 b");
+    says("ZSCAN z 0 NOSCORES", "*2\r\n$1\r\n0\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n");
+    says("ZSCAN z 0 MATCH a NOSCORES COUNT 5", "*2\r\n$1\r\n0\r\n*1\r\n$1\r\na\r\n");
+    says("ZSCAN z 0 NOVALUES", "-ERR syntax error\r\n");
+    engine_say("HSET h f v");
+    says("HSCAN h 0 NOSCORES", "-ERR syntax error\r\n");
+}
