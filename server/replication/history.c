@@ -40,18 +40,20 @@ bool history_find(const struct repl_stream *s, const char *said, struct history_
 
     while (s->active && p && *p == ',' && strlen(p) > STREAM_ID_CHARS + 2) {
         char id[STREAM_ID_CHARS + 1];
-        uint64_t end, theirs;
+        uint64_t end, ours, theirs;
 
         snprintf(id, sizeof id, "%s", p + 1);
         p += 1 + STREAM_ID_CHARS;
         if (*p != ':') return false;
         p = take_number(p + 1, ',', &theirs);
         if (!p) return false;
-        if (!repl_stream_knows(s, id, &end)) continue;
-        if (end > theirs) end = theirs;
+        if (!repl_stream_knows(s, id, &ours)) continue;
+        end = ours < theirs ? ours : theirs;
         if (found && end <= m->end) continue;
         memcpy(m->id, id, sizeof id);
         m->end = end;
+        m->ours = ours;
+        m->theirs = theirs;
         found = true;
     }
     return found;

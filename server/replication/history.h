@@ -56,6 +56,7 @@ struct history_match {
     uint64_t at;                  /* where the other data set is */
     char id[STREAM_ID_CHARS + 1]; /* of a history of both */
     uint64_t end;                 /* up to which both have it; it can go on if that is >= at */
+    uint64_t ours, theirs;        /* up to which each has it */
 };
 
 /* The history that both share furthest. False: none, or `said` is malformed. */

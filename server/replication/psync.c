@@ -231,18 +231,20 @@ static bool finds_common(const struct replication *r, const struct replica *p, u
 /* Why a replica cannot go on from there. */
 static void log_refusal(const struct replication *r, const struct replica *p, const char *id,
                         uint64_t from, const char *name) {
-    struct history_match m = {.at = from - 1};
+    struct history_match m = {.at = from - 1, .theirs = from - 1};
 
     snprintf(m.id, sizeof m.id, "%s", id);
     if (!r->stream.active || ((!p->history || !history_find(&r->stream, p->history, &m)) &&
-                              !repl_stream_knows(&r->stream, id, &m.end)))
+                              !repl_stream_knows(&r->stream, id, &m.ours)))
         log_notice("Partial resynchronization not accepted: Replication ID mismatch (Replica asked "
                    "for '%s', my replication IDs are '%s' and '%s')",
                    id, r->stream.id, r->stream.npasts ? r->stream.past[0].id : "none");
-    else if (m.at > m.end && (p->history || strcmp(id, r->stream.id) != 0))
+    else if ((m.at > m.ours || m.at > m.theirs) && (p->history || strcmp(id, r->stream.id) != 0))
         log_notice("Partial resynchronization not accepted: the data set of the replica is that of "
-                   "offset %llu of the history '%s', which this server has up to %llu",
-                   (unsigned long long)m.at, m.id, (unsigned long long)m.end);
+                   "offset %llu; of the history '%s' the replica has the bytes up to %llu, this "
+                   "server up to %llu",
+                   (unsigned long long)m.at, m.id, (unsigned long long)m.theirs,
+                   (unsigned long long)m.ours);
     else
         log_notice("Unable to partial resync with replica %s for lack of backlog (Replica request "
                    "was: %llu).",

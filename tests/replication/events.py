@@ -89,6 +89,10 @@ class Events:
                 if i.get("role") == "master":
                     self.made.setdefault(i["master_replid"], s)
 
+    def follows(self, server):
+        """It took over the history of another master: its own ids end where that one says."""
+        self.made = {name: s for name, s in self.made.items() if s is not server}
+
     def say(self, text):
         if self.tell:
             print("  %7.2f %s" % (time.monotonic() - self.began, text), flush=True)
