@@ -205,7 +205,7 @@ help:
 	@echo 'make unit-LAYER builds and runs the unit tests of one layer: $(UNIT_LAYERS)'
 	@echo 'make FLAVOUR=dev ... builds quickly (-O1) and checks more; V=1 shows the commands'
 	@echo 'make compile_commands.json   for editors; make lint-all forgets which files were clean'
-	@echo 'make unit | system | lint | asan | ubsan | tsan | crash ROUNDS=n | powercut SEEDS=n | chaos SECONDS=n SEED=s | turns PROGRAMS=n | fuse SECONDS=n | differential SECONDS=n SEED=s | fuzz TARGET=x SECONDS=n | fuzz-coverage | clients | bench | reference | docs | dist | deb | packages | packages-test | install | uninstall | clean'
+	@echo 'make unit | system | lint | asan | ubsan | tsan | crash ROUNDS=n | powercut SEEDS=n | chaos SECONDS=n SEED=s | turns PROGRAMS=n | fuse SECONDS=n | differential SECONDS=n SEED=s | fuzz TARGET=x SECONDS=n | fuzz-coverage | clients | bench | reference | docs | dist | deb | packages | tarball | packages-test | install | uninstall | clean'
 
 setup:
 	@tools/setup
@@ -266,8 +266,13 @@ packages:
 	@$(MAKE) --no-print-directory FLAVOUR=portable all
 	@tools/packages
 
+# The portable programs alone; fails if they are larger than packages may be.
+tarball:
+	@$(MAKE) --no-print-directory FLAVOUR=portable all
+	@tools/packages tarball
+
 clean:
 	rm -rf $(BUILD)
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
-.PHONY: all packages compile_commands.json help setup setup-test setup-clients run lint lint-all asan ubsan tsan bench reference docs dist deb install uninstall clean
+.PHONY: all packages tarball compile_commands.json help setup setup-test setup-clients run lint lint-all asan ubsan tsan bench reference docs dist deb install uninstall clean
