@@ -38,7 +38,8 @@ SIM_WRAPS := pthread_create pthread_join pthread_detach pthread_sigmask \
     syscall getpriority child_start child_poll child_reap child_kill child_report child_fail \
     child_private_dirty
 comma := ,
-$(T)/powercut: $(call objs,tests/sim) $(call libs_for,persistence)
+# Its threads share what belongs to a thread, and so would share cells: it has the C library's allocator.
+$(T)/powercut: $(call objs,tests/sim) $(O)/tools/mem_libc.o $(call libs_for,persistence)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(LINK) -o $@ $^ $(SYS_LIBS) $(patsubst %,-Wl$(comma)--wrap=%,$(SIM_WRAPS))
 
