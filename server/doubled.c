@@ -46,6 +46,12 @@ static bool is_settled(void *arg) {
     return aof_phase(a->aof) == AOF_OFF || aof_is_settled(a->aof);
 }
 
+static void crash_is_near(void *arg) {
+    struct app *a = arg;
+
+    net_rest(&a->net);
+}
+
 /* A power cut takes what was not synced of the file that is written; `bytes` of it are left. */
 static int crash(void *arg, enum double_crash how, uint64_t bytes, struct err *e) {
     const struct app *a = arg;
@@ -126,6 +132,7 @@ void doubled_add(struct app *a, struct engine *e, struct loop_timer *timer) {
                              .clock_changed = clock_changed,
                              .hurry = hurry,
                              .is_settled = is_settled,
+                             .crash_is_near = crash_is_near,
                              .crash = crash,
                              .is_idle = is_idle,
                              .arg = a,

@@ -61,6 +61,7 @@ static void arm(struct test_double *d, struct blocked *b) {
     d->crash = (enum double_crash)b->args[0];
     d->crash_bytes = (uint64_t)b->args[1];
     d->crashes = true; /* in the next turn: the answer is sent at the end of this one */
+    if (d->app.crash_is_near) d->app.crash_is_near(d->app.arg);
     if (d->app.hurry) d->app.hurry(d->app.arg);
 }
 

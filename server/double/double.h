@@ -28,6 +28,8 @@ struct double_app {
     void (*hurry)(void *arg);
     /* It is known what a power cut would leave. */
     bool (*is_settled)(void *arg);
+    /* It begins anew in the next turn: connections are accepted by the next process from now on. */
+    void (*crash_is_near)(void *arg);
     /* The process begins anew. Returns only if it cannot. */
     int (*crash)(void *arg, enum double_crash how, uint64_t bytes, struct err *e);
     /* The data set was replaced by another one: the AOF and the replicas need it as a whole. */

@@ -50,8 +50,7 @@ static void listen_again(evutil_socket_t fd, short what, void *arg) {
     for (size_t i = 0; i < n->nlisteners; i++) event_add(n->listener[i].event, NULL);
 }
 
-/* What waits in the kernel would wake the loop again and again. */
-static void rest(struct net *n) {
+void net_rest(struct net *n) {
     const struct timeval pause = {0, 100000};
 
     for (size_t i = 0; i < n->nlisteners; i++) event_del(n->listener[i].event);
@@ -59,7 +58,7 @@ static void rest(struct net *n) {
 }
 
 static void turn_away(struct net *n, int lfd) {
-    if (!spare_turn_away(&n->spare_fd, lfd)) rest(n);
+    if (!spare_turn_away(&n->spare_fd, lfd)) net_rest(n);
     n->e->stats.rejected_connections++;
     log_warning("Error accepting a client connection: Too many open files");
 }

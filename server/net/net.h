@@ -91,6 +91,9 @@ bool net_has_input(const struct net *n, const struct engine *e);
 int net_relisten(struct net *n, unsigned kinds, struct err *e);
 void net_stop_listening(struct net *n);
 
+/* Accepts no client for a tenth of a second; those that come wait in the kernel. */
+void net_rest(struct net *n);
+
 /* A node of an emulated cluster stops listening, or listens again where it did. */
 int net_listen_node(struct net *n, unsigned node, bool on, struct err *e);
 

@@ -230,6 +230,7 @@ Test(aof, reading_again_while_a_rewrite_ends_finds_all_files) {
     set("a", "1");
     rewrite();
     set("b", "2");
+    while (!aof_is_settled(aof)) turn();
     io_fault_set(IO_RENAME, (struct io_fault){.delay_ms = 20});
     cr_assert_eq(aof_bgrewrite(aof), AOF_BGREWRITE_STARTED);
     while (aof_child(aof) == 0) turn();
