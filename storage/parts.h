@@ -6,7 +6,7 @@
  * (hash_take_due, set_take_due), or until something else is stored under its name. A call that
  * passes the current time does not see it; a call that passes PARTS_ALL sees everything.
  *
- * Not here: the order in which parts fall due (expiry.h), and who removes them (server/exec).
+ * Not here: the order in which parts fall due (expiry.h), and what removes them (server/exec).
  */
 #ifndef STET_STORAGE_PARTS_H
 #define STET_STORAGE_PARTS_H

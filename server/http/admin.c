@@ -50,7 +50,7 @@ static void describe(const struct session *s, struct session_wire *out) {
 static const struct session_ops command_ops = {
     .wake = wake, .resume = wake, .close = close_session, .describe = describe};
 
-/* ---------------------------------------------------------------- who may */
+/* ---------------------------------------------------------------- which user may */
 
 const char *admin_refusal(const struct http *h) {
     const struct acl_user *u = acl_find(h->e, slice_str(h->v->http_admin_user));

@@ -20,7 +20,7 @@
 
 enum { ADMIN_REPLY_MAX = 1024 * 1024 }; /* of a reply; a longer one is not shown */
 
-/* Why no command is carried out, whoever asks; NULL: they are. A sentence without a line end. */
+/* Why commands are carried out for no peer; NULL: they are. A sentence without a line end. */
 const char *admin_refusal(const struct http *h);
 
 /* The answer to POST /command: it comes later. */

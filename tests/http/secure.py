@@ -10,7 +10,6 @@ import socket
 import ssl
 import sys
 import tempfile
-import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
@@ -109,9 +108,8 @@ def many_that_shake_no_hands_end():
         idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(100)]
         with Secure(port) as w:
             equal("another one", w.ask(GET)[0], 200)
-        time.sleep(7)
         for sock in idle:
-            sock.settimeout(1)
+            sock.settimeout(60)
             try:
                 equal("closed", sock.recv(1), b"")
             except ConnectionError:
