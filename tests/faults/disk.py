@@ -32,20 +32,22 @@ class Disk:
         """No faults; syncs are still noted."""
         self.set()
 
-    def noted(self, what):
-        """[(begin_ns, end_ns, errno, path)] of "sync" or "write"."""
+    def _lines(self):
+        """Whole ones: another one is just being written, or was when its process was killed."""
         try:
             with open(self.file.name + ".log") as f:
-                lines = [line.split(" ", 4) for line in f]
+                words = [line.split(" ", 4) for line in f]
         except FileNotFoundError:
             return []
-        return [(int(b), int(e), int(c), p.strip()) for w, b, e, c, p in lines if w == what]
+        return [w for w in words if len(w) == 5 and w[4].endswith("\n")]
+
+    def noted(self, what):
+        """[(begin_ns, end_ns, errno, path)] of "sync" or "write"."""
+        return [(int(b), int(e), int(c), p.strip()) for w, b, e, c, p in self._lines() if w == what]
 
     def by_loop(self, since_ns):
         """["CALL PATH"] of the calls that the event loop itself made since then."""
-        with open(self.file.name + ".log") as f:
-            lines = [line.split(" ", 4) for line in f]
-        return ["%s %s" % (w[5:], os.path.basename(p.strip())) for w, b, _, _, p in lines
+        return ["%s %s" % (w[5:], os.path.basename(p.strip())) for w, b, _, _, p in self._lines()
                 if w.startswith("loop-") and int(b) >= since_ns]
 
     def close(self):
