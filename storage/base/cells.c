@@ -137,7 +137,8 @@ static void open_once(void) {
     }
     if (!c.base) return;
     make_classes();
-    c.fresh = c.accessible = 1;
+    c.fresh = 1;
+    c.accessible = 1;
     CHECK(pthread_atfork(lock, unlock, unlock) == 0);
 }
 
