@@ -271,7 +271,7 @@ static bool is_foreign(const struct heard *h) {
 
     if (h->other_site || !h->has_origin) return h->other_site;
     if (!take_scheme(&host, "http://") && !take_scheme(&host, "https://")) return true;
-    return host.n != h->host.n || strncasecmp(host.p, h->host.p, host.n) != 0;
+    return h->host.n == 0 || host.n != h->host.n || strncasecmp(host.p, h->host.p, host.n) != 0;
 }
 
 /* Returns 0, or minus the status of the refusal. */

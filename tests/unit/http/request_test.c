@@ -136,6 +136,14 @@ Test(request, tells_a_page_of_another_origin) {
     }
 }
 
+/* HTTP/1.0 knows requests without Host: no page is of this origin then. */
+Test(request, without_a_host_every_origin_is_another_one) {
+    cr_assert(read_text("GET / HTTP/1.0\r\nOrigin: http://\r\n\r\n") > 0);
+    cr_expect(r.foreign);
+    cr_assert(read_text("GET / HTTP/1.0\r\n\r\n") > 0);
+    cr_expect_not(r.foreign);
+}
+
 Test(request, refuses_a_zero_byte_wherever_it_stands) {
     static const char good[] = "GET / HTTP/1.1\r\nHost: a\r\nb: c\r\n\r\n";
 
