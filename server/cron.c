@@ -14,9 +14,6 @@
 #include "storage/base/clock.h"
 #include "storage/base/log.h"
 #include "storage/base/mem.h"
-#include "storage/lazyfree.h"
-
-#include <stdatomic.h>
 
 enum { RETRY_S = 5 }; /* after a save that failed */
 
@@ -41,22 +38,6 @@ static void save_if_due(struct app *a) {
     }
 }
 
-static atomic_bool taking_huge_pages;
-
-static void take_huge_pages(void *arg) {
-    (void)arg;
-    mem_take_huge_pages();
-    atomic_store(&taking_huge_pages, false);
-}
-
-/* Copies pages: on the lazy-free thread, and not while a child shares them. */
-static void look_after_memory(struct app *a) {
-    if (!mem_huge_pages_are_due() || aof_child(a->aof) || rdb_saver_running(&a->engine.saver))
-        return;
-    if (atomic_exchange(&taking_huge_pages, true)) return;
-    lazyfree_submit(take_huge_pages, NULL, 0);
-}
-
 static void run(void *arg) {
     struct app *a = arg;
     struct engine *e = &a->engine;
@@ -78,7 +59,6 @@ static void run(void *arg) {
     admin_cron(e);
     links_cron(&e->links, clock_mono_us());
     out_pool_trim(&e->out_pool);
-    look_after_memory(a);
     log_follow_file();
 }
 

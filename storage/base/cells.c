@@ -8,17 +8,12 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#ifndef MADV_COLLAPSE /* Linux 6.1 */
-#define MADV_COLLAPSE 25
-#endif
-
 enum {
     SPAN_SHIFT = 16,
     SPAN = 1 << SPAN_SHIFT,
-    COMMIT = 512,     /* spans that are made accessible in one step */
+    COMMIT = 128,     /* spans that are made accessible in one step: 8 MiB */
     HUGE_FROM = 1024, /* spans before it stay on small pages, so that a small server is small */
     HUGE_PAGE = 2 * 1024 * 1024,
-    COLLAPSED_AT_ONCE = 4,
     WORD_CELLS = 64,    /* spans of so few cells have their bits in `bits` */
     BITS_ALIGN = 64,    /* the first cell's alignment after the bits */
     HELD_MAX = 64,      /* free cells of one size that a thread keeps */
@@ -54,12 +49,11 @@ struct cell_cache {
 static struct {
     char *base, *end; /* the spans; NULL: there are none */
     struct span *span;
-    uint8_t *class_of;        /* of every span: what a free has to know, close together */
-    size_t fresh, total;      /* spans: the next one never used; all */
-    atomic_size_t accessible; /* those to be used */
-    atomic_bool huge;         /* huge pages are asked for */
-    atomic_size_t collapsed;  /* spans up to there are on huge pages, before HUGE_FROM */
-    uint32_t kept, bare;      /* empty spans with and without their pages */
+    uint8_t *class_of;   /* of every span: what a free has to know, close together */
+    size_t fresh, total; /* spans: the next one never used; all */
+    size_t accessible;   /* those to be used */
+    bool huge;           /* huge pages are asked for */
+    uint32_t kept, bare; /* empty spans with and without their pages */
     size_t nkept, nactive;
     _Atomic uint64_t taken, given; /* by no thread that is there */
     struct class of[CELL_CLASSES];
@@ -137,8 +131,7 @@ static void open_once(void) {
     }
     if (!c.base) return;
     make_classes();
-    c.fresh = 1;
-    c.accessible = 1;
+    c.fresh = c.accessible = 1;
     CHECK(pthread_atfork(lock, unlock, unlock) == 0);
 }
 
@@ -414,18 +407,6 @@ void cells_use_huge_pages(void) {
     lock();
     c.huge = true;
     unlock();
-}
-
-bool cells_huge_pages_are_due(void) {
-    return c.huge && c.accessible > HUGE_FROM && c.collapsed < HUGE_FROM;
-}
-
-/* The block with span 0, which is not accessible, stays as it is. */
-void cells_take_huge_pages(void) {
-    for (int i = 0; i < COLLAPSED_AT_ONCE && cells_huge_pages_are_due(); i++) {
-        c.collapsed += HUGE_PAGE / SPAN;
-        if (c.collapsed < HUGE_FROM) madvise(span_at(c.collapsed), HUGE_PAGE, MADV_COLLAPSE);
-    }
 }
 
 void cells_purge(void) {

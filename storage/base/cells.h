@@ -69,12 +69,6 @@ void cells_stats(struct cell_stats *out);
  * page table, and the processor finds addresses sooner. Before large data is there. */
 void cells_use_huge_pages(void);
 
-/* What stands in the first 64 MiB takes huge pages too once more than these are needed. That copies
- * them, so another thread than that of the event loop does it: true if there is something to do,
- * and some of it. */
-bool cells_huge_pages_are_due(void);
-void cells_take_huge_pages(void);
-
 /* Gives the pages of empty spans back to the system. */
 void cells_purge(void);
 

@@ -172,14 +172,6 @@ void mem_use_huge_pages(void) {
     cells_use_huge_pages();
 }
 
-bool mem_huge_pages_are_due(void) {
-    return cells_huge_pages_are_due();
-}
-
-void mem_take_huge_pages(void) {
-    cells_take_huge_pages();
-}
-
 const char *mem_allocator_name(void) {
     static char name[48];
     const char *v = NULL;
@@ -228,12 +220,6 @@ void mem_stats_read(struct mem_stats *out) {
 void mem_purge(void) {}
 
 void mem_use_huge_pages(void) {}
-
-bool mem_huge_pages_are_due(void) {
-    return false;
-}
-
-void mem_take_huge_pages(void) {}
 
 const char *mem_allocator_name(void) {
     return "libc";

@@ -63,8 +63,6 @@ size_t mem_rss(void);
 
 /* Large data sets take huge pages, where the system has them (cells.h). */
 void mem_use_huge_pages(void);
-bool mem_huge_pages_are_due(void);
-void mem_take_huge_pages(void);
 
 /* Gives unused pages back to the system. */
 void mem_purge(void);

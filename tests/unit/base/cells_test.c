@@ -147,7 +147,6 @@ Test(cells, large_data_on_huge_pages) {
             piece[i] = cells_alloc(SIZE);
             piece[i][0] = piece[i][SIZE / 8 - 1] = i;
         }
-        while (cells_huge_pages_are_due()) cells_take_huge_pages();
         for (size_t i = 0; i < PIECES; i++) {
             cr_assert(piece[i][0] == i && piece[i][SIZE / 8 - 1] == i);
             cells_free(piece[i]);
