@@ -183,13 +183,42 @@ static int upgrade_single_file(int dirfd, const struct aof_names *n, const char 
     return rc;
 }
 
+static bool position_of(int dirfd, const struct aof_file *f, enum aof_file_type type,
+                        uint64_t *position) {
+    struct aof_file as = *f;
+    int fd = io_open_read(dirfd, f->name, NULL);
+    bool known;
+
+    as.type = type;
+    known = fd >= 0 && aof_file_position(fd, &as, position);
+    io_close(fd);
+    return known;
+}
+
+/* A repair that took all increments out, and crashed before it made the next one, leaves a base
+ * and history. */
+static bool is_before_base(int dirfd, const struct aof_manifest *m, const struct aof_file *f) {
+    const struct aof_file *base = aof_manifest_base(m);
+    uint64_t begin, end;
+
+    return base && position_of(dirfd, f, AOF_INCR, &begin) &&
+           position_of(dirfd, base, AOF_BASE, &end) && begin < end;
+}
+
 /* A rewrite makes history of increments that are older than those in use. One that is newer was in
  * use: its line is damaged, and the next rewrite would remove the file. */
-static int check_history(const struct aof_names *n, const struct aof_manifest *m, struct err *e) {
+static int check_history(int dirfd, const struct aof_names *n, struct aof_manifest *m,
+                         struct err *e) {
+    int64_t last = m->incr_seq;
+
     for (size_t i = 0; i < m->n; i++) {
         const struct aof_file *f = &m->files[i];
 
         if (f->type != AOF_HISTORY || !strstr(f->name, ".incr.") || f->seq <= m->incr_seq) continue;
+        if (m->incr_seq == 0 && is_before_base(dirfd, m, f)) {
+            if (f->seq > last) last = f->seq;
+            continue;
+        }
         return err_set(
             e, EILSEQ,
             "manifest '%s.manifest', line %d: '%s' is called history, but it is newer than "
@@ -197,6 +226,7 @@ static int check_history(const struct aof_names *n, const struct aof_manifest *m
             "%s/%s.manifest",
             n->filename, f->line, f->name, n->dirname, n->filename);
     }
+    m->incr_seq = last; /* the next one has a name of its own */
     return 0;
 }
 
@@ -213,7 +243,7 @@ static int find_log(int dirfd, const struct aof_load_options *o, struct aof_mani
     if (rc < 0) return -1;
     if (rc == 0) {
         if (aof_manifest_check_gaps(dirfd, m, manifest_name, e) < 0) return -1;
-        if (check_history(n, m, e) < 0) return -1;
+        if (check_history(dirfd, n, m, e) < 0) return -1;
         base = aof_manifest_base(m);
         if (base && strcmp(base->name, n->filename) == 0 && !io_exists(dirfd, base->name) &&
             in_working_dir(n, n->filename))
