@@ -7,8 +7,6 @@
 #include "storage/base/thread.h"
 
 #include <sched.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 enum {
@@ -145,16 +143,7 @@ static bool sync_is_due(const struct aof_writer *w, uint64_t *wait_us) {
  * 6.12 and later: sched_runtime of an ordinary thread) lets them run as soon as the disk answers,
  * even if the event loop is busy on the same core. Elsewhere this changes nothing. */
 static void ask_for_short_slices(void) {
-    struct {
-        uint32_t size, policy;
-        uint64_t flags;
-        int32_t nice;
-        uint32_t priority;
-        uint64_t runtime_ns, deadline_ns, period_ns;
-    } attr = {.size = sizeof attr, .policy = SCHED_OTHER, .runtime_ns = SLICE_NS};
-
-    attr.nice = getpriority(PRIO_PROCESS, 0);
-    syscall(SYS_sched_setattr, 0, &attr, 0);
+    thread_schedule(SCHED_OTHER, 0, SLICE_NS);
 }
 
 static void wake_all(struct aof_writer *w) {

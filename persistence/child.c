@@ -2,6 +2,7 @@
 #include "persistence/child.h"
 
 #include "storage/base/clock.h"
+#include "storage/base/thread.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,8 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -41,17 +40,7 @@ static void become_child(pid_t parent) {
  * is to run as soon as it has something to do; while the loop is busy too, the child still gets a
  * quarter of the core. */
 static void step_back(void) {
-    struct {
-        uint32_t size, policy;
-        uint64_t flags;
-        int32_t nice;
-        uint32_t priority;
-        uint64_t runtime_ns, deadline_ns, period_ns;
-    } attr = {.size = sizeof attr, .policy = SCHED_BATCH};
-
-    attr.nice = getpriority(PRIO_PROCESS, 0) + STEP_BACK;
-    if (attr.nice > 19) attr.nice = 19;
-    syscall(SYS_sched_setattr, 0, &attr, 0);
+    thread_schedule(SCHED_BATCH, STEP_BACK, 0);
 }
 
 int child_start(struct child *c, int (*run)(void *arg, int report_fd), void *arg, struct err *e) {
