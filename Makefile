@@ -97,10 +97,13 @@ reverse = $(if $(1),$(call reverse,$(wordlist 2,99,$(1))) $(firstword $(1)))
 libs_for = $(patsubst %,$(O)/lib%.a,$(call reverse,$(call below,$(1),$(LIB_ORDER))))
 ALL_LIBS := $(patsubst %,$(O)/lib%.a,$(call reverse,$(LIB_ORDER)))
 
+# io_uring, where liburing is installed: else epoll serves all connections.
+URING_LIB := $(if $(wildcard $(shell pkg-config --variable=includedir liburing 2>/dev/null)/liburing.h),$(call static,uring))
+
 ifeq ($(FLAVOUR),portable)
-SYS_LIBS := $(foreach l,event_core isal lzf jemalloc_pic,$(call static,$(l))) $(LUA_LIB) -lm -ldl
+SYS_LIBS := $(foreach l,event_core isal lzf jemalloc_pic,$(call static,$(l))) $(LUA_LIB) $(URING_LIB) -lm -ldl
 else
-SYS_LIBS := -levent_core -lisal -llzf $(LUA_LIB) -lm -ldl $(LIBS_$(FLAVOUR))
+SYS_LIBS := -levent_core -lisal -llzf $(LUA_LIB) $(URING_LIB) -lm -ldl $(LIBS_$(FLAVOUR))
 endif
 
 # Linked into the programs, jemalloc costs a call less, and brings no C++ library into the process. Not

@@ -195,6 +195,15 @@ static int fail_listening(const struct app *a, const struct err *e) {
     return -1;
 }
 
+/* Its threads run where the server will. */
+static void choose_backend(struct app *a) {
+    if (a->v->server_cpulist) process_set_cpus(a->v->server_cpulist, "server-cpulist");
+    net_choose_backend(&a->net);
+    if (a->v->server_cpulist) process_set_cpus(a->v->bio_cpulist, "bio-cpulist");
+    a->admin.io_backend = net_backend(&a->net);
+    a->admin.io_threads = a->v->io_threads > 1 && strcmp(a->admin.io_backend, "threads") == 0;
+}
+
 static int listen_first(struct app *a) {
     struct err e;
 
@@ -202,6 +211,7 @@ static int listen_first(struct app *a) {
         log_warning("Failed to configure TLS. Check logs for more info.");
         return -1;
     }
+    choose_backend(a);
     if (net_listen(&a->net, again_inherited(), &e) < 0) return fail_listening(a, &e);
     if (a->net.nlisteners > 0) return 0;
     log_warning("Configured to not listen anywhere, exiting.");

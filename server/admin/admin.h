@@ -44,6 +44,8 @@ struct admin_rates {
 
 struct admin_app {
     int tcp_port;                   /* 0: no TCP port */
+    bool io_threads;                /* threads read and write for clients */
+    const char *io_backend;         /* "epoll", "io_uring", "threads" */
     const char *run_id;             /* 40 hexadecimal digits */
     const char *git_sha;            /* 8 digits; NULL: unknown */
     const char *executable;         /* absolute path */

@@ -77,9 +77,10 @@ void info_server(struct engine *e, struct bytes *out) {
     bytes_printf(
         out,
         "hz:%lld\r\nconfigured_hz:%lld\r\nclients_hz:%lld\r\nlru_clock:%u\r\nexecutable:%s\r\n"
-        "config_file:%s\r\nio_threads_active:0\r\n%s",
+        "config_file:%s\r\nio_threads_active:%d\r\nio_backend:%s\r\n%s",
         (long long)e->v->hz, (long long)e->v->hz, (long long)e->v->hz, e->lru_clock,
-        or_none(app->executable), or_none(config_file), or_none(app->listeners));
+        or_none(app->executable), or_none(config_file), app->io_threads, or_none(app->io_backend),
+        or_none(app->listeners));
 }
 
 /* ---------------------------------------------------------------- clients */

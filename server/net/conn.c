@@ -19,6 +19,7 @@
 enum {
     READ_LARGE_MAX = 1024 * 1024, /* at once, where a large argument is known to come */
     FLUSH_EACH = 64,              /* clients */
+    DRAIN_MS = 100,               /* a backend has for the last replies, and for the last ends */
 };
 
 static const unsigned next_states[CONN_STATES] = {
@@ -30,7 +31,7 @@ static const unsigned next_states[CONN_STATES] = {
         1u << CONN_IDLE | 1u << CONN_GATED | 1u << CONN_WRITE_BLOCKED | 1u << CONN_DEAD,
     [CONN_GATED] =
         1u << CONN_IDLE | 1u << CONN_TO_FLUSH | 1u << CONN_WRITE_BLOCKED | 1u << CONN_DEAD,
-    [CONN_WRITE_BLOCKED] = 1u << CONN_TO_FLUSH | 1u << CONN_DEAD,
+    [CONN_WRITE_BLOCKED] = 1u << CONN_IDLE | 1u << CONN_TO_FLUSH | 1u << CONN_DEAD,
     [CONN_DEAD] = 0,
 };
 
@@ -55,18 +56,26 @@ void conn_enter(struct conn *c, enum conn_state to) {
     if (list) list_append(list, &c->link);
 }
 
+static void close_descriptor(struct conn *c) {
+    if (c->async) {
+        conn_async_end(c);
+    } else {
+        event_del(&c->read_event);
+        if (c->write_event) event_free(c->write_event);
+        c->write_event = NULL;
+        if (c->tls) tls_close(c->tls);
+        c->tls = NULL;
+        close(c->fd);
+    }
+    c->fd = -1;
+}
+
 void conn_end(struct conn *c, const char *why) {
     const struct session_source *source = c->s.source;
 
     if (c->fd < 0) return;
-    event_del(&c->read_event);
+    close_descriptor(c);
     list_remove(&c->ready);
-    if (c->write_event) event_free(c->write_event);
-    c->write_event = NULL;
-    if (c->tls) tls_close(c->tls);
-    c->tls = NULL;
-    close(c->fd);
-    c->fd = -1;
     c->n->clients_bytes -= c->counted;
     c->counted = 0;
     if (c->s.state != SESSION_CLOSING) session_enter(&c->s, SESSION_CLOSING);
@@ -81,14 +90,21 @@ void conn_shut(struct conn *c) {
 }
 
 void conn_stop_reading(struct conn *c) {
-    if (c->reading) event_del(&c->read_event);
+    if (c->reading && !c->async) event_del(&c->read_event);
     list_remove(&c->ready);
     c->reading = false;
 }
 
 void conn_start_reading(struct conn *c) {
-    if (!c->reading && c->fd >= 0) event_add(&c->read_event, NULL);
-    c->reading = c->fd >= 0;
+    bool was = c->reading;
+
+    if (c->fd < 0) return;
+    c->reading = true;
+    if (c->async) {
+        conn_async_read_on(c);
+        return;
+    }
+    if (!was) event_add(&c->read_event, NULL);
     if (c->tls) conn_read_on(c);
 }
 
@@ -135,6 +151,7 @@ static void wake(struct session *s) {
     if (c->fd >= 0) conn_count_memory(c);
     if (c->state == CONN_IDLE || (c->state == CONN_GATED && may_leave(s)))
         conn_enter(c, CONN_TO_FLUSH);
+    if (c->state == CONN_WRITE_BLOCKED && c->async) async_follow(c->n->async, c->async);
 }
 
 static void close_session(struct session *s, bool after_reply) {
@@ -149,13 +166,11 @@ static void close_session(struct session *s, bool after_reply) {
     wake(s);
 }
 
-static void feed_kept(struct conn *c);
-
 static void resume(struct session *s) {
     struct conn *c = conn_of(s);
 
     conn_start_reading(c);
-    if (!c->feeding) feed_kept(c); /* otherwise it goes on by itself */
+    if (!c->feeding) conn_feed_kept(c); /* otherwise it goes on by itself */
 }
 
 void conn_address(const struct conn *c, bool peer, char *out, size_t size) {
@@ -187,7 +202,7 @@ static void describe(const struct session *s, struct session_wire *out) {
 
     *out = (struct session_wire){.fd = c->fd, .query_bytes = c->in.n, .query_cap = c->in.cap};
     out->query_free = c->in.cap - c->in.n;
-    out->events = c->write_event ? "rw" : "r";
+    out->events = c->state == CONN_WRITE_BLOCKED ? "rw" : "r";
     conn_address(c, true, out->addr, sizeof out->addr);
     conn_address(c, false, out->laddr, sizeof out->laddr);
 }
@@ -237,7 +252,8 @@ static void after_feed(struct conn *c) {
                     (unsigned long long)c->s.id, c->in.n);
         conn_shut(c);
     }
-    if (is_held_up(c)) go_on_next_turn(c);
+    /* Of what a backend has read no descriptor reminds anybody. */
+    if (is_held_up(c) || c->arrival == ARRIVAL_HERE) go_on_next_turn(c);
     if (c->tls) conn_read_on(c);
 }
 
@@ -251,7 +267,7 @@ static size_t feed(struct conn *c, char *in, size_t n) {
     return used;
 }
 
-static void feed_kept(struct conn *c) {
+void conn_feed_kept(struct conn *c) {
     struct session_large large = {0};
     size_t used;
 
@@ -267,21 +283,20 @@ static void feed_kept(struct conn *c) {
     after_feed(c);
 }
 
-/* Feeds from the shared buffer and keeps what is left over. */
-static void feed_fresh(struct conn *c, size_t n) {
-    size_t used = feed(c, c->n->rbuf, n);
+void conn_feed_fresh(struct conn *c, char *from, size_t n) {
+    size_t used = feed(c, from, n);
 
     if (used < n && c->fd >= 0) {
         size_t want = c->need > n - used && c->need < READ_LARGE_MAX ? c->need : n - used;
 
-        memcpy(conn_in_room(c, want), c->n->rbuf + used, n - used);
+        memcpy(conn_in_room(c, want), from + used, n - used);
         c->in.n = n - used;
     }
     after_feed(c);
 }
 
 /* How much to ask for when input is kept: all of a large argument that is known to come. */
-static size_t room_to_read(struct conn *c) {
+size_t conn_room_to_read(const struct conn *c) {
     size_t missing = c->need > c->in.n ? c->need - c->in.n : 0, most = NET_READ_BYTES / 4;
 
     if (missing > READ_LARGE_MAX) return READ_LARGE_MAX;
@@ -293,9 +308,15 @@ static size_t room_to_read(struct conn *c) {
     return missing > most ? missing : most;
 }
 
+void conn_count_read(struct conn *c, size_t n) {
+    c->s.bytes_in += n;
+    c->s.e->stats.net_in += n;
+    if (__builtin_expect(c->s.flags & SESSION_MASTER, 0)) c->s.e->stats.repl_in += n;
+}
+
 static void read_some(struct conn *c) {
     bool kept = c->in.n > 0;
-    size_t room = kept ? room_to_read(c) : NET_READ_BYTES;
+    size_t room = kept ? conn_room_to_read(c) : NET_READ_BYTES;
     char *to = kept ? conn_in_room(c, room) : c->n->rbuf;
     ssize_t got = c->tls ? tls_read(c->tls, to, room) : recv(c->fd, to, room, 0);
 
@@ -309,15 +330,13 @@ static void read_some(struct conn *c) {
         conn_end(c, got < 0 ? strerror(errno) : NULL);
         return;
     }
-    c->s.bytes_in += (uint64_t)got;
-    c->s.e->stats.net_in += (uint64_t)got;
-    if (__builtin_expect(c->s.flags & SESSION_MASTER, 0)) c->s.e->stats.repl_in += (uint64_t)got;
+    conn_count_read(c, (size_t)got);
     if (!kept) {
-        feed_fresh(c, (size_t)got);
+        conn_feed_fresh(c, to, (size_t)got);
         return;
     }
     c->in.n += (size_t)got;
-    feed_kept(c);
+    conn_feed_kept(c);
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg) {
@@ -346,7 +365,9 @@ static void serve_first(struct list *ready) {
         return;
     }
     if (is_held_up(c))
-        feed_kept(c);
+        conn_feed_kept(c);
+    else if (c->async)
+        conn_async_serve(c);
     else if (c->tls)
         read_tls(c);
     else
@@ -380,6 +401,7 @@ static void serve_on(struct net *n) {
 /* Clients that are held up, or wait for the disk in any case, come last, so the others get their
  * replies earlier. */
 void net_serve(struct net *n) {
+    async_collect(n->async);
     if (!list_empty(&n->readable) || !list_empty(&n->read_on)) n->served_ms = clock_cached_ms();
     n->e->turn_began_ns = 0;
     serve(n, &n->readable);
@@ -420,11 +442,12 @@ struct conn *conn_new(struct net *n, int fd) {
     c->in_front = 0;
     c->need = 1;
     c->tls = NULL;
+    c->async = NULL;
     c->fd = fd;
     c->state = CONN_IDLE;
-    c->reading = true;
+    c->arrival = ARRIVAL_NONE;
+    c->reading = false;
     event_assign(&c->read_event, n->loop->base, fd, EV_READ | EV_PERSIST, on_readable, c);
-    event_add(&c->read_event, NULL);
     return c;
 }
 
@@ -443,7 +466,8 @@ static void conn_cron(struct conn *c) {
         return;
     }
     conn_enforce_output_limit(c);
-    if (c->fd >= 0 && idle_ms > 2000 && c->in.cap > IN_IDLE_BYTES && c->in.cap > c->in.n * 4)
+    if (c->fd >= 0 && idle_ms > 2000 && c->in.cap > IN_IDLE_BYTES && c->in.cap > c->in.n * 4 &&
+        !conn_in_is_lent(c))
         conn_in_shrink(c);
 }
 
@@ -516,7 +540,7 @@ void conn_free_dead(struct net *n) {
     list_each_safe (it, next, &n->dead) {
         struct conn *c = list_entry(it, struct conn, link);
 
-        if (c->feeding) continue;
+        if (c->feeding || c->async) continue;
         list_remove(&c->link);
         if (n->cron_at == &c->s) n->cron_at = NULL;
         conn_in_release(c);
@@ -533,6 +557,25 @@ static void shut_all(struct engine *e) {
     }
 }
 
+static bool is_sending(const struct net *n) {
+    return n->async->writes > 0 || !list_empty(&n->to_flush);
+}
+
+static bool is_ending(const struct net *n) {
+    return !list_empty(&n->dead);
+}
+
+/* A backend does what it was asked for last. */
+static void drain(struct net *n, bool (*goes_on)(const struct net *n)) {
+    uint64_t until = clock_real_ns() + (uint64_t)DRAIN_MS * 1000000;
+
+    if (!n->async) return;
+    for (net_flush(n); goes_on(n) && clock_real_ns() < until; net_flush(n)) {
+        async_collect(n->async);
+        if (goes_on(n)) usleep(100);
+    }
+}
+
 void net_close_all(struct net *n, int deadline_ms) {
     uint64_t until = clock_real_ns() / 1000000 + (uint64_t)deadline_ms;
 
@@ -540,9 +583,12 @@ void net_close_all(struct net *n, int deadline_ms) {
     while ((!list_empty(&n->to_flush) || !list_empty(&n->gated) || !list_empty(&n->released)) &&
            clock_real_ns() / 1000000 < until) {
         usleep(500);
+        async_collect(n->async);
         n->seen_written = UINT64_MAX;
         net_flush(n);
     }
+    drain(n, is_sending);
     engine_each (e, n->e) shut_all(e);
     conn_free_dead(n);
+    drain(n, is_ending);
 }

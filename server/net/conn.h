@@ -4,6 +4,7 @@
  *
  *   conn.c        its life: reading, feeding the engine, closing
  *   conn_in.c     the input that it keeps
+ *   conn_async.c  reading, writing and ending it by a backend: see async.h
  *   conn_accept.c its beginning: accepting or refusing it, the handshake of TLS
  *   conn_write.c  what may leave, and when
  *   conn_limit.c  how much it may hold: output limits, maxmemory-clients
@@ -13,6 +14,7 @@
 #define STET_NET_CONN_H
 
 #include "server/exec/session.h"
+#include "server/net/async.h"
 #include "server/net/net.h"
 #include "server/tls/tls.h"
 
@@ -25,7 +27,7 @@
  *   IDLE           nothing to send
  *   TO_FLUSH       has output that this turn of the loop looks at; in net.to_flush
  *   GATED          its output waits for the AOF; in net.gated
- *   WRITE_BLOCKED  the descriptor takes no more at the moment
+ *   WRITE_BLOCKED  the descriptor takes no more at the moment, or a backend is sending
  *   DEAD           the descriptor is closed; the struct goes at the end of the turn; in net.dead
  */
 enum conn_state {
@@ -37,6 +39,13 @@ enum conn_state {
     CONN_WRITE_BLOCKED,
     CONN_DEAD,
     CONN_STATES
+};
+
+/* Where a read by a backend stands. */
+enum conn_arrival {
+    ARRIVAL_NONE, /* nothing is asked for, or it is under way */
+    ARRIVAL_HERE, /* its bytes wait to be used, or the end of the connection does */
+    ARRIVAL_USED, /* its bytes are being used */
 };
 
 struct conn {
@@ -51,8 +60,10 @@ struct conn {
     size_t need;               /* bytes of `in` before feeding again makes sense */
     size_t counted;            /* its part of net.clients_bytes */
     struct tls_conn *tls;      /* NULL: the bytes are as they are */
+    struct async *async;       /* NULL: the loop itself reads and writes */
     int fd;                    /* -1: closed */
     uint8_t state;             /* enum conn_state */
+    uint8_t arrival;           /* enum conn_arrival */
     bool reading;
     bool patient; /* its last reply had to wait for the AOF */
     bool feeding; /* a command of it is being executed: it must not go away, nor say anything */
@@ -69,7 +80,7 @@ bool conn_is(const struct session *s);
  * caller that still holds it. */
 void conn_enter(struct conn *c, enum conn_state to);
 
-/* On an accepted descriptor, which is its own from now on; reading begins. */
+/* On a descriptor, which is its own from now on. It is not read from yet. */
 struct conn *conn_new(struct net *n, int fd);
 
 /* The descriptor goes at once; the struct at the end of the turn, as callers may still hold it. The
@@ -89,6 +100,16 @@ void conn_note_readable(struct conn *c);
 /* What the descriptor does not tell of is read next turn; only over TLS. */
 void conn_read_on(struct conn *c);
 
+/* Gives bytes that have come to the session, and keeps what is left over: from where they were
+ * read to, and from `in`. */
+void conn_feed_fresh(struct conn *c, char *from, size_t n);
+void conn_feed_kept(struct conn *c);
+size_t conn_room_to_read(const struct conn *c);
+
+/* Statistics of one read and one write. */
+void conn_count_read(struct conn *c, size_t n);
+void conn_count_sent(struct conn *c, size_t n);
+
 /* At the end of a turn: the structs of those that are dead. */
 void conn_free_dead(struct net *n);
 
@@ -106,6 +127,29 @@ bool conn_in_lend(const struct conn *c, struct session_large *large);
 
 /* The first bytes are used up; `large` is what was lent before. */
 void conn_in_used(struct conn *c, size_t used, const struct session_large *large);
+
+/* ---------------------------------------------------------------- conn_async.c */
+
+/* From now on a backend reads and writes, if there is one for this kind of connection. */
+void conn_go_async(struct conn *c);
+
+/* Closes the descriptor, now or when the command that is being executed is over. */
+void conn_async_end(struct conn *c);
+
+/* It is read from again: what has come is used, or a read is asked for. */
+void conn_async_read_on(struct conn *c);
+
+/* Uses what has come. */
+void conn_async_serve(struct conn *c);
+
+/* Asks for up to `limit` bytes of output to be sent; it is WRITE_BLOCKED until they are. */
+void conn_async_send(struct conn *c, size_t limit);
+
+/* A backend may write to its input buffer at any moment. */
+bool conn_in_is_lent(const struct conn *c);
+
+/* What backends tell. */
+void conn_async_done(struct async *a, enum async_what what);
 
 /* ---------------------------------------------------------------- conn_accept.c */
 

@@ -109,7 +109,11 @@ void net_accept(struct net *n, int fd, enum net_kind kind, unsigned node) {
     if (tls) c->s.flags |= SESSION_TLS;
     if (local) c->s.flags |= SESSION_LOCAL;
     if (kind == NET_UNIX) c->s.flags |= SESSION_UNIX;
-    if (tls) conn_begin_handshake(c, tls);
+    if (tls)
+        conn_begin_handshake(c, tls);
+    else
+        conn_go_async(c);
+    conn_start_reading(c);
     if (n->may_stay && !n->may_stay(n->may_stay_arg, &c->s)) {
         c->s.ops->reset(&c->s);
         return;
@@ -145,7 +149,8 @@ static void end_handshake(struct conn *c) {
         return;
     }
     c->n->e->stats.connections++;
-    conn_read_on(c);
+    conn_go_async(c);
+    if (c->tls) conn_read_on(c);
 }
 
 static void greet(struct conn *c) {

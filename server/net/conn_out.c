@@ -81,7 +81,6 @@ struct session *net_connect(struct net *n, const char *ip, int port,
     freeaddrinfo(to);
     if (fd < 0) return NULL;
     c = conn_new(n, fd);
-    conn_stop_reading(c);
     c->s.source = source;
     c->s.source_arg = source_arg;
     c->s.flags |= SESSION_MASTER | SESSION_AUTHENTICATED;

@@ -44,12 +44,23 @@ static void wait_writable(struct conn *c) {
     conn_await_writable(c);
 }
 
+void conn_count_sent(struct conn *c, size_t n) {
+    c->s.bytes_out += n;
+    c->s.e->stats.net_out += n;
+    if (__builtin_expect(c->s.flags & SESSION_REPLICA, 0)) c->s.e->stats.repl_out += n;
+}
+
 /* Sends up to `limit` bytes; what was sent, or -1: wait or closed. */
 static ssize_t send_some(struct conn *c, size_t limit) {
     struct iovec iov[IOV_MAX_USED];
-    int n = out_peek(&c->s.out, iov, IOV_MAX_USED, limit);
     ssize_t sent;
+    int n;
 
+    if (c->async) {
+        conn_async_send(c, limit);
+        return -1;
+    }
+    n = out_peek(&c->s.out, iov, IOV_MAX_USED, limit);
     if (c->tls)
         sent = tls_writev(c->tls, iov, n);
     else if (n == 1)
@@ -59,10 +70,7 @@ static ssize_t send_some(struct conn *c, size_t limit) {
     c->s.e->stats.writes++;
     if (sent >= 0) {
         out_consume(&c->s.out, (size_t)sent);
-        c->s.bytes_out += (uint64_t)sent;
-        c->s.e->stats.net_out += (uint64_t)sent;
-        if (__builtin_expect(c->s.flags & SESSION_REPLICA, 0))
-            c->s.e->stats.repl_out += (uint64_t)sent;
+        conn_count_sent(c, (size_t)sent);
         return sent;
     }
     if (errno == EAGAIN && c->tls && c->tls->write_waits == TLS_WAIT_READ)
@@ -137,6 +145,7 @@ static void conn_flush(struct conn *c) {
 
 void conn_flush_ready(struct net *n) {
     list_each_safe (it, next, &n->to_flush) conn_flush(list_entry(it, struct conn, link));
+    async_submit(n->async);
 }
 
 /* A sync opens the gates of many clients at once. A few of them are served per turn, so that a
@@ -177,6 +186,7 @@ void net_flush(struct net *n) {
     conn_flush_ready(n);
     release_gated(n);
     if (!list_empty(&n->to_flush)) loop_hurry(n->loop);
+    async_submit(n->async);
     conn_free_dead(n);
 }
 

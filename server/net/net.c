@@ -2,6 +2,9 @@
 #include "server/net/net.h"
 
 #include "conf/conf.h"
+#include "server/net/conn.h"
+#include "server/net/io_threads.h"
+#include "server/net/ring.h"
 #include "server/net/socket_group.h"
 #include "server/tls/tls.h"
 #include "storage/base/log.h"
@@ -34,7 +37,43 @@ void net_init(struct net *n, struct loop *loop, struct engine *e) {
     list_init(&n->dead);
 }
 
+static void rest(void *arg) {
+    struct net *n = arg;
+
+    async_rest(n->async);
+}
+
+/* NULL: the loop serves all connections itself. */
+static struct async_backend *choose_backend(const struct net *n) {
+    struct async_backend *b;
+    struct err e;
+
+    if (n->v->io_threads > 1) {
+        b = io_threads_new(n->loop, (unsigned)n->v->io_threads - 1, &e);
+        if (!b) log_warning("One thread serves all clients, io-threads cannot be had: %s", e.text);
+        if (b) return b;
+    }
+    if (n->v->io_backend == CONF_IO_EPOLL) return NULL;
+    b = ring_new(n->loop, &e);
+    if (!b && n->v->io_backend == CONF_IO_URING)
+        log_warning("io_uring cannot be used, epoll is instead: %s", e.text);
+    return b;
+}
+
+void net_choose_backend(struct net *n) {
+    n->async = choose_backend(n);
+    if (!n->async) return;
+    n->async->done = conn_async_done;
+    loop_before_wait(n->loop, rest, n);
+}
+
+const char *net_backend(const struct net *n) {
+    return n->async ? n->async->name : "epoll";
+}
+
 void net_release(struct net *n) {
+    if (n->async) n->async->release(n->async);
+    n->async = NULL;
     if (n->spare_fd >= 0) close(n->spare_fd);
     tls_free(n->tls);
     mem_free(n->listener);

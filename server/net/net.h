@@ -26,6 +26,7 @@ enum net_kind { NET_TCP, NET_UNIX, NET_TLS };
 
 enum { NET_READ_BYTES = 64 * 1024 }; /* of the shared buffer */
 
+struct async_backend;
 struct session;
 struct session_source;
 
@@ -46,10 +47,11 @@ struct net {
         int port, tls_port; /* the first node's are those above */
         bool deaf;          /* it does not listen */
     } nodes[CONF_CLUSTER_NODES_MAX];
-    struct tls *tls;          /* NULL: never asked for */
-    uint64_t tls_checked_us;  /* when tls-auto-reload-interval last had its files looked at */
-    bool told_no_mptcp;       /* the log says that this system has no Multipath TCP */
-    int64_t maxclients;       /* what the configuration and the limit of open files allow */
+    struct tls *tls;             /* NULL: never asked for */
+    struct async_backend *async; /* NULL: the loop itself reads and writes */
+    uint64_t tls_checked_us;     /* when tls-auto-reload-interval last had its files looked at */
+    bool told_no_mptcp;          /* the log says that this system has no Multipath TCP */
+    int64_t maxclients;          /* what the configuration and the limit of open files allow */
     int spare_fd;             /* closed for a moment to refuse a client when descriptors run out */
     char *rbuf, *rbuf_within; /* the second while the first is in use: net_serve_within */
     struct engine *inside;    /* the engine whose command lets others be served; NULL: none */
@@ -82,6 +84,11 @@ void net_init(struct net *n, struct loop *loop, struct engine *e);
 /* Opens what `bind`, `port`, `tls-port` and `unixsocket` ask for. `inherited` ("KIND:FD:NODE
  * KIND:FD:NODE", NULL: nothing): sockets that listen already take their place. */
 int net_listen(struct net *n, const char *inherited, struct err *e);
+
+/* `io-threads` and `io-backend`: who reads and writes from now on. What this system cannot do is
+ * logged if it was asked for by name; the loop does it itself then. Before the first client. */
+void net_choose_backend(struct net *n);
+const char *net_backend(const struct net *n); /* "epoll", "io_uring", "threads" */
 
 /* Some connection of the engine has input that no command was made of yet. */
 bool net_has_input(const struct net *n, const struct engine *e);

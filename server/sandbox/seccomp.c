@@ -55,6 +55,7 @@ static const int allowed[] = {
     SYS_epoll_pwait, SYS_read, SYS_write, SYS_writev, SYS_futex, SYS_recvfrom, SYS_sendto,
     SYS_clock_gettime, SYS_fdatasync, SYS_pwrite64, SYS_epoll_ctl, SYS_accept4, SYS_close,
     SYS_madvise, SYS_munmap, SYS_setsockopt,
+    SYS_io_uring_enter, /* of the ring that was made before: see server/net/ring.h */
     /* memory */
     SYS_brk, SYS_mremap, SYS_msync, SYS_mincore, SYS_membarrier,
     /* files */
@@ -101,7 +102,7 @@ static const int refused[] = {
     SYS_umount2, SYS_pivot_root, SYS_chroot, SYS_move_mount, SYS_open_tree, SYS_fsopen,
     SYS_fsconfig, SYS_fsmount, SYS_fspick, SYS_bpf, SYS_kexec_load, SYS_init_module,
     SYS_finit_module, SYS_delete_module, SYS_add_key, SYS_request_key, SYS_keyctl, SYS_unshare,
-    SYS_setns, SYS_perf_event_open, SYS_userfaultfd, SYS_io_uring_setup, SYS_io_uring_enter,
+    SYS_setns, SYS_perf_event_open, SYS_userfaultfd, SYS_io_uring_setup,
     SYS_io_uring_register, SYS_personality, SYS_setuid, SYS_setgid, SYS_setreuid, SYS_setregid,
     SYS_setresuid, SYS_setresgid, SYS_setfsuid, SYS_setfsgid, SYS_setgroups, SYS_capset,
     SYS_setpriority, SYS_socketpair, SYS_seccomp, SYS_memfd_create, SYS_mknodat, SYS_symlinkat,

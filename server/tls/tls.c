@@ -172,21 +172,21 @@ ssize_t tls_read(struct tls_conn *c, void *p, size_t n) {
 }
 
 /* The next piece for one record: a large one as it stands, small ones side by side. */
-static size_t next_piece(struct tls *t, const struct iovec *iov, int n, size_t skip,
-                         const char **p) {
+static size_t next_piece(const struct iovec *iov, int n, size_t skip, const char **p) {
+    static _Thread_local char gather[TLS_RECORD_MAX];
     size_t len = iov[0].iov_len - skip;
 
     *p = (const char *)iov[0].iov_base + skip;
     if (n == 1 || len >= GATHER_MAX) return len;
-    memcpy(t->gather, *p, len);
-    for (int i = 1; i < n && len < sizeof t->gather; i++) {
-        size_t room = sizeof t->gather - len;
+    memcpy(gather, *p, len);
+    for (int i = 1; i < n && len < sizeof gather; i++) {
+        size_t room = sizeof gather - len;
         size_t part = iov[i].iov_len < room ? iov[i].iov_len : room;
 
-        memcpy(t->gather + len, iov[i].iov_base, part);
+        memcpy(gather + len, iov[i].iov_base, part);
         len += part;
     }
-    *p = t->gather;
+    *p = gather;
     return len;
 }
 
@@ -199,7 +199,7 @@ ssize_t tls_writev(struct tls_conn *c, const struct iovec *iov, int n) {
     }
     while (n > 0) {
         const char *p;
-        size_t part, len = next_piece(c->tls, iov, n, skip, &p);
+        size_t part, len = next_piece(iov, n, skip, &p);
         int rc;
 
         CHECK(len >= c->taken);

@@ -15,7 +15,8 @@
  * New settings are for new connections; the others go on with those they began with. A session is
  * resumed only under the settings, and the tls-auth-clients, under which it was made.
  *
- * Main thread only.
+ * Main thread only; but one connection at a time may be read, written and closed on another thread
+ * once its handshake is over.
  */
 #ifndef STET_TLS_TLS_H
 #define STET_TLS_TLS_H

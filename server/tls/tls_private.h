@@ -14,8 +14,7 @@ struct tls {
     bool is_insecure;  /* towards others: any certificate is good */
     char *server_name; /* that is asked for (SNI); NULL: none */
     struct tls_cert_facts facts[TLS_CERTS];
-    uint64_t files;              /* fingerprint of the files when they were read */
-    char gather[TLS_RECORD_MAX]; /* small pieces on their way into one record */
+    uint64_t files; /* fingerprint of the files when they were read */
 };
 
 /* tls_facts.c: fills t->facts from what the contexts have, and from the file of authorities. */

@@ -68,13 +68,13 @@ def ask(text, dir=None, options=()):
 @CASES.case
 def every_line():
     """Each kind of answer, at its line; nothing is started."""
-    status, found, said = ask("# a comment\nport 7000\nio-threads 4\nsanitize-dump-payload no\nnosuch 1\nmaxmemory 1x\n\nMAXCLIENTS 5\n")
+    status, found, said = ask("# a comment\nport 7000\ndynamic-hz yes\nsanitize-dump-payload no\nnosuch 1\nmaxmemory 1x\n\nMAXCLIENTS 5\n")
     equal("status", status, 1)
     equal("answers", {k: v[0] for k, v in found.items()},
-          {(2, "port"): "works", (3, "io-threads"): "no effect", (4, "sanitize-dump-payload"): "other",
+          {(2, "port"): "works", (3, "dynamic-hz"): "no effect", (4, "sanitize-dump-payload"): "other",
            (5, "nosuch"): "unknown", (6, "maxmemory"): "refused", (8, "maxclients"): "works"})
     equal("why", found[6, "maxmemory"][1], "argument must be a memory value")
-    check("one thread serves all clients" in found[3, "io-threads"][1], said)
+    check("hz is the same for any number of clients" in found[3, "dynamic-hz"][1], said)
     check("2 settings work, 1 have another effect, 1 have no effect, 1 are unknown, 1 are refused.\n"
           "The server refuses this file." in said, said)
 
@@ -98,9 +98,9 @@ def includes():
     """Lines of an included file are named with that file."""
     with tempfile.TemporaryDirectory(prefix="stet-check-") as d:
         with open(os.path.join(d, "more.conf"), "w", encoding="utf-8") as f:
-            f.write("\nio-threads 8\n")
+            f.write("\ndynamic-hz yes\n")
         said = ask("port 1\ninclude DIR/more.conf\nhz 20\n", dir=d)[2]
-        check(re.search(r"/more\.conf:2: no effect  io-threads: .*\n.*/redis\.conf:2: works      include\n"
+        check(re.search(r"/more\.conf:2: no effect  dynamic-hz: .*\n.*/redis\.conf:2: works      include\n"
                         r".*/redis\.conf:3: works      hz\n", said), said)
 
 
@@ -138,7 +138,7 @@ def forge():
     got, found, said = ask(FORGE)
     equal("status", got, 0)
     equal("without effect", sorted(n for (_, n), v in found.items() if v[0] == "no effect"),
-          ["activedefrag", "io-threads", "io-threads-do-reads", "jemalloc-bg-thread"])
+          ["activedefrag", "jemalloc-bg-thread"])
     check("hunter2" not in said, said)
 
 
@@ -178,10 +178,10 @@ def what_no_code_reads_is_in_the_list():
 @CASES.case
 def the_log_names_them():
     """A start names what the file asks for in vain, once; defaults are not named."""
-    with Server("--io-threads", "4", "--jemalloc-bg-thread", "yes", "--crash-memcheck-enabled", "no",
+    with Server("--dynamic-hz", "yes", "--jemalloc-bg-thread", "yes", "--crash-memcheck-enabled", "no",
                 "--hide-user-data-from-log", "yes") as s:
         said = re.findall(r"These settings have no effect: (.*?)\. ", s.log())
-        equal("named", said, ["'hide-user-data-from-log', 'io-threads'"])
+        equal("named", said, ["'dynamic-hz', 'hide-user-data-from-log'"])
     with Server() as s:
         check("have no effect" not in s.log(), s.log())
 

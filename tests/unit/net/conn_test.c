@@ -14,6 +14,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#ifndef CONN_TEST_SUITE
+#define CONN_TEST_SUITE        conn
+#define CONN_TEST_LOGGED_SUITE conn_logged
+#define CONN_TEST_BACKEND      CONF_IO_EPOLL
+#endif
+/* So that the names are expanded. */
+#define SUITE(name, ...)  TestSuite(name, __VA_ARGS__)
+#define CASE(suite, name) Test(suite, name)
+
 static struct loop loop;
 static struct net net;
 static int peer; /* the client's end */
@@ -23,6 +32,7 @@ static void connect_client(void) {
 
     cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
     net_accept(&net, fds[0], NET_UNIX, 0);
+    net_flush(&net); /* the first read is asked for */
     peer = fds[1];
 }
 
@@ -30,6 +40,9 @@ static void set_up(void) {
     cr_assert_eq(loop_init(&loop), 0);
     net_init(&net, &loop, &engine);
     net.maxclients = 100;
+    ((struct conf_values *)net.v)->io_backend = CONN_TEST_BACKEND;
+    net_choose_backend(&net);
+    if (CONN_TEST_BACKEND == CONF_IO_URING && !net.async) cr_skip_test("no io_uring");
     connect_client();
 }
 
@@ -73,17 +86,17 @@ static const char *heard(void) {
     return text;
 }
 
-TestSuite(conn, .init = begin, .fini = end);
-TestSuite(conn_logged, .init = begin_logged, .fini = end);
+SUITE(CONN_TEST_SUITE, .init = begin, .fini = end);
+SUITE(CONN_TEST_LOGGED_SUITE, .init = begin_logged, .fini = end);
 
-Test(conn, a_command_is_answered_in_the_turn_in_which_it_comes) {
+CASE(CONN_TEST_SUITE, a_command_is_answered_in_the_turn_in_which_it_comes) {
     tell("PING\r\n");
     cr_expect_str_eq(heard(), "+PONG\r\n");
     tell("*2\r\n$3\r\nGET\r\n$1\r\nk\r\n*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\nGET k\r\n");
     cr_expect_str_eq(heard(), "$-1\r\n+OK\r\n$1\r\nv\r\n");
 }
 
-Test(conn, a_command_that_comes_in_pieces_waits_for_the_last) {
+CASE(CONN_TEST_SUITE, a_command_that_comes_in_pieces_waits_for_the_last) {
     const char *all = "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$5\r\nhello\r\n";
     char piece[2] = "";
 
@@ -106,7 +119,7 @@ static void tell_much(const struct bytes *b) {
     }
 }
 
-Test(conn, a_command_of_many_short_arguments_is_read_in_large_pieces) {
+CASE(CONN_TEST_SUITE, a_command_of_many_short_arguments_is_read_in_large_pieces) {
     enum { ARGS = 200000 };
     struct bytes b = {0};
     uint64_t reads = engine.stats.reads;
@@ -119,15 +132,38 @@ Test(conn, a_command_of_many_short_arguments_is_read_in_large_pieces) {
     bytes_release(&b);
 }
 
-Test(conn, bytes_that_are_no_command_end_it_after_the_error) {
+CASE(CONN_TEST_SUITE, bytes_that_are_no_command_end_it_after_the_error) {
     tell("PING\r\n*1\r\n$x\r\n");
     cr_expect_str_eq(heard(), "+PONG\r\n-ERR Protocol error: invalid bulk length\r\n");
     turn();
     cr_expect_str_eq(heard(), "closed");
+    turn();
     cr_expect_eq(engine.nsessions, 2, "only the two of the helper are left");
 }
 
-Test(conn, a_client_that_goes_leaves_nothing) {
+/* What comes while a long pipeline has only its slices of turns is read all the same. */
+CASE(CONN_TEST_SUITE, input_that_comes_to_a_pipeline_that_is_held_up_is_not_forgotten) {
+    enum { COUNT = 5000 };
+    struct bytes b = {0};
+    size_t got = 0;
+
+    engine.slice_ns = 1;
+    for (int i = 0; i < COUNT; i++) bytes_append_str(&b, "PING\r\n");
+    tell_much(&b);
+    tell("PING\r\n");
+    for (int i = 0; i < 4 * COUNT && got < 7 * (COUNT + 1); i++) {
+        got += strlen(heard());
+        turn();
+    }
+    cr_expect_eq(got, 7 * (COUNT + 1));
+    shutdown(peer, SHUT_WR);
+    for (int i = 0; i < 4; i++) turn();
+    cr_expect_str_eq(heard(), "closed");
+    engine.slice_ns = 0;
+    bytes_release(&b);
+}
+
+CASE(CONN_TEST_SUITE, a_client_that_goes_leaves_nothing) {
     cr_assert_eq(engine.nsessions, 3);
     tell("HOLD 0\r\n");
     cr_expect_eq(engine.nblocked, 1);
@@ -138,7 +174,7 @@ Test(conn, a_client_that_goes_leaves_nothing) {
     cr_expect_eq(engine.nblocked, 0);
 }
 
-Test(conn, too_many_clients_are_turned_away_with_an_error) {
+CASE(CONN_TEST_SUITE, too_many_clients_are_turned_away_with_an_error) {
     int first = peer;
 
     net.maxclients = (int64_t)engine.nsessions;
@@ -152,7 +188,7 @@ Test(conn, too_many_clients_are_turned_away_with_an_error) {
 }
 
 /* More output than the socket takes leaves in order as the client reads. */
-Test(conn, output_that_does_not_fit_leaves_as_the_client_reads) {
+CASE(CONN_TEST_SUITE, output_that_does_not_fit_leaves_as_the_client_reads) {
     enum { COUNT = 3000, VALUE = 1000, REPLY = VALUE + 9 };
     static char value[VALUE + 1], got[REPLY + 1];
     static char line[VALUE + 32];
@@ -176,7 +212,7 @@ Test(conn, output_that_does_not_fit_leaves_as_the_client_reads) {
 
 /* ---------------------------------------------------------------- what waits for the AOF */
 
-Test(conn_logged, a_reply_waits_until_the_write_is_synced) {
+CASE(CONN_TEST_LOGGED_SUITE, a_reply_waits_until_the_write_is_synced) {
     exec_stop_writes();
     tell("SET k v\r\n");
     cr_expect_str_eq(heard(), "");
@@ -187,7 +223,7 @@ Test(conn_logged, a_reply_waits_until_the_write_is_synced) {
     cr_expect_str_eq(heard(), "+OK\r\n+PONG\r\n");
 }
 
-Test(conn_logged, a_client_that_quits_while_its_reply_waits_still_gets_it) {
+CASE(CONN_TEST_LOGGED_SUITE, a_client_that_quits_while_its_reply_waits_still_gets_it) {
     exec_stop_writes();
     tell("SET k v\r\n*1\r\n$x\r\n");
     cr_expect_str_eq(heard(), "");

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * conn_async - a connection that a backend reads, writes and ends: see async.h.
+ *
+ * Reading: one read is asked for at a time, the next one when its bytes are used up. While the
+ * connection is not read from, what has come waits where the backend has put it. The bytes of a
+ * long argument go to the connection's own buffer directly.
+ *
+ * Writing: what may leave is handed to the backend where it stands in `out`, and is consumed when
+ * it was sent. Until then the connection is WRITE_BLOCKED, as if its descriptor took no more.
+ */
+#include "server/net/conn.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* It is to be tried again. */
+static bool is_passing(int code) {
+    return code == EINTR || code == EAGAIN;
+}
+
+/* ---------------------------------------------------------------- reading */
+
+/* Nothing but the next bytes can move what is kept: no command is complete, and none waits. */
+static bool lends_input(const struct conn *c) {
+    return c->in.n > 0 && c->s.state == SESSION_ACTIVE && c->need >= c->in.n + ASYNC_READ_BYTES;
+}
+
+static void ask_read(struct conn *c) {
+    struct async *a = c->async;
+
+    a->room = lends_input(c) ? conn_room_to_read(c) : 0;
+    a->place = a->room ? conn_in_room(c, a->room) : NULL;
+    async_ask(c->n->async, a, ASYNC_READ);
+}
+
+bool conn_in_is_lent(const struct conn *c) {
+    return c->async && c->async->room && async_is_asked(c->async, ASYNC_READ);
+}
+
+void conn_async_read_on(struct conn *c) {
+    if (c->arrival == ARRIVAL_HERE)
+        conn_note_readable(c);
+    else if (c->arrival == ARRIVAL_NONE && !async_is_asked(c->async, ASYNC_READ))
+        ask_read(c);
+}
+
+static void keep(struct conn *c, const char *from, size_t n) {
+    memcpy(conn_in_room(c, n), from, n);
+    c->in.n += n;
+}
+
+static void give_back(struct conn *c, char *data) {
+    c->n->async->give_back(c->n->async, c->async, data);
+}
+
+/* The bytes are in a buffer of the backend's. */
+static void use_buffer(struct conn *c, char *data, size_t n) {
+    if (c->in.n == 0) {
+        conn_feed_fresh(c, data, n);
+        give_back(c, data);
+        return;
+    }
+    keep(c, data, n);
+    give_back(c, data);
+    conn_feed_kept(c);
+}
+
+static void use(struct conn *c, size_t n) {
+    if (c->async->room) {
+        c->in.n += n;
+        conn_feed_kept(c);
+    } else {
+        use_buffer(c, c->async->data, n);
+    }
+}
+
+void conn_async_serve(struct conn *c) {
+    int got = c->async->got;
+
+    if (c->arrival != ARRIVAL_HERE) return;
+    c->s.e->stats.reads++;
+    c->arrival = ARRIVAL_USED;
+    if (got > 0) {
+        conn_count_read(c, (size_t)got);
+        use(c, (size_t)got);
+    } else if (!is_passing(-got)) { /* the peer is gone; its pending output is dropped */
+        conn_end(c, got < 0 ? strerror(-got) : NULL);
+    }
+    c->arrival = ARRIVAL_NONE;
+    if (c->fd < 0)
+        conn_async_end(c);
+    else if (c->reading)
+        conn_async_read_on(c);
+}
+
+static void read_done(struct conn *c) {
+    c->arrival = ARRIVAL_HERE;
+    conn_note_readable(c);
+}
+
+/* ---------------------------------------------------------------- writing */
+
+void conn_async_send(struct conn *c, size_t limit) {
+    struct async *a = c->async;
+
+    a->niov = (uint32_t)out_peek(&c->s.out, a->iov, ASYNC_IOV, limit);
+    async_ask(c->n->async, a, ASYNC_WRITE);
+    if (async_write_bytes(a) < out_pending(&c->s.out) || c->s.state == SESSION_CLOSING)
+        async_follow(c->n->async, a);
+    c->s.e->stats.writes++;
+    conn_enter(c, CONN_WRITE_BLOCKED);
+}
+
+static void write_done(struct conn *c) {
+    int sent = c->async->sent;
+
+    if (is_passing(-sent)) sent = 0;
+    if (sent < 0) {
+        conn_end(c, strerror(-sent));
+        return;
+    }
+    out_consume(&c->s.out, (size_t)sent);
+    conn_count_sent(c, (size_t)sent);
+    conn_count_memory(c);
+    if (out_pending(&c->s.out) == 0 && c->s.state != SESSION_CLOSING)
+        conn_enter(c, CONN_IDLE);
+    else
+        conn_enter(c, CONN_TO_FLUSH);
+}
+
+/* ---------------------------------------------------------------- beginning and end */
+
+void conn_go_async(struct conn *c) {
+    if (!c->n->async || (c->tls && !c->n->async->takes_tls)) return;
+    if (c->reading) event_del(&c->read_event);
+    if (c->write_event) event_free(c->write_event);
+    c->write_event = NULL;
+    c->async = async_new(c->n->async, c->fd, c);
+    c->async->tls = c->tls;
+    c->tls = NULL;
+    if (c->reading) conn_async_read_on(c);
+}
+
+/* While its bytes are used, their buffer has to be given back first. */
+void conn_async_end(struct conn *c) {
+    if (c->arrival == ARRIVAL_USED) return;
+    if (c->arrival == ARRIVAL_HERE && c->async->got > 0 && !c->async->room)
+        give_back(c, c->async->data);
+    c->arrival = ARRIVAL_NONE;
+    async_ask(c->n->async, c->async, ASYNC_END);
+}
+
+static void end_done(struct conn *c) {
+    async_free(c->async);
+    c->async = NULL;
+}
+
+void conn_async_done(struct async *a, enum async_what what) {
+    static void (*const by_what[ASYNC_WHATS])(struct conn *) = {
+        [ASYNC_READ] = read_done, [ASYNC_WRITE] = write_done, [ASYNC_END] = end_done};
+
+    by_what[what](a->owner);
+}
