@@ -178,10 +178,10 @@ def what_no_code_reads_is_in_the_list():
 @CASES.case
 def the_log_names_them():
     """A start names what the file asks for in vain, once; defaults are not named."""
-    with Server("--dynamic-hz", "yes", "--jemalloc-bg-thread", "yes", "--crash-memcheck-enabled", "no",
+    with Server("--active-expire-effort", "5", "--jemalloc-bg-thread", "yes", "--crash-memcheck-enabled", "no",
                 "--hide-user-data-from-log", "yes") as s:
         said = re.findall(r"These settings have no effect: (.*?)\. ", s.log())
-        equal("named", said, ["'dynamic-hz', 'hide-user-data-from-log'"])
+        equal("named", said, ["'active-expire-effort', 'hide-user-data-from-log'"])
     with Server() as s:
         check("have no effect" not in s.log(), s.log())
 

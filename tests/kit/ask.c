@@ -91,6 +91,7 @@ redisContext *ask_through_restarts(struct server *s, redisContext *c) {
     cr_assert_neq(digest[0], '-', "%s", digest);
     for (int i = 0; i < 2; i++) {
         if (i == 1) {
+            ask_wait_rewrite(c); /* the log may have grown enough for one of its own */
             EXPECT_PREFIX(c, "+Background append only file rewriting", "BGREWRITEAOF");
             ask_wait_rewrite(c);
         }

@@ -572,10 +572,10 @@ Test(startup, what_would_pass_for_a_protection_refuses_the_start) {
 
     if (!server_is_stet()) return;
     refuses("The setting 'loadmodule' cannot be carried out", "--loadmodule", "/x.so", NULL);
-    s = server_run("--loadmodule", "/x.so", "--dynamic-hz", "yes", "--ignore-unsupported", "yes",
-                   NULL);
+    s = server_run("--loadmodule", "/x.so", "--active-expire-effort", "5", "--ignore-unsupported",
+                   "yes", NULL);
     server_wait_log(s, "The setting 'loadmodule' has no effect");
-    server_wait_log(s, "These settings have no effect: 'dynamic-hz'.");
+    server_wait_log(s, "These settings have no effect: 'active-expire-effort'.");
 }
 
 Test(startup, a_limit_without_its_unit_is_warned_of) {
