@@ -169,10 +169,11 @@ static bool may_hold_more(const struct async *a, ssize_t got, size_t room) {
 static void try_read(struct io_thread *t, struct async *a) {
     struct io_socket *k = a->private;
     struct buffer *own = NULL;
-    size_t room = a->room ? a->room : ASYNC_READ_BYTES;
+    size_t room;
     ssize_t got;
 
-    if (!k->reads || !k->readable) return;
+    if (!k->reads || !k->readable) return; /* unasked, the place is not this thread's to look at */
+    room = a->room ? a->room : ASYNC_READ_BYTES;
     if (!a->room && !(own = take_buffer(t))) {
         atomic_store(&t->starving, true);
         k->reads = false;
