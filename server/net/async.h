@@ -33,7 +33,7 @@ enum async_what { ASYNC_READ, ASYNC_WRITE, ASYNC_END, ASYNC_WHATS };
 
 enum {
     ASYNC_IOV = 8,                /* pieces of a write */
-    ASYNC_READ_BYTES = 16 * 1024, /* that a read without a place brings at most */
+    ASYNC_READ_BYTES = 64 * 1024, /* that a read without a place brings at most */
 };
 
 struct tls_conn;

@@ -3,8 +3,8 @@
  * conn_async - a connection that a backend reads, writes and ends: see async.h.
  *
  * Reading: one read is asked for at a time, the next one when its bytes are used up. While the
- * connection is not read from, what has come waits where the backend has put it. The bytes of a
- * long argument go to the connection's own buffer directly.
+ * connection is not read from, what has come waits where the backend has put it. Where a command
+ * has come in part, the next bytes go to the connection's own buffer directly.
  *
  * Writing: what may leave is handed to the backend where it stands in `out`, and is consumed when
  * it was sent. Until then the connection is WRITE_BLOCKED, as if its descriptor took no more.
@@ -13,6 +13,8 @@
 
 #include <errno.h>
 #include <string.h>
+
+enum { LEND_MIN = 16 * 1024 };
 
 /* It is to be tried again. */
 static bool is_passing(int code) {
@@ -23,13 +25,20 @@ static bool is_passing(int code) {
 
 /* Nothing but the next bytes can move what is kept: no command is complete, and none waits. */
 static bool lends_input(const struct conn *c) {
-    return c->in.n > 0 && c->s.state == SESSION_ACTIVE && c->need >= c->in.n + ASYNC_READ_BYTES;
+    return c->in.n > 0 && c->in.n < c->need && c->s.state == SESSION_ACTIVE;
+}
+
+/* At most as much as has come already, as the client may never send the rest. */
+static size_t room_to_lend(const struct conn *c) {
+    size_t room = conn_room_to_read(c), most = c->in.n > LEND_MIN ? c->in.n : LEND_MIN;
+
+    return room < most ? room : most;
 }
 
 static void ask_read(struct conn *c) {
     struct async *a = c->async;
 
-    a->room = lends_input(c) ? conn_room_to_read(c) : 0;
+    a->room = lends_input(c) ? room_to_lend(c) : 0;
     a->place = a->room ? conn_in_room(c, a->room) : NULL;
     async_ask(c->n->async, a, ASYNC_READ);
 }

@@ -14,7 +14,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { BUFFERS_MAX = 256 /* of a thread, each made when it is first needed */ };
+enum { BUFFERS_MAX = 128 /* of a thread, each made when it is first needed */ };
 
 /* How soundly the main thread sleeps. */
 enum rest { AWAKE, WANTS_READS, WANTS_ALL };

@@ -29,7 +29,7 @@ enum {
     ENTRIES = 256,       /* asked for at once; when they are used up they are submitted */
     DONE_ENTRIES = 4096, /* the kernel keeps what is more in its own memory */
     BUFFERS_FIRST = 64,  /* each that was used has touched a page, so they are few at first */
-    BUFFERS_MAX = 1024,  /* a power of two */
+    BUFFERS_MAX = 256,   /* a power of two */
     GROUP = 1,
 };
 
