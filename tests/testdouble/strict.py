@@ -93,7 +93,7 @@ def transactions_and_scripts():
 NEWER = """7.0|command docs|ERR Unknown subcommand or wrong number of arguments for 'docs'. Try COMMAND HELP.
 7.0|function list|ERR unknown command `function`, with args beginning with: `list`, 
 7.0|eval_ro|ERR unknown command `eval_ro`, with args beginning with: 
-7.0|expire k 1 nx|ERR wrong number of arguments for 'expire' command
+7.0|expire k 1000 nx|ERR wrong number of arguments for 'expire' command
 7.0|bitcount k 0 1 bit|ERR syntax error
 7.0|set k v nx get|ERR syntax error
 7.0|config get maxmemory save|ERR Unknown subcommand or wrong number of arguments for 'get'. Try CONFIG HELP.
