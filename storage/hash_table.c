@@ -125,7 +125,7 @@ static struct slice item_key(const void *item) {
 static bool item_matches(const void *item, struct slice key) {
     struct slice field = parts_of(item).field;
 
-    return field.n == key.n && memcmp(field.p, key.p, key.n) == 0;
+    return field.n == key.n && bytes_same(field.p, key.p, key.n);
 }
 
 static const struct table_ops item_ops = {item_key, item_matches};

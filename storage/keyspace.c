@@ -12,7 +12,7 @@ static struct slice key_of(const void *entry) {
 static bool key_matches(const void *entry, struct slice key) {
     const struct entry *e = entry;
 
-    return entry_key_len(e) == key.n && memcmp(entry_key_at(e), key.p, key.n) == 0;
+    return entry_key_len(e) == key.n && bytes_same(entry_key_at(e), key.p, key.n);
 }
 
 static const struct table_ops key_ops = {key_of, key_matches};

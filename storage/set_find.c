@@ -100,7 +100,7 @@ static bool is_at(const struct pack *pack, uint32_t at, struct set_probe *p) {
     struct lp_value v = pack_get(pack, at);
 
     if (!v.p) return is_int(p) && v.v == p->v;
-    return p->s.p && v.n == p->s.n && memcmp(v.p, p->s.p, v.n) == 0;
+    return p->s.p && v.n == p->s.n && bytes_same(v.p, p->s.p, v.n);
 }
 
 static bool has_int(struct set_finder *f, int64_t v) {

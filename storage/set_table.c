@@ -37,7 +37,7 @@ static void item_free(void *item, void *arg) {
 static bool matches(const void *item, struct slice key) {
     struct slice s = set_member_of(item);
 
-    return s.n == key.n && memcmp(s.p, key.p, key.n) == 0;
+    return s.n == key.n && bytes_same(s.p, key.p, key.n);
 }
 
 static const struct table_ops member_ops = {set_member_of, matches};

@@ -33,7 +33,7 @@ static struct slice scored_key(const void *entry) {
 static bool scored_match(const void *entry, struct slice key) {
     struct slice m = scored_member(entry);
 
-    return m.n == key.n && memcmp(m.p, key.p, m.n) == 0;
+    return m.n == key.n && bytes_same(m.p, key.p, m.n);
 }
 
 const struct table_ops scored_table_ops = {scored_key, scored_match};

@@ -14,6 +14,7 @@
 
 enum {
     GROUP = 32,
+    VALUES_AHEAD_MIN = 4, /* commands, for which fetching values ahead pays */
 };
 
 struct pending {
@@ -50,6 +51,15 @@ static void prepare(struct engine *e, struct session *s, const struct slice *arg
     table_prefetch_bucket(&e->ks.dbs[s->db].keys, p->hash);
 }
 
+/* Entries first, so that they are on their way together when each one is asked for its value. */
+static void prefetch(const struct db *db, const struct group *g) {
+    for (size_t i = 0; i < g->n; i++)
+        if (g->v[i].has_hash) table_prefetch_entry(&db->keys, g->v[i].hash);
+    if (g->n < VALUES_AHEAD_MIN) return;
+    for (size_t i = 0; i < g->n; i++)
+        if (g->v[i].has_hash) db_prefetch_value(db, g->v[i].hash);
+}
+
 static void parse_group(struct engine *e, struct session *s, char *in, size_t n, struct group *g) {
     struct request_limits limits = {e->v->proto_max_bulk_len, REQUEST_ARGS_MAX, acl_is_served(s)};
     /* Before AUTH each command may change what the next one is allowed to be. */
@@ -76,8 +86,7 @@ static void parse_group(struct engine *e, struct session *s, char *in, size_t n,
         }
         g->n++;
     }
-    for (size_t i = 0; i < g->n; i++)
-        if (g->v[i].has_hash) table_prefetch_entry(&e->ks.dbs[s->db].keys, g->v[i].hash);
+    prefetch(&e->ks.dbs[s->db], g);
 }
 
 /* ---------------------------------------------------------------- running one */

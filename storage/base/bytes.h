@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 #include <strings.h>
 
@@ -29,8 +30,40 @@ static inline struct slice slice_str(const char *s) {
     return (struct slice){s, strlen(s)};
 }
 
+/* Of fewer than eight bytes; none are the same, and need not be anywhere. */
+static inline bool bytes_same_few(const char *p, const char *q, size_t n) {
+    uint32_t a, b, c, d;
+
+    if (n >= 4) {
+        memcpy(&a, p, 4);
+        memcpy(&b, q, 4);
+        memcpy(&c, p + n - 4, 4);
+        memcpy(&d, q + n - 4, 4);
+        return !((a ^ b) | (c ^ d));
+    }
+    return n == 0 || (p[0] == q[0] && p[n / 2] == q[n / 2] && p[n - 1] == q[n - 1]);
+}
+
+static inline uint64_t bytes_load(const void *p) {
+    uint64_t v;
+
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+/* memcmp(a, b, n) == 0, without a call for the usual lengths of keys and members. */
+static inline bool bytes_same(const void *a, const void *b, size_t n) {
+    const char *p = a, *q = b;
+
+    if (n - 8 > 24) return n < 8 ? bytes_same_few(p, q, n) : memcmp(p, q, n) == 0;
+    if (n > 16 && ((bytes_load(p) ^ bytes_load(q)) | (bytes_load(p + 8) ^ bytes_load(q + 8))))
+        return false;
+    if (n > 16) p += n - 16, q += n - 16, n = 16;
+    return !((bytes_load(p) ^ bytes_load(q)) | (bytes_load(p + n - 8) ^ bytes_load(q + n - 8)));
+}
+
 static inline bool slice_eq(struct slice a, struct slice b) {
-    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0); /* memcmp knows no NULL */
+    return a.n == b.n && bytes_same(a.p, b.p, a.n);
 }
 
 /* ASCII case does not count; `word` ends in NUL. */

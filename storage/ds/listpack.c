@@ -188,7 +188,7 @@ bool lp_equal(const struct listpack *lp, uint32_t at, const struct lp_key *key) 
     struct lp_value v = lp_get(lp, at);
 
     if (!v.p) return key->is_int && v.v == key->v;
-    return v.n == key->s.n && memcmp(v.p, key->s.p, v.n) == 0;
+    return v.n == key->s.n && bytes_same(v.p, key->s.p, v.n);
 }
 
 uint32_t lp_find(const struct listpack *lp, uint32_t at, const struct lp_key *key, unsigned skip) {

@@ -128,7 +128,7 @@ enum { COMPARE_MAX = 32 }; /* more of them are looked up in a table */
 static bool same_element(const uint8_t *a, const uint8_t *b) {
     uint32_t n = lp_body_bytes(a);
 
-    return n == lp_body_bytes(b) && memcmp(a, b, n) == 0;
+    return n == lp_body_bytes(b) && bytes_same(a, b, n);
 }
 
 static bool unique_few(const struct pack *p, unsigned step) {
@@ -214,10 +214,10 @@ struct lp_value pack_get(const struct pack *p, uint32_t at) {
 static inline bool equals(const uint8_t *q, const struct lp_code *key) {
     size_t n = key->text.n;
 
-    if (key->n > 1 && memcmp(q + 1, key->b + 1, key->n - 1) != 0) return false;
+    if (key->n > 1 && !bytes_same(q + 1, key->b + 1, key->n - 1)) return false;
     if (n == 0) return true;
     q += key->n;
-    return q[n - 1] == (uint8_t)key->text.p[n - 1] && memcmp(q, key->text.p, n - 1) == 0;
+    return q[n - 1] == (uint8_t)key->text.p[n - 1] && bytes_same(q, key->text.p, n - 1);
 }
 
 uint32_t pack_find(const struct pack *p, const struct lp_code *key, unsigned skip) {

@@ -397,6 +397,16 @@ void table_prefetch_entry(const struct table *t, uint64_t hash) {
         __builtin_prefetch(entry_of(b->slot[__builtin_ctz(m)]));
 }
 
+void *table_peek(const struct table *t, uint64_t hash) {
+    const struct table_bucket *b;
+    unsigned m;
+
+    if (!t->dir) return NULL;
+    b = &t->dir[dir_index(t, hash)]->buckets[home_of(t->dir[dir_index(t, hash)], hash)];
+    m = tags_equal(b, tag_of(hash));
+    return m ? entry_of(b->slot[__builtin_ctz(m)]) : NULL;
+}
+
 static void visit_home(const struct table_segment *s, unsigned home, table_visit_fn visit,
                        void *arg) {
     unsigned i = home;

@@ -81,6 +81,10 @@ void table_remove(struct table *t, const void *entry, uint64_t hash);
 void table_prefetch_bucket(const struct table *t, uint64_t hash);
 void table_prefetch_entry(const struct table *t, uint64_t hash);
 
+/* What a lookup will most likely find: an entry whose tag is that of the hash. NULL: there is none
+ * in its first bucket. */
+void *table_peek(const struct table *t, uint64_t hash);
+
 typedef void (*table_visit_fn)(void *entry, void *arg);
 
 /* Visits some entries (at least one bucket's, if the table holds any) and returns the next cursor,
