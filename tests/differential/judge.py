@@ -14,7 +14,15 @@ RANDOM = {"dump", "spop", "srandmember", "hrandfield", "zrandmember", "randomkey
 SCANS = {"sscan", "hscan", "zscan"}
 # Doubles in these are 17 digits in 7.0, the shortest that read back in 7.2.
 DOUBLES = re.compile(r"^(z|geo|bz)")
+DATED = re.compile(r"^1[0-9]{12}(-[0-9]+)?$")  # a time in milliseconds, or an id of a stream that begins with one
 NUMBER = re.compile(r"^[-+]?(inf|nan|[0-9.]+(e[-+]?[0-9]+)?)$")
+
+
+def version(conn):
+    """"redis 7", "redis 8" or "valkey"."""
+    info = conn.call("INFO", "server").decode("latin-1")
+    major = info.split("redis_version:")[1].split(".")[0]
+    return "valkey" if "server_name:valkey" in info else "redis " + major
 
 
 def error(node):
@@ -145,8 +153,21 @@ def same_stream(words, a, b):
     if name == "xinfo":
         drop = ("idle", "inactive", "seen-time", "active-time", "radix-tree-keys",
                 "radix-tree-nodes")
-        return without(a, *drop) == without(b, *drop)
+        return undated(without(a, *drop)) == undated(without(b, *drop))
+    if name == "xadd" and a[0] == b[0] == "$":
+        return all(DATED.match(str(n[1])) for n in (a, b))
     return False
+
+
+def undated(node):
+    """Without the times of deliveries."""
+    if node[0] == ":" and DATED.match(str(node[1])):
+        return [":", "now"]
+    if node[0] == "*" and node[1]:
+        return [node[0], [undated(x) for x in node[1]]]
+    if node[0] == "%":
+        return [node[0], [[k, undated(v)] for k, v in node[1]]]
+    return node
 
 
 def same_time(words, a, b):
