@@ -369,6 +369,8 @@ def is_invalidation(m):
 
 
 def same(want, got, oracle):
+    if oracle == "redis 7":
+        want, got = without_consumers(want), without_consumers(got)
     if want == got or oracle == "redis 7" and is_torn(want):
         return True
     want, got = without_version(want), without_version(got)
@@ -396,6 +398,11 @@ def in_order(messages):
             m = ["-", "the stream is gone"]
         out.append(m)
     return out
+
+
+def without_consumers(messages):
+    """7.0 makes no consumer for an XREADGROUP that finds nothing, so no event tells of it."""
+    return [m for m in messages if not (is_pmessage(m) and "xgroup-createconsumer" in repr(m))]
 
 
 def is_pmessage(m):

@@ -118,6 +118,18 @@ Test(pubsub, copies_are_called_back_through_another_connection) {
     EXPECT(data, ":-1", "CLIENT GETREDIR");
 }
 
+Test(pubsub, a_client_killed_in_a_transaction_is_not_there_for_the_rest_of_it) {
+    struct server *s = server_run("--save", "", NULL);
+    redisContext *c = ask_open(s), *sub = ask_open(s);
+    long long id = atoll(ask(sub, "CLIENT ID") + 1);
+
+    EXPECT(c, "+OK", "MULTI");
+    EXPECT(c, "+QUEUED", "CLIENT KILL ID %lld", id);
+    EXPECT(c, "+QUEUED", "CLIENT TRACKING on REDIRECT %lld", id);
+    EXPECT(c, "+QUEUED", "CLIENT LIST ID %lld", id);
+    EXPECT(c, "[:1 -ERR The client ID you want redirect to does not exist $]", "EXEC");
+}
+
 Test(pubsub, subscribing_in_a_transaction) {
     struct server *s = server_run("--save", "", NULL);
     redisContext *c = ask_open(s);
