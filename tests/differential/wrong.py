@@ -21,7 +21,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
 from cases import need, summary  # noqa: E402
-from judge import error, same, version, wrong_excuse  # noqa: E402
+from judge import error, excuse, same, version  # noqa: E402
 from resp import Closed, encode  # noqa: E402
 from server import Failed, Server  # noqa: E402
 
@@ -184,7 +184,7 @@ class Found:
             alike = "-" not in (want[0], got[0]) and (own or not self.replies or same(words, want, got))
         if alike:
             return words[0].lower() != "spop"  # the data differ from here on
-        name = wrong_excuse(words, want, got, self.oracle)
+        name = excuse(words, want, got, self.oracle)
         if name:
             self.excused[name] += 1
             return False
