@@ -180,6 +180,15 @@ class Report:
         self.line("world %d, data: %s%s" % (world.number, line, self.before(world, keys)))
 
 
+def ended(server):
+    """Whether its process is gone, or about to write down why."""
+    try:
+        server.conn(timeout=5).call("PING")
+    except (OSError, Closed):
+        return True
+    return False
+
+
 def known_commands(conn):
     return {c.decode().lower() for c in conn.call("COMMAND", "LIST")}
 
@@ -210,14 +219,14 @@ def main():
             try:
                 done += World(number, o.seed, (oracle, stet), known, report).run(o.commands, o.every)
             except (Failed, Closed, OSError, ValueError) as e:
-                report.line("world %d: %s %s" % (number, type(e).__name__, e))
-                for name, s in (("stet", stet), ("oracle", oracle)):
-                    if s.proc.poll() is not None:
-                        print("%s has ended:\n%s" % (name, s.log()[-3000:]))
-                if stet.proc.poll() is not None:
-                    break
-                if oracle.proc.poll() is not None:
+                if stet.proc.poll() is None and ended(oracle):
+                    report.excused["the oracle has crashed"] += 1
                     oracle = stack.enter_context(Server(program=ORACLE))
+                else:
+                    report.line("world %d: %s %s" % (number, type(e).__name__, e))
+                    if stet.proc.poll() is not None:
+                        print(stet.log()[-3000:])
+                        break
             number += 1
             if o.world is not None:
                 break

@@ -183,8 +183,8 @@ def same(words, a, b):
     name = words[0].lower()
     if a == b:
         return True
-    if name == "vinfo":  # numbers given out by each server, levels drawn by lot
-        own = ("vset-uid", "hnsw-max-node-uid", "max-level")
+    if name == "vinfo":  # numbers given out by each server, levels drawn by lot; CAS is passed over in a count
+        own = ("vset-uid", "hnsw-max-node-uid", "max-level", "attributes-count")
         return without(a, *own) == without(b, *own)
     if name in RANDOM:
         return shape(a) == shape(b)
