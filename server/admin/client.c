@@ -163,6 +163,7 @@ static int64_t kill_all(struct call *x, const struct client_filter *f) {
         }
         s->ops->close(s, false);
         pubsub_forget(s); /* a PUBLISH that follows in the same turn does not count it */
+        tracking_end(s);
     }
     if (me) x->s->ops->close(x->s, true);
     return killed;
