@@ -227,7 +227,7 @@ LATER = [
      SCORE_RANGE.match(w[0].lower()) and error(x) == "ERR min or max is not a float"),
     ("lrem", "7.2 takes the smallest number", lambda w, x, y: w[0].lower() == "lrem"
      and error(x) and "-9223372036854775807" in error(x)),
-    ("lset", "a very small index wraps around there", lambda w, x, y: w[0].lower() == "lset"
+    ("lset", "an index beyond 32 bits wraps around there", lambda w, x, y: w[0].lower() == "lset"
      and error(y) == "ERR index out of range" and not error(x)),
     ("lag", "Redis 8.0 counts all entries where the group is before the first one", lambda w, x, y:
      w[0].lower() == "xinfo" and x[0] == y[0] and without(x, "lag") == without(y, "lag")),
