@@ -43,6 +43,8 @@ static const struct conf_word conf_sanitize_words[] = {
     {"no", CONF_SANITIZE_NO}, {"yes", CONF_SANITIZE_YES}, {"clients", CONF_SANITIZE_CLIENTS}, {0}};
 static const struct conf_word conf_io_backend_words[] = {
     {"auto", CONF_IO_AUTO}, {"epoll", CONF_IO_EPOLL}, {"io_uring", CONF_IO_URING}, {0}};
+static const struct conf_word conf_tls_user_words[] = {
+    {"CN", CONF_TLS_USER_CN}, {"URI", CONF_TLS_USER_URI}, {"off", CONF_TLS_USER_OFF}, {0}};
 static const struct conf_word conf_tls_auth_words[] = {{"no", CONF_TLS_AUTH_NO},
                                                        {"yes", CONF_TLS_AUTH_YES},
                                                        {"optional", CONF_TLS_AUTH_OPTIONAL},

@@ -258,7 +258,8 @@ static void reply_pair(struct reply *r, const char *name, const char *value) {
 }
 
 static void reply_entry(struct reply *r, const struct acl_entry *e, int64_t now_ms) {
-    static const char *const reasons[] = {"", "command", "database", "key", "auth", "channel"};
+    static const char *const reasons[] = {"",     "command", "database", "key",
+                                          "auth", "channel", "tls-cert"};
     static const char *const scenes[] = {"toplevel", "multi", "lua"};
 
     reply_map(r, 10);

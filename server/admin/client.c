@@ -102,7 +102,7 @@ struct session *client_by_id(const struct engine *e, uint64_t id) {
     list_each (it, &e->sessions) {
         struct session *s = list_entry(it, struct session, link);
 
-        if (s->id == id) return s;
+        if (s->id == id) return s->state == SESSION_CLOSING ? NULL : s;
     }
     return NULL;
 }
@@ -114,7 +114,7 @@ static int list_ids(struct call *x, struct bytes *b) {
         int64_t id;
 
         if (!arg_int_range(x, i, INT64_MIN, INT64_MAX, &id, "ERR Invalid client ID")) return -1;
-        s = client_by_id(x->e, (uint64_t)id);
+        s = (uint64_t)id == x->s->id ? x->s : client_by_id(x->e, (uint64_t)id);
         if (s) append_client(b, s, x);
     }
     return 0;
@@ -163,6 +163,7 @@ static int64_t kill_all(struct call *x, const struct client_filter *f) {
         }
         s->ops->close(s, false);
         pubsub_forget(s); /* a PUBLISH that follows in the same turn does not count it */
+        tracking_end(s);
     }
     if (me) x->s->ops->close(x->s, true);
     return killed;

@@ -308,12 +308,12 @@ static void append_loop(struct engine *e, struct bytes *out) {
                  "instantaneous_eventloop_duration_usec:%llu\r\n"
                  "acl_access_denied_auth:%llu\r\nacl_access_denied_cmd:%llu\r\n"
                  "acl_access_denied_key:%llu\r\nacl_access_denied_channel:%llu\r\n"
-                 "acl_access_denied_db:%llu\r\n",
+                 "acl_access_denied_tls_cert:%llu\r\nacl_access_denied_db:%llu\r\n",
                  (ull)s->reads, (ull)s->writes, (ull)s->query_limit_closes,
                  (ull)s->output_limit_closes, (ull)s->loop_cycles, (ull)s->loop_us,
                  (ull)admin_command_us(e), (ull)cycles, (ull)(cycles ? us / cycles : 0),
                  (ull)s->auth_denied, (ull)s->command_denied, (ull)s->key_denied,
-                 (ull)s->channel_denied, (ull)s->db_denied);
+                 (ull)s->channel_denied, (ull)s->cert_denied, (ull)s->db_denied);
 }
 
 void info_stats(struct engine *e, struct bytes *out) {

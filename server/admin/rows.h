@@ -46,7 +46,7 @@ bool is_plain_name(struct slice text);
 /* The letters of CLIENT LIST's flags. */
 void client_flags(struct bytes *b, const struct session *s);
 
-/* NULL: no client has this id. */
+/* NULL: no client has this id, or its connection is being closed. */
 struct session *client_by_id(const struct engine *e, uint64_t id);
 
 /* reload.c */

@@ -33,7 +33,7 @@ void commands_register(struct command_registry *r) {
         stream_nack_commands,   stream_idempotent_commands,
         hash_import_commands,   json_commands,
         json_edit_commands,     json_array_commands,
-        json_show_commands,
+        json_show_commands,     vset_range_commands,
     };
 
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) command_registry_add(r, tables[i]);

@@ -62,6 +62,7 @@ extern const struct command countmin_commands[];
 extern const struct command topk_commands[];
 extern const struct command tdigest_commands[];
 extern const struct command vset_commands[];
+extern const struct command vset_range_commands[];
 extern const struct command vset_sim_commands[];
 
 /* Adds every table above. */

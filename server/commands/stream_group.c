@@ -153,7 +153,7 @@ static int cmd_delconsumer(struct call *x) {
     if ((c = stream_consumer_find(g, x->argv[4]))) {
         pending = c->pending.count;
         stream_consumer_remove(g, c);
-        key_changed(x, &r, EVENT_STREAM, "xgroup-delconsumer");
+        key_changed_inside(x, &r, EVENT_STREAM, "xgroup-delconsumer");
     }
     reply_int(&x->r, (int64_t)pending);
     return 0;

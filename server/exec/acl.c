@@ -308,14 +308,39 @@ static bool knows(struct engine *e, const struct acl_user *u, struct slice passw
     return u && u->on && right;
 }
 
+static void become(struct session *s, struct acl_user *u) {
+    s->user = u;
+    s->flags |= SESSION_AUTHENTICATED;
+    if (s->e->hooks.authenticated) s->e->hooks.authenticated(s);
+}
+
+bool acl_take_named(struct session *s, const struct slice *names, size_t n) {
+    struct acl_denial d = {
+        .reason = ACL_NO_CERT, .scene = ACL_AT_TOP, .object = SLICE(""), .now_ms = clock_wall_ms()};
+    struct call x;
+
+    for (size_t i = 0; i < n; i++) {
+        struct acl_user *u = acl_find(s->e, names[i]);
+
+        if (!u || !u->on) continue;
+        become(s, u);
+        return true;
+    }
+    if (n == 0) return false;
+    d.username = names[n - 1];
+    call_init(&x, s, FROM_CLIENT, NULL, 0, NULL);
+    s->e->stats.cert_denied++;
+    audit(&x, "TLS certificate names no user that may log in:", d.username);
+    note(&x, &d);
+    return false;
+}
+
 bool acl_authenticate(struct call *x, struct slice name, struct slice password) {
     struct acl_user *u = acl_find(x->e, name);
     struct acl_denial d;
 
     if (knows(x->e, u, password)) {
-        x->s->user = u;
-        x->s->flags |= SESSION_AUTHENTICATED;
-        if (x->e->hooks.authenticated) x->e->hooks.authenticated(x->s);
+        become(x->s, u);
         return true;
     }
     d = (struct acl_denial){ACL_NO_AUTH, call_is_inner(x) ? ACL_IN_MULTI : ACL_AT_TOP, name,

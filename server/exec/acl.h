@@ -78,6 +78,10 @@ void acl_begin_session(struct session *s);
  * ACL LOG notes it. */
 bool acl_authenticate(struct call *x, struct slice name, struct slice password);
 
+/* The session becomes the first of these users that is on, without a password: its certificate
+ * names them. False: there is none; the session stays as it is, and ACL LOG notes the last name. */
+bool acl_take_named(struct session *s, const struct slice *names, size_t n);
+
 /* The session is served: it has authenticated itself, or need not. */
 bool acl_is_served(const struct session *s);
 

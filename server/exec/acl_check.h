@@ -13,7 +13,15 @@
 #include "server/exec/acl_user.h"
 
 /* In the order in which one outweighs the other. */
-enum acl_verdict { ACL_OK, ACL_NO_COMMAND, ACL_NO_DB, ACL_NO_KEY, ACL_NO_AUTH, ACL_NO_CHANNEL };
+enum acl_verdict {
+    ACL_OK,
+    ACL_NO_COMMAND,
+    ACL_NO_DB,
+    ACL_NO_KEY,
+    ACL_NO_AUTH,
+    ACL_NO_CHANNEL,
+    ACL_NO_CERT
+};
 
 /* *at (may be NULL): the argument that was refused. */
 enum acl_verdict acl_check(const struct acl_user *u, struct acl_place where,

@@ -52,7 +52,7 @@ struct engine_stats {
     uint64_t error_replies, unexpected_errors;
     uint64_t query_limit_closes, output_limit_closes;
     uint64_t loop_cycles, loop_us;
-    uint64_t auth_denied, command_denied, db_denied, key_denied, channel_denied;
+    uint64_t auth_denied, command_denied, db_denied, key_denied, channel_denied, cert_denied;
     uint64_t forks, last_fork_us;
     uint64_t expire_cycle_us;
     uint64_t peak_memory;

@@ -6,12 +6,14 @@
 
 void push_init(struct engine *e) {
     list_init(&e->pushes->told);
+    out_init(&e->pushes->copies, &e->out_pool);
     out_init(&e->pushes->own, &e->out_pool);
     out_init(&e->pushes->nowhere, &e->out_pool);
     out_init(&e->pushes->held, &e->out_pool);
 }
 
 void push_release(struct engine *e) {
+    out_release(&e->pushes->copies);
     out_release(&e->pushes->own);
     out_release(&e->pushes->nowhere);
     out_release(&e->pushes->held);
@@ -28,6 +30,10 @@ struct reply push_begin(struct engine *e, struct session *s) {
         s->told_from = s->out.end;
     }
     return (struct reply){s == e->pushes->held_for ? &e->pushes->held : &s->out, s->resp};
+}
+
+struct reply push_begin_copies(struct engine *e) {
+    return (struct reply){&e->pushes->copies, 3};
 }
 
 static void need_held(struct pushes *p, uint64_t need) {
@@ -56,6 +62,14 @@ static void append_to(struct session *s, struct out *pushed, uint64_t need) {
     tell(s, from, need);
 }
 
+/* Which of the session's copies are stale, if its protocol has a place for that. */
+static void append_copies(struct session *s, uint64_t need) {
+    if (s->resp == 3)
+        append_to(s, &s->e->pushes->copies, need);
+    else
+        out_release(&s->e->pushes->copies);
+}
+
 /* The command that had others served is over, and its reply is written. */
 static void release_held(struct engine *e) {
     struct pushes *p = e->pushes;
@@ -75,6 +89,7 @@ void push_settle(struct engine *e, uint64_t need) {
 
     if (running && running == p->held_for) release_held(e);
     p->running = NULL;
+    if (out_pending(&p->copies) > 0) append_copies(running, need);
     if (out_pending(&p->own) > 0) append_to(running, &p->own, need);
     while (!list_empty(&p->told)) {
         struct session *s = list_entry(p->told.next, struct session, told);
@@ -91,7 +106,8 @@ void push_hold(struct engine *e, struct session *s, uint64_t need) {
     struct pushes *p = e->pushes;
 
     p->held_for = s;
-    if (out_pending(&p->own) > 0) need_held(p, need);
+    if (out_pending(&p->own) + out_pending(&p->copies) > 0) need_held(p, need);
+    move(&p->held, &p->copies, s->resp == 3);
     move(&p->held, &p->own, true);
     p->running = NULL;
     push_settle(e, need);
@@ -112,6 +128,7 @@ void push_forget(struct session *s) {
         e->pushes->held_for = NULL;
     }
     if (e->pushes->running == s) {
+        out_release(&e->pushes->copies);
         out_release(&e->pushes->own);
         e->pushes->running = NULL;
     }

@@ -12,8 +12,10 @@
  *   push_begin(e, to) ... reply_*() ...   any number of times, for any session
  *   push_ran(e, p, need)                  it is over
  *
- * A push that a client's own command causes to that client follows the command's reply. If other
- * clients are served while the command is under way (breathe.h), what they cause is held too.
+ * A push that a client's own command causes to that client follows the command's reply; which of
+ * its copies are stale comes first, in the protocol that it speaks then (HELLO in a transaction).
+ * If other clients are served while the command is under way (breathe.h), what they cause is held
+ * too.
  */
 #ifndef STET_EXEC_PUSH_H
 #define STET_EXEC_PUSH_H
@@ -25,9 +27,10 @@ struct engine;
 struct session;
 
 struct pushes {
-    struct list told;         /* sessions, by `told` */
-    struct session *running;  /* whose command is under way; NULL: none */
-    struct out own;           /* what follows its reply */
+    struct list told;        /* sessions, by `told` */
+    struct session *running; /* whose command is under way; NULL: none */
+    struct out copies; /* what follows its reply: which of its own copies are stale, in RESP3 */
+    struct out own;    /* what follows that */
     struct session *held_for; /* whose command has others served from within; NULL: none */
     struct out held;          /* what follows the reply of that */
     uint64_t held_need;       /* the position that `held` waits for */
@@ -40,6 +43,10 @@ void push_release(struct engine *e);
 /* Where to write one push for this session. Good until the next call. */
 struct reply push_begin(struct engine *e, struct session *s);
 
+/* The same for a message to the session whose command is under way that exists in RESP3 only. It is
+ * dropped if the session speaks RESP2 when the command (transaction) is over. */
+struct reply push_begin_copies(struct engine *e);
+
 /* The command that pushed is over: its messages wait for this position (0: for nothing). Code that
  * changes keys outside of a command calls this itself. */
 void push_settle(struct engine *e, uint64_t need);
@@ -50,7 +57,8 @@ static inline void push_run(struct pushes *p, struct session *s) {
 }
 
 static inline void push_ran(struct engine *e, struct pushes *p, uint64_t need) {
-    if (__builtin_expect(!list_empty(&p->told) || out_pending(&p->own) > 0, 0))
+    if (__builtin_expect(!list_empty(&p->told) || out_pending(&p->own) + out_pending(&p->copies),
+                         0))
         push_settle(e, need);
     p->running = NULL;
 }

@@ -90,6 +90,12 @@ static bool begin_message(struct engine *e, struct tracker *t, struct reply *r) 
         reply_int(r, (int64_t)t->redirect_id);
         return false;
     }
+    if (to == e->pushes->running && !t->redirect_id) {
+        *r = push_begin_copies(e);
+        reply_push(r, 2);
+        reply_bulk_str(r, "invalidate");
+        return true;
+    }
     if (to->resp == 2 && !(t->redirect_id && to->subscriber)) return false;
     *r = push_begin(e, to);
     if (to->resp == 2) {

@@ -12,6 +12,7 @@
 
 #include "storage/base/clock.h"
 #include "storage/base/log.h"
+#include "storage/base/mem.h"
 
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -136,6 +137,22 @@ static void fail_handshake(struct conn *c, const char *why) {
     conn_shut(c);
 }
 
+/* tls-auth-clients-user: which user the client is from the start. */
+static void take_user(struct conn *c) {
+    struct bytes names = {0};
+    size_t n = tls_peer_names(c->tls, (enum conf_tls_user)c->n->v->tls_auth_clients_user, &names);
+    struct slice *list = mem_alloc((n + 1) * sizeof *list);
+    const char *p = names.p;
+
+    for (size_t i = 0; i < n; i++) {
+        list[i] = slice_str(p);
+        p += list[i].n + 1;
+    }
+    acl_take_named(&c->s, list, n);
+    mem_free(list);
+    bytes_release(&names);
+}
+
 static void end_handshake(struct conn *c) {
     conn_enter(c, CONN_IDLE);
     if (c->s.source) {
@@ -149,6 +166,7 @@ static void end_handshake(struct conn *c) {
         return;
     }
     c->n->e->stats.connections++;
+    if (c->n->v->tls_auth_clients_user != CONF_TLS_USER_OFF) take_user(c);
     conn_go_async(c);
     if (c->tls) conn_read_on(c);
 }

@@ -15,9 +15,11 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 
 #define OPENSSL_FUNCTIONS(X)                                                                       \
     X(ASN1_INTEGER_to_BN)                                                                          \
+    X(ASN1_STRING_to_UTF8)                                                                         \
     X(ASN1_TIME_diff)                                                                              \
     X(BIO_free)                                                                                    \
     X(BIO_new_file)                                                                                \
@@ -28,6 +30,9 @@
     X(ERR_error_string_n)                                                                          \
     X(ERR_get_error)                                                                               \
     X(EVP_PKEY_free)                                                                               \
+    X(GENERAL_NAMES_free)                                                                          \
+    X(OPENSSL_sk_num)                                                                              \
+    X(OPENSSL_sk_value)                                                                            \
     X(PEM_read_bio_Parameters)                                                                     \
     X(PEM_read_bio_X509)                                                                           \
     X(SSL_CTX_ctrl)                                                                                \
@@ -50,6 +55,7 @@
     X(SSL_ctrl)                                                                                    \
     X(SSL_do_handshake)                                                                            \
     X(SSL_free)                                                                                    \
+    X(SSL_get1_peer_certificate)                                                                   \
     X(SSL_get_error)                                                                               \
     X(SSL_get_verify_result)                                                                       \
     X(SSL_has_pending)                                                                             \
@@ -67,9 +73,14 @@
     X(X509_LOOKUP_file)                                                                            \
     X(X509_STORE_add_lookup)                                                                       \
     X(X509_STORE_set_flags)                                                                        \
+    X(X509_NAME_ENTRY_get_data)                                                                    \
+    X(X509_NAME_get_entry)                                                                         \
+    X(X509_NAME_get_index_by_NID)                                                                  \
     X(X509_free)                                                                                   \
     X(X509_get0_notAfter)                                                                          \
+    X(X509_get_ext_d2i)                                                                            \
     X(X509_get_serialNumber)                                                                       \
+    X(X509_get_subject_name)                                                                       \
     X(X509_load_crl_file)                                                                          \
     X(X509_verify_cert_error_string)
 

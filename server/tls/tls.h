@@ -99,6 +99,10 @@ struct tls_conn *tls_connect(struct tls *t, int fd);
  * says of a handshake that failed. */
 enum tls_state tls_handshake(struct tls_conn *c, char why[TLS_ERROR_CHARS]);
 
+/* The names of users in the peer's certificate, each ended by a NUL, appended to `out`. Returns how
+ * many: none without a certificate that was verified. A name with a NUL in it is passed over. */
+size_t tls_peer_names(const struct tls_conn *c, enum conf_tls_user which, struct bytes *out);
+
 ssize_t tls_read(struct tls_conn *c, void *p, size_t n);
 ssize_t tls_writev(struct tls_conn *c, const struct iovec *iov, int n);
 

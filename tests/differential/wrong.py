@@ -21,7 +21,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
 from cases import need, summary  # noqa: E402
-from judge import error, same, wrong_excuse  # noqa: E402
+from judge import error, excuse, same, version  # noqa: E402
 from resp import Closed, encode  # noqa: E402
 from server import Failed, Server  # noqa: E402
 
@@ -56,7 +56,7 @@ client|import-source client|capa script|debug""".split())
 # Only whether it is an error is compared: these draw lots, or tell of the process.
 ITS_OWN = set("""spop time client|id acl|genpass memory|stats latency|histogram command|info slowlog|get commandlog|get
 memory|usage object|refcount acl|list acl|getuser acl|log acl|cat config|get scan
-slowlog|len commandlog|len""".split())
+slowlog|len commandlog|len client|list client|info lastsave object|idletime""".split())
 BLOCKING = "blpop brpop blmove brpoplpush blmpop bzpopmin bzpopmax bzmpop blmovem bzmove".split()
 
 
@@ -184,7 +184,7 @@ class Found:
             alike = "-" not in (want[0], got[0]) and (own or not self.replies or same(words, want, got))
         if alike:
             return words[0].lower() != "spop"  # the data differ from here on
-        name = wrong_excuse(words, want, got, self.oracle)
+        name = excuse(words, want, got, self.oracle)
         if name:
             self.excused[name] += 1
             return False
@@ -205,12 +205,6 @@ def names_of(grammar, stet, only):
     if only:
         names = [n for n in names if n.split("|")[0] in only.split(",")]
     return names
-
-
-def version(conn):
-    info = text(conn.call("INFO", "server"))
-    major = info.split("redis_version:")[1].split(".")[0]
-    return "valkey" if "server_name:valkey" in info else "redis " + major
 
 
 def has_time(words):

@@ -44,7 +44,7 @@ COMMANDS = {
                 "XCLAIM % group carol 0 102-1", "XAUTOCLAIM % group dave 0 0", "XSETID % 9999999999999-1",
                 "XGROUP DELCONSUMER % group alice", "XGROUP DESTROY % empty", "XGROUP CREATE % h $",
                 "XREAD COUNT 3 STREAMS % 0"],
-    b"vectorset": ["VCARD %", "VINFO %", "VRANDMEMBER % 3", "VSIM % ELE a", "VSIM % ELE b TRUTH FILTER .a", "VREM % a",
+    b"vectorset": ["VCARD %", "VINFO %", "VRANDMEMBER % 3", "VRANGE % - + 2", "VSIM % ELE a", "VSIM % ELE b TRUTH FILTER .a", "VREM % a",
                    "VADD % VALUES 3 1 2 3 new", "VADD % VALUES 3 1 2 3 a", "VEMB % b RAW", "VLINKS % c WITHSCORES",
                    "VSETATTR % b {}", "VGETATTR % a"],
     b"MBbloom--": ["BF.ADD % new", "BF.MADD % a b c d e f", "BF.EXISTS % a", "BF.MEXISTS % a b new", "BF.INFO %", "BF.CARD %",

@@ -26,12 +26,12 @@ class Certs:
     def path(self, name):
         return os.path.join(self.dir, name)
 
-    def pair(self, name, subject="localhost", rsa=False):
+    def pair(self, name, subject="localhost", rsa=False, names="DNS:localhost,IP:127.0.0.1"):
         """Certificate and key file of a new pair."""
         cert, key, request = (self.path(name + end) for end in (".crt", ".key", ".csr"))
         kind = ["rsa:2048"] if rsa else ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
         openssl("req", "-newkey", *kind, "-nodes", "-keyout", key, "-out", request, "-subj",
-                "/CN=" + subject, "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1")
+                "/CN=" + subject, "-addext", "subjectAltName=" + names)
         openssl("x509", "-req", "-copy_extensions", "copyall", "-in", request, "-CA", self.ca, "-CAkey",
                 self.path(self.name + ".key"), "-CAcreateserial", "-out", cert, "-days", "2")
         return cert, key

@@ -118,6 +118,34 @@ Test(pubsub, copies_are_called_back_through_another_connection) {
     EXPECT(data, ":-1", "CLIENT GETREDIR");
 }
 
+Test(pubsub, a_client_killed_in_a_transaction_is_not_there_for_the_rest_of_it) {
+    struct server *s = server_run("--save", "", NULL);
+    redisContext *c = ask_open(s), *sub = ask_open(s);
+    long long id = atoll(ask(sub, "CLIENT ID") + 1);
+
+    EXPECT(c, "+OK", "MULTI");
+    EXPECT(c, "+QUEUED", "CLIENT KILL ID %lld", id);
+    EXPECT(c, "+QUEUED", "CLIENT TRACKING on REDIRECT %lld", id);
+    EXPECT(c, "+QUEUED", "CLIENT LIST ID %lld", id);
+    EXPECT(c, "[:1 -ERR The client ID you want redirect to does not exist $]", "EXEC");
+}
+
+Test(pubsub, a_client_killed_in_a_transaction_tracks_nothing_for_the_rest_of_it) {
+    struct server *s = server_run("--save", "", NULL);
+    redisContext *c = ask_open(s), *data = ask_open(s), *sub = ask_open(s);
+    long long to = atoll(ask(sub, "CLIENT ID") + 1), id = atoll(ask(data, "CLIENT ID") + 1);
+
+    EXPECT(sub, "[$subscribe $__redis__:invalidate :1]", "SUBSCRIBE __redis__:invalidate");
+    EXPECT(data, "+OK", "CLIENT TRACKING on REDIRECT %lld", to);
+    EXPECT(c, "+OK", "MULTI");
+    EXPECT(c, "+QUEUED", "CLIENT KILL ID %lld", id);
+    EXPECT(c, "+QUEUED", "FLUSHDB");
+    EXPECT(c, "+QUEUED", "INFO clients");
+    cr_assert(strstr(ask(c, "EXEC"), "tracking_clients:0"));
+    EXPECT(c, ":1", "PUBLISH __redis__:invalidate next");
+    EXPECT_NEXT(sub, "[$message $__redis__:invalidate $next]");
+}
+
 Test(pubsub, subscribing_in_a_transaction) {
     struct server *s = server_run("--save", "", NULL);
     redisContext *c = ask_open(s);

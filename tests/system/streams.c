@@ -214,3 +214,17 @@ Test(streams, what_producers_sent_is_known_after_a_restart) {
     EXPECT_PREFIX(c, "[$length", "XINFO STREAM other");
     cr_assert_null(strstr(ask(c, "XINFO STREAM other"), "idmp"));
 }
+
+/* As what groups do otherwise: WATCH is for the entries. */
+Test(streams, a_consumer_that_goes_breaks_no_watch) {
+    struct server *s = server_run("--save", "", NULL);
+    redisContext *c = ask_open(s), *watching = ask_open(s);
+
+    EXPECT(c, "+OK", "XGROUP CREATE s g $ MKSTREAM");
+    EXPECT(c, ":1", "XGROUP CREATECONSUMER s g c");
+    EXPECT(watching, "+OK", "WATCH s");
+    EXPECT(c, ":0", "XGROUP DELCONSUMER s g c");
+    EXPECT(watching, "+OK", "MULTI");
+    EXPECT(watching, "+QUEUED", "XLEN s");
+    EXPECT(watching, "[:0]", "EXEC");
+}

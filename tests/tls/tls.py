@@ -22,7 +22,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib")]
 from cases import ask, need, run_words  # noqa: E402
 from pings import Pings, loop_cpu_ms  # noqa: E402
-from resp import Closed, encode  # noqa: E402
+from resp import Closed, ReplyError, encode  # noqa: E402
 from server import SERVER, Server, free_port, is_stet, wait_for, wait_info  # noqa: E402
 from tls import Certs, TlsConn, TlsServer, connect, context, server_args  # noqa: E402
 
@@ -253,6 +253,83 @@ def client_certificates_in_the_three_modes():
         s.wait_log("Error accepting a client connection: error:0A0000C7:SSL routines::peer did "
                    "not return a certificate")
         assert "certificate verify failed" in s.log()
+
+
+def whoami(s, pair):
+    c = TlsConn(s.tls_port, context(CERTS, pair))
+    try:
+        return c.call("ACL", "WHOAMI")
+    finally:
+        c.close()
+
+
+def a_certificate_names_a_user():
+    alice, off, stranger = (CERTS.pair(n, n) for n in ("alice", "off", "stranger"))
+    with TlsServer(CERTS, PAIR, "--tls-auth-clients", "optional", "--tls-auth-clients-user", "CN") as s:
+        plain = s.conn()
+        plain.call("ACL", "SETUSER", "alice", "on", ">secret", "~a*", "+@all")
+        plain.call("ACL", "SETUSER", "off", "off", "~*", "+@all")
+        assert whoami(s, alice) == b"alice"
+        assert [whoami(s, p) for p in (off, stranger, None)] == [b"default"] * 3
+        plain.call("CONFIG", "SET", "requirepass", "x")
+        assert whoami(s, alice) == b"alice", "no password is asked for"
+        assert fails(lambda: whoami(s, stranger), ReplyError), "one that is not known has to log in"
+        assert fails(lambda: whoami(s, off), ReplyError)
+        c = TlsConn(s.tls_port, context(CERTS, alice))
+        assert c.call("GET", "a") is None
+        assert fails(lambda: c.call("GET", "b"), ReplyError), "it has the user's rights"
+        assert c.call("AUTH", "x") == b"OK" and c.call("ACL", "WHOAMI") == b"default"
+        assert c.call("RESET") == b"RESET" and fails(lambda: c.call("PING"), ReplyError)
+        plain = s.conn()
+        plain.call("AUTH", "x")
+        plain.call("CONFIG", "SET", "tls-auth-clients-user", "off")
+        assert fails(lambda: whoami(s, alice), ReplyError)
+        plain.call("CONFIG", "SET", "requirepass", "")
+
+
+def what_a_certificate_that_names_no_user_leaves():
+    off, stranger = (CERTS.pair(n, n) for n in ("off", "stranger"))
+    with TlsServer(CERTS, PAIR, "--tls-auth-clients-user", "CN") as s:
+        plain = s.conn()
+        plain.call("ACL", "SETUSER", "off", "off")
+        for pair in (off, stranger, stranger):
+            assert whoami(s, pair) == b"default"
+        assert plain.info()["acl_access_denied_tls_cert"] == "3"
+        log = [dict(zip(e[::2], e[1::2])) for e in plain.call("ACL", "LOG")]
+        assert [(e[b"username"], e[b"count"], e[b"reason"], e[b"object"], e[b"context"]) for e in log] == [
+            (b"stranger", 2, b"tls-cert", b"", b"toplevel"), (b"off", 1, b"tls-cert", b"", b"toplevel")]
+        assert b"addr=127.0.0.1:" in log[0][b"client-info"]
+        s.wait_log("TLS certificate names no user that may log in")
+
+
+def a_uri_of_the_certificate_names_a_user():
+    cert = CERTS.pair("uris", "alice", names="URI:urn:one,DNS:three,URI:urn:two")
+    plain_cert = CERTS.pair("nouri", "urn:two")
+    with TlsServer(CERTS, PAIR, "--tls-auth-clients-user", "URI") as s:
+        plain = s.conn()
+        for user in ("alice", "three", "urn:two"):
+            plain.call("ACL", "SETUSER", user, "on", "nopass", "+@all")
+        assert whoami(s, cert) == b"urn:two", "the first one that is a user"
+        plain.call("ACL", "SETUSER", "urn:one", "on", "nopass", "+@all")
+        assert whoami(s, cert) == b"urn:one"
+        plain.call("ACL", "SETUSER", "urn:one", "off")
+        assert whoami(s, cert) == b"urn:two"
+        assert whoami(s, plain_cert) == b"default" and plain.call("ACL", "LOG") == []
+        plain.call("ACL", "SETUSER", "urn:two", "off")
+        assert whoami(s, cert) == b"default"
+        assert plain.call("ACL", "LOG")[0][9] == b"urn:two"
+
+
+def the_user_of_a_session_that_is_resumed():
+    alice = CERTS.pair("alice", "alice")
+    with TlsServer(CERTS, PAIR, "--tls-auth-clients-user", "CN") as s:
+        s.conn().call("ACL", "SETUSER", "alice", "on", "nopass", "+@all")
+        ctx = context(CERTS, alice, TLS12)
+        c = TlsConn(s.tls_port, ctx)
+        session = c.sock.session
+        c.close()
+        c = TlsConn(s.tls_port, ctx, session=session)
+        assert c.sock.session_reused and c.call("ACL", "WHOAMI") == b"alice"
 
 
 def an_authority_may_be_a_directory():
@@ -802,8 +879,10 @@ TESTS = {f.__name__: f for f in list(globals().values())
          if getattr(f, "__module__", "") == "__main__" and callable(f) and not isinstance(f, type)
          and f.__code__.co_argcount == 0 and f.__name__ not in ("ssl_hello", "own_address")}
 # Redis resumes sessions made without a certificate, waits for ever for the end of a handshake, and
-# does all that are due in one go.
-ONLY_STET = {"a_session_is_no_way_around_a_certificate", "half_open_handshakes_end_by_themselves",
+# does all that are due in one go. A certificate names a user with Valkey only.
+ONLY_STET = {"a_certificate_names_a_user", "what_a_certificate_that_names_no_user_leaves",
+             "a_uri_of_the_certificate_names_a_user", "the_user_of_a_session_that_is_resumed",
+             "a_session_is_no_way_around_a_certificate", "half_open_handshakes_end_by_themselves",
              "a_storm_of_handshakes_leaves_room_for_others", "a_revoked_certificate_is_refused",
              "the_list_of_revoked_certificates_may_be_replaced", "a_file_that_is_no_list_is_refused",
              "a_list_must_be_of_the_authority_and_of_today", "renewed_certificates_are_read_by_themselves",

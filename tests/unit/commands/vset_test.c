@@ -224,6 +224,60 @@ Test(vset_commands, hostile_arguments_are_refused) {
     says("VSIM v VALUES 3 1 2 3", "-ERR Vector dimension mismatch - got 3 but set has 2\r\n");
 }
 
+Test(vset_commands, names_in_order_between_bounds) {
+    static const char *const names[] = {"d", "b", "a", "c", "e"};
+    char line[64];
+
+    for (size_t i = 0; i < 5; i++) {
+        sprintf(line, "VADD v VALUES 2 1 2 %s", names[i]);
+        says(line, ":1\r\n");
+    }
+    says("VRANGE v - +", "*5\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n$1\r\nd\r\n$1\r\ne\r\n");
+    says("VRANGE v [b (d", "*2\r\n$1\r\nb\r\n$1\r\nc\r\n");
+    says("VRANGE v (b [d -1", "*2\r\n$1\r\nc\r\n$1\r\nd\r\n");
+    says("VRANGE v - + 1", "*1\r\n$1\r\na\r\n");
+    says("VRANGE v (a + 2", "*2\r\n$1\r\nb\r\n$1\r\nc\r\n");
+    says("VRANGE v - + 9223372036854775807",
+         "*5\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n$1\r\nd\r\n$1\r\ne\r\n");
+    says("VRANGE v + -", "*0\r\n");
+    says("VRANGE v [d [b", "*0\r\n");
+    says("VRANGE v - + 0", "*0\r\n");
+    says("VRANGE none - +", "*0\r\n");
+}
+
+Test(vset_commands, what_vrange_refuses) {
+    static const char bound[] = "-ERR min or max not valid string range item\r\n";
+
+    says("SET k v", "+OK\r\n");
+    says("VRANGE k -", "-ERR wrong number of arguments for 'VRANGE' command\r\n");
+    says("VRANGE k a +", bound);
+    says("VRANGE k - +x", bound);
+    says("VRANGE k -- +", bound);
+    says("VRANGE k - + x", "-ERR value is not an integer or out of range\r\n");
+    cr_assert(strstr(engine_say("VRANGE k - +"), "-WRONGTYPE"));
+}
+
+/* Whatever the order in which they came, and however few are wanted. */
+Test(vset_commands, a_part_of_a_range_is_its_beginning) {
+    char line[64], want[64];
+
+    for (int i = 0; i < 200; i++) {
+        sprintf(line, "VADD v VALUES 2 1 %d n%03d", i, i * 77 % 200);
+        says(line, ":1\r\n");
+    }
+    for (int n = 1; n < 199; n += 7) {
+        const char *got;
+
+        sprintf(line, "VRANGE v (n%03d + %d", n, 200 - n);
+        got = engine_say(line);
+        sprintf(want, "*%d\r\n$4\r\nn%03d\r\n", 199 - n, n + 1);
+        cr_assert_eq(strncmp(got, want, strlen(want)), 0, "%s", line);
+        sprintf(line, "VRANGE v [n%03d + 2", n);
+        sprintf(want, "*2\r\n$4\r\nn%03d\r\n$4\r\nn%03d\r\n", n, n + 1);
+        says(line, want);
+    }
+}
+
 Test(vset_commands, random_members_are_different_ones) {
     char line[64];
 

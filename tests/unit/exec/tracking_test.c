@@ -4,6 +4,8 @@
  */
 #include "conf/conf.h"
 #include "exec_help.h"
+#include "server/exec/keys.h"
+#include "server/exec/notify.h"
 #include "server/exec/pubsub.h"
 #include "server/exec/session.h"
 #include "server/exec/tracking.h"
@@ -202,4 +204,43 @@ Test(tracking, a_prefix_that_goes_in_the_turn_of_a_change_is_not_told) {
     tracking_end(&two);
     engine_before_wait(&engine);
     cr_assert_str_eq(output(&two), "");
+}
+
+/* ---------------------------------------------------------------- another protocol */
+
+/* Changes a key, then the protocol, as SET and HELLO in one transaction do. */
+static int cmd_turn(struct call *x) {
+    struct ref r = lookup_write(x, 1);
+
+    r.e = db_set_string(r.db, r.key, r.hash, r.e, SLICE("v"), ENTRY_NO_EXPIRE, 0);
+    key_changed(x, &r, EVENT_STRING, "set");
+    reply_ok(&x->r);
+    x->s->resp = x->s->resp == 2 ? 3 : 2;
+    return 0;
+}
+
+static void add_turn(struct command_registry *r) {
+    static const struct command rows[] = {
+        {"turn", 2, CMD_WRITE, "test", {1, 1, 1}, cmd_turn, "1.0.0", "Turns.", .key_specs = "RW"},
+        {0},
+    };
+
+    command_registry_add(r, rows);
+}
+
+static void begin_turning(void) {
+    exec_begin_with(add_turn);
+    one.resp = two.resp = 3;
+}
+
+TestSuite(tracking_turning, .init = begin_turning, .fini = exec_end);
+
+Test(tracking_turning, ones_own_change_is_told_as_the_protocol_is_after_the_command) {
+    track(&two, 0, NULL);
+    two_says("GET k\r\n");
+    cr_assert_str_eq(two_says("TURN k\r\n"), "+OK\r\n", "RESP2 has no place for it");
+    two.resp = 3;
+    two_says("GET k\r\n");
+    two.resp = 2;
+    cr_assert_str_eq(two_says("TURN k\r\n"), "+OK\r\n" INVALID("k", 1));
 }
