@@ -257,6 +257,31 @@ Test(check_aof, a_damaged_rdb_base_is_named_with_what_saves_it) {
     says("stet-check-aof --salvage OUT");
 }
 
+/* The first base of an AOF: it holds a header and a few lines only. */
+static const char first_base[] = "appendonlydir/appendonly.aof.1.base.aof";
+
+Test(check_aof, a_base_that_is_cut_to_nothing_gets_a_header) {
+    STET_ONLY();
+    struct server *s = three_increments("no");
+
+    harm(s, first_base, 0);
+    cr_assert_eq(check(s, "--fix --yes", MANIFEST, ""), 0, "%s", said);
+    cr_assert_eq(check(s, "", MANIFEST, ""), 0, "%s", said);
+    server_start(s, AOF, NULL);
+    EXPECT(ask_open(s), ":3", "EXISTS a1 b1 c20");
+}
+
+Test(check_aof, an_empty_base_is_not_valid_where_the_server_refuses_it) {
+    STET_ONLY();
+    struct server *s = three_increments("no");
+
+    server_write_file(s, first_base, "");
+    cr_assert_eq(check(s, "", MANIFEST, ""), 1, "%s", said);
+    cr_assert_eq(check(s, "--fix --yes", MANIFEST, ""), 1, "%s", said);
+    says("is empty (0 bytes)");
+    says("stet-check-aof --salvage OUT");
+}
+
 Test(check_aof, salvage_saves_whole_batches_after_the_damage) {
     STET_ONLY();
     struct server *s = three_increments("no");
