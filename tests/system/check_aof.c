@@ -483,3 +483,15 @@ Test(check_aof, a_base_whose_checksum_fails_is_damaged) {
     is_untouched(s, base, sizeof base - 1);
     start_is_refused(s, "stet-check-aof --fix", NULL);
 }
+
+/* Zeros where the checksum stood say nothing of the header. */
+Test(check_aof, a_base_with_zeros_in_its_header_is_damaged) {
+    static const char base[64] = "REDIS00";
+
+    STET_ONLY();
+    struct server *s = with_base(base, sizeof base, two_files);
+
+    cr_expect_eq(check(s, "--fix --yes", MANIFEST, ""), 1, "%s", said);
+    says("stet-check-aof --salvage");
+    start_is_refused(s, "stet-check-aof --fix", "not damaged");
+}
