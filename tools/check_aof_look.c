@@ -155,7 +155,7 @@ static void list_files(struct check *c, struct found *out) {
 static bool is_whole(struct check *c, const struct aof_file *f, struct part *out) {
     check_look(c, f, out);
     if (out->r.verdict == AOF_FOREIGN) return true;
-    return out->r.verdict == AOF_WHOLE && (out->r.size > 0 || f->seq == 1);
+    return out->r.verdict == AOF_WHOLE && (out->r.size > 0 || (f->seq == 1 && !is_rdb_base(f)));
 }
 
 bool check_find_base(struct check *c, uint64_t position, struct aof_file *out) {

@@ -495,3 +495,17 @@ Test(check_aof, a_base_with_zeros_in_its_header_is_damaged) {
     says("stet-check-aof --salvage");
     start_is_refused(s, "stet-check-aof --fix", "not damaged");
 }
+
+/* The start that was to make the AOF was killed: its files are no AOF yet. */
+Test(check_aof, fix_leaves_a_first_start_that_did_not_end_to_the_next_one) {
+    STET_ONLY();
+    struct server *s = server_new();
+
+    cr_assert_eq(mkdir(server_path(s, "appendonlydir"), 0755), 0);
+    server_write_file(s, "appendonlydir/.appendonly.aof.creating", "");
+    server_write_file(s, "appendonlydir/appendonly.aof.1.base.rdb", "");
+    cr_expect_eq(check(s, "--fix --yes", MANIFEST, ""), 0, "%s", said);
+    says("There is nothing to repair");
+    server_start(s, AOF, NULL);
+    EXPECT(ask_open(s), "+OK", "SET k v");
+}
