@@ -20,7 +20,7 @@ from cases import ask, check, run_words  # noqa: E402
 from disk import ALL, INCR, SHIM, TEMP, Sick  # noqa: E402
 from pings import Pings  # noqa: E402
 from resp import encode  # noqa: E402
-from server import SERVER, Failed, is_stet, rewrite_done, wait_for, wait_info  # noqa: E402
+from server import SERVER, Failed, Server, is_stet, rewrite_done, wait_for, wait_info  # noqa: E402
 
 CALL_MS = 150
 SLOW = (CALL_MS, 0, 0, 0)
@@ -250,6 +250,18 @@ def files_of_the_operator():
         return said
 
 
+def full_sync():
+    """The file without a name that a child writes for a replica: made, and closed by its last reader."""
+    with Sick("--appendonly", "no", "--repl-diskless-sync-delay", "0") as s:
+        s.conn().call("SET", "k", "v" * 100000)
+
+        def action():
+            with Server("--appendonly", "no", "--replicaof", "127.0.0.1 %d" % s.port) as replica:
+                wait_info(replica.conn(), "master_link_status", lambda v: v == "up", "replication")
+                wait_for(lambda: replica.conn().call("EXISTS", "k") == 1, "the data set")
+        return beside(s, action, match=b"temp-unnamed")
+
+
 TESTS = {
     "CONFIG REWRITE and ACL SAVE": files_of_the_operator,
     "the first CONFIG SET appendonly yes": first_enabling,
@@ -265,6 +277,7 @@ TESTS = {
     "backups": backups,
     "the child of BGSAVE is killed": the_child_that_saves_is_killed,
     "room and large batches": large_batches_after_room,
+    "a full sync of a replica": full_sync,
 }
 
 
