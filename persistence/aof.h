@@ -265,7 +265,7 @@ struct aof_info {
     uint64_t appended, written, synced;
     uint64_t oldest_unsynced_ms;
     int64_t recovery_begins_ms; /* the earliest moment that --recover-to reaches; 0: not known */
-    enum aof_phase phase;
+    enum aof_phase phase;       /* ENABLING until all that was appended meanwhile is safe */
     struct aof_writer_state writer;
 };
 
