@@ -95,6 +95,9 @@ bool aof_stop(struct aof *a, int deadline_ms);
  * caller has emptied the keyspace. */
 int aof_read_again(struct aof *a, const struct aof_load_options *l, struct err *e);
 
+/* Whether that would not wait for the disk, if nothing was appended after `position`. */
+bool aof_can_read_again(const struct aof *a, uint64_t position);
+
 /* CONFIG SET appendonly. Enabling goes on in the background. */
 void aof_enable(struct aof *a);
 

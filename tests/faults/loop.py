@@ -262,6 +262,26 @@ def full_sync():
         return beside(s, action, match=b"temp-unnamed")
 
 
+def log_is_read_again():
+    """DEBUG LOADAOF waits until the AOF is written; on a full disk only its client waits."""
+    with Sick("--appendfsync", "everysec", "--enable-debug-command", "yes") as s:
+        conn, writes, reads = s.conn(timeout=10), s.conn(), s.conn()
+        conn.call("SET", "k", "v")
+        s.disk.set(write=(0, errno.ENOSPC, -1, 0))
+        writes.send(encode(("SET", "held", "1")))
+        reads.send(encode(("DEBUG", "LOADAOF")))
+        with Pings(s) as sick:
+            for _ in range(10):
+                check(conn.ask("PING") == ["+", "PONG"], "PING")
+            wait_info(conn, "aof_last_write_status", lambda v: v == "err")
+            s.disk.well()
+        check(writes.read() == ["+", "OK"], "the write is answered once it is written")
+        got = reads.read()
+        check(got == ["+", "OK"], "the AOF is read once it is written: %r" % got)
+        check(conn.call("MGET", "k", "held") == [b"v", b"1"], "the data set")
+        return "the loop slept for at most %.1f ms with a PING due" % sick.held_ms
+
+
 TESTS = {
     "CONFIG REWRITE and ACL SAVE": files_of_the_operator,
     "the first CONFIG SET appendonly yes": first_enabling,
@@ -278,6 +298,7 @@ TESTS = {
     "the child of BGSAVE is killed": the_child_that_saves_is_killed,
     "room and large batches": large_batches_after_room,
     "a full sync of a replica": full_sync,
+    "DEBUG LOADAOF on a full disk": log_is_read_again,
 }
 
 
