@@ -27,6 +27,7 @@ void aof_enter(struct aof *a, enum aof_phase to, const char *why) {
     CHECK(phase_next[a->phase] & (1u << to));
     log_verbose("append only file: %s -> %s (%s)", aof_phase_name[a->phase], aof_phase_name[to],
                 why);
+    if (a->phase == AOF_ENABLING && to == AOF_ON) a->enabled_at = aof_appended(a);
     a->phase = to;
     a->logs = aof_logs(to);
     if (to == AOF_ON)
@@ -488,13 +489,21 @@ static bool must_begin_a_rewrite(const struct aof *a) {
            (a->rw == RW_IDLE || a->rw == RW_ABORT);
 }
 
+/* What clients wrote during an enabling was acknowledged at once. The promise holds once the policy
+ * holds for all of that. */
+static enum aof_phase told_phase(const struct aof *a) {
+    bool holds = a->phase != AOF_ON || aof_safe(a, aof_current_level(a)) >= a->enabled_at;
+
+    return holds ? a->phase : AOF_ENABLING;
+}
+
 void aof_get_info(struct aof *a, struct aof_info *out) {
     uint64_t now = clock_real_ns() / 1000;
 
     aof_writer_get_state(a->w, &a->st);
     child_poll(&a->child);
     *out = a->info;
-    out->phase = a->phase;
+    out->phase = told_phase(a);
     out->enabled = a->phase != AOF_OFF;
     out->rewrite_in_progress = a->rw != RW_IDLE && !aof_only_rotates(a->purpose);
     out->rewrite_scheduled = a->scheduled || must_begin_a_rewrite(a);

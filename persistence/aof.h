@@ -95,6 +95,9 @@ bool aof_stop(struct aof *a, int deadline_ms);
  * caller has emptied the keyspace. */
 int aof_read_again(struct aof *a, const struct aof_load_options *l, struct err *e);
 
+/* Whether that would not wait for the disk, if nothing was appended after `position`. */
+bool aof_can_read_again(const struct aof *a, uint64_t position);
+
 /* CONFIG SET appendonly. Enabling goes on in the background. */
 void aof_enable(struct aof *a);
 
@@ -265,7 +268,7 @@ struct aof_info {
     uint64_t appended, written, synced;
     uint64_t oldest_unsynced_ms;
     int64_t recovery_begins_ms; /* the earliest moment that --recover-to reaches; 0: not known */
-    enum aof_phase phase;
+    enum aof_phase phase;       /* ENABLING until all that was appended meanwhile is safe */
     struct aof_writer_state writer;
 };
 

@@ -97,7 +97,8 @@ struct aof {
     char names[4][4096];
     struct aof_hooks h;
     enum aof_phase phase;
-    bool logs; /* see aof_wants_commands */
+    bool logs;           /* see aof_wants_commands */
+    uint64_t enabled_at; /* appended when an enabling ended; see aof_info.phase */
     struct aof_writer *w;
     int dirfd;               /* its lock is the watch's */
     char path[AOF_PATH_MAX]; /* of the directory, since it was opened: 'dir' may change */

@@ -82,14 +82,21 @@ struct stray {
     bool found;
 };
 
-static bool is_stray(void *arg, const char *name) {
-    struct stray *s = arg;
-    size_t n = strlen(s->stem);
+/* "<stem>.<number>.base." or ".incr."; a name that only begins with the stem is another AOF's. */
+static bool is_part_of(const char *stem, const char *name) {
+    size_t n = strlen(stem), digits;
     const char *rest = name + n;
 
-    if (strncmp(name, s->stem, n) != 0 || *rest != '.') return true;
-    if (!strstr(rest, ".base.") && !strstr(rest, ".incr.")) return true;
-    if (strstr(rest, ".cut-")) return true;
+    if (strncmp(name, stem, n) != 0 || *rest != '.') return false;
+    digits = strspn(++rest, "0123456789");
+    rest += digits;
+    return digits && (strncmp(rest, ".base.", 6) == 0 || strncmp(rest, ".incr.", 6) == 0);
+}
+
+static bool is_stray(void *arg, const char *name) {
+    struct stray *s = arg;
+
+    if (!is_part_of(s->stem, name) || strstr(name, ".cut-")) return true;
     if (aof_is_header_only(s->dirfd, name)) return true; /* a first start that did not end */
     snprintf(s->name, sizeof s->name, "%s", name);
     s->found = true;

@@ -362,16 +362,37 @@ int aof_start(struct aof *a, const struct aof_load_options *options, struct err 
     return 0;
 }
 
+static bool job_is_at_work(const struct aof *a) {
+    return a->job.active && !atomic_load(&a->job.done);
+}
+
 /* A thread that publishes the files of a rewrite removes the old ones. It is only waited for; what
  * follows it is the main thread's, so nothing changes until the files are read. */
 static bool wait_for_job(const struct aof *a) {
     uint64_t until = clock_real_ns() + READ_AGAIN_MS * UINT64_C(1000000);
 
-    while (a->job.active && !atomic_load(&a->job.done)) {
+    while (job_is_at_work(a)) {
         if (clock_real_ns() > until) return false;
         usleep(1000);
     }
     return true;
+}
+
+/* A file can be read once it is written. A disk that refuses to write is not waited for. */
+static bool wait_until_written(const struct aof *a) {
+    uint64_t until = clock_real_ns() + READ_AGAIN_MS * UINT64_C(1000000);
+    int write_error, sync_error;
+
+    while (aof_writer_written(a->w) < a->appended) {
+        aof_writer_poll(a->w, &write_error, &sync_error);
+        if (write_error || clock_real_ns() > until) return false;
+        usleep(1000);
+    }
+    return true;
+}
+
+bool aof_can_read_again(const struct aof *a, uint64_t position) {
+    return !job_is_at_work(a) && (a->phase != AOF_ON || aof_writer_written(a->w) >= position);
 }
 
 int aof_read_again(struct aof *a, const struct aof_load_options *l, struct err *e) {
@@ -383,7 +404,7 @@ int aof_read_again(struct aof *a, const struct aof_load_options *l, struct err *
     if ((a->phase != AOF_ON && a->phase != AOF_OFF) || a->dirfd < 0)
         return err_set(e, EINVAL, "the append only file is not on, and no rewrite has made one");
     if (a->phase == AOF_ON) aof_close_batch(a);
-    if (a->phase == AOF_ON && !aof_writer_wait_synced(a->w, a->appended, READ_AGAIN_MS))
+    if (a->phase == AOF_ON && !wait_until_written(a))
         return err_set(e, EIO, "the append only file cannot be written");
     if (!wait_for_job(a))
         return err_set(e, EBUSY, "a rewrite of the append only file does not end");

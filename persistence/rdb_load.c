@@ -7,6 +7,7 @@
  * touches the keyspace, runs libraries, and is told of progress.
  */
 #include "persistence/rdb.h"
+#include "storage/base/clock.h"
 #include "storage/base/hash.h"
 #include "storage/base/mem.h"
 #include "storage/base/thread.h"
@@ -17,7 +18,8 @@
 enum {
     PIECE_ITEMS = 1024,
     PIECES = 4,
-    AHEAD = 24, /* keys whose places in the table are being fetched from memory */
+    AHEAD = 24,        /* keys whose places in the table are being fetched from memory */
+    WAIT_NS = 2000000, /* for the disk, until progress is told again: clients are served then */
 };
 
 /* What the reader found. */
@@ -83,13 +85,18 @@ static void end_reading(struct load *l) {
     pthread_mutex_unlock(&l->mu);
 }
 
-/* The next piece; NULL when there is none any more. */
-static struct piece *take(struct load *l) {
+/* The next piece. NULL: there is none yet, or (`ended`) there is none any more. */
+static struct piece *take(struct load *l, bool *ended) {
+    uint64_t at = clock_real_ns() + WAIT_NS;
+    struct timespec ts = {(time_t)(at / 1000000000), (long)(at % 1000000000)};
     struct piece *p = NULL;
+    int rc = 0;
 
     pthread_mutex_lock(&l->mu);
-    while (l->ready == 0 && !l->ended) pthread_cond_wait(&l->changed, &l->mu);
+    while (l->ready == 0 && !l->ended && rc == 0)
+        rc = pthread_cond_clockwait(&l->changed, &l->mu, CLOCK_MONOTONIC, &ts);
     if (l->ready > 0) p = &l->pieces[l->first];
+    *ended = l->ready == 0 && l->ended;
     pthread_mutex_unlock(&l->mu);
     return p;
 }
@@ -252,15 +259,20 @@ static int accept_piece(struct load *l, const struct piece *p, int rc, struct er
 }
 
 static int accept_all(struct load *l, struct err *e) {
-    struct piece *p;
+    uint64_t done = 0, total = 0;
+    bool ended = false;
     int rc = 0;
 
-    while ((p = take(l))) {
-        uint64_t done = p->done, total = p->total;
+    while (!ended) {
+        struct piece *p = take(l, &ended);
 
-        rc = accept_piece(l, p, rc, e);
-        give_back(l, rc < 0);
-        if (rc == 0 && l->o->progress) l->o->progress(l->o->arg, done, total);
+        if (p) {
+            done = p->done;
+            total = p->total;
+            rc = accept_piece(l, p, rc, e);
+            give_back(l, rc < 0);
+        }
+        if (rc == 0 && !ended && l->o->progress) l->o->progress(l->o->arg, done, total);
     }
     return rc;
 }

@@ -96,7 +96,7 @@ static bool take_header(struct read *r) {
     r->valkey = from == 6;
     for (int i = from; i < RDB_HEADER_BYTES; i++) {
         if (p[i] < '0' || p[i] > '9')
-            return rdb_in_fault(&r->in, EPROTONOSUPPORT, "a header without a version");
+            return rdb_in_fault(&r->in, EBADMSG, "a header without a version");
         version = version * 10 + (p[i] - '0');
     }
     r->report->version = version;

@@ -325,8 +325,8 @@ int app_finish(struct app *a) {
         engine_before_wait(&a->engine);
     if (aof_phase(a->aof) == AOF_ON) aof_want_sync(a->aof);
     net_close_all(&a->net, deadline);
-    engine_finish_files(&a->engine, deadline);
     replication_stop(a->replication);
+    engine_finish_files(&a->engine, deadline);
     ok = aof_stop(a->aof, deadline);
     if (!ok) log_warning("Not everything could be made durable before the exit");
     process_stopping(a->v);

@@ -110,11 +110,22 @@ static const char *name_of(const struct check *c, const struct problem *p) {
     return p->kind == PROBLEM_MANIFEST ? c->name : c->parts[p->at].f.name;
 }
 
+/* A manifest made of such files would name a base that is not finished. */
+static bool first_start_did_not_end(const struct check *c) {
+    return !io_exists(c->dirfd, c->name) && aof_creation_is_under_way(c->dirfd, c->stem);
+}
+
 static int check_manifest(struct check *c) {
     struct problem p;
     int rc = 0;
 
     SAYF(c, "Start checking Multi Part AOF\n");
+    if (first_start_did_not_end(c)) {
+        SAYF(c,
+             "There is no manifest yet: the start that was to make the AOF did not end. There is "
+             "nothing to repair, start the server again\n");
+        return 0;
+    }
     check_log(c, &p);
     if (p.kind != PROBLEM_NONE && !c->o->fix) {
         SAYF(c, "%s\n", p.text);

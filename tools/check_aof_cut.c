@@ -203,6 +203,13 @@ size_t check_put_headers(struct check *c, const struct part *p, uint64_t at,
     return n + put_header(out + n, n, next->position, next->epoch + 1, &before, &id);
 }
 
+size_t check_put_base_header(const struct next *next, uint64_t position, char out[AOF_MARK_MAX]) {
+    struct aof_epoch before = {0};
+    uint64_t id;
+
+    return put_header(out, 0, position, next->epoch, &before, &id);
+}
+
 int check_put_in_place(struct check *c, const char *name, uint64_t at, const char *lines, size_t n,
                        struct err *e) {
     char temp[AOF_NAME_MAX + 16];

@@ -36,6 +36,9 @@ size_t check_put_headers(struct check *c, const struct part *p, uint64_t at,
                          const struct next *next, const uint64_t *joins_at,
                          char out[2 * AOF_MARK_MAX]);
 
+/* The header of a base without commands, made at `position`. Returns its length. */
+size_t check_put_base_header(const struct next *next, uint64_t position, char out[AOF_MARK_MAX]);
+
 /* Gives the name a new file: the first `at` bytes of the old one, and the lines. Durable. */
 int check_put_in_place(struct check *c, const char *name, uint64_t at, const char *lines, size_t n,
                        struct err *e);

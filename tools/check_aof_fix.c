@@ -38,11 +38,33 @@ static const uint64_t *joint(const struct check *c, size_t i, uint64_t *position
     return found;
 }
 
+static bool is_increment(const struct check *c, size_t i) {
+    return i < c->nparts && c->parts[i].f.type == AOF_INCR;
+}
+
+static const struct part *first_increment(const struct check *c) {
+    for (size_t i = 0; i < c->nparts; i++)
+        if (is_increment(c, i)) return &c->parts[i];
+    return NULL;
+}
+
+/* A base that is cut to nothing gets a header: a start refuses an empty base of ours, because an
+ * empty file says nothing of what it was. */
+static size_t put_base(const struct check *c, uint64_t at, const struct next *next,
+                       char out[AOF_MARK_MAX]) {
+    const struct part *incr = first_increment(c);
+
+    if (at > 0 || !next->ours || !incr || !incr->known) return 0;
+    return check_put_base_header(next, incr->position, out);
+}
+
 static int cut(struct check *c, size_t i, uint64_t at, const struct next *next, const char *done) {
     const struct part *p = &c->parts[i];
     char lines[2 * AOF_MARK_MAX];
     uint64_t position;
-    size_t n = check_put_headers(c, p, at, next, joint(c, i, &position), lines);
+    size_t n = p->f.type == AOF_BASE
+                   ? put_base(c, at, next, lines)
+                   : check_put_headers(c, p, at, next, joint(c, i, &position), lines);
 
     return check_cut_part(c, p, at, lines, n, done);
 }
@@ -70,10 +92,6 @@ static int take_out(struct check *c, size_t from, size_t to) {
     if (n == c->m.n) return 0;
     c->m.n = n;
     return check_publish(c, &e) < 0 ? check_failed(c, "publish", c->name, &e) : 0;
-}
-
-static bool is_increment(const struct check *c, size_t i) {
-    return i < c->nparts && c->parts[i].f.type == AOF_INCR;
 }
 
 static void tell_lost_files(struct check *c, size_t from, size_t to) {
@@ -288,12 +306,6 @@ static bool only_manifest_is_wrong(struct check *c, struct aof_manifest *m) {
     ok = m->n > 1 && m->files[0].type == AOF_BASE && check_is_proven(&other, m);
     if (!ok) aof_manifest_release(m);
     return ok;
-}
-
-static const struct part *first_increment(const struct check *c) {
-    for (size_t i = 0; i < c->nparts; i++)
-        if (is_increment(c, i)) return &c->parts[i];
-    return NULL;
 }
 
 /* Another file of the directory is the base that the increments go on from. */

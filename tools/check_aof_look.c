@@ -155,7 +155,7 @@ static void list_files(struct check *c, struct found *out) {
 static bool is_whole(struct check *c, const struct aof_file *f, struct part *out) {
     check_look(c, f, out);
     if (out->r.verdict == AOF_FOREIGN) return true;
-    return out->r.verdict == AOF_WHOLE && (out->r.size > 0 || f->seq == 1);
+    return out->r.verdict == AOF_WHOLE && (out->r.size > 0 || (f->seq == 1 && !is_rdb_base(f)));
 }
 
 bool check_find_base(struct check *c, uint64_t position, struct aof_file *out) {
@@ -288,6 +288,18 @@ static bool increments_hold_data(const struct check *c) {
     return false;
 }
 
+static bool increments_are_ours(const struct check *c) {
+    for (size_t i = 0; i < c->nparts; i++)
+        if (c->parts[i].f.type == AOF_INCR && c->parts[i].r.has_header) return true;
+    return false;
+}
+
+/* A 0-byte base of an empty data set is what Redis writes; this server never writes one. */
+static bool empty_base_is_lost(const struct check *c, const struct part *base) {
+    return is_rdb_base(&base->f) || (base->f.seq > 1 && increments_hold_data(c)) ||
+           increments_are_ours(c);
+}
+
 /* As the server sees it: see aof_load.c. */
 static bool base_is_wrong(const struct check *c, size_t i, struct problem *out) {
     const struct part *p = &c->parts[i];
@@ -297,10 +309,11 @@ static bool base_is_wrong(const struct check *c, size_t i, struct problem *out) 
     if (!p->there) return wrong(out, PROBLEM_BASE, i, "The BASE AOF %s does not exist", name);
     if (p->r.verdict == AOF_BAD_RDB)
         return wrong(out, PROBLEM_BASE, i, "BASE AOF %s %s", name, p->r.why);
-    if (p->r.verdict != AOF_WHOLE)
-        return wrong(out, PROBLEM_BASE_CUT, i, "BASE AOF %s is damaged at offset %llu: %s", name,
-                     (unsigned long long)p->r.at, p->r.why);
-    if (p->r.size == 0 && (is_rdb_base(&p->f) || (p->f.seq > 1 && increments_hold_data(c))))
+    if (p->r.verdict != AOF_WHOLE) /* an RDB whose first bytes are lost is read as commands */
+        return wrong(out, is_rdb_base(&p->f) && p->r.good == 0 ? PROBLEM_BASE : PROBLEM_BASE_CUT, i,
+                     "BASE AOF %s is damaged at offset %llu: %s", name, (unsigned long long)p->r.at,
+                     p->r.why);
+    if (p->r.size == 0 && empty_base_is_lost(c, p))
         return wrong(out, PROBLEM_BASE, i,
                      "BASE AOF %s is empty (0 bytes) while increments hold data: its contents were "
                      "lost",

@@ -6,7 +6,9 @@
 
 #include "conf/conf.h"
 #include "server/admin/rows.h"
+#include "server/exec/blocking.h"
 #include "storage/base/check.h"
+#include "storage/base/clock.h"
 #include "storage/base/glob.h"
 #include "storage/base/log.h"
 #include "storage/base/mem.h"
@@ -140,6 +142,36 @@ bool debug_refuse_now(struct call *x, const char *what) {
     return true;
 }
 
+#define ERR_LOADAOF "ERR Error trying to load the AOF files, check server logs."
+
+enum { LOADAOF_WAITS_US = 60 * 1000 * 1000 };
+
+static bool log_can_be_read(const struct blocked *b) {
+    return aof_can_read_again(engine_first(b->s->e)->aof, b->position);
+}
+
+static void answer_that_log_is_not_written(struct blocked *b, struct reply *r) {
+    (void)b;
+    reply_error_text(r, ERR_LOADAOF, sizeof ERR_LOADAOF - 1);
+}
+
+/* A disk that is slow or refuses to write holds up this client, not the loop. */
+static bool await_log(struct call *x) {
+    struct aof *aof = engine_first(x->e)->aof;
+    struct blocked b = {.cmd = x->cmd,
+                        .argc = x->argc,
+                        .db = x->db->id,
+                        .position = aof_appended(aof),
+                        .ready = log_can_be_read,
+                        .answer = answer_that_log_is_not_written};
+
+    if (x->from == FROM_RETRY || !call_may_wait(x) || aof_can_read_again(aof, b.position))
+        return false;
+    b.argv = args_copy(x->argc, x->argv);
+    block_on_progress(x, &b, clock_mono_us() + LOADAOF_WAITS_US);
+    return true;
+}
+
 static int debug_loadaof(struct call *x) {
     const struct admin_app *app = app_of(x->e);
     struct err err = {0};
@@ -148,11 +180,12 @@ static int debug_loadaof(struct call *x) {
     if (debug_refuse_now(x, "LOADAOF")) return -1;
     if (!app->load_log)
         return reply_err(x, "ERR the append-only file is off: there is nothing to load");
+    if (await_log(x)) return 0;
     rc = app->load_log(app->arg, &err);
     x->e->dirty = x->dirty_before; /* what was read is in the AOF already */
     if (rc < 0) {
         log_warning("DEBUG LOADAOF: %s", err.text);
-        return reply_err(x, "ERR Error trying to load the AOF files, check server logs.");
+        return reply_err(x, ERR_LOADAOF);
     }
     log_warning("Append Only File loaded by DEBUG LOADAOF");
     return ok(x);

@@ -155,6 +155,7 @@ void replication_start(struct replication *r) {
 
 void replication_stop(struct replication *r) {
     log_end(r);
+    sync_release(r); /* it has jobs at the thread of files */
 }
 
 void replication_free(struct replication *r) {

@@ -3,6 +3,7 @@
 
 #include "conf/conf.h"
 #include "persistence/rdb.h"
+#include "server/exec/file_queue.h"
 #include "server/exec/latency.h"
 #include "server/exec/snapshot.h"
 #include "server/replication/replication.h"
@@ -21,10 +22,26 @@
 
 /* ---------------------------------------------------------------- a snapshot */
 
-void snapshot_drop(struct snapshot *s) {
+/* On a thread. */
+static void drop_here(struct snapshot *s) {
     if (atomic_fetch_sub(&s->refs, 1) > 1) return;
     io_close(s->fd);
     mem_free(s);
+}
+
+static int close_file(void *arg, struct err *e) {
+    struct snapshot *s = arg;
+
+    (void)e;
+    io_close(s->fd);
+    mem_free(s);
+    return 0;
+}
+
+/* The close of a file without a name frees its blocks, which takes as long as an unlink. */
+void snapshot_drop(struct replication *r, struct snapshot *s) {
+    if (atomic_fetch_sub(&s->refs, 1) > 1) return;
+    file_job_release(file_queue_add(r->e->files, close_file, s));
 }
 
 struct snapshot *snapshot_new(int fd, enum snapshot_content content, uint64_t offset) {
@@ -38,12 +55,68 @@ struct snapshot *snapshot_new(int fd, enum snapshot_content content, uint64_t of
     return s;
 }
 
-/* The file of a child, which has no name. */
-static int make_file(struct err *e) {
-    int dirfd = io_open_dir(".", false, e);
-    int fd = dirfd < 0 ? -1 : io_create_unnamed(dirfd, e);
+/* ---------------------------------------------------------------- the file of a child */
 
+/* It has no name. Held by the job that makes it, and by syncs. */
+struct sync_file {
+    atomic_int refs;
+    int fd; /* the job's until that has ended */
+};
+
+static void file_drop(struct sync_file *f) {
+    if (atomic_fetch_sub(&f->refs, 1) > 1) return;
+    io_close(f->fd);
+    mem_free(f);
+}
+
+static int make_file(void *arg, struct err *e) {
+    struct sync_file *f = arg;
+    int dirfd = io_open_dir(".", false, e), rc;
+
+    if (dirfd >= 0) f->fd = io_create_unnamed(dirfd, e);
     if (dirfd >= 0) io_close(dirfd);
+    rc = f->fd < 0 ? -1 : 0;
+    file_drop(f);
+    return rc;
+}
+
+static int drop_file(void *arg, struct err *e) {
+    (void)e;
+    file_drop(arg);
+    return 0;
+}
+
+/* False: a thread is making it. */
+static bool file_is_made(struct replication *r) {
+    struct syncs *y = &r->syncs;
+
+    if (!y->making) {
+        y->file = mem_calloc(sizeof *y->file);
+        atomic_init(&y->file->refs, 2);
+        y->file->fd = -1;
+        y->making = file_queue_add(r->e->files, make_file, y->file);
+    }
+    return file_job_has_ended(y->making);
+}
+
+static void forget_file(struct replication *r) {
+    struct syncs *y = &r->syncs;
+
+    if (!y->making) return;
+    file_job_release(y->making);
+    y->making = NULL;
+    file_job_release(file_queue_add(r->e->files, drop_file, y->file));
+    y->file = NULL;
+}
+
+/* -1: it could not be made. */
+static int take_file(struct replication *r, struct err *e) {
+    const struct err *why = file_job_error(r->syncs.making);
+    int fd = r->syncs.file->fd;
+
+    r->syncs.file->fd = -1;
+    if (why) *e = *why;
+    forget_file(r);
     return fd;
 }
 
@@ -137,7 +210,7 @@ static enum read_ahead_result read_file(void *arg, struct bytes *out, struct err
 static void release_reader(void *arg) {
     struct file_reader *f = arg;
 
-    snapshot_drop(f->snapshot);
+    drop_here(f->snapshot);
     mem_free(f);
 }
 
@@ -210,13 +283,13 @@ void sync_begin_sending(struct replication *r, struct replica *p, struct snapsho
     begin_file(r, p);
 }
 
-static void end_file(struct replica *p) {
+static void end_file(struct replication *r, struct replica *p) {
     char ip[64];
     int port;
 
     read_ahead_stop(p->file);
     p->file = NULL;
-    snapshot_drop(p->snapshot);
+    snapshot_drop(r, p->snapshot);
     p->snapshot = NULL;
     if (p->rdb_only) {
         p->s->ops->close(p->s, true);
@@ -243,7 +316,7 @@ void sync_feed(struct replication *r, struct replica *p) {
             p->s->ops->wake(p->s);
             break;
         case READ_AHEAD_LATER: return;
-        case READ_AHEAD_END: end_file(p); return;
+        case READ_AHEAD_END: end_file(r, p); return;
         case READ_AHEAD_FAILED: fail(p, e.text); return;
         }
     }
@@ -253,7 +326,7 @@ void sync_forget(struct replication *r, struct replica *p) {
     sync_base_forget(r, p);
     read_ahead_stop(p->file);
     p->file = NULL;
-    if (p->snapshot) snapshot_drop(p->snapshot);
+    if (p->snapshot) snapshot_drop(r, p->snapshot);
     p->snapshot = NULL;
 }
 
@@ -333,7 +406,7 @@ static const char *work_name(const struct syncs *y) {
 static void start_child(struct replication *r, enum snapshot_content content) {
     struct syncs *y = &r->syncs;
     struct err e;
-    int fd = make_file(&e);
+    int fd = take_file(r, &e);
     struct snapshot *s = fd < 0 ? NULL : snapshot_new(fd, content, r->stream.offset);
     struct work w = {.r = r};
 
@@ -341,7 +414,7 @@ static void start_child(struct replication *r, enum snapshot_content content) {
     w.snapshot = s;
     if (!s || child_start(&y->child, run_child, &w, &e) < 0) {
         log_warning("Can't save in background: %s", e.text);
-        if (s) snapshot_drop(s);
+        if (s) snapshot_drop(r, s);
         refuse_waiting(r);
         return;
     }
@@ -380,7 +453,7 @@ static void end_child(struct replication *r, int status) {
     atomic_store(ok ? &y->at_work->whole : &y->at_work->failed, true);
     if (!ok && has_data(y->at_work->content) && !y->given_up) r->e->saver.last_ok = false;
     y->given_up = false;
-    snapshot_drop(y->at_work);
+    snapshot_drop(r, y->at_work);
     y->at_work = NULL;
     r->e->role.saving_for_replica = false;
 }
@@ -408,11 +481,15 @@ void sync_step(struct replication *r) {
 
     if (y->at_work) watch_child(r);
     p = first_waiting(r);
-    if (!p) return;
+    if (!p) {
+        forget_file(r);
+        return;
+    }
     if (y->at_work && !y->given_up) serve_waiting(r, y->at_work);
     serve_by_base(r);
     p = first_waiting(r);
     if (!p || y->at_work || !r->app.may_fork || !r->app.may_fork(r->app.arg)) return;
+    if (!file_is_made(r)) return;
     start_child(r, content_of(r, p));
 }
 
@@ -424,9 +501,10 @@ void sync_wanted(struct replication *r, struct replica *p) {
 void sync_release(struct replication *r) {
     int status;
 
+    forget_file(r);
     if (!r->syncs.at_work) return;
     child_kill(&r->syncs.child, SIGKILL);
     for (int i = 0; i < 1000 && child_reap(&r->syncs.child, &status) != 1; i++) usleep(1000);
-    snapshot_drop(r->syncs.at_work);
+    snapshot_drop(r, r->syncs.at_work);
     r->syncs.at_work = NULL;
 }

@@ -33,7 +33,13 @@ struct snapshot {
     char mark[SNAPSHOT_MARK_CHARS + 1];
 };
 
+/* A file that a thread makes for a child: a busy disk may hold that up. */
+struct sync_file;
+struct file_job;
+
 struct syncs {
+    struct sync_file *file; /* for the next child; NULL: none was asked for */
+    struct file_job *making;
     struct child child;
     struct snapshot *at_work; /* the child's */
     bool given_up;            /* the child is killed: nothing wants its file any more */
@@ -60,7 +66,8 @@ void sync_release(struct replication *r);
 
 /* Takes the descriptor over. */
 struct snapshot *snapshot_new(int fd, enum snapshot_content content, uint64_t offset);
-void snapshot_drop(struct snapshot *s);
+/* The event loop's; the file is closed by a thread. */
+void snapshot_drop(struct replication *r, struct snapshot *s);
 
 /* The snapshot that the replica is going to get is known, and so is its place in the stream. */
 void sync_begin_sending(struct replication *r, struct replica *p, struct snapshot *s);

@@ -68,7 +68,7 @@ bool sync_by_base(struct replication *r, struct replica *p) {
     p->next = b.offset + 1;
     if (!s || !log_begin(r, p, &e)) {
         log_warning("A full sync cannot use the AOF's base, and begins a child: %s", e.text);
-        if (s) snapshot_drop(s);
+        if (s) snapshot_drop(r, s);
         log_stop(&p->log);
         r->syncs.failed_base = b.number;
         return false;
@@ -77,7 +77,7 @@ bool sync_by_base(struct replication *r, struct replica *p) {
     r->e->stats.full_syncs_without_fork++;
     p->base = b.number;
     sync_begin_sending(r, p, s);
-    snapshot_drop(s);
+    snapshot_drop(r, s);
     return true;
 }
 

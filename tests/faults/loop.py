@@ -20,7 +20,7 @@ from cases import ask, check, run_words  # noqa: E402
 from disk import ALL, INCR, SHIM, TEMP, Sick  # noqa: E402
 from pings import Pings  # noqa: E402
 from resp import encode  # noqa: E402
-from server import SERVER, Failed, is_stet, rewrite_done, wait_for, wait_info  # noqa: E402
+from server import SERVER, Failed, Server, is_stet, rewrite_done, wait_for, wait_info  # noqa: E402
 
 CALL_MS = 150
 SLOW = (CALL_MS, 0, 0, 0)
@@ -250,6 +250,38 @@ def files_of_the_operator():
         return said
 
 
+def full_sync():
+    """The file without a name that a child writes for a replica: made, and closed by its last reader."""
+    with Sick("--appendonly", "no", "--repl-diskless-sync-delay", "0") as s:
+        s.conn().call("SET", "k", "v" * 100000)
+
+        def action():
+            with Server("--appendonly", "no", "--replicaof", "127.0.0.1 %d" % s.port) as replica:
+                wait_info(replica.conn(), "master_link_status", lambda v: v == "up", "replication")
+                wait_for(lambda: replica.conn().call("EXISTS", "k") == 1, "the data set")
+        return beside(s, action, match=b"temp-unnamed")
+
+
+def log_is_read_again():
+    """DEBUG LOADAOF waits until the AOF is written; on a full disk only its client waits."""
+    with Sick("--appendfsync", "everysec", "--enable-debug-command", "yes") as s:
+        conn, writes, reads = s.conn(timeout=10), s.conn(), s.conn()
+        conn.call("SET", "k", "v")
+        s.disk.set(write=(0, errno.ENOSPC, -1, 0))
+        writes.send(encode(("SET", "held", "1")))
+        reads.send(encode(("DEBUG", "LOADAOF")))
+        with Pings(s) as sick:
+            for _ in range(10):
+                check(conn.ask("PING") == ["+", "PONG"], "PING")
+            wait_info(conn, "aof_last_write_status", lambda v: v == "err")
+            s.disk.well()
+        check(writes.read() == ["+", "OK"], "the write is answered once it is written")
+        got = reads.read()
+        check(got == ["+", "OK"], "the AOF is read once it is written: %r" % got)
+        check(conn.call("MGET", "k", "held") == [b"v", b"1"], "the data set")
+        return "the loop slept for at most %.1f ms with a PING due" % sick.held_ms
+
+
 TESTS = {
     "CONFIG REWRITE and ACL SAVE": files_of_the_operator,
     "the first CONFIG SET appendonly yes": first_enabling,
@@ -265,6 +297,8 @@ TESTS = {
     "backups": backups,
     "the child of BGSAVE is killed": the_child_that_saves_is_killed,
     "room and large batches": large_batches_after_room,
+    "a full sync of a replica": full_sync,
+    "DEBUG LOADAOF on a full disk": log_is_read_again,
 }
 
 

@@ -14,7 +14,7 @@ from loop import TESTS  # noqa: E402
 from programs import run_programs  # noqa: E402
 
 PROGRAMS = [["loop.py", "CONFIG REWRITE", "the first CONFIG", "BGREWRITEAOF, always", "a failed sync, always"],
-            ["loop.py", "backups", "BGREWRITEAOF, everysec", "a failed sync, everysec"],
+            ["loop.py", "backups", "full sync", "LOADAOF", "BGREWRITEAOF, everysec", "a failed sync, everysec"],
             ["loop.py", "aborted", "appendonly no and yes", "directory", "a rewrite that fails", "given up", "BGSAVE",
              "large batches"]]
 

@@ -34,7 +34,7 @@ def position(conn):
 class Life:
     """A log of a base and several increments: keys 0, 1, 2... in order, each written once."""
 
-    def __init__(self, rng, rdb="no", keep="0", policy="always", end="stop"):
+    def __init__(self, rng, rdb="no", keep="0", policy="always", end="stop", rewrites=2):
         self.dir = tempfile.mkdtemp(prefix="stet-repairs-")
         self.args = ["--appendonly", "yes", "--aof-use-rdb-preamble", rdb, "--appendfsync", policy,
                      "--aof-history-keep", keep]
@@ -42,7 +42,7 @@ class Life:
         self.trust_base = True  # a damaged RDB has one checksum for all of it: salvaged keys may differ
         with Server(*self.args, dir=self.dir) as s:
             c = s.conn()
-            for _ in range(2):
+            for _ in range(rewrites):
                 self.write(c, 15)
                 c.call("BGREWRITEAOF")
                 rewrite_done(c)
@@ -198,6 +198,9 @@ class Damage:
     def sector(self):
         change(self.path(self.one(".incr.")), lambda d: first_sector(self.rng, d))
 
+    def sector_of_base(self):
+        change(self.path(self.one(".base.")), lambda d: first_sector(self.rng, d))
+
     def swapped(self):
         """The contents of two files of one kind, history too."""
         kind = self.rng.choice([".incr.", ".base."])
@@ -299,7 +302,7 @@ def one_round(life, kind, seed, show):
     with life.copy() as s:
         folder = os.path.join(s.dir, FOLDER)
         getattr(Damage(life, folder, rng), kind)()
-        life.trust_base = life.rdb == "no" or kind != "bytes_of_base"
+        life.trust_base = life.rdb == "no" or "of_base" not in kind
         kept = salvaged(life, s, show)
         life.trust_base = True
         s.spawn()
@@ -404,7 +407,7 @@ def main():
         return summary("repairs", 0, 0)
     rng = random.Random(a.seed)
     lives = {"commands": Life(rng), "rdb": Life(rng, rdb="yes"), "history": Life(rng, keep="1gb"),
-             "killed": Life(rng, policy="no", end="kill")}
+             "killed": Life(rng, policy="no", end="kill"), "young": Life(rng, rewrites=0)}
     passed = failed = 0
     outcomes = {}
     jobs = [(k, w, i) for i in range(a.rounds) for k in KINDS for w in lives]

@@ -40,6 +40,9 @@ struct server {
     uint64_t cron_ns;
     enum aof_backup_phase backup;
     uint64_t backup_print;
+    enum aof_phase told;  /* aof_info.phase */
+    size_t enabled;       /* units when an enabling ended */
+    enum aof_phase phase; /* the last one */
     struct feed stream;
     struct given given;
 };
@@ -304,11 +307,28 @@ static void write_unit(struct server *s) {
 
 /* ---------------------------------------------------------------- the loop */
 
+/* INFO says that the AOF is on: what was acknowledged during the enabling is promised too. */
+static void observe_enabling(struct server *s) {
+    struct journal *j = s->journal;
+    struct aof_info info;
+
+    if (s->phase == AOF_ENABLING && aof_phase(s->aof) == AOF_ON) s->enabled = j->n;
+    s->phase = aof_phase(s->aof);
+    aof_get_info(s->aof, &info);
+    if (s->told == AOF_ENABLING && info.phase == AOF_ON) {
+        if (j->must_kill < s->enabled) j->must_kill = s->enabled;
+        if (aof_current_level(s->aof) == AOF_LEVEL_SYNCED && j->must_cut < s->enabled)
+            j->must_cut = s->enabled;
+    }
+    s->told = info.phase;
+}
+
 static void observe(struct server *s) {
     struct journal *j = s->journal;
     size_t kill = j->must_kill, cut = j->must_cut;
     enum aof_phase phase = aof_phase(s->aof);
 
+    observe_enabling(s);
     if (phase != AOF_ON && phase != AOF_RECOVERING) return;
     journal_progress(j, aof_safe(s->aof, AOF_LEVEL_WRITTEN), aof_safe(s->aof, AOF_LEVEL_SYNCED));
     if (kill != j->must_kill || cut != j->must_cut)

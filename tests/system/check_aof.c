@@ -257,6 +257,31 @@ Test(check_aof, a_damaged_rdb_base_is_named_with_what_saves_it) {
     says("stet-check-aof --salvage OUT");
 }
 
+/* The first base of an AOF: it holds a header and a few lines only. */
+static const char first_base[] = "appendonlydir/appendonly.aof.1.base.aof";
+
+Test(check_aof, a_base_that_is_cut_to_nothing_gets_a_header) {
+    STET_ONLY();
+    struct server *s = three_increments("no");
+
+    harm(s, first_base, 0);
+    cr_assert_eq(check(s, "--fix --yes", MANIFEST, ""), 0, "%s", said);
+    cr_assert_eq(check(s, "", MANIFEST, ""), 0, "%s", said);
+    server_start(s, AOF, NULL);
+    EXPECT(ask_open(s), ":3", "EXISTS a1 b1 c20");
+}
+
+Test(check_aof, an_empty_base_is_not_valid_where_the_server_refuses_it) {
+    STET_ONLY();
+    struct server *s = three_increments("no");
+
+    server_write_file(s, first_base, "");
+    cr_assert_eq(check(s, "", MANIFEST, ""), 1, "%s", said);
+    cr_assert_eq(check(s, "--fix --yes", MANIFEST, ""), 1, "%s", said);
+    says("is empty (0 bytes)");
+    says("stet-check-aof --salvage OUT");
+}
+
 Test(check_aof, salvage_saves_whole_batches_after_the_damage) {
     STET_ONLY();
     struct server *s = three_increments("no");
@@ -457,4 +482,30 @@ Test(check_aof, a_base_whose_checksum_fails_is_damaged) {
     says("stet-check-aof --salvage");
     is_untouched(s, base, sizeof base - 1);
     start_is_refused(s, "stet-check-aof --fix", NULL);
+}
+
+/* Zeros where the checksum stood say nothing of the header. */
+Test(check_aof, a_base_with_zeros_in_its_header_is_damaged) {
+    static const char base[64] = "REDIS00";
+
+    STET_ONLY();
+    struct server *s = with_base(base, sizeof base, two_files);
+
+    cr_expect_eq(check(s, "--fix --yes", MANIFEST, ""), 1, "%s", said);
+    says("stet-check-aof --salvage");
+    start_is_refused(s, "stet-check-aof --fix", "not damaged");
+}
+
+/* The start that was to make the AOF was killed: its files are no AOF yet. */
+Test(check_aof, fix_leaves_a_first_start_that_did_not_end_to_the_next_one) {
+    STET_ONLY();
+    struct server *s = server_new();
+
+    cr_assert_eq(mkdir(server_path(s, "appendonlydir"), 0755), 0);
+    server_write_file(s, "appendonlydir/.appendonly.aof.creating", "");
+    server_write_file(s, "appendonlydir/appendonly.aof.1.base.rdb", "");
+    cr_expect_eq(check(s, "--fix --yes", MANIFEST, ""), 0, "%s", said);
+    says("There is nothing to repair");
+    server_start(s, AOF, NULL);
+    EXPECT(ask_open(s), "+OK", "SET k v");
 }

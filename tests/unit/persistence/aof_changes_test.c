@@ -247,6 +247,31 @@ Test(aof_changes, enabling_at_run_time_takes_what_is_there_and_what_comes) {
     stop();
 }
 
+/* Each sync takes 300 ms, so that what is written meanwhile waits for the next one. */
+Test(aof_changes, an_enabling_is_told_as_ended_once_what_came_meanwhile_is_safe) {
+    int n = 0;
+
+    keyspace_init(&ks, 4);
+    options.policy = AOF_FSYNC_ALWAYS;
+    aof = aof_new(&ks, &options, &hooks);
+    aof_enable(aof);
+    while (aof_child(aof) == 0) turn();
+    io_fault_set(IO_SYNC, (struct io_fault){.delay_ms = 300});
+    while (aof_phase(aof) != AOF_ON) {
+        char key[16];
+
+        snprintf(key, sizeof key, "k%d", n++);
+        set(key, "1");
+        turn();
+    }
+    cr_assert_lt(info().synced, aof_appended(aof));
+    cr_assert_eq(info().phase, AOF_ENABLING);
+    while (info().phase != AOF_ON) turn();
+    cr_assert_geq(info().synced, aof_appended(aof));
+    io_fault_reset();
+    stop();
+}
+
 /* A client that waits until both fields of INFO are 0 has waited for the end of the rewrite. */
 Test(aof_changes, an_enabling_that_must_wait_is_told_as_a_scheduled_rewrite) {
     struct aof_info info;

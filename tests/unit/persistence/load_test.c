@@ -319,6 +319,15 @@ Test(load, data_without_a_manifest_is_refused) {
     made_release(&two);
 }
 
+/* Several AOFs may share the directory: "log.old.1.base.aof" is of one named "log.old". */
+Test(load, files_of_an_aof_whose_name_only_begins_so_are_not_missed) {
+    help_write("adir/log.old.1.base.aof", SLICE("data"));
+    help_write("adir/log.base.1.incr.aof", SLICE("data"));
+    help_write("adir/log.base.aof.manifest", SLICE("data"));
+    cr_assert_eq(load_as(true), 0, "%s", err.text);
+    cr_assert_eq(loaded.manifest.n, 0);
+}
+
 Test(load, what_a_first_start_left_is_no_data) {
     struct made m = {0};
 

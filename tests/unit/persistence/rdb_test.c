@@ -388,6 +388,37 @@ Test(rdb_files, times_of_fields_need_a_later_version) {
     cr_expect_eq(item.expire_ms, 0);
 }
 
+static ssize_t read_slowly(int fd, void *p, size_t n, off_t at) {
+    usleep(100 * 1000);
+    return io_system.read(fd, p, n, at);
+}
+
+static void count(void *arg, uint64_t done, uint64_t total) {
+    (void)done;
+    (void)total;
+    ++*(int *)arg;
+}
+
+/* The caller serves its clients whenever it is told of progress. */
+Test(rdb_files, progress_is_told_while_the_disk_is_waited_for) {
+    struct io_backend slow = io_system;
+    int told = 0, dir = io_open_dir(".", false, NULL), fd;
+    struct rdb_load o = {.read = {.rules = rules}, .ks = &back, .progress = count, .arg = &told};
+    struct rdb_loaded loaded;
+
+    fill(10);
+    cr_assert_eq(publish(&save), 0);
+    fd = io_open_read(dir, "d.rdb", NULL);
+    slow.read = read_slowly;
+    io_use(&slow);
+    cr_assert_eq(rdb_load(fd, &o, &loaded, &err), 0);
+    io_use(NULL);
+    cr_expect_geq(told, 5);
+    cr_expect_eq(loaded.keys, 20);
+    close(fd);
+    close(dir);
+}
+
 Test(rdb_files, what_is_due_is_dropped_only_if_that_is_wanted) {
     struct rdb_load o = {.read = {.rules = rules}, .ks = &back, .drop_due_ms = 1003};
     struct rdb_loaded loaded;
