@@ -61,6 +61,7 @@ void conn_end(struct conn *c, const char *why) {
     if (c->fd < 0) return;
     event_del(&c->read_event);
     list_remove(&c->ready);
+    c->reading = false; /* so that it comes into no list of those to serve any more */
     if (c->write_event) event_free(c->write_event);
     c->write_event = NULL;
     if (c->tls) tls_close(c->tls);
@@ -517,6 +518,7 @@ void conn_free_dead(struct net *n) {
         struct conn *c = list_entry(it, struct conn, link);
 
         if (c->feeding) continue;
+        CHECK(list_empty(&c->ready));
         list_remove(&c->link);
         if (n->cron_at == &c->s) n->cron_at = NULL;
         conn_in_release(c);
