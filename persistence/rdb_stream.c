@@ -169,8 +169,7 @@ static bool take_pending(struct rdb_in *in, struct waiting *w) {
         *place = pending = mem_calloc(sizeof *pending);
         if (!take_ms(in, &pending->delivered_ms) || !rdb_in_len(in, &pending->deliveries))
             return false;
-        if (pending->deliveries > INT64_MAX - 1)
-            return rdb_in_fail(in, "an entry that was delivered too often");
+        if (pending->deliveries > INT64_MAX) pending->deliveries = INT64_MAX;
     }
     return true;
 }

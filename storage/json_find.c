@@ -96,15 +96,17 @@ static void select_by(struct json_finding *f, const struct json_selector *s,
     }
 }
 
-static void select_segment(struct json_finding *f, const struct json_segment *s,
+static void select_segment(struct json_finding *f, const struct json_segment *s, bool repeats,
                            const struct json_found *from, struct json_matches *out) {
-    for (uint32_t i = 0; i < s->n && !f->failed; i++) select_by(f, &s->selectors[i], from, out);
-    if (f->repeats && out->n > JSON_PATH_REPEATS_MAX) f->failed = true;
+    for (uint32_t i = 0; i < s->n && !f->failed; i++) {
+        select_by(f, &s->selectors[i], from, out);
+        if (repeats && out->n > JSON_PATH_REPEATS_MAX) f->failed = true;
+    }
     if (!s->descends) return;
     for (uint32_t i = 0; i < json_count(from->v) && !f->failed; i++) {
         struct json_found child = child_of(from, i);
 
-        if (json_finding_work(f, 1)) select_segment(f, s, &child, out);
+        if (json_finding_work(f, 1)) select_segment(f, s, repeats, &child, out);
     }
 }
 
@@ -122,7 +124,7 @@ static bool find_segments(struct json_finding *f, const struct json_query *q, ui
         *out = was;
         out->n = 0;
         for (size_t k = 0; k < now.n && !f->failed; k++)
-            select_segment(f, &q->segments[i], &now.list[k], out);
+            select_segment(f, &q->segments[i], q->repeats, &now.list[k], out);
     }
     json_matches_release(&now);
     return !f->failed;
@@ -149,7 +151,7 @@ struct json *json_query_single(struct json_finding *f, const struct json_query *
 
 static bool find_first_segments(const struct json_path *p, uint32_t n, struct json *root,
                                 const struct pace *pace, uint64_t *work, struct json_matches *m) {
-    struct json_finding f = {.root = root, .pace = pace, .work = work, .repeats = p->repeats};
+    struct json_finding f = {.root = root, .pace = pace, .work = work};
 
     return find_segments(&f, &p->query, n, (struct json_found){.v = root}, m);
 }

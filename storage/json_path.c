@@ -213,6 +213,9 @@ bool json_query_compile(struct json_compiling *c, struct json_query *out) {
 
         if (!take_segment(c, s)) return false;
         if (!is_single(s)) out->single = false;
+        /* Two steps that each may lead to many values can lead to one value in two ways. */
+        if (s->n > 1 || (s->descends && out->descends)) out->repeats = true;
+        if (s->descends) out->descends = true;
     }
     return true;
 }
@@ -233,18 +236,6 @@ static void write_text(struct json_path *p, struct slice text) {
     bytes_append(&p->text, text.p, text.n);
 }
 
-/* Two steps that each may lead to many values can lead to one value in two ways. */
-static void note_shape(struct json_path *p) {
-    bool below = false;
-
-    for (uint32_t i = 0; i < p->query.n; i++) {
-        const struct json_segment *s = &p->query.segments[i];
-
-        if (s->n > 1 || (s->descends && below)) p->repeats = true;
-        if (s->descends) below = p->descends = true;
-    }
-}
-
 struct json_path *json_path_compile(struct slice text, size_t *bad) {
     struct json_path *p;
     struct json_compiling c;
@@ -257,10 +248,7 @@ struct json_path *json_path_compile(struct slice text, size_t *bad) {
     c = (struct json_compiling){.p = p->text.p + 1, .end = p->text.p + p->text.n};
     if (json_is_utf8(text) && json_query_compile(&c, &p->query)) {
         skip_blanks(&c);
-        if (c.p == c.end) {
-            note_shape(p);
-            return p;
-        }
+        if (c.p == c.end) return p;
     }
     *bad = (size_t)(c.p - p->text.p);
     json_path_free(p);

@@ -47,8 +47,10 @@ struct json_segment {
 
 /* After `$` or `@`. */
 struct json_query {
-    bool of_item; /* `@` */
-    bool single;  /* names and indexes only: one result at the most */
+    bool of_item;  /* `@` */
+    bool single;   /* names and indexes only: one result at the most */
+    bool repeats;  /* a value can be a result more than once */
+    bool descends; /* some segment does: results may contain each other */
     uint32_t n;
     struct json_segment *segments;
 };
@@ -56,8 +58,6 @@ struct json_query {
 struct json_path {
     struct json_query query;
     bool legacy;
-    bool descends;     /* some segment does: results may contain each other */
-    bool repeats;      /* a value can be a result more than once */
     struct bytes text; /* in the form with `$` */
 };
 
@@ -141,7 +141,7 @@ struct json_finding {
     struct json *root;
     const struct pace *pace;
     uint64_t *work;
-    bool repeats, failed;
+    bool failed;
 };
 
 /* For json_filter.c: appends what the query finds from `start`. */

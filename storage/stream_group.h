@@ -35,7 +35,7 @@ struct stream_consumer {
 
 struct stream_pending {
     int64_t delivered_ms;
-    uint64_t deliveries;
+    uint64_t deliveries; /* at most INT64_MAX */
     struct stream_consumer *owner;
 };
 
@@ -95,6 +95,11 @@ static inline void stream_pending_delivered(struct stream_group *g, struct strea
                                             int64_t ms) {
     p->delivered_ms = ms;
     if (ms < g->oldest_ms) g->oldest_ms = ms > 0 ? ms : 0;
+}
+
+/* It was delivered once more. XNACK FATAL and RETRYCOUNT may have set the most there is. */
+static inline void stream_pending_count(struct stream_pending *p) {
+    if (p->deliveries < INT64_MAX) p->deliveries++;
 }
 
 bool stream_pending_drop(struct stream_group *g, struct stream_id id);

@@ -163,7 +163,7 @@ static size_t remove_found(struct json_call *j) {
     size_t n = 0;
 
     for (size_t i = 0; i < j->m.n; i++) j->m.list[i].v->kind |= JSON_MARK;
-    if (j->path->descends) return json_prune(j->root);
+    if (j->path->query.descends) return json_prune(j->root);
     for (size_t i = 0; i < j->m.n; i++)
         if (i == 0 || j->m.list[i].parent != j->m.list[i - 1].parent)
             n += json_sweep(j->m.list[i].parent);

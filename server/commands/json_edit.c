@@ -227,12 +227,12 @@ static size_t clear_found(struct json_call *j) {
 
         if (v->kind & JSON_MARK || !can_be_cleared(v)) continue;
         n++;
-        if (j->path->descends)
+        if (j->path->query.descends)
             v->kind |= JSON_MARK;
         else
             clear_value(v);
     }
-    return n > 0 && j->path->descends ? json_each_marked(j->root, clear_value) : n;
+    return n > 0 && j->path->query.descends ? json_each_marked(j->root, clear_value) : n;
 }
 
 static int cmd_json_clear(struct call *x) {

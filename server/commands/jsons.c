@@ -48,7 +48,7 @@ bool json_find(struct json_call *j) {
 bool json_check_work(struct json_call *j) {
     struct pace pace = call_pace(j->x);
 
-    if (!j->path->repeats ||
+    if (!j->path->query.repeats ||
         j->m.n * (1 + json_mem(j->root, &pace) / sizeof(struct json)) < JSON_PATH_WORK_MAX)
         return true;
     reply_err(j->x, ERR_JSON_WORK);
@@ -211,7 +211,7 @@ static size_t fitting_turns(const struct json_call *j, const struct json_change 
 
         if (how->fits(f->v)) turns[n++] = (struct turn){f->v, f->depth, i};
     }
-    if (n > 1 && (j->path->descends || j->path->repeats))
+    if (n > 1 && (j->path->query.descends || j->path->query.repeats))
         qsort(turns, n, sizeof *turns, deepest_first);
     return n;
 }

@@ -62,7 +62,7 @@ static void give(struct call *x, struct claim *k, struct stream_id id) {
     if (k->retries >= 0)
         p->deliveries = (uint64_t)k->retries;
     else if (!k->just_id)
-        p->deliveries++;
+        stream_pending_count(p);
     k->c->active_ms = call_obeys(x) ? k->time_ms : x->now_ms;
     log_pending(x, &k->r, k->g, id, p);
     id_list_add(&k->given, id);

@@ -76,7 +76,7 @@ void stream_take_idle(struct call *x, const struct ref *r, struct stream_group *
         struct stream_pending *p = stream_pending_give(g, out->v[i].id, c);
 
         stream_pending_delivered(g, p, x->now_ms);
-        if (p->deliveries < INT64_MAX) p->deliveries++;
+        stream_pending_count(p);
         c->active_ms = x->now_ms;
         log_pending(x, r, g, out->v[i].id, p);
     }

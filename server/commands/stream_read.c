@@ -317,7 +317,7 @@ static void give_own(struct call *x, const struct read_options *o, struct read_b
 
         if (!src->own[i].is_there) continue;
         stream_pending_delivered(src->g, e, x->now_ms);
-        e->deliveries++;
+        stream_pending_count(e);
     }
 }
 

@@ -145,6 +145,14 @@ static uint32_t largest_compression(const struct tdigest *const *all, int n) {
     return most;
 }
 
+/* Of all that are merged. One that is named often counts often; writes wait for the end. */
+static uint64_t numbers_of(const struct tdigest *const *all, int n) {
+    uint64_t sum = 0;
+
+    for (int i = 0; i < n; i++) sum += 1 + all[i]->merged + all[i]->added;
+    return sum;
+}
+
 /* All of them together, aside: others are served meanwhile. NULL: too many numbers. */
 static struct tdigest *sum_of(struct call *x, const struct tdigest *const *all, int n,
                               uint32_t compression) {
@@ -167,7 +175,7 @@ static int merge(struct call *x, const struct merging *m, const struct tdigest *
 
     if (!find_sketch(x, TYPE_TDIGEST, &r, &to)) return -1;
     if (to && !m->override) all[n++] = to;
-    if (!find_merged(x, m, all, &n)) return -1;
+    if (!find_merged(x, m, all, &n) || !sketch_affords(x, 1, numbers_of(all, n))) return -1;
     sum =
         sum_of(x, all, n, m->compression ? (uint32_t)m->compression : largest_compression(all, n));
     if (!sum) return reply_err(x, ERR_LARGE);

@@ -32,12 +32,21 @@ static int more_stores(const struct touched *t, struct key_use *out) {
     return n;
 }
 
+/* PFMERGE may have no sources: it writes its key, and the key specs make no sense of that. */
+static int only_key(const struct touched *t, struct key_use *out) {
+    const struct command *row = t->cmd->row;
+
+    if (row->flags & CMD_MOVABLE_KEYS || row->keys.first != 1 || t->argc != 2) return 0;
+    *out = (struct key_use){1, KEY_RW | KEY_ACCESS | KEY_UPDATE};
+    return 1;
+}
+
 static void find_keys(struct touched *t) {
     int room = (int)(sizeof t->few / sizeof *t->few), more = more_stores(t, NULL);
     int n = keyspec_keys(t->cmd->row, t->argc, t->argv, t->few, room);
 
     t->keys = t->few;
-    if (n < 0) n = 0; /* the arguments make no sense: it will not touch anything */
+    if (n < 0) n = only_key(t, t->few); /* 0: the arguments make no sense: it touches nothing */
     if (n + more > room) {
         t->keys = mem_alloc((size_t)(n + more) * sizeof *t->keys);
         keyspec_keys(t->cmd->row, t->argc, t->argv, t->keys, n);

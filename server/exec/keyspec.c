@@ -144,9 +144,11 @@ static bool is_at(int argc, const struct slice *argv, int i, const char *word) {
 
 /* SET only reads with GET, or to compare. */
 static unsigned flags_of_set(int argc, const struct slice *argv) {
+    static const char *const words[] = {"get", "ifeq", "ifne", "ifdeq", "ifdne"};
+
     for (int i = 3; i < argc; i++)
-        if (slice_is(argv[i], "get") || slice_is(argv[i], "ifeq") || slice_is(argv[i], "ifne"))
-            return KEY_RW | KEY_ACCESS | KEY_UPDATE;
+        for (size_t w = 0; w < sizeof words / sizeof *words; w++)
+            if (slice_is(argv[i], words[w])) return KEY_RW | KEY_ACCESS | KEY_UPDATE;
     return KEY_OW | KEY_UPDATE;
 }
 

@@ -76,6 +76,7 @@ void conn_end(struct conn *c, const char *why) {
     if (c->fd < 0) return;
     close_descriptor(c);
     list_remove(&c->ready);
+    c->reading = false; /* so that it comes into no list of those to serve any more */
     c->n->clients_bytes -= c->counted;
     c->counted = 0;
     if (c->s.state != SESSION_CLOSING) session_enter(&c->s, SESSION_CLOSING);
@@ -541,6 +542,7 @@ void conn_free_dead(struct net *n) {
         struct conn *c = list_entry(it, struct conn, link);
 
         if (c->feeding || c->async) continue;
+        CHECK(list_empty(&c->ready));
         list_remove(&c->link);
         if (n->cron_at == &c->s) n->cron_at = NULL;
         conn_in_release(c);

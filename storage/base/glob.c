@@ -49,6 +49,7 @@ static bool element_matches(struct slice p, size_t *at, char c, bool nocase) {
 
 bool glob_match(struct slice p, struct slice t, bool nocase) {
     size_t pi = 0, ti = 0, star = (size_t)-1, star_text = 0;
+    size_t steps = 0, most = GLOB_STEPS + t.n * GLOB_STEPS_PER_BYTE;
 
     while (ti < t.n) {
         size_t next = pi;
@@ -59,7 +60,8 @@ bool glob_match(struct slice p, struct slice t, bool nocase) {
         } else if (pi < p.n && element_matches(p, &next, t.p[ti], nocase)) {
             pi = next;
             ti++;
-        } else if (star != (size_t)-1) {
+        } else if (star != (size_t)-1 && steps <= most) {
+            steps += next - star + 1; /* bytes of the pattern: sets may be long */
             pi = star;
             ti = ++star_text;
         } else {

@@ -420,7 +420,9 @@ def sketches_of_many_items():
         for words in (["TOPK.RESERVE", "t", 1, 1, 64, 1], ["TOPK.RESERVE", "u", 1, 1, 64, "0.99999"],
                       ["TOPK.RESERVE", "w", 10, 1000, 64, "0.9"], ["CMS.INITBYDIM", "c", 30000, 4096],
                       ["BF.RESERVE", "b", "1e-19", 1, "EXPANSION", 1], ["BF.MADD", "b"] + list(range(100000)),
-                      ["CF.RESERVE", "f", 510, "BUCKETSIZE", 255], ["CF.INSERT", "f", "ITEMS"] + ["x"] * 20000):
+                      ["CF.RESERVE", "f", 510, "BUCKETSIZE", 255], ["CF.INSERT", "f", "ITEMS"] + ["x"] * 20000,
+                      ["TDIGEST.CREATE", "d", "COMPRESSION", 1000], ["TDIGEST.ADD", "d"] + list(range(100000)),
+                      ["TDIGEST.MERGE", "e", 100] + ["d"] * 100):
             check(c.ask(*words)[0] != "-", "%.60r is refused" % words)
         many = ["x%d" % i for i in range(500000)]
         often = [w for m in many for w in (m, 100000)]
@@ -430,6 +432,7 @@ def sketches_of_many_items():
             worst = max(worst, (timed(s, c, *words)[1], words[0]))
         for key, command in ("t", "TOPK.INCRBY"), ("c", "CMS.INCRBY"):
             check(isinstance(timed(s, c, command, key, *often)[0], ReplyError), "%s of everything is done" % command)
+        check(isinstance(timed(s, c, "TDIGEST.MERGE", "e", 500000, *["d"] * 500000)[0], ReplyError), "TDIGEST.MERGE is done")
     return "worst %.0f ms (%s); %s" % (worst[0] * 1000, worst[1], o)
 
 

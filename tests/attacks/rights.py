@@ -187,6 +187,7 @@ def keys_as_the_command_parses_them():
             ["GEORADIUS", "mine:g", 13, 38, 1, "km", "STOREDIST", "mine:o", "STORE", "secret:s"],
             ["GEORADIUSBYMEMBER", "mine:g", "a", 1, "km", "STORE", "mine:o", "STORE", "secret:s"],
             ["SORT", "mine:g", "BY", "nosort", "STORE", "mine:o", "STORE", "secret:s"],
+            ["PFMERGE", "secret:s"],
         ]
         for words in tries:
             said = _said(u, words)
@@ -195,6 +196,11 @@ def keys_as_the_command_parses_them():
         check(c.call("EXISTS", "secret:s") == 0, "a key was written")
         got = _said(u, ["XREADGROUP", "GROUP", "streams", "streams", "STREAMS", "mine:x", ">"])
         check(b"NOPERM" not in got, "a key of its own: %r" % got)
+        c.call("SET", "mine:s", SECRET)
+        w = _user(s, c, ["+@all", "%W~mine:*"])
+        for compared in (["IFEQ", SECRET], ["IFNE", "x"], ["IFDEQ", "0123456789abcdef"], ["IFDNE", "0123456789abcdef"]):
+            said = _said(w, ["SET", "mine:s", "new"] + compared)
+            check(b"NOPERM" in said, "%r tells what the value is not: %r" % (compared, said))
         got = c.call("COMMAND", "GETKEYS", "XREADGROUP", "GROUP", "streams", "c", "STREAMS", "k", ">")
         check(got == [b"k"], "GETKEYS says %r" % got)
     return "%d commands refused" % len(tries)

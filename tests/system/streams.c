@@ -191,6 +191,26 @@ Test(streams, a_claim_that_waits_gets_what_becomes_idle_or_is_given_back) {
     cr_assert(strstr(ask(c, "XPENDING s g - + 1"), " :42]"), "the count is there");
 }
 
+/* XNACK FATAL and RETRYCOUNT set the most there is; the count stays there. */
+Test(streams, entries_that_were_delivered_too_often_come_back) {
+    struct server *s = server_run(ASK_AOF, "--enable-debug-command", "yes", NULL);
+    redisContext *c = ask_open(s);
+
+    EXPECT(c, "$1-1", "XADD s 1-1 f v");
+    EXPECT(c, "$2-1", "XADD s 2-1 f v");
+    EXPECT(c, "+OK", "XGROUP CREATE s g 0");
+    EXPECT(c, "[[$s [[$1-1 [$f $v]] [$2-1 [$f $v]]]]]", "XREADGROUP GROUP g one STREAMS s >");
+    EXPECT(c, ":1", "XNACK s g FATAL IDS 1 1-1");
+    EXPECT(c, "+OK", "DEBUG RELOAD");
+    EXPECT(c, "[$2-1]", "XCLAIM s g one 0 2-1 JUSTID RETRYCOUNT 9223372036854775807");
+    EXPECT(c, "[[$2-1 [$f $v]]]", "XCLAIM s g one 0 2-1");
+    EXPECT(c, "[[$s [[$2-1 [$f $v]]]]]", "XREADGROUP GROUP g one STREAMS s 1-1");
+    EXPECT_PREFIX(c, "[[$s [[$1-1 [$f $v] :", "XREADGROUP GROUP g one CLAIM 0 STREAMS s >");
+    c = ask_through_restarts(s, c);
+    cr_assert(strstr(ask(c, "XPENDING s g 1-1 1-1 1"), " :9223372036854775807]"));
+    cr_assert(strstr(ask(c, "XPENDING s g 2-1 2-1 1"), " :9223372036854775807]"));
+}
+
 Test(streams, what_producers_sent_is_known_after_a_restart) {
     struct server *s = server_run(ASK_AOF, NULL);
     redisContext *c = ask_open(s);

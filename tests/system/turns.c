@@ -105,6 +105,25 @@ Test(turns, a_client_goes_over_its_limit_by_what_its_own_serving_tells_it) {
     resp_close(&waits);
 }
 
+/* Their pipelines have had their slices, and a reply was too large. */
+Test(turns, clients_go_over_their_limits_while_their_pipelines_wait_for_the_next_turn) {
+    struct server *s = server_run(DEBUG, "--client-output-buffer-limit", "normal 20000 0 0", NULL);
+    redisContext *c = ask_open(s), *reads[4];
+
+    EXPECT(c, ":30000", "SETRANGE k 29999 x");
+    for (int i = 0; i < 4; i++) reads[i] = ask_open(s);
+    EXPECT(c, "+OK", "DEBUG SLICE 1 1");
+    hold(s);
+    for (int i = 0; i < 4; i++) {
+        for (int k = 0; k < 3; k++) redisAppendCommand(reads[i], "GET k");
+        ask_send(reads[i], "PING");
+    }
+    for (int i = 0; i < 4; i++) EXPECT_NEXT(reads[i], "(closed)");
+    EXPECT(c, "+PONG", "PING");
+    EXPECT(c, "+PONG", "PING");
+    server_stop(s);
+}
+
 Test(turns, a_parked_client_is_killed_and_all_go_on) {
     struct server *s = server_run(DEBUG, NULL);
     redisContext *parks = ask_open(s), *other = ask_open(s), *c = ask_open(s);

@@ -52,6 +52,32 @@ Test(glob, bytes_above_127_and_nul_are_bytes_like_others) {
     cr_expect_not(match("[\x01-\x7f]", "\xc3", false));
 }
 
+/* 20,000 elements, or one set of that length, against a million bytes: 20 s if nothing ended them.
+ */
+Test(glob, long_patterns_end_soon) {
+    static const char *const ends[][2] = {{"a", "b"}, {"?", "b"}, {"[b", "]"}};
+    size_t n = 1000000;
+    char *text = malloc(n);
+    uint64_t began = clock_real_ns();
+
+    memset(text, 'a', n);
+    for (size_t i = 0; i < 3; i++) {
+        struct bytes p = {0};
+
+        bytes_append_str(&p, "*");
+        bytes_append_str(&p, ends[i][0]);
+        for (int k = 0; k < 20000; k++) bytes_append_char(&p, i == 2 ? 'b' : ends[i][0][0]);
+        bytes_append_str(&p, ends[i][1]);
+        cr_expect_not(glob_match(bytes_slice(&p), slice_of(text, n), false));
+        bytes_release(&p);
+    }
+    cr_expect_lt(clock_real_ns() - began, 10000000000u);
+    cr_expect(glob_match(SLICE("*aaaaaaaaaaaa*b"), slice_of("aaaaaaaaaaaaaaaab", 17), false));
+    text[n - 1] = 'b';
+    cr_expect(glob_match(SLICE("*aaaab"), slice_of(text, n), false), "it is not that long");
+    free(text);
+}
+
 /* A matcher that tries every way would need longer than the universe has. */
 Test(glob, hard_patterns_end_soon) {
     char pattern[2000], text[20000];

@@ -281,6 +281,40 @@ Test(json_path, results_that_repeat_are_bounded) {
     free(buf);
 }
 
+/* Of one step, and of a query in a filter; each selector leads to 100,000 values. */
+Test(json_path, results_of_many_selectors_are_bounded) {
+    static const char *const paths[] = {"$[", "$[?$["};
+    struct bytes doc = {0}, text = {0};
+    struct json_error e;
+    struct json v;
+    size_t bad;
+
+    bytes_append_str(&doc, "[0");
+    for (int i = 1; i < 100000; i++) bytes_append_str(&doc, ",0");
+    bytes_append_str(&doc, "]");
+    cr_assert(json_parse(bytes_slice(&doc), PACE_NONE, &v, &e));
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        struct json_matches m = {0};
+        uint64_t work = 0;
+        struct json_path *p;
+
+        text.n = 0;
+        bytes_append_str(&text, paths[i]);
+        for (int k = 0; k < 1000; k++) bytes_append_str(&text, "0:,");
+        bytes_append_str(&text, i ? "0:]]" : "0:]");
+        p = json_path_compile(bytes_slice(&text), &bad);
+        cr_assert_not_null(p);
+        cr_assert_not(json_path_find(p, &v, PACE_NONE, &work, &m));
+        cr_assert_leq(m.cap, (size_t)JSON_PATH_REPEATS_MAX * 2);
+        cr_assert_leq(work, (uint64_t)JSON_PATH_REPEATS_MAX * 2, "%s", paths[i]);
+        json_matches_release(&m);
+        json_path_free(p);
+    }
+    bytes_release(&doc);
+    bytes_release(&text);
+    json_clear(&v);
+}
+
 /* Each of 300,000 items compares two texts of 300,000 bytes, or two arrays of 100,000 numbers. */
 Test(json_path, comparisons_count_as_work) {
     static const char *const paths[] = {"$.c[?$.x==$.y]", "$.c[?$.p==$.q]"};
