@@ -52,6 +52,25 @@ bool async_queue_remove(struct async_queue *q, struct async_op *op) {
 size_t async_write_bytes(const struct async *a) {
     size_t all = 0;
 
-    for (uint32_t i = 0; i < a->niov; i++) all += a->iov[i].iov_len;
+    for (uint32_t i = 0; i < a->write->n; i++) all += a->write->iov[i].iov_len;
     return all;
+}
+
+/* There are never more of them than writes were under way at one time. */
+struct async_write *async_begin_write(struct async_backend *b, struct async *a) {
+    a->write = b->spare;
+    if (a->write)
+        b->spare = a->write->next;
+    else
+        a->write = mem_alloc(sizeof *a->write);
+    return a->write;
+}
+
+void async_free_spare(struct async_backend *b) {
+    while (b->spare) {
+        struct async_write *w = b->spare;
+
+        b->spare = w->next;
+        mem_free(w);
+    }
 }

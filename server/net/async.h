@@ -45,6 +45,14 @@ struct async_op {
     bool asked;            /* and not done */
 };
 
+/* What a write needs while it is under way. */
+struct async_write {
+    struct async_write *next; /* while it is spare */
+    uint32_t n;
+    struct iovec iov[ASYNC_IOV];
+    struct msghdr msg; /* the backend's */
+};
+
 struct async {
     struct async_op op[ASYNC_WHATS];
     int fd;
@@ -55,13 +63,11 @@ struct async {
     char *place, *data;
     size_t room;
     int got;
-    /* A write of all these bytes; then `sent` is their number. */
+    /* A write of all that async_begin_write() was given; then `sent` is the number of bytes. */
     int sent;
-    uint32_t niov;
     bool followed;
-    struct iovec iov[ASYNC_IOV];
-    struct msghdr msg; /* the backend's */
-    void *private;     /* the backend's */
+    struct async_write *write; /* NULL: none is under way */
+    void *private;             /* the backend's */
 };
 
 /* Things asked for, in their order. */
@@ -74,6 +80,7 @@ struct async_backend {
     bool takes_tls;
     size_t writes;   /* asked for, and not done */
     size_t followed; /* of these: see async_follow() */
+    struct async_write *spare;
     void (*begin)(struct async_backend *b, struct async *a);
     void (*ask)(struct async_backend *b, struct async_op *op);
     void (*give_back)(struct async_backend *b, struct async *a, char *data);
@@ -93,8 +100,14 @@ void async_queue_add(struct async_queue *q, struct async_op *op);
 struct async_op *async_queue_take(struct async_queue *q);            /* NULL: it is empty */
 bool async_queue_remove(struct async_queue *q, struct async_op *op); /* false: it is not in it */
 
-/* The bytes of a write that is asked for. */
+/* What is to be written is put into the result; then the write is asked for. */
+struct async_write *async_begin_write(struct async_backend *b, struct async *a);
+
+/* The bytes of a write. */
 size_t async_write_bytes(const struct async *a);
+
+/* For a backend's end. */
+void async_free_spare(struct async_backend *b);
 
 /* For a connected socket, whose descriptor is the backend's to close from now on. */
 struct async *async_new(struct async_backend *b, int fd, void *owner);
@@ -117,6 +130,9 @@ static inline void async_op_over(struct async_backend *b, struct async_op *op) {
 
     op->asked = false;
     if (op->what != ASYNC_WRITE) return;
+    a->write->next = b->spare;
+    b->spare = a->write;
+    a->write = NULL;
     b->writes--;
     b->followed -= a->followed;
     a->followed = false;

@@ -112,8 +112,9 @@ static void read_done(struct conn *c) {
 
 void conn_async_send(struct conn *c, size_t limit) {
     struct async *a = c->async;
+    struct async_write *w = async_begin_write(c->n->async, a);
 
-    a->niov = (uint32_t)out_peek(&c->s.out, a->iov, ASYNC_IOV, limit);
+    w->n = (uint32_t)out_peek(&c->s.out, w->iov, ASYNC_IOV, limit);
     async_ask(c->n->async, a, ASYNC_WRITE);
     if (async_write_bytes(a) < out_pending(&c->s.out) || c->s.state == SESSION_CLOSING)
         async_follow(c->n->async, a);

@@ -194,21 +194,23 @@ static void try_read(struct io_thread *t, struct async *a) {
 }
 
 static ssize_t send_pieces(struct async *a) {
-    if (a->tls) return tls_writev(a->tls, a->iov, (int)a->niov);
-    a->msg = (struct msghdr){.msg_iov = a->iov, .msg_iovlen = a->niov};
-    return sendmsg(a->fd, &a->msg, MSG_NOSIGNAL);
+    struct async_write *w = a->write;
+
+    if (a->tls) return tls_writev(a->tls, w->iov, (int)w->n);
+    w->msg = (struct msghdr){.msg_iov = w->iov, .msg_iovlen = w->n};
+    return sendmsg(a->fd, &w->msg, MSG_NOSIGNAL);
 }
 
 /* The first n bytes of the pieces are sent. */
-static void advance(struct async *a, size_t n) {
+static void advance(struct async_write *w, size_t n) {
     uint32_t i = 0;
 
-    while (i < a->niov && n >= a->iov[i].iov_len) n -= a->iov[i++].iov_len;
-    memmove(a->iov, a->iov + i, (a->niov - i) * sizeof *a->iov);
-    a->niov -= i;
+    while (i < w->n && n >= w->iov[i].iov_len) n -= w->iov[i++].iov_len;
+    memmove(w->iov, w->iov + i, (w->n - i) * sizeof *w->iov);
+    w->n -= i;
     if (n == 0) return;
-    a->iov[0].iov_base = (char *)a->iov[0].iov_base + n;
-    a->iov[0].iov_len -= n;
+    w->iov[0].iov_base = (char *)w->iov[0].iov_base + n;
+    w->iov[0].iov_len -= n;
 }
 
 static void end_write(struct io_thread *t, struct async *a, int result) {
@@ -232,8 +234,8 @@ static void try_write(struct io_thread *t, struct async *a) {
             return;
         }
         k->sent += (int)sent;
-        advance(a, (size_t)sent);
-        if (a->niov == 0) end_write(t, a, k->sent);
+        advance(a->write, (size_t)sent);
+        if (a->write->n == 0) end_write(t, a, k->sent);
     }
 }
 
@@ -493,6 +495,7 @@ static void io_threads_release(struct async_backend *b) {
         pthread_join(t->id, NULL);
         close_thread(t);
     }
+    async_free_spare(b);
     if (all->event) event_free(all->event);
     if (all->wake_fd >= 0) close(all->wake_fd);
     mem_free(all);

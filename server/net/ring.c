@@ -27,11 +27,16 @@ struct async_backend *ring_new(struct loop *loop, struct err *e) {
 
 enum {
     ENTRIES = 256,       /* asked for at once; when they are used up they are submitted */
-    DONE_ENTRIES = 4096, /* the kernel keeps what is more in its own memory */
-    BUFFERS_FIRST = 64,  /* each that was used has touched a page, so they are few at first */
+    DONE_ENTRIES = 1024, /* the kernel keeps what is more in its own memory */
+    BUFFERS_FIRST = 16,  /* they are few at first, as memory that was used once stays in use */
     BUFFERS_MAX = 256,   /* a power of two */
     GROUP = 1,
 };
+
+/* Of Linux 6.12, and not in all versions of liburing: a read takes only as much of a buffer as it
+ * brings, and the next read goes on after it. */
+enum { IN_PIECES = 2 };                   /* IOU_PBUF_RING_INC */
+static const uint32_t not_full = 1u << 4; /* IORING_CQE_F_BUF_MORE */
 
 struct ring {
     struct async_backend b; /* first */
@@ -41,6 +46,10 @@ struct ring {
     struct event *event;             /* on it */
     struct io_uring_buf_ring *spare; /* the buffers that the kernel may use, as it reads them */
     char *buffers;
+    struct buffer {
+        uint32_t filled, lent; /* bytes from its beginning; reads whose bytes are in use */
+        bool full;             /* the kernel puts nothing more in it */
+    } buffer[BUFFERS_MAX];
     unsigned nbuffers;          /* that were made so far */
     unsigned returned;          /* in `spare`, and the kernel does not know yet */
     struct async_queue starved; /* reads that found no buffer */
@@ -58,6 +67,7 @@ static char *buffer_at(const struct ring *r, uint32_t id) {
 }
 
 static void return_buffer(struct ring *r, uint32_t id) {
+    r->buffer[id] = (struct buffer){0};
     io_uring_buf_ring_add(r->spare, buffer_at(r, id), ASYNC_READ_BYTES, (unsigned short)id,
                           io_uring_buf_ring_mask(BUFFERS_MAX), (int)r->returned++);
 }
@@ -66,11 +76,28 @@ static void make_buffers(struct ring *r, unsigned n) {
     for (; n > 0 && r->nbuffers < BUFFERS_MAX; n--) return_buffer(r, r->nbuffers++);
 }
 
+static void unlend(struct ring *r, uint32_t id) {
+    r->buffer[id].lent--;
+    if (r->buffer[id].full && r->buffer[id].lent == 0) return_buffer(r, id);
+}
+
 static void give_back(struct async_backend *b, struct async *a, char *data) {
     struct ring *r = ring_of(b);
 
     (void)a;
-    return_buffer(r, (uint32_t)((size_t)(data - r->buffers) / ASYNC_READ_BYTES));
+    unlend(r, (uint32_t)((size_t)(data - r->buffers) / ASYNC_READ_BYTES));
+}
+
+/* Where the bytes of a read are that used a buffer. */
+static char *lend(struct ring *r, const struct io_uring_cqe *cqe) {
+    uint32_t id = cqe->flags >> IORING_CQE_BUFFER_SHIFT;
+    struct buffer *p = &r->buffer[id];
+    char *data = buffer_at(r, id) + p->filled;
+
+    if (cqe->res > 0) p->filled += (uint32_t)cqe->res;
+    p->full = !(cqe->flags & not_full);
+    p->lent++;
+    return data;
 }
 
 /* ---------------------------------------------------------------- asking */
@@ -105,13 +132,14 @@ static void ask_read(struct ring *r, struct async_op *op) {
 static void ask_write(struct ring *r, struct async_op *op) {
     struct async *a = async_of(op);
     struct io_uring_sqe *sqe = next_sqe(r);
+    struct async_write *w = a->write;
     int flags = MSG_NOSIGNAL | MSG_WAITALL;
 
-    if (a->niov == 1) {
-        io_uring_prep_send(sqe, a->fd, a->iov[0].iov_base, a->iov[0].iov_len, flags);
+    if (w->n == 1) {
+        io_uring_prep_send(sqe, a->fd, w->iov[0].iov_base, w->iov[0].iov_len, flags);
     } else {
-        a->msg = (struct msghdr){.msg_iov = a->iov, .msg_iovlen = a->niov};
-        io_uring_prep_sendmsg(sqe, a->fd, &a->msg, (unsigned)flags);
+        w->msg = (struct msghdr){.msg_iov = w->iov, .msg_iovlen = w->n};
+        io_uring_prep_sendmsg(sqe, a->fd, &w->msg, (unsigned)flags);
     }
     io_uring_sqe_set_data(sqe, op);
 }
@@ -158,17 +186,14 @@ static void begin(struct async_backend *b, struct async *a) {
 
 /* ---------------------------------------------------------------- what is done */
 
+/* Where the connection has ended, or nobody is told any more, nobody would give the buffer back. */
 static void note_read(struct ring *r, struct async *a, const struct io_uring_cqe *cqe) {
-    a->got = cqe->res;
-    a->data = a->place;
-    if (cqe->flags & IORING_CQE_F_BUFFER)
-        a->data = buffer_at(r, cqe->flags >> IORING_CQE_BUFFER_SHIFT);
-}
+    bool buffered = cqe->flags & IORING_CQE_F_BUFFER;
 
-/* The connection has ended, or its owner is not told any more: nobody returns the buffer. */
-static void drop_buffer(struct ring *r, struct async *a, const struct io_uring_cqe *cqe) {
-    if (cqe->flags & IORING_CQE_F_BUFFER) return_buffer(r, cqe->flags >> IORING_CQE_BUFFER_SHIFT);
-    a->data = NULL;
+    a->got = cqe->res;
+    a->data = buffered ? lend(r, cqe) : a->place;
+    if (buffered && (cqe->res <= 0 || a->op[ASYNC_END].asked))
+        unlend(r, cqe->flags >> IORING_CQE_BUFFER_SHIFT);
 }
 
 static bool is_starved(const struct async_op *op, const struct io_uring_cqe *cqe) {
@@ -190,7 +215,6 @@ static void take(struct ring *r, const struct io_uring_cqe *cqe) {
         note_read(r, a, cqe);
     else
         a->sent = cqe->res;
-    if (op->what == ASYNC_READ && (cqe->res <= 0 || a->op[ASYNC_END].asked)) drop_buffer(r, a, cqe);
     if (a->op[ASYNC_END].asked)
         end_if_idle(r, a);
     else
@@ -276,6 +300,7 @@ static void on_event(evutil_socket_t fd, short what, void *arg) {
 
 static int register_buffers(struct ring *r) {
     struct io_uring_buf_reg reg = {.ring_entries = BUFFERS_MAX, .bgid = GROUP};
+    int rc;
     void *all = mmap(NULL, TABLE_BYTES + BUFFER_BYTES, PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
@@ -285,6 +310,10 @@ static int register_buffers(struct ring *r) {
     r->spare = all;
     r->buffers = (char *)all + TABLE_BYTES;
     reg.ring_addr = (uintptr_t)all;
+    reg.pad = IN_PIECES; /* later versions of liburing call the field `flags` */
+    rc = io_uring_register_buf_ring(&r->uring, &reg, 0);
+    if (rc != -EINVAL) return rc;
+    reg.pad = 0;
     return io_uring_register_buf_ring(&r->uring, &reg, 0);
 }
 
@@ -330,6 +359,7 @@ static void ring_release(struct async_backend *b) {
 
     event_free(r->event);
     close_ring(r);
+    async_free_spare(b);
     mem_free(r);
 }
 

@@ -7,8 +7,9 @@
  * memory that both share. libevent stays the loop: the kernel writes to an eventfd when something
  * is done while the loop waits.
  *
- * Reads wait in the kernel with no memory of this process: their bytes come in one of RING_BUFFERS
- * shared buffers. When all of them are in use, reads are tried again as soon as one is returned.
+ * Reads wait in the kernel with no memory of this process: their bytes come in shared buffers, on
+ * Linux 6.12 and later side by side, else one read to a buffer. When all buffers are in use, more
+ * are made, up to 16 MB; then reads are tried again as soon as one is returned.
  *
  * After ring_new() the ring takes the four operations that are used here, and no others: io_uring
  * would otherwise go around the sandbox' filter of system calls.

@@ -27,7 +27,7 @@ static void remove_found(const struct json_path *p, struct json *root, struct js
         m->list[i].v->kind |= JSON_MARK;
     }
     n = json_prune(root);
-    CHECK(p->descends ? n <= want && !n == !want : n == want);
+    CHECK(p->query.descends ? n <= want && !n == !want : n == want);
 }
 
 static void apply(const struct json_path *p, struct json *root) {

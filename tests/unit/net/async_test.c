@@ -98,6 +98,14 @@ static void ask_read(struct end *k) {
     async_ask(b, k->a, ASYNC_READ);
 }
 
+static void ask_write(struct end *k, const char *p, size_t n) {
+    struct async_write *w = async_begin_write(b, k->a);
+
+    w->n = 1;
+    w->iov[0] = (struct iovec){(void *)p, n};
+    async_ask(b, k->a, ASYNC_WRITE);
+}
+
 static void expect_read(struct end *k, const char *text) {
     AWAIT(k->done[ASYNC_READ]);
     cr_assert_eq(k->a->got, (int)strlen(text));
@@ -145,17 +153,19 @@ static void a_write_arrives_whole_and_in_order(void) {
     enum { BYTES = 3000000 };
     static char out[BYTES], in[BYTES];
     size_t at = 0, got = 0;
+    struct async_write *w;
     struct end k;
 
     for (size_t i = 0; i < BYTES; i++) out[i] = (char)(i * 31 >> 3);
     open_end(&k);
+    w = async_begin_write(b, k.a);
     for (unsigned i = 0; i < ASYNC_IOV; i++) {
         size_t n = i + 1 < ASYNC_IOV ? (size_t)1 << (3 * i) : BYTES - at;
 
-        k.a->iov[i] = (struct iovec){out + at, n};
+        w->iov[i] = (struct iovec){out + at, n};
         at += n;
     }
-    k.a->niov = ASYNC_IOV;
+    w->n = ASYNC_IOV;
     async_ask(b, k.a, ASYNC_WRITE);
     cr_expect_eq(b->writes, 1);
     while (got < BYTES) {
@@ -191,9 +201,7 @@ static void a_write_to_nobody_is_an_error(void) {
 
     open_end(&k);
     shutdown(k.peer, SHUT_RD);
-    k.a->iov[0] = (struct iovec){"x", 1};
-    k.a->niov = 1;
-    async_ask(b, k.a, ASYNC_WRITE);
+    ask_write(&k, "x", 1);
     AWAIT(k.done[ASYNC_WRITE]);
     cr_expect_eq(k.a->sent, -EPIPE);
     close_end(&k);
@@ -207,9 +215,7 @@ static void the_end_takes_back_what_is_under_way(void) {
 
     open_end(&k);
     ask_read(&k);
-    k.a->iov[0] = (struct iovec){much, sizeof much};
-    k.a->niov = 1;
-    async_ask(b, k.a, ASYNC_WRITE);
+    ask_write(&k, much, sizeof much);
     for (int i = 0; i < 100; i++) turn();
     async_follow(b, k.a);
     async_ask(b, k.a, ASYNC_END);
@@ -270,9 +276,7 @@ static void what_is_done_ends_a_wait(void) {
     cr_assert_eq(send(k.peer, "x", 1, 0), 1);
     event_base_loop(loop.base, loop.hurry ? EVLOOP_NONBLOCK : EVLOOP_ONCE);
     expect_read(&k, "x");
-    k.a->iov[0] = (struct iovec){"y", 1};
-    k.a->niov = 1;
-    async_ask(b, k.a, ASYNC_WRITE);
+    ask_write(&k, "y", 1);
     async_follow(b, k.a);
     async_submit(b);
     loop.hurry = false;
