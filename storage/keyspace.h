@@ -56,18 +56,6 @@ static inline struct entry *db_find(const struct db *db, struct slice key, uint6
     return table_find(&db->keys, key, hash);
 }
 
-/* The third step of fetching ahead, after table_prefetch_entry(): the beginning of a value that
- * does not stand in its entry. */
-static inline void db_prefetch_value(const struct db *db, uint64_t hash) {
-    const struct entry *e = table_peek(&db->keys, hash);
-    const char *value;
-
-    if (!e || e->flags & ENTRY_EMBEDDED) return;
-    value = *entry_word(e);
-    __builtin_prefetch(value);
-    __builtin_prefetch(value + 64);
-}
-
 /* Stores a string over `old` (what db_find gave: NULL for a new key). `expire_ms` is a time,
  * ENTRY_NO_EXPIRE, or DB_KEEP_EXPIRE. `flags`: ENTRY_NOT_INT, ENTRY_RAW. `key` and `value` may
  * point into `old`'s key, but not into its value unless it stays a different entry. */

@@ -22,6 +22,7 @@ struct pending {
     size_t offset; /* of its first byte */
     struct command_slot *cmd;
     uint64_t hash;
+    const struct entry *likely; /* what its key will probably find; only for fetching ahead */
     bool unknown_sub, has_hash;
 };
 
@@ -52,12 +53,12 @@ static void prepare(struct engine *e, struct session *s, const struct slice *arg
 }
 
 /* Entries first, so that they are on their way together when each one is asked for its value. */
-static void prefetch(const struct db *db, const struct group *g) {
+static void prefetch(const struct db *db, struct group *g) {
     for (size_t i = 0; i < g->n; i++)
-        if (g->v[i].has_hash) table_prefetch_entry(&db->keys, g->v[i].hash);
+        g->v[i].likely = g->v[i].has_hash ? table_prefetch_entry(&db->keys, g->v[i].hash) : NULL;
     if (g->n < VALUES_AHEAD_MIN) return;
     for (size_t i = 0; i < g->n; i++)
-        if (g->v[i].has_hash) db_prefetch_value(db, g->v[i].hash);
+        if (g->v[i].likely) entry_prefetch_value(g->v[i].likely);
 }
 
 static void parse_group(struct engine *e, struct session *s, char *in, size_t n, struct group *g) {

@@ -386,25 +386,21 @@ void table_prefetch_bucket(const struct table *t, uint64_t hash) {
     __builtin_prefetch(&s->buckets[home_of(s, hash)]);
 }
 
-void table_prefetch_entry(const struct table *t, uint64_t hash) {
+const void *table_prefetch_entry(const struct table *t, uint64_t hash) {
     const struct table_segment *s;
     const struct table_bucket *b;
-
-    if (!t->dir) return;
-    s = t->dir[dir_index(t, hash)];
-    b = &s->buckets[home_of(s, hash)];
-    for (unsigned m = tags_equal(b, tag_of(hash)); m; m &= m - 1)
-        __builtin_prefetch(entry_of(b->slot[__builtin_ctz(m)]));
-}
-
-void *table_peek(const struct table *t, uint64_t hash) {
-    const struct table_bucket *b;
-    unsigned m;
+    const void *first = NULL;
 
     if (!t->dir) return NULL;
-    b = &t->dir[dir_index(t, hash)]->buckets[home_of(t->dir[dir_index(t, hash)], hash)];
-    m = tags_equal(b, tag_of(hash));
-    return m ? entry_of(b->slot[__builtin_ctz(m)]) : NULL;
+    s = t->dir[dir_index(t, hash)];
+    b = &s->buckets[home_of(s, hash)];
+    for (unsigned m = tags_equal(b, tag_of(hash)); m; m &= m - 1) {
+        const void *entry = entry_of(b->slot[__builtin_ctz(m)]);
+
+        __builtin_prefetch(entry);
+        if (!first) first = entry;
+    }
+    return first;
 }
 
 static void visit_home(const struct table_segment *s, unsigned home, table_visit_fn visit,

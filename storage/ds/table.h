@@ -77,13 +77,9 @@ void table_replace(struct table *t, const void *old, void *entry, uint64_t hash)
 void table_remove(struct table *t, const void *entry, uint64_t hash);
 
 /* Two steps of fetching ahead for a lookup to come: first the bucket, then what its tags promise.
- */
+ * The second tells which entry the lookup will most likely find; NULL: none that is known yet. */
 void table_prefetch_bucket(const struct table *t, uint64_t hash);
-void table_prefetch_entry(const struct table *t, uint64_t hash);
-
-/* What a lookup will most likely find: an entry whose tag is that of the hash. NULL: there is none
- * in its first bucket. */
-void *table_peek(const struct table *t, uint64_t hash);
+const void *table_prefetch_entry(const struct table *t, uint64_t hash);
 
 typedef void (*table_visit_fn)(void *entry, void *arg);
 

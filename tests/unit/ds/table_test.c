@@ -210,8 +210,7 @@ Test(table, an_empty_one_answers) {
     cr_assert_eq(visited, 0);
     cr_assert_eq(table.mem_bytes, 0);
     table_prefetch_bucket(&table, 1);
-    table_prefetch_entry(&table, 1);
-    cr_expect_null(table_peek(&table, 1));
+    cr_expect_null(table_prefetch_entry(&table, 1));
 }
 
 /* ---------------------------------------------------------------- scan */
