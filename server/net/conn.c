@@ -127,11 +127,6 @@ void conn_read_on(struct conn *c) {
     loop_hurry(c->n->loop);
 }
 
-/* There are commands in its input for which there was no time in this turn. */
-static bool is_held_up(const struct conn *c) {
-    return c->need == 0 && c->in.n > 0;
-}
-
 static void go_on_next_turn(struct conn *c) {
     if (!c->reading || !list_empty(&c->ready)) return;
     list_append(&c->n->read_on, &c->ready);
@@ -254,7 +249,10 @@ static void after_feed(struct conn *c) {
         conn_shut(c);
     }
     /* Of what a backend has read no descriptor reminds anybody. */
-    if (is_held_up(c) || c->arrival == ARRIVAL_HERE) go_on_next_turn(c);
+    if (conn_is_held_up(c) || c->arrival == ARRIVAL_HERE)
+        go_on_next_turn(c);
+    else if (c->async)
+        conn_async_read_on(c);
     if (c->tls) conn_read_on(c);
 }
 
@@ -365,7 +363,7 @@ static void serve_first(struct list *ready) {
         go_on_next_turn(c);
         return;
     }
-    if (is_held_up(c))
+    if (conn_is_held_up(c))
         conn_feed_kept(c);
     else if (c->async)
         conn_async_serve(c);

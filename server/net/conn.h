@@ -88,6 +88,11 @@ struct conn *conn_new(struct net *n, int fd);
 void conn_end(struct conn *c, const char *why);
 void conn_shut(struct conn *c); /* the same without a reason */
 
+/* There are commands in its input for which there was no time in this turn. */
+static inline bool conn_is_held_up(const struct conn *c) {
+    return c->need == 0 && c->in.n > 0;
+}
+
 void conn_stop_reading(struct conn *c);
 void conn_start_reading(struct conn *c);
 

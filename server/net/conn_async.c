@@ -47,10 +47,13 @@ bool conn_in_is_lent(const struct conn *c) {
     return c->async && c->async->room && async_is_asked(c->async, ASYNC_READ);
 }
 
+/* While commands of it wait for their turn nothing more is read. */
 void conn_async_read_on(struct conn *c) {
+    if (!c->reading || c->fd < 0) return;
     if (c->arrival == ARRIVAL_HERE)
         conn_note_readable(c);
-    else if (c->arrival == ARRIVAL_NONE && !async_is_asked(c->async, ASYNC_READ))
+    else if (c->arrival == ARRIVAL_NONE && !conn_is_held_up(c) &&
+             !async_is_asked(c->async, ASYNC_READ))
         ask_read(c);
 }
 
@@ -99,13 +102,31 @@ void conn_async_serve(struct conn *c) {
     c->arrival = ARRIVAL_NONE;
     if (c->fd < 0)
         conn_async_end(c);
-    else if (c->reading)
+    else
         conn_async_read_on(c);
+}
+
+/* It was asked for before the connection stopped reading. The buffers are for all, so it does not
+ * keep one for as long as it waits. */
+static void absorb(struct conn *c) {
+    size_t n = (size_t)c->async->got;
+
+    c->arrival = ARRIVAL_NONE;
+    conn_count_read(c, n);
+    if (c->async->room) {
+        c->in.n += n;
+        return;
+    }
+    if (c->s.state != SESSION_CLOSING) keep(c, c->async->data, n);
+    give_back(c, c->async->data);
 }
 
 static void read_done(struct conn *c) {
     c->arrival = ARRIVAL_HERE;
-    conn_note_readable(c);
+    if (!c->reading && c->async->got > 0)
+        absorb(c);
+    else
+        conn_note_readable(c);
 }
 
 /* ---------------------------------------------------------------- writing */

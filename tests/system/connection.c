@@ -311,3 +311,30 @@ Test(connection, without_descriptors_the_server_rests) {
     cr_assert_eq(prlimit(server_pid(s), RLIMIT_NOFILE, &limit, NULL), 0);
     cr_assert_str_eq(resp_ask(&waits, "PING", NULL), "+PONG");
 }
+
+/* What parked clients send meanwhile is kept for them, however many they are, and keeps nobody else
+ * from being read. */
+Test(connection, many_clients_that_wait_do_not_hold_up_the_others) {
+    enum { WAITING = 300, MORE = 70000 };
+    struct server *s = server_run(NULL, NULL);
+    redisContext *other = ask_open(s), *waiting[WAITING];
+    char *more = malloc(MORE + 1);
+
+    memset(more, 'x', MORE);
+    more[MORE] = '\0';
+    EXPECT(other, "+OK", "CLIENT PAUSE 100000 WRITE");
+    for (int i = 0; i < WAITING; i++) {
+        waiting[i] = ask_open(s);
+        ask_send(waiting[i], "SET k%d v", i);
+    }
+    ask_wait_info(other, "blocked_clients", "300");
+    for (int i = 0; i < WAITING; i++) ask_send(waiting[i], "APPEND k%d %s", i, more);
+    for (int i = 0; i < 1000; i++) EXPECT(other, "+PONG", "PING");
+    EXPECT(ask_open(s), "(nil)", "GET k0");
+    EXPECT(other, "+OK", "CLIENT UNPAUSE");
+    for (int i = 0; i < WAITING; i++) {
+        EXPECT_NEXT(waiting[i], "+OK");
+        EXPECT_NEXT(waiting[i], ":70001");
+    }
+    free(more);
+}
