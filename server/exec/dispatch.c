@@ -215,7 +215,9 @@ bool call_again(struct blocked *b) {
 
     call_init(&x, b->s, FROM_RETRY, b->cmd, b->argc, b->argv);
     x.db = &x.e->ks.dbs[b->db];
+    b->s->flags |= SESSION_TRIES_AGAIN;
     run_whole(&x, false, &clock_ns, NULL, DETOUR_NONE, b->s->out.end);
+    b->s->flags &= (uint32_t)~SESSION_TRIES_AGAIN;
     b->need = x.need;
     return !x.waits;
 }

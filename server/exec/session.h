@@ -48,6 +48,7 @@ enum session_flags {
     SESSION_TLS = 1 << 14,
     SESSION_REDIRECTABLE = 1 << 15, /* CLIENT CAPA redirect: see redirect.h */
     SESSION_IMPORTS = 1 << 16,      /* CLIENT IMPORT-SOURCE ON: see call_keeps_due() */
+    SESSION_TRIES_AGAIN = 1 << 17,  /* what it waited for has come, and its command runs again */
 };
 
 struct session;

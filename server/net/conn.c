@@ -539,7 +539,7 @@ void conn_free_dead(struct net *n) {
     list_each_safe (it, next, &n->dead) {
         struct conn *c = list_entry(it, struct conn, link);
 
-        if (c->feeding || c->async) continue;
+        if (conn_is_inside(c) || c->async) continue;
         CHECK(list_empty(&c->ready));
         list_remove(&c->link);
         if (n->cron_at == &c->s) n->cron_at = NULL;

@@ -73,6 +73,11 @@ static inline struct conn *conn_of(struct session *s) {
     return (struct conn *)s;
 }
 
+/* A command of it is being executed, which may let others be served. */
+static inline bool conn_is_inside(const struct conn *c) {
+    return c->feeding || c->s.flags & SESSION_TRIES_AGAIN;
+}
+
 /* True if the session is one of ours. */
 bool conn_is(const struct session *s);
 

@@ -96,7 +96,7 @@ static void note_gate_opened(struct conn *c) {
 /* Within a command: its connection may hold half a reply, and its pushes to others have no gate
  * yet. */
 static bool must_keep_still(const struct conn *c) {
-    return c->n->inside && (c->feeding || !list_empty(&c->s.told));
+    return c->n->inside && (conn_is_inside(c) || !list_empty(&c->s.told));
 }
 
 /* Writes what may leave, then sets the connection's state. */

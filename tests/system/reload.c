@@ -161,6 +161,29 @@ Test(reload, nothing_that_is_acknowledged_meanwhile_is_lost) {
     EXPECT(loads, want, "GET n");
 }
 
+/* Its command waits for the disk and then runs again, while others are served. */
+Test(reload, a_client_goes_while_its_reload_serves_others) {
+    struct server *s = server_run(ASK_AOF, NULL);
+    redisContext *other = ask_open(s);
+
+    STET_ONLY();
+    fill_much(other);
+    for (int i = 0; i < 4; i++) {
+        redisContext *loads = ask_open(s);
+
+        redisAppendCommand(loads, "SET k v");
+        redisAppendCommand(loads, "DEBUG LOADAOF");
+        for (int done = 0; !done;) cr_assert_eq(redisBufferWrite(loads, &done), REDIS_OK);
+        while (strncmp(ask(other, "GET k"), "-LOADING", 8) != 0) continue;
+        if (i % 2)
+            redisFree(loads);
+        else
+            ask(other, "CLIENT KILL TYPE normal SKIPME yes");
+        while (strncmp(ask(other, "GET k"), "-LOADING", 8) == 0) continue;
+        EXPECT(other, "$v", "GET k");
+    }
+}
+
 static bool takes_clients(void *s) {
     redisContext *c = redisConnectUnix(server_path(s, "x.sock"));
     bool ok = c && !c->err;
