@@ -54,6 +54,7 @@ struct io_socket {
     struct io_thread *thread;
     struct event event;   /* edge-triggered, for reading and writing */
     bool begun, readable; /* the loop of the thread looks at it; there may be something to read */
+    bool ended;           /* the peer sends no more: that is told once, maybe with the last bytes */
     bool reads, writes;   /* what the thread was asked for, and has not done yet */
     int sent;             /* of the write */
 };
@@ -163,7 +164,9 @@ static ssize_t receive(struct async *a, char *to, size_t room) {
 
 /* A short read has emptied the socket; the next bytes, or its end, are told of as an edge. */
 static bool may_hold_more(const struct async *a, ssize_t got, size_t room) {
-    return a->tls ? true : (size_t)got == room;
+    const struct io_socket *k = a->private;
+
+    return a->tls || k->ended || (size_t)got == room;
 }
 
 static void try_read(struct io_thread *t, struct async *a) {
@@ -245,6 +248,7 @@ static void on_socket(evutil_socket_t fd, short what, void *arg) {
     struct io_socket *k = a->private;
 
     (void)fd;
+    if (what & EV_CLOSED) k->ended = true;
     if (what & (EV_READ | EV_CLOSED)) k->readable = true;
     if (a->tls && what & EV_WRITE) k->readable = true;
     try_read(k->thread, a);

@@ -226,6 +226,14 @@ class World:
             self.control = None
             return False
 
+    def await_settled(self):
+        try:
+            wait_for(self.settled, "nothing left of the clients", SILENCE)
+        except Failed as e:
+            conn = self.s.conn(timeout=SILENCE)
+            raise Failed("%s\n%s\n%s\n%s" % (e, conn.call("INFO", "clients"), conn.call("CLIENT", "LIST"),
+                                             stacks(self.s.proc.pid))) from e
+
     def contents(self):
         """What there is, once short times to live are over."""
         conn = self.s.conn(timeout=SILENCE)
@@ -261,7 +269,7 @@ def one_round(seed, n, steps):
         world = World(s, rng)
         try:
             world.run(steps)
-            wait_for(world.settled, "nothing left of the clients", SILENCE)
+            world.await_settled()
             want = world.contents()
             if rng.random() < .5:
                 s.kill()

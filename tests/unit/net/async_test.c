@@ -196,6 +196,25 @@ static void the_end_of_the_peer_is_a_read_of_nothing(void) {
     close_end(&k);
 }
 
+/* Both come while no read is asked for, and are told of at once. */
+static void the_end_is_noticed_that_comes_with_the_last_bytes(void) {
+    struct end k;
+
+    open_end(&k);
+    ask_read(&k);
+    cr_assert_eq(send(k.peer, "first", 5, 0), 5);
+    expect_read(&k, "first");
+    cr_assert_eq(send(k.peer, "last", 4, 0), 4);
+    shutdown(k.peer, SHUT_WR);
+    usleep(20000); /* a thread may see them now, or later: both have to go well */
+    ask_read(&k);
+    expect_read(&k, "last");
+    ask_read(&k);
+    AWAIT(k.done[ASYNC_READ]);
+    cr_expect_eq(k.a->got, 0);
+    close_end(&k);
+}
+
 static void a_write_to_nobody_is_an_error(void) {
     struct end k;
 
@@ -301,6 +320,7 @@ FOR_EACH_BACKEND(a_read_brings_what_has_come_and_what_will)
 FOR_EACH_BACKEND(a_read_is_put_where_it_is_wanted)
 FOR_EACH_BACKEND(a_write_arrives_whole_and_in_order)
 FOR_EACH_BACKEND(the_end_of_the_peer_is_a_read_of_nothing)
+FOR_EACH_BACKEND(the_end_is_noticed_that_comes_with_the_last_bytes)
 FOR_EACH_BACKEND(a_write_to_nobody_is_an_error)
 FOR_EACH_BACKEND(the_end_takes_back_what_is_under_way)
 FOR_EACH_BACKEND(more_readers_than_buffers_all_get_theirs)
