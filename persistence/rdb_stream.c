@@ -141,7 +141,8 @@ static bool take_head(struct rdb_in *in, struct stream *s, bool first_form) {
     if (!first_form && (!take_id(in, &ignored) || !take_id(in, &s->max_deleted_id) ||
                         !rdb_in_len(in, &s->entries_added)))
         return false;
-    if (s->entries_added < length || s->entries_added > INT64_MAX || !stream_settle(s))
+    if (s->entries_added > INT64_MAX) s->entries_added = INT64_MAX; /* a counter that ran over */
+    if (s->entries_added < length || !stream_settle(s))
         return rdb_in_fail(in, "a stream whose last id or counters cannot be true");
     return true;
 }
@@ -242,9 +243,8 @@ static bool take_group(struct rdb_in *in, struct stream *s, unsigned type) {
     g->entries_read = stream_count_up_to(s, g->last_id);
     if (type != RDB_STREAM) {
         if (!rdb_in_len(in, &read)) return false;
-        if ((int64_t)read < STREAM_READ_UNKNOWN || read == INT64_MAX)
-            return rdb_in_fail(in, "a group that has read too many entries");
         g->entries_read = (int64_t)read;
+        if (g->entries_read < 0) g->entries_read = STREAM_READ_UNKNOWN; /* as above */
     }
     ok = take_consumers(in, &w, g, type);
     idtree_release(&w.ids, mem_free);

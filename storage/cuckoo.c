@@ -141,7 +141,7 @@ bool cuckoo_delete(struct cuckoo *c, uint64_t hash) {
         if (!place) continue;
         *place = 0;
         if (c->items > 0) c->items--;
-        c->deleted++;
+        c->deleted += c->deleted < INT64_MAX; /* what RESTORE brings may be as large as that */
         return true;
     }
     return false;
@@ -201,7 +201,7 @@ bool cuckoo_add(struct cuckoo *c, uint64_t hash, struct cuckoo_means *means) {
         place = find(c, &c->layers[c->n - 1], hash, 0);
     }
     if (place) *place = fingerprint(hash); /* otherwise a move has put it somewhere */
-    c->items++;
+    c->items += c->items < INT64_MAX;
     return true;
 }
 

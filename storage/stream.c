@@ -170,7 +170,7 @@ void stream_append(struct stream *s, struct stream_id id, const struct slice *ar
     slot->value = lp;
     if (s->length++ == 0) s->first_id = id;
     s->last_id = id;
-    s->entries_added++;
+    if (s->entries_added < INT64_MAX) s->entries_added++; /* XSETID may have set it to anything */
 }
 
 static void find_first(struct stream *s) {

@@ -166,7 +166,7 @@ int64_t stream_count_up_to(const struct stream *s, struct stream_id id) {
 
 void stream_group_advance(const struct stream *s, struct stream_group *g, struct stream_id id) {
     if (g->entries_read != STREAM_READ_UNKNOWN && !has_gaps_from(s, id))
-        g->entries_read++;
+        g->entries_read += g->entries_read < INT64_MAX;
     else if (s->entries_added)
         g->entries_read = stream_count_up_to(s, id);
     g->last_id = id;

@@ -82,7 +82,7 @@ static void compress(struct tdigest *t) {
     for (double span = 2 * M_PI; t->merged + t->added > t->cap / 2; span *= 2)
         merge_neighbours(t, span);
     t->merged_weight = t->weight;
-    t->compressions++;
+    t->compressions += t->compressions < INT64_MAX;
 }
 
 bool tdigest_add(struct tdigest *t, double v, uint64_t weight) {

@@ -42,6 +42,8 @@ COMMANDS = {
                 "XREADGROUP GROUP group alice COUNT 2 STREAMS % >",
                 "XREADGROUP GROUP group bob STREAMS % 0", "XACK % group 100-1 200-1",
                 "XCLAIM % group carol 0 102-1", "XAUTOCLAIM % group dave 0 0", "XSETID % 9999999999999-1",
+                "XSETID % 9999999999999-2 ENTRIESADDED 9223372036854775807 MAXDELETEDID 0-1",
+                "XGROUP SETID % group 0 ENTRIESREAD 9223372036854775807", "XREADGROUP GROUP group alice COUNT 1 STREAMS % >",
                 "XGROUP DELCONSUMER % group alice", "XGROUP DESTROY % empty", "XGROUP CREATE % h $",
                 "XREAD COUNT 3 STREAMS % 0"],
     b"vectorset": ["VCARD %", "VINFO %", "VRANDMEMBER % 3", "VRANGE % - + 2", "VSIM % ELE a", "VSIM % ELE b TRUTH FILTER .a", "VREM % a",

@@ -211,6 +211,25 @@ Test(streams, entries_that_were_delivered_too_often_come_back) {
     cr_assert(strstr(ask(c, "XPENDING s g 2-1 2-1 1"), " :9223372036854775807]"));
 }
 
+/* What clients may set to the largest number does not run over. */
+Test(streams, counters_at_their_end_come_back) {
+    struct server *s = server_run(ASK_AOF, "--enable-debug-command", "yes", NULL);
+    redisContext *c = ask_open(s);
+
+    EXPECT(c, "$1-1", "XADD s 1-1 f v");
+    EXPECT(c, "+OK", "XGROUP CREATE s g 0 ENTRIESREAD 9223372036854775807");
+    EXPECT(c, "+OK", "XGROUP CREATE s h 0 ENTRIESREAD 9223372036854775806");
+    EXPECT(c, "+OK", "DEBUG RELOAD");
+    EXPECT(c, "+OK", "XSETID s 1-1 ENTRIESADDED 9223372036854775807 MAXDELETEDID 0-1");
+    EXPECT(c, "$2-1", "XADD s 2-1 f v");
+    EXPECT_PREFIX(c, "[[$s [[$1-1", "XREADGROUP GROUP g one STREAMS s >");
+    EXPECT_PREFIX(c, "[[$s [[$1-1", "XREADGROUP GROUP h one STREAMS s >");
+    EXPECT(c, "+OK", "DEBUG RELOAD");
+    c = ask_through_restarts(s, c);
+    cr_assert(strstr(ask(c, "XINFO STREAM s"), "$entries-added :9223372036854775807"));
+    cr_assert(strstr(ask(c, "XINFO GROUPS s"), "$entries-read :9223372036854775807"));
+}
+
 Test(streams, what_producers_sent_is_known_after_a_restart) {
     struct server *s = server_run(ASK_AOF, NULL);
     redisContext *c = ask_open(s);
