@@ -95,7 +95,7 @@ static void look_at_clients(const struct engine *e, const struct info_usage *u, 
         most_bytes = bytes;
     }
     if (!most) return;
-    bytes_printf(out, "- %zu clients hold ", e->nsessions);
+    bytes_printf(out, "- %zu clients hold ", engine_clients(e));
     sized(out, "", u->clients, " in buffers");
     sized(out, ", one of them ", most_bytes, ": ");
     bytes_printf(out,

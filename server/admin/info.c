@@ -125,7 +125,7 @@ static void modules(struct engine *e, struct bytes *out) {
 
 /* One thread serves all clients. */
 static void threads(struct engine *e, struct bytes *out) {
-    bytes_printf(out, "io_thread_0:clients=%zu,reads=%llu,writes=%llu\r\n", e->nsessions,
+    bytes_printf(out, "io_thread_0:clients=%zu,reads=%llu,writes=%llu\r\n", engine_clients(e),
                  (unsigned long long)e->stats.reads, (unsigned long long)e->stats.writes);
 }
 

@@ -128,7 +128,7 @@ void info_clients(struct engine *e, struct bytes *out) {
         "blocked_clients:%zu\r\ntracking_clients:%zu\r\npubsub_clients:%zu\r\n"
         "watching_clients:%zu\r\nclients_in_timeout_table:%zu\r\ntotal_watched_keys:%zu\r\n"
         "total_blocking_keys:%zu\r\ntotal_blocking_keys_on_nokey:%zu\r\n",
-        e->nsessions - replicas, (long long)e->v->maxclients, biggest_in, biggest_out,
+        engine_clients(e) - replicas, (long long)e->v->maxclients, biggest_in, biggest_out,
         e->nblocked + e->nparked, e->tracking->ntrackers, subscribers, watching, e->nblocked,
         keys.watched, keys.waited_on, keys.waited_on_nokey);
     append_pause(&e->pause, out);

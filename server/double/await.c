@@ -48,11 +48,11 @@ static int wait_blocked(struct call *x) {
 }
 
 static bool are_connected(const struct blocked *b) {
-    return b->s->e->nsessions >= (size_t)b->args[0];
+    return engine_clients(b->s->e) >= (size_t)b->args[0];
 }
 
 static void answer_clients(struct blocked *b, struct reply *r) {
-    reply_int(r, (int64_t)b->s->e->nsessions);
+    reply_int(r, (int64_t)engine_clients(b->s->e));
 }
 
 static int wait_clients(struct call *x) {

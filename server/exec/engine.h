@@ -117,7 +117,7 @@ struct engine {
     void *app; /* for admin handlers that must reach upward: see server/admin */
 
     struct list sessions;
-    size_t nsessions;
+    size_t nsessions, ngone; /* of these: SESSION_GONE, until their carrier releases them */
     uint64_t next_client_id;
     struct out_pool out_pool;
     struct list parked;  /* sessions in state PARKED, in order of arrival */
@@ -190,6 +190,11 @@ struct engine {
     int64_t loading_began_ms;
     int64_t started_ms;
 };
+
+/* Sessions whose connection is there, those of replicas among them. */
+static inline size_t engine_clients(const struct engine *e) {
+    return e->nsessions - e->ngone;
+}
 
 /* All engines of the process, `e` first. A process has more than one where a test double has
  * spaces; they have the configuration, the users and the file queue in common, and the first one

@@ -86,12 +86,18 @@ void session_move(struct session *s, struct engine *to) {
     s->wrote = 0;
 }
 
+void session_is_gone(struct session *s) {
+    s->e->ngone += !(s->flags & SESSION_GONE);
+    s->flags |= SESSION_GONE;
+}
+
 void session_release(struct session *s) {
     end_parts(s);
     list_remove(&s->closing);
     if (s->state == SESSION_PARKED) leave_parked(s);
     list_remove(&s->link);
     s->e->nsessions--;
+    s->e->ngone -= (s->flags & SESSION_GONE) != 0;
     request_partial_free(&s->partial);
     out_release(&s->out);
     mem_free(s->gates);

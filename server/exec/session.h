@@ -165,6 +165,9 @@ extern const struct session_part session_parts[SESSION_PARTS]; /* session_parts.
 void session_init(struct session *s, struct engine *e, const struct session_ops *ops);
 void session_release(struct session *s);
 
+/* Its connection has ended: it counts as a client no more. */
+void session_is_gone(struct session *s);
+
 /* Between commands: it becomes a session of another engine, in database 0, ACTIVE. It waits for
  * nothing and is subscribed to nothing there; its user, name and protocol stay. Nothing that it has
  * to say may wait for a gate. */

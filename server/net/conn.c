@@ -80,7 +80,7 @@ void conn_end(struct conn *c, const char *why) {
     c->n->clients_bytes -= c->counted;
     c->counted = 0;
     if (c->s.state != SESSION_CLOSING) session_enter(&c->s, SESSION_CLOSING);
-    c->s.flags |= SESSION_GONE;
+    session_is_gone(&c->s);
     conn_enter(c, CONN_DEAD);
     if (c->s.flags & SESSION_MASTER) c->n->nbegun--;
     if (source && source->closed) source->closed(&c->s, why);
@@ -473,7 +473,7 @@ static void conn_cron(struct conn *c) {
 size_t net_sessions(const struct net *n) {
     size_t all = 0;
 
-    engine_each (e, n->e) all += e->nsessions;
+    engine_each (e, n->e) all += engine_clients(e);
     return all;
 }
 
