@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/net/ring.h"
 
-#include "storage/base/check.h"
 #include "storage/base/mem.h"
 
 #if !__has_include(<liburing.h>)
@@ -26,7 +25,8 @@ struct async_backend *ring_new(struct loop *loop, struct err *e) {
 #include <unistd.h>
 
 enum {
-    ENTRIES = 256,       /* asked for at once; when they are used up they are submitted */
+    ENTRIES = 256,       /* handed over at once; when they are used up they are submitted */
+    ENTRIES_EACH = 2,    /* that one thing takes at most: an end cancels a read and a write */
     DONE_ENTRIES = 1024, /* the kernel keeps what is more in its own memory */
     BUFFERS_FIRST = 16,  /* they are few at first, as memory that was used once stays in use */
     BUFFERS_MAX = 256,   /* a power of two */
@@ -53,6 +53,7 @@ struct ring {
     unsigned nbuffers;          /* that were made so far */
     unsigned returned;          /* in `spare`, and the kernel does not know yet */
     struct async_queue starved; /* reads that found no buffer */
+    struct async_queue late;    /* asked for while the kernel took nothing more */
     struct async_queue ended;   /* ends for which nothing is under way any more */
 };
 
@@ -102,19 +103,16 @@ static char *lend(struct ring *r, const struct io_uring_cqe *cqe) {
 
 /* ---------------------------------------------------------------- asking */
 
-static struct io_uring_sqe *next_sqe(struct ring *r) {
-    struct io_uring_sqe *sqe = io_uring_get_sqe(&r->uring);
-
-    if (sqe) return sqe;
-    io_uring_submit(&r->uring);
-    sqe = io_uring_get_sqe(&r->uring);
-    CHECK(sqe);
-    return sqe;
+/* There are entries for whatever one thing needs. The kernel may take none while it lacks memory,
+ * or while what is done has not been collected. */
+static bool has_entries(struct ring *r) {
+    if (io_uring_sq_space_left(&r->uring) < ENTRIES_EACH) io_uring_submit(&r->uring);
+    return io_uring_sq_space_left(&r->uring) >= ENTRIES_EACH;
 }
 
 static void ask_read(struct ring *r, struct async_op *op) {
     struct async *a = async_of(op);
-    struct io_uring_sqe *sqe = next_sqe(r);
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&r->uring);
 
     if (a->room) {
         io_uring_prep_recv(sqe, a->fd, a->place, a->room, 0);
@@ -131,7 +129,7 @@ static void ask_read(struct ring *r, struct async_op *op) {
 /* With MSG_WAITALL the kernel goes on until all is sent. */
 static void ask_write(struct ring *r, struct async_op *op) {
     struct async *a = async_of(op);
-    struct io_uring_sqe *sqe = next_sqe(r);
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&r->uring);
     struct async_write *w = a->write;
     int flags = MSG_NOSIGNAL | MSG_WAITALL;
 
@@ -148,7 +146,7 @@ static void cancel(struct ring *r, struct async_op *op) {
     struct io_uring_sqe *sqe;
 
     if (!op->asked) return;
-    sqe = next_sqe(r);
+    sqe = io_uring_get_sqe(&r->uring);
     io_uring_prep_cancel(sqe, op, 0);
     io_uring_sqe_set_data(sqe, NULL);
 }
@@ -171,11 +169,24 @@ static void ask_end(struct ring *r, struct async_op *op) {
     end_if_idle(r, a);
 }
 
-static void ask(struct async_backend *b, struct async_op *op) {
+static void hand_over(struct ring *r, struct async_op *op) {
     static void (*const by_what[ASYNC_WHATS])(struct ring *, struct async_op *) = {
         [ASYNC_READ] = ask_read, [ASYNC_WRITE] = ask_write, [ASYNC_END] = ask_end};
 
-    by_what[op->what](ring_of(b), op);
+    by_what[op->what](r, op);
+}
+
+static void ask(struct async_backend *b, struct async_op *op) {
+    struct ring *r = ring_of(b);
+
+    if (!r->late.first && has_entries(r))
+        hand_over(r, op);
+    else
+        async_queue_add(&r->late, op);
+}
+
+static void ask_late(struct ring *r) {
+    while (r->late.first && has_entries(r)) hand_over(r, async_queue_take(&r->late));
 }
 
 /* Of a descriptor that does not block the kernel would not wait, but say EAGAIN. */
@@ -267,13 +278,14 @@ static void feed_starved(struct ring *r) {
     if (!r->starved.first) return;
     make_buffers(r, r->nbuffers);
     left = r->returned;
-    for (struct async_op *op; left > 0 && (op = async_queue_take(&r->starved)); left--)
-        ask_read(r, op);
+    for (; left > 0 && r->starved.first && has_entries(r); left--)
+        ask_read(r, async_queue_take(&r->starved));
 }
 
 static void submit(struct async_backend *b) {
     struct ring *r = ring_of(b);
 
+    ask_late(r);
     feed_starved(r);
     if (r->returned) io_uring_buf_ring_advance(r->spare, (int)r->returned);
     r->returned = 0;
@@ -285,7 +297,8 @@ static void rest(struct async_backend *b) {
     struct ring *r = ring_of(b);
 
     wake_me(r, true);
-    if (io_uring_cq_ready(&r->uring) || kernel_has_work(r) || r->ended.first) loop_hurry(r->loop);
+    if (io_uring_cq_ready(&r->uring) || kernel_has_work(r) || r->ended.first || r->late.first)
+        loop_hurry(r->loop);
 }
 
 /* ---------------------------------------------------------------- beginning and end */
@@ -305,8 +318,8 @@ static int register_buffers(struct ring *r) {
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     if (all == MAP_FAILED) return -errno;
-    madvise(all, TABLE_BYTES,
-            MADV_DONTFORK); /* the kernel holds these pages: a child needs no copy */
+    /* The kernel holds these pages: a child would get a copy at once. */
+    madvise(all, TABLE_BYTES, MADV_DONTFORK);
     r->spare = all;
     r->buffers = (char *)all + TABLE_BYTES;
     reg.ring_addr = (uintptr_t)all;
