@@ -136,9 +136,9 @@ void conn_async_send(struct conn *c, size_t limit) {
     struct async_write *w = async_begin_write(c->n->async, a);
 
     w->n = (uint32_t)out_peek(&c->s.out, w->iov, ASYNC_IOV, limit);
-    async_ask(c->n->async, a, ASYNC_WRITE);
     if (async_write_bytes(a) < out_pending(&c->s.out) || c->s.state == SESSION_CLOSING)
         async_follow(c->n->async, a);
+    async_ask(c->n->async, a, ASYNC_WRITE);
     c->s.e->stats.writes++;
     conn_enter(c, CONN_WRITE_BLOCKED);
 }

@@ -10,8 +10,8 @@
  *   done, in async_collect()      <---   outbox of all threads
  *
  * Both boxes are lists that are put on with one compare-and-swap and emptied with one exchange: no
- * lock, and no memory of their own, since the things asked for are what is linked. Whoever has
- * nothing to do says so, looks once more, and sleeps until an eventfd is written to.
+ * lock, and no memory of their own, since the things asked for are what is linked. A thread with
+ * nothing to do sets a flag, looks into its box once more, and sleeps until its eventfd is written.
  *
  * A write that is done does not end the main thread's sleep if nothing follows it: see
  * async_follow().

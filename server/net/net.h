@@ -85,8 +85,9 @@ void net_init(struct net *n, struct loop *loop, struct engine *e);
  * KIND:FD:NODE", NULL: nothing): sockets that listen already take their place. */
 int net_listen(struct net *n, const char *inherited, struct err *e);
 
-/* `io-threads` and `io-backend`: who reads and writes from now on. What this system cannot do is
- * logged if it was asked for by name; the loop does it itself then. Before the first client. */
+/* Chooses the backend that `io-threads` and `io-backend` ask for. If this system does not have it,
+ * the loop reads and writes itself; that is logged if it was asked for by name. To be called before
+ * the first client comes. */
 void net_choose_backend(struct net *n);
 const char *net_backend(const struct net *n); /* "epoll", "io_uring", "threads" */
 

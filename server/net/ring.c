@@ -152,9 +152,12 @@ static void cancel(struct ring *r, struct async_op *op) {
 }
 
 static void end_if_idle(struct ring *r, struct async *a) {
-    if (!a->op[ASYNC_END].asked || a->op[ASYNC_READ].asked || a->op[ASYNC_WRITE].asked) return;
+    struct async_op *end = &a->op[ASYNC_END];
+
+    if (!end->asked || a->op[ASYNC_READ].asked || a->op[ASYNC_WRITE].asked) return;
+    async_queue_remove(&r->late, end); /* there is nothing left to be cancelled */
     close(a->fd);
-    async_queue_add(&r->ended, &a->op[ASYNC_END]);
+    async_queue_add(&r->ended, end);
 }
 
 /* A socket from which the kernel reads does not end by closing its descriptor, so what is under
@@ -197,7 +200,7 @@ static void begin(struct async_backend *b, struct async *a) {
 
 /* ---------------------------------------------------------------- what is done */
 
-/* Where the connection has ended, or nobody is told any more, nobody would give the buffer back. */
+/* The owner gives a buffer back only if it is told of the read, and the read brought bytes. */
 static void note_read(struct ring *r, struct async *a, const struct io_uring_cqe *cqe) {
     bool buffered = cqe->flags & IORING_CQE_F_BUFFER;
 
@@ -263,7 +266,7 @@ static void collect(struct async_backend *b) {
 
         if (io_uring_peek_cqe(&r->uring, &cqe) < 0) break;
         copy = *cqe;
-        io_uring_cqe_seen(&r->uring, cqe); /* before the owner is told, who may ask for more */
+        io_uring_cqe_seen(&r->uring, cqe); /* first, as done() may ask for more */
         take(r, &copy);
     }
     end_some(r);

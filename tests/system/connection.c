@@ -312,8 +312,8 @@ Test(connection, without_descriptors_the_server_rests) {
     cr_assert_str_eq(resp_ask(&waits, "PING", NULL), "+PONG");
 }
 
-/* What parked clients send meanwhile is kept for them, however many they are, and keeps nobody else
- * from being read. */
+/* Many parked clients send more. Other clients are read all the same, and the parked ones get their
+ * answers later. */
 Test(connection, many_clients_that_wait_do_not_hold_up_the_others) {
     enum { WAITING = 300, MORE = 70000 };
     struct server *s = server_run(NULL, NULL);
