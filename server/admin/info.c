@@ -123,7 +123,7 @@ static void modules(struct engine *e, struct bytes *out) {
     (void)out;
 }
 
-/* One thread serves all clients. */
+/* As if one thread served all clients: I/O threads have no figures of their own. */
 static void threads(struct engine *e, struct bytes *out) {
     bytes_printf(out, "io_thread_0:clients=%zu,reads=%llu,writes=%llu\r\n", engine_clients(e),
                  (unsigned long long)e->stats.reads, (unsigned long long)e->stats.writes);

@@ -2,10 +2,11 @@
  *
  * net - listening sockets and client connections over TCP, unix sockets and TLS.
  *
- * Reads go into one shared buffer; a connection owns input only while a command is incomplete, and
- * output only while some waits. So an idle connection costs its struct and nothing else. Output is
- * written once a turn, in net_flush(), after the AOF was handed over: what a closed gate holds back
- * stays until the AOF makes progress. Main thread only.
+ * Reads go into one shared buffer, or into those of a backend (README.md, "Backends"); a connection
+ * owns input only while a command is incomplete, and output only while some waits. So an idle
+ * connection costs its struct and nothing else. Output is written once a turn, in net_flush(),
+ * after the AOF was handed over: what a closed gate holds back stays until the AOF makes progress.
+ * Main thread only.
  *
  * A script that takes long lets the others have a word: net_serve_within(), from inside the command
  * of one connection. That one is left alone meanwhile.
