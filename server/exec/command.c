@@ -2,6 +2,7 @@
 #include "server/exec/command.h"
 
 #include "storage/base/check.h"
+#include "storage/base/ends.h"
 #include "storage/base/mem.h"
 
 #include <ctype.h>
@@ -9,30 +10,12 @@
 
 #define SMALL UINT64_C(0x2020202020202020) /* makes capital letters small ones */
 
-static inline uint64_t load(const char *p, size_t n) {
-    uint64_t v = 0;
-
-    memcpy(&v, p, n);
-    return v;
-}
-
 /* Head, tail and length of a name. */
 static inline struct command_place fold(struct slice name) {
-    struct command_place k = {.len = (uint16_t)(name.n < UINT16_MAX ? name.n : UINT16_MAX)};
+    struct ends e = ends_of(name.p, name.n);
 
-    if (name.n >= 8) {
-        k.head = load(name.p, 8);
-        k.tail = load(name.p + name.n - 8, 8);
-    } else if (name.n >= 4) {
-        k.head = load(name.p, 4) | load(name.p + name.n - 4, 4) << 32;
-    } else if (name.n > 0) {
-        k.head = (uint64_t)(unsigned char)name.p[0] |
-                 (uint64_t)(unsigned char)name.p[name.n / 2] << 8 |
-                 (uint64_t)(unsigned char)name.p[name.n - 1] << 16;
-    }
-    k.head |= SMALL;
-    k.tail |= SMALL;
-    return k;
+    return (struct command_place){e.head | SMALL, e.tail | SMALL,
+                                  .len = (uint16_t)(name.n < UINT16_MAX ? name.n : UINT16_MAX)};
 }
 
 static inline unsigned hash_name(const struct command_place *k) {

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "storage/base/hash.h"
 
-#include <string.h>
+#include "storage/base/ends.h"
+
+#include <stdbool.h>
+#ifdef __x86_64__
+#include <wmmintrin.h>
+#endif
 
 static uint64_t key0 = 0x736574206c657420, key1 = 0x6974207374616e64;
 
-void hash_set_key(const uint8_t key[16]) {
-    memcpy(&key0, key, 8);
-    memcpy(&key1, key + 8, 8);
-}
+/* ---------------------------------------------------------------- SipHash */
 
 #define ROTL(x, b) (((x) << (b)) | ((x) >> (64 - (b))))
 #define ROUND                                                                                      \
@@ -19,22 +21,8 @@ void hash_set_key(const uint8_t key[16]) {
         v2 += v1, v1 = ROTL(v1, 17), v1 ^= v2, v2 = ROTL(v2, 32);                                  \
     } while (0)
 
-static inline uint64_t load64(const uint8_t *p) {
-    uint64_t v;
-
-    memcpy(&v, p, 8);
-    return v; /* little-endian hosts only, as the file formats' fast paths */
-}
-
-static inline uint64_t load32(const uint8_t *p) {
-    uint32_t v;
-
-    memcpy(&v, p, 4);
-    return v;
-}
-
-/* The last r = n mod 8 bytes, which begin at p, and the length in the top byte. Loads overlap
- * instead of going byte by byte: lengths differ from key to key, and branches cost more. */
+/* The last r = n mod 8 bytes, which begin at p, each at its place, and the length in the top byte.
+ * Loads overlap, as in ends.h. */
 static inline uint64_t tail_of(const uint8_t *p, size_t n) {
     size_t r = n & 7;
     uint64_t v = 0;
@@ -75,6 +63,71 @@ uint64_t hash_keyed(uint64_t k0, uint64_t k1, const void *data, size_t n) {
     return sip13(k0, k1, data, n);
 }
 
-uint64_t hash_bytes(const void *p, size_t n) {
+/* ---------------------------------------------------------------- rounds of AES */
+
+#ifdef __x86_64__
+enum { ROUNDS = 6, AES_BLOCK = 16 };
+
+static bool has_aes;
+static __m128i round_keys[1 + ROUNDS];
+
+/* A key for each round, none of which tells of another one. */
+static void expand_key(void) {
+    for (uint64_t i = 0; i < 1 + ROUNDS; i++) {
+        uint64_t half[] = {2 * i, 2 * i + 1};
+
+        round_keys[i] = _mm_set_epi64x((int64_t)sip13(key0, key1, &half[1], 8),
+                                       (int64_t)sip13(key0, key1, &half[0], 8));
+    }
+    has_aes = __builtin_cpu_supports("aes");
+}
+
+#define AES __attribute__((target("aes")))
+
+static inline AES __m128i four_rounds(__m128i x, __m128i length) {
+    x = _mm_aesenc_si128(x, _mm_xor_si128(round_keys[1], length));
+    x = _mm_aesenc_si128(x, round_keys[2]);
+    x = _mm_aesenc_si128(x, round_keys[3]);
+    return _mm_aesenc_si128(x, round_keys[4]);
+}
+
+/* The block that ends the text: up to 16 bytes, of a longer one its last 16. */
+static inline __m128i last_block(const uint8_t *p, size_t n) {
+    struct ends e;
+
+    if (n > AES_BLOCK) return _mm_loadu_si128((const __m128i *)(const void *)(p + n - AES_BLOCK));
+    e = ends_of(p, n);
+    return _mm_set_epi64x((int64_t)e.tail, (int64_t)e.head);
+}
+
+static AES uint64_t aes_hash(const uint8_t *p, size_t n) {
+    __m128i x = round_keys[0];
+
+    for (size_t at = 0; n - at > AES_BLOCK; at += AES_BLOCK)
+        x = four_rounds(_mm_xor_si128(x, _mm_loadu_si128((const __m128i *)(const void *)(p + at))),
+                        _mm_setzero_si128());
+    x = four_rounds(_mm_xor_si128(x, last_block(p, n)), _mm_cvtsi64_si128((int64_t)n));
+    x = _mm_aesenc_si128(_mm_aesenc_si128(x, round_keys[5]), round_keys[6]);
+    return (uint64_t)_mm_cvtsi128_si64(x);
+}
+#else
+enum { has_aes = false };
+
+static void expand_key(void) {}
+
+static uint64_t aes_hash(const uint8_t *p, size_t n) {
     return sip13(key0, key1, p, n);
+}
+#endif
+
+/* ---------------------------------------------------------------- the process' own */
+
+void hash_set_key(const uint8_t key[16]) {
+    key0 = load64(key);
+    key1 = load64(key + 8);
+    expand_key();
+}
+
+uint64_t hash_bytes(const void *p, size_t n) {
+    return __builtin_expect(has_aes, 1) ? aes_hash(p, n) : sip13(key0, key1, p, n);
 }
