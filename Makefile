@@ -20,6 +20,7 @@ BIN      := $(if $(filter release,$(FLAVOUR)),$(BUILD),$(O))
 
 CFLAGS_release  := -O3 -g -DSTET_JEMALLOC
 LIBS_release    := -ljemalloc
+LINK_release    := -static-libgcc
 # For packages: runs on other machines, so libraries are linked statically where there is an archive;
 # tools/packages puts the remaining ones beside the programs, in lib/.
 CFLAGS_portable := -O2 -g -ffunction-sections -fdata-sections -DSTET_JEMALLOC
@@ -106,9 +107,10 @@ else
 SYS_LIBS := -levent_core -lisal -llzf $(LUA_LIB) $(URING_LIB) -lm -ldl $(LIBS_$(FLAVOUR))
 endif
 
-# Linked into the programs, jemalloc costs a call less, and brings no C++ library into the process. Not
-# into tests: the simulation replaces the threads of what is linked into it.
-PROGRAM_LIBS := $(patsubst -ljemalloc,$(call static,jemalloc_pic),$(SYS_LIBS))
+# Linked into the programs, jemalloc costs a call less, and brings no C++ library into the process; each
+# library that need not be loaded makes the start shorter. Not into tests: the simulation replaces the
+# threads of what is linked into it.
+PROGRAM_LIBS := $(patsubst -ljemalloc,$(call static,jemalloc_pic),$(patsubst -levent_core,$(call static,event_core),$(SYS_LIBS)))
 
 say = $(if $(V),,@printf '  %-4s %s\n' $(1) $(2);)
 

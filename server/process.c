@@ -23,6 +23,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#include <unwind.h>
 
 extern char **environ;
 
@@ -333,18 +334,26 @@ void process_write(const char *text) {
     (void)rc; /* there is no way left to report it */
 }
 
-void process_write_stack(void) {
-    void *frames[FRAMES_MAX];
-    int n = backtrace(frames, FRAMES_MAX);
+struct frames {
+    void *at[FRAMES_MAX];
+    int n;
+};
 
-    process_write("\n------ STACK TRACE ------\nBacktrace:\n");
-    backtrace_symbols_fd(frames, n, log_fd());
+static _Unwind_Reason_Code note_frame(struct _Unwind_Context *context, void *arg) {
+    struct frames *f = arg;
+
+    if (f->n == FRAMES_MAX) return _URC_END_OF_STACK;
+    f->at[f->n++] = (void *)_Unwind_GetIP(context);
+    return _URC_NO_REASON;
 }
 
-void process_warm_stack(void) {
-    void *frame[1];
+/* Not by backtrace(3), which loads a library for it. */
+void process_write_stack(void) {
+    struct frames f = {.n = 0};
 
-    backtrace(frame, 1);
+    _Unwind_Backtrace(note_frame, &f);
+    process_write("\n------ STACK TRACE ------\nBacktrace:\n");
+    backtrace_symbols_fd(f.at, f.n, log_fd());
 }
 
 static void report_begin(void) {
@@ -401,7 +410,6 @@ void process_catch_crashes(void) {
     struct sigaction sa = {.sa_sigaction = on_crash,
                            .sa_flags = SA_NODEFER | SA_RESETHAND | SA_SIGINFO};
 
-    process_warm_stack();
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) sigaction(signals[i], &sa, NULL);
     check_set_dump(on_failed_check);
 }

@@ -58,11 +58,9 @@ void process_abandon(void);
 int process_ready(const struct conf_values *v, const int *ports, size_t nports, struct err *e);
 void process_stopping(const struct conf_values *v);
 
-/* For signal handlers: text, and the stack of the thread, to where the log goes. The warming up is
- * done before: it loads what the stack needs while memory can be allocated. */
+/* For signal handlers: text, and the stack of the thread, to where the log goes. */
 void process_write(const char *text);
 void process_write_stack(void);
-void process_warm_stack(void);
 
 /* SIGSEGV and the like write a report to the log file before they end the process. */
 void process_catch_crashes(void);

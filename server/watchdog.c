@@ -34,7 +34,6 @@ static int make_timer(void) {
 
     if (made) return 0;
     ev.sigev_notify_thread_id = gettid();
-    process_warm_stack();
     if (sigaction(SIGALRM, &sa, NULL) < 0 || timer_create(CLOCK_MONOTONIC, &ev, &timer) < 0)
         return -1;
     made = true;

@@ -32,13 +32,24 @@ static bool is_all_letters(const char *name) {
     return true;
 }
 
+static size_t append_name(char *to, size_t at, const char *word, size_t most) {
+    size_t n = strnlen(word, most);
+
+    memcpy(to + at, word, n);
+    to[at + n] = '\0';
+    return at + n;
+}
+
 static void slot_init(struct command_slot *s, const struct command *row,
                       const struct command_slot *parent) {
+    size_t at = 0;
+
     *s = (struct command_slot){.row = row, .parent = parent};
-    if (parent)
-        snprintf(s->name, sizeof s->name, "%.20s|%.26s", parent->name, row->name);
-    else
-        snprintf(s->name, sizeof s->name, "%.40s", row->name);
+    if (parent) {
+        at = append_name(s->name, at, parent->name, 20);
+        s->name[at++] = '|';
+    }
+    append_name(s->name, at, row->name, parent ? 26 : 40);
 }
 
 static void add_subcommands(struct command_slot *s) {

@@ -52,10 +52,10 @@ void rng_system(void *p, size_t n) {
 }
 
 void rng_hex(char *out, size_t chars) {
-    uint8_t raw = 0;
+    uint8_t raw[32];
 
     for (size_t i = 0; i < chars; i++) {
-        rng_system(&raw, 1);
-        out[i] = "0123456789abcdef"[raw & 15];
+        if (i % sizeof raw == 0) rng_system(raw, sizeof raw);
+        out[i] = "0123456789abcdef"[raw[i % sizeof raw] & 15];
     }
 }
