@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "persistence/aof_writer_internal.h"
 #include "persistence/disposer.h"
-#include "storage/base/check.h"
 #include "storage/base/io.h"
+#include "storage/base/log.h"
 #include "storage/base/mem.h"
 #include "storage/base/thread.h"
 
 #include <sched.h>
+#include <string.h>
 #include <unistd.h>
 
 enum {
@@ -231,11 +232,23 @@ static void *worker_run(void *arg) {
 
 /* ---------------------------------------------------------------- the main thread's side */
 
-static pthread_t start_thread(void *(*run)(void *), void *arg, const char *name) {
-    pthread_t id;
+/* The threads begin with the first file or batch. One that cannot be started counts as a failed
+ * sync: so the AOF goes on in new files, with another attempt. With mu held. */
+static void run_threads(struct aof_writer *w) {
+    static const char *const names[] = {"aof-writer", "aof-sync", "aof-always"};
 
-    CHECK(thread_start(&id, name, run, arg) == 0);
-    return id;
+    while (w->running < WORKERS) {
+        struct worker *o = &w->worker[w->running];
+        int code = thread_start(&o->thread, names[w->running], worker_run, o);
+
+        if (code) {
+            log_warning("Cannot start a thread for the AOF: %s", strerror(code));
+            w->st.sync_error = code;
+            writer_announce(w);
+            return;
+        }
+        w->running++;
+    }
 }
 
 struct aof_writer *aof_writer_new(void (*wake)(void *arg), void *arg, struct disposer *closing) {
@@ -250,13 +263,11 @@ struct aof_writer *aof_writer_new(void (*wake)(void *arg), void *arg, struct dis
     w->fd = -1;
     w->policy = AOF_FSYNC_EVERYSEC;
     for (int i = 0; i < WORKERS; i++) {
-        static const char *const names[] = {"aof-writer", "aof-sync", "aof-always", "aof-always"};
         struct worker *o = &w->worker[i];
 
         o->w = w;
         o->fd = o->next_fd = -1;
         pthread_cond_init(&o->work, NULL);
-        o->thread = start_thread(worker_run, o, names[i]);
     }
     return w;
 }
@@ -268,7 +279,7 @@ void aof_writer_free(struct aof_writer *w, bool abandon) {
     wake_all(w);
     pthread_cond_broadcast(&w->progress);
     pthread_mutex_unlock(&w->mu);
-    for (int i = 0; i < WORKERS; i++) pthread_join(w->worker[i].thread, NULL);
+    for (int i = 0; i < w->running; i++) pthread_join(w->worker[i].thread, NULL);
     while (w->first) {
         struct entry *en = w->first;
 
@@ -302,6 +313,7 @@ static void enqueue(struct aof_writer *w, struct entry *en) {
 
     *w->last = en;
     w->last = &en->next;
+    run_threads(w);
     o = idle_writer(w);
     pthread_mutex_unlock(&w->mu);
     if (o) pthread_cond_signal(&o->work);
@@ -336,7 +348,13 @@ bool aof_writer_is_switching(const struct aof_writer *w) {
 }
 
 void aof_writer_set_policy(struct aof_writer *w, enum aof_fsync policy) {
-    push_control(w, (struct entry){.kind = ENTRY_POLICY, .policy = policy});
+    bool at_once;
+
+    pthread_mutex_lock(&w->mu);
+    at_once = w->running == 0 && !w->first;
+    if (at_once) w->policy = policy;
+    pthread_mutex_unlock(&w->mu);
+    if (!at_once) push_control(w, (struct entry){.kind = ENTRY_POLICY, .policy = policy});
 }
 
 void aof_writer_restart(struct aof_writer *w, int fd, uint64_t size, uint64_t position, bool room) {
@@ -373,6 +391,7 @@ void aof_writer_restart_with(struct aof_writer *w, const struct aof_writer_files
     atomic_store(&w->write_error, 0);
     w->last_sync_us = writer_now_us();
     writer_adopt(w, f, size, room);
+    if (f->fd >= 0) run_threads(w);
     wake_all(w);
     pthread_mutex_unlock(&w->mu);
 }

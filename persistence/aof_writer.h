@@ -15,6 +15,8 @@
  * into room that was made ahead (aof_room.h). Before a large one is appended, what stands in the
  * room is synced and the rest of it cut off: so a power cut leaves no room between data.
  *
+ * The threads begin with the first file or batch: a server without an AOF has none of them.
+ *
  * Shared, all under `mu`: the queue and the positions. The main thread never touches the
  * descriptor.
  *

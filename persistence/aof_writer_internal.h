@@ -60,6 +60,7 @@ struct aof_writer {
     pthread_mutex_t mu;
     pthread_cond_t progress; /* written, synced or an error changed */
     struct worker worker[WORKERS];
+    int running;                   /* of them */
     struct flight flight[FLIGHTS]; /* a ring, in the order in which they began */
     uint64_t flights_begun, flights_over;
     uint64_t begun; /* up to here there was a sync, or is one under way */

@@ -214,7 +214,7 @@ struct lp_value pack_get(const struct pack *p, uint32_t at) {
 static inline bool equals(const uint8_t *q, const struct lp_code *key) {
     size_t n = key->text.n;
 
-    if (key->n > 1 && !bytes_same(q + 1, key->b + 1, key->n - 1)) return false;
+    if (key->n > 1 && memcmp(q + 1, key->b + 1, key->n - 1) != 0) return false;
     if (n == 0) return true;
     q += key->n;
     return q[n - 1] == (uint8_t)key->text.p[n - 1] && bytes_same(q, key->text.p, n - 1);

@@ -12,10 +12,12 @@
 #include "storage/base/mem.h"
 
 #include <criterion/criterion.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static struct aof_writer *w;
@@ -98,6 +100,51 @@ static bool is_synced_once(void *arg) {
 
 #define WAIT_WRITTEN() cr_assert(help_wait(is_written, &end))
 #define WAIT_SYNCED()  cr_assert(help_wait(is_synced, &end))
+
+static unsigned threads_of_this_process(void) {
+    DIR *d = opendir("/proc/self/task");
+    unsigned n = 0;
+
+    cr_assert(d);
+    for (struct dirent *e; (e = readdir(d));) n += e->d_name[0] != '.';
+    closedir(d);
+    return n;
+}
+
+Test(writer, without_a_file_there_are_no_threads) {
+    struct aof_writer *other = aof_writer_new(count_wake, NULL, closing);
+    unsigned before = threads_of_this_process();
+
+    aof_writer_set_policy(other, AOF_FSYNC_ALWAYS);
+    cr_assert_eq(threads_of_this_process(), before);
+    aof_writer_restart(other, open_file("two"), 0, 0, true);
+    cr_assert_eq(threads_of_this_process(), before + AOF_WRITER_THREADS);
+    aof_writer_free(other, true);
+    cr_assert_eq(threads_of_this_process(), before);
+}
+
+Test(writer, a_thread_that_cannot_be_started_counts_as_a_failed_sync) {
+    struct aof_writer *other = aof_writer_new(count_wake, NULL, closing);
+    struct rlimit was, none;
+    struct aof_writer_state st;
+    struct bytes b = {0};
+
+    cr_assert_eq(getrlimit(RLIMIT_AS, &was), 0);
+    none = (struct rlimit){1 << 20, was.rlim_max};
+    cr_assert_eq(setrlimit(RLIMIT_AS, &none), 0);
+    aof_writer_restart(other, open_file("two"), 0, 0, true);
+    cr_assert_eq(setrlimit(RLIMIT_AS, &was), 0);
+    aof_writer_get_state(other, &st);
+    cr_assert_eq(st.sync_error, EAGAIN);
+
+    aof_writer_restart(other, open_file("three"), 0, 0, true);
+    bytes_append_str(&b, "text");
+    aof_writer_push(other, &b, 4, AOF_BATCH_DATA);
+    cr_assert(aof_writer_wait_synced(other, 4, 10000));
+    cr_assert(slice_is(help_read("three"), "text"));
+    bytes_release(&b);
+    aof_writer_free(other, true);
+}
 
 Test(writer, batches_stand_in_the_file_in_their_order) {
     struct bytes want = {0};
