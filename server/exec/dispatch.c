@@ -37,8 +37,7 @@ struct group {
 
 /* ---------------------------------------------------------------- parsing ahead */
 
-static void prepare(struct engine *e, struct session *s, const struct slice *args,
-                    struct pending *p) {
+static void prepare(struct engine *e, const struct slice *args, struct pending *p) {
     const struct slice *argv = args + p->req.first;
     int first;
 
@@ -49,11 +48,12 @@ static void prepare(struct engine *e, struct session *s, const struct slice *arg
     if (first <= 0 || (size_t)first >= p->req.argc) return;
     p->hash = hash_bytes(argv[first].p, argv[first].n);
     p->has_hash = true;
-    table_prefetch_bucket(&e->ks.dbs[s->db].keys, p->hash);
 }
 
-/* Entries first, so that they are on their way together when each one is asked for its value. */
+/* Step by step for all of them, so that what each step waits for is on its way together. */
 static void prefetch(const struct db *db, struct group *g) {
+    for (size_t i = 0; i < g->n; i++)
+        if (g->v[i].has_hash) table_prefetch_bucket(&db->keys, g->v[i].hash);
     for (size_t i = 0; i < g->n; i++)
         g->v[i].likely = g->v[i].has_hash ? table_prefetch_entry(&db->keys, g->v[i].hash) : NULL;
     if (g->n < VALUES_AHEAD_MIN) return;
@@ -83,7 +83,7 @@ static void parse_group(struct engine *e, struct session *s, char *in, size_t n,
             p->cmd = NULL;
             p->has_hash = false;
         } else {
-            prepare(e, s, g->args->v, p);
+            prepare(e, g->args->v, p);
         }
         g->n++;
     }
