@@ -19,6 +19,9 @@ import argparse, collections, ctypes, glob, json, os, platform, resource, shutil
 import socket, statistics, subprocess, sys, tempfile, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+import wider  # noqa: E402
+
 BLAST = os.environ.get("BLAST", os.path.join(HERE, "blast"))
 TICK = os.sysconf("SC_CLK_TCK")
 median = statistics.median
@@ -248,6 +251,9 @@ class Bench:
             k = r % max(1, len(servers))
             for s in servers[k:] + servers[:k]:
                 yield r, s
+
+    def start(self, spec, *args, **kw):
+        return Instance(spec, self, *args, **kw)
 
     def start_all(self, *args, specs=None, **kw):
         return [Instance(s, self, *args, **kw) for s in specs or self.real]
@@ -502,7 +508,7 @@ def scn_expiry(b):
         s.stop()
 
 
-SCENARIOS = {k[4:]: v for k, v in list(globals().items()) if k.startswith("scn_")}
+SCENARIOS = {k[4:]: v for k, v in list(globals().items()) + list(vars(wider).items()) if k.startswith("scn_")}
 
 
 # ------------------------------------------------------------------ reports
