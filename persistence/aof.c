@@ -55,8 +55,15 @@ void aof_keep_options(struct aof *a, const struct aof_options *o) {
     }
 }
 
+/* Replies may wait for the sync of what was appended under `always`, also where that is not handed
+ * over yet and the writer knows the new policy before it. */
+static void change_policy(struct aof *a, enum aof_fsync policy) {
+    if (a->o.policy == AOF_FSYNC_ALWAYS) aof_want_sync(a);
+    aof_writer_set_policy(a->w, policy);
+}
+
 void aof_set_options(struct aof *a, const struct aof_options *o) {
-    if (a->o.policy != o->policy) aof_writer_set_policy(a->w, o->policy);
+    if (a->o.policy != o->policy) change_policy(a, o->policy);
     aof_keep_options(a, o);
 }
 
