@@ -10,7 +10,6 @@
 #include "persistence/aof_age.h"
 #include "persistence/aof_backup.h"
 #include "persistence/aof_watch.h"
-#include "persistence/disposer.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -262,6 +262,7 @@ static void remove_doubtful(struct aof_job *job) {
 
 /* If the second publishing fails, the next start drops the names. */
 static void remove_history(struct aof_job *job) {
+    disposer_wait(job->a->disposer); /* readers of the stream have these files open then */
     remove_doubtful(job);
     if (aof_history_prune(job->dirfd, &job->manifest, &job->keep)) publish_manifest(job);
 }

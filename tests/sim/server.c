@@ -483,7 +483,7 @@ static void judge_given(struct server *s) {
 
     if (s->life->quiet) return;
     why = given_step(&s->given, s->aof, &s->stream, d);
-    if (!why && dice_one_in(d, 5)) why = given_base(s->aof, &s->stream);
+    if (!why && dice_one_in(d, 5)) why = given_base(&s->given, s->aof, &s->stream);
     if (why) broken("%s", why);
 }
 
