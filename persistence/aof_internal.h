@@ -109,6 +109,7 @@ struct aof {
     struct aof_manifest doubtful;
     struct disposer *disposer;
     struct aof_watch *watch;
+    bool unwatched; /* the watch does not know the files of now */
 
     /* the batch under way */
     struct bytes buf;

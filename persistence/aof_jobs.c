@@ -63,6 +63,8 @@ bool aof_job_start(struct aof *a, int (*run)(struct aof_job *)) {
     job->base[0] = '\0';
     aof_manifest_copy(&job->manifest, &a->manifest);
     aof_manifest_copy(&job->doubtful, &a->doubtful);
+    aof_watch_hold(a->watch);
+    a->unwatched = true;
     rc = thread_start(&job->thread, "aof-job", job_run, job);
     if (rc == 0) {
         job->active = true;
