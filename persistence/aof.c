@@ -34,6 +34,14 @@ void aof_enter(struct aof *a, enum aof_phase to, const char *why) {
         aof_watch_begin(a->watch, a->path, a->dirfd);
     else
         aof_watch_end(a->watch);
+    a->unwatched = true;
+}
+
+/* While a job is under way the files change. */
+static void watch_files(struct aof *a) {
+    if (!a->unwatched || a->job.active || a->phase != AOF_ON) return;
+    aof_watch_files(a->watch, &a->manifest);
+    a->unwatched = false;
 }
 
 enum aof_phase aof_phase(const struct aof *a) {
@@ -55,8 +63,15 @@ void aof_keep_options(struct aof *a, const struct aof_options *o) {
     }
 }
 
+/* Replies may wait for the sync of what was appended under `always`, also where that is not handed
+ * over yet and the writer knows the new policy before it. */
+static void change_policy(struct aof *a, enum aof_fsync policy) {
+    if (a->o.policy == AOF_FSYNC_ALWAYS) aof_want_sync(a);
+    aof_writer_set_policy(a->w, policy);
+}
+
 void aof_set_options(struct aof *a, const struct aof_options *o) {
-    if (a->o.policy != o->policy) aof_writer_set_policy(a->w, o->policy);
+    if (a->o.policy != o->policy) change_policy(a, o->policy);
     aof_keep_options(a, o);
 }
 
@@ -309,6 +324,10 @@ static void note_lost_file(const struct aof *a) {
         log_warning("The append only directory was deleted or moved (%s). Writes are refused until "
                     "it can be made anew",
                     why);
+    else if (a->st.sync_error == ESTALE)
+        log_warning("A file of the AOF was deleted or replaced (%s). Writes are refused until new "
+                    "files are made of what is in memory",
+                    why);
     else if (a->st.sync_error == EBUSY)
         log_warning("The lock file '%s/%s' was deleted or replaced, and another process has locked "
                     "the new one (%s). Writes are refused. Stop the other server: this one then "
@@ -335,6 +354,7 @@ void aof_on_wake(struct aof *a) {
     }
     aof_rewrite_step(a);
     aof_backup_step(a);
+    watch_files(a);
     if (a->stream.map.nfiles) aof_stream_map_written(&a->stream.map, aof_writer_written(a->w));
 }
 

@@ -36,6 +36,7 @@
 #include "persistence/aof_stream.h"
 #include "persistence/aof_writer.h"
 #include "persistence/child.h"
+#include "persistence/disposer.h"
 #include "persistence/rdb.h"
 #include "storage/keyspace.h"
 
@@ -176,16 +177,16 @@ bool aof_stream_is_kept(const struct aof *a);
 bool aof_stream_covers(const struct aof *a, const char *id, uint64_t from);
 
 /* Begins to read them back (aof_stream.h): `from` is the offset of the first byte. NULL: they are
- * not there, or a file cannot be opened. */
+ * not there. */
 struct aof_stream_reader *aof_stream_open(struct aof *a, uint64_t from, struct err *e);
 
 /* Where the base stands in the stream, if it is an RDB and the files hold the stream from there on:
  * a replica can be given the two instead of a snapshot. False: it cannot. */
 bool aof_stream_base(const struct aof *a, struct aof_stream_base *out);
 
-/* Opens that base for reading; -1 if that fails. What is open stays readable, whatever a rewrite
- * removes. */
-int aof_stream_open_base(struct aof *a, struct err *e);
+/* Opens that base for reading, on the disposer's thread (disposer_open). A rewrite that begins to
+ * remove it meanwhile waits for that, and what is open stays readable. */
+void aof_stream_open_base(struct aof *a, disposer_opened_fn *opened, void *arg);
 
 /* As aof_append, for what is no part of the stream. */
 void aof_append_local(struct aof *a, const struct aof_unit *u);

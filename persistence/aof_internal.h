@@ -10,7 +10,6 @@
 #include "persistence/aof_age.h"
 #include "persistence/aof_backup.h"
 #include "persistence/aof_watch.h"
-#include "persistence/disposer.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -110,6 +109,7 @@ struct aof {
     struct aof_manifest doubtful;
     struct disposer *disposer;
     struct aof_watch *watch;
+    bool unwatched; /* the watch does not know the files of now */
 
     /* the batch under way */
     struct bytes buf;

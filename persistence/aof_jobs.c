@@ -63,6 +63,8 @@ bool aof_job_start(struct aof *a, int (*run)(struct aof_job *)) {
     job->base[0] = '\0';
     aof_manifest_copy(&job->manifest, &a->manifest);
     aof_manifest_copy(&job->doubtful, &a->doubtful);
+    aof_watch_hold(a->watch);
+    a->unwatched = true;
     rc = thread_start(&job->thread, "aof-job", job_run, job);
     if (rc == 0) {
         job->active = true;
@@ -262,6 +264,7 @@ static void remove_doubtful(struct aof_job *job) {
 
 /* If the second publishing fails, the next start drops the names. */
 static void remove_history(struct aof_job *job) {
+    disposer_wait(job->a->disposer); /* readers of the stream have these files open then */
     remove_doubtful(job);
     if (aof_history_prune(job->dirfd, &job->manifest, &job->keep)) publish_manifest(job);
 }

@@ -41,6 +41,7 @@ struct aof *aof_new(struct keyspace *ks, const struct aof_options *o, const stru
     a->info.last_rewrite_sec = -1;
     a->info.last_rewrite_ok = true;
     a->disposer = disposer_new();
+    a->stream.map.disposer = a->disposer;
     a->watch = aof_watch_new(a->o.names.filename, on_gone, a);
     a->w = aof_writer_new(h->wake, h->arg, a->disposer);
     aof_writer_set_policy(a->w, o->policy);

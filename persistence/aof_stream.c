@@ -5,6 +5,7 @@
 #include "persistence/aof_stream.h"
 
 #include "persistence/aof_stream_internal.h"
+#include "persistence/disposer.h"
 #include "storage/base/io.h"
 #include "storage/base/mem.h"
 
@@ -13,18 +14,41 @@
 
 /* ---------------------------------------------------------------- a reader's files */
 
-static int add_to_reader(struct aof_stream_reader *r, int dirfd, const struct aof_stream_file *f,
-                         struct err *e) {
-    int fd = io_open_read(dirfd, f->name, e);
-    struct stream_part *p;
+struct opening {
+    struct aof_stream_reader *r;
+    size_t part;
+};
 
-    if (fd < 0) return -1;
+/* On the disposer's thread. */
+static void part_opened(void *arg, int fd, const struct err *e) {
+    struct opening *o = arg;
+    struct aof_stream_reader *r = o->r;
+
     pthread_mutex_lock(&r->mu);
-    r->parts = mem_realloc(r->parts, (r->nparts + 1) * sizeof *r->parts);
-    p = &r->parts[r->nparts++];
-    *p = (struct stream_part){fd, f->position, f->size, f->closed};
+    r->parts[o->part].fd = fd < 0 ? PART_FAILED : fd;
+    if (fd < 0) r->why = *e;
     pthread_mutex_unlock(&r->mu);
-    return 0;
+    mem_free(o);
+}
+
+static void add_to_reader(struct aof_stream_reader *r, int dirfd, const struct aof_stream_file *f) {
+    struct opening *o = mem_alloc(sizeof *o);
+
+    pthread_mutex_lock(&r->mu);
+    *o = (struct opening){r, r->nparts};
+    r->parts = mem_realloc(r->parts, (r->nparts + 1) * sizeof *r->parts);
+    r->parts[r->nparts++] = (struct stream_part){PART_OPENING, f->position, f->size, f->closed};
+    pthread_mutex_unlock(&r->mu);
+    disposer_open(r->files, dirfd, f->name, part_opened, o);
+}
+
+bool aof_stream_is_open(struct aof_stream_reader *r) {
+    bool open = true;
+
+    pthread_mutex_lock(&r->mu);
+    for (size_t i = 0; i < r->nparts; i++) open &= r->parts[i].fd != PART_OPENING;
+    pthread_mutex_unlock(&r->mu);
+    return open;
 }
 
 static void tell_gone(struct aof_stream_reader *r) {
@@ -40,15 +64,22 @@ static void unlink_reader(struct aof_stream_reader *r) {
     if (*at) *at = r->next;
 }
 
-void aof_stream_close(struct aof_stream_reader *r) {
-    if (!r) return;
-    if (r->map) unlink_reader(r);
+/* On the disposer's thread, after every opening of it: no other thread knows it any more. */
+static void free_reader(void *arg) {
+    struct aof_stream_reader *r = arg;
+
     for (size_t i = 0; i < r->nparts; i++) io_close(r->parts[i].fd);
     mem_free(r->parts);
     bytes_release(&r->buf);
     bytes_release(&r->ready);
     pthread_mutex_destroy(&r->mu);
     mem_free(r);
+}
+
+void aof_stream_close(struct aof_stream_reader *r) {
+    if (!r) return;
+    if (r->map) unlink_reader(r);
+    disposer_run(r->files, free_reader, r);
 }
 
 /* ---------------------------------------------------------------- the map */
@@ -68,7 +99,7 @@ void aof_stream_map_clear(struct aof_stream_map *m) {
     }
     for (size_t i = 0; i < m->nfiles; i++) free_file(&m->files[i]);
     mem_free(m->files);
-    *m = (struct aof_stream_map){.written = m->written};
+    *m = (struct aof_stream_map){.written = m->written, .disposer = m->disposer};
 }
 
 static struct aof_stream_file *last_file(struct aof_stream_map *m) {
@@ -118,14 +149,12 @@ void aof_stream_map_add_at(struct aof_stream_map *m, int dirfd, const char *name
                            const struct aof_epoch *epoch, uint64_t at, uint64_t offset) {
     struct aof_stream_point p = {offset, at, *epoch};
     struct aof_stream_file *f;
-    struct err e;
 
     close_last(m, epoch->position);
     f = new_file(m, dirfd, name);
     f->position = epoch->position - epoch->offset;
     add_point(m, &p);
-    for (struct aof_stream_reader *r = m->readers; r; r = r->next)
-        if (add_to_reader(r, dirfd, f, &e) < 0) tell_gone(r);
+    for (struct aof_stream_reader *r = m->readers; r; r = r->next) add_to_reader(r, dirfd, f);
 }
 
 void aof_stream_map_add(struct aof_stream_map *m, int dirfd, const char *name,
@@ -293,16 +322,13 @@ struct aof_stream_reader *aof_stream_map_open(struct aof_stream_map *m, uint64_t
     }
     r = mem_calloc(sizeof *r);
     pthread_mutex_init(&r->mu, NULL);
+    r->files = m->disposer;
     atomic_store(&r->written, m->written);
     r->at = p->at;
     r->epoch = p->epoch;
     r->offset = p->offset;
     r->from = from;
-    for (size_t i = file; i < m->nfiles; i++)
-        if (add_to_reader(r, m->dirfd, &m->files[i], e) < 0) {
-            aof_stream_close(r);
-            return NULL;
-        }
+    for (size_t i = file; i < m->nfiles; i++) add_to_reader(r, m->dirfd, &m->files[i]);
     r->map = m;
     r->next = m->readers;
     m->readers = r;

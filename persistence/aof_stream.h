@@ -3,9 +3,10 @@
  * aof_stream - reads the bytes of the replication stream back from the AOF's increments.
  *
  * The map (main thread) knows in which files the stream is, without a gap up to now, and some
- * places in them where reading may begin (one in 16 MB). A reader has its files open from the
- * beginning on, and gets every later one when the AOF goes to it: so no file that is removed
- * meanwhile is missing. Its reads happen on any one thread at a time, and wait for the disk.
+ * places in them where reading may begin (one in 16 MB). A reader's files are opened by the
+ * disposer when it begins, and every later one when the AOF goes to it. What removes files waits
+ * for the disposer, so no file that is removed meanwhile is missing. Its reads happen on any one
+ * thread at a time, and wait for the disk.
  *
  * A reader delivers bytes of whole batches whose checksums hold, up to the position that is known
  * to be written. A batch is in memory as a whole while it is read.
@@ -16,12 +17,17 @@
 #include "persistence/aof_load.h"
 
 struct aof_stream_reader;
+struct disposer;
 
 /* Appends the next bytes to `out`, about `max` at the most. 1: there are some, 0: the AOF is not
- * further yet, -1: a file is damaged, or the stream does not go on in the AOF. */
+ * further yet, or the next file is not open yet, -1: a file is damaged or cannot be opened, or the
+ * stream does not go on in the AOF. */
 int aof_stream_read(struct aof_stream_reader *r, struct bytes *out, size_t max, struct err *e);
 
-/* Main thread; no thread reads any more. Before aof_stop(). */
+/* Its files are open, as far as they can be. */
+bool aof_stream_is_open(struct aof_stream_reader *r);
+
+/* Main thread; no thread reads any more. Before aof_stop(). NULL is fine. */
 void aof_stream_close(struct aof_stream_reader *r);
 
 /* ---------------------------------------------------------------- the map: main thread */
@@ -36,6 +42,7 @@ struct aof_stream_file {
 };
 
 struct aof_stream_map {
+    struct disposer *disposer;
     int dirfd;
     struct aof_stream_base base, next_base; /* the manifest's; that of the rewrite under way */
     struct aof_stream_file *files;

@@ -13,9 +13,11 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+enum { PART_READ = -1, PART_OPENING = -2, PART_FAILED = -3 };
+
 /* A file, as the reader sees it. */
 struct stream_part {
-    int fd; /* -1: it is read */
+    int fd; /* or one of the above */
     uint64_t position, size;
     bool closed;
 };
@@ -23,11 +25,13 @@ struct stream_part {
 struct aof_stream_reader {
     struct aof_stream_map *map; /* main thread; NULL: it knows nothing of this reader any more */
     struct aof_stream_reader *next;
+    struct disposer *files; /* opens and closes them */
 
-    pthread_mutex_t mu; /* over the next three */
+    pthread_mutex_t mu; /* over the next four */
     struct stream_part *parts;
     size_t nparts;
-    bool gone; /* the stream does not go on in the AOF */
+    bool gone;      /* the stream does not go on in the AOF */
+    struct err why; /* a file could not be opened */
     _Atomic uint64_t written;
 
     /* the reading thread's */

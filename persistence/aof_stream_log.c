@@ -231,8 +231,8 @@ bool aof_stream_base(const struct aof *a, struct aof_stream_base *out) {
            aof_stream_covers(a, a->stream.state.now.id, out->offset + 1);
 }
 
-int aof_stream_open_base(struct aof *a, struct err *e) {
-    return io_open_read(a->dirfd, aof_manifest_base(&a->manifest)->name, e);
+void aof_stream_open_base(struct aof *a, disposer_opened_fn *opened, void *arg) {
+    disposer_open(a->disposer, a->dirfd, aof_manifest_base(&a->manifest)->name, opened, arg);
 }
 
 /* ---------------------------------------------------------------- what is counted */

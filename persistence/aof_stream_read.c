@@ -273,12 +273,19 @@ static int take_unit(struct aof_stream_reader *r, struct err *e) {
 static void next_part(struct aof_stream_reader *r) {
     pthread_mutex_lock(&r->mu);
     io_close(r->parts[r->part].fd);
-    r->parts[r->part].fd = -1;
+    r->parts[r->part].fd = PART_READ;
     r->part++;
     pthread_mutex_unlock(&r->mu);
     bytes_clear(&r->buf);
     r->done = 0;
     r->at = 0;
+}
+
+static int why_not_open(struct aof_stream_reader *r, struct err *e) {
+    pthread_mutex_lock(&r->mu);
+    *e = r->why;
+    pthread_mutex_unlock(&r->mu);
+    return -1;
 }
 
 /* 1: there is something to read now, 0: not yet, -1: never. */
@@ -288,6 +295,8 @@ static int is_there_more(struct aof_stream_reader *r, struct err *e) {
         struct stream_part p = part_now(r, &gone);
 
         if (gone) return err_set(e, ENOENT, "the replication stream does not go on in the AOF");
+        if (p.fd == PART_OPENING) return 0;
+        if (p.fd == PART_FAILED) return why_not_open(r, e);
         if (r->at < limit_of(r, &p)) return 1;
         pthread_mutex_lock(&r->mu);
         is_last = r->part + 1 >= r->nparts;

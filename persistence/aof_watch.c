@@ -12,9 +12,18 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { EVERY_MS = 500 };
+
+/* A file that has to stay the same one. */
+struct watched {
+    char name[AOF_NAME_MAX + 16];
+    bool grows; /* an increment */
+    bool known; /* the next three were seen */
+    uint64_t device, inode, size;
+};
 
 struct aof_watch {
     pthread_mutex_t mu;
@@ -27,6 +36,9 @@ struct aof_watch {
     int dirfd;         /* -1: nothing is watched */
     uint64_t watching; /* counts aof_watch_begin(): results for an earlier directory are ignored */
     char *path, *stem;
+    struct watched *files;
+    size_t nfiles;
+    uint64_t files_change; /* counts their changes: results for earlier ones are ignored */
     void (*gone)(void *arg, int code);
     void *arg;
 };
@@ -110,6 +122,34 @@ static enum aof_place lock_again(const struct aof_watch *w, const char *path, in
     return AOF_ELSEWHERE;
 }
 
+static struct watched seen(const struct watched *f, const struct io_stat *st) {
+    struct watched now = *f;
+
+    now.known = true;
+    now.device = st->device;
+    now.inode = st->inode;
+    now.size = st->size;
+    return now;
+}
+
+/* A file that cannot be looked at is another matter. */
+static bool is_still(int dirfd, struct watched *f, struct err *e) {
+    struct io_stat st;
+
+    if (io_stat(dirfd, f->name, &st) < 0) {
+        if (!is_missing()) return true;
+        err_set(e, ESTALE, "the file '%s' of the AOF was deleted or moved", f->name);
+        return false;
+    }
+    if (!f->known)
+        *f = seen(f, &st);
+    else if (f->device != st.device || f->inode != st.inode || (!f->grows && f->size != st.size)) {
+        err_set(e, ESTALE, "the file '%s' of the AOF was replaced by another one", f->name);
+        return false;
+    }
+    return true;
+}
+
 /* ---------------------------------------------------------------- looking, with mu */
 
 /* With mu held, which it gives up while it looks: the main thread takes it too. */
@@ -137,6 +177,25 @@ static enum aof_place secure(struct aof_watch *w, const char *path, int dirfd, b
     return place;
 }
 
+/* With mu held, which it gives up while it looks. */
+static bool files_are_there(struct aof_watch *w, int dirfd, struct err *e) {
+    uint64_t change = w->files_change;
+    size_t n = w->nfiles;
+    struct watched *v = mem_alloc(n * sizeof *v + 1);
+    bool all = true;
+
+    if (n) memcpy(v, w->files, n * sizeof *v);
+    pthread_mutex_unlock(&w->mu);
+    for (size_t i = 0; i < n && all; i++) all = is_still(dirfd, &v[i], e);
+    pthread_mutex_lock(&w->mu);
+    if (change != w->files_change)
+        all = true; /* this process has changed them meanwhile */
+    else if (n)
+        memcpy(w->files, v, n * sizeof *v);
+    mem_free(v);
+    return all;
+}
+
 static void look(struct aof_watch *w) {
     uint64_t watching = w->watching;
     struct err e = {0};
@@ -149,6 +208,7 @@ static void look(struct aof_watch *w) {
     if (fd < 0) return;
     path = mem_strdup(w->path);
     place = secure(w, path, fd, true, &e);
+    if (place == AOF_IN_PLACE && !files_are_there(w, fd, &e)) place = AOF_ELSEWHERE;
     pthread_mutex_unlock(&w->mu);
     mem_free(path);
     io_close(fd);
@@ -156,6 +216,7 @@ static void look(struct aof_watch *w) {
     if (place == AOF_IN_PLACE || place == AOF_UNKNOWN) return;
     if (watching != w->watching || w->dirfd < 0) return;
     w->dirfd = -1;
+    if (e.code == ESTALE) log_warning("AOF: %s", e.text);
     w->gone(w->arg, e.code);
 }
 
@@ -200,6 +261,36 @@ void aof_watch_begin(struct aof_watch *w, const char *path, int dirfd) {
     pthread_mutex_unlock(&w->mu);
 }
 
+/* With mu held. */
+static void forget_files(struct aof_watch *w) {
+    mem_free(w->files);
+    w->files = NULL;
+    w->nfiles = 0;
+    w->files_change++;
+}
+
+void aof_watch_hold(struct aof_watch *w) {
+    pthread_mutex_lock(&w->mu);
+    forget_files(w);
+    pthread_mutex_unlock(&w->mu);
+}
+
+void aof_watch_files(struct aof_watch *w, const struct aof_manifest *m) {
+    pthread_mutex_lock(&w->mu);
+    forget_files(w);
+    w->files = mem_calloc((m->n + 1) * sizeof *w->files);
+    aof_manifest_name(w->stem, w->files[w->nfiles++].name);
+    for (size_t i = 0; i < m->n; i++) {
+        const struct aof_file *f = &m->files[i];
+
+        if (f->type == AOF_HISTORY) continue;
+        w->files[w->nfiles].grows = f->type == AOF_INCR;
+        snprintf(w->files[w->nfiles++].name, sizeof w->files->name, "%s", f->name);
+    }
+    pthread_cond_signal(&w->changed); /* the first look is at once */
+    pthread_mutex_unlock(&w->mu);
+}
+
 void aof_watch_end(struct aof_watch *w) {
     pthread_mutex_lock(&w->mu);
     w->dirfd = -1;
@@ -225,5 +316,6 @@ void aof_watch_free(struct aof_watch *w) {
     io_close(w->lock_fd);
     mem_free(w->path);
     mem_free(w->stem);
+    mem_free(w->files);
     mem_free(w);
 }

@@ -7,17 +7,23 @@
 #include "storage/base/thread.h"
 
 #include <pthread.h>
+#include <stdint.h>
 
 struct entry {
     struct entry *next;
+    void (*what)(const struct entry *en);
     int fd, dirfd;
-    char *name; /* NULL: close `fd` */
+    char *name;
+    disposer_opened_fn *opened;
+    void (*run)(void *arg);
+    void *arg;
 };
 
 struct disposer {
     pthread_mutex_t mu;
-    pthread_cond_t work, done; /* an entry came, or it stops; the queue is empty */
+    pthread_cond_t work, done; /* an entry came, or it stops; one is carried out */
     struct entry *first, **last;
+    uint64_t added, carried_out; /* entries */
     bool started, busy, stopping;
     pthread_t thread;
 };
@@ -32,16 +38,39 @@ struct disposer *disposer_new(void) {
     return d;
 }
 
-static void carry_out(struct entry *en) {
-    if (en->name)
-        io_unlink(en->dirfd, en->name, NULL);
-    else
-        io_close(en->fd);
-    mem_free(en->name);
-    mem_free(en);
+static void close_one(const struct entry *en) {
+    io_close(en->fd);
 }
 
-static void *run(void *arg) {
+static void unlink_one(const struct entry *en) {
+    io_unlink(en->dirfd, en->name, NULL);
+}
+
+static void open_one(const struct entry *en) {
+    struct err e = {0};
+    int fd = io_open_read(en->dirfd, en->name, &e);
+
+    en->opened(en->arg, fd, &e);
+}
+
+static void run_one(const struct entry *en) {
+    en->run(en->arg);
+}
+
+/* With mu held, which it gives up meanwhile. */
+static void carry_out(struct disposer *d, struct entry *en) {
+    d->first = en->next;
+    if (!d->first) d->last = &d->first;
+    pthread_mutex_unlock(&d->mu);
+    en->what(en);
+    mem_free(en->name);
+    mem_free(en);
+    pthread_mutex_lock(&d->mu);
+    d->carried_out++;
+    pthread_cond_broadcast(&d->done);
+}
+
+static void *disposer_main(void *arg) {
     struct disposer *d = arg;
 
     mem_thread_init();
@@ -56,11 +85,7 @@ static void *run(void *arg) {
             pthread_cond_wait(&d->work, &d->mu);
             continue;
         }
-        d->first = en->next;
-        if (!d->first) d->last = &d->first;
-        pthread_mutex_unlock(&d->mu);
-        carry_out(en);
-        pthread_mutex_lock(&d->mu);
+        carry_out(d, en);
     }
     pthread_mutex_unlock(&d->mu);
     return NULL;
@@ -68,7 +93,7 @@ static void *run(void *arg) {
 
 /* With mu held. Without a thread the entries stay until there is one. */
 static void start(struct disposer *d) {
-    if (!d->started) d->started = thread_start(&d->thread, "aof-dispose", run, d) == 0;
+    if (!d->started) d->started = thread_start(&d->thread, "aof-dispose", disposer_main, d) == 0;
 }
 
 static void add(struct disposer *d, struct entry entry) {
@@ -78,17 +103,41 @@ static void add(struct disposer *d, struct entry entry) {
     pthread_mutex_lock(&d->mu);
     *d->last = en;
     d->last = &en->next;
+    d->added++;
     start(d);
     pthread_cond_signal(&d->work);
     pthread_mutex_unlock(&d->mu);
 }
 
 void disposer_close(struct disposer *d, int fd) {
-    if (fd >= 0) add(d, (struct entry){.fd = fd});
+    if (fd >= 0) add(d, (struct entry){.what = close_one, .fd = fd});
 }
 
 void disposer_unlink(struct disposer *d, int dirfd, const char *name) {
-    if (name[0]) add(d, (struct entry){.dirfd = dirfd, .name = mem_strdup(name)});
+    if (!name[0]) return;
+    add(d, (struct entry){.what = unlink_one, .dirfd = dirfd, .name = mem_strdup(name)});
+}
+
+void disposer_open(struct disposer *d, int dirfd, const char *name, disposer_opened_fn *opened,
+                   void *arg) {
+    add(d, (struct entry){.what = open_one,
+                          .dirfd = dirfd,
+                          .name = mem_strdup(name),
+                          .opened = opened,
+                          .arg = arg});
+}
+
+void disposer_run(struct disposer *d, void (*run)(void *arg), void *arg) {
+    add(d, (struct entry){.what = run_one, .run = run, .arg = arg});
+}
+
+void disposer_wait(struct disposer *d) {
+    uint64_t until;
+
+    pthread_mutex_lock(&d->mu);
+    until = d->added;
+    while (d->carried_out < until) pthread_cond_wait(&d->done, &d->mu);
+    pthread_mutex_unlock(&d->mu);
 }
 
 bool disposer_is_busy(struct disposer *d) {

@@ -158,6 +158,6 @@ test-tsan: all $(T)/crash-client
 	    'interop=tests/interop/interop.py --rounds 6' 'kill-9=tests/crash/crash.py --rounds 3' 'threads=STET_SERVER=$(CURDIR)/tests/kit/threaded tests/crash/crash.py --rounds 3' 'tls-threads=STET_SERVER=$(CURDIR)/tests/kit/threaded tests/tls/tls.py' $(REPLICATION_SUITES)
 
 fuse: all $(T)/disk_fuse
-	@$(RUN) 'fuse=tests/fuse/twice.py --seconds $(SECONDS) --seed $(SEED)'
+	@$(RUN) 'fuse=tests/fuse/twice.py --seconds $(SECONDS) --seed $(SEED)' 'seen=tests/fuse/seen.py --seconds $(SECONDS) --seed $(SEED)'
 
 .PHONY: $(UNIT_TARGETS) test-programs unit-programs fuse chaos turns test test-all unit system golden crash powercut model soak differential clients packages-test test-in-flavour test-tsan

@@ -49,10 +49,20 @@ struct snapshot *snapshot_new(int fd, enum snapshot_content content, uint64_t of
 
     atomic_init(&s->refs, 1);
     s->fd = fd;
+    atomic_init(&s->opened, fd >= 0);
     s->content = content;
     s->offset = offset;
     rng_hex(s->mark, SNAPSHOT_MARK_CHARS);
     return s;
+}
+
+void snapshot_opened(void *snapshot, int fd, const struct err *e) {
+    struct snapshot *s = snapshot;
+
+    s->fd = fd;
+    if (fd < 0) s->why = *e;
+    atomic_store(&s->opened, true);
+    drop_here(s);
 }
 
 /* ---------------------------------------------------------------- the file of a child */
@@ -182,8 +192,15 @@ static size_t wanted(const struct file_reader *f) {
     return !bytes || bytes - at > READ_AHEAD_BYTES ? READ_AHEAD_BYTES : (size_t)(bytes - at);
 }
 
-static enum read_ahead_result read_file(void *arg, struct bytes *out, struct err *e) {
-    struct file_reader *f = arg;
+/* SOME: the file can be read. */
+static enum read_ahead_result is_there(const struct snapshot *s, struct err *e) {
+    if (!atomic_load(&s->opened)) return READ_AHEAD_LATER;
+    if (s->fd >= 0) return READ_AHEAD_SOME;
+    *e = s->why;
+    return READ_AHEAD_FAILED;
+}
+
+static enum read_ahead_result read_part(struct file_reader *f, struct bytes *out, struct err *e) {
     bool whole = atomic_load(&f->snapshot->whole);
     size_t want = wanted(f);
     ssize_t n = want ? io_read_at(f->snapshot->fd, bytes_room(out, want), want, f->at, e) : 0;
@@ -205,6 +222,13 @@ static enum read_ahead_result read_file(void *arg, struct bytes *out, struct err
     f->marks = false;
     bytes_append(out, f->snapshot->mark, SNAPSHOT_MARK_CHARS);
     return READ_AHEAD_SOME;
+}
+
+static enum read_ahead_result read_file(void *arg, struct bytes *out, struct err *e) {
+    struct file_reader *f = arg;
+    enum read_ahead_result rc = is_there(f->snapshot, e);
+
+    return rc == READ_AHEAD_SOME ? read_part(f, out, e) : rc;
 }
 
 static void release_reader(void *arg) {

@@ -25,7 +25,9 @@ enum snapshot_content { SNAPSHOT_ALL, SNAPSHOT_VALKEY, SNAPSHOT_FUNCTIONS, SNAPS
 struct snapshot {
     atomic_int refs;
     atomic_bool whole, failed;
+    atomic_bool opened; /* `fd` stands: the file, or -1 and `why` */
     int fd;
+    struct err why;
     enum snapshot_content content;
     bool is_base;    /* the AOF's, not a child's */
     uint64_t bytes;  /* of its RDB; 0: all of the file, once that is whole */
@@ -64,8 +66,11 @@ void sync_release(struct replication *r);
 
 /* ---------------------------------------------------------------- of sync.c, for sync_base.c */
 
-/* Takes the descriptor over. */
+/* Takes the descriptor over; -1: it is not opened yet. */
 struct snapshot *snapshot_new(int fd, enum snapshot_content content, uint64_t offset);
+
+/* A thread has opened it, or could not, and drops its reference. */
+void snapshot_opened(void *snapshot, int fd, const struct err *e);
 /* The event loop's; the file is closed by a thread. */
 void snapshot_drop(struct replication *r, struct snapshot *s);
 

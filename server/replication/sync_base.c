@@ -2,8 +2,8 @@
  *
  * sync_base - a full sync without a fork. The AOF's base is on the disk already, and where it
  * stands in the replication stream is known (aof_stream_base). A replica is sent the base as its
- * data set, then the stream from there on, which the increments hold. Base and increments are
- * opened when that begins, so a rewrite may remove them.
+ * data set, then the stream from there on, which the increments hold. A thread opens base and
+ * increments when that begins, and a rewrite that removes them waits for it.
  *
  * What follows the base is no longer than the base, or FOLLOWS_MAX: a replica takes longer to run
  * commands than to load keys (README.md, "A full sync without a fork").
@@ -34,16 +34,14 @@ static bool may_be_sent(const struct replication *r, const struct replica *p,
     return follows <= b->bytes || follows <= FOLLOWS_MAX;
 }
 
-static struct snapshot *open_base(struct replication *r, const struct aof_stream_base *b,
-                                  struct err *e) {
-    int fd = aof_stream_open_base(r->e->aof, e);
-    struct snapshot *s;
+static struct snapshot *open_base(struct replication *r, const struct aof_stream_base *b) {
+    struct snapshot *s = snapshot_new(-1, SNAPSHOT_ALL, b->offset);
 
-    if (fd < 0) return NULL;
-    s = snapshot_new(fd, SNAPSHOT_ALL, b->offset);
     s->is_base = true;
     s->bytes = b->bytes;
     atomic_store(&s->whole, true);
+    atomic_fetch_add(&s->refs, 1);
+    aof_stream_open_base(r->e->aof, snapshot_opened, s);
     return s;
 }
 
@@ -64,11 +62,11 @@ bool sync_by_base(struct replication *r, struct replica *p) {
     struct err e;
 
     if (!may_be_sent(r, p, &b)) return false;
-    s = open_base(r, &b, &e);
+    s = open_base(r, &b);
     p->next = b.offset + 1;
-    if (!s || !log_begin(r, p, &e)) {
+    if (!log_begin(r, p, &e)) {
         log_warning("A full sync cannot use the AOF's base, and begins a child: %s", e.text);
-        if (s) snapshot_drop(r, s);
+        snapshot_drop(r, s);
         log_stop(&p->log);
         r->syncs.failed_base = b.number;
         return false;

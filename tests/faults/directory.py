@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib")]
@@ -107,6 +108,31 @@ def files_deleted():
         s.kill()
         s.start()
         holds(s, "before", "after")
+
+
+def one_file_is_replaced():
+    """The directory stays; a file of the AOF is deleted, or another one takes its place."""
+    def last(s, part):
+        return os.path.join(s.folder, [n for n in sorted(os.listdir(s.folder)) if part in n and "before" not in n][-1])
+
+    def by_a_copy(path):
+        shutil.copy(path, path + ".copy")
+        os.rename(path + ".copy", path)
+
+    with Log() as s:
+        conn, n = s.conn(timeout=60), 0
+        for part in ".incr.", ".base.", "manifest":
+            for do in (by_a_copy,) if part == "manifest" else (os.unlink, by_a_copy):
+                accepted(conn, "SET", "before:%d" % n, "1")
+                check(rewrites(conn), "a rewrite fails")
+                time.sleep(0.3)  # the files of now have been seen
+                do(last(s, part))
+                wait_for(lambda: s.log().count("deleted or replaced") > n, "%s of %s is noticed" % (do.__name__, part))
+                served(conn)
+                n += 1
+        s.kill()
+        s.start()
+        holds(s, "after", *("before:%d" % i for i in range(n)))
 
 
 def all_deleted_and_made_again():
@@ -309,6 +335,7 @@ TESTS = {
     "the folder is deleted, everysec": folder_deleted("everysec"),
     "the folder is moved away": folder_moved_away,
     "the files are deleted": files_deleted,
+    "one file is deleted or replaced": one_file_is_replaced,
     "the working directory is deleted and made again": all_deleted_and_made_again,
     "the working directory is moved and brought back": all_moved_and_brought_back,
     "a log is kept aside": kept_aside,

@@ -262,6 +262,43 @@ def full_sync():
         return beside(s, action, match=b"temp-unnamed")
 
 
+def follows(replica, master):
+    """Both have the same place in the stream."""
+    wait_for(lambda: offset_of(replica, "slave_repl_offset") == offset_of(master, "master_repl_offset"),
+             "the replica has all")
+
+
+def offset_of(s, field):
+    return int(s.conn().info("replication")[field])
+
+
+def full_sync_from_the_files():
+    """Without a fork: the AOF's base and increments are opened. One replica more stops reading meanwhile, so that it
+    is served from files that begin and go."""
+    with Sick("--appendfsync", "always", "--aof-use-rdb-preamble", "yes", "--repl-diskless-sync-delay", "0",
+              "--repl-backlog-size", "16kb", "--auto-aof-rewrite-percentage", "0") as s, \
+            Server("--appendonly", "no", "--replicaof", "127.0.0.1 %d" % s.port) as first:
+        conn = s.conn(timeout=60)
+        wait_info(first.conn(), "master_link_status", lambda v: v == "up", "replication")
+        conn.call("SET", "k", "v" * 100000)
+        conn.call("BGREWRITEAOF")
+        check(rewrite_done(conn), "the rewrite failed")
+        with Server("--appendonly", "no", start=False) as second:
+
+            def action():
+                first.freeze()
+                second.start("--appendonly", "no", "--replicaof", "127.0.0.1 %d" % s.port)
+                wait_info(second.conn(), "master_link_status", lambda v: v == "up", "replication")
+                conn.call("SET", "l", "w" * 12000000)
+                conn.call("BGREWRITEAOF")
+                check(rewrite_done(conn), "the rewrite failed")
+                first.proc.send_signal(signal.SIGCONT)
+                follows(first, s), follows(second, s)
+            said = beside(s, action)
+        check(int(conn.info("stats")["sync_full_without_fork"]) >= 1, "the full sync took a fork")
+        return said
+
+
 def log_is_read_again():
     """DEBUG LOADAOF waits until the AOF is written; on a full disk only its client waits."""
     with Sick("--appendfsync", "everysec", "--enable-debug-command", "yes") as s:
@@ -298,6 +335,7 @@ TESTS = {
     "the child of BGSAVE is killed": the_child_that_saves_is_killed,
     "room and large batches": large_batches_after_room,
     "a full sync of a replica": full_sync,
+    "a full sync from the files": full_sync_from_the_files,
     "DEBUG LOADAOF on a full disk": log_is_read_again,
 }
 

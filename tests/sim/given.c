@@ -72,9 +72,15 @@ static const char *judge_end(const struct given *g, struct aof *a, const struct 
     return sent.why;
 }
 
-void given_end(struct given *g) {
+static void end_reader(struct given *g) {
     aof_stream_close(g->reader);
     g->reader = NULL;
+}
+
+void given_end(struct given *g) {
+    end_reader(g);
+    if (g->state == GIVEN_OPEN) io_close(g->base_fd);
+    g->state = g->state == GIVEN_OPENING ? GIVEN_DROPPED : GIVEN_NONE;
 }
 
 static void begin(struct given *g, struct aof *a, const struct feed *s, struct dice *d) {
@@ -89,7 +95,7 @@ static const char *read_on(struct given *g, struct aof *a, const struct feed *s,
     struct bytes got = {0};
     struct err e = {0};
     size_t most = 1 + dice_below(d, 5000);
-    bool all = aof_safe(a, AOF_LEVEL_WRITTEN) >= aof_appended(a);
+    bool all = aof_safe(a, AOF_LEVEL_WRITTEN) >= aof_appended(a) && aof_stream_is_open(g->reader);
     const char *why;
     int rc = 1;
 
@@ -102,7 +108,7 @@ static const char *read_on(struct given *g, struct aof *a, const struct feed *s,
                  e.text);
         why = sent.why;
     }
-    if (rc < 0 || why) given_end(g);
+    if (rc < 0 || why) end_reader(g);
     bytes_release(&got);
     return why;
 }
@@ -113,7 +119,7 @@ const char *given_step(struct given *g, struct aof *a, const struct feed *s, str
         return NULL;
     }
     if (dice_one_in(d, 12)) {
-        given_end(g);
+        end_reader(g);
         return NULL;
     }
     return dice_one_in(d, 2) ? read_on(g, a, s, d) : NULL;
@@ -136,20 +142,41 @@ static int load(int fd, const struct aof_stream_base *b, struct model *m, struct
     return rc;
 }
 
-const char *given_base(struct aof *a, const struct feed *s) {
-    struct aof_stream_base b;
+static void base_opened(void *arg, int fd, const struct err *e) {
+    struct given *g = arg;
+
+    (void)e;
+    g->base_fd = fd;
+    if (g->state == GIVEN_DROPPED) io_close(fd);
+    g->state = g->state == GIVEN_DROPPED ? GIVEN_NONE : GIVEN_OPEN;
+}
+
+/* What was opened outlives any rewrite. */
+static const char *judge_base(const struct given *g, const struct feed *s) {
     struct model m = {0};
     struct err e = {0};
-    int fd, rc;
+    int rc;
 
-    if (!aof_stream_base(a, &b)) return NULL;
-    fd = aof_stream_open_base(a, &e);
-    if (fd < 0) return NULL;
-    rc = load(fd, &b, &m, &e);
-    io_close(fd);
+    if (g->base_fd < 0) return NULL;
+    rc = load(g->base_fd, &g->base, &m, &e);
+    io_close(g->base_fd);
     if (rc < 0 && e.code != EILSEQ) return NULL; /* a call has failed */
-    if (rc == 0 && feed_was_at(s, b.offset, model_print(&m))) return NULL;
+    if (rc == 0 && feed_was_at(s, g->base.offset, model_print(&m))) return NULL;
     snprintf(sent.why, sizeof sent.why, "the base is not the data set at offset %llu: %.300s",
-             (unsigned long long)b.offset, e.text);
+             (unsigned long long)g->base.offset, e.text);
     return sent.why;
+}
+
+/* Of another history than that of now the feed does not know it. */
+const char *given_base(struct given *g, struct aof *a, const struct feed *s) {
+    if (g->state == GIVEN_OPEN) {
+        g->state = GIVEN_NONE;
+        if (strcmp(g->base_id, s->now.id) == 0) return judge_base(g, s);
+        io_close(g->base_fd);
+    } else if (g->state == GIVEN_NONE && aof_stream_base(a, &g->base)) {
+        g->state = GIVEN_OPENING;
+        memcpy(g->base_id, s->now.id, sizeof g->base_id);
+        aof_stream_open_base(a, base_opened, g);
+    }
+    return NULL;
 }

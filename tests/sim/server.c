@@ -38,6 +38,8 @@ struct server {
     struct dice dice;
     bool woken, serves;
     uint64_t cron_ns;
+    uint64_t
+        owed; /* the last position whose reply waits for a sync, whatever policy came after it */
     enum aof_backup_phase backup;
     uint64_t backup_print;
     enum aof_phase told;  /* aof_info.phase */
@@ -297,6 +299,7 @@ static void write_unit(struct server *s) {
     if (aof_logs(aof_phase(s->aof))) {
         u.position = aof_appended(s->aof);
         u.logged = true;
+        if (u.level == AOF_LEVEL_SYNCED) s->owed = u.position;
     }
     u.print = model_print(&s->model);
     journal_add(s->journal, u);
@@ -381,6 +384,10 @@ static uint64_t roll_pause(struct dice *d) {
     return pauses[dice_below(d, sizeof pauses / sizeof *pauses)];
 }
 
+static bool may_set_policy(const struct life *life) {
+    return !life->quiet && !life->always_only;
+}
+
 static void set_policy(struct server *s) {
     s->options.policy = (enum aof_fsync)dice_below(&s->dice, 3);
     note("CONFIG SET appendfsync %d", (int)s->options.policy);
@@ -419,7 +426,7 @@ static void administer(struct server *s) {
         aof_bgrewrite(s->aof);
         break;
     case 2:
-        if (!s->life->always_only) set_policy(s);
+        if (may_set_policy(s->life)) set_policy(s);
         break;
     case 3:
         if (s->life->always_only) break;
@@ -476,7 +483,7 @@ static void judge_given(struct server *s) {
 
     if (s->life->quiet) return;
     why = given_step(&s->given, s->aof, &s->stream, d);
-    if (!why && dice_one_in(d, 5)) why = given_base(s->aof, &s->stream);
+    if (!why && dice_one_in(d, 5)) why = given_base(&s->given, s->aof, &s->stream);
     if (why) broken("%s", why);
 }
 
@@ -487,6 +494,7 @@ static void turn(struct server *s) {
     administer_stream(s);
     if (!aof_refusal(s->aof) && !dice_one_in(&s->dice, 5))
         for (size_t i = 0; i < n; i++) write_unit(s);
+    if (may_set_policy(s->life) && dice_one_in(&s->dice, 20)) set_policy(s); /* the batch is open */
     if (!aof_may_wait(s->aof) || !aof_is_syncing(s->aof) || dice_one_in(&s->dice, 3)) hand_over(s);
     judge_given(s);
     wait(s, roll_pause(&s->dice));
@@ -501,6 +509,7 @@ static bool is_well(struct server *s) {
     if (disk_open_files(s->process) > DESCRIPTORS || sched_count(s->process) > THREADS)
         return false;
     if (aof_phase(s->aof) == AOF_OFF) return true;
+    if (aof_safe(s->aof, AOF_LEVEL_SYNCED) < s->owed) return false;
     return !info.writer.write_error && !info.writer.sync_error && info.written == info.appended;
 }
 
@@ -509,11 +518,12 @@ static _Noreturn void not_well(struct server *s, uint64_t after) {
 
     aof_get_info(s->aof, &i);
     broken("not well after %llu s: %s, phase %d, %zu descriptors, %d threads, rewrite %d, backup "
-           "%d, %llu of %llu written",
+           "%d, %llu of %llu written, %llu synced of %llu that replies wait for",
            (unsigned long long)(after / MS / 1000), aof_refusal(s->aof), (int)i.phase,
            disk_open_files(s->process), sched_count(s->process), (int)i.rewrite_in_progress,
            (int)aof_backup_busy(s->aof), (unsigned long long)i.written,
-           (unsigned long long)i.appended);
+           (unsigned long long)i.appended, (unsigned long long)aof_safe(s->aof, AOF_LEVEL_SYNCED),
+           (unsigned long long)s->owed);
 }
 
 /* Once the disk is well the log must be too, with no more descriptors open than at first. */

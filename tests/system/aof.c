@@ -312,6 +312,25 @@ Test(aof, appendfsync_can_be_changed_at_run_time) {
     EXPECT(ask_open(s), ":30", "DBSIZE");
 }
 
+/* They come in one turn of the loop, so the batch of the first one is open when the policy changes.
+ */
+Test(aof, writes_beside_a_change_of_appendfsync_are_answered) {
+    static const char weaker[] = "SET a 1\r\nCONFIG SET appendfsync no\r\nSET b 2\r\nGET a\r\n";
+    static const char stronger[] = "CONFIG SET appendfsync always\r\n";
+    static const char *const replies[] = {"+OK", "+OK", "+OK", "$1"};
+    struct server *s = server_run(AOF, "--appendfsync", "always", NULL);
+    struct resp_conn c;
+
+    cr_assert(resp_open(&c, server_port(s), NULL) == 0);
+    for (int i = 0; i < 10; i++) {
+        cr_assert(resp_send(&c, weaker, sizeof weaker - 1) == 0);
+        for (int k = 0; k < 4; k++) cr_assert_str_eq(resp_next(&c), replies[k]);
+        cr_assert(resp_send(&c, stronger, sizeof stronger - 1) == 0);
+        cr_assert_str_eq(resp_next(&c), "+OK");
+    }
+    resp_close(&c);
+}
+
 Test(aof, expiry_times_are_logged_as_absolute) {
     struct server *s = server_run(AOF, "--appendfsync", "always", NULL);
     redisContext *c = ask_open(s);

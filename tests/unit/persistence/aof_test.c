@@ -120,6 +120,21 @@ Test(aof, the_level_follows_the_policy) {
     stop();
 }
 
+Test(aof, what_was_appended_under_always_is_synced_after_a_weaker_policy_too) {
+    uint64_t at;
+
+    options.policy = AOF_FSYNC_ALWAYS;
+    start();
+    set("a", "1");
+    at = aof_appended(aof);
+    options.policy = AOF_FSYNC_NO;
+    aof_set_options(aof, &options); /* within the turn: the batch is not handed over yet */
+    set("b", "2");
+    cr_assert(help_wait(is_synced, NULL), "a reply waits for the position of 'a'");
+    cr_assert_geq(aof_safe(aof, AOF_LEVEL_SYNCED), at);
+    stop();
+}
+
 Test(aof, a_clean_stop_vouches_for_everything) {
     struct slice s;
 

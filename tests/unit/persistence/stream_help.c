@@ -340,6 +340,15 @@ void live_restart(void) {
     bytes_release(&after);
 }
 
+static bool is_open(void *r) {
+    return aof_stream_is_open(r);
+}
+
+int live_read(struct aof_stream_reader *r, struct bytes *out, size_t max, struct err *e) {
+    cr_assert(help_wait(is_open, r));
+    return aof_stream_read(r, out, max, e);
+}
+
 /* What a reader gives from byte `from` on is what was sent. */
 void live_expect_read(uint64_t from, size_t max) {
     struct bytes got = {0};
@@ -350,7 +359,7 @@ void live_expect_read(uint64_t from, size_t max) {
     int rc;
 
     cr_assert(r, "%s", e.text);
-    while ((rc = aof_stream_read(r, &got, max, &e)) == 1) continue;
+    while ((rc = live_read(r, &got, max, &e)) == 1) continue;
     cr_assert_eq(rc, 0, "%s", e.text);
     cr_assert_eq(got.n, want.n, "%zu bytes, not %zu", got.n, want.n);
     if (want.n) cr_assert(memcmp(got.p, want.p, want.n) == 0);

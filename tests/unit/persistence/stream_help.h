@@ -61,6 +61,9 @@ bool live_nothing_loaded(void);
 /* What a reader gives from byte `from` on is what was sent. */
 void live_expect_read(uint64_t from, size_t max);
 
+/* As aof_stream_read(), once the files are open. */
+int live_read(struct aof_stream_reader *r, struct bytes *out, size_t max, struct err *e);
+
 struct slice live_increment(int n);
 
 #endif

@@ -12,6 +12,7 @@
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -246,11 +247,24 @@ Test(stream, a_base_of_commands_has_no_place) {
     cr_assert(base_has_no_place());
 }
 
-Test(stream, a_base_that_is_open_outlives_rewrites) {
+struct open_base {
+    atomic_bool ended;
+    int fd;
+};
+
+static void base_opened(void *arg, int fd, const struct err *e) {
+    struct open_base *o = arg;
+
+    (void)e;
+    usleep(300000); /* the rewrite is at its removals before this ends */
+    o->fd = fd;
+    atomic_store(&o->ended, true);
+}
+
+Test(stream, a_base_that_is_being_opened_outlives_rewrites) {
+    struct open_base base = {0};
     struct aof_stream_base b;
     char magic[5];
-    struct err e;
-    int fd;
 
     live_options.rdb_preamble = true;
     live_start();
@@ -258,11 +272,15 @@ Test(stream, a_base_that_is_open_outlives_rewrites) {
     live_data(1, 1);
     live_rewrite();
     cr_assert(aof_stream_base(live_aof, &b));
-    fd = aof_stream_open_base(live_aof, &e);
     live_rewrite();
-    cr_assert_eq(pread(fd, magic, 5, 0), 5);
+    cr_assert(aof_stream_base(live_aof, &b));
+    aof_bgrewrite(live_aof); /* none begins while files are being opened */
+    aof_stream_open_base(live_aof, base_opened, &base);
+    live_rewrite();
+    cr_assert(atomic_load(&base.ended), "the rewrite has waited for it");
+    cr_assert_eq(pread(base.fd, magic, 5, 0), 5);
     cr_assert_arr_eq(magic, "REDIS", 5);
-    close(fd);
+    close(base.fd);
 }
 
 Test(stream, what_is_appended_before_it_begins_again_ends_it) {
@@ -340,12 +358,12 @@ Test(stream, a_reader_follows_into_later_files) {
         if (i % 2) live_rewrite();
         live_settle();
         if (i == 2) continue;
-        while (aof_stream_read(r, &got, 1000, &e) == 1) continue;
+        while (live_read(r, &got, 1000, &e) == 1) continue;
         cr_assert_eq(got.n, live_sent.n, "%zu of %zu: %s", got.n, live_sent.n, e.text);
     }
     cr_assert(memcmp(got.p, live_sent.p, live_sent.n) == 0);
     live_stream_is(ID_C, 77, -1);
-    cr_assert_eq(aof_stream_read(r, &got, 1000, &e), -1);
+    cr_assert_eq(live_read(r, &got, 1000, &e), -1);
     aof_stream_close(r);
     bytes_release(&got);
 }

@@ -139,6 +139,59 @@ Test(watch, a_missing_manifest_or_directory_is_gone) {
     cr_assert_eq(place(NULL), AOF_ELSEWHERE, "another directory of that name");
 }
 
+static void watch_files(void) {
+    struct aof_manifest m = {0};
+
+    help_write("adir/base", SLICE("b"));
+    help_write("adir/incr", SLICE("i"));
+    aof_manifest_add(&m, AOF_BASE, 1, "base");
+    aof_manifest_add(&m, AOF_HISTORY, 0, "old");
+    aof_manifest_add(&m, AOF_INCR, 1, "incr");
+    aof_watch_files(watch, &m);
+    aof_manifest_release(&m);
+    usleep(200000); /* the files of now are seen at once */
+    cr_assert_eq(atomic_load(&gone), 0);
+}
+
+static void replace(const char *name) {
+    help_write("adir/other", SLICE("o"));
+    cr_assert_eq(rename("adir/other", name), 0);
+}
+
+Test(watch, a_file_that_is_deleted_or_replaced_is_lost) {
+    static const char *const names[] = {"adir/base", "adir/incr", "adir/log.manifest"};
+
+    for (int i = 0; i < 6; i++) {
+        atomic_store(&gone, 0);
+        help_write("adir/log.manifest", SLICE("file a seq 1 type b\n"));
+        aof_watch_begin(watch, "adir", dirfd);
+        watch_files();
+        if (i < 2)
+            unlink(names[i]);
+        else if (i < 5)
+            replace(names[i - 2]);
+        else
+            help_write("adir/base", SLICE("other bytes in it"));
+        wait_gone(ESTALE);
+    }
+}
+
+Test(watch, what_this_process_changes_is_not_lost) {
+    struct aof_manifest m = {0};
+
+    watch_files();
+    help_write("adir/incr", SLICE("an increment grows"));
+    aof_watch_hold(watch);
+    replace("adir/base");
+    usleep(700000); /* longer than from one look to the next */
+    aof_manifest_add(&m, AOF_BASE, 1, "base");
+    aof_watch_files(watch, &m);
+    unlink("adir/incr");
+    usleep(700000);
+    cr_assert_eq(atomic_load(&gone), 0);
+    aof_manifest_release(&m);
+}
+
 Test(watch, an_increment_that_is_being_written_says_that_the_log_is_in_use) {
     struct err e;
     int fd;
