@@ -387,6 +387,28 @@ def a_chain_has_one_history():
         equal("partial", info(ac, "sync_full", "stats"), "2")
 
 
+def below_in_a_chain(program):
+    """The stream goes on in the database that it has selected, of which a replica says nothing: neither one below that
+    has a full sync in the middle of it, nor the one between, whose link ends after that, goes on in another one."""
+    with Real(REDIS) as m, Server() as a, (Real(program) if program else Server()) as b:
+        mc = m.conn()
+        ac = follow(a, m)
+        mc.call("SELECT", 2)
+        mc.call("SET", "k", 1)
+        caught_up(mc, ac)
+        bc = follow(b, a)
+        ac.call("CLIENT", "KILL", "TYPE", "master")
+        link_up(ac)
+        mc.call("SET", "k", 2)
+        same(mc, ac)
+        same(mc, bc)
+        equal("full syncs", info(ac, "sync_full", "stats"), "1")
+
+
+for name, below in {"stet": None, **programs()}.items():
+    CASES["a_chain_keeps_its_database_below_%s" % name] = lambda p=below: below_in_a_chain(p)
+
+
 @case
 def a_configuration_says_it():
     with Real(REDIS) as m, tempfile.TemporaryDirectory(prefix="stet-test-") as d:
