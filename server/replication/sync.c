@@ -410,8 +410,8 @@ static void start_child(struct replication *r, enum snapshot_content content) {
     struct snapshot *s = fd < 0 ? NULL : snapshot_new(fd, content, r->stream.offset);
     struct work w = {.r = r};
 
-    /* The first command after the snapshot selects its database. A replica passes on what its master
-     * says, which selects it only when another one is meant. */
+    /* The first command after the snapshot selects its database. A replica passes on what its
+     * master says, which selects it only when another one is meant. */
     if (!r->e->role.is_replica) r->stream.db = -1;
     w.snapshot = s;
     if (!s || child_start(&y->child, run_child, &w, &e) < 0) {

@@ -16,7 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
 from cases import Cases, ask, check, equal, run_words  # noqa: E402
 from contents import strings  # noqa: E402
-from masters import (EMPTY_RDB, Closed, Real, Script, caught_up, encode, follow, link_up, offset,  # noqa: E402
+from masters import (EMPTY_RDB, FAST, Closed, Real, Script, caught_up, encode, follow, link_up, offset,  # noqa: E402
                      programs, rdb_of, same, wait_for, wait_info, write_some)
 from server import Server, rewrite_done  # noqa: E402
 from tls import Certs  # noqa: E402
@@ -315,6 +315,27 @@ def clients_during_a_sync_get_old_data_or_an_error():
         equal("answers", answers, {b"1", None})
         check(("0", "1") in flags, flags)
         equal("keys", keys, 1000000)
+
+
+def slow_to_load(how, loading, refused):
+    """key-load-delay holds a replica in its load, as long as a test wants."""
+    with Server(*FAST) as m, Server("--repl-diskless-load", how, "--key-load-delay", "20000") as s:
+        mc, sc = m.conn(), s.conn()
+        mc.pipeline([("SET", "k%d" % i, i) for i in range(3000)])
+        sc.call("SET", "mine", 1)
+        sc.call("REPLICAOF", "127.0.0.1", m.port)
+        wait_info(sc, loading, lambda v: v == "1", "persistence")
+        wait_info(sc, "loading_loaded_bytes", lambda v: int(v) > 100, "persistence")
+        perc = float(info(sc, "loading_loaded_perc", "persistence"))
+        check(0 < perc < 50, "%s %% are loaded" % perc)
+        equal("in INFO", (info(sc, "master_link_status"), info(sc, "master_sync_in_progress")), ("down", "1"))
+        equal("GET", sc.ask("GET", "mine")[0] == "-", refused)
+        sc.call("CONFIG", "SET", "key-load-delay", 0)
+        same(mc, sc)
+
+
+for how, loading, refused in (("disabled", "loading", True), ("swapdb", "async_loading", False)):
+    CASES["a_load_is_slowed_" + how] = lambda *_, x=(how, loading, refused): slow_to_load(*x)
 
 
 @case
