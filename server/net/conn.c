@@ -82,7 +82,6 @@ void conn_end(struct conn *c, const char *why) {
     if (c->s.state != SESSION_CLOSING) session_enter(&c->s, SESSION_CLOSING);
     session_is_gone(&c->s);
     conn_enter(c, CONN_DEAD);
-    if (c->s.flags & SESSION_MASTER) c->n->nbegun--;
     if (source && source->closed) source->closed(&c->s, why);
 }
 

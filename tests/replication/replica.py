@@ -388,6 +388,19 @@ def promotion_and_demotion():
 
 
 @case
+def what_a_transaction_wrote_as_a_master_is_in_its_stream():
+    with Server() as m, Server() as s:
+        mc, sc = m.conn(), follow(s, m)
+        mc.call("SET", "k", 1)
+        caught_up(mc, sc)
+        sc.call("REPLICAOF", "NO", "ONE")
+        mc.pipeline([("MULTI",), ("SET", "k", 2), ("SET", "only", "here"), ("REPLICAOF", "127.0.0.1", s.port), ("EXEC",)])
+        link_up(mc)
+        same(sc, mc)
+        equal("partial", info(sc, "sync_partial_ok", "stats"), "0")
+
+
+@case
 def a_chain_has_one_history():
     with Real(REDIS) as m, Server() as a, Server() as b, Real(REDIS) as c:
         mc = m.conn()
@@ -621,10 +634,11 @@ def the_handshake_is_as_it_should_be():
         while True:
             seen.append(("ACK", link.ack()))
     with Script(serve) as m, Server("--replica-announce-ip", "1.2.3.4") as s:
+        own = info(s.conn(), "master_replid")
         sc = follow(s, m)
         equal("words", seen[:6], [["PING"], ["REPLCONF", "listening-port", str(s.port)],
                                   ["REPLCONF", "ip-address", "1.2.3.4"], ["REPLCONF", "version", "9.0.0"],
-                                  ["REPLCONF", "capa", "eof", "capa", "psync2", "capa", "history"], ["PSYNC", "?", "-1"]])
+                                  ["REPLCONF", "capa", "eof", "capa", "psync2", "capa", "history"], ["PSYNC", own, "1"]])
         at = 1000 + len(SET_1)
         wait_for(lambda: ("ACK", at) in seen, "an ACK as of before GETACK")
         wait_for(lambda: ("ACK", at + 37) in seen, "the ACK of the next second")
