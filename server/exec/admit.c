@@ -154,7 +154,7 @@ bool admit_pause_holds(const struct session *s, const struct command_slot *cmd, 
     bool holds = pause_holds(p, flags);
 
     if (!cmd || !command_arity_ok(cmd->row, argc)) return false;
-    if (p->mode != PAUSE_BREATH) return holds;
+    if (p->mode != PAUSE_BREATH) return holds && !(flags & CMD_IN_PAUSE);
     if (multi_is_exec(cmd)) return true;
     return holds && !(multi_is_open(s) && !(cmd->row->flags & CMD_NO_MULTI));
 }
