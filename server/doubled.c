@@ -77,6 +77,7 @@ static int crash(void *arg, enum double_crash how, uint64_t bytes, struct err *e
     struct aof_tail tail;
     struct again_cut cut;
 
+    net_drain(&a->net); /* the answer */
     log_warning("TEST CRASH: this process forgets everything, and begins anew.");
     end_rest(a);
     if (how == CRASH_WRITTEN || !aof_unsynced_tail(a->aof, &tail)) return again(a, NULL, e);

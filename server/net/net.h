@@ -138,6 +138,9 @@ size_t net_sessions(const struct net *n);
 /* A session is about to leave its engine's list. */
 void net_session_moves(struct net *n, const struct session *s);
 
+/* What a backend is asked to send is sent, or a moment has passed. */
+void net_drain(struct net *n);
+
 /* Tries for at most deadline_ms to send what is left, then closes everything. */
 void net_close_all(struct net *n, int deadline_ms);
 

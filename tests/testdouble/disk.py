@@ -30,6 +30,14 @@ def crash(server, conn, *how):
 
 
 @case
+def the_answer_arrives_from_every_backend():
+    for args in ((), ("--io-threads", "3"), ("--io-backend", "epoll")):
+        with double(*args) as s:
+            for _ in range(20):
+                equal("%s" % (args,), s.conn().ask("TEST", "CRASH"), ["+", "OK"])
+
+
+@case
 def without_a_log_everything_is_forgotten():
     with double() as s:
         c = s.conn()
