@@ -227,7 +227,7 @@ static uint64_t trim_within(struct stream *s, struct idtree_slot *slot,
                                         : stream_id_cmp(e.id, t->minid) >= 0)
             break;
         if (!e.deleted) {
-            stream_node_delete(&lp, at);
+            at = stream_node_delete(&lp, at);
             n = stream_node_open(lp, n.master);
             e = stream_node_entry(&n, at);
             s->length--;

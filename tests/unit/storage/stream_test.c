@@ -122,6 +122,7 @@ enum { IDS = 3000 };
 struct model {
     bool there[IDS]; /* by ms; seq is always 5 */
     uint64_t next, length, added, max_deleted;
+    bool large; /* nodes of hundreds of entries, whose counts change their size */
 } m;
 
 static struct stream_id id_of(uint64_t ms) {
@@ -129,7 +130,8 @@ static struct stream_id id_of(uint64_t ms) {
 }
 
 static void add_random(void) {
-    struct stream_limits limits = {200 + rng_below(400), rng_below(8)};
+    struct stream_limits limits = {m.large ? 1 << 16 : 200 + rng_below(400),
+                                   m.large ? 0 : rng_below(8)};
     struct slice argv[6];
     char text[6][32];
     size_t nfields = 1 + rng_below(3);
@@ -167,6 +169,10 @@ static void trim_random(void) {
     t.by = rng_below(2) ? STREAM_TRIM_MAXLEN : STREAM_TRIM_MINID;
     t.maxlen = rng_below(m.length + 5);
     t.minid = id_of(rng_below(m.next + 1));
+    if (m.large) {
+        t.maxlen = m.length - rng_below(m.length / 8 + 1);
+        t.minid = id_of(s->first_id.ms + rng_below(50));
+    }
     gone = stream_trim(s, &t);
     for (uint64_t left = gone; left > 0; ms++) {
         if (!m.there[ms]) continue;
@@ -235,7 +241,7 @@ Test(stream, behaves_like_an_array_of_entries) {
     for (int round = 0; round < 20; round++) {
         stream_free(s);
         s = stream_new();
-        m = (struct model){.next = 1};
+        m = (struct model){.next = 1, .large = round % 2};
         for (int i = 0; m.next < IDS - 10; i++) {
             uint64_t dice = rng_below(100);
 
