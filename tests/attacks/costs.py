@@ -436,6 +436,28 @@ def sketches_of_many_items():
     return "worst %.0f ms (%s); %s" % (worst[0] * 1000, worst[1], o)
 
 
+def ids_in_a_long_node():
+    """Commands that name all entries of a stream, in any order, where all stand in one node, as a client can RESTORE
+    it: the node is walked over once, not for each id."""
+    n, worst = 40000, (0, "")
+    with Target("--stream-node-max-bytes", "0", "--stream-node-max-entries", "0") as s, Others(s, 2000) as o:
+        c = s.conn()
+        ids = [str(i) for i in range(1, n + 1)]
+        for i in range(0, n, 10000):
+            c.pipeline([["XADD", "x", k, "f", "v"] for k in ids[i:i + 10000]])
+        c.call("XGROUP", "CREATE", "x", "g", 0)
+        c.call("XREADGROUP", "GROUP", "g", "u", "COUNT", n, "STREAMS", "x", ">")
+        random.Random(5).shuffle(ids)
+        for words in (["XREADGROUP", "GROUP", "g", "u", "STREAMS", "x", 0], ["XCLAIM", "x", "g", "v", 0] + ids,
+                      ["XREADGROUP", "GROUP", "g", "u", "CLAIM", 0, "STREAMS", "x", ">"],
+                      ["XAUTOCLAIM", "x", "g", "v", 0, 0, "COUNT", n], ["XNACK", "x", "g", "FAIL", "IDS", n] + ids,
+                      ["XDELEX", "x", "ACKED", "IDS", n] + ids, ["COPY", "x", "a"], ["XACKDEL", "a", "g", "IDS", n] + ids,
+                      ["COPY", "x", "b"], ["XDELEX", "b", "DELREF", "IDS", n] + ids, ["XDEL", "x"] + ids):
+            worst = max(worst, (timed(s, c, *words)[1], words[0]))
+        check(c.call("XLEN", "a") == c.call("XLEN", "b") == c.call("XLEN", "x") == 0, "entries are left")
+    return "worst %.0f ms (%s); %s" % (worst[0] * 1000, worst[1], o)
+
+
 def documents_set_often():
     """One request that gives values to all items of a document again and again: no other client is served while
     it does, so it may look at fewer values than one that reads."""
@@ -450,6 +472,7 @@ def documents_set_often():
 
 CASES = {
     "documents set often": documents_set_often,
+    "ids in a long node": ids_in_a_long_node,
     "sketches of many items": sketches_of_many_items,
     "commands that take long": commands_that_take_long,
     "values that take long": values_that_take_long,

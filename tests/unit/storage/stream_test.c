@@ -120,7 +120,7 @@ Test(stream, a_node_is_full_by_entries_or_bytes) {
 enum { IDS = 3000 };
 
 struct model {
-    bool there[IDS]; /* by ms; seq is always 5 */
+    bool there[IDS + 64]; /* by ms; seq is always 5 */
     uint64_t next, length, added, max_deleted;
     bool large; /* nodes of hundreds of entries, whose counts change their size */
 } m;
@@ -159,6 +159,24 @@ static void delete_random(void) {
     m.there[ms] = false;
     m.length--;
     if (ms > m.max_deleted) m.max_deleted = ms;
+}
+
+/* Mostly in ascending order, as callers ask; some are there, some are gone. */
+static void delete_many(void) {
+    struct stream_cursor c = {0};
+    uint64_t ms = rng_below(m.next + 2);
+
+    for (int i = 0; i < 8; i++, ms += rng_below(4)) {
+        if (rng_below(16) == 0) ms = rng_below(m.next + 2);
+        cr_assert_eq(stream_cursor_find(&c, s, id_of(ms)), m.there[ms]);
+        if (!m.there[ms] || rng_below(2)) continue;
+        stream_cursor_delete(&c, s);
+        m.there[ms] = false;
+        m.length--;
+        if (ms > m.max_deleted) m.max_deleted = ms;
+        cr_assert_not(stream_cursor_find(&c, s, id_of(ms)));
+    }
+    stream_cursor_end(&c, s);
 }
 
 /* An exact trim takes from the beginning until it is enough; "~" never takes more. */
@@ -247,8 +265,10 @@ Test(stream, behaves_like_an_array_of_entries) {
 
             if (dice < 55 + 2 * (uint64_t)round)
                 add_random();
-            else if (dice < 97)
+            else if (dice < 95)
                 delete_random();
+            else if (dice < 97)
+                delete_many();
             else
                 trim_random();
             if (i % 100 == 0) check_all();
