@@ -3,6 +3,7 @@
 
 #include "server/exec/acl.h"
 #include "server/exec/admit.h"
+#include "server/exec/breathe.h"
 #include "server/exec/keys.h"
 #include "server/exec/run.h"
 #include "storage/base/mem.h"
@@ -23,18 +24,23 @@ static struct multi *multi_of(struct session *s) {
 
 /* ---------------------------------------------------------------- watching */
 
-static void watch_key(struct call *x, const struct ref *r) {
+/* Returns how many clients that watch the key were looked at. */
+static size_t watch_key(struct call *x, const struct ref *r) {
     struct interest *k = interest_get(&x->e->interests, r->db->id, r->key);
     struct multi *m = multi_of(x->s);
     struct own_watch *w;
+    size_t n = 1;
 
-    list_each (it, &k->watches)
-        if (list_entry(it, struct watch, of_key)->broken == &m->broken) return;
+    list_each (it, &k->watches) {
+        if (list_entry(it, struct watch, of_key)->broken == &m->broken) return n;
+        n++;
+    }
     w = mem_alloc(sizeof *w);
     *w = (struct own_watch){.watch = {.on = k, .seen = r->e, .broken = &m->broken}};
     list_append(&k->watches, &w->watch.of_key);
     list_append(&m->watches, &w->of_session);
     m->watched_bytes += sizeof *w + sizeof *k + WATCH_SLOT_BYTES + r->key.n;
+    return n;
 }
 
 static void unwatch_all(struct session *s) {
@@ -125,7 +131,7 @@ static int cmd_watch(struct call *x) {
     for (int i = 1; i < x->argc; i++) {
         struct ref r = lookup_quiet(x, i);
 
-        watch_key(x, &r);
+        call_breathe_by(x, watch_key(x, &r));
     }
     reply_ok(&x->r);
     return 0;
