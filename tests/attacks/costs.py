@@ -299,6 +299,20 @@ def prefixes_of_many_clients():
     return "100 x 1000 in %.0f ms, 2000 writes in %.0f ms" % (many[0] * 1000, many[1] * 1000)
 
 
+def watchers_of_one_key():
+    """A key that a thousand clients watch, and that one more names a million times in one WATCH."""
+    with Target() as s, Others(s, 1000) as o:
+        conns = [s.conn() for _ in range(1001)]
+        for c in conns:
+            c.call("WATCH", "k")
+        took = timed(s, conns[-1], "WATCH", *["k", "l"] * 450000)[1]
+        check(took < 3, "it took %.1f s of CPU" % took)
+        conns[0].call("SET", "l", "v")
+        c = conns[-1]
+        check(c.pipeline([["MULTI"], ["PING"], ["EXEC"]])[-1] is None, "the transaction is executed")
+    return "%.0f ms; %s" % (took * 1000, o)
+
+
 # ---------------------------------------------------------------- much at once
 
 def pipelines_that_take_long():
@@ -436,6 +450,20 @@ def sketches_of_many_items():
     return "worst %.0f ms (%s); %s" % (worst[0] * 1000, worst[1], o)
 
 
+def expressions_that_cost():
+    """Regular expressions of JSON paths with many ways at once, or with classes of thousands of ranges: given up in
+    time."""
+    with Target() as s, Others(s, 1000) as o:
+        c, worst = s.conn(), 0
+        c.call("JSON.SET", "j", "$", "[%s]" % ",".join(['"%s"' % ("a" * 5000)] * 500))
+        ranges = "".join("\\\\x{%x}" % (0x200 + 2 * i) for i in range(4000))
+        for expression in ("[a-z]?" * 2000 + "b", "[^%s]{900}b" % ranges, "(?i)([^%s]?){900}b" % ranges):
+            got, took = timed(s, c, "JSON.GET", "j", "$[?@ =~ '%s']" % expression)
+            check(isinstance(got, ReplyError) or got == b"[]", "it matched: %.100r" % got)
+            worst = max(worst, took)
+    return "3 expressions, 500 texts: worst %.1f s; %s" % (worst, o)
+
+
 def ids_in_a_long_node():
     """Commands that name all entries of a stream, in any order, where all stand in one node, as a client can RESTORE
     it: the node is walked over once, not for each id."""
@@ -472,7 +500,9 @@ def documents_set_often():
 
 CASES = {
     "documents set often": documents_set_often,
+    "watchers of one key": watchers_of_one_key,
     "ids in a long node": ids_in_a_long_node,
+    "expressions that cost": expressions_that_cost,
     "sketches of many items": sketches_of_many_items,
     "commands that take long": commands_that_take_long,
     "values that take long": values_that_take_long,
