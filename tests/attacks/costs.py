@@ -4,7 +4,7 @@ libraries of scripts. Each is answered in its time, and the others are served.
 """
 import random
 
-from target import Failed, Others, ReplyError, Target, check, encode
+from target import Failed, Others, ReplyError, Target, check, encode, wait_for
 from resp import value  # target.py has set the path
 
 SECONDS = 5  # of CPU for one request
@@ -230,6 +230,31 @@ def _run(s, c, script):
         node = c.read()
     c.sock.settimeout(120)
     return [x[1].encode() if isinstance(x[1], str) else x[1] for x in node[1]] if node[0] == "*" else node
+
+
+def scripts_that_only_read():
+    """A script that has not written lets others read: one without an end, where none ever counts as slow. What changes
+    data or scripts waits. Of one that has written nothing is seen before its end."""
+    with Target("--busy-reply-threshold", "0") as s:
+        c, d, other = s.conn(), s.conn(), s.conn()
+        c.call("SET", "k", "1")
+        c.send(encode(["EVAL", "while true do redis.call('GET', KEYS[1]) end", "1", "k"]))
+        with Others(s, 300) as o:
+            wait_for(lambda: other.ask("FUNCTION", "STATS") and other.call("GET", "k") == b"1", "a reply")
+            d.send(b"".join(encode(w) for w in (["SET", "k", "2"], ["SCRIPT", "FLUSH"], ["SCRIPT", "LOAD", "return 5"],
+                                                ["EVAL", "return 3", "0"], ["MULTI"], ["GET", "k"], ["EXEC"])))
+            for _ in range(5):
+                check(other.call("GET", "k") == b"1", "a write is executed within the script")
+        other.call("SCRIPT", "KILL")
+        check(c.read()[0] == "-", "the script is not ended")
+        got = [d.read() for _ in range(7)]
+        check([got[i] for i in (0, 3, 5)] == [["+", "OK"], [":", 3], ["+", "QUEUED"]] and value(got[6]) == [b"2"],
+              "the others are answered %r" % got)
+        for _ in range(5):
+            c.send(encode(["EVAL", "redis.call('SET', 'k', 'half') for i = 1, 2e7 do end redis.call('SET', 'k', 'all')", "0"]))
+            check(other.call("GET", "k") != b"half", "half of a script is seen")
+            c.read()
+    return str(o)
 
 
 # ---------------------------------------------------------------- many words for little
@@ -515,5 +540,6 @@ CASES = {
     "patterns that explode": patterns_that_explode,
     "keys that collide": keys_that_collide,
     "scripts that cost": scripts_that_cost,
+    "scripts that only read": scripts_that_only_read,
     "words without end": words_without_end,
 }
