@@ -166,7 +166,7 @@ void script_on_count(lua_State *L, lua_Debug *ar) {
         if (!sc->e->busy) note_slow(sc, ms);
         engine_serve_within(sc->e, run->is_function ? BUSY_FUNCTION : BUSY_SCRIPT);
         if (run->killed) raise_killed(sc, L);
-    } else if (!run->wrote) {
+    } else if (!run->told) {
         breathe_now(run->outer);
         if (run->killed) raise_killed(sc, L);
     }
