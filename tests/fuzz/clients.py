@@ -226,6 +226,8 @@ class World:
                     and i["blocked_clients"] == "0" and i["pubsub_channels"] == "0"
                     and i["pubsub_patterns"] == "0" and i["tracking_clients"] == "0" and i["tracking_total_prefixes"] == "0"
                     and i["lazyfree_pending_objects"] == "0")
+        except ReplyError:  # BUSY: a script has begun meanwhile
+            return False
         except (Closed, ConnectionError, KeyError):
             self.control = None
             return False
