@@ -184,10 +184,14 @@ static bool is_less(struct json_finding *f, const struct json *a, const struct j
     return slice_cmp(json_text(a), json_text(b)) < 0;
 }
 
-static bool matches(struct json_finding *f, const struct regex *r, struct slice text) {
-    uint64_t cost = 1 + text.n * regex_size(r) / PACE_EVERY;
+enum { REGEX_INSTRUCTIONS = 4 }; /* that take as long as a look at a value */
 
-    return json_finding_work(f, cost) && regex_matches(r, text, f->pace);
+static bool matches(struct json_finding *f, const struct regex *r, struct slice text) {
+    uint64_t most = (JSON_PATH_WORK_MAX - *f->work) * REGEX_INSTRUCTIONS, left = most;
+    bool found = !f->failed && regex_matches(r, text, &left, f->pace);
+
+    *f->work += (most - left) / REGEX_INSTRUCTIONS;
+    return json_finding_work(f, 1) && found;
 }
 
 static bool matches_regex(struct json_finding *f, const struct json_expr *x, const struct json *a,

@@ -2,11 +2,13 @@
 #include "storage/regex.h"
 
 #include "storage/base/mem.h"
+
 #include "storage/base/num.h"
+#include <stdlib.h>
 
 enum op { OP_CHAR, OP_ANY, OP_CLASS, OP_SPLIT, OP_JUMP, OP_ASSERT, OP_MATCH };
 
-enum { REPEAT_MAX = 1000, CHAR_MAX_CODE = 0x10ffff, NO_CHAR = -1, PACE_CHARS = 16 };
+enum { REPEAT_MAX = 1000, CHAR_MAX_CODE = 0x10ffff, NO_CHAR = -1, PACE_INSTRUCTIONS = 8 };
 
 /* Jumps are relative, so a part of a program can be moved and repeated. */
 struct instruction {
@@ -183,7 +185,31 @@ static void put_char(struct compiling *c, int32_t code) {
          (struct instruction){.op = OP_CHAR, .fold = c->fold, .a = c->fold ? lower(code) : code});
 }
 
+static int cmp_ranges(const void *a, const void *b) {
+    const struct range *x = a, *y = b;
+
+    return (x->from > y->from) - (x->from < y->from);
+}
+
+/* Puts the ranges from `first` on in order, and joins those that overlap: they are searched. */
+static void settle_ranges(struct regex *r, uint32_t first) {
+    uint32_t n = first;
+
+    if (r->nranges == first) return;
+    qsort(r->ranges + first, r->nranges - first, sizeof *r->ranges, cmp_ranges);
+    for (uint32_t i = first + 1; i < r->nranges; i++) {
+        const struct range *next = &r->ranges[i];
+
+        if (next->from > r->ranges[n].to)
+            r->ranges[++n] = *next;
+        else if (next->to > r->ranges[n].to)
+            r->ranges[n].to = next->to;
+    }
+    r->nranges = n + 1;
+}
+
 static void put_class(struct compiling *c, uint32_t first, bool negated) {
+    settle_ranges(c->r, first);
     emit(c, (struct instruction){.op = OP_CLASS,
                                  .fold = c->fold,
                                  .a = (int32_t)first,
@@ -419,10 +445,6 @@ void regex_free(struct regex *r) {
     mem_free(r);
 }
 
-uint32_t regex_size(const struct regex *r) {
-    return r->n;
-}
-
 /* ---------------------------------------------------------------- matching */
 
 struct ways {
@@ -433,6 +455,7 @@ struct matching {
     const struct regex *r;
     uint32_t *seen, *todo; /* seen[i]: the step that came to instruction i last */
     uint32_t step;
+    uint64_t followed;     /* instructions, those that take characters several times */
     int32_t before, after; /* the characters around, NO_CHAR at the ends */
 };
 
@@ -453,6 +476,7 @@ static bool follow(struct matching *m, struct ways *to, uint32_t start) {
         uint32_t at = m->todo[--ntodo];
         const struct instruction *i = &m->r->code[at];
 
+        m->followed++;
         if (m->seen[at] == m->step) continue;
         m->seen[at] = m->step;
         switch ((enum op)i->op) {
@@ -472,12 +496,18 @@ static bool follow(struct matching *m, struct ways *to, uint32_t start) {
 }
 
 static bool in_ranges(const struct regex *r, const struct instruction *i, int32_t code) {
-    for (int32_t k = 0; k < i->b; k++) {
-        const struct range *range = &r->ranges[i->a + k];
+    const struct range *ranges = r->ranges + i->a;
+    int32_t low = 0, high = i->b;
 
-        if (code >= range->from && code <= range->to) return true;
+    while (low < high) {
+        int32_t mid = low + (high - low) / 2;
+
+        if (code > ranges[mid].to)
+            low = mid + 1;
+        else
+            high = mid;
     }
-    return false;
+    return low < i->b && code >= ranges[low].from;
 }
 
 static bool takes(const struct regex *r, const struct instruction *i, int32_t code) {
@@ -489,34 +519,67 @@ static bool takes(const struct regex *r, const struct instruction *i, int32_t co
     return i->negated;
 }
 
-static bool run(struct matching *m, struct slice text, struct ways *now, struct ways *next,
-                const struct pace *pace) {
-    const char *p = text.p, *end = p + text.n;
+/* At one character: follows all ways that wait there, and one that begins. */
+static bool follow_all(struct matching *m, struct ways *now, const struct ways *from) {
+    m->step++;
+    now->n = 0;
+    for (uint32_t i = 0; i < from->n; i++)
+        if (follow(m, now, from->at[i])) return true;
+    return follow(m, now, 0); /* a match may begin at every character */
+}
 
-    m->after = p < end ? next_char(&p, end) : NO_CHAR;
-    for (;;) {
-        m->step++;
-        now->n = 0;
-        for (uint32_t i = 0; i < next->n; i++)
-            if (follow(m, now, next->at[i])) return true;
-        if (follow(m, now, 0)) return true; /* a match may begin at every character */
-        if (m->after == NO_CHAR) return false;
-        next->n = 0;
-        for (uint32_t i = 0; i < now->n; i++)
-            if (takes(m->r, &m->r->code[now->at[i]], m->after))
-                next->at[next->n++] = now->at[i] + 1;
-        m->before = m->after;
-        m->after = p < end ? next_char(&p, end) : NO_CHAR;
-        pace_step(pace, 1 + now->n / PACE_CHARS);
+/* A class is searched, with (?i) up to three times. */
+static uint64_t cost_of(const struct instruction *i) {
+    uint64_t steps = 1;
+
+    if (i->op == OP_CLASS)
+        for (int32_t n = i->b; n > 0; n /= 2) steps += i->fold ? 3 : 1;
+    return steps;
+}
+
+/* Those that take the character. */
+static void take_char(struct matching *m, const struct ways *now, struct ways *next) {
+    next->n = 0;
+    for (uint32_t k = 0; k < now->n; k++) {
+        const struct instruction *i = &m->r->code[now->at[k]];
+
+        m->followed += cost_of(i);
+        if (takes(m->r, i, m->after)) next->at[next->n++] = now->at[k] + 1;
     }
 }
 
-bool regex_matches(const struct regex *r, struct slice text, const struct pace *pace) {
-    uint32_t *room = mem_calloc((size_t)r->n * 5 * sizeof *room);
-    struct matching m = {.r = r, .seen = room, .todo = room + r->n, .before = NO_CHAR};
-    struct ways now = {room + 3 * (size_t)r->n, 0}, next = {room + 4 * (size_t)r->n, 0};
-    bool found = run(&m, text, &now, &next, pace);
+static bool run(struct matching *m, struct slice text, struct ways *now, struct ways *next,
+                uint64_t most, const struct pace *pace) {
+    const char *p = text.p, *end = p + text.n;
 
+    m->after = p < end ? next_char(&p, end) : NO_CHAR;
+    while (m->followed < most) {
+        uint64_t before = m->followed;
+
+        if (follow_all(m, now, next)) return true;
+        if (m->after == NO_CHAR) return false;
+        take_char(m, now, next);
+        m->before = m->after;
+        m->after = p < end ? next_char(&p, end) : NO_CHAR;
+        pace_step(pace, 1 + (m->followed - before) / PACE_INSTRUCTIONS);
+    }
+    return false;
+}
+
+bool regex_matches(const struct regex *r, struct slice text, uint64_t *most,
+                   const struct pace *pace) {
+    uint32_t *room = mem_alloc((size_t)r->n * 5 * sizeof *room);
+    struct matching m = {.r = r,
+                         .seen = room,
+                         .todo = room + r->n,
+                         .followed = r->n / 4, /* to clear that takes time too */
+                         .before = NO_CHAR};
+    struct ways now = {room + 3 * (size_t)r->n, 0}, next = {room + 4 * (size_t)r->n, 0};
+    bool found;
+
+    memset(m.seen, 0, (size_t)r->n * sizeof *m.seen);
+    found = run(&m, text, &now, &next, *most, pace);
+    *most -= m.followed < *most ? m.followed : *most;
     mem_free(room);
     return found;
 }

@@ -29,10 +29,9 @@ enum {
 struct regex *regex_compile(struct slice pattern);
 void regex_free(struct regex *r);
 
-/* How many instructions a character of the text may cost. */
-uint32_t regex_size(const struct regex *r);
-
-/* Whether some part of the text matches; both are UTF-8. */
-bool regex_matches(const struct regex *r, struct slice text, const struct pace *pace);
+/* Whether some part of the text matches; both are UTF-8. It follows *most instructions and no more,
+ * and takes from *most what it has followed: with 0 left it was given up, and nothing matches. */
+bool regex_matches(const struct regex *r, struct slice text, uint64_t *most,
+                   const struct pace *pace);
 
 #endif

@@ -109,6 +109,14 @@ uint64_t stream_iter_left(struct stream_iter it, uint64_t most) {
     return n < most ? n : most;
 }
 
+void stream_iter_set(struct stream_iter *it, struct idtree_place place, uint32_t at) {
+    *it = (struct stream_iter){.place = place};
+    enter_node(it);
+    it->e = stream_node_entry(&it->node, at);
+    it->name = it->node.names;
+    it->data = it->e.data;
+}
+
 void stream_iter_field(struct stream_iter *it, struct lp_value *name, struct lp_value *value) {
     const struct listpack *lp = it->node.lp;
     uint32_t *from = it->e.same ? &it->name : &it->data;
@@ -122,10 +130,9 @@ void stream_iter_field(struct stream_iter *it, struct lp_value *name, struct lp_
 /* ---------------------------------------------------------------- looking */
 
 bool stream_has(const struct stream *s, struct stream_id id) {
-    struct stream_iter it;
+    struct stream_cursor c = {0};
 
-    stream_iter_init(&it, s, id, id, false);
-    return stream_iter_next(&it);
+    return stream_cursor_find(&c, s, id);
 }
 
 bool stream_edge(const struct stream *s, bool last, struct stream_id *id) {
@@ -182,24 +189,90 @@ static void drop_node(struct stream *s, struct idtree_key key) {
 }
 
 bool stream_delete(struct stream *s, struct stream_id id) {
-    struct stream_iter it;
-    struct idtree_slot *slot;
-    struct listpack *lp;
+    struct stream_cursor c = {0};
 
-    stream_iter_init(&it, s, id, id, false);
-    if (!stream_iter_next(&it)) return false;
-    slot = idtree_at(it.place);
-    if (it.node.live == 1) {
-        drop_node(s, slot->key);
+    if (!stream_cursor_find(&c, s, id)) return false;
+    stream_cursor_delete(&c, s);
+    stream_cursor_end(&c, s);
+    return true;
+}
+
+/* ---------------------------------------------------------------- many entries by their ids */
+
+/* Enters the node that an entry with this id would stand in. */
+static bool cursor_enter(struct stream_cursor *c, const struct stream *s, struct stream_id id) {
+    const struct idtree_slot *slot;
+    struct idtree_place next;
+
+    c->place = idtree_seek_back(&s->nodes, stream_key(id));
+    if (!c->place.leaf) return false;
+    slot = idtree_at(c->place);
+    next = idtree_next(c->place);
+    c->end = next.leaf ? stream_id_of(idtree_at(next)->key) : STREAM_ID_MAX;
+    c->node = stream_node_open(slot->value, stream_id_of(slot->key));
+    c->e = stream_node_entry(&c->node, c->node.first);
+    return true;
+}
+
+/* Whether the entry stands where the cursor is, or after that in the same node, if there is one. */
+static bool lies_ahead(const struct stream_cursor *c, struct stream_id id) {
+    return c->place.leaf && stream_id_cmp(c->e.id, id) <= 0 && stream_id_cmp(id, c->end) < 0;
+}
+
+bool stream_cursor_find(struct stream_cursor *c, const struct stream *s, struct stream_id id) {
+    if (!lies_ahead(c, id) && !cursor_enter(c, s, id)) return false;
+    while (stream_id_cmp(c->e.id, id) < 0) {
+        uint32_t at = stream_node_next(&c->node, &c->e);
+        struct stream_entry next;
+
+        if (!at) return false;
+        next = stream_node_entry(&c->node, at);
+        if (stream_id_cmp(next.id, id) > 0) return false;
+        c->e = next;
+    }
+    return stream_id_cmp(c->e.id, id) == 0 && !c->e.deleted;
+}
+
+void stream_cursor_iter(const struct stream_cursor *c, struct stream_iter *it) {
+    *it = (struct stream_iter){.place = c->place, .node = c->node, .e = c->e};
+    it->name = it->node.names;
+    it->data = it->e.data;
+}
+
+/* The node is not opened again: walking over its names may take long. */
+static void mark_deleted(struct stream_cursor *c, struct idtree_slot *slot) {
+    struct listpack *lp = slot->value;
+    uint32_t moved = stream_node_delete(&lp, c->e.at) - c->e.at;
+
+    slot->value = lp;
+    c->node.lp = lp;
+    c->node.live--;
+    c->node.deleted++;
+    c->node.names += moved;
+    c->node.first += moved;
+    c->e.at += moved;
+    c->e.data += moved;
+    c->e.deleted = true;
+}
+
+void stream_cursor_delete(struct stream_cursor *c, struct stream *s) {
+    struct idtree_slot *slot = idtree_at(c->place);
+    struct stream_id id = c->e.id;
+
+    if (c->node.live > 1) {
+        mark_deleted(c, slot);
     } else {
-        lp = slot->value;
-        stream_node_delete(&lp, it.e.at);
-        slot->value = lp;
+        drop_node(s, slot->key);
+        c->place.leaf = NULL;
     }
     s->length--;
     if (stream_id_cmp(id, s->max_deleted_id) > 0) s->max_deleted_id = id;
-    if (stream_id_cmp(id, s->first_id) == 0) find_first(s);
-    return true;
+    if (stream_id_cmp(id, s->first_id) == 0) c->first_gone = true;
+}
+
+void stream_cursor_end(struct stream_cursor *c, struct stream *s) {
+    if (c->first_gone) find_first(s);
+    c->first_gone = false;
 }
 
 /* ---------------------------------------------------------------- trimming */
@@ -227,7 +300,7 @@ static uint64_t trim_within(struct stream *s, struct idtree_slot *slot,
                                         : stream_id_cmp(e.id, t->minid) >= 0)
             break;
         if (!e.deleted) {
-            stream_node_delete(&lp, at);
+            at = stream_node_delete(&lp, at);
             n = stream_node_open(lp, n.master);
             e = stream_node_entry(&n, at);
             s->length--;

@@ -96,7 +96,34 @@ bool stream_iter_next(struct stream_iter *it);
  * nodes are not walked over. Best asked after the first stream_iter_next(). */
 uint64_t stream_iter_left(struct stream_iter it, uint64_t most);
 
+/* The iterator as it is after it found the entry at `at` of the node at `place`. */
+void stream_iter_set(struct stream_iter *it, struct idtree_place place, uint32_t at);
+
 /* For e.nfields times, after stream_iter_next(). */
 void stream_iter_field(struct stream_iter *it, struct lp_value *name, struct lp_value *value);
+
+/* ---------------------------------------------------------------- many entries by their ids */
+
+/* Finds entries by id; all zero at first. Ids that rise are found by one walk over each node. Until
+ * the end, entries are deleted by the cursor alone, and first_id is not to be relied upon. */
+struct stream_cursor {
+    struct idtree_place place; /* of the node it stands in; no leaf: in none */
+    struct stream_id end;      /* the ids of that node are below */
+    struct stream_node node;
+    struct stream_entry e;
+    bool first_gone;
+};
+
+/* Whether there is a live entry with this id; place and e.at say where. */
+bool stream_cursor_find(struct stream_cursor *c, const struct stream *s, struct stream_id id);
+
+/* The iterator as it is after it found the same entry. */
+void stream_cursor_iter(const struct stream_cursor *c, struct stream_iter *it);
+
+/* Deletes the entry that was found last. */
+void stream_cursor_delete(struct stream_cursor *c, struct stream *s);
+
+/* After the last deletion. */
+void stream_cursor_end(struct stream_cursor *c, struct stream *s);
 
 #endif

@@ -121,8 +121,9 @@ void stream_node_append(struct listpack **lp, struct stream_id master, struct st
     lp_replace_int(lp, lp_first(*lp), (int64_t)stream_node_live(*lp) + 1);
 }
 
-void stream_node_delete(struct listpack **lp, uint32_t at) {
+uint32_t stream_node_delete(struct listpack **lp, uint32_t at) {
     uint64_t flags = number_at(*lp, at);
+    size_t bytes = lp_bytes(*lp);
     uint32_t deleted;
 
     DCHECK(!(flags & STREAM_ENTRY_DELETED));
@@ -130,6 +131,7 @@ void stream_node_delete(struct listpack **lp, uint32_t at) {
     deleted = lp_next(*lp, lp_first(*lp));
     lp_replace_int(lp, deleted, (int64_t)number_at(*lp, deleted) + 1);
     lp_replace_int(lp, lp_first(*lp), (int64_t)stream_node_live(*lp) - 1);
+    return (uint32_t)(at + lp_bytes(*lp) - bytes);
 }
 
 /* ---------------------------------------------------------------- from outside */

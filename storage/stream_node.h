@@ -56,8 +56,9 @@ uint32_t stream_node_next(const struct stream_node *n, const struct stream_entry
 uint32_t stream_node_prev(const struct stream_node *n, const struct stream_entry *e);
 uint32_t stream_node_last(const struct stream_node *n);
 
-/* Marks the entry at `at`, which is not yet so, as deleted. */
-void stream_node_delete(struct listpack **lp, uint32_t at);
+/* Marks the entry at `at`, which is not yet so, as deleted. Returns where it begins then: the
+ * counts in front of all entries may take more or fewer bytes than before. */
+uint32_t stream_node_delete(struct listpack **lp, uint32_t at);
 
 /* Live and deleted entries, from the head alone. */
 uint64_t stream_node_live(const struct listpack *lp);

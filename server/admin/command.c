@@ -4,6 +4,7 @@
  */
 #include "server/admin/docs.h"
 #include "server/admin/rows.h"
+#include "server/exec/breathe.h"
 #include "server/exec/category.h"
 #include "server/exec/keyspec.h"
 #include "server/exec/secret.h"
@@ -198,6 +199,8 @@ static int info_of_all(struct call *x) {
     return 0;
 }
 
+enum { FACTS_STEPS = 16 }; /* what the facts about one command count for in call_breathe_by() */
+
 static int cmd_command_info(struct call *x) {
     if (x->argc == 2) return info_of_all(x);
     reply_array(&x->r, (size_t)x->argc - 2);
@@ -208,6 +211,7 @@ static int cmd_command_info(struct call *x) {
             put_info(&x->r, s);
         else
             reply_null(&x->r);
+        call_breathe_by(x, FACTS_STEPS);
     }
     return 0;
 }
@@ -239,6 +243,7 @@ static int cmd_command_docs(struct call *x) {
         const struct command_slot *s = slot_named(c, x->argv[i]);
 
         if (s) doc_reply(&x->r, s);
+        call_breathe_by(x, FACTS_STEPS);
     }
     return 0;
 }

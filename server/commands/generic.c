@@ -42,6 +42,7 @@ static int cmd_exists(struct call *x) {
     for (int i = 1; i < x->argc; i++) {
         fetch_ahead(x, i, 1);
         n += peek(x, i).e != NULL;
+        call_breathe(x);
     }
     reply_int(&x->r, n);
     return 0;
@@ -53,6 +54,7 @@ static int cmd_touch(struct call *x) {
     for (int i = 1; i < x->argc; i++) {
         fetch_ahead(x, i, 1);
         n += lookup_read(x, i).e != NULL;
+        call_breathe(x);
     }
     reply_int(&x->r, n);
     return 0;

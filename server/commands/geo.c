@@ -7,6 +7,7 @@
 
 #include "protocol/encode.h"
 #include "server/commands/commands.h"
+#include "server/exec/breathe.h"
 #include "storage/base/mem.h"
 
 /* ---------------------------------------------------------------- arguments and replies */
@@ -146,6 +147,7 @@ static int cmd_geohash(struct call *x) {
     for (int i = 2; i < x->argc; i++) {
         char text[GEO_TEXT];
 
+        call_breathe(x);
         if (!find(x, &r, i, &p)) {
             reply_null(&x->r);
             continue;
@@ -163,6 +165,7 @@ static int cmd_geopos(struct call *x) {
     if (!zset_for_reading(x, 1, &r)) return -1;
     reply_array(&x->r, (size_t)x->argc - 2);
     for (int i = 2; i < x->argc; i++) {
+        call_breathe(x);
         if (find(x, &r, i, &p))
             geo_reply_point(x, p);
         else

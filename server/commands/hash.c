@@ -188,7 +188,10 @@ static int cmd_hmget(struct call *x) {
 
     if (!hash_for_reading(x, &r)) return -1;
     reply_array(&x->r, (size_t)x->argc - 2);
-    for (int i = 2; i < x->argc; i++) reply_field(x, &r, x->argv[i]);
+    for (int i = 2; i < x->argc; i++) {
+        reply_field(x, &r, x->argv[i]);
+        call_breathe(x);
+    }
     return 0;
 }
 

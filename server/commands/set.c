@@ -126,8 +126,10 @@ static int cmd_smismember(struct call *x) {
 
     if (!set_for_reading(x, 1, &r)) return -1;
     reply_array(&x->r, (size_t)x->argc - 2);
-    for (int i = 2; i < x->argc; i++)
+    for (int i = 2; i < x->argc; i++) {
         reply_int(&x->r, r.e && set_has(r.e, x->argv[i], parts_now(x)));
+        call_breathe(x);
+    }
     return 0;
 }
 

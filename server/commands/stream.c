@@ -315,9 +315,24 @@ static int cmd_xtrim(struct call *x) {
     return 0;
 }
 
+static int64_t delete_all(struct stream *s, const struct stream_id *ids, int n) {
+    struct ordered_id *v = ids_in_order(ids, n);
+    struct stream_cursor c = {0};
+    int64_t gone = 0;
+
+    for (int i = 0; i < n; i++) {
+        if (!stream_cursor_find(&c, s, v[i].id)) continue;
+        stream_cursor_delete(&c, s);
+        gone++;
+    }
+    stream_cursor_end(&c, s);
+    mem_free(v);
+    return gone;
+}
+
 static int cmd_xdel(struct call *x) {
     int n = x->argc - 2;
-    int64_t gone = 0;
+    int64_t gone;
     struct stream_id *ids;
     struct stream *s;
     struct ref r;
@@ -328,7 +343,7 @@ static int cmd_xdel(struct call *x) {
         return 0;
     }
     if (!(ids = arg_stream_ids(x, 2, n))) return -1;
-    for (int i = 0; i < n; i++) gone += stream_delete(s, ids[i]);
+    gone = delete_all(s, ids, n);
     mem_free(ids);
     if (gone) {
         key_changed(x, &r, EVENT_STREAM, "xdel");

@@ -12,18 +12,28 @@
 #include "server/exec/breathe.h"
 #include "storage/base/mem.h"
 
-/* Ids that were claimed, or dropped, for the reply. */
-struct id_list {
-    struct stream_id *v;
+#include <stdlib.h>
+
+/* An entry that was claimed: the argument that named it, and where it stands; or one that was
+ * dropped. */
+struct claimed {
+    struct stream_id id;
+    struct idtree_place place;
+    uint32_t at;
+    int i;
+};
+
+struct claimed_list {
+    struct claimed *v;
     size_t n, cap;
 };
 
-static void id_list_add(struct id_list *l, struct stream_id id) {
+static void claimed_add(struct claimed_list *l, struct claimed entry) {
     if (l->n == l->cap) {
         l->cap = l->cap ? 2 * l->cap : 16;
         l->v = mem_realloc(l->v, l->cap * sizeof *l->v);
     }
-    l->v[l->n++] = id;
+    l->v[l->n++] = entry;
 }
 
 struct claim {
@@ -35,7 +45,8 @@ struct claim {
     int64_t retries; /* -1: one more than before */
     bool force, just_id;
     bool is_new; /* the consumer */
-    struct id_list given, dropped;
+    struct stream_cursor found;
+    struct claimed_list given, dropped;
 };
 
 static bool arg_min_idle(struct call *x, int i, const char *error, int64_t *ms) {
@@ -54,8 +65,9 @@ static void claim_begin(struct call *x, struct claim *k) {
     if (call_obeys(x)) k->c->seen_ms = k->time_ms;
 }
 
-/* The entry is the consumer's now. */
-static void give(struct call *x, struct claim *k, struct stream_id id) {
+/* The entry that was found, argument i, is the consumer's now. */
+static void give(struct call *x, struct claim *k, int i) {
+    struct stream_id id = k->found.e.id;
     struct stream_pending *p = stream_pending_give(k->g, id, k->c);
 
     stream_pending_delivered(k->g, p, k->time_ms);
@@ -65,7 +77,7 @@ static void give(struct call *x, struct claim *k, struct stream_id id) {
         stream_pending_count(p);
     k->c->active_ms = call_obeys(x) ? k->time_ms : x->now_ms;
     log_pending(x, &k->r, k->g, id, p);
-    id_list_add(&k->given, id);
+    claimed_add(&k->given, (struct claimed){id, k->found.place, k->found.e.at, i});
     key_changed_quietly(x, &k->r);
 }
 
@@ -74,22 +86,21 @@ static void drop(struct call *x, struct claim *k, struct stream_id id,
                  const struct stream_pending *p) {
     log_pending(x, &k->r, k->g, id, p);
     stream_pending_drop(k->g, id);
-    id_list_add(&k->dropped, id);
+    claimed_add(&k->dropped, (struct claimed){.id = id});
     key_changed_quietly(x, &k->r);
 }
 
 static void reply_given(struct call *x, const struct claim *k) {
     reply_array(&x->r, k->given.n);
     for (size_t i = 0; i < k->given.n; i++) {
-        struct stream_id id = k->given.v[i];
+        const struct claimed *c = &k->given.v[i];
         struct stream_iter it;
 
         if (k->just_id) {
-            reply_stream_id(&x->r, id);
+            reply_stream_id(&x->r, c->id);
             continue;
         }
-        stream_iter_init(&it, k->s, id, id, false);
-        stream_iter_next(&it);
+        stream_iter_set(&it, c->place, c->at);
         reply_entry(&x->r, &it);
     }
 }
@@ -158,15 +169,28 @@ static bool parse_claim(struct call *x, struct claim *k, struct claim_options *o
     return true;
 }
 
-static void claim_one(struct call *x, struct claim *k, struct stream_id id) {
-    struct stream_pending *p = stream_pending_find(k->g, id);
+static void claim_one(struct call *x, struct claim *k, const struct ordered_id *v) {
+    struct stream_pending *p = stream_pending_find(k->g, v->id);
 
     if (!p && !k->force) return;
-    if (!stream_has(k->s, id)) {
-        if (p) drop(x, k, id, p);
+    if (!stream_cursor_find(&k->found, k->s, v->id)) {
+        if (p) drop(x, k, v->id, p);
         return;
     }
-    if (!p || is_idle(p, x->now_ms, k->min_idle)) give(x, k, id);
+    if (!p || is_idle(p, x->now_ms, k->min_idle)) give(x, k, v->i);
+}
+
+static int cmp_arguments(const void *a, const void *b) {
+    return ((const struct claimed *)a)->i - ((const struct claimed *)b)->i;
+}
+
+/* They are claimed in the order of their ids, and told in that of the arguments. */
+static void claim_all(struct call *x, struct claim *k, const struct stream_id *ids, int n) {
+    struct ordered_id *v = ids_in_order(ids, n);
+
+    for (int i = 0; i < n; i++) claim_one(x, k, &v[i]);
+    mem_free(v);
+    if (k->given.n > 1) qsort(k->given.v, k->given.n, sizeof *k->given.v, cmp_arguments);
 }
 
 /* XREADGROUP is logged as XCLAIM of one new id, which is the group's last from then on: where this
@@ -195,17 +219,18 @@ static bool counted_again(const struct claim *k, const struct claim_options *o) 
 static int cmd_xclaim(struct call *x) {
     struct claim k = {0};
     struct claim_options o;
+    struct stream_id *ids;
     bool moved;
+    int n;
 
     if (!find_group(x, 1, &k.r, &k.s, &k.g) || !parse_claim(x, &k, &o)) return -1;
     moved = stream_id_cmp(o.group_id, k.g->last_id) > 0;
     if (moved) move_group(x, &k, &o);
     claim_begin(x, &k);
-    for (int i = 5; i <= o.last_id_arg; i++) {
-        struct stream_id id;
-
-        stream_id_parse(x->argv[i], 0, &id);
-        claim_one(x, &k, id);
+    if ((n = o.last_id_arg - 4) > 0) {
+        ids = arg_stream_ids(x, 5, n);
+        claim_all(x, &k, ids, n);
+        mem_free(ids);
     }
     if (moved) {
         if (!k.given.n || counted_again(&k, &o)) log_group_position(x, &k.r, k.g);
@@ -254,14 +279,14 @@ static struct stream_id claim_idle(struct call *x, struct claim *k, const struct
     for (int64_t tries = count * ATTEMPTS; p.leaf && count > 0 && tries > 0; tries--) {
         struct stream_id id = stream_id_of(idtree_at(p)->key);
 
-        if (!stream_has(k->s, id)) {
+        if (!stream_cursor_find(&k->found, k->s, id)) {
             drop(x, k, id, idtree_at(p)->value);
             count--;
             p = idtree_seek(&k->g->pending, stream_key(id));
             continue;
         }
         if (is_idle(idtree_at(p)->value, x->now_ms, k->min_idle)) {
-            give(x, k, id);
+            give(x, k, (int)k->given.n);
             count--;
         }
         p = idtree_next(p);
@@ -281,7 +306,7 @@ static int cmd_xautoclaim(struct call *x) {
     reply_stream_id(&x->r, next);
     reply_given(x, &k);
     reply_array(&x->r, k.dropped.n);
-    for (size_t i = 0; i < k.dropped.n; i++) reply_stream_id(&x->r, k.dropped.v[i]);
+    for (size_t i = 0; i < k.dropped.n; i++) reply_stream_id(&x->r, k.dropped.v[i].id);
     claim_end(x, &k);
     return 0;
 }

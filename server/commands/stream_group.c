@@ -188,6 +188,7 @@ static int cmd_xack(struct call *x) {
     struct stream_group *g = NULL;
     int n = x->argc - 3;
     int64_t gone = 0;
+    struct ordered_id *v;
     struct stream_id *ids;
     struct stream *s;
     struct ref r;
@@ -199,7 +200,9 @@ static int cmd_xack(struct call *x) {
         return 0;
     }
     if (!(ids = arg_stream_ids(x, 3, n))) return -1;
-    for (int i = 0; i < n; i++) gone += stream_pending_drop(g, ids[i]);
+    v = ids_in_order(ids, n);
+    for (int i = 0; i < n; i++) gone += stream_pending_drop(g, v[i].id);
+    mem_free(v);
     mem_free(ids);
     if (gone) {
         key_changed_quietly(x, &r);

@@ -45,6 +45,7 @@ static void find_idle(struct call *x, const struct stream *s, struct stream_grou
                       int64_t min_idle_ms, uint64_t most, struct read_budget *b,
                       struct idle_list *out) {
     struct idtree_place p = idtree_first(&g->pending);
+    struct stream_cursor c = {0};
     int64_t oldest = INT64_MAX;
 
     for (; p.leaf && out->n < most && !budget_is_over(b); p = idtree_next(p)) {
@@ -58,8 +59,8 @@ static void find_idle(struct call *x, const struct stream *s, struct stream_grou
             if (e->delivered_ms < oldest) oldest = e->delivered_ms;
             continue;
         }
-        stream_iter_init(&it, s, id, id, false);
-        if (!stream_iter_next(&it)) continue;
+        if (!stream_cursor_find(&c, s, id)) continue;
+        stream_cursor_iter(&c, &it);
         budget_spend(b, &it);
         add(out, (struct idle_entry){id, idle_ms > 0 ? idle_ms : 0, e->deliveries});
     }

@@ -87,10 +87,11 @@ static struct stream_pending *find(struct call *x, struct nack *k, struct stream
     return p;
 }
 
-static bool give_back(struct call *x, struct nack *k, struct stream_id id) {
+static bool give_back(struct call *x, struct nack *k, struct stream_cursor *c,
+                      struct stream_id id) {
     struct stream_pending *p;
 
-    if (!stream_has(k->s, id)) return false;
+    if (!stream_cursor_find(c, k->s, id)) return false;
     p = find(x, k, id);
     if (!p) return false;
     p->deliveries = count_after(k, p->deliveries);
@@ -99,17 +100,27 @@ static bool give_back(struct call *x, struct nack *k, struct stream_id id) {
     return true;
 }
 
+static int64_t give_all_back(struct call *x, struct nack *k, const struct stream_id *ids) {
+    struct ordered_id *v = ids_in_order(ids, k->n);
+    struct stream_cursor c = {0};
+    int64_t n = 0;
+
+    for (int i = 0; i < k->n; i++) n += give_back(x, k, &c, v[i].id);
+    mem_free(v);
+    return n;
+}
+
 static int cmd_xnack(struct call *x) {
     struct stream_id *ids;
     struct nack k;
-    int64_t n = 0;
+    int64_t n;
 
     if (!parse(x, &k) || !(ids = arg_stream_ids(x, k.first, k.n))) return -1;
     if (!find_group(x, 1, &k.r, &k.s, &k.g)) {
         mem_free(ids);
         return -1;
     }
-    for (int i = 0; i < k.n; i++) n += give_back(x, &k, ids[i]);
+    n = give_all_back(x, &k, ids);
     mem_free(ids);
     if (n > 0) {
         key_changed_inside(x, &k.r, EVENT_STREAM, "xnack");

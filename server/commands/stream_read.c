@@ -287,14 +287,18 @@ static void give_newer(struct call *x, const struct read_options *o, struct read
 /* Others are served meanwhile: nothing of this source has changed yet. */
 static void find_own(struct call *x, struct read_budget *b, struct source *src,
                      struct idtree_place p, uint64_t most) {
+    struct stream_cursor c = {0};
+
     src->own = mem_alloc(most * sizeof *src->own);
     for (; p.leaf && src->n < most && !budget_is_over(b); p = idtree_next(p)) {
         struct stream_id id = stream_id_of(idtree_at(p)->key);
         struct stream_iter it;
 
-        stream_iter_init(&it, src->s, id, id, false);
-        src->own[src->n++] = (struct own){id, stream_iter_next(&it)};
-        if (src->own[src->n - 1].is_there) budget_spend(b, &it);
+        src->own[src->n++] = (struct own){id, stream_cursor_find(&c, src->s, id)};
+        if (src->own[src->n - 1].is_there) {
+            stream_cursor_iter(&c, &it);
+            budget_spend(b, &it);
+        }
         call_breathe(x);
     }
 }
@@ -356,12 +360,14 @@ static void reply_with_figures(struct call *x, struct stream_iter *it, int64_t i
 }
 
 static void reply_idle(struct call *x, const struct source *src) {
+    struct stream_cursor c = {0};
+
     for (size_t i = 0; i < src->idle.n; i++) {
         const struct idle_entry *e = &src->idle.v[i];
         struct stream_iter it;
 
-        stream_iter_init(&it, src->s, e->id, e->id, false);
-        stream_iter_next(&it);
+        stream_cursor_find(&c, src->s, e->id);
+        stream_cursor_iter(&c, &it);
         reply_with_figures(x, &it, e->idle_ms, e->deliveries);
     }
 }
@@ -381,6 +387,7 @@ static void reply_newer(struct call *x, const struct read_options *o, struct sou
 
 /* [id, nil] for what is no longer there. */
 static void reply_own(struct call *x, const struct source *src) {
+    struct stream_cursor c = {0};
     struct reply *r = &x->r;
 
     reply_array(r, src->n);
@@ -389,8 +396,8 @@ static void reply_own(struct call *x, const struct source *src) {
         struct stream_iter it;
 
         call_breathe(x);
-        stream_iter_init(&it, src->s, id, id, false);
-        if (src->own[i].is_there && stream_iter_next(&it)) {
+        if (src->own[i].is_there && stream_cursor_find(&c, src->s, id)) {
+            stream_cursor_iter(&c, &it);
             reply_entry(r, &it);
         } else {
             reply_array(r, 2);

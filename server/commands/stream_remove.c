@@ -17,8 +17,13 @@ struct removal {
     enum stream_policy policy;
     struct stream_group **groups;
     size_t ngroups;
+    struct ordered_id *v; /* what is asked for, with what became of it */
+    int n;
     struct ids gone, *dropped; /* from the stream; from each group */
 };
+
+/* What becomes of an id. The commands answer with these, but for the first. */
+enum { NOT_ASKED = 0, REMOVED = 1, MISSING = -1, NEEDED = 2 };
 
 /* ---------------------------------------------------------------- lists of ids */
 
@@ -67,30 +72,101 @@ static void begin(struct removal *m, struct call *x, const struct ref *r, struct
     m->dropped = mem_calloc(m->ngroups * sizeof *m->dropped);
 }
 
-static bool is_needed(const struct removal *m, struct stream_id id) {
-    for (size_t i = 0; i < m->ngroups; i++) {
-        const struct stream_group *g = m->groups[i];
+static void ask_for(struct removal *m, const struct stream_id *ids, int n) {
+    m->v = ids_in_order(ids, n);
+    m->n = n;
+    for (int i = 0; i < n; i++) m->v[i].what = REMOVED;
+}
 
-        if (stream_id_cmp(g->last_id, id) < 0 || stream_pending_find(g, id)) return true;
+/* The first of those asked for that is not below. */
+static int first_from(const struct removal *m, struct stream_id id) {
+    int low = 0, high = m->n;
+
+    while (low < high) {
+        int mid = low + (high - low) / 2;
+
+        if (stream_id_cmp(m->v[mid].id, id) < 0)
+            low = mid + 1;
+        else
+            high = mid;
     }
-    return false;
+    return low;
 }
 
-static void drop_refs(struct removal *m, struct stream_id id) {
-    for (size_t i = 0; i < m->ngroups; i++)
-        if (stream_pending_drop(m->groups[i], id)) add_id(&m->dropped[i], id);
+/* Which of those asked for are pending in a group goes to `hits`, which has room for all; returns
+ * how many. The shorter of the two is looked up in the other. */
+static int find_pending(const struct removal *m, const struct stream_group *g, int *hits) {
+    int n = 0;
+
+    if (g->pending.count > (size_t)m->n) {
+        for (int i = 0; i < m->n; i++)
+            if (stream_pending_find(g, m->v[i].id)) hits[n++] = i;
+        return n;
+    }
+    for (struct idtree_place p = idtree_first(&g->pending); p.leaf; p = idtree_next(p)) {
+        struct stream_id id = stream_id_of(idtree_at(p)->key);
+
+        for (int i = first_from(m, id); i < m->n && stream_id_cmp(m->v[i].id, id) == 0; i++)
+            hits[n++] = i;
+    }
+    return n;
 }
 
-/* What the commands answer for an id. */
-enum { REMOVED = 1, MISSING = -1, NEEDED = 2 };
+static void need(struct removal *m, int i) {
+    if (m->v[i].what == REMOVED) m->v[i].what = NEEDED;
+}
 
-static int remove_id(struct removal *m, struct stream_id id) {
-    if (!stream_has(m->s, id)) return MISSING;
-    if (m->policy == STREAM_ACKED && is_needed(m, id)) return NEEDED;
-    if (m->policy == STREAM_DELREF) drop_refs(m, id);
-    stream_delete(m->s, id);
-    add_id(&m->gone, id);
-    return REMOVED;
+/* What a group has not read yet, or has not acknowledged. */
+static void find_needed(struct removal *m, int *hits) {
+    struct stream_id read = STREAM_ID_MAX;
+
+    for (size_t k = 0; k < m->ngroups; k++) {
+        const struct stream_group *g = m->groups[k];
+
+        for (int n = find_pending(m, g, hits); n > 0; n--) need(m, hits[n - 1]);
+        if (stream_id_cmp(g->last_id, read) < 0) read = g->last_id;
+    }
+    for (int i = m->n; i > 0 && stream_id_cmp(m->v[i - 1].id, read) > 0; i--) need(m, i - 1);
+}
+
+static void drop_refs(struct removal *m, int *hits) {
+    for (size_t k = 0; k < m->ngroups; k++) {
+        int n = find_pending(m, m->groups[k], hits);
+
+        for (int i = 0; i < n; i++) {
+            const struct ordered_id *v = &m->v[hits[i]];
+
+            if (v->what == REMOVED && stream_pending_drop(m->groups[k], v->id))
+                add_id(&m->dropped[k], v->id);
+        }
+    }
+}
+
+static void delete_removed(struct removal *m) {
+    struct stream_cursor c = {0};
+
+    for (int i = 0; i < m->n; i++) {
+        struct ordered_id *v = &m->v[i];
+
+        if (v->what == NOT_ASKED) continue;
+        if (!stream_cursor_find(&c, m->s, v->id)) {
+            v->what = MISSING;
+        } else if (v->what == REMOVED) {
+            stream_cursor_delete(&c, m->s);
+            add_id(&m->gone, v->id);
+        }
+    }
+    stream_cursor_end(&c, m->s);
+}
+
+/* Those that are asked for, as the policy has it. */
+static void remove_all(struct removal *m) {
+    int *hits = m->ngroups ? mem_alloc((size_t)m->n * sizeof *hits) : NULL;
+
+    if (m->policy == STREAM_ACKED) find_needed(m, hits);
+    delete_removed(m);
+    if (m->policy == STREAM_DELREF) drop_refs(m, hits);
+    mem_free(hits);
 }
 
 static void log_dropped(const struct removal *m) {
@@ -106,6 +182,7 @@ static void end(struct removal *m) {
     mem_free(m->dropped);
     mem_free(m->groups);
     mem_free(m->gone.v);
+    mem_free(m->v);
 }
 
 static void log_removed(struct removal *m) {
@@ -138,17 +215,19 @@ static void log_length(const struct removal *m) {
            int_text(text, (int64_t)m->s->length));
 }
 
-static void trim_exactly(struct removal *m, const struct ids *old) {
-    struct stream_trim t = {.by = STREAM_TRIM_MAXLEN, .maxlen = m->s->length - old->n};
+static void trim_exactly(struct removal *m) {
+    struct stream_trim t = {.by = STREAM_TRIM_MAXLEN, .maxlen = m->s->length - (uint64_t)m->n};
+    int *hits = m->ngroups ? mem_alloc((size_t)m->n * sizeof *hits) : NULL;
 
-    for (size_t i = 0; i < old->n; i++) drop_refs(m, old->v[i]);
+    drop_refs(m, hits);
+    mem_free(hits);
     stream_trim(m->s, &t);
     log_length(m);
     log_dropped(m);
 }
 
-static uint64_t trim_needless(struct removal *m, const struct ids *old) {
-    for (size_t i = 0; i < old->n; i++) remove_id(m, old->v[i]);
+static uint64_t trim_needless(struct removal *m) {
+    remove_all(m);
     log_removed(m);
     return m->gone.n;
 }
@@ -166,10 +245,11 @@ uint64_t stream_trim_by_policy(struct call *x, const struct ref *r, struct strea
     } else {
         if (t->by != STREAM_TRIM_NONE) find_old(s, t, &old);
         gone = old.n;
-        if (p == STREAM_ACKED)
-            gone = trim_needless(&m, &old);
+        if (old.n) ask_for(&m, old.v, (int)old.n);
+        if (old.n && p == STREAM_ACKED)
+            gone = trim_needless(&m);
         else if (old.n)
-            trim_exactly(&m, &old);
+            trim_exactly(&m);
     }
     mem_free(old.v);
     end(&m);
@@ -205,6 +285,21 @@ static bool parse(struct call *x, int i, struct remove_options *o) {
     return o->ids;
 }
 
+/* In the order of the arguments; `missing`: for what was asked for and is not there. */
+static void reply_removed(struct removal *m, int missing) {
+    int8_t *answers = mem_alloc((size_t)m->n);
+
+    for (int i = 0; i < m->n; i++) {
+        int what = m->v[i].what;
+
+        if (what == MISSING) what = missing;
+        answers[m->v[i].i] = (int8_t)(what == NOT_ASKED ? MISSING : what);
+    }
+    reply_array(&m->x->r, (size_t)m->n);
+    for (int i = 0; i < m->n; i++) reply_int(&m->x->r, answers[i]);
+    mem_free(answers);
+}
+
 static void reply_all_missing(struct call *x, const struct remove_options *o) {
     reply_array(&x->r, (size_t)o->n);
     for (int i = 0; i < o->n; i++) reply_int(&x->r, MISSING);
@@ -227,8 +322,9 @@ static int cmd_xdelex(struct call *x) {
         return 0;
     }
     begin(&m, x, &r, s, o.policy);
-    reply_array(&x->r, (size_t)o.n);
-    for (int i = 0; i < o.n; i++) reply_int(&x->r, remove_id(&m, o.ids[i]));
+    ask_for(&m, o.ids, o.n);
+    remove_all(&m);
+    reply_removed(&m, MISSING);
     if (m.gone.n) {
         key_changed(x, &r, EVENT_STREAM, "xdel");
         x->e->dirty += m.gone.n - 1;
@@ -239,22 +335,26 @@ static int cmd_xdelex(struct call *x) {
     return 0;
 }
 
+/* Those that are not pending are not asked for. */
+static void acknowledge(struct removal *m, struct stream_group *g, struct ids *acked) {
+    for (int i = 0; i < m->n; i++) {
+        if (stream_pending_drop(g, m->v[i].id))
+            add_id(acked, m->v[i].id);
+        else
+            m->v[i].what = NOT_ASKED;
+    }
+}
+
 /* Acknowledges in the group, then removes from the stream. */
 static void acknowledge_and_remove(struct call *x, struct removal *m, struct stream_group *g,
                                    const struct remove_options *o) {
     struct slice words[] = {SLICE("XACK"), m->r->key, stream_group_name(g)};
     struct ids acked = {0};
 
-    reply_array(&x->r, (size_t)o->n);
-    for (int i = 0; i < o->n; i++) {
-        int what = MISSING;
-
-        if (stream_pending_drop(g, o->ids[i])) {
-            add_id(&acked, o->ids[i]);
-            what = remove_id(m, o->ids[i]) == NEEDED ? NEEDED : REMOVED;
-        }
-        reply_int(&x->r, what);
-    }
+    ask_for(m, o->ids, o->n);
+    acknowledge(m, g, &acked);
+    remove_all(m);
+    reply_removed(m, REMOVED);
     if (acked.n) {
         if (m->gone.n)
             key_changed(x, m->r, EVENT_STREAM, "xdel");

@@ -5,6 +5,8 @@
 #include "server/exec/breathe.h"
 #include "storage/base/mem.h"
 
+#include <stdlib.h>
+
 /* ---------------------------------------------------------------- arguments */
 
 bool arg_stream_id(struct call *x, int i, uint64_t missing_seq, struct stream_id *id) {
@@ -22,6 +24,25 @@ struct stream_id *arg_stream_ids(struct call *x, int i, int n) {
         return NULL;
     }
     return ids;
+}
+
+static int cmp_ordered(const void *a, const void *b) {
+    const struct ordered_id *x = a, *y = b;
+    int c = stream_id_cmp(x->id, y->id);
+
+    return c ? c : x->i - y->i;
+}
+
+struct ordered_id *ids_in_order(const struct stream_id *ids, int n) {
+    struct ordered_id *v = mem_alloc((size_t)n * sizeof *v);
+    bool ordered = true;
+
+    for (int i = 0; i < n; i++) {
+        v[i] = (struct ordered_id){.id = ids[i], .i = i};
+        if (i > 0 && stream_id_cmp(ids[i - 1], ids[i]) > 0) ordered = false;
+    }
+    if (!ordered) qsort(v, (size_t)n, sizeof *v, cmp_ordered);
+    return v;
 }
 
 static bool arg_range_id(struct call *x, int i, uint64_t missing_seq, struct stream_id *id,

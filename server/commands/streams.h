@@ -21,6 +21,14 @@ bool arg_stream_id(struct call *x, int i, uint64_t missing_seq, struct stream_id
 /* n ids from argument i on, in an array that mem_free gets; NULL: an error was answered. */
 struct stream_id *arg_stream_ids(struct call *x, int i, int n);
 
+/* The same ids in ascending order, each with its place among the arguments, equal ones by that;
+ * what is to be done with many is done in this order: for mem_free. */
+struct ordered_id {
+    struct stream_id id;
+    int i, what; /* `what` is the caller's */
+};
+struct ordered_id *ids_in_order(const struct stream_id *ids, int n);
+
 /* The ends of a range: an id, "-", "+", or an id after "(" that is itself left out. */
 bool arg_range_start(struct call *x, int i, struct stream_id *id);
 bool arg_range_end(struct call *x, int i, struct stream_id *id);

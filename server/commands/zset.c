@@ -6,6 +6,7 @@
 
 #include "conf/conf.h"
 #include "server/commands/commands.h"
+#include "server/exec/breathe.h"
 #include "storage/base/mem.h"
 
 #include <math.h>
@@ -219,7 +220,10 @@ static int cmd_zmscore(struct call *x) {
 
     if (!zset_for_reading(x, 1, &r)) return -1;
     reply_array(&x->r, (size_t)x->argc - 2);
-    for (int i = 2; i < x->argc; i++) reply_score(x, &r, x->argv[i]);
+    for (int i = 2; i < x->argc; i++) {
+        reply_score(x, &r, x->argv[i]);
+        call_breathe(x);
+    }
     return 0;
 }
 

@@ -147,6 +147,11 @@ static int refuse_in_load(struct call *x, uint32_t flags) {
     return refuse(x, data_refusal(e, flags));
 }
 
+/* While a script breathes: those about scripts, but for the ones that end it or tell of it. */
+static bool is_about_scripts(const struct command_slot *cmd) {
+    return !(cmd->row->flags & CMD_ALLOW_BUSY) && strcmp(cmd->row->group, "scripting") == 0;
+}
+
 /* While a long command breathes, what is only queued goes on, and no transaction is executed. */
 bool admit_pause_holds(const struct session *s, const struct command_slot *cmd, int argc,
                        uint32_t flags) {
@@ -156,6 +161,7 @@ bool admit_pause_holds(const struct session *s, const struct command_slot *cmd, 
     if (!cmd || !command_arity_ok(cmd->row, argc)) return false;
     if (p->mode != PAUSE_BREATH) return holds && !(flags & CMD_IN_PAUSE);
     if (multi_is_exec(cmd)) return true;
+    if (s->e->breath.of_script && is_about_scripts(cmd)) return true;
     return holds && !(multi_is_open(s) && !(cmd->row->flags & CMD_NO_MULTI));
 }
 

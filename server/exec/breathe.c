@@ -31,7 +31,8 @@ static void serve_others(struct call *x) {
 
     let_out(x);
     e->args = (struct request_args){0};
-    e->breath = (struct engine_breath){.limit = breath.limit};
+    e->breath = (struct engine_breath){.limit = breath.limit,
+                                       .of_script = x->cmd->row->flags & CMD_RUNS_SCRIPT};
     pause_breathe(&e->pause, true);
     e->hooks.serve_within(e->hooks.arg, e);
     blocked_resume(e);

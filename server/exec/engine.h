@@ -102,6 +102,7 @@ struct engine_breath {
     uint64_t session, command; /* whose it is, and how many that session had before */
     uint64_t at_ns;            /* when others are served next */
     uint64_t away_ns;          /* for how long they were served; 0 once the command is over */
+    bool of_script;            /* a script breathes: commands about scripts wait for its end */
 };
 
 struct engine {

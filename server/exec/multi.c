@@ -23,16 +23,27 @@ static struct multi *multi_of(struct session *s) {
 
 /* ---------------------------------------------------------------- watching */
 
-static void watch_key(struct call *x, const struct ref *r) {
+/* A key may have thousands of clients that watch it, and be named a million times: the client's own
+ * watch is looked for once, and then stands in front. */
+static bool is_watched(struct interest *k, const struct multi *m) {
+    list_each (it, &k->watches) {
+        if (list_entry(it, struct watch, of_key)->broken != &m->broken) continue;
+        list_remove(it);
+        list_append(k->watches.next, it); /* in front of the first */
+        return true;
+    }
+    return false;
+}
+
+void multi_watch(struct call *x, const struct ref *r) {
     struct interest *k = interest_get(&x->e->interests, r->db->id, r->key);
     struct multi *m = multi_of(x->s);
     struct own_watch *w;
 
-    list_each (it, &k->watches)
-        if (list_entry(it, struct watch, of_key)->broken == &m->broken) return;
+    if (is_watched(k, m)) return;
     w = mem_alloc(sizeof *w);
     *w = (struct own_watch){.watch = {.on = k, .seen = r->e, .broken = &m->broken}};
-    list_append(&k->watches, &w->watch.of_key);
+    list_append(k->watches.next, &w->watch.of_key);
     list_append(&m->watches, &w->of_session);
     m->watched_bytes += sizeof *w + sizeof *k + WATCH_SLOT_BYTES + r->key.n;
 }
@@ -116,17 +127,6 @@ static int cmd_multi(struct call *x) {
 static int cmd_discard(struct call *x) {
     if (!multi_is_open(x->s)) return reply_err(x, "ERR DISCARD without MULTI");
     multi_reset(x->s);
-    reply_ok(&x->r);
-    return 0;
-}
-
-static int cmd_watch(struct call *x) {
-    if (multi_is_open(x->s)) return reply_err(x, "ERR WATCH inside MULTI is not allowed");
-    for (int i = 1; i < x->argc; i++) {
-        struct ref r = lookup_quiet(x, i);
-
-        watch_key(x, &r);
-    }
     reply_ok(&x->r);
     return 0;
 }
@@ -227,10 +227,6 @@ const struct command multi_commands[] = {
      "Executes the commands of a transaction."},
     {"discard", 1, T | F, "transactions", {0, 0, 0}, cmd_discard, "2.0.0",
      "Drops a transaction."},
-    {"watch", -2, T | F, "transactions", {1, -1, 1}, cmd_watch, "2.2.0",
-     "Makes the next EXEC fail if one of the keys changes before it.",
-     .grammar = "key@0+",
-     .key_specs = "RO"},
     {"unwatch", 1, (T | F) & ~CMD_IN_MULTI, "transactions", {0, 0, 0}, cmd_unwatch, "2.2.0",
      "Forgets the keys that are watched."},
     {0},

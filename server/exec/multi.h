@@ -35,7 +35,7 @@ struct multi {
     bool broken;          /* a watched key has changed */
 };
 
-extern const struct command multi_commands[];
+extern const struct command multi_commands[], watch_commands[];
 
 static inline bool multi_is_open(const struct session *s) {
     return s->multi && s->multi->state != MULTI_NONE;
@@ -62,6 +62,10 @@ static inline uint32_t multi_flags(const struct session *s) {
 }
 
 size_t multi_mem(const struct session *s);
+
+/* The next EXEC of the call's client fails if this key changes before it. */
+struct ref;
+void multi_watch(struct call *x, const struct ref *r);
 
 /* Whether the session watches keys. */
 static inline bool multi_watches(const struct session *s) {

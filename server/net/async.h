@@ -78,8 +78,9 @@ struct async_queue {
 struct async_backend {
     const char *name;
     bool takes_tls;
-    size_t writes;   /* asked for, and not done */
-    size_t followed; /* of these: see async_follow() */
+    bool misses_resets; /* one that comes together with the last bytes: look at idle connections */
+    size_t writes;      /* asked for, and not done */
+    size_t followed;    /* of these: see async_follow() */
     struct async_write *spare;
     void (*begin)(struct async_backend *b, struct async *a);
     void (*ask)(struct async_backend *b, struct async_op *op);

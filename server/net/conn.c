@@ -451,7 +451,7 @@ struct conn *conn_new(struct net *n, int fd) {
 
 /* ---------------------------------------------------------------- now and then */
 
-enum { CRON_CLIENTS = 50, IN_IDLE_BYTES = 32 * 1024 };
+enum { CRON_CLIENTS = 50, IN_IDLE_BYTES = 32 * 1024, MISSED_END_MS = 500 };
 
 static void conn_cron(struct conn *c) {
     int64_t idle_ms = clock_cached_ms() - c->s.active_ms;
@@ -461,6 +461,10 @@ static void conn_cron(struct conn *c) {
         !c->s.subscriber && !(c->s.flags & SESSION_MONITOR) && !conn_is_link(c)) {
         log_verbose("Closing idle client");
         conn_shut(c);
+        return;
+    }
+    if (idle_ms > MISSED_END_MS && conn_async_missed_end(c)) {
+        conn_end(c, strerror(ECONNRESET));
         return;
     }
     conn_enforce_output_limit(c);

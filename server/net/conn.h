@@ -152,6 +152,9 @@ void conn_async_read_on(struct conn *c);
 /* Uses what has come. */
 void conn_async_serve(struct conn *c);
 
+/* A read is asked for and the peer is gone, but the backend does not know: see async.h. */
+bool conn_async_missed_end(const struct conn *c);
+
 /* Asks for up to `limit` bytes of output to be sent; it is WRITE_BLOCKED until they are. */
 void conn_async_send(struct conn *c, size_t limit);
 

@@ -12,6 +12,7 @@
 #include "server/net/conn.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 
 enum { LEND_MIN = 16 * 1024 };
@@ -127,6 +128,14 @@ static void read_done(struct conn *c) {
         absorb(c);
     else
         conn_note_readable(c);
+}
+
+bool conn_async_missed_end(const struct conn *c) {
+    struct pollfd p = {.fd = c->fd};
+
+    if (!c->async || !c->n->async->misses_resets || !async_is_asked(c->async, ASYNC_READ))
+        return false;
+    return poll(&p, 1, 0) > 0 && p.revents & (POLLERR | POLLHUP);
 }
 
 /* ---------------------------------------------------------------- writing */

@@ -510,6 +510,7 @@ struct async_backend *io_threads_new(struct loop *loop, unsigned threads, struct
 
     all->b = (struct async_backend){.name = "threads",
                                     .takes_tls = true,
+                                    .misses_resets = true, /* libevent tells of it as of bytes */
                                     .begin = begin,
                                     .ask = ask,
                                     .give_back = give_back,

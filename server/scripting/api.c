@@ -182,6 +182,7 @@ static int run_command(lua_State *L, bool raise) {
     cmd = find_command(sc, argc, &why);
     if (!cmd) return fail(sc, L, why, raise);
     if (cmd->row->flags & CMD_WRITE) sc->run.wrote = true;
+    if (cmd->row->flags & (CMD_WRITE | CMD_MAY_REPLICATE)) sc->run.told = true;
     out_truncate(&sc->out, sc->out.head);
     rc = call_scripted(sc->run.outer, cmd, argc, sc->argv, (struct reply){&sc->out, sc->run.resp});
     convert_to_lua(sc, L);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "conf/conf.h"
+#include "server/exec/breathe.h"
 #include "server/exec/turn.h"
 #include "server/scripting/functions.h"
 #include "server/scripting/load.h"
@@ -148,7 +149,8 @@ static void note_slow(const struct scripting *sc, uint64_t ms) {
 }
 
 /* Called now and then while a script runs, between two instructions of Lua: no command is under way
- * but the script's own. */
+ * but the script's own. Until it counts as slow it breathes, as every long command that has changed
+ * nothing. */
 void script_on_count(lua_State *L, lua_Debug *ar) {
     struct scripting *sc = scripting_of(L);
     struct run *run = &sc->run;
@@ -163,6 +165,9 @@ void script_on_count(lua_State *L, lua_Debug *ar) {
     if (limit_ms > 0 && ms >= (uint64_t)limit_ms) {
         if (!sc->e->busy) note_slow(sc, ms);
         engine_serve_within(sc->e, run->is_function ? BUSY_FUNCTION : BUSY_SCRIPT);
+        if (run->killed) raise_killed(sc, L);
+    } else if (!run->told) {
+        breathe_now(run->outer);
         if (run->killed) raise_killed(sc, L);
     }
     watch_again(sc, L);

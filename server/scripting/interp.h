@@ -76,6 +76,7 @@ struct run {
     int resp;         /* of replies to redis.call */
     int slot;         /* of the keys so far, in a cluster; -1: none yet */
     bool wrote;
+    bool told; /* it wrote, or called what others are told of: they must not know before its end */
     bool killed;
     volatile unsigned ticks; /* of the processor's time, since it began: see watch.c */
     unsigned polled;         /* ticks at the last script_poll */

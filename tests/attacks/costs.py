@@ -4,7 +4,7 @@ libraries of scripts. Each is answered in its time, and the others are served.
 """
 import random
 
-from target import Failed, Others, ReplyError, Target, check, encode
+from target import Failed, Others, ReplyError, Target, check, encode, wait_for
 from resp import value  # target.py has set the path
 
 SECONDS = 5  # of CPU for one request
@@ -232,6 +232,31 @@ def _run(s, c, script):
     return [x[1].encode() if isinstance(x[1], str) else x[1] for x in node[1]] if node[0] == "*" else node
 
 
+def scripts_that_only_read():
+    """A script that has not written lets others read: one without an end, where none ever counts as slow. What changes
+    data or scripts waits. Of one that has written nothing is seen before its end."""
+    with Target("--busy-reply-threshold", "0") as s:
+        c, d, other = s.conn(), s.conn(), s.conn()
+        c.call("SET", "k", "1")
+        c.send(encode(["EVAL", "while true do redis.call('GET', KEYS[1]) end", "1", "k"]))
+        with Others(s, 300) as o:
+            wait_for(lambda: other.ask("FUNCTION", "STATS") and other.call("GET", "k") == b"1", "a reply")
+            d.send(b"".join(encode(w) for w in (["SET", "k", "2"], ["SCRIPT", "FLUSH"], ["SCRIPT", "LOAD", "return 5"],
+                                                ["EVAL", "return 3", "0"], ["MULTI"], ["GET", "k"], ["EXEC"])))
+            for _ in range(5):
+                check(other.call("GET", "k") == b"1", "a write is executed within the script")
+        other.call("SCRIPT", "KILL")
+        check(c.read()[0] == "-", "the script is not ended")
+        got = [d.read() for _ in range(7)]
+        check([got[i] for i in (0, 3, 5)] == [["+", "OK"], [":", 3], ["+", "QUEUED"]] and value(got[6]) == [b"2"],
+              "the others are answered %r" % got)
+        for _ in range(5):
+            c.send(encode(["EVAL", "redis.call('SET', 'k', 'half') for i = 1, 2e7 do end redis.call('SET', 'k', 'all')", "0"]))
+            check(other.call("GET", "k") != b"half", "half of a script is seen")
+            c.read()
+    return str(o)
+
+
 # ---------------------------------------------------------------- many words for little
 
 def words_without_end():
@@ -297,6 +322,22 @@ def prefixes_of_many_clients():
         check(many[0] < 20 * few[0], "20 clients take %.0f ms, 100 take %.0f ms" % (few[0] * 1000, many[0] * 1000))
         check(many[1] < 10 * few[1], "2000 writes: %.0f ms, %.0f ms" % (few[1] * 1000, many[1] * 1000))
     return "100 x 1000 in %.0f ms, 2000 writes in %.0f ms" % (many[0] * 1000, many[1] * 1000)
+
+
+def watchers_of_one_key():
+    """A WATCH that names one key a million times takes as long as if no other client watched it."""
+    with Target("--maxclients", "3000") as s, Others(s, 1000) as o:
+        c, often = s.conn(), ["k", "l"] * 450000
+        alone = min(timed(s, c, "WATCH", *often)[1] for _ in range(3))
+        c.call("UNWATCH")
+        conns = [s.conn() for _ in range(2000)]
+        for other in conns:
+            other.call("WATCH", "k")
+        among = min(timed(s, c, "WATCH", *often)[1] for _ in range(3))
+        check(among < 5 * alone, "alone %.0f ms, among 2000 watchers %.0f ms" % (alone * 1000, among * 1000))
+        conns[0].call("SET", "l", "v")
+        check(c.pipeline([["MULTI"], ["PING"], ["EXEC"]])[-1] is None, "the transaction is executed")
+    return "alone %.0f ms, among 2000 watchers %.0f ms; %s" % (alone * 1000, among * 1000, o)
 
 
 # ---------------------------------------------------------------- much at once
@@ -436,6 +477,42 @@ def sketches_of_many_items():
     return "worst %.0f ms (%s); %s" % (worst[0] * 1000, worst[1], o)
 
 
+def expressions_that_cost():
+    """Regular expressions of JSON paths with many ways at once, or with classes of thousands of ranges: given up in
+    time."""
+    with Target() as s, Others(s, 1000) as o:
+        c, worst = s.conn(), 0
+        c.call("JSON.SET", "j", "$", "[%s]" % ",".join(['"%s"' % ("a" * 5000)] * 500))
+        ranges = "".join("\\\\x{%x}" % (0x200 + 2 * i) for i in range(4000))
+        for expression in ("[a-z]?" * 2000 + "b", "[^%s]{900}b" % ranges, "(?i)([^%s]?){900}b" % ranges):
+            got, took = timed(s, c, "JSON.GET", "j", "$[?@ =~ '%s']" % expression)
+            check(isinstance(got, ReplyError) or got == b"[]", "it matched: %.100r" % got)
+            worst = max(worst, took)
+    return "3 expressions, 500 texts: worst %.1f s; %s" % (worst, o)
+
+
+def ids_in_a_long_node():
+    """Commands that name all entries of a stream, in any order, where all stand in one node, as a client can RESTORE
+    it: the node is walked over once, not for each id."""
+    n, worst = 40000, (0, "")
+    with Target("--stream-node-max-bytes", "0", "--stream-node-max-entries", "0") as s, Others(s, 2000) as o:
+        c = s.conn()
+        ids = [str(i) for i in range(1, n + 1)]
+        for i in range(0, n, 10000):
+            c.pipeline([["XADD", "x", k, "f", "v"] for k in ids[i:i + 10000]])
+        c.call("XGROUP", "CREATE", "x", "g", 0)
+        c.call("XREADGROUP", "GROUP", "g", "u", "COUNT", n, "STREAMS", "x", ">")
+        random.Random(5).shuffle(ids)
+        for words in (["XREADGROUP", "GROUP", "g", "u", "STREAMS", "x", 0], ["XCLAIM", "x", "g", "v", 0] + ids,
+                      ["XREADGROUP", "GROUP", "g", "u", "CLAIM", 0, "STREAMS", "x", ">"],
+                      ["XAUTOCLAIM", "x", "g", "v", 0, 0, "COUNT", n], ["XNACK", "x", "g", "FAIL", "IDS", n] + ids,
+                      ["XDELEX", "x", "ACKED", "IDS", n] + ids, ["COPY", "x", "a"], ["XACKDEL", "a", "g", "IDS", n] + ids,
+                      ["COPY", "x", "b"], ["XDELEX", "b", "DELREF", "IDS", n] + ids, ["XDEL", "x"] + ids):
+            worst = max(worst, (timed(s, c, *words)[1], words[0]))
+        check(c.call("XLEN", "a") == c.call("XLEN", "b") == c.call("XLEN", "x") == 0, "entries are left")
+    return "worst %.0f ms (%s); %s" % (worst[0] * 1000, worst[1], o)
+
+
 def documents_set_often():
     """One request that gives values to all items of a document again and again: no other client is served while
     it does, so it may look at fewer values than one that reads."""
@@ -450,6 +527,9 @@ def documents_set_often():
 
 CASES = {
     "documents set often": documents_set_often,
+    "watchers of one key": watchers_of_one_key,
+    "ids in a long node": ids_in_a_long_node,
+    "expressions that cost": expressions_that_cost,
     "sketches of many items": sketches_of_many_items,
     "commands that take long": commands_that_take_long,
     "values that take long": values_that_take_long,
@@ -460,5 +540,6 @@ CASES = {
     "patterns that explode": patterns_that_explode,
     "keys that collide": keys_that_collide,
     "scripts that cost": scripts_that_cost,
+    "scripts that only read": scripts_that_only_read,
     "words without end": words_without_end,
 }

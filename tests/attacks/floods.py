@@ -152,6 +152,27 @@ def one_byte_now_and_then():
     return "RSS grew by %.1f MB; %s" % (grown, o)
 
 
+def reset_with_the_last_bytes():
+    """Clients that leave replies unread: their end is a reset, and comes together with half a command. A loop that is
+    busy hears of both at once."""
+    for threads in ("1", "3"):
+        with Target("--io-threads", threads, "--maxclients", "3000") as s:
+            c = s.conn()
+            for _ in range(5):
+                gone = [s.stranger() for _ in range(200)]
+                for g in gone:
+                    g.send(b"SUBSCRIBE c\r\n")
+                wait_for(lambda: clients(c) > 200, "the clients")
+                c.send(encode(["SET", "k", "v"]) * 20000)
+                for g in gone:
+                    g.send(b"*1\r\n$4\r\nPI")
+                    g.close()
+                for _ in range(20000):
+                    c.read()
+            wait_for(lambda: clients(c) == 1, "the end of all clients")
+    return "1000 clients with one thread, and with three"
+
+
 def half_open():
     """Connections whose other end has gone silent, or said it will send no more."""
     many_files()
@@ -337,6 +358,7 @@ CASES = {
     "random bytes": random_bytes,
     "one byte now and then": one_byte_now_and_then,
     "half open": half_open,
+    "reset with the last bytes": reset_with_the_last_bytes,
     "a million commands in one write": a_million_commands_in_one_write,
     "replies never read": replies_never_read,
     "a query that never ends": a_query_that_never_ends,

@@ -212,16 +212,22 @@ class World:
     # ---- the end
 
     def settled(self):
-        """Nothing is left of the clients: none waits, is subscribed or tracks."""
+        """Nothing is left of the clients: none waits, is subscribed or tracks. What a MIGRATE sends comes in a
+        connection of its own, so nobody has connected for a while."""
         if not self.alive():
             return False
         try:
+            came = self.control.info()["total_connections_received"]
+            time.sleep(.05)  # more than twice the time that a MIGRATE has
             self.control.ask("CLIENT", "KILL", "SKIPME", "YES", "TYPE", "normal")
             i = self.control.info()
             self.executed = int(i["total_commands_processed"])
-            return (i["connected_clients"] == "1" and i["blocked_clients"] == "0" and i["pubsub_channels"] == "0"
+            return (i["total_connections_received"] == came and i["connected_clients"] == "1"
+                    and i["blocked_clients"] == "0" and i["pubsub_channels"] == "0"
                     and i["pubsub_patterns"] == "0" and i["tracking_clients"] == "0" and i["tracking_total_prefixes"] == "0"
                     and i["lazyfree_pending_objects"] == "0")
+        except ReplyError:  # BUSY: a script has begun meanwhile
+            return False
         except (Closed, ConnectionError, KeyError):
             self.control = None
             return False

@@ -236,6 +236,7 @@ static void (*more_commands)(struct command_registry *r);
 static void add_commands(struct command_registry *r) {
     command_registry_add(r, rows);
     command_registry_add(r, multi_commands);
+    command_registry_add(r, watch_commands);
     if (more_commands) more_commands(r);
 }
 

@@ -430,6 +430,8 @@ static const struct {
     {"(?x)a", "", 2},
     {"\\1", "", 2},
     {"(?=a)", "", 2},
+    {"[c-ea-bx]", "e", 1},
+    {"(?i)[^c-ea-b]", "E", 0},
     {"\\x4", "", 2},
     {"\\x{110000}", "", 2},
 };
@@ -437,7 +439,8 @@ static const struct {
 Test(regex, each_matches_what_it_should) {
     for (size_t i = 0; i < sizeof regexes / sizeof *regexes; i++) {
         struct regex *r = regex_compile(slice_str(regexes[i].pattern));
-        int got = r ? regex_matches(r, slice_str(regexes[i].text), PACE_NONE) : 2;
+        uint64_t most = 10000;
+        int got = r ? regex_matches(r, slice_str(regexes[i].text), &most, PACE_NONE) : 2;
 
         cr_expect_eq(got, regexes[i].want, "%s on %s: %d", regexes[i].pattern, regexes[i].text,
                      got);
@@ -447,9 +450,39 @@ Test(regex, each_matches_what_it_should) {
 
 Test(regex, time_is_linear_in_the_text) {
     struct regex *r = regex_compile(SLICE("^(a|a|aa)*(a*)*(a?){50}b$"));
+    uint64_t most = 20000 * 400, left = most;
     char *buf;
 
-    cr_assert_not(regex_matches(r, many(&buf, "", "a", 20000, ""), PACE_NONE));
+    cr_assert_not(regex_matches(r, many(&buf, "", "a", 20000, ""), &left, PACE_NONE));
+    cr_assert_gt(left, 0);
     regex_free(r);
     free(buf);
+}
+
+Test(regex, it_follows_no_more_instructions_than_it_may) {
+    struct regex *r = regex_compile(SLICE("[a-z]?[a-z]?[a-z]?[a-z]?[a-z]?[a-z]?[a-z]?b"));
+    uint64_t most = 1000;
+    char *buf;
+
+    cr_assert_not(regex_matches(r, many(&buf, "", "a", 20000, "b"), &most, PACE_NONE));
+    cr_assert_eq(most, 0);
+    most = 1000000;
+    cr_assert(regex_matches(r, slice_str(buf), &most, PACE_NONE));
+    cr_assert(most > 0 && most < 900000);
+    regex_free(r);
+    free(buf);
+}
+
+/* Ranges in any order, within each other, side by side. */
+Test(regex, a_class_is_the_sum_of_its_ranges) {
+    struct regex *r = regex_compile(SLICE("^[x-za-fc-dmf-h0]+$"));
+
+    for (int c = 1; c < 127; c++) {
+        bool in = (c >= 'x' && c <= 'z') || (c >= 'a' && c <= 'h') || c == 'm' || c == '0';
+        char text[] = {(char)c, 0};
+        uint64_t most = 1000;
+
+        cr_expect_eq(regex_matches(r, slice_str(text), &most, PACE_NONE), in, "%c", c);
+    }
+    regex_free(r);
 }

@@ -120,8 +120,9 @@ Test(stream, a_node_is_full_by_entries_or_bytes) {
 enum { IDS = 3000 };
 
 struct model {
-    bool there[IDS]; /* by ms; seq is always 5 */
+    bool there[IDS + 64]; /* by ms; seq is always 5 */
     uint64_t next, length, added, max_deleted;
+    bool large; /* nodes of hundreds of entries, whose counts change their size */
 } m;
 
 static struct stream_id id_of(uint64_t ms) {
@@ -129,7 +130,8 @@ static struct stream_id id_of(uint64_t ms) {
 }
 
 static void add_random(void) {
-    struct stream_limits limits = {200 + rng_below(400), rng_below(8)};
+    struct stream_limits limits = {m.large ? 1 << 16 : 200 + rng_below(400),
+                                   m.large ? 0 : rng_below(8)};
     struct slice argv[6];
     char text[6][32];
     size_t nfields = 1 + rng_below(3);
@@ -159,6 +161,24 @@ static void delete_random(void) {
     if (ms > m.max_deleted) m.max_deleted = ms;
 }
 
+/* Mostly in ascending order, as callers ask; some are there, some are gone. */
+static void delete_many(void) {
+    struct stream_cursor c = {0};
+    uint64_t ms = rng_below(m.next + 2);
+
+    for (int i = 0; i < 8; i++, ms += rng_below(4)) {
+        if (rng_below(16) == 0) ms = rng_below(m.next + 2);
+        cr_assert_eq(stream_cursor_find(&c, s, id_of(ms)), m.there[ms]);
+        if (!m.there[ms] || rng_below(2)) continue;
+        stream_cursor_delete(&c, s);
+        m.there[ms] = false;
+        m.length--;
+        if (ms > m.max_deleted) m.max_deleted = ms;
+        cr_assert_not(stream_cursor_find(&c, s, id_of(ms)));
+    }
+    stream_cursor_end(&c, s);
+}
+
 /* An exact trim takes from the beginning until it is enough; "~" never takes more. */
 static void trim_random(void) {
     struct stream_trim t = {.approx = rng_below(2), .limit = rng_below(2) ? rng_below(20) : 0};
@@ -167,6 +187,10 @@ static void trim_random(void) {
     t.by = rng_below(2) ? STREAM_TRIM_MAXLEN : STREAM_TRIM_MINID;
     t.maxlen = rng_below(m.length + 5);
     t.minid = id_of(rng_below(m.next + 1));
+    if (m.large) {
+        t.maxlen = m.length - rng_below(m.length / 8 + 1);
+        t.minid = id_of(s->first_id.ms + rng_below(50));
+    }
     gone = stream_trim(s, &t);
     for (uint64_t left = gone; left > 0; ms++) {
         if (!m.there[ms]) continue;
@@ -235,14 +259,16 @@ Test(stream, behaves_like_an_array_of_entries) {
     for (int round = 0; round < 20; round++) {
         stream_free(s);
         s = stream_new();
-        m = (struct model){.next = 1};
+        m = (struct model){.next = 1, .large = round % 2};
         for (int i = 0; m.next < IDS - 10; i++) {
             uint64_t dice = rng_below(100);
 
             if (dice < 55 + 2 * (uint64_t)round)
                 add_random();
-            else if (dice < 97)
+            else if (dice < 95)
                 delete_random();
+            else if (dice < 97)
+                delete_many();
             else
                 trim_random();
             if (i % 100 == 0) check_all();
