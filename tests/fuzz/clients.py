@@ -198,8 +198,9 @@ class World:
             self.control = None
             return False
         except TimeoutError as e:
-            raise Failed("the server is silent; its loop worked for %d of %d ms:\n%s\n%s" % (
-                loop_cpu_ms(self.s) - ran, SILENCE * 1000, stacks(self.s.proc.pid), self.s.log()[-3000:])) from e
+            raise Failed("the server is silent; its loop worked for %d of %d ms:\n%s\n%s\n%s" % (
+                loop_cpu_ms(self.s) - ran, SILENCE * 1000, seen_by_another(self.s, self.control), stacks(self.s.proc.pid),
+                self.s.log()[-3000:])) from e
 
     def run(self, steps):
         for n in range(steps):
@@ -253,6 +254,17 @@ class World:
                 if entry["type"] == "stream" else entry["value"]
         conn.call("SELECT", 0)
         return got, conn.call("FUNCTION", "LIST", "WITHCODE")
+
+
+def seen_by_another(s, silent):
+    """What the kernel holds for the silent connection, and what a new one is told of all."""
+    port = silent.sock.getsockname()[1]
+    try:
+        held = subprocess.run(["ss", "-tnH", "( sport = :%d or dport = :%d )" % (port, port)], capture_output=True, text=True).stdout
+        with s.conn(timeout=5) as c:
+            return "port %d\n%s%s" % (port, held, c.call("CLIENT", "LIST").decode(errors="replace"))
+    except (OSError, Closed, TimeoutError) as e:
+        return "port %d, and a new connection: %r" % (port, e)
 
 
 def stacks(pid):
