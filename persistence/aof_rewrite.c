@@ -3,6 +3,7 @@
 
 #include "persistence/aof_mark.h"
 #include "persistence/aof_rewrite_types.h"
+#include "persistence/key_delay.h"
 #include "protocol/encode.h"
 #include "storage/base/check.h"
 #include "storage/base/clock.h"
@@ -12,7 +13,6 @@
 #include "storage/base/rng.h"
 
 #include <errno.h>
-#include <unistd.h>
 
 enum {
     BATCH_BYTES = 256 * 1024,
@@ -119,15 +119,6 @@ static int write_header(struct base *w) {
     return put_out(w);
 }
 
-static void pause_after_key(const struct base *w) {
-    int64_t delay = w->rw->key_delay_us;
-
-    if (delay > 0)
-        usleep((useconds_t)delay);
-    else if (w->progress.keys_done % (uint64_t)-delay == 0)
-        usleep(1);
-}
-
 static void visit(void *entry, void *arg) {
     struct base *w = arg;
     const struct entry *e = entry;
@@ -137,7 +128,7 @@ static void visit(void *entry, void *arg) {
     rewriters[e->type](&w->buf, e);
     if (w->buf.n >= BATCH_BYTES && batch_end(w) < 0) w->failed = true;
     w->progress.keys_done++;
-    if (w->rw->key_delay_us) pause_after_key(w);
+    key_delay(w->rw->key_delay_us, w->progress.keys_done);
     if (w->progress.keys_done % REPORT_KEYS == 0 || w->rw->key_delay_us > 0) report(w);
 }
 

@@ -207,6 +207,7 @@ struct rdb_load {
     uint8_t lfu_first;    /* the frequency of keys of which none is said */
     void (*progress)(void *arg, uint64_t done, uint64_t total);
     void *arg;
+    const int64_t *key_delay_us; /* see key_delay.h; looked at after each key. May be NULL */
     /* Takes a library of functions; NULL: they are skipped. */
     int (*library)(void *arg, struct slice code, bool replace, struct err *e);
     void *library_arg;

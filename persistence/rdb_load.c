@@ -6,9 +6,11 @@
  * Between them stands a short queue of pieces, some hundred keys each. Only the caller's thread
  * touches the keyspace, runs libraries, and is told of progress.
  */
+#include "persistence/key_delay.h"
 #include "persistence/rdb.h"
 #include "storage/base/clock.h"
 #include "storage/base/hash.h"
+#include "storage/base/io.h"
 #include "storage/base/mem.h"
 #include "storage/base/thread.h"
 
@@ -246,12 +248,22 @@ static void prefetch(const struct load *l, const struct item *it) {
     table_prefetch_bucket(&l->o->ks->dbs[it->db].keys, it->hash);
 }
 
+/* Others are served after each key then. */
+static void pause_after_key(const struct load *l, const struct piece *p, const struct item *it) {
+    int64_t us = l->o->key_delay_us ? *l->o->key_delay_us : 0;
+
+    if (us == 0 || it->kind != ITEM_KEY) return;
+    key_delay(us, l->out->keys);
+    if (l->o->progress) l->o->progress(l->o->arg, it->at, p->total);
+}
+
 /* Takes over the items of a piece, unless something failed before: then they are dropped. */
 static int accept_piece(struct load *l, const struct piece *p, int rc, struct err *e) {
     for (unsigned i = 0; i < p->n && i < AHEAD; i++) prefetch(l, &p->v[i]);
     for (unsigned i = 0; i < p->n; i++) {
         if (i + AHEAD < p->n) prefetch(l, &p->v[i + AHEAD]);
         if (rc == 0) rc = accept(l, &p->v[i], e);
+        if (rc == 0) pause_after_key(l, p, &p->v[i]);
         if (rc < 0) drop(&p->v[i]);
         release(&p->v[i]);
     }
@@ -277,6 +289,13 @@ static int accept_all(struct load *l, struct err *e) {
     return rc;
 }
 
+static uint64_t size_of(int fd) {
+    struct err e;
+    int64_t n = io_size(fd, &e);
+
+    return n < 0 ? 0 : (uint64_t)n;
+}
+
 static int start_reader(struct load *l, pthread_t *id, struct err *e) {
     int rc = thread_start(id, "rdb-load", reader_run, l);
 
@@ -284,7 +303,7 @@ static int start_reader(struct load *l, pthread_t *id, struct err *e) {
 }
 
 int rdb_load(int fd, const struct rdb_load *o, struct rdb_loaded *out, struct err *e) {
-    struct load l = {.o = o, .out = out, .fd = fd, .arena = mem_arena()};
+    struct load l = {.o = o, .out = out, .fd = fd, .total = size_of(fd), .arena = mem_arena()};
     pthread_t id;
     int rc;
 

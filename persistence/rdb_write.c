@@ -2,6 +2,7 @@
  *
  * rdb_write - a whole data set as a file.
  */
+#include "persistence/key_delay.h"
 #include "persistence/rdb_types.h"
 #include "storage/base/clock.h"
 #include "storage/base/io.h"
@@ -9,7 +10,6 @@
 #include "storage/note.h"
 
 #include <stdio.h>
-#include <unistd.h>
 
 enum { REPORT_KEYS = 1024 };
 
@@ -97,22 +97,13 @@ static void put_key(struct save *s, const struct entry *e) {
     rdb_put_value(o, e);
 }
 
-static void pause_after_key(const struct save *s) {
-    int64_t delay = s->o->key_delay_us;
-
-    if (delay > 0)
-        usleep((useconds_t)delay);
-    else if (s->keys % (uint64_t)-delay == 0)
-        usleep(1);
-}
-
 static void visit(void *entry, void *arg) {
     struct save *s = arg;
 
     if (s->out.failed) return;
     put_key(s, entry);
     s->keys++;
-    if (s->o->key_delay_us) pause_after_key(s);
+    key_delay(s->o->key_delay_us, s->keys);
     if (!s->o->progress || (s->keys % REPORT_KEYS && s->o->key_delay_us <= 0)) return;
     if (s->o->progress(s->o->arg, s->keys, s->e) < 0) s->out.failed = true;
 }

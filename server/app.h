@@ -56,6 +56,7 @@ struct app {
     bool told_to_wait;
     int64_t last_expire_ms;
     uint64_t last_poll_ns;           /* while loading */
+    uint64_t slow_commands;          /* loaded under key-load-delay */
     struct load_progress progress;   /* of the start */
     struct rdb_stream loaded_stream; /* what the RDB that was read last says */
     int argc;

@@ -6,10 +6,15 @@
 #include "server/app.h"
 #include "server/double/double.h"
 #include "server/double/space.h"
+#include "server/replication/replication.h"
+#include "server/scripting/scripting.h"
 #include "server/spaces.h"
 #include "storage/base/log.h"
 #include "storage/base/mem.h"
 #include "storage/lazyfree.h"
+
+#include <signal.h>
+#include <sys/wait.h>
 
 static bool is_double(const struct app *a) {
     return a->v->enable_test_commands != CONF_ACCESS_NO;
@@ -52,13 +57,29 @@ static void crash_is_near(void *arg) {
     net_rest(&a->net);
 }
 
+static void end_child(pid_t pid) {
+    if (pid <= 0) return;
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+}
+
+/* What would have died with the process, but outlives execv(2). */
+static void end_rest(struct app *a) {
+    scripting_hush();
+    engine_each (e, &a->engine) end_child(e->saver.child.pid);
+    end_child(aof_child(a->aof));
+    end_child(a->replication->syncs.child.pid);
+}
+
 /* A power cut takes what was not synced of the file that is written; `bytes` of it are left. */
 static int crash(void *arg, enum double_crash how, uint64_t bytes, struct err *e) {
-    const struct app *a = arg;
+    struct app *a = arg;
     struct aof_tail tail;
     struct again_cut cut;
 
+    net_drain(&a->net); /* the answer */
     log_warning("TEST CRASH: this process forgets everything, and begins anew.");
+    end_rest(a);
     if (how == CRASH_WRITTEN || !aof_unsynced_tail(a->aof, &tail)) return again(a, NULL, e);
     cut.path = tail.path;
     cut.size = tail.synced;

@@ -57,7 +57,6 @@ static const struct difference differences[] = {
     {"ignore-warnings", "", EFFECT_NONE, "no warning stops a start"},
     {"io-threads-do-reads", "yes", EFFECT_OTHER, "the threads of io-threads read in any case"},
     {"jemalloc-bg-thread", "no", EFFECT_NONE, "the allocator has no thread of its own"},
-    {"key-load-delay", "0", EFFECT_NONE, "accepted and kept"},
     {"list-max-ziplist-entries", NULL, EFFECT_NONE, "obsolete: see list-max-listpack-size"},
     {"list-max-ziplist-value", NULL, EFFECT_NONE, "obsolete: see list-max-listpack-size"},
     {"loading-process-events-interval-bytes", NULL, EFFECT_NONE, "clients are served by time"},

@@ -3,6 +3,7 @@
 
 #include "conf/conf.h"
 #include "persistence/aof_backup.h"
+#include "persistence/key_delay.h"
 #include "server/again.h"
 #include "server/exec/replay.h"
 #include "server/exec/snapshot.h"
@@ -38,8 +39,12 @@ void app_on_load_progress(void *arg, uint64_t done, uint64_t total) {
 
 static int on_load_command(void *arg, size_t argc, const struct slice *argv, struct err *e) {
     struct app *a = arg;
+    int rc = engine_replay(&a->engine, argc, argv, e);
 
-    return engine_replay(&a->engine, argc, argv, e);
+    if (a->v->key_load_delay == 0) return rc;
+    key_delay(a->v->key_load_delay, ++a->slow_commands);
+    app_on_load_progress(a, a->engine.loading_done, a->engine.loading_total);
+    return rc;
 }
 
 static void on_load_soon(void *arg, size_t argc, const struct slice *argv) {

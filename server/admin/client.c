@@ -102,7 +102,8 @@ struct session *client_by_id(const struct engine *e, uint64_t id) {
     list_each (it, &e->sessions) {
         struct session *s = list_entry(it, struct session, link);
 
-        if (s->id == id) return s->state == SESSION_CLOSING ? NULL : s;
+        if (s->id != id) continue;
+        return s->state == SESSION_CLOSING || s->flags & SESSION_HIDDEN ? NULL : s;
     }
     return NULL;
 }

@@ -227,7 +227,7 @@ static bool holds(const struct call *x, enum client_by by, const struct client_c
 
 bool client_filter_matches(const struct call *x, const struct client_filter *f,
                            const struct session *s) {
-    if (f->skip_me && s == x->s) return false;
+    if ((f->skip_me && s == x->s) || s->flags & SESSION_HIDDEN) return false;
     for (int negated = 0; negated < 2; negated++)
         for (unsigned rest = f->given[negated]; rest; rest &= rest - 1) {
             enum client_by by = (enum client_by)__builtin_ctz(rest);

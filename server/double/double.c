@@ -125,7 +125,7 @@ void double_authenticated(struct session *s) {
 
 #define T                                                                                          \
     (CMD_ADMIN | CMD_NOSCRIPT | CMD_NO_MULTI | CMD_LOADING | CMD_STALE | CMD_SKIP_MONITOR |        \
-     CMD_SKIP_SLOWLOG)
+     CMD_SKIP_SLOWLOG | CMD_IN_PAUSE)
 
 /* clang-format off */
 static const struct command test_subcommands[] = {

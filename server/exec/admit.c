@@ -9,6 +9,8 @@
 
 #include <ctype.h>
 
+#define ERR_READONLY "READONLY You can't write against a read only replica."
+
 enum {
     QUOTED_MAX = 128
 }; /* bytes of a name, and of all arguments together, that an error repeats */
@@ -73,13 +75,17 @@ bool call_refusal(const struct engine *e, uint32_t flags, char text[CALL_REFUSAL
         return true;
     }
     if (!e->role.is_replica || !e->v->replica_read_only) return false;
-    snprintf(text, CALL_REFUSAL_MAX, "READONLY You can't write against a read only replica.");
+    snprintf(text, CALL_REFUSAL_MAX, ERR_READONLY);
     return true;
 }
 
 static int refuse(struct call *x, const char *text) {
     x->cmd->rejected++;
     return multi_is_exec(x->cmd) ? multi_abort(x, text) : reply_err(x, text);
+}
+
+static bool is_limited_subscriber(const struct session *s) {
+    return s->subscriber && s->resp == 2;
 }
 
 /* In RESP2 a subscriber could not tell replies from messages. */
@@ -122,11 +128,23 @@ static bool may_run(struct call *x) {
 }
 
 const char *data_refusal(const struct engine *e, uint32_t flags) {
+    bool is_stale = e->role.is_replica && !e->role.link_up && !e->v->replica_serve_stale_data;
+
+    if (is_stale && !(flags & CMD_STALE))
+        return "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
     if (e->loading && !(flags & CMD_LOADING)) return ERR_LOADING;
     if (!e->role.is_replica) return NULL;
-    if (!e->role.link_up && !e->v->replica_serve_stale_data && !(flags & CMD_STALE))
-        return "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
     return e->async_loading && flags & CMD_NO_ASYNC_LOADING ? ERR_LOADING : NULL;
+}
+
+/* What changes while a data set is loaded is not looked at: memory, the disk. */
+static int refuse_in_load(struct call *x, uint32_t flags) {
+    const struct engine *e = x->e;
+
+    if (e->role.is_replica && e->v->replica_read_only && flags & CMD_WRITE)
+        return refuse(x, ERR_READONLY);
+    if (is_limited_subscriber(x->s) && !(flags & CMD_IN_SUBSCRIBED)) return refuse_subscriber(x);
+    return refuse(x, data_refusal(e, flags));
 }
 
 /* While a long command breathes, what is only queued goes on, and no transaction is executed. */
@@ -136,7 +154,7 @@ bool admit_pause_holds(const struct session *s, const struct command_slot *cmd, 
     bool holds = pause_holds(p, flags);
 
     if (!cmd || !command_arity_ok(cmd->row, argc)) return false;
-    if (p->mode != PAUSE_BREATH) return holds;
+    if (p->mode != PAUSE_BREATH) return holds && !(flags & CMD_IN_PAUSE);
     if (multi_is_exec(cmd)) return true;
     return holds && !(multi_is_open(s) && !(cmd->row->flags & CMD_NO_MULTI));
 }
@@ -206,11 +224,10 @@ int admit(struct call *x, bool unknown_sub) {
         return refuse(x, "ERR Command not allowed inside a transaction");
     if (!may_run(x)) return -1;
     if (is_sent_away(x, flags)) return redirect(x);
-    if (x->e->loading && !(flags & CMD_LOADING)) return refuse(x, ERR_LOADING);
+    if (x->e->loading && !(flags & CMD_LOADING)) return refuse_in_load(x, flags);
     if (__builtin_expect(x->e->v->maxmemory != 0, 0)) make_room(x);
     if (flags & (CMD_DENYOOM | CMD_WRITE) && call_refusal(x->e, flags, why)) return refuse(x, why);
-    if (x->s->subscriber && x->s->resp == 2 && !(flags & CMD_IN_SUBSCRIBED))
-        return refuse_subscriber(x);
+    if (is_limited_subscriber(x->s) && !(flags & CMD_IN_SUBSCRIBED)) return refuse_subscriber(x);
     if (__builtin_expect(is_seldom(x), 0)) return admit_seldom(x, flags);
     return 0;
 }

@@ -27,17 +27,16 @@ static void let_out(struct call *x) {
 static void serve_others(struct call *x) {
     struct engine *e = x->e;
     struct request_args args = e->args;
-    struct pause pause = e->pause;
     struct engine_breath breath = e->breath;
 
     let_out(x);
     e->args = (struct request_args){0};
     e->breath = (struct engine_breath){.limit = breath.limit};
-    e->pause.mode = PAUSE_BREATH;
+    pause_breathe(&e->pause, true);
     e->hooks.serve_within(e->hooks.arg, e);
     blocked_resume(e);
     DCHECK(e->propagation.ncommands == 0 && e->dirty == x->dirty_before);
-    e->pause = pause;
+    pause_breathe(&e->pause, false);
     breath.limit = e->breath.limit;
     e->breath = breath;
     mem_free(e->args.v);

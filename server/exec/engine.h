@@ -117,7 +117,7 @@ struct engine {
     void *app; /* for admin handlers that must reach upward: see server/admin */
 
     struct list sessions;
-    size_t nsessions, ngone; /* of these: SESSION_GONE, until their carrier releases them */
+    size_t nsessions, nuncounted; /* of these: SESSION_GONE or SESSION_HIDDEN */
     uint64_t next_client_id;
     struct out_pool out_pool;
     struct list parked;  /* sessions in state PARKED, in order of arrival */
@@ -191,9 +191,9 @@ struct engine {
     int64_t started_ms;
 };
 
-/* Sessions whose connection is there, those of replicas among them. */
+/* Sessions whose connection is there, those of replicas and of a master among them. */
 static inline size_t engine_clients(const struct engine *e) {
-    return e->nsessions - e->ngone;
+    return e->nsessions - e->nuncounted;
 }
 
 /* All engines of the process, `e` first. A process has more than one where a test double has

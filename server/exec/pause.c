@@ -12,6 +12,7 @@ static bool sum_up(struct pause *p) {
         if (p->of[i].mode > p->mode) p->mode = p->of[i].mode;
         if (p->of[i].until_us < p->until_us) p->until_us = p->of[i].until_us;
     }
+    if (p->breath) p->mode = PAUSE_BREATH;
     return p->mode < before;
 }
 
@@ -29,6 +30,11 @@ static void clear(struct pause *p, int why) {
 bool pause_end(struct pause *p, enum pause_reason why) {
     clear(p, why);
     return sum_up(p);
+}
+
+void pause_breathe(struct pause *p, bool on) {
+    p->breath = on;
+    sum_up(p);
 }
 
 bool pause_check_time(struct pause *p, uint64_t now_us) {

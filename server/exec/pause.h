@@ -4,8 +4,8 @@
  * they go on when the time is over. Nothing expires by itself meanwhile. Each reason has a pause of
  * its own; the strictest one counts.
  *
- * PAUSE_BREATH has no reason among these: it holds while a command that takes long has other
- * clients served from within (breathe.h), and stands in place of what `mode` was before.
+ * PAUSE_BREATH has no reason among these: it is the mode while a command that takes long has other
+ * clients served from within (breathe.h). A pause may begin or end meanwhile.
  */
 #ifndef STET_EXEC_PAUSE_H
 #define STET_EXEC_PAUSE_H
@@ -24,7 +24,8 @@ enum pause_reason {
 #define PAUSE_FOR_EVER UINT64_MAX
 
 struct pause {
-    enum pause_mode mode; /* the strictest one */
+    enum pause_mode mode; /* the strictest one, or PAUSE_BREATH */
+    bool breath;
     uint64_t until_us; /* monotonic: when the first one ends; PAUSE_FOR_EVER: none does by itself */
     struct {
         enum pause_mode mode;
@@ -37,6 +38,9 @@ void pause_begin(struct pause *p, enum pause_reason why, enum pause_mode mode, u
 
 /* True: clients that were held may go on. */
 bool pause_end(struct pause *p, enum pause_reason why);
+
+/* A command that takes long begins, or ends, to have others served. */
+void pause_breathe(struct pause *p, bool on);
 
 /* Before the loop waits: ends those whose time is over. True as above. */
 bool pause_check_time(struct pause *p, uint64_t now_us);

@@ -86,9 +86,24 @@ void session_move(struct session *s, struct engine *to) {
     s->wrote = 0;
 }
 
+enum { UNCOUNTED = SESSION_GONE | SESSION_HIDDEN };
+
+static void set_flags(struct session *s, uint32_t to) {
+    s->e->nuncounted -= (s->flags & UNCOUNTED) != 0;
+    s->flags = to;
+    s->e->nuncounted += (s->flags & UNCOUNTED) != 0;
+}
+
 void session_is_gone(struct session *s) {
-    s->e->ngone += !(s->flags & SESSION_GONE);
-    s->flags |= SESSION_GONE;
+    set_flags(s, s->flags | SESSION_GONE);
+}
+
+void session_hide(struct session *s) {
+    set_flags(s, s->flags | SESSION_HIDDEN);
+}
+
+void session_show(struct session *s) {
+    set_flags(s, s->flags & ~(uint32_t)SESSION_HIDDEN);
 }
 
 void session_release(struct session *s) {
@@ -97,7 +112,7 @@ void session_release(struct session *s) {
     if (s->state == SESSION_PARKED) leave_parked(s);
     list_remove(&s->link);
     s->e->nsessions--;
-    s->e->ngone -= (s->flags & SESSION_GONE) != 0;
+    s->e->nuncounted -= (s->flags & UNCOUNTED) != 0;
     request_partial_free(&s->partial);
     out_release(&s->out);
     mem_free(s->gates);

@@ -49,6 +49,7 @@ enum session_flags {
     SESSION_REDIRECTABLE = 1 << 15, /* CLIENT CAPA redirect: see redirect.h */
     SESSION_IMPORTS = 1 << 16,      /* CLIENT IMPORT-SOURCE ON: see call_keeps_due() */
     SESSION_TRIES_AGAIN = 1 << 17,  /* what it waited for has come, and its command runs again */
+    SESSION_HIDDEN = 1 << 18,       /* begun by this server, and no client (yet) */
 };
 
 struct session;
@@ -167,6 +168,10 @@ void session_release(struct session *s);
 
 /* Its connection has ended: it counts as a client no more. */
 void session_is_gone(struct session *s);
+
+/* Whether it counts, is listed and can be killed as a client. */
+void session_hide(struct session *s);
+void session_show(struct session *s);
 
 /* Between commands: it becomes a session of another engine, in database 0, ACTIVE. It waits for
  * nothing and is subscribed to nothing there; its user, name and protocol stay. Nothing that it has

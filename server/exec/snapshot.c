@@ -112,5 +112,6 @@ struct rdb_load snapshot_load(struct engine *e, bool drop_due) {
         .lfu_first = ACCESS_FREQUENCY_AT_FIRST,
         .library = e->libraries.load,
         .library_arg = e,
+        .key_delay_us = &e->v->key_load_delay,
     };
 }

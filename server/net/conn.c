@@ -82,7 +82,6 @@ void conn_end(struct conn *c, const char *why) {
     if (c->s.state != SESSION_CLOSING) session_enter(&c->s, SESSION_CLOSING);
     session_is_gone(&c->s);
     conn_enter(c, CONN_DEAD);
-    if (c->s.flags & SESSION_MASTER) c->n->nbegun--;
     if (source && source->closed) source->closed(&c->s, why);
 }
 
@@ -576,6 +575,10 @@ static void drain(struct net *n, bool (*goes_on)(const struct net *n)) {
     }
 }
 
+void net_drain(struct net *n) {
+    drain(n, is_sending);
+}
+
 void net_close_all(struct net *n, int deadline_ms) {
     uint64_t until = clock_real_ns() / 1000000 + (uint64_t)deadline_ms;
 
@@ -587,7 +590,7 @@ void net_close_all(struct net *n, int deadline_ms) {
         n->seen_written = UINT64_MAX;
         net_flush(n);
     }
-    drain(n, is_sending);
+    net_drain(n);
     engine_each (e, n->e) shut_all(e);
     conn_free_dead(n);
     drain(n, is_ending);

@@ -87,7 +87,7 @@ void net_accept(struct net *n, int fd, enum net_kind kind, unsigned node) {
     struct tls_conn *tls = NULL;
     struct conn *c;
 
-    if (net_sessions(n) - n->nbegun >= (size_t)n->maxclients) {
+    if (net_sessions(n) >= (size_t)n->maxclients) {
         refuse(n, fd, kind, TOO_MANY);
         return;
     }

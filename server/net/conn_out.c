@@ -84,7 +84,7 @@ struct session *net_connect(struct net *n, const char *ip, int port,
     c->s.source = source;
     c->s.source_arg = source_arg;
     c->s.flags |= SESSION_MASTER | SESSION_AUTHENTICATED;
-    n->nbegun++;
+    session_hide(&c->s);
     conn_enter(c, CONN_CONNECTING);
     conn_await_writable(c);
     return &c->s;

@@ -72,7 +72,6 @@ struct net {
     uint64_t clients_bytes; /* what connections hold; counted while maxmemory-clients is set */
     int64_t clients_limit;  /* maxmemory-clients as it was when the count began */
     struct session *cron_at;
-    size_t nbegun;            /* sessions of connections that this server began */
     uint64_t max_in, max_out; /* largest seen recently, for INFO clients */
     char unix_path[108];
     /* Asked for each client that has connected; false: it is refused. NULL: all may stay. */
@@ -138,6 +137,9 @@ size_t net_sessions(const struct net *n);
 
 /* A session is about to leave its engine's list. */
 void net_session_moves(struct net *n, const struct session *s);
+
+/* What a backend is asked to send is sent, or a moment has passed. */
+void net_drain(struct net *n);
 
 /* Tries for at most deadline_ms to send what is left, then closes everything. */
 void net_close_all(struct net *n, int deadline_ms);

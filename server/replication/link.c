@@ -415,14 +415,14 @@ const char *link_state_name(const struct replication *r) {
 typedef unsigned long long ull;
 
 static void sync_info(const struct master_link *l, struct bytes *out) {
-    uint64_t total = l->data && !l->head.open ? l->head.size : 0;
-    uint64_t got = l->received, left = total > got ? total - got : 0;
+    int64_t total = !l->data ? -1 : l->head.open ? 0 : (int64_t)l->head.size;
+    int64_t got = l->data ? (int64_t)l->received : 0;
 
     bytes_printf(out,
-                 "master_sync_total_bytes:%llu\r\nmaster_sync_read_bytes:%llu\r\n"
+                 "master_sync_total_bytes:%lld\r\nmaster_sync_read_bytes:%lld\r\n"
                  "master_sync_left_bytes:%lld\r\nmaster_sync_perc:%.2f\r\n"
                  "master_sync_last_io_seconds_ago:%llu\r\n",
-                 (ull)total, (ull)got, total ? (long long)left : -(long long)got,
+                 (long long)total, (long long)got, (long long)(total - got),
                  total ? (double)got * 100 / (double)total : 0.0,
                  (ull)((clock_mono_us() - l->heard_us) / SECOND_US));
 }
@@ -430,7 +430,7 @@ static void sync_info(const struct master_link *l, struct bytes *out) {
 void link_info(const struct replication *r, struct bytes *out) {
     const struct master_link *l = &r->link;
     bool up = l->state == LINK_STREAM, syncs = l->state == LINK_RECEIVE || l->state == LINK_LOAD;
-    ull applied = r->stream.active ? (ull)r->stream.offset : 1;
+    ull applied = r->stream.active || l->was_master ? (ull)r->stream.offset : 1;
     uint64_t now = clock_mono_us();
 
     bytes_printf(out,

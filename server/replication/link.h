@@ -56,6 +56,7 @@ struct master_link {
     size_t address;     /* the one in use */
     unsigned step;      /* HANDSHAKE: whose answer is next */
     bool asked_partial; /* PSYNC named a history */
+    bool was_master;    /* this server had an id of its own, and may have no history of it */
     struct history_told told;
 
     struct link_data *data; /* RECEIVE, LOAD: the file, once its first line has come */

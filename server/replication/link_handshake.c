@@ -171,6 +171,12 @@ enum { STEPS = sizeof steps / sizeof *steps }; /* the step after them: PSYNC */
 
 /* ---------------------------------------------------------------- PSYNC */
 
+/* A server that was a master says its id, as others do, also where it has kept nothing of that
+ * history: its master counts a partial sync that it refused. */
+static bool has_id(const struct replication *r) {
+    return may_go_on(r) || (r->link.was_master && !r->stream.active && r->link.damaged < 2);
+}
+
 static void say_psync(struct replication *r) {
     struct master_link *l = &r->link;
     char from[NUM_I64_MAX];
@@ -178,7 +184,7 @@ static void say_psync(struct replication *r) {
 
     l->asked_partial = may_go_on(r);
     l->plain = false;
-    if (!l->asked_partial) {
+    if (!has_id(r)) {
         log_notice("Partial resynchronization not possible (no cached master)");
         LINK_SAY(r, SLICE("PSYNC"), SLICE("?"), SLICE("-1"));
         return;

@@ -234,6 +234,7 @@ void link_stream(struct replication *r) {
     struct session *s = r->link.s;
 
     link_enter(r, LINK_STREAM);
+    session_show(s);
     apply_begin(r, s);
     link_send_ack(r);
     if (s->state != SESSION_BLOCKED) return;

@@ -101,8 +101,11 @@ void replica_end(struct session *s) {
     mem_free(p);
 }
 
+/* While the snapshot is written, whatever of it is sent already, a master waits for its end. */
 const char *replica_state_name(const struct replica *p) {
-    return names[p->state];
+    bool waits = p->state == REPLICA_SENDING && (p->open_end || !atomic_load(&p->snapshot->whole));
+
+    return names[waits ? REPLICA_WAIT : p->state];
 }
 
 void replica_address(const struct replica *p, char *ip, size_t size, int *port) {

@@ -41,7 +41,10 @@ static void end_blocked(struct engine *e) {
     }
 }
 
+/* What a transaction has changed before belongs to the old role: a write of a master is in its
+ * stream. */
 static void enter(struct replication *r, bool is_replica) {
+    propagate_flush(&r->e->propagation);
     engine_set_replica(r->e, is_replica);
     log_set_role(is_replica ? 'S' : 'M');
     r->e->propagation.local = is_replica;
@@ -57,6 +60,7 @@ void role_become_replica(struct replication *r, const char *host, int port) {
                    "cached master: I may be able to synchronize with the new master with just a "
                    "partial transfer.");
     conf_set_replicaof(r->e->conf, host, port);
+    r->link.was_master |= was_master;
     enter(r, true);
     end_blocked(r->e);
     replicas_drop_all(r);
@@ -67,6 +71,7 @@ void role_become_replica(struct replication *r, const char *host, int port) {
 void role_become_master(struct replication *r) {
     if (!r->e->role.is_replica) return;
     link_follow(r, NULL, 0);
+    r->link.was_master = false;
     conf_set_replicaof(r->e->conf, NULL, 0);
     enter(r, false);
     if (!r->stream.active) return;

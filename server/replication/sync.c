@@ -434,7 +434,9 @@ static void start_child(struct replication *r, enum snapshot_content content) {
     struct snapshot *s = fd < 0 ? NULL : snapshot_new(fd, content, r->stream.offset);
     struct work w = {.r = r};
 
-    r->stream.db = -1; /* the first command after the snapshot selects its database */
+    /* The first command after the snapshot selects its database. A replica passes on what its
+     * master says, which selects it only when another one is meant. */
+    if (!r->e->role.is_replica) r->stream.db = -1;
     w.snapshot = s;
     if (!s || child_start(&y->child, run_child, &w, &e) < 0) {
         log_warning("Can't save in background: %s", e.text);
@@ -455,19 +457,24 @@ static void start_child(struct replication *r, enum snapshot_content content) {
     serve_waiting(r, s);
 }
 
-static bool is_used(const struct replication *r, const struct snapshot *s) {
+static size_t count_users(const struct replication *r, const struct snapshot *s) {
+    size_t n = 0;
+
     list_each (it, &r->replicas.all) {
         const struct replica *p = list_entry(it, struct replica, link);
 
-        if (p->snapshot == s && p->s->state != SESSION_CLOSING) return true;
+        n += p->snapshot == s && p->s->state != SESSION_CLOSING;
     }
-    return false;
+    return n;
 }
 
 static void end_child(struct replication *r, int status) {
     struct syncs *y = &r->syncs;
     bool ok = WIFEXITED(status) && WEXITSTATUS(status) == 0;
 
+    if (ok && !y->to_disk)
+        log_notice("Diskless rdb transfer, done reading from pipe, %zu replicas still up.",
+                   count_users(r, y->at_work));
     if (ok)
         log_notice("Background %s terminated with success", work_name(y));
     else if (WIFSIGNALED(status))
@@ -490,8 +497,9 @@ static void watch_child(struct replication *r) {
     child_poll(&y->child);
     if (child_reap(&y->child, &status) == 1) {
         end_child(r, status);
-    } else if (!y->given_up && !is_used(r, y->at_work)) {
-        log_notice("Killing the child of a full sync: no replica waits for it any more");
+    } else if (!y->given_up && count_users(r, y->at_work) == 0) {
+        log_notice(y->to_disk ? "Killing the child of a full sync: no replica waits for it any more"
+                              : "Diskless rdb transfer, last replica dropped, killing fork child.");
         y->given_up = true;
         child_kill(&y->child, SIGKILL);
     } else if (child_is_silent(&y->child)) {

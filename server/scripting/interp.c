@@ -444,6 +444,10 @@ void scripting_start(struct engine *e) {
     functions_start(sc);
 }
 
+void scripting_hush(void) {
+    watch_stop();
+}
+
 void scripting_stop(struct engine *e) {
     struct scripting *sc = e->scripting;
 

@@ -11,6 +11,9 @@
 void scripting_start(struct engine *e);
 void scripting_stop(struct engine *e);
 
+/* No signal of a script's comes any more, until the next script. Timers outlive execv(2). */
+void scripting_hush(void);
+
 /* Ends the script under way as SCRIPT KILL does, from engine_serve_within. False: there is none, or
  * it has written and can only be waited for. */
 bool scripting_end(struct engine *e);

@@ -7,6 +7,7 @@ scripted replicas that ask for what no replica should. Newer servers are taken f
   master.py log      only the tests with this in their names
 """
 import os
+import re
 import random
 import signal
 import subprocess
@@ -315,8 +316,9 @@ def replies_wait(*args):
         follow(s, m)
         equal("once a replica has it", first.get(), b"OK")
         s.freeze()
-        write, read = Later(m, "SET", "a", "2"), None
-        wait_for(lambda: m.conn().info("stats") and "2" in str(write.words), "")
+        sets = int(re.search("calls=([0-9]+)", mc.info("commandstats")["cmdstat_set"]).group(1))
+        write = Later(m, "SET", "a", "2")
+        wait_info(mc, "cmdstat_set", lambda v: "calls=%d," % (sets + 1) in v, "commandstats")
         read = Later(m, "GET", "a")
         equal("another key", mc.call("GET", "b"), None)
         check(not write.is_there() and not read.is_there(), "neither the write nor what reads it")

@@ -68,7 +68,8 @@ def pairing(master, replica, *args):
         write_some(mc, 1, 2000)
         sc = during(m, lambda: follow(s, m, 60))
         same(mc, sc)
-        bc = follow(below, s)
+        bc = during(m, lambda: follow(below, s, 60))
+        same(mc, bc)
         for kind in ("MASTER", "REPLICA"):
             before = int(mc.info("stats")["sync_partial_ok"])
             during(m, lambda k=kind, b=before: (

@@ -16,7 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
 from cases import Cases, ask, check, equal, run_words  # noqa: E402
 from contents import strings  # noqa: E402
-from masters import (EMPTY_RDB, Closed, Real, Script, caught_up, encode, follow, link_up, offset,  # noqa: E402
+from masters import (EMPTY_RDB, FAST, Closed, Real, Script, caught_up, encode, follow, link_up, offset,  # noqa: E402
                      programs, rdb_of, same, wait_for, wait_info, write_some)
 from server import Server, rewrite_done  # noqa: E402
 from tls import Certs  # noqa: E402
@@ -317,6 +317,27 @@ def clients_during_a_sync_get_old_data_or_an_error():
         equal("keys", keys, 1000000)
 
 
+def slow_to_load(how, loading, refused):
+    """key-load-delay holds a replica in its load, as long as a test wants."""
+    with Server(*FAST) as m, Server("--repl-diskless-load", how, "--key-load-delay", "20000") as s:
+        mc, sc = m.conn(), s.conn()
+        mc.pipeline([("SET", "k%d" % i, i) for i in range(3000)])
+        sc.call("SET", "mine", 1)
+        sc.call("REPLICAOF", "127.0.0.1", m.port)
+        wait_info(sc, loading, lambda v: v == "1", "persistence")
+        wait_info(sc, "loading_loaded_bytes", lambda v: int(v) > 100, "persistence")
+        perc = float(info(sc, "loading_loaded_perc", "persistence"))
+        check(0 < perc < 50, "%s %% are loaded" % perc)
+        equal("in INFO", (info(sc, "master_link_status"), info(sc, "master_sync_in_progress")), ("down", "1"))
+        equal("GET", sc.ask("GET", "mine")[0] == "-", refused)
+        sc.call("CONFIG", "SET", "key-load-delay", 0)
+        same(mc, sc)
+
+
+for how, loading, refused in (("disabled", "loading", True), ("swapdb", "async_loading", False)):
+    CASES["a_load_is_slowed_" + how] = lambda *_, x=(how, loading, refused): slow_to_load(*x)
+
+
 @case
 def a_transaction_that_was_queued_before_a_sync_is_refused_during_it():
     want = "EXECABORT Transaction discarded because of: LOADING Redis is loading the dataset in memory"
@@ -367,6 +388,19 @@ def promotion_and_demotion():
 
 
 @case
+def what_a_transaction_wrote_as_a_master_is_in_its_stream():
+    with Server() as m, Server() as s:
+        mc, sc = m.conn(), follow(s, m)
+        mc.call("SET", "k", 1)
+        caught_up(mc, sc)
+        sc.call("REPLICAOF", "NO", "ONE")
+        mc.pipeline([("MULTI",), ("SET", "k", 2), ("SET", "only", "here"), ("REPLICAOF", "127.0.0.1", s.port), ("EXEC",)])
+        link_up(mc)
+        same(sc, mc)
+        equal("partial", info(sc, "sync_partial_ok", "stats"), "0")
+
+
+@case
 def a_chain_has_one_history():
     with Real(REDIS) as m, Server() as a, Server() as b, Real(REDIS) as c:
         mc = m.conn()
@@ -385,6 +419,28 @@ def a_chain_has_one_history():
         for x in (ac, bc, cc):
             same(mc, x)
         equal("partial", info(ac, "sync_full", "stats"), "2")
+
+
+def below_in_a_chain(program):
+    """The stream goes on in the database that it has selected, of which a replica says nothing: neither one below that
+    has a full sync in the middle of it, nor the one between, whose link ends after that, goes on in another one."""
+    with Real(REDIS) as m, Server() as a, (Real(program) if program else Server()) as b:
+        mc = m.conn()
+        ac = follow(a, m)
+        mc.call("SELECT", 2)
+        mc.call("SET", "k", 1)
+        caught_up(mc, ac)
+        bc = follow(b, a)
+        ac.call("CLIENT", "KILL", "TYPE", "master")
+        link_up(ac)
+        mc.call("SET", "k", 2)
+        same(mc, ac)
+        same(mc, bc)
+        equal("full syncs", info(ac, "sync_full", "stats"), "1")
+
+
+for name, below in {"stet": None, **programs()}.items():
+    CASES["a_chain_keeps_its_database_below_%s" % name] = lambda p=below: below_in_a_chain(p)
 
 
 @case
@@ -578,10 +634,11 @@ def the_handshake_is_as_it_should_be():
         while True:
             seen.append(("ACK", link.ack()))
     with Script(serve) as m, Server("--replica-announce-ip", "1.2.3.4") as s:
+        own = info(s.conn(), "master_replid")
         sc = follow(s, m)
         equal("words", seen[:6], [["PING"], ["REPLCONF", "listening-port", str(s.port)],
                                   ["REPLCONF", "ip-address", "1.2.3.4"], ["REPLCONF", "version", "9.0.0"],
-                                  ["REPLCONF", "capa", "eof", "capa", "psync2", "capa", "history"], ["PSYNC", "?", "-1"]])
+                                  ["REPLCONF", "capa", "eof", "capa", "psync2", "capa", "history"], ["PSYNC", own, "1"]])
         at = 1000 + len(SET_1)
         wait_for(lambda: ("ACK", at) in seen, "an ACK as of before GETACK")
         wait_for(lambda: ("ACK", at + 37) in seen, "the ACK of the next second")

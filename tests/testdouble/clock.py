@@ -7,7 +7,7 @@
 import signal
 import sys
 
-from doubles import Cases, Server, ask, check, double, equal, error_of, heard_by, pairs, run_words, wait_for
+from doubles import Cases, Server, ask, check, double, encode, equal, error_of, heard_by, pairs, run_words, wait_for
 
 CASES = Cases()
 case = CASES.case
@@ -37,6 +37,20 @@ def a_frozen_clock_stands():
             c.call("PING")
         equal("PTTL", c.call("PTTL", "k"), 5)
         equal("pace", float(clock(c)[b"pace"]), 0)
+
+
+@case
+def a_pause_does_not_hold_test():
+    with double() as s:
+        c, other = frozen(s.conn()), s.conn()
+        c.call("CLIENT", "PAUSE", 50)
+        other.send(encode(["SET", "k", 1]))
+        equal("nobody waits but it", advance(c, 49)[b"unix-ms"], NOON + 49)
+        advance(c, 1)
+        equal("SET", other.read(), ["+", "OK"])
+        c.call("CLIENT", "PAUSE", 50)
+        c.call("TEST", "RESET")
+        equal("PING", c.call("PING"), b"PONG")
 
 
 @case

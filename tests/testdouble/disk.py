@@ -30,6 +30,14 @@ def crash(server, conn, *how):
 
 
 @case
+def the_answer_arrives_from_every_backend():
+    for args in ((), ("--io-threads", "3"), ("--io-backend", "epoll")):
+        with double(*args) as s:
+            for _ in range(20):
+                equal("%s" % (args,), s.conn().ask("TEST", "CRASH"), ["+", "OK"])
+
+
+@case
 def without_a_log_everything_is_forgotten():
     with double() as s:
         c = s.conn()
@@ -40,6 +48,43 @@ def without_a_log_everything_is_forgotten():
             equal("keys", c.call("DBSIZE"), 0)
             equal("configuration", c.call("CONFIG", "GET", "maxmemory"), [b"maxmemory", b"0"])
             c.call("SET", "k", 1)
+
+
+def children(pid):
+    """The processes that have this parent."""
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/%s/stat" % name) as f:
+                stat = f.read().rsplit(")", 1)[1].split()
+        except OSError:
+            continue  # it has ended
+        if int(stat[1]) == pid:
+            found.append(name)
+    return found
+
+
+@case
+def children_die_with_it():
+    for args, words in (((), ("BGSAVE",)), (("--appendonly", "yes"), ("BGSAVE",)), (("--appendonly", "yes"), ("BGREWRITEAOF",))):
+        with double("--rdb-key-save-delay", "10000", *args) as s:
+            c = s.conn()
+            c.pipeline([("SET", "k%d" % i, i) for i in range(3000)])
+            c.call(*words)
+            wait_for(lambda: children(s.proc.pid), "a child")
+            c = crash(s, c)
+            equal("%s %s" % (args, words), children(s.proc.pid), [])
+
+
+@case
+def scripts_before_it_do_no_harm_after_it():
+    with double() as s:
+        c = s.conn()
+        for _ in range(3):
+            c.call("EVAL", "for i = 1, 100000 do local x = i end return 1", 0)
+            c = crash(s, c)
+            c.pipeline([("SET", "k%d" % i, i) for i in range(100000)])
+            equal("keys", c.call("DBSIZE"), 100000)
 
 
 @case

@@ -6,7 +6,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
 from cases import Cases, ask, check, equal, run_words  # noqa: E402,F401
-from resp import Closed, ReplyError, value  # noqa: E402,F401
+from resp import Closed, ReplyError, encode, value  # noqa: E402,F401
 from server import Server, wait_for  # noqa: E402,F401
 
 

@@ -215,6 +215,37 @@ Test(breathe, a_pause_of_writes_goes_on_after_it) {
     cr_assert_eq(two.state, SESSION_ACTIVE);
 }
 
+static void end_of_failover(void) {
+    engine_unpause(&engine, PAUSE_FOR_FAILOVER);
+}
+
+static void begin_of_shutdown(void) {
+    pause_begin(&engine.pause, PAUSE_FOR_SHUTDOWN, PAUSE_WRITES, PAUSE_FOR_EVER);
+}
+
+/* The link to a master tells of the end of a failover; a write that waited meanwhile goes on. */
+Test(breathe, a_pause_that_ends_within_has_ended) {
+    pause_begin(&engine.pause, PAUSE_FOR_FAILOVER, PAUSE_WRITES, PAUSE_FOR_EVER);
+    feed(&two, "SET k v\r\n");
+    cr_assert_eq(two.state, SESSION_PARKED);
+    meanwhile = end_of_failover;
+    say("LONG k");
+    cr_assert_eq(engine.pause.mode, PAUSE_NONE);
+    cr_assert_eq(engine.pause.of[PAUSE_FOR_FAILOVER].mode, PAUSE_NONE);
+    engine_before_wait(&engine);
+    cr_assert_eq(two.state, SESSION_ACTIVE);
+}
+
+Test(breathe, a_pause_that_begins_within_goes_on_after_it) {
+    meanwhile = begin_of_shutdown;
+    during = "HEAR\r\n";
+    say("LONG k");
+    cr_assert_eq(taken, 0, "the long command goes on");
+    cr_assert_eq(engine.pause.mode, PAUSE_WRITES);
+    engine_before_wait(&engine);
+    cr_assert_eq(engine.pause.mode, PAUSE_WRITES);
+}
+
 /* ---------------------------------------------------------------- time */
 
 static void expire_k(int64_t ms) {

@@ -182,8 +182,22 @@ Test(link, it_says_ping_first_and_waits_for_the_answer) {
                              "$6\r\npsync2\r\n$4\r\ncapa\r\n$7\r\nhistory\r\n");
     tell("+OK\r\n-ERR unknown\r\n");
     cr_expect_str_eq(said(), "");
+    r->link.was_master = false;
     tell("-ERR unknown\r\n"); /* no harm */
     cr_expect_str_eq(said(), "*3\r\n$5\r\nPSYNC\r\n$1\r\n?\r\n$2\r\n-1\r\n");
+}
+
+/* Its master counts that; nothing goes on from there. */
+Test(link, a_server_that_was_a_master_says_its_id) {
+    char want[128];
+
+    follow();
+    r->link.was_master = true;
+    tell("+PONG\r\n+OK\r\n+OK\r\n+OK\r\n");
+    snprintf(want, sizeof want, "PSYNC\r\n$40\r\n%s\r\n$1\r\n1\r\n", r->stream.id);
+    cr_expect(strstr(said(), want));
+    tell("+CONTINUE\r\n");
+    cr_expect_eq(r->link.state, LINK_WAIT);
 }
 
 Test(link, it_asks_for_what_follows_its_own_history) {
