@@ -21,7 +21,7 @@ sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib"), os.path.join(HERE, "..", 
 from cases import ask, check, summary  # noqa: E402
 from contents import differences, snapshot  # noqa: E402
 from masters import write_some  # noqa: E402
-from resp import Closed, ReplyError  # noqa: E402
+from resp import Closed, Conn, ReplyError  # noqa: E402
 from server import SERVER, Failed, Server, wait_for  # noqa: E402
 
 KIT = os.path.join(HERE, "..", "kit")
@@ -216,12 +216,23 @@ class World:
     def ordinary(self):
         """A connection, once all that was asked for has been taken back; None until then."""
         try:
-            c = self.server.conn(timeout=5)
+            c = self.any_node()
             for words in ("MODE", "NORMAL"), ("DISK", "NORMAL"), ("FAULT", "CLEAR"), ("CLOCK", "REAL"), ("RESET",):
                 ask(c, "TEST", *words)
             return c if c.ask("PING") == ["+", "PONG"] else None
         except (Closed, OSError):
             return None
+
+    def any_node(self):
+        """Of emulated nodes one that has not failed."""
+        for port in self.server.ports[1:]:
+            try:
+                c = Conn(port, timeout=5)
+                c.ask("PING")
+                return c
+            except (Closed, OSError):
+                pass
+        return self.server.conn(timeout=5)
 
     def restore(self, c):
         write_some(c, self.rng.random(), 300)
