@@ -201,6 +201,7 @@ static void choose_backend(struct app *a) {
     net_choose_backend(&a->net);
     if (a->v->server_cpulist) process_set_cpus(a->v->bio_cpulist, "bio-cpulist");
     a->admin.io_backend = net_backend(&a->net);
+    a->admin.stop_until_us = &a->stop_until_us;
     a->admin.io_threads = a->v->io_threads > 1 && strcmp(a->admin.io_backend, "threads") == 0;
 }
 

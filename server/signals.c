@@ -9,13 +9,15 @@
 static void on_stop_signal(evutil_socket_t sig, short what, void *arg) {
     struct app *a = arg;
 
+    bool is_under_way = a->stopping || a->stop_signal || a->stop_until_us;
+
     (void)what;
-    if (a->stopping || a->stop_signal) {
+    if (is_under_way && sig == SIGINT) {
         log_warning("You insist... exiting now.");
         _exit(1);
     }
     log_warning("Received %s scheduling shutdown...", sig == SIGINT ? "SIGINT" : "SIGTERM");
-    a->stop_signal = sig;
+    if (!is_under_way) a->stop_signal = sig;
 }
 
 void signals_obey(struct app *a) {

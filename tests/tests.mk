@@ -121,9 +121,11 @@ model:
 soak: all $(T)/faults.so
 	@$(TEST_ENV) tests/soak/soak.py --seconds $(SECONDS)
 
-# Needs root, for network namespaces; without them servers are stopped instead of cut off.
+# Each program for so long. The first needs root, for network namespaces; without them servers are stopped instead.
 chaos: all $(T)/faults.so
-	@$(TEST_ENV) tests/replication/chaos.py --seconds $(SECONDS) --seed $(SEED)
+	@$(RUN) 'chaos=tests/replication/chaos.py --seconds $(SECONDS) --seed $(SEED)' \
+	    'roles=tests/replication/roles.py --seconds $(SECONDS) --seed $(SEED)' \
+	    'together=tests/testdouble/together.py --seconds $(SECONDS) --seed $(SEED)'
 
 clients: setup-clients
 	@$(MAKE) --no-print-directory all packages

@@ -52,6 +52,7 @@ struct admin_app {
     const char *process_supervised; /* "no", "systemd", "upstart" */
     const char *listeners;          /* "listener0:name=tcp,bind=*,port=6379\r\n..."; NULL: none */
     char replid[41];                /* master_replid; DEBUG CHANGE-REPL-ID writes it */
+    const uint64_t *stop_until_us;  /* a shutdown waits for replicas until then; 0: none waits */
     size_t startup_memory;          /* mem_used() before the data set is loaded */
 
     /* SHUTDOWN: begins to go down, and ends the process once every reply with an open gate is out.

@@ -49,6 +49,15 @@ bool info_node(const struct engine *e, struct cluster_node_facts *node) {
     return true;
 }
 
+/* A shutdown that waits for replicas. */
+static void append_shutdown(const struct admin_app *app, struct bytes *out) {
+    uint64_t until_us = app->stop_until_us ? *app->stop_until_us : 0, now_us = clock_mono_us();
+
+    if (!until_us) return;
+    bytes_printf(out, "shutdown_in_milliseconds:%llu\r\n",
+                 (unsigned long long)(until_us > now_us ? (until_us - now_us) / 1000 : 0));
+}
+
 void info_server(struct engine *e, struct bytes *out) {
     const struct admin_app *app = app_of(e);
     const char *config_file = conf_path(e->conf);
@@ -77,10 +86,11 @@ void info_server(struct engine *e, struct bytes *out) {
     bytes_printf(
         out,
         "hz:%lld\r\nconfigured_hz:%lld\r\nclients_hz:%lld\r\nlru_clock:%u\r\nexecutable:%s\r\n"
-        "config_file:%s\r\nio_threads_active:%d\r\nio_backend:%s\r\n%s",
+        "config_file:%s\r\nio_threads_active:%d\r\nio_backend:%s\r\n",
         (long long)e->v->hz, (long long)e->v->hz, (long long)e->v->hz, e->lru_clock,
-        or_none(app->executable), or_none(config_file), app->io_threads, or_none(app->io_backend),
-        or_none(app->listeners));
+        or_none(app->executable), or_none(config_file), app->io_threads, or_none(app->io_backend));
+    append_shutdown(app, out);
+    bytes_append_str(out, or_none(app->listeners));
 }
 
 /* ---------------------------------------------------------------- clients */

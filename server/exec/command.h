@@ -44,6 +44,7 @@ enum command_flags {
     CMD_IN_SUBSCRIBED = 1 << 25, /* a RESP2 client that has subscribed to something may use it */
     CMD_RUNS_SCRIPT = 1 << 26,   /* may write, though it is no write command itself */
     CMD_IN_PAUSE = 1 << 27,      /* no pause of clients holds it */
+    CMD_SCRIPT_WRITES = 1 << 28, /* CMD_RUNS_SCRIPT without READONLY: the script may write */
     CMD_INTERNAL = 1 << 23,      /* answers, but is not listed (security traps) */
 };
 

@@ -51,7 +51,7 @@ static inline bool pause_holds(const struct pause *p, uint32_t flags) {
     if (p->mode == PAUSE_BREATH)
         return flags & (CMD_WRITE | CMD_MAY_REPLICATE | CMD_RUNS_SCRIPT | CMD_BLOCKING | CMD_ADMIN |
                         CMD_PUBSUB);
-    return p->mode == PAUSE_ALL || flags & (CMD_WRITE | CMD_MAY_REPLICATE | CMD_RUNS_SCRIPT);
+    return p->mode == PAUSE_ALL || flags & (CMD_WRITE | CMD_MAY_REPLICATE | CMD_SCRIPT_WRITES);
 }
 
 #endif

@@ -214,12 +214,12 @@ static const struct command script_subcommands[] = {
 };
 
 const struct command eval_commands[] = {
-    {"eval", -3, E, "scripting", {0, 0, 0}, cmd_eval, "2.6.0",
+    {"eval", -3, E | CMD_SCRIPT_WRITES, "scripting", {0, 0, 0}, cmd_eval, "2.6.0",
      "Runs a script.",
      .grammar = "script numkeys:int [key@0+] [arg+]",
      .key_specs = "@2#0+1 RW access update (We cannot tell how the keys will be used so we assume "
                   "the worst, RW and UPDATE)"},
-    {"evalsha", -3, E, "scripting", {0, 0, 0}, cmd_evalsha, "2.6.0",
+    {"evalsha", -3, E | CMD_SCRIPT_WRITES, "scripting", {0, 0, 0}, cmd_evalsha, "2.6.0",
      "Runs a cached script.",
      .grammar = "sha1 numkeys:int [key@0+] [arg+]",
      .key_specs = "@2#0+1 RW access update"},

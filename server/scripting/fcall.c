@@ -476,7 +476,7 @@ const struct command function_commands[] = {
     {"function", -2, 0, "scripting", {0, 0, 0}, cmd_function, "7.0.0",
      "Works with the libraries of functions.",
      .subcommands = function_subcommands},
-    {"fcall", -3, E, "scripting", {0, 0, 0}, cmd_fcall, "7.0.0",
+    {"fcall", -3, E | CMD_SCRIPT_WRITES, "scripting", {0, 0, 0}, cmd_fcall, "7.0.0",
      "Calls a function.",
      .grammar = "function numkeys:int [key@0+] [arg+]",
      .key_specs = "@2#0+1 RW access update (We cannot tell how the keys will be used so we assume "

@@ -14,7 +14,9 @@ from cases import need  # noqa: E402
 from programs import run_programs  # noqa: E402
 
 PROGRAMS = [["sentinel.py", "killed, with AOF", "asked", "from Redis"], ["pairs.py", "redis-7", "AOF"], ["guide.py"],
-            ["chaos.py", "--seconds", "20"], ["replica.py"], ["master.py"], ["states.py"], ["base.py"], ["histories.py"],
+            ["chaos.py", "--seconds", "20"], ["roles.py", "--seconds", "10"],
+            ["secure.py", "threads, redis, epoll swapdb", "handshake, threads", "certificates, threads", "handed over, threads, t"],
+            ["replica.py"], ["master.py"], ["states.py"], ["base.py"], ["histories.py"],
             ["stream.py", "--seconds", "8", "--recorded"]]
 
 

@@ -8,6 +8,7 @@
 """
 import os
 import re
+import signal
 import socket
 import sys
 
@@ -15,6 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
 from cases import Cases, equal, need, run_words  # noqa: E402
 from masters import FAST, Real, caught_up, follow, link_up, programs, wait_for, wait_info  # noqa: E402
+from resp import encode  # noqa: E402
 from server import Server  # noqa: E402
 
 CASES = Cases()
@@ -131,6 +133,42 @@ def syncing(how):
 
 for how in ("yes", "no"):
     CASES["while_a_snapshot_is_written_diskless_%s" % how] = lambda h=how: beside(syncing(h))
+
+def shutting_down(start):
+    """The replica stands still, so a shutdown waits for it."""
+    for first, second in ("SIGTERM", "SIGTERM"), ("SIGTERM", "SIGINT"), ("SIGINT", "SIGINT"), ("SIGINT", "SIGTERM"):
+        with start("--shutdown-timeout", "60") as m, start() as s:
+            mc = m.conn()
+            follow(s, m)
+            wait_info(mc, "slave0", lambda v: "state=online" in v, "replication")
+            s.freeze()
+            mc.call("SET", "k", 1)
+            yield "before", "shutdown_in_milliseconds" in mc.info("server")
+            m.proc.send_signal(getattr(signal, first))
+            m.wait_log("Waiting for replicas before shutting down")
+            yield "while it waits", 50000 < int(mc.info("server").get("shutdown_in_milliseconds", 0)) <= 60000
+            yield "a script that only reads", mc.ask("EVAL_RO", "return 1", 0)
+            yield "one in a transaction", mc.pipeline([("MULTI",), ("EVAL_RO", "return 1", 0), ("EXEC",)])
+            writer = m.conn()
+            writer.send(encode(("MULTI",)) + encode(("EVAL_RO", "return 1", 0)) + encode(("EVAL", "return 1", 0)) + encode(("EXEC",)))
+            writer.send(encode(("PING",)))
+            yield "queued", [writer.read() for _ in range(2)]
+            m.proc.send_signal(getattr(signal, second))
+            if second == "SIGINT":
+                yield "it insists", m.wait_exit()
+                continue
+            wait_for(lambda: m.log().count("scheduling shutdown") == 2, "the second signal")
+            yield "it goes on waiting", mc.call("GET", "k")
+            yield "aborted", mc.ask("SHUTDOWN", "ABORT")
+            yield "a write", mc.ask("SET", "k", 2)
+            yield "what was held", [writer.read() for _ in range(3)]
+            yield "after", "shutdown_in_milliseconds" in mc.info("server")
+
+
+@case
+def a_shutdown_that_waits_for_a_replica():
+    beside(shutting_down)
+
 
 TOLD = (("SET", "a", 1), ("GET", "a"), ("PING",), ("EVAL", "return 1", 0), ("MULTI",), ("SET", "a", 1), ("EXEC",),
         ("MULTI",), ("GET", "a"), ("EXEC",), ("PUBLISH", "a", "b"), ("BGSAVE",), ("REPLICAOF", "NO", "ONE"), ("WAIT", 0, 0),
