@@ -11,6 +11,10 @@
 #include "storage/base/mem.h"
 #include "storage/lazyfree.h"
 
+#include <errno.h>
+#include <signal.h>
+#include <sys/wait.h>
+
 static bool is_double(const struct app *a) {
     return a->v->enable_test_commands != CONF_ACCESS_NO;
 }
@@ -52,6 +56,23 @@ static void crash_is_near(void *arg) {
     net_rest(&a->net);
 }
 
+static void end_child(pid_t pid) {
+    int status;
+
+    if (pid == 0) return;
+    kill(pid, SIGKILL);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
+}
+
+/* A child dies with its parent, but the parent lives on in execve(2). A child that went on would
+ * publish old data later, and would hold the connections of the clients open. */
+static void end_children(const struct app *a) {
+    end_child(aof_child(a->aof));
+    end_child(a->engine.saver.child.pid);
+    end_child(a->replication->syncs.child.pid);
+}
+
 /* A power cut takes what was not synced of the file that is written; `bytes` of it are left. */
 static int crash(void *arg, enum double_crash how, uint64_t bytes, struct err *e) {
     const struct app *a = arg;
@@ -59,6 +80,7 @@ static int crash(void *arg, enum double_crash how, uint64_t bytes, struct err *e
     struct again_cut cut;
 
     log_warning("TEST CRASH: this process forgets everything, and begins anew.");
+    end_children(a);
     if (how == CRASH_WRITTEN || !aof_unsynced_tail(a->aof, &tail)) return again(a, NULL, e);
     cut.path = tail.path;
     cut.size = tail.synced;

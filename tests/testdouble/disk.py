@@ -129,6 +129,22 @@ def a_crash_while_the_log_is_rewritten():
 
 
 @case
+def a_crash_ends_the_child_that_writes_files():
+    """It would publish old data after the crash, and hold the connections open."""
+    for command in ("BGREWRITEAOF", "BGSAVE"):
+        with double("--appendonly", "yes", "--rdb-key-save-delay", "10000000") as s:
+            c, other = s.conn(), s.conn()
+            c.pipeline([("SET", "k%d" % i, i) for i in range(300)])
+            children = "/proc/%d/task/%d/children" % (s.proc.pid, s.proc.pid)
+            c.call(command)
+            wait_for(lambda: open(children).read(), "the child")
+            c = crash(s, c)
+            check(closed(other, "PING"), "another connection is cut off")
+            equal("children after " + command, open(children).read(), "")
+            equal("keys", c.call("DBSIZE"), 300)
+
+
+@case
 def the_environment_cuts_no_file_of_another_server():
     """What a crash tells the process that follows is for test doubles only."""
     with Server(start=False) as s:
