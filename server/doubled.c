@@ -75,11 +75,12 @@ static void end_children(const struct app *a) {
 
 /* A power cut takes what was not synced of the file that is written; `bytes` of it are left. */
 static int crash(void *arg, enum double_crash how, uint64_t bytes, struct err *e) {
-    const struct app *a = arg;
+    struct app *a = arg;
     struct aof_tail tail;
     struct again_cut cut;
 
     log_warning("TEST CRASH: this process forgets everything, and begins anew.");
+    net_await_sends(&a->net); /* the answer to TEST CRASH */
     end_children(a);
     if (how == CRASH_WRITTEN || !aof_unsynced_tail(a->aof, &tail)) return again(a, NULL, e);
     cut.path = tail.path;

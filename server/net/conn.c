@@ -576,6 +576,15 @@ static void drain(struct net *n, bool (*goes_on)(const struct net *n)) {
     }
 }
 
+void net_await_sends(struct net *n) {
+    uint64_t until = clock_real_ns() + (uint64_t)DRAIN_MS * 1000000;
+
+    while (n->async && n->async->writes > 0 && clock_real_ns() < until) {
+        async_collect(n->async);
+        if (n->async->writes > 0) usleep(100);
+    }
+}
+
 void net_close_all(struct net *n, int deadline_ms) {
     uint64_t until = clock_real_ns() / 1000000 + (uint64_t)deadline_ms;
 

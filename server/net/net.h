@@ -124,6 +124,9 @@ void net_serve_within(struct net *n, struct engine *inside);
 /* Every turn, last: writes what may leave. */
 void net_flush(struct net *n);
 
+/* Waits, for a moment at the most, until a backend has sent what it was given; gives it no more. */
+void net_await_sends(struct net *n);
+
 /* Ten times a second: idle clients, buffers that have grown too large for too long. */
 void net_cron(struct net *n);
 

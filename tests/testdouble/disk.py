@@ -145,6 +145,16 @@ def a_crash_ends_the_child_that_writes_files():
 
 
 @case
+def the_answer_comes_before_the_crash():
+    """Also if threads or io_uring send it."""
+    for backend in ((), ("--io-backend", "epoll"), ("--io-threads", "3")):
+        with double(*backend) as s:
+            c = s.conn()
+            for _ in range(30):
+                c = crash(s, c)
+
+
+@case
 def the_environment_cuts_no_file_of_another_server():
     """What a crash tells the process that follows is for test doubles only."""
     with Server(start=False) as s:
