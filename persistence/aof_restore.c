@@ -14,7 +14,10 @@
 struct checking {
     void (*progress)(void *arg, uint64_t done);
     void *arg;
-    uint64_t before; /* bytes of the files that are checked */
+    uint64_t before;   /* bytes of the files that are checked */
+    bool knows_end;    /* the files say positions */
+    uint64_t end;      /* of the last one */
+    const char *empty; /* the base, if it has no bytes */
 };
 
 static void on_rdb_progress(void *arg, uint64_t done, uint64_t total) {
@@ -38,18 +41,56 @@ static void on_progress(void *arg, uint64_t offset) {
     if (c->progress) c->progress(c->arg, c->before + offset);
 }
 
-static int check_file(struct checking *c, int dirfd, const char *name, struct err *e) {
+/* A copied increment that has lost all its bytes ends where the file before it does. */
+static int note_file(struct checking *c, int fd, const struct aof_file *f,
+                     const struct aof_report *r, struct err *e) {
+    c->before += r->raw_size;
+    if (f->type == AOF_BASE) {
+        c->knows_end = aof_file_position(fd, f, &c->end);
+        if (r->raw_size == 0) c->empty = f->name;
+        return 0;
+    }
+    if (r->size > 0) {
+        c->knows_end = r->has_header;
+        c->end = aof_position_at(&r->epoch, r->size);
+    }
+    if (!c->empty || !r->has_start) return 0;
+    return err_set(e, EILSEQ, "'%s' is empty, but '%s' was written after a base with content",
+                   c->empty, f->name);
+}
+
+static int check_file(struct checking *c, int dirfd, const struct aof_file *f, struct err *e) {
     static const struct aof_reader_ops ops = {.preamble = check_rdb, .progress = on_progress};
     struct aof_report r;
-    int fd = io_open_read(dirfd, name, e);
+    int fd = io_open_read(dirfd, f->name, e), rc;
 
     if (fd < 0) return -1;
     aof_read_file(fd, &ops, c, &r);
+    if (r.verdict == AOF_WHOLE)
+        rc = note_file(c, fd, f, &r, e);
+    else
+        rc = err_set(e, EILSEQ, "'%s' is damaged: %s at offset %llu", f->name, r.why,
+                     (unsigned long long)r.at);
     io_close(fd);
-    c->before += r.raw_size;
-    if (r.verdict == AOF_WHOLE) return 0;
-    return err_set(e, EILSEQ, "'%s' is damaged: %s at offset %llu", name, r.why,
-                   (unsigned long long)r.at);
+    return rc;
+}
+
+/* A copy may lack its last file, the end of it, or the end of the manifest: all that is left holds.
+ */
+static int check_seal(const struct checking *c, int dirfd, const struct aof_manifest *m,
+                      struct err *e) {
+    struct aof_seal seal;
+
+    if (aof_seal_read(dirfd, &seal, NULL) < 0) return 0;
+    if (!aof_manifest_last_incr(m))
+        return err_set(e, EILSEQ,
+                       "its manifest names no increment: it was copied in part. Copy it "
+                       "again, or delete '" AOF_SEAL "' to use what is there");
+    if (!c->knows_end || c->end >= seal.position) return 0;
+    return err_set(e, EILSEQ,
+                   "it ends at position %llu, but was sealed at %llu: it was copied in part. Copy "
+                   "it again, or delete '" AOF_SEAL "' to use what is there",
+                   (unsigned long long)c->end, (unsigned long long)seal.position);
 }
 
 int aof_backup_check(int dirfd, const char *stem, struct aof_manifest *m,
@@ -64,8 +105,8 @@ int aof_backup_check(int dirfd, const char *stem, struct aof_manifest *m,
     if (rc < 0 || aof_manifest_check_gaps(dirfd, m, name, e) < 0) return -1;
     aof_manifest_drop_history(m);
     for (size_t i = 0; i < m->n; i++)
-        if (check_file(&c, dirfd, m->files[i].name, e) < 0) return -1;
-    return 0;
+        if (check_file(&c, dirfd, &m->files[i], e) < 0) return -1;
+    return check_seal(&c, dirfd, m, e);
 }
 
 /* Hidden and temporary files are no data. */

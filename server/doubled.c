@@ -13,6 +13,7 @@
 #include "storage/base/mem.h"
 #include "storage/lazyfree.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -60,7 +61,8 @@ static void crash_is_near(void *arg) {
 static void end_child(pid_t pid) {
     if (pid <= 0) return;
     kill(pid, SIGKILL);
-    waitpid(pid, NULL, 0);
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
+    }
 }
 
 /* What would have died with the process, but outlives execv(2). */

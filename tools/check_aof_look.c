@@ -85,7 +85,8 @@ void check_look(struct check *c, const struct aof_file *f, struct part *out) {
     if (fd < 0) {
         out->there = io_exists(c->dirfd, f->name);
         out->r.verdict = AOF_UNREADABLE;
-        snprintf(out->r.why, sizeof out->r.why, "cannot be opened: %.200s", strerror(e.code));
+        snprintf(out->r.why, sizeof out->r.why, "cannot be opened: %.200s",
+                 e.code == EINVAL ? "it is not a regular file" : strerror(e.code));
         return;
     }
     out->there = true;

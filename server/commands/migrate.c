@@ -7,7 +7,9 @@
  * and looks at each key that was sent:
  *   - it has not changed since: it is deleted, and DEL goes to the AOF;
  *   - it was changed: it is sent again, in place of what was sent before;
- *   - it was deleted: it is deleted there, too.
+ *   - it was deleted: it is deleted there, too;
+ *   - another MIGRATE has moved it, or this one, as it names the key twice: nothing is done, as the
+ *     DEL might take away the only copy.
  * So no write that was acknowledged here is lost. A key that is still written after ROUNDS_MAX
  * rounds stays here, and an error says so. With COPY nothing is deleted or sent again.
  *
@@ -27,9 +29,9 @@
 enum { ROUNDS_MAX = 16, DEFAULT_TIMEOUT_MS = 1000, DELETED_AT_ONCE = 64 };
 
 struct moving {
-    struct interest *on; /* knows whether the key was changed */
-    uint64_t seen;
-    bool sent; /* in the batch under way */
+    struct interest *on;  /* knows whether the key was changed */
+    uint64_t seen, moved; /* its counts when the value was sent, or when it was first sent */
+    bool sent;            /* in the batch under way */
 };
 
 /* One MIGRATE that waits. */
@@ -115,6 +117,7 @@ static void watch(struct call *x, struct moving *m, struct slice key) {
     m->on = interest_get(&x->e->interests, x->db->id, key);
     m->on->holds++;
     m->seen = m->on->touched;
+    m->moved = m->on->moved;
     m->sent = true;
 }
 
@@ -178,7 +181,8 @@ static void log_deleted(struct call *x, const struct slice *keys, int n) {
     effect(x, n + 1, argv);
 }
 
-static void delete_here(struct call *x, struct ref *r) {
+static void delete_here(struct call *x, struct moving *m, struct ref *r) {
+    m->on->moved++;
     key_delete(x, r, x->e->v->lazyfree_lazy_server_del);
     key_changed(x, r, EVENT_GENERIC, "del");
 }
@@ -197,6 +201,7 @@ static bool settle(struct call *x, struct migration *g, struct moving *m, struct
                    struct bytes *commands) {
     struct slice del[] = {SLICE("DEL"), r->key};
 
+    if (m->on->moved != m->moved) return false;
     if (m->on->touched == m->seen) return r->e != NULL;
     if (g->rounds >= ROUNDS_MAX) {
         refuse(g, "TRYAGAIN ", "a key was written to all the time, it stays here");
@@ -229,7 +234,7 @@ static size_t settle_all(struct call *x, struct migration *g, struct bytes *comm
         if (refusal || g->copy) continue;
         r = lookup(x, x->db, interest_key(m->on), false);
         if (settle(x, g, m, &r, commands)) {
-            delete_here(x, &r);
+            delete_here(x, m, &r);
             deleted[n++] = r.key;
         }
         again += m->sent;

@@ -40,6 +40,7 @@ struct interest *interest_get(struct interests *all, int db, struct slice key) {
     k->pinned = false;
     k->holds = 0;
     k->touched = 0;
+    k->moved = 0;
     k->n = key.n;
     memcpy(k->key, key.p, key.n);
     table_insert(&all->of_db[db], k, hash);

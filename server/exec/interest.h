@@ -18,6 +18,7 @@ struct interest {
     bool pinned;      /* it stays, even if no client waits or watches */
     uint32_t holds;   /* users that only count changes of the key (MIGRATE) */
     uint64_t touched; /* how often it was */
+    uint64_t moved;   /* how often MIGRATE has deleted it here, as the other server has it */
     size_t n;
     char key[];
 };

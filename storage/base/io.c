@@ -226,8 +226,18 @@ int io_create_unnamed(int dirfd, struct err *e) {
     return fd;
 }
 
+/* O_NONBLOCK: opening a FIFO would wait for its other end. A device may be read without end. */
+static int open_regular(int dirfd, const char *name, int flags, struct err *e) {
+    int fd = open_file(dirfd, name, flags | O_NONBLOCK, e);
+    struct io_stat st;
+
+    if (fd < 0 || (io_fstat(fd, &st) == 0 && st.is_file)) return fd;
+    io_close(fd);
+    return err_set(e, EINVAL, "'%s' is not a regular file", name);
+}
+
 static int open_own(int dirfd, const char *name, int flags, struct err *e) {
-    int fd = open_file(dirfd, name, flags, e);
+    int fd = open_regular(dirfd, name, flags, e);
 
     if (fd < 0 || !has_other_names(fd)) return fd;
     io_close(fd);
@@ -243,7 +253,7 @@ int io_open_write(int dirfd, const char *name, struct err *e) {
 }
 
 int io_open_read(int dirfd, const char *name, struct err *e) {
-    return open_file(dirfd, name, O_RDONLY, e);
+    return open_regular(dirfd, name, O_RDONLY, e);
 }
 
 static int write_through(int fd, const char *p, size_t n, off_t at, size_t *done, struct err *e) {

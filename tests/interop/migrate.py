@@ -201,6 +201,31 @@ def deleted_meanwhile():
             raise Failed("MIGRATE in a transaction")
 
 
+def taken_twice():
+    """A key that is named twice, or that two MIGRATEs take at once: what moved is not deleted there."""
+    with Server() as a, Server() as b:
+        ca, cb, d, pb = a.conn(), b.conn(), a.conn(), b.port
+        for words in (("k", "k"), ("i", "k", "j", "k", "k")):
+            for k in words:
+                ca.call("SET", k, k)
+            equal("move", ask(ca, "MIGRATE", "127.0.0.1", pb, "", 0, 5000, "REPLACE", "KEYS", *words), b"OK")
+            equal("here", ca.call("KEYS", "*"), [])
+            equal("there", cb.call("MGET", *words), [k.encode() for k in words])
+        for last in ((), ("SET", "k", 2)):
+            ca.call("SET", "k", 1)
+            b.freeze()
+            for c in (ca, d):
+                c.send(encode(["MIGRATE", "127.0.0.1", pb, "k", 0, 5000, "REPLACE"]))
+            c = a.conn()
+            wait_info(c, "blocked_clients", lambda v: v == "2", "clients")
+            if last:
+                c.call(*last)
+            b.proc.send_signal(signal.SIGCONT)
+            equal("moves", [ca.read(), d.read()], [["+", "OK"]] * 2)
+            equal("here, there", [c.call("GET", "k"), cb.call("GET", "k")], [None, b"2" if last else b"1"])
+            c.close()
+
+
 def waiting_id(d):
     for line in d.call("CLIENT", "LIST").decode().splitlines():
         if "cmd=migrate" in line:
@@ -217,6 +242,7 @@ CASES = {
     "others": others_are_served,
     "writes": no_write_is_lost,
     "deleted": deleted_meanwhile,
+    "twice": taken_twice,
 }
 
 

@@ -122,6 +122,35 @@ def damage_is_found():
     check("never sealed" in tool("copy", path, scratch(), want=1), "no seal")
 
 
+def last_batch_at(name):
+    with open(name, "rb") as f:
+        return f.read().rindex(b"#{\r\n")
+
+
+@CASES.case
+def copies_in_part_are_refused():
+    """What is there holds, so only the seal tells."""
+    for kind, size, why in (("manifest", lambda name: os.path.getsize(name) // 2, "copied in part"),
+                            ("incr", lambda name: 0, "copied in part"), ("incr", last_batch_at, "copied in part"),
+                            ("base", lambda name: 0, "is empty")):
+        path = fresh()
+        os.remove(os.path.join(path, "SHA256SUMS"))
+        name = data_file(path, kind)
+        os.truncate(name, size(name))
+        out = tool("verify", path, want=1)
+        check(why in out, "%s: %s" % (kind, out))
+        tool("copy", path, scratch(), want=1)
+        data = scratch()
+        with Server("--appendonly", "yes", "--restore-from", path, dir=data, start=False) as s:
+            s.spawn()
+            check(not s.wait_ready() and why in s.log(), "%s: %s" % (kind, s.log()))
+            check(not os.path.exists(os.path.join(data, "appendonlydir", "appendonly.aof.manifest")), "it was made")
+        if why == "copied in part":
+            os.remove(os.path.join(path, ".sealed"))  # as the message says
+            with Server("--appendonly", "yes", "--restore-from", path, dir=scratch()):
+                pass
+
+
 @CASES.case
 def hostile_directories():
     """Links, FIFOs, names with a path, sums without a line: refused, and nothing outside is read."""

@@ -174,6 +174,32 @@ def a_crash_while_the_log_is_rewritten():
 
 
 @case
+def a_crash_ends_the_child_that_writes_files():
+    """It would publish old data after the crash, and hold the connections open."""
+    for command in ("BGREWRITEAOF", "BGSAVE"):
+        with double("--appendonly", "yes", "--rdb-key-save-delay", "10000000") as s:
+            c, other = s.conn(), s.conn()
+            c.pipeline([("SET", "k%d" % i, i) for i in range(300)])
+            children = "/proc/%d/task/%d/children" % (s.proc.pid, s.proc.pid)
+            c.call(command)
+            wait_for(lambda: open(children).read(), "the child")
+            c = crash(s, c)
+            check(closed(other, "PING"), "another connection is cut off")
+            equal("children after " + command, open(children).read(), "")
+            equal("keys", c.call("DBSIZE"), 300)
+
+
+@case
+def the_answer_comes_before_the_crash():
+    """Also if threads or io_uring send it."""
+    for backend in ((), ("--io-backend", "epoll"), ("--io-threads", "3")):
+        with double(*backend) as s:
+            c = s.conn()
+            for _ in range(30):
+                c = crash(s, c)
+
+
+@case
 def the_environment_cuts_no_file_of_another_server():
     """What a crash tells the process that follows is for test doubles only."""
     with Server(start=False) as s:

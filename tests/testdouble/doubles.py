@@ -24,6 +24,8 @@ def closed(conn, *words):
     try:
         conn.call(*words)
         return False
+    except TimeoutError:
+        return False
     except (Closed, OSError):
         return True
 

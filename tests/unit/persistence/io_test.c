@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -73,6 +74,23 @@ Test(io, a_file_with_another_name_is_never_written) {
     close(fd);
     cr_assert(slice_eq(help_read("other"), SLICE("shared")));
     cr_assert(slice_eq(help_read("f"), SLICE("shared!")));
+    close(dir);
+}
+
+Test(io, what_is_no_regular_file_is_not_opened, .timeout = 30) {
+    int (*const opens[])(int, const char *, struct err *) = {io_open_read, io_open_write,
+                                                             io_open_append};
+    int dir = here();
+
+    cr_assert_eq(mkfifo("fifo", 0644), 0);
+    cr_assert_eq(symlink("/dev/zero", "device"), 0);
+    for (size_t i = 0; i < sizeof opens / sizeof *opens; i++) {
+        struct err e = {0};
+
+        cr_expect_eq(opens[i](dir, "fifo", &e), -1, "nor is it waited for another end of it");
+        cr_expect_str_eq(e.text, "'fifo' is not a regular file");
+        cr_expect_eq(opens[i](dir, "device", NULL), -1);
+    }
     close(dir);
 }
 
