@@ -56,6 +56,7 @@ static void crash_is_near(void *arg) {
     struct app *a = arg;
 
     net_rest(&a->net);
+    a->net.still = true;
 }
 
 static void end_child(pid_t pid) {
@@ -74,19 +75,27 @@ static void end_rest(struct app *a) {
 }
 
 /* A power cut takes what was not synced of the file that is written; `bytes` of it are left. */
-static int crash(void *arg, enum double_crash how, uint64_t bytes, struct err *e) {
-    struct app *a = arg;
+static int begin_anew(struct app *a, enum double_crash how, uint64_t bytes, struct err *e) {
     struct aof_tail tail;
     struct again_cut cut;
 
-    net_drain(&a->net); /* the answer */
-    log_warning("TEST CRASH: this process forgets everything, and begins anew.");
-    end_rest(a);
     if (how == CRASH_WRITTEN || !aof_unsynced_tail(a->aof, &tail)) return again(a, NULL, e);
     cut.path = tail.path;
     cut.size = tail.synced;
     if (how == CRASH_BYTES) cut.size += bytes < tail.unsynced ? bytes : tail.unsynced;
     return again(a, &cut, e);
+}
+
+static int crash(void *arg, enum double_crash how, uint64_t bytes, struct err *e) {
+    struct app *a = arg;
+    int rc;
+
+    net_drain(&a->net); /* the answer */
+    log_warning("TEST CRASH: this process forgets everything, and begins anew.");
+    end_rest(a);
+    rc = begin_anew(a, how, bytes, e);
+    a->net.still = false; /* it could not */
+    return rc;
 }
 
 /* Replicas get the new data set by a full sync. */

@@ -400,6 +400,7 @@ static void serve_on(struct net *n) {
  * replies earlier. */
 void net_serve(struct net *n) {
     async_collect(n->async);
+    if (n->still) return;
     if (!list_empty(&n->readable) || !list_empty(&n->read_on)) n->served_ms = clock_cached_ms();
     n->e->turn_began_ns = 0;
     serve(n, &n->readable);
