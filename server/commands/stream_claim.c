@@ -184,10 +184,18 @@ static int cmp_arguments(const void *a, const void *b) {
     return ((const struct claimed *)a)->i - ((const struct claimed *)b)->i;
 }
 
-/* They are claimed in the order of their ids, and told in that of the arguments. */
-static void claim_all(struct call *x, struct claim *k, const struct stream_id *ids, int n) {
-    struct ordered_id *v = ids_in_order(ids, n);
+enum { FEW = 64 };
 
+/* A few are claimed in the order of the arguments, as others see it. Many are claimed in the order
+ * of their ids, so that each node is walked over once, and told in that of the arguments. */
+static void claim_all(struct call *x, struct claim *k, const struct stream_id *ids, int n) {
+    struct ordered_id *v;
+
+    if (n <= FEW) {
+        for (int i = 0; i < n; i++) claim_one(x, k, &(struct ordered_id){.id = ids[i], .i = i});
+        return;
+    }
+    v = ids_in_order(ids, n);
     for (int i = 0; i < n; i++) claim_one(x, k, &v[i]);
     mem_free(v);
     if (k->given.n > 1) qsort(k->given.v, k->given.n, sizeof *k->given.v, cmp_arguments);

@@ -13,7 +13,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 from programs import run_programs  # noqa: E402
 
 PROGRAMS = [["every.py"], ["clock.py"], ["fault.py"], ["fixture.py"], ["disk.py"], ["journal.py"], ["strict.py"],
-            ["spaces.py"], ["together.py", "--seconds", "8"]]
+            ["spaces.py"]]
 
 
 if __name__ == "__main__":
