@@ -2,8 +2,8 @@
 #include "storage/regex.h"
 
 #include "storage/base/mem.h"
-
 #include "storage/base/num.h"
+
 #include <stdlib.h>
 
 enum op { OP_CHAR, OP_ANY, OP_CLASS, OP_SPLIT, OP_JUMP, OP_ASSERT, OP_MATCH };

@@ -72,7 +72,7 @@ struct net {
     uint64_t clients_bytes; /* what connections hold; counted while maxmemory-clients is set */
     int64_t clients_limit;  /* maxmemory-clients as it was when the count began */
     struct session *cron_at;
-    bool still;               /* nobody is served: the process is about to begin anew */
+    bool still;               /* no client is served: TEST CRASH is about to be carried out */
     uint64_t max_in, max_out; /* largest seen recently, for INFO clients */
     char unix_path[108];
     /* Asked for each client that has connected; false: it is refused. NULL: all may stay. */
